@@ -1,0 +1,175 @@
+"""Reads a YAML file and `key=value` overrides into a `RetrainConfig`, or says in one paragraph what is wrong."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from varjepa.config.sections import RetrainConfig
+from varjepa.errors import ConfigError, listed, nearest
+
+PATH_KEYS = (("data", "path"), ("contract", "path"))
+"""Keys whose relative paths in a file start from that file's folder (on the command line: the working folder)."""
+
+
+_T = TypeVar("_T", bound=BaseModel)
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """SafeLoader that refuses a key given twice and reads 1e-3 as a number."""
+
+
+def _mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+    seen: set[Any] = set()
+    for key_node, _ in node.value:
+        key = loader.construct_object(key_node)
+        if key in seen:
+            raise yaml.MarkedYAMLError(problem=f'the key "{key}" is given twice', problem_mark=key_node.start_mark)
+        seen.add(key)
+    return loader.construct_mapping(node, deep=True)
+
+
+_StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+_StrictLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    # YAML 1.1 takes 1e-3 for text because it has no dot; people mean a number.
+    re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$"),
+    list("-+0123456789"),
+)
+
+
+def read_yaml(text: str, source: str) -> dict[str, Any]:
+    """Parses YAML that must hold a mapping.
+
+    Raises:
+        ConfigError: not YAML, or not a mapping.
+    """
+    try:
+        # _StrictLoader derives from SafeLoader: no objects are constructed.
+        content = yaml.load(text, Loader=_StrictLoader)  # noqa: S506
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{source} is not valid YAML: {' '.join(str(error).split())}.") from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ConfigError(f"{source} holds a {type(content).__name__}.", expected="Expected keys and values.")
+    return content
+
+
+def read_text(path: Path, what: str) -> str:
+    """Reads a UTF-8 text file that the user named.
+
+    Raises:
+        ConfigError: missing, a folder, unreadable or not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        known = [str(p) for p in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
+        raise ConfigError(f"No such {what}: {path}.", fix=nearest(str(path), known)) from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"The {what} {path} is not UTF-8 text.") from None
+    except OSError as error:
+        raise ConfigError(f"The {what} {path} cannot be read: {error.strerror}.") from error
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RetrainConfig:
+    """Reads one YAML file and applies overrides such as `training.lr=1e-3`.
+
+    Args:
+        path: the YAML file; relative `data.path` and `contract.path` in it start from its folder.
+        overrides: `section.key=value`, the value read as YAML; later ones win.
+
+    Returns:
+        The frozen configuration with every default filled in.
+
+    Raises:
+        ConfigError: no such file, not YAML, an unknown key (the nearest known one is named) or an impossible value.
+    """
+    path = Path(path)
+    content = read_yaml(read_text(path, "configuration file"), str(path))
+    for section, key in PATH_KEYS:
+        value = content.get(section)
+        if isinstance(value, dict) and isinstance(value.get(key), str):
+            value[key] = str(path.parent / Path(value[key]).expanduser())
+    return parse_config(_overridden(content, overrides), str(path))
+
+
+def parse_config(content: Mapping[str, Any], source: str = "the configuration") -> RetrainConfig:
+    """Checks a mapping against the schema.
+
+    Raises:
+        ConfigError: with every fault found, one sentence each.
+    """
+    return validated(RetrainConfig, content, source)
+
+
+def validated(schema: type[_T], content: Mapping[str, Any], source: str) -> _T:
+    """Builds `schema` from `content`, turning every fault into one sentence of a `ConfigError`."""
+    try:
+        return schema.model_validate(dict(content))
+    except ValidationError as error:
+        faults = [_fault(schema, fault) for fault in error.errors()]
+        raise ConfigError(f"In {source}: " + " ".join(faults)) from None
+
+
+def _fault(schema: type[BaseModel], fault: Any) -> str:
+    where = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        known = _keys(schema, fault["loc"][:-1])
+        hint = nearest(str(fault["loc"][-1]), known) or f"Known keys here: {listed(known, 20)}."
+        return f'unknown key "{where}". {hint}'
+    message = fault["msg"].removeprefix("Value error, ")
+    if fault["type"] == "value_error":
+        return f"{message}."
+    return f'"{where}" is {fault["input"]!r}: {message[0].lower()}{message[1:]}.'
+
+
+def _keys(schema: type[BaseModel], location: Sequence[int | str]) -> list[str]:
+    """Known keys of the section at `location`."""
+    for part in location:
+        field = schema.model_fields.get(str(part))
+        annotation = field.annotation if field else None
+        arguments = getattr(annotation, "__args__", ())
+        candidates = [t for t in (annotation, *arguments) if isinstance(t, type) and issubclass(t, BaseModel)]
+        if candidates:
+            schema = candidates[0]
+    return list(schema.model_fields)
+
+
+def _overridden(content: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        parts = key.strip().split(".")
+        if not equals or not all(parts):
+            raise ConfigError(f'The override "{override}" has no key and value.', expected="Expected section.key=value.")
+        target = content
+        for part in parts[:-1]:
+            if target.get(part) is None:
+                target[part] = {}
+            target = target[part]
+            if not isinstance(target, dict):
+                raise ConfigError(f'The override "{override}" goes below "{part}", which is a plain value.')
+        target[parts[-1]] = read_yaml(f"value: {value}", f'The override "{override}"')["value"]
+    return content
+
+
+def as_flat(config: RetrainConfig) -> dict[str, Any]:
+    """All keys of the resolved configuration, dotted, in the order of the schema.
+
+    Examples:
+        >>> as_flat(parse_config({"data": {"name": "sim"}}))["data.split.seed"]
+        0
+    """
+    return dict(_flatten(config.model_dump(mode="json"), ""))
+
+
+def _flatten(content: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for key, value in content.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value

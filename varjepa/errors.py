@@ -1,0 +1,71 @@
+"""What we say back: errors whose messages tell what was found, what was expected and what to do.
+
+The command line maps each class to its exit code; anything that is not a `VarjepaError` is a defect of ours.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class VarjepaError(Exception):
+    """Base of every error raised on purpose. `exit_code` is what the command line ends with."""
+
+    exit_code = 1
+
+    def __init__(self, found: str, *, expected: str = "", fix: str = "") -> None:
+        super().__init__(" ".join(part for part in (found, expected, fix) if part))
+
+
+class UserError(VarjepaError):
+    """The user's input is at fault (configuration, data or model)."""
+
+    exit_code = 2
+
+
+class ConfigError(UserError):
+    """The configuration cannot be read or does not say something possible."""
+
+
+class DataError(UserError):
+    """The table cannot be read, or cannot be learned from."""
+
+
+class ModelError(UserError):
+    """The model cannot be found, read, or asked for this."""
+
+
+class SetupError(UserError):
+    """The environment (tracking store, server, packages) is not usable as configured."""
+
+
+class ContractError(VarjepaError):
+    """The data broke its contract; nothing was trained and nothing was registered."""
+
+    exit_code = 3
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Returns a hint for a mistyped name, or an empty string.
+
+    Examples:
+        >>> nearest("lable", ["label", "path"])
+        'Did you mean "label"?'
+        >>> nearest("xyz", ["label", "path"])
+        ''
+    """
+    matches = get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f'Did you mean "{matches[0]}"?' if matches else ""
+
+
+def listed(names: Iterable[str], limit: int = 8) -> str:
+    """Joins names for a message, shortening long lists.
+
+    Examples:
+        >>> listed(["a", "b"])
+        '"a", "b"'
+        >>> listed("abc", limit=2)
+        '"a", "b" and 1 more'
+    """
+    items = [f'"{name}"' for name in names]
+    rest = len(items) - limit
+    return ", ".join(items[:limit]) + (f" and {rest} more" if rest > 0 else "")

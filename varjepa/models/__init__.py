@@ -1,0 +1,1 @@
+"""Models: each infers posteriors, then generates priors and likelihoods, all as distributions."""

@@ -1,0 +1,78 @@
+"""Context and target masks of a training step (var-jepa.md section 3)."""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from varjepa.config import MaskingSection
+from varjepa.nn.random import Randomness
+
+
+class Masks(NamedTuple):
+    """Feature positions per row; a slot is invalid where the row has too few observed cells to fill it.
+
+    Attributes:
+        context: int64 [B, M_ctx], distinct positions.
+        context_valid: bool [B, M_ctx].
+        targets: int64 [B, K, M_trg], distinct within each mask, never a context position.
+        targets_valid: bool [B, K, M_trg].
+    """
+
+    context: Tensor
+    context_valid: Tensor
+    targets: Tensor
+    targets_valid: Tensor
+
+
+def draw_sizes(n_features: int, masking: MaskingSection, random: Randomness) -> tuple[int, int]:
+    """Draws (M_ctx, M_trg), uniform between the floors of the shares of D, at least 1, with M_ctx + M_trg <= D.
+
+    With one feature there is nothing left to predict: (1, 0).
+    """
+    low, high = _range(n_features, masking.ctx_share_min, masking.ctx_share_max)
+    n_context = min(int(random.host.integers(low, high, endpoint=True)), max(n_features - 1, 1))
+    low, high = _range(n_features, masking.trg_share_min, masking.trg_share_max)
+    n_targets = min(int(random.host.integers(low, high, endpoint=True)), n_features - n_context)
+    return n_context, n_targets
+
+
+def _range(n_features: int, share_min: float, share_max: float) -> tuple[int, int]:
+    # The small term keeps 0.3 * 10 = 2.9999... at its meant floor of 3.
+    low, high = (max(1, math.floor(share * n_features + 1e-9)) for share in (share_min, share_max))
+    return low, high
+
+
+def draw_masks(observed: Tensor, sizes: tuple[int, int], num_targets: int, random: Randomness) -> Masks:
+    """Draws one context mask and `num_targets` target masks per row, uniformly among its observed cells.
+
+    Args:
+        observed: bool [B, D]; missing cells are neither context nor targets.
+        sizes: (M_ctx, M_trg).
+        num_targets: K.
+        random: where the numbers come from.
+
+    Returns:
+        Masks whose invalid slots point at missing cells, or at context cells where nothing else is left.
+    """
+    n_context, n_targets = sizes
+    batch, n_features = observed.shape
+    # Keys in [0, 1) order the observed cells at random; adding 1 sends missing ones behind them, 2 context ones last.
+    keys = random.uniform(batch, n_features) + (~observed).float()
+    context = keys.argsort(dim=1)[:, :n_context]  # [B, M_ctx]
+    taken = torch.zeros_like(observed).scatter_(1, context, True)  # noqa: FBT003
+    keys = random.uniform(batch, num_targets, n_features)
+    keys += ((~observed).float() + 2 * taken.float())[:, None, :]
+    targets = keys.argsort(dim=2)[:, :, :n_targets]  # [B, K, M_trg]
+    available = (observed & ~taken)[:, None, :].expand(-1, num_targets, -1)
+    return Masks(context, observed.gather(1, context), targets, available.gather(2, targets))
+
+
+def full_context(observed: Tensor) -> Masks:
+    """All observed cells as context and all missing ones as the single target mask: inference on whole rows.
+
+    `targets` holds every position, `targets_valid` those that are missing.
+    """
+    positions = torch.arange(observed.shape[1], device=observed.device).expand(observed.shape)
+    return Masks(positions, observed, positions[:, None, :], ~observed[:, None, :])

@@ -1,0 +1,1 @@
+"""The training objective: one small named thing per term."""

@@ -1,0 +1,32 @@
+"""KL weights and the learning rate as functions of the optimiser step."""
+
+import math
+
+from varjepa.config import ObjectiveSection, TrainingSection
+from varjepa.objective.elbo import Weights
+
+
+def weights_at(step: int, steps_per_epoch: int, objective: ObjectiveSection) -> Weights:
+    """Weights at an optimiser step: each KL weight rises linearly from 0 over its own epochs (eq. 53-55)."""
+
+    def ramp(final: float, epochs: float) -> float:
+        return final * min(1.0, step / (epochs * steps_per_epoch)) if epochs > 0 else final
+
+    return Weights(
+        rec=objective.weight_rec,
+        gen=objective.weight_gen,
+        kl_sx=ramp(objective.kl_sx_final, objective.kl_sx_anneal_epochs),
+        kl_z=ramp(objective.kl_z_final, objective.kl_z_anneal_epochs),
+        kl_sy=ramp(objective.kl_sy_final, objective.kl_sy_anneal_epochs),
+    )
+
+
+def lr_at(step: int, steps_per_epoch: int, training: TrainingSection) -> float:
+    """Learning rate at an optimiser step: linear warm-up, then half a cosine down to `lr_end_share` of the peak."""
+    warmup = training.warmup_epochs * steps_per_epoch
+    total = training.max_epochs * steps_per_epoch
+    if step < warmup:
+        return training.lr * (step + 1) / (warmup + 1)
+    progress = min(1.0, (step - warmup) / max(total - warmup, 1))
+    share = training.lr_end_share + (1 - training.lr_end_share) * 0.5 * (1 + math.cos(math.pi * progress))
+    return training.lr * share
