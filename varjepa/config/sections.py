@@ -62,10 +62,14 @@ class DataSection(Section):
     """auto: classification for text, booleans and whole numbers with few values, otherwise regression."""
     rows: Positive | None = None
     """Use at most this many rows, drawn at random with `split.seed`; for `sim`, the number to generate."""
+    rename: dict[str, str] = {}
+    """New names of columns, where the old ones are there (sources do not agree on the label of a data set)."""
     drop: tuple[str, ...] = ()
     """Columns to leave out."""
     kinds: dict[str, KIND] = {}
     """Kinds of columns where the inferred one is wrong."""
+    separator: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    """Field separator of CSV files; found from the header line where not given."""
     na_values: tuple[str, ...] = ("", "?", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
     """Texts in CSV files that mean a missing value."""
     split: SplitSection = SplitSection()
@@ -200,14 +204,14 @@ class TrainingSection(Section):
     """Epochs between evaluations on the validation rows (E)."""
     patience: Positive = 5
     """Evaluations without improvement after which training stops (P)."""
-    eval_rows: Positive = 20_000
+    eval_rows: Positive = 10_000
     """At most this many rows of each part are used by one evaluation during training."""
 
 
 class ProbeSection(Section):
     """The linear probe on frozen embeddings, and the same probe on raw features."""
 
-    max_rows: Positive = 100_000
+    max_rows: Positive = 50_000
     """At most this many training rows fit the probe."""
     l2: tuple[Annotated[float, Field(gt=0)], ...] = (1e-4, 1e-3, 1e-2)
     """Ridge penalties per training row to choose from on the validation rows."""
@@ -255,3 +259,10 @@ class RetrainConfig(Section):
     gate: GateSection = GateSection()
     registry: RegistrySection = RegistrySection()
     tracking: TrackingSection = TrackingSection()
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        labelled = self.data.label is not None and self.data.task != "none"
+        if not labelled and self.training.selection in ("probe", "selective_probe"):
+            raise ValueError(f"training.selection is {self.training.selection}, which needs data.label")
+        return self

@@ -25,6 +25,10 @@ class Masks(NamedTuple):
     targets: Tensor
     targets_valid: Tensor
 
+    def rows(self, index: Tensor) -> "Masks":
+        """The masks of the rows at `index`."""
+        return Masks(*(part[index] for part in self))
+
 
 def draw_sizes(n_features: int, masking: MaskingSection, random: Randomness) -> tuple[int, int]:
     """Draws (M_ctx, M_trg), uniform between the floors of the shares of D, at least 1, with M_ctx + M_trg <= D.

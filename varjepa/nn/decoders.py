@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from varjepa.nn.gaussian import DiagonalGaussian
+from varjepa.nn.gaussian import DiagonalGaussian, widened
 
 
 class Likelihood(NamedTuple):
@@ -68,14 +68,14 @@ class FeatureDecoder(nn.Module):
         return self.noise_floor + F.softplus(self.raw_noise)
 
     def forward(self, tokens: Tensor) -> Likelihood:
-        tokens = tokens.float()
+        tokens = widened(tokens)
         mean = (tokens[:, : self.n_numeric] * self.weight).sum(-1) + self.bias  # [B, Dn]
         logvar = (2 * self.noise_scale.log()).expand_as(mean)
         groups = tuple(self.get_buffer(f"group_{number}") for number in range(len(self.class_weights)))
         logits = []
         for group, weight, bias in zip(groups, self.class_weights, self.class_biases, strict=True):
             latent = tokens[:, self.n_numeric + group].transpose(0, 1)  # [G, B, d]
-            logits.append(torch.baddbmm(bias[:, None, :], latent, weight).transpose(0, 1).float())  # [B, G, C]
+            logits.append(widened(torch.baddbmm(bias[:, None, :], latent, weight)).transpose(0, 1))  # [B, G, C]
         return Likelihood(DiagonalGaussian(mean, logvar), tuple(logits), groups)
 
 

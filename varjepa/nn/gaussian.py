@@ -13,6 +13,11 @@ LOGVAR_RANGE = (-12.0, 6.0)
 """Bounds of a head's log-variance: scales from 0.0025 to 20 keep KLs finite in 32 bits."""
 
 
+def widened(x: Tensor) -> Tensor:
+    """At least 32 bits: what autocast computed in 16 bits is continued in 32."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
 class DiagonalGaussian(NamedTuple):
     """N(mean, diag(exp(logvar))) over the last axis; `mean` and `logvar` have one shape, [..., d]."""
 
@@ -67,5 +72,5 @@ class GaussianHead(nn.Module):
         nn.init.constant_(self.linear.bias[d_out:], init_logvar)
 
     def forward(self, hidden: Tensor) -> DiagonalGaussian:
-        mean, logvar = self.linear(hidden).float().chunk(2, dim=-1)
+        mean, logvar = widened(self.linear(hidden)).chunk(2, dim=-1)
         return DiagonalGaussian(mean, logvar.clamp(*LOGVAR_RANGE))

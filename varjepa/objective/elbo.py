@@ -57,10 +57,11 @@ def loss_terms(table: TableTensors, masks: Masks, posterior: Posterior, generate
     `rec` averages over context features, `gen` over all observed features, `kl_sx` over context features, `kl_sy` over
     target masks and their features; every KL is summed over latent dimensions.
     """
+    cells = table.blanked()  # whatever stands in a missing cell must not reach a gradient either
     context = torch.zeros_like(table.observed).scatter(1, masks.context, masks.context_valid)
     return LossTerms(
-        rec=-masked_mean(generated.context.log_prob(table.numeric, table.codes), context),
-        gen=-masked_mean(generated.row.log_prob(table.numeric, table.codes), table.observed),
+        rec=-masked_mean(generated.context.log_prob(*cells), context),
+        gen=-masked_mean(generated.row.log_prob(*cells), table.observed),
         kl_sx=masked_mean(posterior.s_x.kl_standard().sum(-1), masks.context_valid),
         kl_z=posterior.z.kl_standard().sum(-1),
         kl_sy=_kl_sy(posterior.s_w, generated.s_y, masks),

@@ -1,0 +1,185 @@
+"""The command line `varjepa`: composes flows and steps; people read stderr, programs the last line of stdout."""
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from varjepa import __version__
+from varjepa.errors import VarjepaError, listed, nearest
+
+QUIET = {
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",  # the default of 20 is short on a busy machine
+    "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",  # else a temporary server ends with tracebacks of its own
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",  # our own log says it in fewer words
+    "PREFECT_LOGGING_EXTRA_LOGGERS": "varjepa",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
+
+as_json = click.option("--json", "json_out", is_flag=True, help="Print one JSON object as the last line of stdout.")
+
+
+class Commands(click.Group):
+    """A group that names the nearest command for a mistyped one."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if not name.startswith("-") and self.get_command(ctx, name) is None:
+            hint = nearest(name, self.commands) or f"Commands: {listed(self.commands)}."
+            raise click.UsageError(f'No such command "{name}". {hint}')
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+@click.option("--verbose", is_flag=True, help="Show the logs of Prefect and MLflow, and tracebacks of our own errors.")
+def cli(*, verbose: bool) -> None:
+    """Embeddings of table rows, learned without labels, that say how sure they are.
+
+    \b
+    Start with:  varjepa init DATA --label COLUMN
+    then:        varjepa retrain CONFIG
+
+    Exit codes: 0 done, 2 the input is at fault, 3 the data broke its contract, 1 anything else.
+    """
+    if not verbose:
+        for name, value in QUIET.items():
+            os.environ.setdefault(name, value)
+    _log_to_stderr()
+
+
+@cli.command()
+@click.argument("config", type=click.Path())
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key, such as training.lr=1e-3.")
+@click.option("--fresh", is_flag=True, help="Make every step anew instead of reusing what has not changed.")
+@as_json
+def retrain(config: str, overrides: tuple[str, ...], *, fresh: bool, json_out: bool) -> None:
+    """Train, measure and register a model as CONFIG (YAML) says."""
+    from varjepa.config import load_config
+
+    settings = load_config(config, overrides)
+    from flows.retrain import retrain as flow
+    from tasks.steps import start_fresh
+
+    if fresh:
+        start_fresh()
+    result = flow(settings)
+    from flows.show import show_result
+
+    show_result(result, settings)
+    _finish(result, json_out=json_out)
+
+
+@cli.command()
+@click.argument("data", type=click.Path())
+@click.option("--label", help="Column to predict; without one the model is selected by its validation ELBO.")
+@click.option("--out", type=click.Path(path_type=Path), help="Config file to write (default: DATA's name, .yaml).")
+@click.option("--force", is_flag=True, help="Overwrite existing files.")
+@as_json
+def init(data: str, label: str | None, out: Path | None, *, force: bool, json_out: bool) -> None:
+    """Look at a table; write a config and a data contract to review."""
+    from flows.show import show_profile
+    from tasks.initialise import initialise
+
+    started = initialise(data, label=label, out=out, force=force)
+    show_profile(started)
+    _finish(started.summary(), json_out=json_out)
+
+
+@cli.command()
+@click.option("--tracking-uri", help="Tracking store (default: MLFLOW_TRACKING_URI, or the local one).")
+@as_json
+def models(tracking_uri: str | None, *, json_out: bool) -> None:
+    """List what is registered."""
+    from flows.show import show_models
+    from tasks.registry import registered_models
+
+    found = registered_models(tracking_uri)
+    show_models(found)
+    _finish({"models": found}, json_out=json_out)
+
+
+@cli.command()
+@click.option("--tracking-uri", help="Tracking store (default: MLFLOW_TRACKING_URI, or the local one).")
+@click.option("--port", default=5000, show_default=True, help="Port of the local server.")
+@click.option("--browser/--no-browser", default=True, help="Whether to open a browser.")
+def ui(tracking_uri: str | None, port: int, *, browser: bool) -> None:
+    """Open the tracking UI; ends with Ctrl-C."""
+    from tasks.ui import serve_ui
+
+    serve_ui(tracking_uri, port, browser=browser)
+
+
+@cli.command()
+@as_json
+def doctor(*, json_out: bool) -> None:
+    """Say what is wrong with the set-up."""
+    from flows.show import show_checks
+    from tasks.doctor import examine
+
+    checks = examine()
+    show_checks(checks)
+    healthy = all(check.ok for check in checks)
+    _finish({"healthy": healthy, "checks": [check.as_dict() for check in checks]}, json_out=json_out)
+    if not healthy:
+        sys.exit(1)
+
+
+@cli.command()
+def schema() -> None:
+    """Print the JSON schema of a config, for editors."""
+    from varjepa.config import RetrainConfig
+
+    click.echo(json.dumps(RetrainConfig.model_json_schema(), indent=2))
+
+
+def _finish(result: dict[str, Any], *, json_out: bool) -> None:
+    if json_out:
+        click.echo(json.dumps(result))
+
+
+def _log_to_stderr() -> None:
+    """One short line per message on stderr."""
+    logger = logging.getLogger("varjepa")
+    if not logger.handlers:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S"))
+        logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs the command line and exits with its code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    sys.exit(guarded(lambda: cli.main(arguments, standalone_mode=False), arguments))
+
+
+def guarded(command: Callable[[], Any], arguments: list[str]) -> int:
+    """Calls a command; turns what it raises into a message and an exit code."""
+    try:
+        command()
+    except (VarjepaError, click.ClickException) as error:
+        message = error.format_message() if isinstance(error, click.ClickException) else str(error)
+        code = error.exit_code
+        if "--verbose" in arguments:
+            logging.getLogger("varjepa").exception("details")
+    except (KeyboardInterrupt, click.Abort):
+        message, code = "Interrupted; the same command goes on from here.", 1
+    else:
+        return 0
+    click.echo(f"varjepa: {message}", err=True)
+    if "--json" in arguments:
+        click.echo(json.dumps({"error": message, "exit_code": code}))
+    return code
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""The main flow: ingest, validate, preprocess, pretrain, probe, calibrate, register, gate."""
+
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from prefect import flow
+
+from tasks.calibrate import calibrate
+from tasks.card import Facts
+from tasks.gate import Decision, gate
+from tasks.ingest import Snapshot, ingest
+from tasks.prepare import preprocess
+from tasks.pretrain import pretrain
+from tasks.probe import probe
+from tasks.publish import publish_card, summarise
+from tasks.register import Registered, register
+from tasks.tracking import git_commit, log_artifacts, log_prepared, log_results, log_setup, tracked_run
+from tasks.validation import check_contract, evidence
+from varjepa.config import RetrainConfig
+from varjepa.errors import ContractError
+
+_T = TypeVar("_T")
+
+
+class Stopwatch:
+    """Calls steps and remembers how long each took."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self.started = time.perf_counter()
+
+    def __call__(self, name: str, step: Callable[..., _T], *arguments: Any) -> _T:
+        """Calls `step` with the arguments and adds its time under `name`."""
+        began = time.perf_counter()
+        try:
+            return step(*arguments)
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began
+
+    def report(self) -> dict[str, float]:
+        """Seconds per step, and in total since the start."""
+        rounded = {name: round(value, 2) for name, value in self.seconds.items()}
+        return rounded | {"total": round(time.perf_counter() - self.started, 2)}
+
+
+@flow(name="retrain", flow_run_name="retrain {config.registry.name}", validate_parameters=True)
+def retrain(config: RetrainConfig) -> dict[str, Any]:
+    """Makes a model version from a table: the object that `varjepa retrain --json` prints.
+
+    Raises:
+        UserError: the data or the configuration is at fault.
+        ContractError: the data broke its contract; nothing was trained or registered.
+    """
+    watch = Stopwatch()
+    snapshot = watch("ingest", ingest, config.data)
+    with tracked_run(config) as run_id:
+        watch("track", log_setup, run_id, config, snapshot)
+        return _retrain(config, snapshot, run_id, watch)
+
+
+def _retrain(config: RetrainConfig, snapshot: Snapshot, run_id: str, watch: Stopwatch) -> dict[str, Any]:
+    tracking = config.tracking
+    try:
+        validation = watch("validate", check_contract, snapshot, config)
+    except ContractError:
+        log_artifacts(run_id, tracking, evidence(snapshot, config))
+        raise
+    watch("track", log_artifacts, run_id, tracking, evidence(snapshot, config))
+    prepared = watch("preprocess", preprocess, validation.clean, config.data, config.preprocess)
+    watch("track", log_prepared, run_id, tracking, prepared)
+    pretrained = watch("pretrain", pretrain, prepared, config, run_id)
+    probed = watch("probe", probe, prepared, pretrained, config)
+    calibrated = watch("calibrate", calibrate, prepared, pretrained, probed, config)
+    metrics = probed.metrics | calibrated.metrics
+    facts = Facts(config, run_id, git_commit(), snapshot, validation, prepared, pretrained, metrics)
+    watch("track", log_artifacts, run_id, tracking, {"figures": calibrated.figures})
+    card = watch("track", publish_card, facts)
+    registered = watch("register", register, run_id, config, probed.model, validation.clean, card)
+    decision = watch("gate", gate, registered, config)
+    watch("track", log_results, run_id, tracking, metrics, {"varjepa.gate": decision.reason})
+    watch("track", summarise, card, registered, decision)
+    return answer(facts, registered, decision, watch)
+
+
+def answer(facts: Facts, registered: Registered, decision: Decision, watch: Stopwatch) -> dict[str, Any]:
+    """What `retrain --json` prints."""
+    return {
+        "run_id": facts.run_id,
+        "model": {
+            "name": registered.name,
+            "version": registered.version,
+            "uri": registered.uri,
+            "aliases": decision.aliases,
+        },
+        "data": {
+            "rows": facts.snapshot.rows,
+            "quarantined": facts.validation.quarantined,
+            "fingerprint": facts.snapshot.fingerprint,
+            "features": facts.prepared.features,
+        },
+        "metrics": facts.metrics,
+        "promoted": decision.promoted,
+        "reason": decision.reason,
+        "seconds": watch.report(),
+    }

@@ -1,0 +1,84 @@
+"""Tables for people, on stderr."""
+
+import os
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from tasks.doctor import Check
+from tasks.initialise import Started
+from tasks.tracking import hidden_credentials, tracking_uri
+from varjepa.config import RetrainConfig
+
+console = Console(stderr=True, highlight=False)
+
+SHOWN = ("accuracy", "balanced_accuracy", "f1_weighted", "f1_macro", "rmse", "r2")
+SELECTIVE = ("accuracy_90", "accuracy_80", "accuracy_50", "aurc", "failure_auroc")
+OTHER = ("calibration/ece", "calibration/latent_pit_ks", "elbo/val", "latent/active_units", "latent/rankme")
+
+
+def show_result(result: dict[str, Any], config: RetrainConfig) -> None:
+    """The table at the end of a retrain, and where to look."""
+    metrics, model = result["metrics"], result["model"]
+    table = Table("test rows", "embedding", "raw features", title=f"{model['name']} version {model['version']}")
+    _pairs(table, metrics, SHOWN, "probe", "raw")
+    if "selective/aurc" in metrics:
+        table.add_section()
+        table.add_row("[b]selective by[/b]", "[b]latent[/b]", "[b]max. probability[/b]")
+        _pairs(table, metrics, SELECTIVE, "selective", "selective_msp")
+    table.add_section()
+    for name in OTHER:
+        if name in metrics:
+            table.add_row(name, f"{metrics[name]:.4f}", "")
+    console.print(table)
+    data, seconds = result["data"], result["seconds"]
+    console.print(f"{data['rows']:,} rows, {data['quarantined']:,} quarantined, {data['features']} features")
+    console.print("  ".join(f"{step} {value:.1f} s" for step, value in seconds.items()))
+    verdict = "promoted to champion" if result["promoted"] else "not promoted"
+    console.print(f"{model['uri']} ({', '.join(model['aliases'])}), {verdict}: {result['reason']}")
+    console.print(f"run {result['run_id']} in {hidden_credentials(tracking_uri(config.tracking))}")
+    console.print(f"Look at it: [b]{_ui_command(config)}[/b]")
+
+
+def _ui_command(config: RetrainConfig) -> str:
+    changed = not os.environ.get("MLFLOW_TRACKING_URI") and config.tracking.uri != type(config.tracking)().uri
+    return f"varjepa ui --tracking-uri {config.tracking.uri}" if changed else "varjepa ui"
+
+
+def _pairs(table: Table, metrics: dict[str, float], names: tuple[str, ...], left: str, right: str) -> None:
+    for name in names:
+        if f"{left}/{name}" in metrics:
+            table.add_row(name, *(f"{metrics[f'{group}/{name}']:.4f}" for group in (left, right)))
+
+
+def show_profile(started: Started) -> None:
+    """What `init` saw, and what it wrote."""
+    table = Table("column", "kind", "missing", "distinct", "range", title=f"{started.rows:,} rows")
+    for name, facts in started.profiles.items():
+        span = "" if facts.smallest is None else f"{facts.smallest} to {facts.largest}"
+        kind = f"{facts.kind} (left out)" if facts.left_out else facts.kind
+        kind = "label" if name == started.label else kind
+        table.add_row(name, kind, f"{facts.missing_share:.1%}", f"{facts.distinct:,}", span)
+    console.print(table)
+    console.print(f"Wrote {started.config} and {started.contract}. Review both, then: [b]varjepa retrain {started.config}[/b]")
+
+
+def show_models(found: list[dict[str, Any]]) -> None:
+    """Registered versions, newest first."""
+    table = Table("model", "version", "aliases", "made", "accuracy or R2", "rows", "run")
+    for entry in found:
+        quality = entry["quality"]
+        table.add_row(
+            entry["name"], str(entry["version"]), ", ".join(entry["aliases"]), entry["created"],
+            "" if quality is None else f"{quality:.4f}", entry["rows"], entry["run_id"] or "",
+        )  # fmt: skip
+    console.print(table if found else "Nothing is registered yet. Start with: [b]varjepa retrain configs/demo.yaml[/b]")
+
+
+def show_checks(checks: list[Check]) -> None:
+    """What the doctor found."""
+    table = Table("", "check", "found", "what to do")
+    for check in checks:
+        table.add_row("[green]ok[/green]" if check.ok else "[red]bad[/red]", check.name, check.found, check.fix)
+    console.print(table)

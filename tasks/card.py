@@ -1,0 +1,98 @@
+"""The model card: one page per version, written from the run's facts alone."""
+
+from dataclasses import dataclass
+from html import escape
+
+from tasks.ingest import Snapshot
+from tasks.prepare import Prepared
+from tasks.pretrain import Pretrained
+from tasks.validate import Validation
+from varjepa import __version__
+from varjepa.config import RetrainConfig
+
+GROUPS = {
+    "probe": "Linear probe on the frozen embedding",
+    "raw": "The same probe on raw features",
+    "selective": "Selective prediction by latent uncertainty",
+    "selective_msp": "Selective prediction by the probe's maximum probability",
+    "calibration": "Calibration",
+    "elbo": "ELBO and its terms",
+    "latent": "Latents",
+}
+
+STYLE = (
+    "body{font:15px/1.5 system-ui,sans-serif;max-width:52rem;margin:2rem auto;padding:0 1rem;color:#222}"
+    "table{border-collapse:collapse;margin:.5rem 0 1.5rem}td,th{padding:.2rem .9rem .2rem 0;text-align:left;"
+    "border-bottom:1px solid #e4e4e4}td:last-child{font-variant-numeric:tabular-nums}h2{font-size:1.1rem}"
+)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a card is made of."""
+
+    config: RetrainConfig
+    run_id: str
+    commit: str | None
+    snapshot: Snapshot
+    validation: Validation
+    prepared: Prepared
+    pretrained: Pretrained
+    metrics: dict[str, float]
+
+    def sections(self) -> dict[str, dict[str, str]]:
+        """Titles, and names with values below each."""
+        data = {
+            "source": self.snapshot.source,
+            "fingerprint": self.snapshot.fingerprint,
+            "rows": f"{self.snapshot.rows:,}, of which {self.validation.quarantined:,} in quarantine",
+            "parts": ", ".join(f"{name} {rows:,}" for name, rows in self.prepared.parts.items()),
+            "features": str(self.prepared.features),
+            "left out": "; ".join(f"{name} ({why})" for name, why in self.prepared.left_out.items()) or "nothing",
+            "label": self.config.data.label or "none",
+            "contract": f"{self.config.contract.path or 'none'}, {self.validation.rules} rules checked",
+        }
+        made = {
+            "model": self.config.model.kind,
+            "epochs": f"{len(self.pretrained.curves())}, epoch {self.pretrained.best_epoch + 1} selected",
+            "seed": str(self.config.training.seed),
+            "run": self.run_id,
+            "commit": self.commit or "not under git",
+            "varjepa": __version__,
+        }
+        groups = {
+            title: {name.partition("/")[2]: f"{value:.4f}" for name, value in self.metrics.items() if name.split("/")[0] == key}
+            for key, title in GROUPS.items()
+        }
+        return {"Data": data, "How it was made": made} | {title: rows for title, rows in groups.items() if rows}
+
+    @property
+    def limits(self) -> str:
+        """What a reader must know before use."""
+        return (
+            "Statistics, vocabularies and weights come from the training rows; figures are measured on the test rows of "
+            "the same source. Rows from elsewhere, categories never seen and values far outside the training range are "
+            "embedded all the same: look at their uncertainty. Latent uncertainty is not a probability."
+        )
+
+
+def markdown_card(facts: Facts) -> str:
+    """The card as Markdown, for the registry and the run page."""
+    lines = [f"# {facts.config.registry.name}", ""]
+    for title, rows in facts.sections().items():
+        lines += [f"## {title}", "", "| | |", "| --- | --- |"]
+        lines += [f"| {name} | {value.replace('|', '/')} |" for name, value in rows.items()]
+        lines.append("")
+    return "\n".join([*lines, "## Limits", "", facts.limits, ""])
+
+
+def html_card(facts: Facts) -> str:
+    """The card as one self-contained page."""
+    body = [f"<h1>{escape(facts.config.registry.name)}</h1>"]
+    for title, rows in facts.sections().items():
+        cells = "".join(f"<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>" for name, value in rows.items())
+        body.append(f"<h2>{escape(title)}</h2><table>{cells}</table>")
+    body.append(f"<h2>Limits</h2><p>{escape(facts.limits)}</p>")
+    title = escape(f"Model card: {facts.config.registry.name}")
+    head = f"<meta charset='utf-8'><title>{title}</title><style>{STYLE}</style>"
+    return f"<!doctype html><html lang='en'><head>{head}</head><body>{''.join(body)}</body></html>"

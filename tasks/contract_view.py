@@ -1,0 +1,158 @@
+"""The table as its contract reads it: a DuckDB view over the Parquet file, in which every cell has its kind."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+VIEW = "snapshot"
+"""Name of the view."""
+ROW = "__row__"
+"""The column with the row number in the source."""
+POSITION = "__position__"
+"""The view's column with the position of a row in the Parquet file."""
+
+LONGEST = 40
+"""Longer values are cut when they are shown."""
+
+KINDS = {"numeric": "a number", "boolean": "true or false", "date": "a date"}
+
+_NUMBER = r"[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?"
+_MOMENT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,9})?)?(Z|[+-][0-9]{2}:?[0-9]{2})?)?"
+_NATIVE = {
+    "numeric": re.compile(r"U?(TINY|SMALL|BIG|HUGE)INT|U?INTEGER|FLOAT|DOUBLE|DECIMAL.*"),
+    "boolean": re.compile(r"BOOLEAN"),
+    "date": re.compile(r"DATE|TIMESTAMP.*"),
+}
+_TRUE = "('true', 't', 'yes', 'y', '1', '1.0')"
+_FALSE = "('false', 'f', 'no', 'n', '0', '0.0')"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How the view shows one column of the file."""
+
+    column: str
+    """Its name in the file."""
+    found: str
+    """View column: the cell as found, NULL where it is missing (NaN and blank text of other kinds count as missing)."""
+    value: str
+    """View column: the cell read as its kind; the same column as `found` where the file has the kind already."""
+    unread: str
+    """View column: the cells that cannot be read as their kind; empty where the file has the kind already."""
+    shown: str
+    """SQL over the view: the cell as text for people."""
+    may_be_infinite: bool
+    """Whether the column could hold infinity."""
+    is_text: bool
+    """Whether the file holds text that stands for another kind."""
+    select: str
+    """The part of the view's SELECT that makes these view columns."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The view columns."""
+        return (self.found, self.value, self.unread) if self.unread else (self.found,)
+
+
+def quoted(name: str) -> str:
+    """A name as SQL writes it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A text as SQL writes it."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def parquet(path: Path) -> str:
+    """A Parquet file as a SQL table, with signs that would make a pattern of its path taken literally."""
+    plain = re.sub(r"([*?\[])", r"[\1]", str(path))
+    return f"read_parquet({literal(plain)}, file_row_number = true)"
+
+
+def free(name: str, taken: set[str]) -> str:
+    """Returns `name`, changed until it is neither taken nor unfit for SQL and pages, and marks it as taken.
+
+    Args:
+        taken: names in use, in lower case: DuckDB does not tell "Age" from "age".
+
+    Examples:
+        >>> free('7" pipes', set()), free("Age", {"age"})
+        ("7' pipes", 'Age (2)')
+    """
+    # Great Expectations writes some names into SQL with their quotes unescaped.
+    base = name.replace('"', "'") or "(no name)"
+    unused, number = base, 1
+    while unused.lower() in taken:
+        number += 1
+        unused = f"{base} ({number})"
+    taken.add(unused.lower())
+    return unused
+
+
+def read_columns(columns: Sequence[str], types: Sequence[str], kinds: Mapping[str, str]) -> dict[str, Reading]:
+    """Says how the view shows each column.
+
+    Args:
+        columns: names in the file.
+        types: their DuckDB types, in the same order.
+        kinds: kinds that the contract gives; other columns are shown as they are.
+    """
+    taken = {POSITION, ROW}
+    names = {column: column if column == ROW else free(column, taken) for column in columns}
+    return {
+        column: _read(column, f"c{index}", type_, kinds.get(column, ""), names[column], taken)
+        for index, (column, type_) in enumerate(zip(columns, types, strict=True))
+    }
+
+
+def _read(column: str, cell: str, type_: str, kind: str, name: str, taken: set[str]) -> Reading:
+    is_float = type_ in ("FLOAT", "DOUBLE")
+    if kind not in _NATIVE or _NATIVE[kind].fullmatch(type_):
+        select = f"{_native(cell, type_, kind)} AS {quoted(name)}"
+        shown = _shown(quoted(name), "[.]0$" if is_float else " 00:00:00$" if kind == "date" else "")
+        return Reading(column, name, name, "", shown, may_be_infinite=is_float, is_text=False, select=select)
+    value, unread = free(f"{name} as {KINDS[kind]}", taken), free(f"{name} not {KINDS[kind]}", taken)
+    text = f"nullif(trim(CAST({cell} AS VARCHAR)), '')"
+    read = _converted(text, kind)
+    select = (
+        f"{text} AS {quoted(name)}, {read} AS {quoted(value)},"
+        f" CASE WHEN {read} IS NULL THEN {text} END AS {quoted(unread)}"
+    )
+    shown, is_text = _shown(quoted(name)), type_ == "VARCHAR"
+    return Reading(column, name, value, unread, shown, may_be_infinite=False, is_text=is_text, select=select)
+
+
+def _shown(cell: str, noise: str = "") -> str:
+    text = f"CAST({cell} AS VARCHAR)"
+    if noise:
+        text = f"regexp_replace({text}, '{noise}', '')"
+    return f"CASE WHEN length({text}) > {LONGEST} THEN left({text}, {LONGEST}) || '…' ELSE {text} END"
+
+
+def _native(cell: str, type_: str, kind: str) -> str:
+    if type_ in ("FLOAT", "DOUBLE"):
+        cell = f"CASE WHEN isnan({cell}) THEN NULL ELSE {cell} END"
+    if type_ == "TIMESTAMP WITH TIME ZONE":
+        return f"make_timestamp(epoch_us({cell}))"
+    # The values that a contract allows are texts.
+    return f"CAST({cell} AS VARCHAR)" if kind == "categorical" else cell
+
+
+def _converted(text: str, kind: str) -> str:
+    """SQL that reads text as a number, a truth value or a moment (UTC), NULL where it is none."""
+    if kind == "boolean":
+        return f"CASE WHEN lower({text}) IN {_TRUE} THEN true WHEN lower({text}) IN {_FALSE} THEN false END"
+    if kind == "date":
+        moment = f"make_timestamp(epoch_us(TRY_CAST({text} AS TIMESTAMP WITH TIME ZONE)))"
+        return f"CASE WHEN regexp_full_match({text}, '{_MOMENT}') THEN {moment} END"
+    number = f"TRY_CAST({text} AS DOUBLE)"
+    return f"CASE WHEN regexp_full_match({text}, '{_NUMBER}') AND isfinite({number}) THEN {number} END"
+
+
+def create_view(path: Path, readings: Mapping[str, Reading]) -> str:
+    """SQL that creates the view; columns go by position because DuckDB renames those that differ in case only."""
+    cells = ", ".join([*(f"c{index}" for index in range(len(readings))), "position"])
+    selects = ", ".join([*(reading.select for reading in readings.values()), f"position AS {quoted(POSITION)}"])
+    return f"CREATE VIEW {VIEW} AS SELECT {selects} FROM {parquet(path)} AS file({cells})"

@@ -1,0 +1,108 @@
+"""Examines the set-up."""
+
+import os
+import platform
+import re
+import shutil
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+from tasks.registry import store
+from tasks.tracking import client_for, hidden_credentials
+from varjepa.errors import VarjepaError
+
+GIBIBYTE = 2**30
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing looked at.
+
+    Attributes:
+        name: what.
+        ok: whether it is fine.
+        found: what was found.
+        fix: what to do; empty where it is fine.
+    """
+
+    name: str
+    ok: bool
+    found: str
+    fix: str = ""
+
+    def as_dict(self) -> dict[str, str | bool]:
+        """Plain data."""
+        return asdict(self)
+
+
+def examine() -> list[Check]:
+    """Looks at packages, devices, memory, disk, tracking store and Prefect server."""
+    checks: tuple[Callable[[], Check], ...] = (
+        _python, _packages, _device, _disk, _tracking, _prefect,
+    )  # fmt: skip
+    return [check() for check in checks]
+
+
+def _python() -> Check:
+    return Check("Python", True, f"{platform.python_version()} on {platform.platform(terse=True)}")
+
+
+def _packages() -> Check:
+    wrong = []
+    for line in requires("varjepa") or []:
+        requirement = Requirement(line)
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            installed = version(requirement.name)
+        except PackageNotFoundError:
+            wrong.append(f"{requirement.name} is not installed")
+            continue
+        if not requirement.specifier.contains(installed, prereleases=True):
+            wrong.append(f"{requirement.name} {installed}, expected {requirement.specifier}")
+    if wrong:
+        return Check("packages", False, "; ".join(wrong), "Install varjepa again into a new environment.")
+    return Check("packages", True, "all within their bounds")
+
+
+def _device() -> Check:
+    import torch
+
+    if torch.cuda.is_available():
+        return Check("device", True, f"GPU {torch.cuda.get_device_name()}, torch {torch.__version__}")
+    return Check("device", True, f"CPU, {torch.get_num_threads()} threads, torch {torch.__version__}")
+
+
+def _disk() -> Check:
+    free = shutil.disk_usage(Path.cwd()).free / GIBIBYTE
+    writable = os.access(Path.cwd(), os.W_OK)
+    found = f"{free:.0f} GiB free" + ("" if writable else ", not writable")
+    return Check("working folder", writable and free > 1, found, "" if writable and free > 1 else "Free some space.")
+
+
+def _tracking() -> Check:
+    uri = store(None)
+    try:
+        models = client_for(uri).search_registered_models(max_results=100)
+    except VarjepaError as error:
+        return Check("tracking store", False, str(error), "Check MLFLOW_TRACKING_URI.")
+    return Check("tracking store", True, f"{hidden_credentials(uri)}, {len(models)} registered models")
+
+
+def _prefect() -> Check:
+    from prefect.settings import get_current_settings
+
+    url = get_current_settings().api.url
+    if not url:
+        return Check("Prefect server", True, "none configured: every flow starts a temporary one (about 10 s)")
+    try:
+        with urllib.request.urlopen(f"{url.rstrip('/')}/health", timeout=5):  # noqa: S310
+            return Check("Prefect server", True, re.sub(r"//.*@", "//***@", url))
+    except (urllib.error.URLError, OSError, ValueError) as error:
+        return Check("Prefect server", False, f"{url} does not answer ({error})", "Start it, or unset PREFECT_API_URL.")

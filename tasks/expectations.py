@@ -1,0 +1,136 @@
+"""A data contract as Great Expectations rules, and their results traced back to it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import great_expectations.expectations as gxe
+
+from tasks.contract_view import POSITION, ROW, Reading
+from tasks.row_rules import Rule, row_rules
+from varjepa.data.contract import ColumnContract, Contract
+from varjepa.errors import listed, nearest
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What came of one rule."""
+
+    rule: Rule
+    kept: bool
+    """Whether the table keeps the rule."""
+    broken: int
+    """Rows that break it; 0 for table rules."""
+    examples: tuple[str, ...]
+    """Row rules: some of the rows that break it, with their values."""
+    told: str
+    """Table rules: what is wrong, empty where nothing is."""
+
+
+def build_rules(contract: Contract, readings: Mapping[str, Reading], label: str | None = None) -> list[Rule]:
+    """Turns a contract into rules for a table.
+
+    Args:
+        contract: what the table promises.
+        readings: how the view shows the columns that there are.
+        label: a column that must be there even if the contract does not name it.
+
+    Returns:
+        One rule per expectation. Columns that are not there have no rules but the one that they should be.
+
+    Raises:
+        ConfigError: a bound that its column cannot be compared with.
+    """
+    promised = dict(contract.columns)
+    if label is not None:
+        promised[label] = promised.get(label, ColumnContract(kind="categorical")).model_copy(update={"required": True})
+    rules = list(_table_rules(contract, promised, readings))
+    for name, promise in promised.items():
+        if name in readings:
+            rules += _share_rules(promise, readings[name])
+            rules += row_rules(promise, readings[name])
+    return rules
+
+
+def numbered(rules: Sequence[Rule]) -> list[Any]:
+    """The expectations of the rules, each carrying its number so that a result can be traced to its rule."""
+    return [rule.expectation.copy(update={"meta": {"rule": number}}) for number, rule in enumerate(rules)]
+
+
+def trace(rules: Sequence[Rule], result: Any) -> list[Finding]:
+    """Says for each rule, in their order, what came of it.
+
+    Args:
+        rules: as given to `numbered`.
+        result: an `ExpectationSuiteValidationResult`.
+    """
+    by_number = {single.expectation_config.meta["rule"]: single for single in result.results}
+    return [_finding(rule, by_number[number]) for number, rule in enumerate(rules)]
+
+
+def _finding(rule: Rule, single: Any) -> Finding:
+    if "exception_message" in str(single.exception_info) and not single.result:
+        raise RuntimeError(f"Great Expectations could not check {rule.column} {rule.says}: {single.exception_info}")
+    if not rule.broken:
+        told = "" if single.success else rule.tell(single.result.get("observed_value"))
+        return Finding(rule, bool(single.success), 0, (), told)
+    examples = tuple(_example(cell) for cell in single.result.get("partial_unexpected_index_list") or ())
+    return Finding(rule, bool(single.success), int(single.result.get("unexpected_count") or 0), examples, "")
+
+
+def _example(cell: Mapping[str, Any]) -> str:
+    values = [value for name, value in cell.items() if name != ROW]
+    return f"row {cell[ROW]}" + "".join(f": {value}" for value in values if value is not None)
+
+
+def _table_rules(
+    contract: Contract, promised: Mapping[str, ColumnContract], readings: Mapping[str, Reading]
+) -> Iterator[Rule]:
+    least = contract.min_rows
+    yield Rule(
+        column="",
+        says=f"at least {least:,} rows",
+        expectation=gxe.ExpectTableRowCountToBeBetween(min_value=least),
+        tell=lambda rows: f"there are {rows:,} rows, expected at least {least:,}",
+    )
+    extra = [name for name in readings if name not in promised and name != ROW]
+    for name, promise in promised.items():
+        if promise.required:
+            yield _exists(name, readings, nearest(name, extra))
+    if contract.extra_columns == "forbid":
+        yield _no_extra(extra, readings)
+
+
+def _exists(name: str, readings: Mapping[str, Reading], hint: str) -> Rule:
+    return Rule(
+        column=name,
+        says="is there",
+        expectation=gxe.ExpectColumnToExist(column=readings[name].found if name in readings else name),
+        tell=lambda _: f'there is no column "{name}"' + (f" ({hint})" if hint else ""),
+    )
+
+
+def _no_extra(extra: list[str], readings: Mapping[str, Reading]) -> Rule:
+    known = [column for name, reading in readings.items() if name not in extra for column in reading.columns]
+    return Rule(
+        column="",
+        says="no columns but those of the contract",
+        expectation=gxe.ExpectTableColumnsToMatchSet(column_set=[*known, POSITION], exact_match=True),
+        tell=lambda _: f"the contract does not know {listed(extra)}",
+    )
+
+
+def _share_rules(promise: ColumnContract, reading: Reading) -> Iterator[Rule]:
+    most = promise.max_missing
+    if most < 1:
+        yield Rule(
+            column=reading.column,
+            says=f"at most {100 * most:.4g}% missing",
+            # Rounded because 1 - 0.7 is more than 3 of 10.
+            expectation=gxe.ExpectColumnProportionOfNonNullValuesToBeBetween(
+                column=reading.found, min_value=round(1 - most, 12)
+            ),
+            tell=lambda present: (
+                f'{100 * (1 - (present or 0)):.4g}% of "{reading.column}" is missing, expected at most {100 * most:.4g}%'
+            ),
+        )

@@ -1,0 +1,151 @@
+"""Great Expectations over DuckDB: a SQL engine that reads Parquet in place, within a fixed amount of memory."""
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+from typing import Any, Literal
+from uuid import uuid4
+
+os.environ["GX_ANALYTICS_ENABLED"] = "false"
+
+import duckdb_engine
+import great_expectations as gx
+from duckdb_engine.config import apply_config
+from great_expectations.data_context.types.base import (
+    DataContextConfig,
+    InMemoryStoreBackendDefaults,
+    ProgressBarsConfig,
+)
+from great_expectations.datasource.fluent import SQLDatasource
+from great_expectations.execution_engine import SqlAlchemyExecutionEngine
+
+EXAMPLES = 20
+"""Broken cells that a result lists per expectation."""
+
+_one_at_a_time = Lock()
+"""Great Expectations keeps its project in a global; two threads must not swap it under each other."""
+
+
+def _forget_annotations() -> None:
+    """Lets go of DuckDB's types, which would otherwise outlive the interpreter and be reported as leaks on stderr."""
+    for wrapper in (duckdb_engine.ConnectionWrapper, duckdb_engine.CursorWrapper):
+        wrapper.__annotations__.clear()
+        wrapper.__init__.__annotations__.clear()
+    apply_config.__annotations__.clear()
+
+
+_forget_annotations()
+
+
+class DuckDBExecutionEngine(SqlAlchemyExecutionEngine):
+    """Keeps one connection open, without which results are gone before they are read."""
+
+    @contextmanager
+    def get_connection(self) -> Iterator[Any]:
+        if self._connection is None:
+            self._connection = self.engine.connect()
+        yield self._connection
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        self.engine.dispose()
+
+
+class DuckDBDatasource(SQLDatasource):
+    """A DuckDB database, given as a SQLAlchemy URL."""
+
+    # Above `type`, which hides the builtin from the rest of the class.
+    @property
+    def execution_engine_type(self) -> type[DuckDBExecutionEngine]:
+        return DuckDBExecutionEngine
+
+    type: Literal["duckdb"] = "duckdb"
+
+
+class Workbench:
+    """One in-memory DuckDB database and the Great Expectations project that looks at it."""
+
+    def __init__(self, context: Any, datasource: Any, connection: Any) -> None:
+        self.connection = connection
+        self._context = context
+        self._datasource = datasource
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """Runs a query and fetches everything; for small answers."""
+        return self.connection.execute(sql).fetchall()
+
+    def judge(self, table: str, expectations: Sequence[Any], index: str) -> Any:
+        """Evaluates expectations as one suite.
+
+        Args:
+            table: name of a table or view; also the name that the Data Docs show.
+            expectations: instances of `great_expectations.expectations`.
+            index: the column that names the broken rows in results.
+
+        Returns:
+            The `ExpectationSuiteValidationResult`, whose results come in any order.
+        """
+        asset = self._datasource.add_table_asset(name=table, table_name=table)
+        suite = self._context.suites.add(gx.ExpectationSuite(name="contract", expectations=list(expectations)))
+        definition = gx.ValidationDefinition(
+            name="contract", data=asset.add_batch_definition_whole_table("all rows"), suite=suite
+        )
+        detail = {
+            "result_format": "SUMMARY",
+            "partial_unexpected_count": EXAMPLES,
+            "unexpected_index_column_names": [index],
+        }
+        return self._context.validation_definitions.add(definition).run(result_format=detail)
+
+    def write_docs(self) -> None:
+        """Writes the Data Docs of everything judged so far."""
+        self._context.build_data_docs(site_names=["contract"])
+
+
+@contextmanager
+def workbench(docs: Path, spill: Path, memory_limit: str = "1GB") -> Iterator[Workbench]:
+    """Opens an empty database with a Great Expectations project; one at a time in a process.
+
+    Args:
+        docs: folder for the Data Docs.
+        spill: folder for what does not fit into memory.
+        memory_limit: what DuckDB may use, such as "400MB".
+    """
+    logging.getLogger("great_expectations").setLevel(logging.ERROR)
+    with _one_at_a_time:
+        context = gx.get_context(mode="ephemeral", project_config=_project(docs))
+        # A named in-memory database is shared by all connections of this process, hence the unique name.
+        url = f"duckdb:///:memory:{uuid4().hex}"
+        datasource = context.data_sources.add_duckdb(name="parquet", connection_string=url, create_temp_table=False)
+        engine = datasource.get_execution_engine()
+        try:
+            with engine.get_connection() as connection:
+                database = connection.connection.driver_connection
+            database.execute(f"SET GLOBAL memory_limit = '{memory_limit}'")
+            database.execute("SET GLOBAL temp_directory = '{}'".format(str(spill).replace("'", "''")))
+            database.execute("SET GLOBAL autoinstall_known_extensions = false")
+            database.execute("SET GLOBAL TimeZone = 'UTC'")
+            yield Workbench(context, datasource, database)
+        finally:
+            engine.close()
+            datasource.get_engine().dispose()
+
+
+def _project(docs: Path) -> DataContextConfig:
+    site = {
+        "class_name": "SiteBuilder",
+        "show_how_to_buttons": False,
+        "store_backend": {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(docs.resolve())},
+        "site_index_builder": {"class_name": "DefaultSiteIndexBuilder", "show_cta_footer": False},
+    }
+    return DataContextConfig(
+        store_backend_defaults=InMemoryStoreBackendDefaults(init_temp_docs_sites=False),
+        data_docs_sites={"contract": site},
+        progress_bars=ProgressBarsConfig(globally=False),
+        analytics_enabled=False,
+    )

@@ -1,0 +1,81 @@
+"""Step 1: take a snapshot of the source, so that every later step sees the same rows."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from prefect import task
+
+from tasks.steps import digest, may_help, reuse, step_folder
+from varjepa.config import DataSection
+from varjepa.errors import DataError
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The rows as they were found.
+
+    Attributes:
+        path: Parquet file, row numbers of the source in front.
+        fingerprint: 64 hexadecimal digits; of a single file its SHA-256.
+        rows: number of rows.
+        columns: type of every column, as read.
+        source: where the rows came from, for people.
+    """
+
+    path: Path
+    fingerprint: str
+    rows: int
+    columns: dict[str, str]
+    source: str
+
+
+@task(name="ingest", task_run_name="ingest {data.path}{data.name}", retries=2, retry_delay_seconds=5,
+      retry_condition_fn=may_help)  # fmt: skip
+def ingest(data: DataSection) -> Snapshot:
+    """Reads the source once and keeps it as Parquet.
+
+    Raises:
+        DataError: the source cannot be found or read, or has no rows.
+    """
+    from varjepa.data.sources import open_source
+
+    source = open_source(data)
+    fingerprint = file_fingerprint(source.files)
+    options = data.model_dump(mode="json", include={"name", "version", "rows", "separator", "na_values", "rename"})
+    folder = step_folder("ingest", fingerprint, options, data.split.seed if data.rows or not source.files else None)
+    return reuse(folder, Snapshot, lambda: _snapshot(data, folder, fingerprint))
+
+
+def _snapshot(data: DataSection, folder: Path, fingerprint: str) -> Snapshot:
+    import numpy as np
+    import polars as pl
+
+    from varjepa.data.sources import ROW, open_source, readable
+
+    source = open_source(data)
+    frame, path = source.frame.rename(data.rename, strict=False).with_row_index(ROW), folder / "snapshot.parquet"
+    with readable(source.description):
+        if data.rows is not None and source.files:
+            total = int(frame.select(pl.len()).collect().item())
+            if data.rows < total:
+                picks = np.sort(np.random.default_rng([data.split.seed, 1]).permutation(total)[: data.rows])
+                frame = frame.filter(pl.col(ROW).is_in(picks.tolist()))
+        frame.with_columns(pl.col(ROW).cast(pl.Int64)).sink_parquet(path, maintain_order=True)
+    written = pl.scan_parquet(path)
+    rows = int(written.select(pl.len()).collect().item())
+    if rows == 0:
+        raise DataError(f"{source.description} has no rows.", expected="Expected a header line and rows.")
+    columns = {name: str(dtype) for name, dtype in written.collect_schema().items() if name != ROW}
+    return Snapshot(path, fingerprint or file_fingerprint((path,)), rows, columns, source.description)
+
+
+def file_fingerprint(files: tuple[Path, ...]) -> str:
+    """SHA-256 of one file, or of the names and SHA-256s of many; empty for none."""
+    sums = []
+    for file in files:
+        with file.open("rb") as stream:
+            sums.append((file.name, hashlib.file_digest(stream, "sha256").hexdigest()))
+    if len(sums) <= 1:
+        return sums[0][1] if sums else ""
+    return hashlib.sha256(digest(sums).encode()).hexdigest()

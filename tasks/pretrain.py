@@ -1,0 +1,102 @@
+"""Step 4: learn the embedding, without labels; keep the best epoch."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from prefect import task
+from safetensors.torch import save_file
+
+from tasks.prepare import Prepared
+from tasks.progress import training_progress
+from tasks.steps import log, reuse, step_folder, write_text
+from tasks.tracking import CurveLogger
+from varjepa.config import RetrainConfig
+from varjepa.data.encoded import Part, read_part
+from varjepa.data.preprocess import Preprocessor
+from varjepa.evaluation.selection import ProbeEvaluator
+from varjepa.models.var_t_jepa import VarTJEPANetwork
+from varjepa.training.device import resolve_device
+from varjepa.training.loop import Evaluator, Trainer
+
+SECTIONS = {"model", "masking", "objective", "training"}
+"""Parts of the configuration that pretraining depends on, beside the encoded data."""
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """A trained network.
+
+    Attributes:
+        weights: safetensors file.
+        history: JSON file with the metrics of every epoch.
+        best_epoch: from 0.
+        stopped_early: whether patience ran out.
+    """
+
+    weights: Path
+    history: Path
+    best_epoch: int
+    stopped_early: bool
+
+    def curves(self) -> list[dict[str, float]]:
+        """Metrics per epoch."""
+        return json.loads(self.history.read_text(encoding="utf-8"))
+
+
+@task(name="pretrain", task_run_name="pretrain {config.model.kind}")
+def pretrain(prepared: Prepared, config: RetrainConfig, run_id: str) -> Pretrained:
+    """Trains Var-T-JEPA; resumes from a checkpoint that an interrupted run left. Curves go to the tracking run."""
+    uncertainty = config.uncertainty.model_dump() if config.training.selection == "selective_probe" else None
+    settings = config.model_dump(mode="json", include=SECTIONS)
+    folder = step_folder("pretrain", str(prepared.encoded), settings, uncertainty)
+    curves = CurveLogger(run_id, config.tracking)
+    pretrained = reuse(folder, Pretrained, lambda: _pretrain(prepared, config, folder, curves))
+    for metrics in pretrained.curves():
+        curves.log(metrics)
+    log.info("selected epoch %d of %d", pretrained.best_epoch + 1, len(pretrained.curves()))
+    return pretrained
+
+
+def _pretrain(prepared: Prepared, config: RetrainConfig, folder: Path, curves: CurveLogger) -> Pretrained:
+    preprocessor = Preprocessor.model_validate_json(prepared.preprocessor.read_text(encoding="utf-8"))
+    device = resolve_device(config.training.device)
+    parts = [read_part(prepared.encoded, preprocessor, name).to(device) for name in ("train", "validation")]
+    network = new_network(preprocessor, config).to(device)
+    checkpoint = folder / "checkpoint.pt"
+    trainer = Trainer(
+        network=network, tables=(parts[0].table, parts[1].table), objective=config.objective, masking=config.masking,
+        training=config.training, evaluate=_evaluator(parts, preprocessor, config), checkpoint=checkpoint,
+    )  # fmt: skip
+    with training_progress(config.training.max_epochs, parts[0].table.n_rows) as progress:
+        trained = trainer.fit(lambda metrics: (curves.log(metrics), progress.on_epoch(metrics)), progress.on_progress)
+    weights = {name: value.cpu().contiguous() for name, value in network.state_dict().items()}
+    save_file(weights, folder / "network.safetensors")
+    write_text(folder / "history.json", json.dumps(trained.history))
+    checkpoint.unlink(missing_ok=True)
+    return Pretrained(
+        folder / "network.safetensors", folder / "history.json", trained.best_epoch, trained.stopped_early
+    )
+
+
+def new_network(preprocessor: Preprocessor, config: RetrainConfig) -> VarTJEPANetwork:
+    """An untrained network whose initial weights depend on `training.seed` alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.training.seed)
+        return VarTJEPANetwork(sizes=preprocessor.sizes, model=config.model)
+
+
+def _evaluator(parts: list[Part], preprocessor: Preprocessor, config: RetrainConfig) -> Evaluator | None:
+    """Scores epochs by a probe where there are labels on both sides; None means by validation ELBO."""
+    label, training = preprocessor.label, config.training
+    if training.selection == "elbo" or label is None:
+        return None
+    train, validation = (part.labelled().sample(training.eval_rows, training.seed) for part in parts)
+    if not len(validation.labels):
+        log.warning("No validation row has a label: the epoch is selected by validation ELBO.")
+        return None
+    return ProbeEvaluator(
+        train.table, train.labels, validation.table, validation.labels, len(label.classes),
+        training.selection == "selective_probe", config.uncertainty.aggregate,
+    )  # fmt: skip

@@ -1,0 +1,169 @@
+"""Step 5: what the frozen embedding is worth; a linear probe on it, and the same probe on raw features."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import torch
+from prefect import task
+from safetensors.torch import load_file
+from torch import Tensor
+
+from tasks.prepare import Prepared
+from tasks.pretrain import Pretrained, new_network
+from tasks.steps import digest, reuse, step_folder, write_text
+from varjepa.config import RetrainConfig
+from varjepa.data.encoded import Part, read_part
+from varjepa.data.preprocess import Label, Preprocessor
+from varjepa.data.sources import ROW
+from varjepa.evaluation.latents import active_units, rankme
+from varjepa.evaluation.probe import LinearProbe, best_probe
+from varjepa.evaluation.report import Classified, classification_metrics, regression_metrics
+from varjepa.inference.model import TrainedModel, save_model
+from varjepa.models.embedding import embed
+from varjepa.nn.table import TableTensors
+from varjepa.objective.elbo import final_weights
+from varjepa.training.device import resolve_device
+from varjepa.training.loop import Trainer
+
+CHUNK = 8192
+"""Test rows embedded at a time."""
+
+LATENT_ROWS = 5000
+"""Diagnostics of the latents look at the first this many test rows."""
+
+
+@dataclass(frozen=True)
+class Probed:
+    """A finished model and what it says about the test rows.
+
+    Attributes:
+        model: folder of the model (see `varjepa.inference.model`).
+        predictions: Parquet file, one row per test row: row number, label, uncertainty, probe outputs (`p0`...).
+        points: npy file [N, 2], map of the first test rows.
+        metrics: probe/..., raw/..., elbo/..., latent/....
+    """
+
+    model: Path
+    predictions: Path
+    points: Path
+    metrics: dict[str, float]
+
+
+@task(name="probe", task_run_name="probe")
+def probe(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig) -> Probed:
+    """Fits the probes on training rows, chooses their penalty on validation rows, measures on test rows."""
+    folder = step_folder("probe", str(pretrained.weights), config.model_dump(mode="json"))
+    return reuse(folder, Probed, lambda: _probe(prepared, pretrained, config, folder))
+
+
+def _probe(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig, folder: Path) -> Probed:
+    preprocessor = Preprocessor.model_validate_json(prepared.preprocessor.read_text(encoding="utf-8"))
+    device = resolve_device(config.training.device)
+    network = new_network(preprocessor, config)
+    network.load_state_dict(load_file(pretrained.weights))
+    network = network.to(device).eval()
+    parts = {name: read_part(prepared.encoded, preprocessor, name).to(device) for name in ("train", "validation", "test")}
+    linear = raw = None
+    if preprocessor.label is not None:
+        known = [parts[name].labelled().sample(config.probe.max_rows, config.training.seed) for name in ("train", "validation")]
+        linear = _fit(known, lambda table: embed(network, table).mean.flatten(1), preprocessor.label, config)
+        raw = _fit(known, lambda table: raw_features(table, preprocessor), preprocessor.label, config)
+    model = TrainedModel(config, preprocessor, network, linear)
+    save_model(folder / "model", model)
+    predictions, sample = _predict(model, raw, parts["test"])
+    predictions.write_parquet(folder / "predictions.parquet")
+    np.save(folder / "points.npy", _map(sample).cpu().numpy())
+    metrics = _probe_metrics(predictions, preprocessor.label)
+    metrics |= _elbo_metrics(model, parts, pretrained) | {
+        "latent/active_units": float(active_units(sample)),
+        "latent/rankme": rankme(sample),
+    }
+    write_text(folder / "metrics.json", json.dumps(metrics))
+    return Probed(folder / "model", folder / "predictions.parquet", folder / "points.npy", metrics)
+
+
+def _fit(known: list[Part], features, label: Label, config: RetrainConfig) -> LinearProbe:  # noqa: ANN001
+    train, validation = ((features(part.table), part.labels) for part in known)
+    return best_probe(train, validation, n_classes=len(label.classes), l2=config.probe.l2)
+
+
+def raw_features(table: TableTensors, preprocessor: Preprocessor) -> Tensor:
+    """What a linear model would be given without an embedding: numbers, whether they are there, one column per category.
+
+    Returns:
+        float32 [N, 2 n_numeric + sum of cardinalities].
+    """
+    n_numeric, cardinalities = preprocessor.sizes
+    codes = [
+        torch.nn.functional.one_hot(table.codes[:, j], size) for j, size in enumerate(cardinalities)
+    ]
+    return torch.cat([table.numeric, table.observed[:, :n_numeric], *codes], dim=1).float()
+
+
+def _predict(model: TrainedModel, raw: LinearProbe | None, test: Part) -> tuple[pl.DataFrame, Tensor]:
+    """Predictions for all test rows, and the flat embedding of the first of them."""
+    frames, sample = [], []
+    for start in range(0, len(test.labels), CHUNK):
+        part = test.take(torch.arange(start, min(start + CHUNK, len(test.labels)), device=test.labels.device))
+        embedding = embed(model.network, part.table)
+        flat = embedding.mean.flatten(1)
+        if start < LATENT_ROWS:
+            sample.append(flat[: LATENT_ROWS - start])
+        columns = {ROW: part.rows, "label": part.labels.cpu().numpy(), "uncertainty": model.uncertainty(embedding).cpu().numpy()}
+        columns |= _outputs("p", model.probe, flat)
+        columns |= _outputs("raw", raw, raw_features(part.table, model.preprocessor))
+        frames.append(pl.DataFrame(columns))
+    return pl.concat(frames), torch.cat(sample)
+
+
+def _outputs(prefix: str, linear: LinearProbe | None, x: Tensor) -> dict[str, np.ndarray]:
+    if linear is None:
+        return {}
+    output = linear.predict(x).double()
+    output = output.softmax(1) if output.shape[1] > 1 else output
+    return {f"{prefix}{number}": column.cpu().numpy() for number, column in enumerate(output.T)}
+
+
+def classified(predictions: pl.DataFrame, prefix: str) -> Classified:
+    """Class probabilities of a probe (`p` or `raw`) on the rows whose label is known."""
+    known = predictions.filter(pl.col("label").is_not_nan())
+    probabilities = known.select(pl.col(rf"^{prefix}\d+$")).to_numpy()
+    return Classified(probabilities, known["label"].cast(pl.Int64).to_numpy())
+
+
+def _probe_metrics(predictions: pl.DataFrame, label: Label | None) -> dict[str, float]:
+    if label is None or predictions["label"].is_nan().all():
+        return {}
+    metrics = {}
+    for group, prefix in (("probe", "p"), ("raw", "raw")):
+        if label.classes:
+            values = classification_metrics(classified(predictions, prefix))
+        else:
+            known = predictions.filter(pl.col("label").is_not_nan())
+            values = regression_metrics(known[f"{prefix}0"].to_numpy(), known["label"].to_numpy())
+        metrics |= {f"{group}/{name}": value for name, value in values.items()}
+    return metrics
+
+
+def _elbo_metrics(model: TrainedModel, parts: dict[str, Part], pretrained: Pretrained) -> dict[str, float]:
+    """The five terms on the test rows; `elbo/val` is the ELBO on validation rows that training saw."""
+    config, table = model.config, parts["test"].table
+    trainer = Trainer(
+        network=model.network, tables=(table, table), objective=config.objective, masking=config.masking,
+        training=config.training,
+    )  # fmt: skip
+    terms = trainer.evaluate_terms(table)
+    metrics = {f"elbo/{name}": float(value) for name, value in terms._asdict().items()}
+    validation = pretrained.curves()[pretrained.best_epoch]["validation/elbo"]
+    return metrics | {"elbo/test": -float(terms.loss(final_weights(config.objective))), "elbo/val": validation}
+
+
+def _map(embedding: Tensor) -> Tensor:
+    """First two principal components [N, 2]."""
+    centered = embedding - embedding.mean(0)
+    _, _, directions = torch.svd_lowrank(centered, q=min(4, *centered.shape), niter=4)
+    points = centered @ directions[:, :2]
+    return torch.nn.functional.pad(points, (0, 2 - points.shape[1]))

@@ -1,0 +1,38 @@
+"""How long work shows that it is alive: a bar on a terminal, a line per epoch elsewhere; always on stderr."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from tasks.steps import log
+
+
+@dataclass(frozen=True)
+class TrainingProgress:
+    """Callbacks for the training loop."""
+
+    on_epoch: Callable[[dict[str, float]], None]
+    on_progress: Callable[[int, int, float, float], None]
+
+
+@contextmanager
+def training_progress(max_epochs: int, rows: int) -> Iterator[TrainingProgress]:
+    """Shows epochs, ELBO and rows per second while the block runs."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"), TimeRemainingColumn())
+    with Progress(*columns, console=Console(file=sys.stderr), transient=True, disable=not sys.stderr.isatty()) as bar:
+        shown = bar.add_task("pretraining", total=max_epochs * rows, note="")
+
+        def on_progress(epoch: int, done: int, elbo: float, rows_per_second: float) -> None:
+            note = f"ELBO {elbo:.4f}  {rows_per_second:,.0f} rows/s"
+            bar.update(shown, completed=epoch * rows + done, description=f"epoch {epoch + 1}/{max_epochs}", note=note)
+
+        def on_epoch(metrics: dict[str, float]) -> None:
+            elbo = metrics.get("validation/elbo", metrics["train/elbo"])
+            speed, number = metrics["training/rows_per_second"], int(metrics["epoch"]) + 1
+            log.info("epoch %d/%d: ELBO %.4f on validation rows, %s rows/s", number, max_epochs, elbo, f"{speed:,.0f}")
+
+        yield TrainingProgress(on_epoch, on_progress)

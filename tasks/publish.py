@@ -1,0 +1,37 @@
+"""Writes what one retrain found to where people look: the run's page and Prefect's artifacts."""
+
+import tempfile
+from pathlib import Path
+
+from prefect import task
+from prefect.artifacts import create_markdown_artifact
+
+from tasks.card import Facts, html_card, markdown_card
+from tasks.gate import Decision
+from tasks.register import Registered
+from tasks.steps import may_help
+from tasks.tracking import client_for, tracking_uri
+
+NOTE = "mlflow.note.content"
+"""Tag whose Markdown the tracking UI shows on the run's page."""
+
+
+@task(name="model card", retries=2, retry_delay_seconds=2, retry_condition_fn=may_help)
+def publish_card(facts: Facts) -> str:
+    """Puts the model card among the run's artifacts and on its page; returns its Markdown."""
+    client, text = client_for(tracking_uri(facts.config.tracking)), markdown_card(facts)
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in (("model_card.md", text), ("model_card.html", html_card(facts))):
+            path = Path(folder) / name
+            path.write_text(content, encoding="utf-8")
+            client.log_artifact(facts.run_id, str(path))
+    client.set_tag(facts.run_id, NOTE, text)
+    return text
+
+
+@task(name="summarise")
+def summarise(card: str, registered: Registered, decision: Decision) -> None:
+    """Leaves the card and the decision as a Prefect artifact."""
+    head = f"**{registered.uri}** {'is the new champion' if decision.promoted else 'is not promoted'}: {decision.reason}\n\n"
+    key = "retrain-" + "".join(c if c.isalnum() else "-" for c in registered.name.lower()).strip("-")
+    create_markdown_artifact(head + card, key=key, description=f"Retrain of {registered.name}")

@@ -1,0 +1,129 @@
+"""Step 7: hand the model over; logged with a signature, registered, alias `challenger`."""
+
+import hashlib
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prefect import task
+
+from tasks.steps import log, may_help
+from tasks.tracking import client_for, tracking_uri
+from varjepa.config import RetrainConfig
+
+EXAMPLE_ROWS = 3
+CHALLENGER, CHAMPION = "challenger", "champion"
+DIGEST_TAG = "varjepa.model_digest"
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A version in the registry.
+
+    Attributes:
+        name: registered model.
+        version: its number.
+        uri: `models:/name/version`.
+        new: whether this run made it; an identical model keeps its version.
+    """
+
+    name: str
+    version: int
+    uri: str
+    new: bool
+
+
+@task(name="register", task_run_name="register {config.registry.name}", retries=2, retry_delay_seconds=5,
+      retry_condition_fn=may_help)  # fmt: skip
+def register(run_id: str, config: RetrainConfig, model: Path, clean: Path, description: str) -> Registered:
+    """Logs the model to the run and registers it, unless the registry already has it.
+
+    Args:
+        run_id: run that made the model.
+        config: of the job.
+        model: folder of the model.
+        clean: Parquet file whose first rows become the input example.
+        description: Markdown for the registry.
+    """
+    import mlflow
+
+    client = client_for(tracking_uri(config.tracking))
+    name, fingerprint = config.registry.name, folder_digest(model)
+    version = known_version(name, fingerprint, config)
+    new = version is None
+    if version is None:
+        with mlflow.start_run(run_id=run_id):
+            uri = _log_model(model, clean)
+        created = mlflow.register_model(uri, name, tags={DIGEST_TAG: fingerprint, "varjepa.run_id": run_id})
+        version = int(created.version)
+        client.update_model_version(name, str(version), description)
+    else:
+        log.info("register: version %d of %s is this very model, no new version is made", version, name)
+    client.set_registered_model_alias(name, CHALLENGER, str(version))
+    return Registered(name, version, f"models:/{name}/{version}", new)
+
+
+def folder_digest(folder: Path) -> str:
+    """SHA-256 over the files of a model folder."""
+    total = hashlib.sha256()
+    for file in sorted(folder.iterdir()):
+        total.update(file.name.encode() + hashlib.sha256(file.read_bytes()).digest())
+    return total.hexdigest()
+
+
+def known_version(name: str, fingerprint: str, config: RetrainConfig) -> int | None:
+    """Newest version of `name` that holds this very model."""
+    client = client_for(tracking_uri(config.tracking))
+    found = client.search_model_versions(f"name = '{name}'")
+    return max((int(version.version) for version in found if version.tags.get(DIGEST_TAG) == fingerprint), default=None)
+
+
+def _log_model(model: Path, clean: Path) -> str:
+    import mlflow
+    import polars as pl
+
+    from varjepa import __version__
+    from varjepa.inference.model import load_model
+
+    # The example is what people copy: whole rows, and in the types that they were read in.
+    trained = load_model(model, "cpu")
+    frame = pl.scan_parquet(clean).select(trained.preprocessor.names)
+    example = frame.drop_nulls().head(EXAMPLE_ROWS).collect()
+    example = example if example.height else frame.head(EXAMPLE_ROWS).collect()
+    # MLflow warns about each detail of a signature that we have chosen on purpose.
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
+    info = mlflow.pyfunc.log_model(
+        name="model",
+        python_model=str(Path(__file__).with_name("serving.py")),
+        artifacts={"model": str(model)},
+        signature=signature(trained, dict(frame.collect_schema())),
+        input_example=example.to_pandas(),
+        pip_requirements=[f"varjepa=={__version__}"],
+        metadata={"features": json.dumps(trained.preprocessor.names)},
+    )
+    if info.signature is None:
+        raise RuntimeError("MLflow dropped the model's signature")
+    return info.model_uri
+
+
+def signature(trained: Any, schema: dict[str, Any]) -> Any:
+    """Inputs: one optional column per feature; outputs as `TrainedModel.predict` gives them.
+
+    Numeric inputs are of type Any: MLflow refuses whole numbers for a double column, and missing cells, which turn
+    whole numbers into doubles, for a long one. The model checks them itself and says which cell is no number.
+    """
+    from mlflow.models import ModelSignature
+    from mlflow.types.schema import AnyType, Array, ColSpec, DataType, ParamSchema, ParamSpec, Schema
+
+    label = trained.preprocessor.label
+    text = {name for name, dtype in schema.items() if str(dtype) in ("String", "Categorical", "Enum")}
+    inputs = [ColSpec("string" if name in text else AnyType(), name) for name in trained.preprocessor.names]
+    outputs = [ColSpec(Array(DataType.double), "embedding"), ColSpec("double", "uncertainty")]
+    if trained.probe is not None:
+        outputs.append(ColSpec("string" if label.classes else "double", "prediction"))
+        if label.classes:
+            outputs.append(ColSpec("double", "probability"))
+    params = ParamSchema([ParamSpec("batch_size", DataType.long, 1024)])
+    return ModelSignature(Schema(inputs), Schema(outputs), params)

@@ -1,0 +1,157 @@
+"""Promises about single rows: the expectation, the SQL that finds the rows that break it, and the words for why."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from sys import float_info
+from typing import Any
+
+import great_expectations.expectations as gxe
+
+from tasks.contract_view import KINDS, VIEW, Reading, literal, quoted
+from varjepa.data.contract import ColumnContract
+from varjepa.errors import ConfigError, listed
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One promise of the contract."""
+
+    column: str
+    """The column as the file names it; empty for promises about the whole table."""
+    says: str
+    """The promise, for people."""
+    expectation: Any
+    """The same for Great Expectations, over the view."""
+    broken: str = ""
+    """SQL condition over the view that holds for the rows that break it; empty for table rules."""
+    reason: str = ""
+    """SQL text over the view: what is wrong with such a row."""
+    tell: Callable[[Any], str] = str
+    """Table rules: what is wrong, told from what Great Expectations observed."""
+
+
+def row_rules(promise: ColumnContract, reading: Reading) -> Iterator[Rule]:
+    """Yields the row rules of one column.
+
+    Raises:
+        ConfigError: a bound that the column cannot be compared with.
+    """
+    if not promise.nullable:
+        yield _not_missing(reading)
+    if reading.unread:
+        yield _readable(reading, promise.kind)
+    if promise.kind == "numeric" and reading.may_be_infinite:
+        yield _finite(reading)
+    if promise.min is not None or promise.max is not None:
+        yield _bounds(reading, promise)
+    if promise.values is not None:
+        yield _allowed(reading, promise.values)
+    if promise.unique:
+        yield _unique(reading)
+
+
+def _not_missing(reading: Reading) -> Rule:
+    return Rule(
+        column=reading.column,
+        says="never missing",
+        expectation=gxe.ExpectColumnValuesToNotBeNull(column=reading.found),
+        broken=f"{quoted(reading.found)} IS NULL",
+        reason=literal(f"{reading.column} is missing"),
+    )
+
+
+def _readable(reading: Reading, kind: str) -> Rule:
+    return Rule(
+        column=reading.column,
+        says=f"holds {KINDS[kind]}",
+        expectation=gxe.ExpectColumnValuesToBeNull(column=reading.unread),
+        broken=f"{quoted(reading.unread)} IS NOT NULL",
+        reason=_reason(reading, f", not {KINDS[kind]}", quote=True),
+    )
+
+
+def _finite(reading: Reading) -> Rule:
+    return Rule(
+        column=reading.column,
+        says="holds finite numbers",
+        expectation=gxe.ExpectColumnValuesToBeBetween(
+            column=reading.value, min_value=-float_info.max, max_value=float_info.max
+        ),
+        broken=f"isinf({quoted(reading.value)})",
+        reason=_reason(reading, ", not a finite number"),
+    )
+
+
+def _bounds(reading: Reading, promise: ColumnContract) -> Rule:
+    _check_bounds(reading.column, promise)
+    value, least, most = quoted(reading.value), promise.min, promise.max
+    below, above = ("before", "after") if promise.kind == "date" else ("below", "above")
+    # A day includes all its hours: "at most the 3rd" is "before the 4th".
+    is_day = isinstance(most, date)
+    upper = most + timedelta(days=1) if isinstance(most, date) else most
+    cases = []
+    if least is not None:
+        cases.append((f"at least {_plain(least)}", f"{value} < {_constant(least)}", f", {below} {_plain(least)}"))
+    if most is not None and upper is not None:
+        beyond = f"{value} {'>=' if is_day else '>'} {_constant(upper)}"
+        cases.append((f"at most {_plain(most)}", beyond, f", {above} {_plain(most)}"))
+    reasons = " ".join(f"WHEN {broken} THEN {_reason(reading, told)}" for _, broken, told in cases)
+    return Rule(
+        column=reading.column,
+        says=" and ".join(says for says, _, _ in cases),
+        expectation=gxe.ExpectColumnValuesToBeBetween(
+            column=reading.value, min_value=least, max_value=upper, strict_max=is_day
+        ),
+        broken=" OR ".join(broken for _, broken, _ in cases),
+        reason=f"CASE {reasons} END",
+    )
+
+
+def _check_bounds(column: str, promise: ColumnContract) -> None:
+    is_date = promise.kind == "date"
+    bounds = [bound for bound in (promise.min, promise.max) if bound is not None]
+    for bound in bounds:
+        if isinstance(bound, date) != is_date or bound == date.max:
+            raise ConfigError(
+                f'The data contract bounds the {promise.kind} column "{column}" by {bound}.',
+                expected="Expected a day before 9999-12-31." if is_date else "Expected a number.",
+            )
+    if len(bounds) == 2 and bounds[0] > bounds[1]:  # type: ignore[operator]
+        raise ConfigError(f'The data contract gives column "{column}" a min of {bounds[0]} above its max.')
+
+
+def _allowed(reading: Reading, values: tuple[str, ...]) -> Rule:
+    value = quoted(reading.value)
+    return Rule(
+        column=reading.column,
+        says=f"one of {listed(values, 5)}",
+        expectation=gxe.ExpectColumnValuesToBeInSet(column=reading.value, value_set=list(values)),
+        broken=f"{value} NOT IN ({', '.join(map(literal, values))})" if values else f"{value} IS NOT NULL",
+        reason=_reason(reading, f", not one of {listed(values, 5)}", quote=True),
+    )
+
+
+def _unique(reading: Reading) -> Rule:
+    value = quoted(reading.value)
+    return Rule(
+        column=reading.column,
+        says="no value twice",
+        expectation=gxe.ExpectColumnValuesToBeUnique(column=reading.value),
+        broken=f"{value} IN (SELECT {value} FROM {VIEW} WHERE {value} IS NOT NULL GROUP BY ALL HAVING count(*) > 1)",
+        reason=_reason(reading, ", which occurs more than once"),
+    )
+
+
+def _reason(reading: Reading, told: str, *, quote: bool = False) -> str:
+    """SQL text such as `age is 212, above 120`."""
+    mark = '"' if quote else ""
+    return f"concat({literal(f'{reading.column} is {mark}')}, {reading.shown}, {literal(f'{mark}{told}')})"
+
+
+def _plain(bound: float | date) -> str:
+    return f"{bound:.15g}" if isinstance(bound, float) else str(bound)
+
+
+def _constant(bound: float | date) -> str:
+    return f"DATE '{bound}'" if isinstance(bound, date) else f"CAST('{bound!r}' AS DOUBLE)"

@@ -1,0 +1,35 @@
+"""The registered model: MLflow runs this file where the model is loaded, nothing is unpickled."""
+
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pandas as pd
+import polars as pl
+from mlflow.pyfunc import PythonModel, PythonModelContext
+
+from varjepa.inference.model import TrainedModel, load_model
+
+
+class RowEmbedder(PythonModel):
+    """Raw rows in; embedding, uncertainty, prediction and probability out."""
+
+    model: TrainedModel
+
+    def load_context(self, context: PythonModelContext) -> None:
+        self.model = load_model(Path(context.artifacts["model"]))
+
+    def predict(  # noqa: ANN201 (MLflow reads annotations as type hints of its own)
+        self,
+        context: PythonModelContext,  # noqa: ARG002
+        model_input: Any,
+        params: dict[str, Any] | None = None,
+    ):
+        """Embeds the rows of a data frame; see `varjepa.inference.model.TrainedModel.predict`."""
+        frame = pl.from_pandas(pd.DataFrame(model_input))
+        out = self.model.predict(frame, int((params or {}).get("batch_size", 1024))).to_pandas()
+        out["embedding"] = [list(map(float, row)) for row in out["embedding"]]
+        return out
+
+
+mlflow.models.set_model(RowEmbedder())

@@ -1,0 +1,91 @@
+"""What all steps share: folders named by their inputs, results that are reused, retries that can help."""
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from filelock import FileLock
+from pydantic import TypeAdapter
+
+from varjepa.errors import VarjepaError
+
+log = logging.getLogger("varjepa")
+
+WORK = Path("mlruns/work")
+"""Home of intermediate results; may be deleted at any time when nothing runs."""
+
+DONE = "result.json"
+
+_T = TypeVar("_T")
+_fresh: list[str] = []
+"""Changes every folder's name where results of earlier processes must not be reused."""
+
+
+def digest(*parts: Any) -> str:
+    """Twelve hexadecimal digits that stand for plain data."""
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+@cache
+def code_digest() -> str:
+    """Stands for the code of the library and the steps: results of older code are not reused."""
+    root = Path(__file__).parents[1]
+    files = sorted(file for floor in ("varjepa", "tasks") for file in (root / floor).rglob("*.py"))
+    return digest([(str(file.relative_to(root)), file.read_text(encoding="utf-8")) for file in files])
+
+
+def step_folder(step: str, *inputs: Any) -> Path:
+    """The folder of one step for these inputs; the same inputs and code give the same folder."""
+    return WORK / f"{step}-{digest(code_digest(), *_fresh, *inputs)}"
+
+
+def reuse(folder: Path, result: type[_T], make: Callable[[], _T]) -> _T:
+    """Returns what `make` once returned for this folder, or calls it.
+
+    The result is written last and in one move, so a step that was interrupted is made again; what it left in the folder
+    (a checkpoint, say) is there for it. Two processes never make the same step at once.
+
+    Args:
+        folder: of the step, from `step_folder`.
+        result: type of the result, a dataclass of plain data and paths.
+        make: computes the result and writes its files into the folder.
+    """
+    adapter = TypeAdapter(result)
+    done = folder / DONE
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_suffix(".lock")):
+        if done.is_file():
+            log.info("%s: nothing has changed, reusing %s", folder.name.rsplit("-", 1)[0], folder)
+            return adapter.validate_json(done.read_bytes())
+        value = make()
+        write_text(done, adapter.dump_json(value).decode())
+        return value
+
+
+def start_fresh() -> None:
+    """Makes every step of this process anew, whatever earlier ones left."""
+    _fresh.append(digest(time.time_ns()))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a file in one move."""
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def may_help(_task: Any, _run: Any, state: Any) -> bool:
+    """Prefect retry condition: the user's input does not get better by asking again; a network or a lock may."""
+    try:
+        state.result()
+    except VarjepaError:
+        return False
+    except Exception:  # noqa: BLE001 (the condition looks at whatever the task raised)
+        return True
+    return False

@@ -1,0 +1,228 @@
+"""Talks to the MLflow tracking store: connects, opens a run, writes what people look for."""
+
+import getpass
+import json
+import logging
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from filelock import FileLock
+from prefect import task
+
+from tasks.ingest import Snapshot
+from tasks.prepare import Prepared
+from tasks.steps import may_help
+from varjepa.config import RetrainConfig, as_flat
+from varjepa.config.sections import TrackingSection
+from varjepa.errors import SetupError, VarjepaError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+SQLITE = "sqlite:///"
+
+
+def tracking_uri(tracking: TrackingSection) -> str:
+    """Where runs go; the environment variable wins over the configuration, as people expect."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or tracking.uri
+
+
+def database_file(uri: str) -> Path | None:
+    """The file behind a SQLite URI, or None.
+
+    Examples:
+        >>> database_file("sqlite:///mlruns/mlflow.db").as_posix()
+        'mlruns/mlflow.db'
+    """
+    return Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
+
+
+@cache
+def client_for(uri: str) -> "MlflowClient":
+    """A client of a tracking store, which is created where it is a file that does not exist yet.
+
+    Raises:
+        SetupError: the store cannot be reached.
+    """
+    # MLflow tells every migration of a fresh database; nobody who trains a model wants to read them.
+    for name in ("alembic", "mlflow.store.db.utils"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    import mlflow
+
+    database = database_file(uri)
+    try:
+        if database is None:
+            mlflow.set_tracking_uri(uri)
+            client = mlflow.MlflowClient(uri)
+            client.search_experiments(max_results=1)
+            return client
+        database.parent.mkdir(parents=True, exist_ok=True)
+        # Two processes that create one database at once break it.
+        with FileLock(database.with_suffix(".lock")):
+            mlflow.set_tracking_uri(uri)
+            client = mlflow.MlflowClient(uri)
+            client.search_experiments(max_results=1)
+            return client
+    except Exception as error:
+        reason = " ".join(str(error).split())[:300]
+        raise SetupError(
+            f"The tracking store {hidden_credentials(uri)} cannot be used: {reason}.",
+            fix="Check tracking.uri and MLFLOW_TRACKING_URI; `varjepa doctor` says more.",
+        ) from error
+
+
+def hidden_credentials(uri: str) -> str:
+    """The URI without user name and password.
+
+    Examples:
+        >>> hidden_credentials("postgresql://me:secret@host/db")
+        'postgresql://***@host/db'
+    """
+    netloc = urlsplit(uri).netloc
+    return uri.replace(netloc, "***@" + netloc.rpartition("@")[2]) if "@" in netloc else uri
+
+
+def experiment_id(tracking: TrackingSection) -> str:
+    """Finds or creates the experiment; artifacts of a SQLite store lie beside the database."""
+    uri = tracking_uri(tracking)
+    client, database = client_for(uri), database_file(uri)
+    with FileLock(database.with_suffix(".lock")) if database else _nothing():
+        experiment = client.get_experiment_by_name(tracking.experiment)
+        if experiment is not None:
+            if experiment.lifecycle_stage != "active":
+                raise SetupError(
+                    f'The experiment "{tracking.experiment}" is deleted.',
+                    fix="Restore it in the tracking UI, or set tracking.experiment to another name.",
+                )
+            return experiment.experiment_id
+        place = (database.parent / "artifacts").absolute().as_uri() if database else None
+        return client.create_experiment(tracking.experiment, artifact_location=place)
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield
+
+
+@contextmanager
+def tracked_run(config: RetrainConfig) -> Iterator[str]:
+    """Opens a run and yields its id; ends it as FINISHED, FAILED (with the reason as a tag) or KILLED."""
+    client = client_for(tracking_uri(config.tracking))
+    tags = {
+        "mlflow.user": getpass.getuser(),
+        "mlflow.source.name": "varjepa retrain",
+        "mlflow.source.type": "LOCAL",
+        "varjepa.step": "retrain",
+    }
+    if commit := git_commit():
+        tags["mlflow.source.git.commit"] = commit
+    name = f"retrain {config.registry.name} {time.strftime('%Y-%m-%d %H:%M:%S')}"
+    run_id = client.create_run(experiment_id(config.tracking), tags=tags, run_name=name).info.run_id
+    try:
+        yield run_id
+    except BaseException as error:
+        interrupted = not isinstance(error, Exception)
+        reason = str(error) if isinstance(error, VarjepaError) else repr(error)
+        client.set_tag(run_id, "varjepa.failure", reason[:4000])
+        client.set_terminated(run_id, "KILLED" if interrupted else "FAILED")
+        raise
+    client.set_terminated(run_id, "FINISHED")
+
+
+@cache
+def git_commit() -> str | None:
+    """Commit of the working folder, marked where files differ from it; None outside of git."""
+    try:
+        commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True)  # noqa: S607
+        changed = subprocess.run(["git", "status", "--porcelain"], capture_output=True, text=True, check=True)  # noqa: S607
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return commit.stdout.strip() + ("+changes" if changed.stdout.strip() else "")
+
+
+class CurveLogger:
+    """Writes the metrics of each epoch to a run once, as curves over epochs that start at 1."""
+
+    def __init__(self, run_id: str, tracking: TrackingSection) -> None:
+        self.run_id, self.client = run_id, client_for(tracking_uri(tracking))
+        self.logged: set[float] = set()
+
+    def log(self, metrics: dict[str, float]) -> None:
+        """Logs one epoch, unless it already is."""
+        from mlflow.entities import Metric
+
+        if metrics["epoch"] in self.logged:
+            return
+        self.logged.add(metrics["epoch"])
+        now, step = int(time.time() * 1000), int(metrics["epoch"]) + 1
+        values = [Metric(name, value, now, step) for name, value in metrics.items() if name != "epoch"]
+        self.client.log_batch(self.run_id, metrics=values)
+
+
+@task(name="log set-up", retries=2, retry_delay_seconds=2, retry_condition_fn=may_help)
+def log_setup(run_id: str, config: RetrainConfig, snapshot: Snapshot) -> None:
+    """Writes the resolved configuration and the data set (fingerprint, schema, size)."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag, Param
+
+    client = client_for(tracking_uri(config.tracking))
+    parameters = [Param(name, str(value)[:6000]) for name, value in as_flat(config).items()]
+    client.log_batch(run_id, params=parameters)
+    client.log_dict(run_id, config.model_dump(mode="json"), "config.json")
+    schema = {"mlflow_colspec": [{"type": _mlflow_type(t), "name": c, "required": True} for c, t in snapshot.columns.items()]}
+    data = Dataset(
+        name=config.registry.name,
+        digest=snapshot.fingerprint[:36],
+        source_type="local",
+        source=json.dumps({"uri": snapshot.source}),
+        schema=json.dumps(schema),
+        profile=json.dumps({"num_rows": snapshot.rows, "num_elements": snapshot.rows * len(snapshot.columns)}),
+    )
+    client.log_inputs(run_id, [DatasetInput(data, [InputTag("mlflow.data.context", "retrain")])])
+    client.set_tag(run_id, "varjepa.fingerprint", snapshot.fingerprint)
+
+
+def _mlflow_type(dtype: str) -> str:
+    """MLflow's word for a Polars type."""
+    kind = dtype.rstrip("0123456789")
+    words = {"Int": "long", "UInt": "long", "Float": "double", "Boolean": "boolean", "Date": "datetime"}
+    return "datetime" if dtype.startswith("Datetime") else words.get(kind, "string")
+
+
+@task(name="log artifacts", retries=2, retry_delay_seconds=2, retry_condition_fn=may_help)
+def log_artifacts(run_id: str, tracking: TrackingSection, places: dict[str, Path]) -> None:
+    """Copies files and folders to a run.
+
+    Args:
+        run_id: the run.
+        tracking: its store.
+        places: folder among the artifacts (empty for the top) -> file or folder to put there.
+    """
+    client = client_for(tracking_uri(tracking))
+    for place, path in places.items():
+        log = client.log_artifacts if path.is_dir() else client.log_artifact
+        log(run_id, str(path), place or None)
+
+
+@task(name="log results", retries=2, retry_delay_seconds=2, retry_condition_fn=may_help)
+def log_results(run_id: str, tracking: TrackingSection, metrics: dict[str, float], facts: dict[str, str]) -> None:
+    """Writes final metrics, and facts as tags."""
+    from mlflow.entities import Metric, RunTag
+
+    now = int(time.time() * 1000)
+    values = [Metric(name, value, now, 0) for name, value in metrics.items()]
+    tags = [RunTag(name, value) for name, value in facts.items()]
+    client_for(tracking_uri(tracking)).log_batch(run_id, metrics=values, tags=tags)
+
+
+@task(name="log prepared", retries=2, retry_delay_seconds=2, retry_condition_fn=may_help)
+def log_prepared(run_id: str, tracking: TrackingSection, prepared: Prepared) -> None:
+    """Writes how many rows each part has and which columns are no features."""
+    client = client_for(tracking_uri(tracking))
+    client.log_dict(run_id, {"parts": prepared.parts, "left_out": prepared.left_out}, "preprocess.json")

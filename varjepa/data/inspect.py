@@ -1,0 +1,135 @@
+"""Looks at a table: profile and kind of every column."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import polars as pl
+
+from varjepa.config.sections import KIND
+from varjepa.errors import DataError
+
+Kind = Literal["numeric", "categorical", "boolean", "date", "identifier", "constant", "empty", "nested"]
+
+NUMBER_SHARE = 0.9
+"""A text column in which more than this share (but not all) of the values are numbers is taken for a damaged one."""
+
+IDENTIFIER_ROWS = 50
+"""Fewer rows than this prove nothing about identifiers."""
+
+
+@dataclass(frozen=True)
+class ColumnProfile:
+    """What is known about a column.
+
+    Attributes:
+        name: its name.
+        dtype: as read.
+        kind: inferred or declared.
+        rows: rows looked at.
+        missing: cells that are null, NaN or infinite.
+        distinct: different values among the rest.
+        smallest: smallest finite value; None unless numbers or dates.
+        largest: largest finite value; None unless numbers or dates.
+        whole: whether all values are whole numbers.
+    """
+
+    name: str
+    dtype: pl.DataType
+    kind: Kind
+    rows: int
+    missing: int
+    distinct: int
+    smallest: Any
+    largest: Any
+    whole: bool
+
+    @property
+    def missing_share(self) -> float:
+        """Share of missing cells."""
+        return self.missing / self.rows if self.rows else 0.0
+
+    @property
+    def left_out(self) -> str:
+        """Why the column is no feature, in words; empty where it is one."""
+        return {
+            "constant": "it has a single value",
+            "empty": "all its cells are missing",
+            "identifier": "it identifies rows",
+            "nested": f"values of type {self.dtype} are not supported",
+        }.get(self.kind, "")
+
+
+def profile(frame: pl.LazyFrame, declared: dict[str, KIND] | None = None) -> dict[str, ColumnProfile]:
+    """Profiles every column in one pass.
+
+    Args:
+        frame: rows to look at.
+        declared: kinds that a person gave; the others are inferred.
+
+    Raises:
+        DataError: a text column that is mostly numbers, which no declared kind explains.
+    """
+    schema = dict(frame.collect_schema())
+    flat = {name: dtype for name, dtype in schema.items() if not dtype.is_nested()}
+    facts = frame.select([part for name, dtype in flat.items() for part in _facts(name, dtype)]).collect()
+    values = facts.row(0, named=True) if flat else {}
+    rows = int(frame.select(pl.len()).collect().item())
+    kinds: dict[str, KIND] = declared or {}
+    return {name: _profile(name, dtype, rows, values, kinds.get(name)) for name, dtype in schema.items()}
+
+
+def finite(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """The column with NaN and infinities made null."""
+    return pl.when(column.is_finite()).then(column) if dtype.is_float() else column
+
+
+def _facts(name: str, dtype: pl.DataType) -> list[pl.Expr]:
+    column = finite(pl.col(name), dtype)
+    facts = {"missing": column.null_count(), "distinct": column.drop_nulls().n_unique()}
+    if dtype.is_numeric() or dtype.is_temporal():
+        facts |= {"min": column.min(), "max": column.max()}
+    if dtype.is_float():
+        facts["whole"] = (column == column.round()).all()
+    if dtype == pl.String:
+        numbers = column.str.strip_chars().cast(pl.Float64, strict=False)
+        facts |= {"numbers": numbers.count(), "words": column.filter(numbers.is_null()).drop_nulls().first()}
+    return [fact.alias(f"{key}:{name}") for key, fact in facts.items()]
+
+
+def _profile(
+    name: str, dtype: pl.DataType, rows: int, values: dict[str, Any], declared: KIND | None
+) -> ColumnProfile:
+    facts = {key: values.get(f"{key}:{name}") for key in ("missing", "distinct", "min", "max", "whole")}
+    missing, distinct = facts["missing"] or 0, facts["distinct"] or 0
+    whole = dtype.is_integer() or bool(facts["whole"])
+    numbers, present = values.get(f"numbers:{name}") or 0, rows - missing
+    if declared is None and NUMBER_SHARE * present < numbers < present:
+        raise DataError(
+            f'The column "{name}" holds text in {present - numbers} of {present} cells, for example '
+            f'"{values[f"words:{name}"]}"; the rest are numbers.',
+            expected="Expected numbers.",
+            fix=f"Mend the data, add the text to data.na_values, let a contract quarantine those rows, or say that it "
+            f"is meant: --set data.kinds.{name}=categorical.",
+        )
+    if dtype.is_nested() or dtype in (pl.Binary, pl.Object):
+        kind: Kind = "nested"
+    elif present == 0:
+        kind = "empty"
+    elif distinct == 1:
+        kind = "constant"
+    else:
+        kind = declared or _infer(name, dtype, present, distinct, facts, whole=whole)
+    return ColumnProfile(name, dtype, kind, rows, missing, distinct, facts["min"], facts["max"], whole)
+
+
+def _infer(name: str, dtype: pl.DataType, present: int, distinct: int, facts: dict[str, Any], *, whole: bool) -> Kind:
+    if dtype in (pl.Date, pl.Datetime):
+        return "date"
+    if distinct == 2 and (dtype.is_numeric() or dtype == pl.Boolean):
+        return "boolean"
+    all_different = distinct == present >= IDENTIFIER_ROWS
+    if dtype.is_numeric():
+        numbered = whole and facts["max"] - facts["min"] == distinct - 1
+        named = name.lower() in ("id", "index", "key") or name.lower().endswith(("_id", "-id", " id"))
+        return "identifier" if all_different and (numbered or (named and whole)) else "numeric"
+    return "identifier" if all_different else "categorical"

@@ -1,0 +1,281 @@
+"""From cells to numbers: statistics and vocabularies of the training rows, applied lazily in Polars.
+
+The fitted state is plain data (pydantic models) and travels with the model as JSON.
+"""
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import numpy as np
+import polars as pl
+from pydantic import Field
+from scipy.special import ndtri
+
+from varjepa.config import DataSection, PreprocessSection
+from varjepa.config.sections import Section
+from varjepa.data.inspect import ColumnProfile, finite, profile
+from varjepa.errors import DataError, listed, nearest
+from varjepa.nn.table import TableSizes
+
+LABEL = "__label__"
+"""Column of the encoded label: class number, or the number itself; null where unknown."""
+
+MISSING, OTHER, N_RESERVED = 0, 1, 2
+"""Codes of a missing cell and of a rare or unseen category; known categories follow."""
+
+SKEWED = 1.0
+"""auto: columns whose absolute skewness exceeds this are quantile-transformed."""
+
+HEAVY_TAILED = 6.0
+"""auto: so are columns with a training value further than this many deviations from the mean."""
+
+KNOT_ROWS = 1_000_000
+"""Quantiles come from at most this many training rows, evenly spaced."""
+
+CLASSES_OF_NUMBERS = 20
+"""auto: a label of whole numbers with at most this many values is a class."""
+
+
+class NumericFeature(Section):
+    """A numeric or date column: `clip((value - mean) / std)`, or normal scores between quantile knots."""
+
+    name: str
+    kind: Literal["numeric", "date"]
+    transform: Literal["standard", "quantile"]
+    mean: float
+    std: Annotated[float, Field(gt=0)]
+    clip: float
+    knots: tuple[float, ...] = ()
+    scores: tuple[float, ...] = ()
+
+    def encode(self, dtype: pl.DataType) -> pl.Expr:
+        """Float32 expression, null where missing."""
+        column = _as_number(self.name, self.kind, dtype)
+        if self.transform == "quantile":
+            knots, scores = np.array(self.knots), np.array(self.scores)
+
+            def interpolate(values: pl.Series) -> pl.Series:
+                return pl.Series(values.name, np.interp(values.to_numpy(), knots, scores), nan_to_null=True)
+
+            column = column.map_batches(interpolate, return_dtype=pl.Float64, is_elementwise=True)
+        else:
+            column = ((column - self.mean) / self.std).clip(-self.clip, self.clip)
+        return column.cast(pl.Float32).alias(self.name)
+
+
+class CategoricalFeature(Section):
+    """A categorical or boolean column: code 0 missing, 1 other, then the vocabulary in its order."""
+
+    name: str
+    kind: Literal["categorical", "boolean"]
+    vocabulary: tuple[str, ...]
+
+    def encode(self, dtype: pl.DataType) -> pl.Expr:
+        """UInt32 expression of codes."""
+        column = as_text(self.name, dtype)
+        known = column.cast(pl.Enum(self.vocabulary), strict=False).to_physical().cast(pl.UInt32) + N_RESERVED
+        return pl.when(column.is_null()).then(MISSING).otherwise(known.fill_null(OTHER)).cast(pl.UInt32).alias(self.name)
+
+
+class Label(Section):
+    """The column to predict: `classes` in order, or none for a number."""
+
+    name: str
+    task: Literal["classification", "regression"]
+    classes: tuple[str, ...] = ()
+
+    def encode(self, dtype: pl.DataType) -> pl.Expr:
+        """Float64 expression `LABEL`: class number or value, null where missing or unseen."""
+        if self.task == "regression":
+            column = _as_number(self.name, "numeric", dtype)
+        else:
+            column = as_text(self.name, dtype).cast(pl.Enum(self.classes), strict=False).to_physical()
+        return column.cast(pl.Float64).alias(LABEL)
+
+
+class Preprocessor(Section):
+    """Everything learned from the training rows; features are ordered numeric first, then categorical.
+
+    Attributes:
+        left_out: columns that are no features, with the reason in words.
+    """
+
+    numeric: tuple[NumericFeature, ...]
+    categorical: tuple[CategoricalFeature, ...]
+    label: Label | None
+    left_out: dict[str, str]
+
+    @property
+    def names(self) -> list[str]:
+        """Feature names in the model's order."""
+        return [feature.name for feature in (*self.numeric, *self.categorical)]
+
+    @property
+    def sizes(self) -> TableSizes:
+        """What the model must know of the table."""
+        return TableSizes(len(self.numeric), [len(f.vocabulary) + N_RESERVED for f in self.categorical])
+
+    def encode(self, frame: pl.LazyFrame, keep: Sequence[str] = (), *, with_label: bool = False) -> pl.LazyFrame:
+        """Encodes rows lazily, in their order.
+
+        Args:
+            frame: columns in any order; those that are no features are ignored.
+            keep: columns to carry along unchanged, in front.
+            with_label: whether to append `LABEL`.
+
+        Raises:
+            DataError: a feature is not among the columns, or text stands where numbers were learned.
+        """
+        schema = dict(frame.collect_schema())
+        wanted = [*self.names, *([self.label.name] if with_label and self.label else [])]
+        for name in wanted:
+            if name not in schema:
+                raise DataError(f'The column "{name}" is missing.', fix=nearest(name, schema) or "Check the data.")
+        encoders = [*self.numeric, *self.categorical, *([self.label] if with_label and self.label else [])]
+        return frame.select(*keep, *(encoder.encode(schema[encoder.name]) for encoder in encoders))
+
+
+def _as_number(name: str, kind: str, dtype: pl.DataType) -> pl.Expr:
+    """Float64 expression of a column, null where missing; dates as days since 1970."""
+    column = pl.col(name)
+    if kind == "date" and dtype == pl.String:
+        column, dtype = column.str.to_datetime(strict=True), pl.Datetime("us")
+    if dtype in (pl.Date, pl.Datetime):
+        return column.cast(pl.Datetime("us")).dt.timestamp("us") / 86_400e6
+    if dtype == pl.String:
+        return finite(column.str.strip_chars().cast(pl.Float64), pl.Float64())
+    if not (dtype.is_numeric() or dtype in (pl.Boolean, pl.Null)):
+        raise DataError(f'The column "{name}" is of type {dtype}.', expected="Expected numbers.")
+    return finite(column.cast(pl.Float64), pl.Float64())
+
+
+def as_text(name: str, dtype: pl.DataType) -> pl.Expr:
+    """String expression of a column; whole numbers read the same whether stored as 1, 1.0 or true."""
+    column = pl.col(name)
+    if dtype.is_float():
+        column = finite(column, dtype)
+        whole = column == column.round()
+        return pl.when(whole).then(column.cast(pl.Int64, strict=False).cast(pl.String)).otherwise(column.cast(pl.String))
+    if dtype == pl.Boolean:
+        return column.cast(pl.UInt8).cast(pl.String)
+    return column.cast(pl.String)
+
+
+def fit(frame: pl.LazyFrame, data: DataSection, preprocess: PreprocessSection) -> Preprocessor:
+    """Learns how to encode from training rows.
+
+    Args:
+        frame: the training rows, label included, no other columns than those of the data.
+        data: label, dropped columns and declared kinds.
+        preprocess: how to transform.
+
+    Raises:
+        DataError: an unknown column is named, the label cannot be predicted, or no feature is left.
+    """
+    schema = frame.collect_schema()
+    for what, names in (("data.drop", data.drop), ("data.kinds", data.kinds), ("data.label", filter(None, [data.label]))):
+        for name in names:
+            if name not in schema:
+                raise DataError(f'{what} names "{name}", which is no column.', fix=_known(name, schema.names()))
+    split_column = [str(data.split.column)] if data.split.by == "column" else []
+    away = {*data.drop, *split_column, *([data.label] if data.label else [])}
+    profiles = profile(frame.select(name for name in schema if name not in away), dict(data.kinds))
+    used = {name: facts for name, facts in profiles.items() if not facts.left_out}
+    if not used:
+        raise DataError("No feature is left to learn from.", expected="Expected at least one column that varies.")
+    return Preprocessor(
+        numeric=tuple(_fit_numeric(frame, f, preprocess) for f in used.values() if f.kind in ("numeric", "date")),
+        categorical=tuple(_fit_categorical(frame, f, preprocess) for f in used.values() if f.kind not in ("numeric", "date")),
+        label=_fit_label(frame, data),
+        left_out={name: facts.left_out for name, facts in profiles.items() if facts.left_out},
+    )
+
+
+def _known(name: str, columns: Sequence[str]) -> str:
+    return nearest(name, columns) or f"Columns: {listed(columns, 20)}."
+
+
+def _fit_numeric(frame: pl.LazyFrame, facts: ColumnProfile, preprocess: PreprocessSection) -> NumericFeature:
+    kind: Literal["numeric", "date"] = "date" if facts.kind == "date" else "numeric"
+    stride = max(1, facts.rows // KNOT_ROWS)
+    number = _as_number(facts.name, kind, facts.dtype).alias("value")
+    try:
+        moments = frame.select(
+            number.mean().alias("mean"), number.std(ddof=0).alias("std"), number.skew().alias("skew"),
+            number.min().alias("min"), number.max().alias("max"),
+        ).collect().row(0, named=True)  # fmt: skip
+    except pl.exceptions.InvalidOperationError:
+        raise DataError(f'The column "{facts.name}" holds text.', expected=f"Expected a {kind} column.") from None
+    mean, std = moments["mean"], moments["std"] or 1.0
+    furthest = max(mean - moments["min"], moments["max"] - mean) / std
+    transform = preprocess.numeric
+    if transform == "auto":
+        transform = "quantile" if abs(moments["skew"] or 0) > SKEWED or furthest > HEAVY_TAILED else "standard"
+    knots, scores = (), ()
+    if transform == "quantile":
+        sample = frame.select(number).gather_every(stride).collect().to_series().drop_nulls().to_numpy()
+        knots, scores = normal_scores(sample, preprocess.n_quantiles)
+    return NumericFeature(
+        name=facts.name, kind=kind, transform=transform, mean=mean, std=std, clip=preprocess.clip, knots=knots,
+        scores=scores,
+    )  # fmt: skip
+
+
+def normal_scores(values: np.ndarray, n_quantiles: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Knots of a piecewise-linear map from values to standard normal scores.
+
+    Ties share the score of the middle of their ranks, so that a pile of equal values lies at its own centre.
+
+    Args:
+        values: sample, at least one value.
+        n_quantiles: at most this many knots, spread evenly over the ranks.
+
+    Returns:
+        (knots, scores), both strictly increasing and of one length.
+
+    Examples:
+        >>> normal_scores(np.array([0.0, 0.0, 1.0, 1.0]), 8)[0]
+        (0.0, 1.0)
+    """
+    distinct, counts = np.unique(values, return_counts=True)
+    middle = (np.cumsum(counts) - 0.5 * counts) / len(values)
+    if len(distinct) > n_quantiles:
+        picks = np.searchsorted(middle, np.linspace(middle[0], middle[-1], n_quantiles))
+        picks = np.unique(np.clip(picks, 0, len(distinct) - 1))
+        distinct, middle = distinct[picks], middle[picks]
+    return tuple(distinct.astype(float).tolist()), tuple(ndtri(middle).tolist())
+
+
+def _fit_categorical(frame: pl.LazyFrame, facts: ColumnProfile, preprocess: PreprocessSection) -> CategoricalFeature:
+    text = as_text(facts.name, facts.dtype).alias("value")
+    counts = frame.select(text).drop_nulls().group_by("value").len().collect().sort(["len", "value"], descending=[True, False])
+    # A boolean keeps both of its values however rare one is.
+    fewest = 1 if facts.kind == "boolean" else preprocess.min_count
+    frequent = counts.filter(pl.col("len") >= fewest)["value"].head(preprocess.max_categories).to_list()
+    kind: Literal["categorical", "boolean"] = "boolean" if facts.kind == "boolean" else "categorical"
+    return CategoricalFeature(name=facts.name, kind=kind, vocabulary=tuple(frequent or counts["value"].head(1)))
+
+
+def _fit_label(frame: pl.LazyFrame, data: DataSection) -> Label | None:
+    if data.label is None or data.task == "none":
+        return None
+    facts = profile(frame.select(data.label), {data.label: "categorical"})[data.label]
+    if facts.distinct < 2:
+        raise DataError(
+            f'The label "{data.label}" has {facts.distinct} different value(s) in the training rows.',
+            expected="Expected at least 2.",
+            fix="Leave out data.label to learn without one.",
+        )
+    few = facts.whole and facts.distinct <= CLASSES_OF_NUMBERS
+    task = data.task
+    if task == "auto":
+        task = "regression" if facts.dtype.is_numeric() and not few else "classification"
+    if task == "regression":
+        return Label(name=data.label, task="regression")
+    text = as_text(data.label, facts.dtype).alias("value")
+    classes = frame.select(text).drop_nulls().unique().collect().to_series().to_list()
+    by_number = facts.dtype.is_numeric()
+    return Label(
+        name=data.label, task="classification",
+        classes=tuple(sorted(classes, key=lambda c: (float(c), c) if by_number else (0.0, c))),
+    )  # fmt: skip

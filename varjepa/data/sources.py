@@ -1,0 +1,199 @@
+"""Opens tables lazily: files, folders, globs, OpenML and the built-in SIM table."""
+
+import csv
+import gzip
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from glob import glob, has_magic
+from pathlib import Path
+
+import polars as pl
+
+from varjepa.config import DataSection
+from varjepa.data.synthetic import sim_table
+from varjepa.errors import DataError, listed, nearest
+
+ROW = "__row__"
+"""Column that numbers the rows of the source from 0."""
+
+FORMATS = {
+    ".csv": "csv",
+    ".csv.gz": "csv",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".arrow": "ipc",
+    ".feather": "ipc",
+    ".ipc": "ipc",
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    """An opened table.
+
+    Attributes:
+        frame: its rows, unread.
+        files: what was opened; empty for generated and downloaded tables.
+        description: for people.
+    """
+
+    frame: pl.LazyFrame
+    files: tuple[Path, ...]
+    description: str
+
+
+def open_source(data: DataSection) -> Source:
+    """Opens the table that the configuration names, reading no more than headers and schemas of files.
+
+    Raises:
+        DataError: no such file, an unknown or mixed format, duplicate column names, or no network for OpenML.
+    """
+    if data.path is not None:
+        return open_path(data.path, data)
+    if data.name == "sim":
+        rows = data.rows or 10_000
+        frame = sim_table(rows=rows, seed=data.split.seed).lazy()
+        return Source(frame, (), f"built-in SIM table, {rows:,} rows, seed {data.split.seed}")
+    return _open_openml(str(data.name), data.version)
+
+
+def open_path(path: str, data: DataSection) -> Source:
+    """Opens a file, or all files of one format in a folder or glob, in the order of their names.
+
+    Raises:
+        DataError: see `open_source`.
+    """
+    files = _files(path)
+    formats = {_format(file) for file in files}
+    if len(formats) > 1:
+        raise DataError(f"{path} mixes the formats {listed(sorted(formats))}.", expected="Expected files of one format.")
+    kind = formats.pop()
+    with readable(path):
+        if kind == "csv":
+            frame = _scan_csv(files, data)
+        else:
+            scan = pl.scan_parquet if kind == "parquet" else pl.scan_ipc
+            frame = scan(files)
+        columns = frame.collect_schema().names()
+    if ROW in columns:
+        raise DataError(f'{path} has a column "{ROW}", a name that is kept for row numbers.', fix="Rename it.")
+    return Source(frame, tuple(files), path)
+
+
+def _files(path: str) -> list[Path]:
+    place = Path(path).expanduser()
+    if place.is_file():
+        return [place]
+    if place.is_dir():
+        files = sorted(file for file in place.iterdir() if _suffix(file) in FORMATS)
+        if not files:
+            raise DataError(f"The folder {path} holds no table.", expected=f"Expected files ending in {_endings()}.")
+        return files
+    if has_magic(path):
+        files = sorted(Path(name) for name in glob(str(place), recursive=True) if Path(name).is_file())
+        if not files:
+            raise DataError(f"No file matches {path}.")
+        return files
+    beside = [str(file) for file in place.parent.iterdir()] if place.parent.is_dir() else []
+    raise DataError(f"No such file or folder: {path}.", fix=nearest(str(place), beside) or "Check data.path.")
+
+
+def _suffix(file: Path) -> str:
+    name = file.name.lower()
+    return next((ending for ending in sorted(FORMATS, key=len, reverse=True) if name.endswith(ending)), "")
+
+
+def _format(file: Path) -> str:
+    suffix = _suffix(file)
+    if not suffix:
+        raise DataError(f"{file} has an ending that says no known format.", expected=f"Expected one of {_endings()}.")
+    return FORMATS[suffix]
+
+
+def _endings() -> str:
+    return ", ".join(FORMATS)
+
+
+def _scan_csv(files: list[Path], data: DataSection) -> pl.LazyFrame:
+    separator = data.separator
+    for file in files:
+        header = _header_line(file)
+        separator = separator or likely_separator(header)
+        names = next(csv.reader(io.StringIO(header), delimiter=separator), [])
+        duplicates = sorted({name for name in names if names.count(name) > 1})
+        if duplicates:
+            raise DataError(
+                f"{file} has duplicate column names: {listed(duplicates)}.",
+                expected="Expected every column name once.",
+                fix="Rename or remove the copies in the header line.",
+            )
+    # The whole file decides on types: a word in the last row must not surprise anyone after hours.
+    return pl.scan_csv(
+        files, separator=separator or ",", null_values=list(data.na_values), infer_schema_length=None,
+        try_parse_dates=True,
+    )  # fmt: skip
+
+
+def _header_line(file: Path) -> str:
+    opener = gzip.open if file.name.lower().endswith(".gz") else open
+    try:
+        with opener(file, "rt", encoding="utf-8-sig", newline="") as stream:
+            return stream.readline(1_000_000)
+    except UnicodeDecodeError:
+        raise _not_utf8(file) from None
+    except (OSError, EOFError) as error:
+        raise DataError(f"{file} cannot be read: {error}.", fix=_DAMAGED) from error
+
+
+def likely_separator(header: str) -> str:
+    """The separator that splits a header line most often; a comma where none does.
+
+    Examples:
+        >>> likely_separator("a;b;c")
+        ';'
+    """
+    return max(",;\t|", key=header.count) if header else ","
+
+
+_DAMAGED = "The file may be truncated or damaged: fetch or export it again."
+
+
+def _not_utf8(path: object) -> DataError:
+    return DataError(
+        f"{path} is not UTF-8 text.",
+        expected="Expected a CSV file in UTF-8.",
+        fix="Convert it first, for example with `iconv -f latin1 -t utf-8`.",
+    )
+
+
+@contextmanager
+def readable(path: object) -> Iterator[None]:
+    """Turns what a reader says about a damaged file into a `DataError` that names the file."""
+    try:
+        yield
+    except pl.exceptions.NoDataError:
+        raise DataError(f"{path} is empty.", expected="Expected a header line and rows.") from None
+    except pl.exceptions.PolarsError as error:
+        reason = str(error).strip().splitlines()[0].rstrip(".")
+        if "utf-8" in reason.lower() or "utf8" in reason.lower():
+            raise _not_utf8(path) from None
+        raise DataError(f"{path} cannot be read: {reason}.", fix=_DAMAGED) from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error}.", fix=_DAMAGED) from error
+
+
+def _open_openml(name: str, version: int) -> Source:
+    from sklearn.datasets import fetch_openml  # noqa: PLC0415 (costs seconds, needed here alone)
+
+    try:
+        bunch = fetch_openml(name=name, version=version, as_frame=True, parser="auto")
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f'The OpenML data set "{name}" (version {version}) cannot be fetched: {error}.',
+            fix="Check the name and the network, or give a local file: --set data.path=FILE.",
+        ) from error
+    frame = pl.from_pandas(bunch.frame)
+    categorical = [column for column, dtype in frame.schema.items() if dtype in (pl.Categorical, pl.Enum)]
+    return Source(frame.with_columns(pl.col(categorical).cast(pl.String)).lazy(), (), f"OpenML {name}, {version}")

@@ -1,0 +1,51 @@
+"""SIM, the paper's synthetic table with a known ambiguity per row (section 4.2, C.1; var-jepa.md section 4)."""
+
+import numpy as np
+import polars as pl
+
+N_NUMERIC, N_CATEGORICAL, N_CLASSES, N_BINS = 28, 4, 3, 5
+SEPARATION = 0.58
+"""Scale of the class prototypes against unit noise; unpublished, set so that raw features predict about as published."""
+
+
+def sim_table(*, rows: int = 10_000, seed: int = 0) -> pl.DataFrame:
+    """Generates SIM: three Gaussian classes, blended toward each other in proportion to a known ambiguity.
+
+    Args:
+        rows: number of rows, >= 1.
+        seed: of everything drawn.
+
+    Returns:
+        Columns `x0`..`x27` (numeric), `c0`..`c3` (categorical), `label` (a, b, c) and `ambiguity` in [0, 1], which is
+        for evaluation and must not be a feature.
+    """
+    rng = np.random.default_rng([seed, 28])
+    prototypes = SEPARATION * rng.standard_normal((N_CLASSES, N_NUMERIC))
+    label = rng.integers(N_CLASSES, size=rows)
+    other = (label + rng.integers(1, N_CLASSES, size=rows)) % N_CLASSES
+    ambiguity = rng.random(rows) ** 2
+    values = prototypes[label] + rng.standard_normal((rows, N_NUMERIC))
+    values = _blend(values, prototypes[other], 0.5 * ambiguity[:, None])
+    again = rng.permutation(N_NUMERIC)[: N_NUMERIC // 2]
+    values[:, again] = _blend(values[:, again], prototypes[other][:, again], 0.5 * ambiguity[:, None])
+    informative = np.argsort(prototypes.std(axis=0))[-4:]
+    values[:, informative] += ambiguity[:, None] * rng.standard_normal((rows, len(informative)))
+    columns = {f"x{j}": values[:, j] for j in range(N_NUMERIC)}
+    for j in range(N_CATEGORICAL):
+        bins = _flip(_quantile_bins(values[:, j]), 0.5 * ambiguity, rng)
+        columns[f"c{j}"] = np.array(list("vwxyz"))[bins]
+    return pl.DataFrame(columns | {"label": np.array(list("abc"))[label], "ambiguity": ambiguity})
+
+
+def _blend(values: np.ndarray, toward: np.ndarray, share: np.ndarray) -> np.ndarray:
+    return (1 - share) * values + share * toward
+
+
+def _quantile_bins(values: np.ndarray) -> np.ndarray:
+    edges = np.quantile(values, np.linspace(0, 1, N_BINS + 1)[1:-1])
+    return np.searchsorted(edges, values)
+
+
+def _flip(bins: np.ndarray, probability: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    flipped = rng.random(len(bins)) < probability
+    return np.where(flipped, rng.integers(N_BINS, size=len(bins)), bins)

@@ -1,0 +1,33 @@
+"""Encoded rows as tensors for the model."""
+
+import numpy as np
+import polars as pl
+import torch
+
+from varjepa.data.preprocess import MISSING, Preprocessor
+from varjepa.nn.table import TableTensors
+
+
+def to_tensors(encoded: pl.DataFrame, preprocessor: Preprocessor) -> TableTensors:
+    """Turns encoded columns into tensors on the CPU.
+
+    Args:
+        encoded: rows of `Preprocessor.encode`; other columns are ignored.
+        preprocessor: the one that encoded them.
+    """
+    rows = encoded.height
+    numeric = _stacked(encoded, [f.name for f in preprocessor.numeric], rows, np.float32)
+    codes = _stacked(encoded, [f.name for f in preprocessor.categorical], rows, np.int64)
+    present = ~np.isnan(numeric)
+    observed = np.concatenate([present, codes != MISSING], axis=1)
+    return TableTensors(
+        torch.from_numpy(np.where(present, numeric, np.float32(0))), torch.from_numpy(codes), torch.from_numpy(observed)
+    )
+
+
+def _stacked(encoded: pl.DataFrame, names: list[str], rows: int, dtype: type[np.generic]) -> np.ndarray:
+    """Columns side by side, row-major [rows, len(names)]; nulls of float columns become NaN."""
+    out = np.empty((rows, len(names)), dtype=dtype)
+    for position, name in enumerate(names):
+        out[:, position] = encoded[name].to_numpy()
+    return out

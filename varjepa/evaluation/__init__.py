@@ -1,0 +1,1 @@
+"""Evaluation: probes, selective prediction, calibration and diagnostics of the latents."""

@@ -1,0 +1,56 @@
+"""Diagnostics of the latents: whether they are alive, and what their distributions claim."""
+
+import torch
+from torch import Tensor
+
+from varjepa.config import MaskingSection
+from varjepa.models.masks import draw_masks, draw_sizes
+from varjepa.models.var_t_jepa import VarTJEPANetwork
+from varjepa.nn.random import Randomness
+from varjepa.nn.table import TableTensors
+
+ACTIVE_VARIANCE = 0.01
+"""A dimension is active where the variance over rows of its posterior mean exceeds this."""
+
+
+def active_units(means: Tensor) -> int:
+    """Number of dimensions of [N, F] posterior means whose variance over rows exceeds `ACTIVE_VARIANCE`."""
+    return int((means.var(0, correction=0) > ACTIVE_VARIANCE).sum())
+
+
+def rankme(embedding: Tensor) -> float:
+    """RankMe of [N, F]: exp of the entropy of the normalised singular values, from 1 (collapsed) to min(N, F)."""
+    values = torch.linalg.svdvals(embedding.double())
+    shares = values / values.sum().clamp(min=torch.finfo(torch.float64).tiny)
+    return float(torch.exp(torch.special.entr(shares).sum()))
+
+
+@torch.inference_mode()
+def predictor_residuals(
+    network: VarTJEPANetwork, table: TableTensors, masking: MaskingSection, random: Randomness, batch_size: int = 1024
+) -> Tensor:
+    """Standardised residuals of target latents under the predictor, (s_y - mean) / scale with s_y ~ q(s_y | ...).
+
+    Where p(s_y | s_x, z) is calibrated they are N(0, 1).
+
+    Args:
+        network: in evaluation mode.
+        table: rows on the network's device.
+        masking: sizes of the masks; one target mask per row is drawn.
+        random: of masks and samples.
+        batch_size: rows at a time; one pair of mask sizes is drawn per batch.
+
+    Returns:
+        [values], all target cells and dimensions in one row.
+    """
+    residuals = []
+    for start in range(0, table.n_rows, batch_size):
+        batch = table.rows(slice(start, start + batch_size))
+        masks = draw_masks(batch.observed, draw_sizes(batch.observed.shape[1], masking, random), 1, random)
+        posterior, generated = network(batch, masks, random)
+        index = masks.targets[:, 0, :, None].expand(-1, -1, posterior.s_w_value.shape[-1])
+        prior = generated.s_y
+        sample = posterior.s_w_value.gather(1, index)
+        standard = (sample - prior.mean[:, 0]) / prior.scale[:, 0]
+        residuals.append(standard[masks.targets_valid[:, 0]].flatten())
+    return torch.cat(residuals) if residuals else torch.empty(0)

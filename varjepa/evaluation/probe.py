@@ -1,0 +1,105 @@
+"""Linear probes: what a frozen embedding lets a linear model predict."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+MAX_ITERATIONS = 200
+
+
+@dataclass(frozen=True)
+class LinearProbe:
+    """A linear model on standardised inputs.
+
+    Attributes:
+        center: [F], subtracted from the inputs.
+        spread: [F], > 0, divides them.
+        weight: [C, F]; C classes, or 1 for regression.
+        bias: [C].
+        l2: the ridge penalty per training row it was fitted with.
+    """
+
+    center: Tensor
+    spread: Tensor
+    weight: Tensor
+    bias: Tensor
+    l2: float
+
+    def predict(self, x: Tensor) -> Tensor:
+        """Logits [N, C] of a classifier, or values [N, 1] of a regression, for inputs [N, F]."""
+        return F.linear((x - self.center) / self.spread, self.weight, self.bias)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The arrays by name, for saving."""
+        return {"center": self.center, "spread": self.spread, "weight": self.weight, "bias": self.bias}
+
+
+def fit_probe(x: Tensor, y: Tensor, *, n_classes: int, l2: float, max_iterations: int = MAX_ITERATIONS) -> LinearProbe:
+    """Fits multinomial logistic regression (L-BFGS) or ridge regression (closed form).
+
+    Args:
+        x: float32 [N, F].
+        y: class numbers [N] of any type, or values [N].
+        n_classes: C, or 0 for regression.
+        l2: penalty per training row on the squared weights, halved.
+        max_iterations: of L-BFGS.
+    """
+    center, spread = x.mean(0), x.std(0, correction=0).clamp(min=1e-6)
+    standard = (x - center) / spread
+    if n_classes == 0:
+        weight, bias = _ridge(standard, y, l2)
+    else:
+        weight, bias = _logistic(standard, y.long(), n_classes, l2, max_iterations)
+    return LinearProbe(center, spread, weight, bias, l2)
+
+
+def _ridge(x: Tensor, y: Tensor, l2: float) -> tuple[Tensor, Tensor]:
+    wide, mean = x.double(), y.double().mean()
+    gram = wide.T @ wide / len(x) + l2 * torch.eye(x.shape[1], dtype=torch.float64, device=x.device)
+    weight = torch.linalg.solve(gram, wide.T @ (y.double() - mean) / len(x))
+    return weight.float()[None, :], mean.float()[None]
+
+
+def _logistic(x: Tensor, y: Tensor, n_classes: int, l2: float, max_iterations: int) -> tuple[Tensor, Tensor]:
+    weight = x.new_zeros(n_classes, x.shape[1], requires_grad=True)
+    bias = x.new_zeros(n_classes, requires_grad=True)
+    optimizer = torch.optim.LBFGS(
+        [weight, bias], max_iter=max_iterations, history_size=20, tolerance_grad=1e-5, line_search_fn="strong_wolfe"
+    )
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = F.cross_entropy(F.linear(x, weight, bias), y) + 0.5 * l2 * weight.square().sum()
+        loss.backward()
+        return loss
+
+    with torch.enable_grad():
+        optimizer.step(closure)
+    return weight.detach(), bias.detach()
+
+
+def probe_loss(probe: LinearProbe, x: Tensor, y: Tensor, *, n_classes: int) -> float:
+    """Mean log loss of a classifier, or mean squared error of a regression; lower is better."""
+    output = probe.predict(x)
+    loss = F.cross_entropy(output, y.long()) if n_classes else F.mse_loss(output[:, 0], y.to(output.dtype))
+    return float(loss)
+
+
+def best_probe(
+    train: tuple[Tensor, Tensor], validation: tuple[Tensor, Tensor], *, n_classes: int, l2: Sequence[float]
+) -> LinearProbe:
+    """Fits one probe per penalty and returns the one with the smallest loss on the validation rows.
+
+    Args:
+        train: inputs [N, F] and labels [N].
+        validation: inputs and labels of other rows; where empty, the first penalty is taken.
+        n_classes: C, or 0 for regression.
+        l2: penalties to choose from.
+    """
+    probes = (fit_probe(*train, n_classes=n_classes, l2=penalty) for penalty in l2)
+    if not len(validation[1]):
+        return next(probes)
+    return min(probes, key=lambda probe: probe_loss(probe, *validation, n_classes=n_classes))

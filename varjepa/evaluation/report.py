@@ -1,0 +1,69 @@
+"""Metrics of one task from outputs and labels, named as users find them."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import balanced_accuracy_score, f1_score, r2_score
+
+from varjepa.evaluation.calibration import Reliability, expected_calibration_error, reliability
+from varjepa.evaluation.selective import Floats, selective_metrics
+
+
+class Classified(NamedTuple):
+    """What a probe says about labelled rows.
+
+    Attributes:
+        probabilities: [N, C].
+        labels: class numbers [N].
+    """
+
+    probabilities: Floats
+    labels: NDArray[np.int64]
+
+    @property
+    def predicted(self) -> NDArray[np.int64]:
+        """Most probable class [N]."""
+        return self.probabilities.argmax(1)
+
+    @property
+    def error(self) -> NDArray[np.bool_]:
+        """Whether the prediction is wrong [N]."""
+        return self.predicted != self.labels
+
+    @property
+    def doubt(self) -> Floats:
+        """1 - maximum probability [N]; larger = less sure."""
+        return 1 - self.probabilities.max(1)
+
+    @property
+    def reliability(self) -> Reliability:
+        """Confidence against accuracy."""
+        return reliability(self.probabilities.max(1), ~self.error)
+
+
+def classification_metrics(result: Classified) -> dict[str, float]:
+    """Accuracy, balanced accuracy, weighted and macro F1."""
+    labels, predicted = result.labels, result.predicted
+    present = np.unique(labels)
+    return {
+        "accuracy": float((~result.error).mean()),
+        "balanced_accuracy": float(balanced_accuracy_score(labels, predicted)),
+        "f1_weighted": float(f1_score(labels, predicted, average="weighted", labels=present, zero_division=0)),
+        "f1_macro": float(f1_score(labels, predicted, average="macro", labels=present, zero_division=0)),
+    }
+
+
+def regression_metrics(predicted: Floats, values: Floats) -> dict[str, float]:
+    """Root mean squared error and R2."""
+    return {
+        "rmse": float(np.sqrt(np.mean((predicted - values) ** 2))),
+        "r2": float(r2_score(values, predicted)) if len(values) > 1 else float("nan"),
+    }
+
+
+def uncertainty_metrics(result: Classified, latent: Floats) -> dict[str, float]:
+    """Selective prediction by latent uncertainty and by maximum probability, and the ECE of the probe."""
+    by_latent = {f"selective/{name}": value for name, value in selective_metrics(latent, result.error).items()}
+    by_msp = {f"selective_msp/{name}": value for name, value in selective_metrics(result.doubt, result.error).items()}
+    return by_latent | by_msp | {"calibration/ece": expected_calibration_error(result.reliability)}

@@ -1,0 +1,83 @@
+"""Selective prediction: how accuracy rises as the least certain rows are left out.
+
+Uncertainty is larger = less sure throughout; rows of equal uncertainty share their expected order.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+class RiskCoverage(NamedTuple):
+    """Selective risk at every coverage.
+
+    Attributes:
+        coverage: [N], shares of rows kept, from 1/N to 1.
+        risk: [N], mean loss among the rows kept.
+    """
+
+    coverage: Floats
+    risk: Floats
+
+
+def risk_coverage(uncertainty: Floats, loss: Floats) -> RiskCoverage:
+    """The risk-coverage curve.
+
+    Args:
+        uncertainty: [N], any scale.
+        loss: [N], 1 for an error and 0 otherwise, or any non-negative loss.
+
+    Examples:
+        >>> risk_coverage(np.array([0.1, 0.9]), np.array([0.0, 1.0])).risk.tolist()
+        [0.0, 0.5]
+    """
+    order = np.argsort(uncertainty, kind="stable")
+    kept = np.arange(1, len(loss) + 1)
+    return RiskCoverage(kept / len(loss), np.cumsum(_tie_means(uncertainty[order], loss[order])) / kept)
+
+
+def _tie_means(sorted_uncertainty: Floats, loss: Floats) -> Floats:
+    """Gives every row of a tie the tie's mean loss: the expectation over orders within it."""
+    _, start, counts = np.unique(sorted_uncertainty, return_index=True, return_counts=True)
+    return np.repeat(np.add.reduceat(loss, start) / counts, counts)
+
+
+def aurc(curve: RiskCoverage) -> float:
+    """Area under the risk-coverage curve: mean of the selective risks over all coverages; smaller is better."""
+    return float(curve.risk.mean())
+
+
+def oracle(loss: Floats) -> RiskCoverage:
+    """The best possible curve: losses in rising order."""
+    return risk_coverage(loss, loss)
+
+
+def risk_at(curve: RiskCoverage, coverage: float) -> float:
+    """Risk among the `coverage` share of rows that are surest (at least one row)."""
+    return float(curve.risk[max(1, round(coverage * len(curve.risk))) - 1])
+
+
+def failure_auroc(uncertainty: Floats, error: NDArray[np.bool_]) -> float:
+    """Probability that an error is less certain than a correct row (ties count half); NaN without both kinds.
+
+    Examples:
+        >>> failure_auroc(np.array([0.1, 0.2, 0.9]), np.array([False, False, True]))
+        1.0
+    """
+    errors = int(error.sum())
+    correct = len(error) - errors
+    if not errors or not correct:
+        return float("nan")
+    _, inverse, counts = np.unique(uncertainty, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - 0.5 * (counts - 1))[inverse]
+    return float((ranks[error].sum() - errors * (errors + 1) / 2) / (errors * correct))
+
+
+def selective_metrics(uncertainty: Floats, error: NDArray[np.bool_]) -> dict[str, float]:
+    """Accuracy at 90, 80 and 50% coverage, AURC and failure AUROC of one uncertainty measure."""
+    curve = risk_coverage(uncertainty, error.astype(np.float64))
+    accuracies = {f"accuracy_{percent}": 1 - risk_at(curve, percent / 100) for percent in (90, 80, 50)}
+    return accuracies | {"aurc": aurc(curve), "failure_auroc": failure_auroc(uncertainty, error)}

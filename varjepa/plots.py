@@ -1,0 +1,132 @@
+"""Every figure, from plain arrays; no figure is ever shown, all are returned."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from varjepa.evaluation.calibration import Reliability
+from varjepa.evaluation.selective import RiskCoverage, aurc
+
+COLORS = ("#3366aa", "#cc6633", "#449966", "#aa4477", "#888888", "#ccaa33", "#66bbcc")
+STYLE = {
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#e6e6e6",
+    "axes.axisbelow": True,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "axes.labelsize": 9,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "axes.prop_cycle": mpl.cycler(color=COLORS),
+    "savefig.dpi": 120,
+}
+TERMS = {
+    "elbo": "ELBO (higher is better)",
+    "rec": "rec: -log p(x | s_x)",
+    "gen": "gen: -log p(w | s_w)",
+    "kl_sx": "kl_sx",
+    "kl_z": "kl_z",
+    "kl_sy": "kl_sy",
+}
+
+Floats = NDArray[np.floating]
+
+
+@contextmanager
+def _panels(rows: int, columns: int, *, size: tuple[float, float] = (3.6, 2.7)) -> Iterator[tuple[Figure, list[Axes]]]:
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(size[0] * columns, size[1] * rows), layout="constrained")
+        yield figure, list(np.atleast_1d(figure.subplots(rows, columns)).ravel())
+
+
+def elbo_curves(history: Sequence[Mapping[str, float]], best_epoch: int) -> Figure:
+    """The ELBO and its five terms per epoch, training and validation, the selected epoch marked.
+
+    Args:
+        history: metrics per epoch with keys such as `train/elbo` and `validation/rec`.
+        best_epoch: counted from 0.
+    """
+    with _panels(2, 3) as (figure, axes):
+        for axis, (term, title) in zip(axes, TERMS.items(), strict=True):
+            for part in ("train", "validation"):
+                points = [(m["epoch"] + 1, m[f"{part}/{term}"]) for m in history if f"{part}/{term}" in m]
+                axis.plot(*zip(*points, strict=True), marker=".", label=part)
+            axis.axvline(best_epoch + 1, color="#888888", linestyle=":", label="selected")
+            axis.set(title=title, xlabel="epoch")
+            axis.xaxis.get_major_locator().set_params(integer=True)
+        axes[0].legend()
+    return figure
+
+
+def risk_coverage_plot(curves: Mapping[str, RiskCoverage]) -> Figure:
+    """Selective risk against coverage, one line per uncertainty measure, the area under each in the legend."""
+    with _panels(1, 1, size=(5.4, 3.8)) as (figure, (axis,)):
+        for style, (name, curve) in zip(("-", "-", "--", ":"), curves.items(), strict=False):
+            # The first rows of a curve are a handful of errors divided by a handful of rows: noise that hides the rest.
+            shown = curve.coverage >= 0.01
+            axis.plot(curve.coverage[shown], curve.risk[shown], style, label=f"{name} (AURC {aurc(curve):.4f})")
+        axis.set(title="Risk among the surest rows", xlabel="coverage", ylabel="error rate", xlim=(0, 1))
+        axis.set_ylim(bottom=0)
+        axis.legend()
+    return figure
+
+
+def reliability_diagram(bins: Reliability, ece: float) -> Figure:
+    """Accuracy against confidence, with the number of rows per bin below."""
+    with _panels(2, 1, size=(4.8, 2.4)) as (figure, (upper, lower)):
+        upper.plot([0, 1], [0, 1], color="#888888", linestyle=":", label="calibrated")
+        upper.plot(bins.confidence, bins.accuracy, marker="o", label=f"probe (ECE {ece:.4f})")
+        upper.set(title="Reliability", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1))
+        upper.legend()
+        lower.bar(bins.confidence, bins.count, width=0.04)
+        lower.set(xlabel="confidence", ylabel="rows", xlim=(0, 1))
+    return figure
+
+
+def latent_pit(values: Floats, ks: float) -> Figure:
+    """Histogram of the probability integral transform of target latents under the predictor; flat is calibrated."""
+    with _panels(1, 1, size=(4.8, 3.2)) as (figure, (axis,)):
+        axis.hist(values, bins=40, range=(0, 1), density=True, color=COLORS[0])
+        axis.axhline(1.0, color="#888888", linestyle=":")
+        axis.set(title=f"PIT of s_y under the predictor (KS {ks:.3f})", xlabel="PIT", ylabel="density", xlim=(0, 1))
+    return figure
+
+
+def embedding_map(points: Floats, uncertainty: Floats, labels: Floats | None, classes: Sequence[str]) -> Figure:
+    """Two-dimensional map of rows, coloured by uncertainty and, where known, by label.
+
+    Args:
+        points: [N, 2].
+        uncertainty: [N].
+        labels: [N] class numbers or values, or None.
+        classes: names of the classes; empty for values.
+    """
+    with _panels(1, 1 if labels is None else 2, size=(5.0, 4.2)) as (figure, axes):
+        low, high = np.quantile(uncertainty, [0.02, 0.98]) if len(uncertainty) else (0.0, 1.0)
+        dots = axes[0].scatter(*points.T, c=uncertainty, s=5, cmap="viridis", vmin=low, vmax=high)
+        figure.colorbar(dots, ax=axes[0])
+        axes[0].set(title="Latent uncertainty")
+        if labels is not None:
+            _by_label(figure, axes[1], points, labels, classes)
+        for axis in axes:
+            axis.set(xlabel="component 1", ylabel="component 2")
+    return figure
+
+
+def _by_label(figure: Figure, axis: Axes, points: Floats, labels: Floats, classes: Sequence[str]) -> None:
+    axis.set(title="Label")
+    if not classes:
+        figure.colorbar(axis.scatter(*points.T, c=labels, s=5, cmap="plasma"), ax=axis)
+        return
+    for number, name in enumerate(classes[: len(COLORS)]):
+        axis.scatter(*points[labels == number].T, s=5, color=COLORS[number], label=name)
+    axis.legend(markerscale=3)
