@@ -4,6 +4,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
+
+import polars as pl
 
 VIEW = "snapshot"
 """Name of the view."""
@@ -28,12 +31,20 @@ _TRUE = "('true', 't', 'yes', 'y', '1', '1.0')"
 _FALSE = "('false', 'f', 'no', 'n', '0', '0.0')"
 
 
+class Database(Protocol):
+    """Something that answers SQL."""
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]: ...
+
+
 @dataclass(frozen=True)
 class Reading:
     """How the view shows one column of the file."""
 
     column: str
     """Its name in the file."""
+    kind: str
+    """What the contract says it holds; empty where it says nothing."""
     found: str
     """View column: the cell as found, NULL where it is missing (NaN and blank text of other kinds count as missing)."""
     value: str
@@ -65,7 +76,7 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def parquet(path: Path) -> str:
+def _parquet(path: Path) -> str:
     """A Parquet file as a SQL table, with signs that would make a pattern of its path taken literally."""
     plain = re.sub(r"([*?\[])", r"[\1]", str(path))
     return f"read_parquet({literal(plain)}, file_row_number = true)"
@@ -108,20 +119,34 @@ def read_columns(columns: Sequence[str], types: Sequence[str], kinds: Mapping[st
 
 
 def _read(column: str, cell: str, type_: str, kind: str, name: str, taken: set[str]) -> Reading:
-    is_float = type_ in ("FLOAT", "DOUBLE")
     if kind not in _NATIVE or _NATIVE[kind].fullmatch(type_):
-        select = f"{_native(cell, type_, kind)} AS {quoted(name)}"
-        shown = _shown(quoted(name), "[.]0$" if is_float else " 00:00:00$" if kind == "date" else "")
-        return Reading(column, name, name, "", shown, may_be_infinite=is_float, is_text=False, select=select)
+        is_float = type_ in ("FLOAT", "DOUBLE")
+        return Reading(
+            column=column,
+            kind=kind,
+            found=name,
+            value=name,
+            unread="",
+            shown=_shown(quoted(name), "[.]0$" if is_float else " 00:00:00$" if kind == "date" else ""),
+            may_be_infinite=is_float,
+            is_text=False,
+            select=f"{_native(cell, type_, kind)} AS {quoted(name)}",
+        )
     value, unread = free(f"{name} as {KINDS[kind]}", taken), free(f"{name} not {KINDS[kind]}", taken)
     text = f"nullif(trim(CAST({cell} AS VARCHAR)), '')"
     read = _converted(text, kind)
-    select = (
-        f"{text} AS {quoted(name)}, {read} AS {quoted(value)},"
-        f" CASE WHEN {read} IS NULL THEN {text} END AS {quoted(unread)}"
+    rest = f"CASE WHEN {read} IS NULL THEN {text} END"
+    return Reading(
+        column=column,
+        kind=kind,
+        found=name,
+        value=value,
+        unread=unread,
+        shown=_shown(quoted(name)),
+        may_be_infinite=False,
+        is_text=type_ == "VARCHAR",
+        select=f"{text} AS {quoted(name)}, {read} AS {quoted(value)}, {rest} AS {quoted(unread)}",
     )
-    shown, is_text = _shown(quoted(name)), type_ == "VARCHAR"
-    return Reading(column, name, value, unread, shown, may_be_infinite=False, is_text=is_text, select=select)
 
 
 def _shown(cell: str, noise: str = "") -> str:
@@ -151,8 +176,23 @@ def _converted(text: str, kind: str) -> str:
     return f"CASE WHEN regexp_full_match({text}, '{_NUMBER}') AND isfinite({number}) THEN {number} END"
 
 
-def create_view(path: Path, readings: Mapping[str, Reading]) -> str:
-    """SQL that creates the view; columns go by position because DuckDB renames those that differ in case only."""
-    cells = ", ".join([*(f"c{index}" for index in range(len(readings))), "position"])
-    selects = ", ".join([*(reading.select for reading in readings.values()), f"position AS {quoted(POSITION)}"])
-    return f"CREATE VIEW {VIEW} AS SELECT {selects} FROM {parquet(path)} AS file({cells})"
+def open_view(database: Database, path: Path, kinds: Mapping[str, str]) -> dict[str, Reading]:
+    """Creates the view.
+
+    Args:
+        database: where to create it.
+        path: the Parquet file.
+        kinds: kinds that the contract gives; other columns are shown as they are.
+
+    Returns:
+        How it shows each column, in the order of the file.
+    """
+    # Polars gives the names as written; DuckDB renames those that differ in case only, so columns go by position.
+    columns = pl.scan_parquet(path, glob=False).collect_schema().names()
+    cells = [f"c{index}" for index in range(len(columns))]
+    source = f"{_parquet(path)} AS file({', '.join([*cells, 'position'])})"
+    types = [str(row[1]) for row in database.rows(f"DESCRIBE SELECT {', '.join(cells)} FROM {source}")]
+    readings = read_columns(columns, types, kinds)
+    selects = [*(reading.select for reading in readings.values()), f"position AS {quoted(POSITION)}"]
+    database.rows(f"CREATE VIEW {VIEW} AS SELECT {', '.join(selects)} FROM {source}")
+    return readings

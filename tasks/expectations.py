@@ -69,7 +69,7 @@ def trace(rules: Sequence[Rule], result: Any) -> list[Finding]:
 
 
 def _finding(rule: Rule, single: Any) -> Finding:
-    if "exception_message" in str(single.exception_info) and not single.result:
+    if single.exception_info.get("raised_exception") is not False:
         raise RuntimeError(f"Great Expectations could not check {rule.column} {rule.says}: {single.exception_info}")
     if not rule.broken:
         told = "" if single.success else rule.tell(single.result.get("observed_value"))

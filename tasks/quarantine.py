@@ -1,0 +1,93 @@
+"""Divides a table into the rows that keep the row rules and those that break one, a stream in bounded memory.
+
+One DuckDB query writes a small file beside the table: for each row what is wrong with it, and its text cells as their
+kind. Polars then reads both side by side, so that all other columns stay exactly as they were.
+"""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from tasks.contract_view import POSITION, VIEW, Database, Reading, free, literal, quoted
+
+if TYPE_CHECKING:
+    from tasks.expectations import Finding
+
+REASONS = "reasons"
+
+
+def count_quarantined(database: Database, findings: Sequence["Finding"]) -> int:
+    """Counts the rows that break a row rule.
+
+    Raises:
+        RuntimeError: our SQL and Great Expectations disagree on a rule, which is a defect.
+    """
+    broken = [finding for finding in findings if finding.broken]
+    if not broken:
+        return 0
+    conditions = [f"({finding.rule.broken})" for finding in broken]
+    counts = [f"count(*) FILTER ({condition})" for condition in [" OR ".join(conditions), *conditions]]
+    total, *singles = (int(count) for count in database.rows(f"SELECT {', '.join(counts)} FROM {VIEW}")[0])
+    for finding, count in zip(broken, singles, strict=True):
+        if count != finding.broken:
+            told = f"{finding.rule.column}, {finding.rule.says}"
+            raise RuntimeError(f"{told}: {finding.broken} rows by Great Expectations, {count} by ours")
+    return total
+
+
+class Split:
+    """The two parts of a table, written on demand."""
+
+    def __init__(
+        self, database: Database, snapshot: Path, readings: Mapping[str, Reading], findings: Sequence["Finding"]
+    ) -> None:
+        self._database = database
+        self._snapshot = snapshot
+        self._broken = [finding.rule for finding in findings if finding.broken]
+        taken = {name.lower() for name in readings}
+        self._reasons = free(REASONS, taken)
+        self._typed = {name: (reading, free(name, taken)) for name, reading in readings.items() if reading.is_text}
+
+    def write(self, beside: Path, clean: Path | None, quarantine: Path) -> None:
+        """Writes the parts, rows in their order.
+
+        Args:
+            beside: where to put the small file.
+            clean: where to put the rows that keep the rules; None to leave them out.
+            quarantine: where to put the others, with one more column that says why.
+        """
+        table = pl.scan_parquet(self._snapshot, glob=False)
+        if not self._broken:
+            table.head(0).with_columns(pl.lit("").alias(self._reasons)).sink_parquet(quarantine)
+        if not self._broken and not self._typed:
+            if clean is not None:
+                shutil.copyfile(self._snapshot, clean)
+            return
+        self._write_beside(beside)
+        both = pl.concat([table, pl.scan_parquet(beside, glob=False)], how="horizontal")
+        names = table.collect_schema().names()
+        if self._broken:
+            is_broken = pl.col(self._reasons).is_not_null()
+            both.filter(is_broken).select(*names, self._reasons).sink_parquet(quarantine)
+        if clean is not None:
+            typed = [pl.col(self._typed[name][1]).alias(name) if name in self._typed else pl.col(name) for name in names]
+            both.filter(pl.col(self._reasons).is_null()).select(typed).sink_parquet(clean)
+
+    def _write_beside(self, path: Path) -> None:
+        reasons = [f"CASE WHEN {rule.broken} THEN {rule.reason} END" for rule in self._broken] or ["NULL"]
+        cells = [f"nullif(concat_ws('; ', {', '.join(reasons)}), '') AS {quoted(self._reasons)}"]
+        cells += [f"{self._cell(reading)} AS {quoted(name)}" for reading, name in self._typed.values()]
+        # Sorted because the query for repeated values does not keep the order.
+        select = f"SELECT {', '.join(cells)} FROM {VIEW} ORDER BY {quoted(POSITION)}"
+        self._database.rows(f"COPY ({select}) TO {literal(str(path))} (FORMAT parquet)")
+
+    def _cell(self, reading: Reading) -> str:
+        """SQL for a text cell as its kind: days stay days where no row has a time of day."""
+        value = quoted(reading.value)
+        if reading.kind != "date":
+            return value
+        ((has_times,),) = self._database.rows(f"SELECT bool_or({value} != date_trunc('day', {value})) FROM {VIEW}")
+        return value if has_times else f"CAST({value} AS DATE)"

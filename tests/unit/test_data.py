@@ -1,0 +1,218 @@
+"""Kinds, preprocessing and splits: every edge a person's table may have."""
+
+from datetime import date, datetime, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+from varjepa.config import DataSection, PreprocessSection, SplitSection
+from varjepa.data.inspect import profile
+from varjepa.data.preprocess import LABEL, Preprocessor, fit, normal_scores
+from varjepa.data.splits import assign_parts
+from varjepa.data.synthetic import sim_table
+from varjepa.data.tensors import to_tensors
+from varjepa.errors import DataError
+
+N = 200
+
+
+def frame(**columns: object) -> pl.DataFrame:
+    rng = np.random.default_rng(0)
+    base = {"number": rng.normal(size=N), "text": rng.choice(["a", "b", "c"], N)}
+    return pl.DataFrame(base | columns)
+
+
+def fitted(table: pl.DataFrame, data: DataSection | None = None, **preprocess: object) -> Preprocessor:
+    return fit(table.lazy(), data or DataSection(name="sim"), PreprocessSection(**preprocess))
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        (np.arange(N) * 0.5, "numeric"),
+        ([1.5, None] * (N // 2), "constant"),
+        ([0, 1] * (N // 2), "boolean"),
+        ([0.0, 1.0, None, 1.0] * (N // 4), "boolean"),
+        ([True, False] * (N // 2), "boolean"),
+        ([f"k{i}" for i in range(N)], "identifier"),
+        (list(range(1000, 1000 + N)), "identifier"),
+        (["x", "y"] * (N // 2), "categorical"),
+        ([date(2020, 1, 1) + timedelta(days=i) for i in range(N)], "date"),
+        ([datetime(2020, 1, 1) + timedelta(hours=i) for i in range(N)], "date"),
+        ([None] * N, "empty"),
+        ([float("nan"), float("inf")] * (N // 2), "empty"),
+        ([7] * N, "constant"),
+        ([[1, 2]] * N, "nested"),
+        (["1", "2", "x", "y"] * (N // 4), "categorical"),
+    ],
+)
+def test_kinds(values: object, kind: str) -> None:
+    facts = profile(pl.DataFrame({"column": values}, strict=False).lazy())["column"]
+    assert facts.kind == kind
+    assert bool(facts.left_out) == (kind in ("constant", "empty", "identifier", "nested"))
+
+
+def test_an_id_column_in_any_order_is_an_identifier_and_may_be_declared_otherwise() -> None:
+    table = frame(customer_id=np.random.default_rng(0).permutation(10 * N)[:N])
+    assert fitted(table).left_out == {"customer_id": "it identifies rows"}
+    kept = fitted(table, DataSection(name="sim", kinds={"customer_id": "numeric"}))
+    assert "customer_id" in kept.names
+
+
+def test_text_in_a_numeric_column_is_an_error_that_shows_it() -> None:
+    values = [str(i * 0.37) for i in range(N - 1)] + ["twelve"]
+    with pytest.raises(DataError, match=r'"column" holds text in 1 of 200 cells, for example "twelve"'):
+        profile(pl.DataFrame({"column": values}).lazy())
+    assert profile(pl.DataFrame({"column": values}).lazy(), {"column": "categorical"})["column"].kind == "categorical"
+
+
+def test_codes_missing_rare_unseen_and_known() -> None:
+    words = ["common"] * 100 + ["usual"] * 96 + ["rare"] * 3 + [None]
+    preprocessor = fitted(frame(word=words), min_count=5)
+    new = frame(word=["common", "usual", "rare", "never seen", None] * (N // 5))
+    codes = preprocessor.encode(new.lazy()).collect()["word"].head(5).to_list()
+    assert codes == [2, 3, 1, 1, 0]
+    assert preprocessor.sizes.cardinalities == [5, 4]
+
+
+@pytest.mark.parametrize("stored", [pl.Int64, pl.Float64, pl.String, pl.Boolean])
+def test_booleans_read_the_same_however_they_are_stored(stored: type[pl.DataType]) -> None:
+    preprocessor = fitted(frame(flag=[0, 1] * (N // 2)))
+    new = frame(flag=pl.Series([1, 0] * (N // 2)).cast(pl.Boolean if stored == pl.Boolean else stored))
+    assert preprocessor.encode(new.lazy()).collect()["flag"].head(2).to_list() == preprocessor.encode(
+        frame(flag=[1, 0] * (N // 2)).lazy()
+    ).collect()["flag"].head(2).to_list()
+
+
+def test_standard_and_quantile_transformations() -> None:
+    rng = np.random.default_rng(1)
+    skewed = np.exp(2 * rng.normal(size=N))
+    table = frame(skewed=skewed)
+    by_name = {f.name: f for f in fitted(table).numeric}
+    assert by_name["number"].transform == "standard"
+    assert by_name["skewed"].transform == "quantile"
+    encoded = fitted(table).encode(table.lazy()).collect()
+    for name in ("number", "skewed"):
+        assert abs(encoded[name].mean()) < 0.05
+        assert abs(encoded[name].std() - 1) < 0.05
+    assert (encoded["skewed"].arg_sort() == table["skewed"].arg_sort()).all()
+    far = frame(skewed=np.full(N, 1e12), number=np.full(N, -1e12))
+    clipped = fitted(table).encode(far.lazy()).collect()
+    assert clipped["number"][0] == -8.0
+    assert clipped["skewed"][0] == pytest.approx(encoded["skewed"].max(), abs=1e-6)
+
+
+def test_normal_scores_put_ties_in_the_middle_and_rise() -> None:
+    knots, scores = normal_scores(np.array([0.0] * 900 + list(range(1, 101))), 16)
+    assert len(knots) == len(scores) <= 16
+    assert knots[0] == 0.0
+    assert scores[0] == pytest.approx(-0.1257, abs=1e-3)  # standard normal quantile of 0.45
+    assert (np.diff(scores) > 0).all()
+    assert (np.diff(knots) > 0).all()
+
+
+def test_missing_values_of_every_sort_are_unobserved() -> None:
+    preprocessor = fitted(frame(more=np.linspace(0, 1, N)))
+    encoded = preprocessor.encode(frame(more=[None, float("nan"), float("-inf"), 2.5] * (N // 4)).lazy()).collect()
+    observed = to_tensors(encoded, preprocessor).observed[:, preprocessor.names.index("more")]
+    assert observed[:4].tolist() == [False, False, False, True]
+
+
+def test_dates_become_days() -> None:
+    days = [date(2020, 1, 1) + timedelta(days=i) for i in range(N)]
+    preprocessor = fitted(frame(day=days))
+    feature = next(f for f in preprocessor.numeric if f.name == "day")
+    assert feature.kind == "date"
+    assert feature.mean == pytest.approx(18262 + (N - 1) / 2)
+    as_text = preprocessor.encode(frame(day=[str(day) for day in days]).lazy()).collect()
+    assert as_text.equals(preprocessor.encode(frame(day=days).lazy()).collect())
+
+
+@pytest.mark.parametrize(
+    ("label", "task", "classes"),
+    [
+        (["no", "yes"] * (N // 2), "classification", ("no", "yes")),
+        ([10, 2] * (N // 2), "classification", ("2", "10")),
+        (np.linspace(0, 1, N), "regression", ()),
+        ([None, "x", "y", "x"] * (N // 4), "classification", ("x", "y")),
+    ],
+)
+def test_labels(label: object, task: str, classes: tuple[str, ...]) -> None:
+    table = frame(target=label)
+    preprocessor = fitted(table, DataSection(name="sim", label="target"))
+    assert (preprocessor.label.task, preprocessor.label.classes) == (task, classes)
+    assert "target" not in preprocessor.names
+    encoded = preprocessor.encode(table.lazy(), with_label=True).collect()[LABEL]
+    assert encoded.null_count() == table["target"].null_count()
+
+
+def test_statistics_come_from_the_rows_given_and_survive_json() -> None:
+    preprocessor = fitted(frame(word=["x", "y"] * (N // 2)))
+    assert Preprocessor.model_validate_json(preprocessor.model_dump_json()) == preprocessor
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"label": "nmber"}, r'data.label names "nmber", which is no column. Did you mean "number"'),
+        ({"drop": ("texts",)}, "data.drop names"),
+        ({"kinds": {"numbr": "numeric"}}, "data.kinds names"),
+        ({"kinds": {"text": "numeric"}}, 'The column "text" holds text'),
+        ({"drop": ("number", "text")}, "No feature is left"),
+    ],
+)
+def test_unusable_settings(change: dict[str, object], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        fitted(frame(), DataSection(name="sim", **change))
+
+
+def test_a_missing_feature_column_is_named() -> None:
+    with pytest.raises(DataError, match='The column "number" is missing. Did you mean "numbers"'):
+        fitted(frame()).encode(frame().rename({"number": "numbers"}).lazy())
+
+
+def test_random_splits_are_exact_seeded_and_independent_of_content() -> None:
+    table = frame()
+    parts = assign_parts(table.lazy(), SplitSection(seed=3))
+    assert dict(parts.value_counts().iter_rows()) == {"train": 140, "validation": 20, "test": 40}
+    assert (parts == assign_parts(frame(number=np.zeros(N)).lazy(), SplitSection(seed=3))).all()
+    assert (parts != assign_parts(table.lazy(), SplitSection(seed=4))).any()
+
+
+def test_splits_by_time_keep_the_newest_for_testing_and_moments_together() -> None:
+    moments = np.repeat(np.random.default_rng(0).permutation(N // 4), 4)
+    parts = assign_parts(frame(moment=moments).lazy(), SplitSection(by="time", column="moment"))
+    table = pl.DataFrame({"moment": moments, "part": parts})
+    last = {part: table.filter(pl.col("part") == part)["moment"] for part in ("train", "validation", "test")}
+    assert last["train"].max() < last["validation"].min()
+    assert last["validation"].max() < last["test"].min()
+    assert table.group_by("moment").agg(pl.col("part").n_unique())["part"].max() == 1
+
+
+def test_splits_by_column_and_their_faults() -> None:
+    words = ["train"] * 100 + ["validation"] * 50 + ["test"] * 50
+    split = SplitSection(by="column", column="part")
+    assert assign_parts(frame(part=words).lazy(), split).cast(pl.String).to_list() == words
+    with pytest.raises(DataError, match="holds \"dev\""):
+        assign_parts(frame(part=["dev", *words[1:]]).lazy(), split)
+    with pytest.raises(DataError, match="no rows for \"test\""):
+        assign_parts(frame(part=["train"] * 150 + ["validation"] * 50).lazy(), split)
+    with pytest.raises(DataError, match="The table has 1 row to learn from"):
+        assign_parts(frame().head(1).lazy(), SplitSection())
+    with pytest.raises(DataError, match="time column"):
+        assign_parts(frame().lazy(), SplitSection(by="time", column="text"))
+
+
+def test_sim_is_seeded_and_its_ambiguity_means_something() -> None:
+    table = sim_table(rows=4000, seed=1)
+    assert table.equals(sim_table(rows=4000, seed=1))
+    assert not table.equals(sim_table(rows=4000, seed=2))
+    assert table.width == 34
+    numeric = table.select(pl.col("^x\\d+$")).to_numpy()
+    labels = table["label"].to_numpy()
+    centers = {c: numeric[labels == c].mean(0) for c in "abc"}
+    nearest = np.array(list("abc"))[np.argmin([((numeric - centers[c]) ** 2).sum(1) for c in "abc"], axis=0)]
+    ambiguous = table["ambiguity"].to_numpy() > 0.5
+    assert (nearest == labels)[~ambiguous].mean() > 0.8
+    assert (nearest == labels)[ambiguous].mean() < 0.6

@@ -1,0 +1,99 @@
+"""What can be opened, and what is said of what cannot."""
+
+import gzip
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from varjepa.config import DataSection
+from varjepa.data.sources import open_source, readable
+from varjepa.errors import DataError
+
+TABLE = pl.DataFrame({"a": [1, 2, 3], "b": ["x", None, "z"]})
+
+
+def read(path: Path | str, **settings: object) -> pl.DataFrame:
+    source = open_source(DataSection(path=str(path), **settings))
+    with readable(path):
+        return source.frame.collect()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    TABLE.write_csv(tmp_path / "t.csv")
+    (tmp_path / "t.csv.gz").write_bytes(gzip.compress((tmp_path / "t.csv").read_bytes()))
+    TABLE.write_parquet(tmp_path / "t.parquet")
+    TABLE.write_ipc(tmp_path / "t.arrow")
+    TABLE.write_ipc(tmp_path / "t.feather")
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.csv.gz", "t.parquet", "t.arrow", "t.feather"])
+def test_every_format_reads_the_same(folder: Path, name: str) -> None:
+    assert read(folder / name).equals(TABLE)
+
+
+def test_folders_and_globs_in_the_order_of_names(tmp_path: Path) -> None:
+    for name, part in (("b", TABLE[2:]), ("a", TABLE[:2])):
+        part.write_parquet(tmp_path / f"{name}.parquet")
+    assert read(tmp_path).equals(TABLE)
+    assert read(tmp_path / "*.parquet").equals(TABLE)
+    assert read(tmp_path / "[a]*.parquet").equals(TABLE[:2])
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "|"])
+def test_separators_are_found(tmp_path: Path, separator: str) -> None:
+    TABLE.write_csv(tmp_path / "t.csv", separator=separator)
+    assert read(tmp_path / "t.csv").equals(TABLE)
+
+
+def test_words_for_missing_values(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a,b\n1,?\nNA,x\n,y\n")
+    assert read(tmp_path / "t.csv").null_count().row(0) == (2, 1)
+    assert read(tmp_path / "t.csv", na_values=["NA", ""])["b"].to_list() == ["?", "x", "y"]
+
+
+def test_sim_needs_no_file() -> None:
+    assert open_source(DataSection(name="sim", rows=50)).frame.collect().shape == (50, 34)
+
+
+def _damage(folder: Path) -> dict[str, tuple[Path, str]]:
+    def put(name: str, content: bytes) -> Path:
+        (folder / name).write_bytes(content)
+        return folder / name
+
+    whole = (folder / "t.csv.gz").read_bytes()
+    long = gzip.compress(b"a,b\n" + b"".join(b"%d,%d\n" % (i, i * i) for i in range(5000)))
+    (folder / "none").mkdir()
+    return {
+        "nothing there": (folder / "t.csb", 'No such file or folder.*Did you mean ".*t.csv"'),
+        "empty": (put("empty.csv", b""), "is empty"),
+        "not utf-8": (put("latin.csv", "a,b\n1,caf\xe9\n".encode("latin-1")), "is not UTF-8 text.*iconv"),
+        "header not utf-8": (put("latin2.csv", "a,\xe9\n1,2\n".encode("latin-1")), "is not UTF-8 text"),
+        "truncated gzip": (put("cut.csv.gz", long[: len(long) // 2]), "cannot be read.*truncated or damaged"),
+        "truncated header": (put("cut2.csv.gz", whole[:12]), "cannot be read.*truncated or damaged"),
+        "no gzip": (put("plain.csv.gz", b"a,b\n1,2\n"), "cannot be read"),
+        "duplicate names": (put("twice.csv", b"a,b,a\n1,2,3\n"), 'duplicate column names: "a"'),
+        "ragged": (put("ragged.csv", b"a,b\n1,2\n3,4,5\n"), "cannot be read: found more fields"),
+        "no parquet": (put("bad.parquet", b"hello"), "cannot be read"),
+        "no arrow": (put("bad.arrow", b"hello"), "cannot be read"),
+        "unknown ending": (put("t.xlsx", b""), "ending that says no known format"),
+        "empty folder": (folder / "none", "holds no table"),
+        "no match": (folder / "none" / "*.csv", "No file matches"),
+        "mixed folder": (folder / "t.[cp]*", "mixes the formats"),
+        "kept name": (put("kept.csv", b"__row__,b\n1,2\n"), "kept for row numbers"),
+    }
+
+
+@pytest.mark.parametrize(
+    "fault",
+    ["nothing there", "empty", "not utf-8", "header not utf-8", "truncated gzip", "truncated header", "duplicate names",
+     "no gzip", "ragged", "no parquet", "no arrow", "unknown ending", "empty folder", "no match", "mixed folder",
+     "kept name"],
+)  # fmt: skip
+def test_damaged_input_says_what_is_wrong(folder: Path, fault: str) -> None:
+    path, message = _damage(folder)[fault]
+    with pytest.raises(DataError, match=f"(?s){message}") as raised:
+        read(path)
+    assert "\n" not in str(raised.value)
