@@ -19,6 +19,7 @@ QUIET = {
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",  # our own log says it in fewer words
     "PREFECT_LOGGING_EXTRA_LOGGERS": "varjepa",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin while they wait bring a shared machine to a standstill
 }
 
 as_json = click.option("--json", "json_out", is_flag=True, help="Print one JSON object as the last line of stdout.")
@@ -129,7 +130,7 @@ def doctor(*, json_out: bool) -> None:
     healthy = all(check.ok for check in checks)
     _finish({"healthy": healthy, "checks": [check.as_dict() for check in checks]}, json_out=json_out)
     if not healthy:
-        sys.exit(1)
+        raise click.exceptions.Exit(1)
 
 
 @cli.command()
@@ -165,7 +166,7 @@ def main(arguments: list[str] | None = None) -> None:
 def guarded(command: Callable[[], Any], arguments: list[str]) -> int:
     """Calls a command; turns what it raises into a message and an exit code."""
     try:
-        command()
+        status = command()
     except (VarjepaError, click.ClickException) as error:
         message = error.format_message() if isinstance(error, click.ClickException) else str(error)
         code = error.exit_code
@@ -174,7 +175,7 @@ def guarded(command: Callable[[], Any], arguments: list[str]) -> int:
     except (KeyboardInterrupt, click.Abort):
         message, code = "Interrupted; the same command goes on from here.", 1
     else:
-        return 0
+        return status if isinstance(status, int) else 0
     click.echo(f"varjepa: {message}", err=True)
     if "--json" in arguments:
         click.echo(json.dumps({"error": message, "exit_code": code}))

@@ -6,7 +6,7 @@ from html import escape
 from tasks.ingest import Snapshot
 from tasks.prepare import Prepared
 from tasks.pretrain import Pretrained
-from tasks.validate import Validation
+from tasks.contract.run import Validation
 from varjepa import __version__
 from varjepa.config import RetrainConfig
 

@@ -8,7 +8,7 @@ from prefect import task
 
 from tasks.steps import digest, may_help, reuse, step_folder
 from varjepa.config import DataSection
-from varjepa.errors import DataError
+from varjepa.errors import DataError, listed, nearest
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def ingest(data: DataSection) -> Snapshot:
     """Reads the source once and keeps it as Parquet.
 
     Raises:
-        DataError: the source cannot be found or read, or has no rows.
+        DataError: the source cannot be found or read, has no rows, or lacks a column that the configuration names.
     """
     from varjepa.data.sources import open_source
 
@@ -44,7 +44,28 @@ def ingest(data: DataSection) -> Snapshot:
     fingerprint = file_fingerprint(source.files)
     options = data.model_dump(mode="json", include={"name", "version", "rows", "separator", "na_values", "rename"})
     folder = step_folder("ingest", fingerprint, options, data.split.seed if data.rows or not source.files else None)
-    return reuse(folder, Snapshot, lambda: _snapshot(data, folder, fingerprint))
+    snapshot = reuse(folder, Snapshot, lambda: _snapshot(data, folder, fingerprint))
+    require_columns(list(snapshot.columns), data)
+    return snapshot
+
+
+def require_columns(columns: list[str], data: DataSection) -> None:
+    """Checks that every column the configuration names is there.
+
+    Raises:
+        DataError: with the nearest name that is.
+    """
+    named = {
+        "data.drop": data.drop,
+        "data.kinds": data.kinds,
+        "data.label": [data.label],
+        "split.column": [data.split.column],
+    }
+    for key, names in named.items():
+        for name in names:
+            if name is not None and name not in columns:
+                hint = nearest(name, columns) or f"Columns: {listed(columns, 20)}."
+                raise DataError(f'{key} names "{name}", which is no column.', fix=hint)
 
 
 def _snapshot(data: DataSection, folder: Path, fingerprint: str) -> Snapshot:

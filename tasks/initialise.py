@@ -87,7 +87,8 @@ def column_contract(column: pl.Series, facts: ColumnProfile) -> ColumnContract:
     """A draft of what one column promises, from what was seen."""
     missing = facts.missing_share
     promised: dict[str, Any] = {"kind": facts.kind}
-    if facts.kind in ("constant", "empty"):
+    two_numbers = facts.kind == "boolean" and facts.dtype.is_numeric() and (facts.smallest, facts.largest) != (0, 1)
+    if facts.kind in ("constant", "empty") or two_numbers:
         promised["kind"] = "numeric" if facts.dtype.is_numeric() else "categorical"
     if facts.kind != "empty":
         promised["nullable"] = missing > 0
@@ -95,7 +96,7 @@ def column_contract(column: pl.Series, facts: ColumnProfile) -> ColumnContract:
         promised["max_missing"] = min(1.0, math.ceil(200 * missing + 5) / 100)
     if facts.kind == "identifier":
         promised["unique"] = True
-    elif facts.kind in ("numeric", "date") and facts.smallest is not None:
+    elif promised["kind"] in ("numeric", "date") and facts.smallest is not None:
         promised["min"], promised["max"] = draft_range(facts.smallest, facts.largest, whole=facts.whole)
     elif facts.kind == "categorical" and facts.distinct <= MOST_VALUES:
         values = column.to_frame().select(as_text(column.name, column.dtype)).to_series().drop_nulls().unique()

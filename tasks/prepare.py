@@ -7,7 +7,6 @@ from prefect import task
 
 from tasks.steps import log, reuse, step_folder, write_text
 from varjepa.config import DataSection, PreprocessSection
-from varjepa.errors import DataError, nearest
 
 
 @dataclass(frozen=True)
@@ -52,9 +51,6 @@ def _preprocess(clean: Path, data: DataSection, settings: PreprocessSection, fol
 
     frame = pl.scan_parquet(clean)
     columns = [name for name in frame.collect_schema().names() if name != ROW]
-    for key, name in (("data.label", data.label), ("data.split.column", data.split.column)):
-        if name is not None and name not in columns:
-            raise DataError(f'{key} is "{name}", which is no column.', fix=nearest(name, columns))
     parts = assign_parts(frame, data.split)
     marked = pl.concat([frame, parts.to_frame().lazy()], how="horizontal")
     preprocessor = fit(marked.filter(pl.col(PART) == "train").select(columns), data, settings)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,10 @@ def register(run_id: str, config: RetrainConfig, model: Path, clean: Path, descr
     version = known_version(name, fingerprint, config)
     new = version is None
     if version is None:
-        with mlflow.start_run(run_id=run_id):
+        # MLflow remarks on every detail of a signature that we have chosen on purpose.
+        logging.getLogger("mlflow").setLevel(logging.ERROR)
+        with mlflow.start_run(run_id=run_id), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", category=UserWarning)
             uri = _log_model(model, clean)
         created = mlflow.register_model(uri, name, tags={DIGEST_TAG: fingerprint, "varjepa.run_id": run_id})
         version = int(created.version)
@@ -92,8 +96,6 @@ def _log_model(model: Path, clean: Path) -> str:
     frame = pl.scan_parquet(clean).select(trained.preprocessor.names)
     example = frame.drop_nulls().head(EXAMPLE_ROWS).collect()
     example = example if example.height else frame.head(EXAMPLE_ROWS).collect()
-    # MLflow warns about each detail of a signature that we have chosen on purpose.
-    logging.getLogger("mlflow").setLevel(logging.ERROR)
     info = mlflow.pyfunc.log_model(
         name="model",
         python_model=str(Path(__file__).with_name("serving.py")),

@@ -1,10 +1,9 @@
 """What is registered."""
 
-import os
 from datetime import UTC, datetime
 from typing import Any
 
-from tasks.tracking import client_for
+from tasks.tracking import client_for, tracking_uri
 from varjepa.config.sections import TrackingSection
 
 QUALITY = ("probe/accuracy", "probe/r2")
@@ -12,7 +11,7 @@ QUALITY = ("probe/accuracy", "probe/r2")
 
 def store(uri: str | None) -> str:
     """The tracking store that a command without a config talks to."""
-    return uri or os.environ.get("MLFLOW_TRACKING_URI") or TrackingSection().uri
+    return tracking_uri(TrackingSection()) if uri is None else uri
 
 
 def registered_models(uri: str | None) -> list[dict[str, Any]]:

@@ -1,7 +1,6 @@
 """The registered model: MLflow runs this file where the model is loaded, nothing is unpickled."""
 
 from pathlib import Path
-from typing import Any
 
 import mlflow
 import pandas as pd
@@ -19,12 +18,8 @@ class RowEmbedder(PythonModel):
     def load_context(self, context: PythonModelContext) -> None:
         self.model = load_model(Path(context.artifacts["model"]))
 
-    def predict(  # noqa: ANN201 (MLflow reads annotations as type hints of its own)
-        self,
-        context: PythonModelContext,  # noqa: ARG002
-        model_input: Any,
-        params: dict[str, Any] | None = None,
-    ):
+    # MLflow takes annotations of this method for a signature of its own.
+    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, ARG002
         """Embeds the rows of a data frame; see `varjepa.inference.model.TrainedModel.predict`."""
         frame = pl.from_pandas(pd.DataFrame(model_input))
         out = self.model.predict(frame, int((params or {}).get("batch_size", 1024))).to_pandas()

@@ -31,7 +31,9 @@ SQLITE = "sqlite:///"
 
 def tracking_uri(tracking: TrackingSection) -> str:
     """Where runs go; the environment variable wins over the configuration, as people expect."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or tracking.uri
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or tracking.uri
+    database = database_file(uri)
+    return uri if database is None else f"{SQLITE}{database.absolute()}"
 
 
 def database_file(uri: str) -> Path | None:

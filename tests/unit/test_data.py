@@ -155,9 +155,6 @@ def test_statistics_come_from_the_rows_given_and_survive_json() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"label": "nmber"}, r'data.label names "nmber", which is no column. Did you mean "number"'),
-        ({"drop": ("texts",)}, "data.drop names"),
-        ({"kinds": {"numbr": "numeric"}}, "data.kinds names"),
         ({"kinds": {"text": "numeric"}}, 'The column "text" holds text'),
         ({"drop": ("number", "text")}, "No feature is left"),
     ],

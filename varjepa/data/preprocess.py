@@ -14,7 +14,7 @@ from scipy.special import ndtri
 from varjepa.config import DataSection, PreprocessSection
 from varjepa.config.sections import Section
 from varjepa.data.inspect import ColumnProfile, finite, profile
-from varjepa.errors import DataError, listed, nearest
+from varjepa.errors import DataError, nearest
 from varjepa.nn.table import TableSizes
 
 LABEL = "__label__"
@@ -170,13 +170,9 @@ def fit(frame: pl.LazyFrame, data: DataSection, preprocess: PreprocessSection) -
         preprocess: how to transform.
 
     Raises:
-        DataError: an unknown column is named, the label cannot be predicted, or no feature is left.
+        DataError: the label cannot be predicted, text stands in a numeric column, or no feature is left.
     """
     schema = frame.collect_schema()
-    for what, names in (("data.drop", data.drop), ("data.kinds", data.kinds), ("data.label", filter(None, [data.label]))):
-        for name in names:
-            if name not in schema:
-                raise DataError(f'{what} names "{name}", which is no column.', fix=_known(name, schema.names()))
     split_column = [str(data.split.column)] if data.split.by == "column" else []
     away = {*data.drop, *split_column, *([data.label] if data.label else [])}
     profiles = profile(frame.select(name for name in schema if name not in away), dict(data.kinds))
@@ -189,10 +185,6 @@ def fit(frame: pl.LazyFrame, data: DataSection, preprocess: PreprocessSection) -
         label=_fit_label(frame, data),
         left_out={name: facts.left_out for name, facts in profiles.items() if facts.left_out},
     )
-
-
-def _known(name: str, columns: Sequence[str]) -> str:
-    return nearest(name, columns) or f"Columns: {listed(columns, 20)}."
 
 
 def _fit_numeric(frame: pl.LazyFrame, facts: ColumnProfile, preprocess: PreprocessSection) -> NumericFeature:

@@ -14,6 +14,7 @@ arXiv 2603.20111 (2026), appendix A and D.2.
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from varjepa.config import ModelSection
@@ -171,9 +172,9 @@ class Predictor(nn.Module):
     def forward(self, s_x: Tensor, z: Tensor, masks: Masks, random: Randomness | None = None) -> DiagonalGaussian:
         batch, n_masks, n_targets = masks.targets.shape
         from_z = self.from_z(z)  # [B, p]
-        context = self.from_s_x(s_x) + from_z[:, None] + self.position[masks.context]  # [B, M_ctx, p]
+        context = self.from_s_x(s_x) + from_z[:, None] + F.embedding(masks.context, self.position)  # [B, M_ctx, p]
         context = context[:, None].expand(-1, n_masks, -1, -1)
-        queries = self.mask_token + from_z[:, None, None] + self.position[masks.targets]  # [B, K, M_trg, p]
+        queries = self.mask_token + from_z[:, None, None] + F.embedding(masks.targets, self.position)  # [B, K, M_trg, p]
         sequence = torch.cat([context, queries.to(context.dtype)], dim=2).flatten(0, 1)  # [B K, M_ctx + M_trg, p]
         context_valid = masks.context_valid[:, None].expand(-1, n_masks, -1)
         valid = torch.cat([context_valid, masks.targets_valid], dim=2).flatten(0, 1)

@@ -1,30 +1,15 @@
-"""A data contract as Great Expectations rules, and their results traced back to it."""
+"""A data contract as Great Expectations rules."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import great_expectations.expectations as gxe
 
-from tasks.contract_view import POSITION, ROW, Reading
-from tasks.row_rules import Rule, row_rules
+from tasks.contract.view import POSITION, ROW, Reading
+from tasks.contract.findings import counted
+from tasks.contract.row_rules import Rule, row_rules
 from varjepa.data.contract import ColumnContract, Contract
 from varjepa.errors import listed, nearest
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What came of one rule."""
-
-    rule: Rule
-    kept: bool
-    """Whether the table keeps the rule."""
-    broken: int
-    """Rows that break it; 0 for table rules."""
-    examples: tuple[str, ...]
-    """Row rules: some of the rows that break it, with their values."""
-    told: str
-    """Table rules: what is wrong, empty where nothing is."""
 
 
 def build_rules(contract: Contract, readings: Mapping[str, Reading], label: str | None = None) -> list[Rule]:
@@ -57,46 +42,21 @@ def numbered(rules: Sequence[Rule]) -> list[Any]:
     return [rule.expectation.copy(update={"meta": {"rule": number}}) for number, rule in enumerate(rules)]
 
 
-def trace(rules: Sequence[Rule], result: Any) -> list[Finding]:
-    """Says for each rule, in their order, what came of it.
-
-    Args:
-        rules: as given to `numbered`.
-        result: an `ExpectationSuiteValidationResult`.
-    """
-    by_number = {single.expectation_config.meta["rule"]: single for single in result.results}
-    return [_finding(rule, by_number[number]) for number, rule in enumerate(rules)]
-
-
-def _finding(rule: Rule, single: Any) -> Finding:
-    if single.exception_info.get("raised_exception") is not False:
-        raise RuntimeError(f"Great Expectations could not check {rule.column} {rule.says}: {single.exception_info}")
-    if not rule.broken:
-        told = "" if single.success else rule.tell(single.result.get("observed_value"))
-        return Finding(rule, bool(single.success), 0, (), told)
-    examples = tuple(_example(cell) for cell in single.result.get("partial_unexpected_index_list") or ())
-    return Finding(rule, bool(single.success), int(single.result.get("unexpected_count") or 0), examples, "")
-
-
-def _example(cell: Mapping[str, Any]) -> str:
-    values = [value for name, value in cell.items() if name != ROW]
-    return f"row {cell[ROW]}" + "".join(f": {value}" for value in values if value is not None)
-
-
 def _table_rules(
     contract: Contract, promised: Mapping[str, ColumnContract], readings: Mapping[str, Reading]
 ) -> Iterator[Rule]:
     least = contract.min_rows
     yield Rule(
         column="",
-        says=f"at least {least:,} rows",
+        says=f"at least {counted(least)}",
         expectation=gxe.ExpectTableRowCountToBeBetween(min_value=least),
-        tell=lambda rows: f"there are {rows:,} rows, expected at least {least:,}",
+        tell=lambda rows: f"it has {counted(rows)}, expected at least {least:,}",
     )
     extra = [name for name in readings if name not in promised and name != ROW]
     for name, promise in promised.items():
         if promise.required:
-            yield _exists(name, readings, nearest(name, extra))
+            hint = nearest(name, extra) or f"It has {listed(name for name in readings if name != ROW)}."
+            yield _exists(name, readings, hint)
     if contract.extra_columns == "forbid":
         yield _no_extra(extra, readings)
 
@@ -106,7 +66,7 @@ def _exists(name: str, readings: Mapping[str, Reading], hint: str) -> Rule:
         column=name,
         says="is there",
         expectation=gxe.ExpectColumnToExist(column=readings[name].found if name in readings else name),
-        tell=lambda _: f'there is no column "{name}"' + (f" ({hint})" if hint else ""),
+        tell=lambda _: f'it has no column "{name}" ({hint})',
     )
 
 
@@ -116,7 +76,7 @@ def _no_extra(extra: list[str], readings: Mapping[str, Reading]) -> Rule:
         column="",
         says="no columns but those of the contract",
         expectation=gxe.ExpectTableColumnsToMatchSet(column_set=[*known, POSITION], exact_match=True),
-        tell=lambda _: f"the contract does not know {listed(extra)}",
+        tell=lambda _: f"it has columns that the contract does not know: {listed(extra)}",
     )
 
 
@@ -131,6 +91,7 @@ def _share_rules(promise: ColumnContract, reading: Reading) -> Iterator[Rule]:
                 column=reading.found, min_value=round(1 - most, 12)
             ),
             tell=lambda present: (
-                f'{100 * (1 - (present or 0)):.4g}% of "{reading.column}" is missing, expected at most {100 * most:.4g}%'
+                f'{100 * (1 - (present or 0)):.4g}% of "{reading.column}" is missing,'
+                f" expected at most {100 * most:.4g}%"
             ),
         )

@@ -76,16 +76,16 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _parquet(path: Path) -> str:
-    """A Parquet file as a SQL table, with signs that would make a pattern of its path taken literally."""
-    plain = re.sub(r"([*?\[])", r"[\1]", str(path))
-    return f"read_parquet({literal(plain)}, file_row_number = true)"
+def select(what: str, rest: str = "") -> str:
+    """A query of the view; names and texts in its parts are quoted already."""
+    return f"SELECT {what} FROM {VIEW} {rest}"  # noqa: S608
 
 
 def free(name: str, taken: set[str]) -> str:
-    """Returns `name`, changed until it is neither taken nor unfit for SQL and pages, and marks it as taken.
+    """Changes a name until it is unused and fit for SQL and pages, and marks it as used.
 
     Args:
+        name: the name to start from.
         taken: names in use, in lower case: DuckDB does not tell "Age" from "age".
 
     Examples:
@@ -108,17 +108,17 @@ def read_columns(columns: Sequence[str], types: Sequence[str], kinds: Mapping[st
     Args:
         columns: names in the file.
         types: their DuckDB types, in the same order.
-        kinds: kinds that the contract gives; other columns are shown as they are.
+        kinds: kinds that the contract gives.
     """
     taken = {POSITION, ROW}
     names = {column: column if column == ROW else free(column, taken) for column in columns}
     return {
-        column: _read(column, f"c{index}", type_, kinds.get(column, ""), names[column], taken)
+        column: _read(column, kinds.get(column, ""), cell=f"c{index}", type_=type_, name=names[column], taken=taken)
         for index, (column, type_) in enumerate(zip(columns, types, strict=True))
     }
 
 
-def _read(column: str, cell: str, type_: str, kind: str, name: str, taken: set[str]) -> Reading:
+def _read(column: str, kind: str, *, cell: str, type_: str, name: str, taken: set[str]) -> Reading:
     if kind not in _NATIVE or _NATIVE[kind].fullmatch(type_):
         is_float = type_ in ("FLOAT", "DOUBLE")
         return Reading(
@@ -130,7 +130,7 @@ def _read(column: str, cell: str, type_: str, kind: str, name: str, taken: set[s
             shown=_shown(quoted(name), "[.]0$" if is_float else " 00:00:00$" if kind == "date" else ""),
             may_be_infinite=is_float,
             is_text=False,
-            select=f"{_native(cell, type_, kind)} AS {quoted(name)}",
+            select=f"{cell if column == ROW else _native(cell, type_, kind)} AS {quoted(name)}",
         )
     value, unread = free(f"{name} as {KINDS[kind]}", taken), free(f"{name} not {KINDS[kind]}", taken)
     text = f"nullif(trim(CAST({cell} AS VARCHAR)), '')"
@@ -157,8 +157,11 @@ def _shown(cell: str, noise: str = "") -> str:
 
 
 def _native(cell: str, type_: str, kind: str) -> str:
+    if not kind:
+        return "CAST(NULL AS INTEGER)"
     if type_ in ("FLOAT", "DOUBLE"):
-        cell = f"CASE WHEN isnan({cell}) THEN NULL ELSE {cell} END"
+        # Not isnan: Parquet's statistics leave NaN out, which DuckDB takes as proof that there is none.
+        cell = f"CASE WHEN isfinite({cell}) OR isinf({cell}) THEN {cell} END"
     if type_ == "TIMESTAMP WITH TIME ZONE":
         return f"make_timestamp(epoch_us({cell}))"
     # The values that a contract allows are texts.
@@ -176,23 +179,35 @@ def _converted(text: str, kind: str) -> str:
     return f"CASE WHEN regexp_full_match({text}, '{_NUMBER}') AND isfinite({number}) THEN {number} END"
 
 
-def open_view(database: Database, path: Path, kinds: Mapping[str, str]) -> dict[str, Reading]:
+def open_view(database: Database, path: Path, kinds: Mapping[str, str], stage: Path) -> dict[str, Reading]:
     """Creates the view.
 
     Args:
         database: where to create it.
         path: the Parquet file.
-        kinds: kinds that the contract gives; other columns are shown as they are.
+        kinds: kinds that the contract gives; of other columns the view has the names only.
+        stage: where to write the contract's columns if the file holds text that stands for another kind.
 
     Returns:
-        How it shows each column, in the order of the file.
+        How the view shows each column, in the order of the file.
     """
     # Polars gives the names as written; DuckDB renames those that differ in case only, so columns go by position.
     columns = pl.scan_parquet(path, glob=False).collect_schema().names()
     cells = [f"c{index}" for index in range(len(columns))]
-    source = f"{_parquet(path)} AS file({', '.join([*cells, 'position'])})"
-    types = [str(row[1]) for row in database.rows(f"DESCRIBE SELECT {', '.join(cells)} FROM {source}")]
+    source = f"FROM {_parquet(path, 'file_row_number = true')} AS file({', '.join([*cells, 'position'])})"
+    types = [str(row[1]) for row in database.rows(f"DESCRIBE SELECT {', '.join(cells)} {source}")]
     readings = read_columns(columns, types, kinds)
     selects = [*(reading.select for reading in readings.values()), f"position AS {quoted(POSITION)}"]
-    database.rows(f"CREATE VIEW {VIEW} AS SELECT {', '.join(selects)} FROM {source}")
+    query = f"SELECT {', '.join(selects)} {source}"
+    if any(reading.unread for reading in readings.values()):
+        # Text is read once: every rule would read it again, and again for each part of its condition.
+        database.rows(f"COPY ({query}) TO {literal(str(stage))} (FORMAT parquet)")
+        query = f"FROM {_parquet(stage)}"
+    database.rows(f"CREATE VIEW {VIEW} AS {query}")
     return readings
+
+
+def _parquet(path: Path, *options: str) -> str:
+    """A Parquet file as a SQL table, with signs that would make a pattern of its path taken literally."""
+    plain = re.sub(r"([*?\[])", r"[\1]", str(path))
+    return f"read_parquet({', '.join([literal(plain), *options])})"

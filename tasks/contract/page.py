@@ -1,11 +1,8 @@
 """One HTML page that says what a validation found, readable without a network."""
 
-from collections.abc import Sequence
 from html import escape
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from tasks.expectations import Finding
+from tasks.contract.findings import Finding, Outcome
 
 EXAMPLES = 5
 """Broken cells shown per rule."""
@@ -24,22 +21,18 @@ td.examples { font-size: .9em; }
 """
 
 
-def render_page(
-    findings: Sequence["Finding"], *, rows: int, quarantined: int, allowed: float, trouble: str, docs: str
-) -> str:
+def render_page(outcome: Outcome, docs: str) -> str:
     """Renders the page.
 
     Args:
-        findings: what came of each rule.
-        rows: rows of the table.
-        quarantined: rows that broke a row rule.
-        allowed: the share of such rows that the contract allows.
-        trouble: why the contract is broken; empty where it is kept.
+        outcome: what came of the validation.
         docs: relative link to the Data Docs.
     """
-    worst_first = sorted(findings, key=lambda finding: (finding.kept, bool(finding.rule.broken), -finding.broken))
-    verdict = f'<p class="bad">Broken: {escape(trouble)}</p>' if trouble else '<p class="good">The contract is kept.</p>'
-    share = quarantined / rows if rows else 0
+    findings = sorted(outcome.findings, key=lambda each: (each.kept, bool(each.rule.broken), -each.broken))
+    share = outcome.quarantined / outcome.rows if outcome.rows else 0
+    verdict = '<p class="good">The contract is kept.</p>'
+    if outcome.trouble:
+        verdict = f'<p class="bad">The contract is broken: {escape(outcome.trouble)}.</p>'
     return f"""<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -48,17 +41,17 @@ def render_page(
 <style>{_STYLE}</style>
 <h1>Data validation</h1>
 {verdict}
-<p>{rows:,} rows, {quarantined:,} of them in quarantine ({share:.2%}, at most {allowed:.2%} allowed);
-{len(findings)} rules, {sum(finding.kept for finding in findings)} of them kept by every row.
+<p>{outcome.rows:,} rows, {outcome.quarantined:,} of them in quarantine ({share:.2%}, at most {outcome.allowed:.2%}
+allowed); {len(findings)} rules, {sum(finding.kept for finding in findings)} of them kept without exception.
 Rows are numbered from 0. <a href="{escape(docs)}">Great Expectations Data Docs</a></p>
 <table>
 <tr><th>Column<th>Rule<th>Verdict<th>Rows broken<th>Examples</tr>
-{"".join(_line(finding, rows) for finding in worst_first)}</table>
+{"".join(_line(finding, outcome.rows) for finding in findings)}</table>
 </html>
 """
 
 
-def _line(finding: "Finding", rows: int) -> str:
+def _line(finding: Finding, rows: int) -> str:
     column = escape(finding.rule.column) or "<i>the table</i>"
     verdict = '<td class="good">kept' if finding.kept else '<td class="bad">broken'
     count = f"{finding.broken:,} ({finding.broken / rows:.2%})" if finding.broken else ""

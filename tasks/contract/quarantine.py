@@ -7,19 +7,16 @@ kind. Polars then reads both side by side, so that all other columns stay exactl
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import polars as pl
 
-from tasks.contract_view import POSITION, VIEW, Database, Reading, free, literal, quoted
-
-if TYPE_CHECKING:
-    from tasks.expectations import Finding
+from tasks.contract.view import POSITION, Database, Reading, free, literal, quoted, select
+from tasks.contract.findings import Finding
 
 REASONS = "reasons"
 
 
-def count_quarantined(database: Database, findings: Sequence["Finding"]) -> int:
+def count_quarantined(database: Database, findings: Sequence[Finding]) -> int:
     """Counts the rows that break a row rule.
 
     Raises:
@@ -30,7 +27,7 @@ def count_quarantined(database: Database, findings: Sequence["Finding"]) -> int:
         return 0
     conditions = [f"({finding.rule.broken})" for finding in broken]
     counts = [f"count(*) FILTER ({condition})" for condition in [" OR ".join(conditions), *conditions]]
-    total, *singles = (int(count) for count in database.rows(f"SELECT {', '.join(counts)} FROM {VIEW}")[0])
+    total, *singles = (int(count) for count in database.rows(select(", ".join(counts)))[0])
     for finding, count in zip(broken, singles, strict=True):
         if count != finding.broken:
             told = f"{finding.rule.column}, {finding.rule.says}"
@@ -42,7 +39,7 @@ class Split:
     """The two parts of a table, written on demand."""
 
     def __init__(
-        self, database: Database, snapshot: Path, readings: Mapping[str, Reading], findings: Sequence["Finding"]
+        self, database: Database, snapshot: Path, readings: Mapping[str, Reading], findings: Sequence[Finding]
     ) -> None:
         self._database = database
         self._snapshot = snapshot
@@ -73,7 +70,9 @@ class Split:
             is_broken = pl.col(self._reasons).is_not_null()
             both.filter(is_broken).select(*names, self._reasons).sink_parquet(quarantine)
         if clean is not None:
-            typed = [pl.col(self._typed[name][1]).alias(name) if name in self._typed else pl.col(name) for name in names]
+            typed = [
+                pl.col(self._typed[name][1]).alias(name) if name in self._typed else pl.col(name) for name in names
+            ]
             both.filter(pl.col(self._reasons).is_null()).select(typed).sink_parquet(clean)
 
     def _write_beside(self, path: Path) -> None:
@@ -81,13 +80,13 @@ class Split:
         cells = [f"nullif(concat_ws('; ', {', '.join(reasons)}), '') AS {quoted(self._reasons)}"]
         cells += [f"{self._cell(reading)} AS {quoted(name)}" for reading, name in self._typed.values()]
         # Sorted because the query for repeated values does not keep the order.
-        select = f"SELECT {', '.join(cells)} FROM {VIEW} ORDER BY {quoted(POSITION)}"
-        self._database.rows(f"COPY ({select}) TO {literal(str(path))} (FORMAT parquet)")
+        query = select(", ".join(cells), f"ORDER BY {quoted(POSITION)}")
+        self._database.rows(f"COPY ({query}) TO {literal(str(path))} (FORMAT parquet)")
 
     def _cell(self, reading: Reading) -> str:
         """SQL for a text cell as its kind: days stay days where no row has a time of day."""
         value = quoted(reading.value)
         if reading.kind != "date":
             return value
-        ((has_times,),) = self._database.rows(f"SELECT bool_or({value} != date_trunc('day', {value})) FROM {VIEW}")
+        ((has_times,),) = self._database.rows(select(f"bool_or({value} != date_trunc('day', {value}))"))
         return value if has_times else f"CAST({value} AS DATE)"

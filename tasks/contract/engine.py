@@ -23,6 +23,8 @@ from great_expectations.data_context.types.base import (
 from great_expectations.datasource.fluent import SQLDatasource
 from great_expectations.execution_engine import SqlAlchemyExecutionEngine
 
+from tasks.contract.view import literal
+
 EXAMPLES = 20
 """Broken cells that a result lists per expectation."""
 SITE = "contract"
@@ -40,11 +42,19 @@ def _forget_annotations() -> None:
     apply_config.__annotations__.clear()
 
 
+def _retire(engine: Any) -> None:
+    engine.dispose()
+    # SQLAlchemy's caches keep the dialect until the end, and the dialect DuckDB's types: see above.
+    vars(engine.dialect).clear()
+
+
 _forget_annotations()
 
 
 class DuckDBExecutionEngine(SqlAlchemyExecutionEngine):
     """Keeps one connection open, without which results are gone before they are read."""
+
+    _connection: Any
 
     @contextmanager
     def get_connection(self) -> Iterator[Any]:
@@ -56,7 +66,7 @@ class DuckDBExecutionEngine(SqlAlchemyExecutionEngine):
         if self._connection is not None:
             self._connection.close()
             self._connection = None
-        self.engine.dispose()
+        _retire(self.engine)
 
 
 class DuckDBDatasource(SQLDatasource):
@@ -73,11 +83,23 @@ class DuckDBDatasource(SQLDatasource):
 class Workbench:
     """One in-memory DuckDB database and the Great Expectations project that looks at it."""
 
-    def __init__(self, context: Any, datasource: Any, connection: Any, docs: Path) -> None:
-        self._connection = connection
+    def __init__(self, docs: Path, spill: Path, memory_limit: str) -> None:
         self._docs = docs
-        self._context = context
-        self._datasource = datasource
+        self._context = gx.get_context(mode="ephemeral", project_config=_project(docs))
+        # A named in-memory database is shared by all connections of this process, hence the unique name.
+        url = f"duckdb:///:memory:{uuid4().hex}"
+        self._datasource = self._context.data_sources.add_duckdb(name="parquet", connection_string=url)
+        with self._datasource.get_execution_engine().get_connection() as connection:
+            self._connection = connection.connection.driver_connection
+        self.rows(f"SET GLOBAL memory_limit = {literal(memory_limit)}")
+        self.rows(f"SET GLOBAL temp_directory = {literal(str(spill))}")
+        self.rows("SET GLOBAL autoinstall_known_extensions = false")
+        self.rows("SET GLOBAL TimeZone = 'UTC'")
+
+    def close(self) -> None:
+        """Closes the database; nothing works afterwards."""
+        self._datasource.get_execution_engine().close()
+        _retire(self._datasource.get_engine())
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Runs a query and fetches everything; for small answers."""
@@ -126,22 +148,11 @@ def workbench(docs: Path, spill: Path, memory_limit: str = "1GB") -> Iterator[Wo
     """
     logging.getLogger("great_expectations").setLevel(logging.ERROR)
     with _one_at_a_time:
-        context = gx.get_context(mode="ephemeral", project_config=_project(docs))
-        # A named in-memory database is shared by all connections of this process, hence the unique name.
-        url = f"duckdb:///:memory:{uuid4().hex}"
-        datasource = context.data_sources.add_duckdb(name="parquet", connection_string=url, create_temp_table=False)
-        engine = datasource.get_execution_engine()
+        bench = Workbench(docs, spill, memory_limit)
         try:
-            with engine.get_connection() as connection:
-                database = connection.connection.driver_connection
-            database.execute(f"SET GLOBAL memory_limit = '{memory_limit}'")
-            database.execute("SET GLOBAL temp_directory = '{}'".format(str(spill).replace("'", "''")))
-            database.execute("SET GLOBAL autoinstall_known_extensions = false")
-            database.execute("SET GLOBAL TimeZone = 'UTC'")
-            yield Workbench(context, datasource, database, docs)
+            yield bench
         finally:
-            engine.close()
-            datasource.get_engine().dispose()
+            bench.close()
 
 
 def _project(docs: Path) -> DataContextConfig:

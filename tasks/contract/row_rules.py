@@ -8,7 +8,7 @@ from typing import Any
 
 import great_expectations.expectations as gxe
 
-from tasks.contract_view import KINDS, VIEW, Reading, literal, quoted
+from tasks.contract.view import KINDS, Reading, literal, quoted, select
 from varjepa.data.contract import ColumnContract
 from varjepa.errors import ConfigError, listed
 
@@ -138,7 +138,7 @@ def _unique(reading: Reading) -> Rule:
         column=reading.column,
         says="no value twice",
         expectation=gxe.ExpectColumnValuesToBeUnique(column=reading.value),
-        broken=f"{value} IN (SELECT {value} FROM {VIEW} WHERE {value} IS NOT NULL GROUP BY ALL HAVING count(*) > 1)",
+        broken=f"{value} IN ({select(value, f'WHERE {value} IS NOT NULL GROUP BY ALL HAVING count(*) > 1')})",
         reason=_reason(reading, ", which occurs more than once"),
     )
 

@@ -1,0 +1,92 @@
+"""What came of a validation: each rule's result, and whether the contract as a whole is kept."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tasks.contract.view import ROW
+
+if TYPE_CHECKING:
+    from tasks.contract.row_rules import Rule
+
+
+def counted(rows: int) -> str:
+    """A number of rows in words.
+
+    Examples:
+        >>> counted(1), counted(2000)
+        ('1 row', '2,000 rows')
+    """
+    return f"{rows:,} row{'' if rows == 1 else 's'}"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What came of one rule."""
+
+    rule: "Rule"
+    kept: bool
+    """Whether the table keeps the rule."""
+    broken: int
+    """Rows that break it; 0 for table rules."""
+    examples: tuple[str, ...]
+    """Row rules: some of the rows that break it, with their values."""
+    told: str
+    """Table rules: what is wrong, empty where nothing is."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of all of them."""
+
+    findings: tuple[Finding, ...]
+    rows: int
+    quarantined: int
+    """Rows that break a row rule."""
+    allowed: float
+    """Largest share of such rows."""
+
+    @property
+    def trouble(self) -> str:
+        """What breaks the contract as a whole, or an empty text."""
+        told = [finding.told for finding in self.findings if finding.told]
+        if self.quarantined and (self.quarantined > self.allowed * self.rows or self.quarantined == self.rows):
+            told.append(
+                f"{self.quarantined:,} of {counted(self.rows)} ({self.quarantined / self.rows:.2%}) break row rules,"
+                f" expected at most {self.allowed:.2%}; most often {self._worst()}"
+            )
+        return "; ".join(told)
+
+    def _worst(self) -> str:
+        broken = sorted((each for each in self.findings if each.broken), key=lambda each: -each.broken)
+        return ", ".join(f'"{each.rule.column}": {each.rule.says} ({counted(each.broken)})' for each in broken[:3])
+
+
+def trace(rules: Sequence["Rule"], result: Any) -> tuple[Finding, ...]:
+    """Says for each rule, in their order, what came of it.
+
+    Args:
+        rules: as given to `numbered`.
+        result: an `ExpectationSuiteValidationResult`.
+
+    Raises:
+        RuntimeError: Great Expectations could not evaluate a rule, which is a defect of ours.
+    """
+    by_number = {single.expectation_config.meta["rule"]: single for single in result.results}
+    return tuple(_finding(rule, by_number[number]) for number, rule in enumerate(rules))
+
+
+def _finding(rule: "Rule", single: Any) -> Finding:
+    if single.exception_info.get("raised_exception") is not False:
+        raise RuntimeError(f"Great Expectations could not check {rule.column} {rule.says}: {single.exception_info}")
+    kept = bool(single.success)
+    if not rule.broken:
+        told = "" if kept else rule.tell(single.result.get("observed_value"))
+        return Finding(rule, kept=kept, broken=0, examples=(), told=told)
+    examples = tuple(_example(cell) for cell in single.result.get("partial_unexpected_index_list") or ())
+    return Finding(rule, kept=kept, broken=int(single.result.get("unexpected_count") or 0), examples=examples, told="")
+
+
+def _example(cell: Mapping[str, Any]) -> str:
+    values = [value for name, value in cell.items() if name != ROW and value is not None]
+    return f"row {cell[ROW]}" + "".join(f": {value}" for value in values)

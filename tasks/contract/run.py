@@ -1,0 +1,121 @@
+"""The validation step: checks a table against its contract and puts the rows that break it into quarantine."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from varjepa.data.contract import Contract
+from varjepa.errors import ContractError
+
+if TYPE_CHECKING:
+    from tasks.contract.findings import Outcome
+
+PARTS = ("docs", "validation.json", "quarantine.parquet", "clean.parquet")
+"""What a validation leaves behind, in the order in which it appears: the last one says that all is done."""
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What a validation leaves behind."""
+
+    clean: Path
+    """Parquet of the rows that keep every row rule, in their order; text is read as the kind promised."""
+    quarantine: Path
+    """Parquet of the other rows as found, with one more column `reasons`."""
+    docs: Path
+    """Folder with `index.html` for people and Great Expectations' Data Docs under `gx/`."""
+    rows: int
+    """Rows that were checked."""
+    quarantined: int
+    """Rows in quarantine."""
+    rules: int
+    """Expectations that were evaluated."""
+
+
+def validate(
+    snapshot: Path, contract: Contract, out: Path, label: str | None = None, *, memory_limit: str = "1GB"
+) -> Validation:
+    """Checks every row of a table.
+
+    Args:
+        snapshot: Parquet with `__row__`, the row number in the source, before the data columns.
+        contract: what the table promises.
+        out: folder for the results; those of an earlier validation go first.
+        label: a column that must be there even if the contract does not name it.
+        memory_limit: what the database may use, such as "400MB"; it spills to `out` beyond that.
+
+    Returns:
+        Paths and counts.
+
+    Raises:
+        ContractError: a table rule is broken, or too many rows are; everything but the clean rows is written.
+        ConfigError: the contract compares a column with something of another kind.
+    """
+    with _draft(out) as draft:
+        outcome = _checked(snapshot, contract, draft, label, memory_limit)
+    if outcome.trouble:
+        raise ContractError(
+            f"The data broke its contract: {outcome.trouble}.",
+            fix=f"Look at {out / 'docs' / 'index.html'}, then correct the data or change the contract.",
+        )
+    return Validation(
+        clean=out / "clean.parquet",
+        quarantine=out / "quarantine.parquet",
+        docs=out / "docs",
+        rows=outcome.rows,
+        quarantined=outcome.quarantined,
+        rules=len(outcome.findings),
+    )
+
+
+def _checked(snapshot: Path, contract: Contract, draft: Path, label: str | None, memory_limit: str) -> "Outcome":
+    """Writes all parts into `draft`."""
+    # Great Expectations takes seconds to import.
+    from tasks.contract.view import ROW, VIEW, open_view, select
+    from tasks.contract.expectations import build_rules, numbered
+    from tasks.contract.findings import Outcome, trace
+    from tasks.contract.engine import workbench
+    from tasks.contract.quarantine import Split, count_quarantined
+    from tasks.contract.page import render_page
+
+    with workbench(draft / "docs" / "gx", draft / "spill", memory_limit) as bench:
+        kinds = {name: column.kind for name, column in contract.columns.items()}
+        readings = open_view(bench, snapshot, kinds, draft / "stage.parquet")
+        rules = build_rules(contract, readings, label)
+        result = bench.judge(VIEW, numbered(rules), ROW)
+        bench.write_docs()
+        findings = trace(rules, result)
+        rows = int(bench.rows(select("count(*)"))[0][0])
+        outcome = Outcome(findings, rows, count_quarantined(bench, findings), contract.max_quarantined)
+        clean = None if outcome.trouble else draft / "clean.parquet"
+        Split(bench, snapshot, readings, findings).write(draft / "beside.parquet", clean, draft / "quarantine.parquet")
+    (draft / "docs" / "index.html").write_text(render_page(outcome, "gx/index.html"), encoding="utf-8")
+    compact = json.dumps(result.to_json_dict(), separators=(",", ":"), ensure_ascii=False)
+    (draft / "validation.json").write_text(compact, encoding="utf-8")
+    return outcome
+
+
+@contextmanager
+def _draft(out: Path) -> Iterator[Path]:
+    """A folder to write into, whose parts appear in `out` under their names once all of them are whole."""
+    out.mkdir(parents=True, exist_ok=True)
+    for stale in [*(out / name for name in reversed(PARTS)), *out.glob(".validating-*")]:
+        _remove(stale)
+    with TemporaryDirectory(dir=out, prefix=".validating-") as folder:
+        draft = Path(folder)
+        yield draft
+        for name in PARTS:
+            if (draft / name).exists():
+                (draft / name).replace(out / name)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,105 @@
+"""One temporary Prefect server for all flow tests, and a way to call the command line as a person would."""
+
+import io
+import json
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import yaml
+
+SMALL = {
+    "model": {"d_hidden": 8, "n_layers": 1, "n_heads": 2, "d_feedforward": 8, "pred_d": 4, "pred_n_layers": 1,
+              "pred_n_heads": 2, "pred_d_feedforward": 8},
+    "training": {"max_epochs": 2, "batch_size": 64, "warmup_epochs": 0.1},
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        return json.loads(self.out.strip().splitlines()[-1])
+
+
+@pytest.fixture(scope="session")
+def prefect_server() -> Iterator[None]:
+    from prefect.testing.utilities import prefect_test_harness
+
+    with prefect_test_harness(server_startup_timeout=120):
+        yield
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tracking database, migrated once (7 s) and copied where one is needed."""
+    from tasks.tracking import client_for
+
+    path = tmp_path_factory.mktemp("database") / "mlflow.db"
+    client_for(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def varjepa(prefect_server: None, migrated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Answer]:
+    """Calls `varjepa ARGUMENTS` in an empty folder with a fresh tracking database."""
+    return caller(tmp_path / "home", migrated, monkeypatch)
+
+
+def caller(home: Path, migrated: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Answer]:
+    from flows.cli import cli, guarded
+
+    (home / "mlruns").mkdir(parents=True, exist_ok=True)
+    (home / "mlruns" / "mlflow.db").write_bytes(migrated.read_bytes())
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+    def call(*arguments: object) -> Answer:
+        words, out, err = [str(argument) for argument in arguments], io.StringIO(), io.StringIO()
+        monkeypatch.chdir(home)
+        with redirect_stdout(out), redirect_stderr(err):
+            code = guarded(lambda: cli.main(words, standalone_mode=False), words)
+        return Answer(code, out.getvalue(), err.getvalue())
+
+    return call
+
+
+def person_table(rows: int = 400, seed: int = 0) -> pl.DataFrame:
+    """A table with everything that people have: gaps, dates, identifiers, constants, odd names."""
+    rng = np.random.default_rng(seed)
+    age = rng.integers(18, 90, rows)
+    job = rng.choice(["clerk", "smith", "nurse", "rare one"], rows, p=[0.5, 0.3, 0.19, 0.01])
+    rich = (age + 20 * (job == "nurse") + rng.normal(0, 10, rows)) > 60
+    table = pl.DataFrame({
+        "customer_id": np.arange(1, rows + 1),
+        "age": age,
+        "income per-year": np.exp(rng.normal(8, 1, rows)).round(2),
+        "job": job,
+        "member": rng.random(rows) < 0.5,
+        "since": pl.date_range(pl.date(2015, 1, 1), pl.date(2025, 1, 1), "1d", eager=True).sample(rows, seed=seed),
+        "country": ["de"] * rows,
+        "rich": np.where(rich, "yes", "no"),
+    })  # fmt: skip
+    gaps = pl.Series(rng.random(rows) < 0.15)
+    return table.with_columns(pl.when(~gaps).then(pl.col("job")).alias("job"), pl.when(~gaps.reverse()).then("age").alias("age"))
+
+
+def write_job(folder: Path, table: pl.DataFrame, **sections: dict[str, Any]) -> Path:
+    """A CSV file and a config beside it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    table.write_csv(folder / "people.csv")
+    content: dict[str, Any] = {"data": {"path": "people.csv"}, "registry": {"name": "people"}} | SMALL
+    for name, section in sections.items():
+        content[name] = content.get(name, {}) | section
+    (folder / "job.yaml").write_text(yaml.safe_dump(content))
+    return folder / "job.yaml"

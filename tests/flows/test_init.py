@@ -1,0 +1,57 @@
+"""`varjepa init` and the other small commands."""
+
+from pathlib import Path
+
+import yaml
+
+from tests.flows.conftest import SMALL, person_table
+from varjepa.data.contract import load_contract
+
+
+def test_init_writes_a_job_that_runs(varjepa, tmp_path: Path) -> None:
+    person_table(200).write_csv(tmp_path / "people.csv")
+    home = tmp_path / "home"
+    started = varjepa("init", tmp_path / "people.csv", "--label", "rich", "--json")
+    assert started.code == 0, started.err
+    kinds = {name: column["kind"] for name, column in started.json["columns"].items()}
+    assert kinds == {"customer_id": "identifier", "age": "numeric", "income per-year": "numeric", "job": "categorical",
+                     "member": "boolean", "since": "date", "country": "constant", "rich": "categorical"}  # fmt: skip
+    contract = load_contract(home / "contracts" / "people.yaml")
+    assert contract.columns["customer_id"].unique
+    assert contract.columns["age"].nullable
+    assert not contract.columns["rich"].nullable
+    assert contract.columns["rich"].values == ("no", "yes")
+    config = home / "people.yaml"
+    small = [f"--set={section}.{key}={value}" for section, keys in SMALL.items() for key, value in keys.items()]
+    answer = varjepa("retrain", config, *small, "--json")
+    assert answer.code == 0, answer.err
+    assert answer.json["data"]["quarantined"] == 0
+    assert yaml.safe_load(config.read_text())["registry"]["name"] == "people"
+
+
+def test_init_never_overwrites_unasked_and_names_what_is_wrong(varjepa, tmp_path: Path) -> None:
+    person_table(60).write_parquet(tmp_path / "people.parquet")
+    assert varjepa("init", tmp_path / "people.parquet").code == 0
+    again = varjepa("init", tmp_path / "people.parquet", "--json")
+    assert (again.code, "would be overwritten" in again.json["error"]) == (2, True)
+    assert varjepa("init", tmp_path / "people.parquet", "--force").code == 0
+    wrong = varjepa("init", tmp_path / "people.parquet", "--label", "ritch", "--force", "--json")
+    assert 'Did you mean "rich"' in wrong.json["error"]
+    assert varjepa("init", tmp_path / "nothing.csv").code == 2
+
+
+def test_doctor_finds_the_set_up_healthy_and_says_what_is_not(varjepa, monkeypatch) -> None:
+    healthy = varjepa("doctor", "--json")
+    checks = {check["name"]: check for check in healthy.json["checks"]}
+    assert checks["packages"]["ok"], checks["packages"]
+    assert checks["tracking store"]["ok"]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:////proc/nowhere/mlflow.db")
+    ill = varjepa("doctor", "--json")
+    assert ill.code == 1
+    assert not next(check for check in ill.json["checks"] if check["name"] == "tracking store")["ok"]
+
+
+def test_mistyped_commands_get_a_hint_and_code_2(varjepa) -> None:
+    answer = varjepa("retrian", "x", "--json")
+    assert (answer.code, 'Did you mean "retrain"' in answer.json["error"]) == (2, True)
+    assert varjepa("models").code == 0

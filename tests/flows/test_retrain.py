@@ -1,0 +1,278 @@
+"""The main flow from a file to a registered model, called as a person calls it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import polars as pl
+import pytest
+
+from tests.flows.conftest import Answer, caller, person_table, write_job
+
+METRICS = {
+    "probe/accuracy", "probe/balanced_accuracy", "probe/f1_weighted", "probe/f1_macro",
+    "raw/accuracy", "raw/balanced_accuracy", "raw/f1_weighted", "raw/f1_macro",
+    "selective/accuracy_90", "selective/accuracy_80", "selective/accuracy_50", "selective/aurc", "selective/failure_auroc",
+    "selective_msp/accuracy_90", "selective_msp/accuracy_80", "selective_msp/accuracy_50", "selective_msp/aurc",
+    "selective_msp/failure_auroc", "calibration/ece", "calibration/latent_pit_ks",
+    "elbo/val", "elbo/rec", "elbo/gen", "elbo/kl_sx", "elbo/kl_z", "elbo/kl_sy", "latent/active_units", "latent/rankme",
+}  # fmt: skip
+
+CONTRACT = """\
+max_quarantined: 0.05
+columns:
+  age: {kind: numeric, min: 18, max: 120}
+  job: {kind: categorical, max_missing: 0.3}
+  rich: {kind: categorical, nullable: false, values: ['no', 'yes']}
+"""
+
+
+@pytest.fixture(scope="module")
+def first(prefect_server, migrated, tmp_path_factory, request) -> SimpleNamespace:
+    """One retrain of a table with gaps, two rows of which break the contract; many tests look at what it left."""
+    home = tmp_path_factory.mktemp("first")
+    table = person_table()
+    bad = pl.col("customer_id").is_in([5, 300])
+    table = table.with_columns(pl.when(bad).then(200).otherwise("age").alias("age"))
+    job = write_job(home, table, data={"label": "rich"}, contract={"path": "contract.yaml"})
+    (home / "contract.yaml").write_text(CONTRACT)
+    patch = pytest.MonkeyPatch()
+    request.addfinalizer(patch.undo)
+    call = caller(home, migrated, patch)
+    return SimpleNamespace(home=home, job=job, table=table, call=call, answer=call("retrain", job, "--json"))
+
+
+@pytest.fixture
+def client(first: SimpleNamespace):
+    from mlflow import MlflowClient
+
+    return MlflowClient(f"sqlite:///{first.home}/mlruns/mlflow.db")
+
+
+def test_the_answer_keeps_its_contract(first: SimpleNamespace) -> None:
+    answer = first.answer
+    assert answer.code == 0, answer.err
+    result = answer.json
+    assert set(result) == {"run_id", "model", "data", "metrics", "promoted", "reason", "seconds"}
+    assert result["model"] == {"name": "people", "version": 1, "uri": "models:/people/1", "aliases": ["challenger", "champion"]}
+    assert result["promoted"] is True
+    # customer_id and country are no features; since (a date) and member (a boolean) are.
+    assert (result["data"]["rows"], result["data"]["quarantined"], result["data"]["features"]) == (400, 2, 5)
+    assert len(result["data"]["fingerprint"]) == 64
+    assert set(result["metrics"]) >= METRICS
+    assert all(np.isfinite(value) for value in result["metrics"].values())
+    assert {"ingest", "validate", "preprocess", "pretrain", "probe", "calibrate", "register", "gate", "total"} <= set(result["seconds"])
+    assert "varjepa ui" in answer.err
+    assert "Traceback" not in answer.err
+
+
+def test_the_run_shows_what_people_look_for(first: SimpleNamespace, client) -> None:
+    run = client.get_run(first.answer.json["run_id"])
+    assert run.info.status == "FINISHED"
+    assert run.data.params["training.batch_size"] == "64"
+    assert run.data.metrics.items() >= first.answer.json["metrics"].items()
+    assert run.inputs.dataset_inputs[0].dataset.digest == first.answer.json["data"]["fingerprint"][:36]
+    for curve in ("train/elbo", "validation/kl_sy", "weights/kl_sx", "training/lr", "training/rows_per_second"):
+        history = client.get_metric_history(run.info.run_id, curve)
+        assert [point.step for point in history] == [1, 2], curve
+    names = {"figures": {"elbo_curves", "risk_coverage", "reliability", "latent_pit", "embedding_map"}}
+    figures = client.list_artifacts(run.info.run_id, "figures")
+    assert {Path(file.path).stem for file in figures} == names["figures"]
+    assert min(file.file_size for file in figures) > 5_000
+    artifacts = {file.path for file in client.list_artifacts(run.info.run_id)}
+    assert {"model_card.html", "model_card.md", "validation", "contract", "config.json", "preprocess.json"} <= artifacts
+    page = Path(client.download_artifacts(run.info.run_id, "validation/docs/index.html")).read_text()
+    assert "age" in page
+    card = Path(client.download_artifacts(run.info.run_id, "model_card.md")).read_text()
+    assert first.answer.json["data"]["fingerprint"] in card
+    assert "country (it has a single value)" in card
+
+
+def test_broken_rows_are_quarantined_with_reasons(first: SimpleNamespace, client) -> None:
+    path = client.download_artifacts(first.answer.json["run_id"], "validation/quarantine.parquet")
+    quarantine = pl.read_parquet(path)
+    assert quarantine["customer_id"].to_list() == [5, 300]
+    assert all("age" in reason and "200" in reason for reason in quarantine["reasons"])
+
+
+def test_the_registered_model_works_in_a_fresh_process(first: SimpleNamespace) -> None:
+    """Same embeddings in any batch size, for gaps and unseen categories too, with pickle forbidden."""
+    script = """
+import json, sys
+import mlflow, pandas as pd
+mlflow.set_tracking_uri(sys.argv[1])
+model = mlflow.pyfunc.load_model("models:/people@champion")
+frame = pd.read_json(sys.argv[2], orient="table")
+assert model.metadata.signature is not None
+assert model.input_example is not None
+model.predict(model.input_example)
+whole = model.predict(frame)
+parts = [model.predict(frame, params={"batch_size": size}) for size in (1, 3)]
+print(json.dumps([frame.to_dict("list") for frame in (whole, *parts)]))
+"""
+    table = first.table.head(40).drop("rich", "customer_id", "country", "since").to_pandas()
+    table["since"] = "2020-02-02"
+    table.loc[0, "job"] = "astronaut"
+    table.loc[1, ["job", "age", "income per-year"]] = None
+    table.to_json(first.home / "rows.json", orient="table", index=False)
+    uri = f"sqlite:///{first.home}/mlruns/mlflow.db"
+    done = subprocess.run(
+        [sys.executable, "-c", script, uri, str(first.home / "rows.json")], capture_output=True, text=True, cwd="/",
+        env={"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false", "PATH": "/usr/bin:/bin"}, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    whole, ones, threes = json.loads(done.stdout.splitlines()[-1])
+    assert np.array(whole["embedding"]).shape == (40, 5 * 8)
+    for other in (ones, threes):
+        np.testing.assert_allclose(other["embedding"], whole["embedding"], atol=1e-5)
+        np.testing.assert_allclose(other["uncertainty"], whole["uncertainty"], atol=1e-5)
+    assert set(whole["prediction"]) <= {"yes", "no"}
+    from varjepa.inference.model import load_model
+
+    folder = next((first.home / "mlruns" / "work").glob("probe-*/model"))
+    here = load_model(folder).predict(pl.from_pandas(table))
+    np.testing.assert_allclose(np.array(here["embedding"].to_list()), whole["embedding"], atol=1e-5)
+
+
+def test_nothing_in_the_model_is_pickled(first: SimpleNamespace) -> None:
+    files = [file for file in (first.home / "mlruns" / "artifacts").rglob("*") if file.is_file()]
+    assert any(file.suffix == ".safetensors" for file in files)
+    assert not [file for file in files if file.suffix in (".pkl", ".pt", ".bin", ".pickle", ".joblib")]
+
+
+def test_the_same_job_again_reuses_everything_and_makes_no_new_version(first: SimpleNamespace) -> None:
+    again = first.call("retrain", first.job, "--json")
+    assert again.code == 0, again.err
+    assert again.json["metrics"] == first.answer.json["metrics"]
+    assert again.json["model"] == first.answer.json["model"]
+    assert again.json["run_id"] != first.answer.json["run_id"]
+    assert again.json["seconds"]["pretrain"] < 2
+    listed = first.call("models", "--json").json["models"]
+    assert [(entry["name"], entry["version"]) for entry in listed] == [("people", 1)]
+
+
+def test_a_second_model_becomes_challenger_only(first: SimpleNamespace) -> None:
+    other = first.call("retrain", first.job, "--set", "training.seed=1", "--set", "uncertainty.aggregate=p90", "--json")
+    assert other.code == 0, other.err
+    assert other.json["promoted"] is False
+    assert "version 1 stays the champion" in other.json["reason"]
+    assert (other.json["model"]["version"], other.json["model"]["aliases"]) == (2, ["challenger"])
+    listed = {entry["version"]: entry["aliases"] for entry in first.call("models", "--json").json["models"]}
+    assert listed == {2: ["challenger"], 1: ["champion"]}
+
+
+def test_without_a_label_the_elbo_selects(varjepa, tmp_path: Path) -> None:
+    job = write_job(tmp_path, person_table(120).drop("rich"))
+    answer = varjepa("retrain", job, "--json")
+    assert answer.code == 0, answer.err
+    metrics = answer.json["metrics"]
+    assert not [name for name in metrics if name.startswith(("probe/", "raw/", "selective"))]
+    assert metrics["elbo/val"] < 0
+    assert "calibration/latent_pit_ks" in metrics
+
+
+def test_a_numeric_label_makes_a_regression(varjepa, tmp_path: Path) -> None:
+    table = person_table(300).with_columns(score=pl.col("age").fill_null(40) * 0.5 + 0.25)
+    answer = varjepa("retrain", write_job(tmp_path, table, data={"label": "score"}), "--json")
+    assert answer.code == 0, answer.err
+    assert answer.json["metrics"]["raw/r2"] > 0.5
+    assert {"probe/rmse", "probe/r2"} <= set(answer.json["metrics"])
+
+
+def test_a_tracking_uri_in_the_environment_wins(varjepa, tmp_path: Path, migrated: Path, monkeypatch) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "other.db").write_bytes(migrated.read_bytes())
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{elsewhere}/other.db")
+    answer = varjepa("retrain", write_job(tmp_path, person_table(100)), "--json")
+    assert answer.code == 0, answer.err
+    assert varjepa("models", "--json").json["models"][0]["run_id"] == answer.json["run_id"]
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    assert varjepa("models", "--json").json["models"] == []
+    assert (elsewhere / "artifacts").is_dir()
+
+
+@pytest.fixture
+def refused(varjepa, tmp_path: Path):
+    """Runs a retrain that must be refused: one paragraph, the right code, nothing registered."""
+
+    def run(job: Path, *arguments: str, code: int = 2) -> str:
+        answer: Answer = varjepa("retrain", job, *arguments, "--json")
+        assert answer.code == code, answer.err
+        assert answer.json["exit_code"] == code
+        assert "Traceback" not in answer.err
+        assert "\n" not in answer.json["error"]
+        assert varjepa("models", "--json").json["models"] == []
+        return answer.json["error"]
+
+    return run
+
+
+def _files(folder: Path) -> dict[str, tuple[bytes, str]]:
+    good = person_table(60).write_csv().encode()
+    import gzip
+
+    return {
+        "empty.csv": (b"", "is empty"),
+        "header.csv": (b"a,b\n", "has no rows"),
+        "one_row.csv": (b"a,b,rich\n1,2,yes\n", "The table has 1 row to learn from. Expected at least 10"),
+        "all_null.csv": (b"a,b,rich\n" + b",,yes\n" * 30, "No feature is left"),
+        "constant.csv": (b"a,rich\n" + b"7,yes\n7,no\n" * 20, "No feature is left"),
+        "twice.csv": (b"a,a,rich\n1,2,yes\n", 'duplicate column names: "a"'),
+        "text.csv": (good.replace(b",de,", b",de,", 1) + b"61,old,1.5,clerk,true,2020-01-01,de,yes\n", "holds text in 1 of"),
+        "latin.csv": (b"a,rich\n" + "caf\xe9,yes\n".encode("latin-1") * 20, "is not UTF-8"),
+        "cut.csv.gz": (gzip.compress(good)[:600], "truncated or damaged"),
+        "one_class.csv": (b"a,rich\n" + b"".join(b"%d,yes\n" % (i % 7) for i in range(40)), 'The label "rich" has 1'),
+    }
+
+
+FAULTS = ["empty.csv", "header.csv", "one_row.csv", "all_null.csv", "constant.csv", "twice.csv", "text.csv", "latin.csv",
+          "cut.csv.gz", "one_class.csv"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_bad_tables_are_refused(refused, tmp_path: Path, name: str) -> None:
+    job = write_job(tmp_path, person_table(60), data={"label": "rich"})
+    content, message = _files(tmp_path)[name]
+    (tmp_path / name).write_bytes(content)
+    assert message in refused(job, "--set", f"data.path={tmp_path / name}")
+
+
+def test_bad_settings_are_refused(refused, tmp_path: Path) -> None:
+    job = write_job(tmp_path, person_table(60), data={"label": "rich"})
+    assert "No such file or folder" in refused(job, "--set", "data.path=nowhere.csv")
+    assert 'Did you mean "rich"' in refused(job, "--set", "data.label=richh")
+    assert 'Did you mean "training"' in refused(job, "--set", "trainin.lr=1")
+    assert "cannot be used here" in refused(job, "--set", "training.device=warp")
+    assert "No such data contract" in refused(job, "--set", "contract.path=nowhere.yaml")
+    assert "No such configuration file" in refused(tmp_path / "nowhere.yaml")
+
+
+@pytest.mark.parametrize(
+    ("contract", "message"),
+    [
+        ("columns: {age: {kind: numeric, max: 30}}", "rows"),
+        ("columns: {agee: {kind: numeric}}", 'Did you mean "age"'),
+        ("{extra_columns: forbid, columns: {age: {kind: numeric}}}", "does not know"),
+        ("{min_rows: 1000}", "1,?000"),
+        ("columns: {job: {kind: categorical, max_missing: 0.01}}", "job"),
+    ],
+)
+def test_a_broken_contract_ends_with_3_and_shows_why(refused, varjepa, tmp_path: Path, contract: str, message: str) -> None:
+    import re
+
+    (tmp_path / "contract.yaml").write_text(contract)
+    job = write_job(tmp_path, person_table(100), data={"label": "rich"}, contract={"path": "contract.yaml"})
+    error = refused(job, code=3)
+    assert re.search(message, error), error
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{tmp_path}/home/mlruns/mlflow.db")
+    (run,) = client.search_runs(["1"])
+    assert run.info.status == "FAILED"
+    assert run.data.tags["varjepa.failure"] == error
+    assert {file.path for file in client.list_artifacts(run.info.run_id, "validation")} >= {"validation/docs"}
+    assert not client.search_logged_models(["1"])
