@@ -42,7 +42,7 @@ class Commands(click.Group):
 @click.version_option(__version__)
 @click.option("--verbose", is_flag=True, help="Show the logs of Prefect and MLflow, and tracebacks of our own errors.")
 def cli(*, verbose: bool) -> None:
-    """Embeddings of table rows, learned without labels, that say how sure they are.
+    r"""Embeddings of table rows, learned without labels, that say how sure they are.
 
     \b
     Start with:  varjepa init DATA --label COLUMN
@@ -58,7 +58,9 @@ def cli(*, verbose: bool) -> None:
 
 @cli.command()
 @click.argument("config", type=click.Path())
-@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key, such as training.lr=1e-3.")
+@click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key, such as training.lr=1e-3."
+)
 @click.option("--fresh", is_flag=True, help="Make every step anew instead of reusing what has not changed.")
 @as_json
 def retrain(config: str, overrides: tuple[str, ...], *, fresh: bool, json_out: bool) -> None:

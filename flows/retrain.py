@@ -8,7 +8,6 @@ from prefect import flow
 
 from tasks.calibrate import calibrate
 from tasks.card import Facts
-from tasks.validate import check_contract, evidence
 from tasks.gate import Decision, gate
 from tasks.ingest import Snapshot, ingest
 from tasks.prepare import preprocess
@@ -17,6 +16,7 @@ from tasks.probe import probe
 from tasks.publish import publish_card, summarise
 from tasks.register import Registered, register
 from tasks.tracking import git_commit, log_artifacts, log_prepared, log_results, log_setup, tracked_run
+from tasks.validate import check_contract, evidence
 from varjepa.config import RetrainConfig
 from varjepa.errors import ContractError
 

@@ -61,7 +61,9 @@ def show_profile(started: Started) -> None:
         kind = "label" if name == started.label else kind
         table.add_row(name, kind, f"{facts.missing_share:.1%}", f"{facts.distinct:,}", span)
     console.print(table)
-    console.print(f"Wrote {started.config} and {started.contract}. Review both, then: [b]varjepa retrain {started.config}[/b]")
+    console.print(
+        f"Wrote {started.config} and {started.contract}. Review both, then: [b]varjepa retrain {started.config}[/b]"
+    )
 
 
 def show_models(found: list[dict[str, Any]]) -> None:

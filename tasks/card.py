@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from html import escape
 
+from tasks.contract.run import Validation
 from tasks.ingest import Snapshot
 from tasks.prepare import Prepared
 from tasks.pretrain import Pretrained
-from tasks.contract.run import Validation
 from varjepa import __version__
 from varjepa.config import RetrainConfig
 
@@ -61,7 +61,11 @@ class Facts:
             "varjepa": __version__,
         }
         groups = {
-            title: {name.partition("/")[2]: f"{value:.4f}" for name, value in self.metrics.items() if name.split("/")[0] == key}
+            title: {
+                name.partition("/")[2]: f"{value:.4f}"
+                for name, value in self.metrics.items()
+                if name.split("/")[0] == key
+            }
             for key, title in GROUPS.items()
         }
         return {"Data": data, "How it was made": made} | {title: rows for title, rows in groups.items() if rows}
@@ -70,7 +74,7 @@ class Facts:
     def limits(self) -> str:
         """What a reader must know before use."""
         return (
-            "Statistics, vocabularies and weights come from the training rows; figures are measured on the test rows of "
+            "Statistics, vocabularies and weights come from the training rows; figures are measured on test rows of "
             "the same source. Rows from elsewhere, categories never seen and values far outside the training range are "
             "embedded all the same: look at their uncertainty. Latent uncertainty is not a probability."
         )

@@ -50,7 +50,7 @@ def examine() -> list[Check]:
 
 
 def _python() -> Check:
-    return Check("Python", True, f"{platform.python_version()} on {platform.platform(terse=True)}")
+    return Check("Python", ok=True, found=f"{platform.python_version()} on {platform.platform(terse=True)}")
 
 
 def _packages() -> Check:
@@ -67,23 +67,24 @@ def _packages() -> Check:
         if not requirement.specifier.contains(installed, prereleases=True):
             wrong.append(f"{requirement.name} {installed}, expected {requirement.specifier}")
     if wrong:
-        return Check("packages", False, "; ".join(wrong), "Install varjepa again into a new environment.")
-    return Check("packages", True, "all within their bounds")
+        return Check("packages", ok=False, found="; ".join(wrong), fix="Install varjepa again into a new environment.")
+    return Check("packages", ok=True, found="all within their bounds")
 
 
 def _device() -> Check:
     import torch
 
     if torch.cuda.is_available():
-        return Check("device", True, f"GPU {torch.cuda.get_device_name()}, torch {torch.__version__}")
-    return Check("device", True, f"CPU, {torch.get_num_threads()} threads, torch {torch.__version__}")
+        return Check("device", ok=True, found=f"GPU {torch.cuda.get_device_name()}, torch {torch.__version__}")
+    return Check("device", ok=True, found=f"CPU, {torch.get_num_threads()} threads, torch {torch.__version__}")
 
 
 def _disk() -> Check:
     free = shutil.disk_usage(Path.cwd()).free / GIBIBYTE
     writable = os.access(Path.cwd(), os.W_OK)
     found = f"{free:.0f} GiB free" + ("" if writable else ", not writable")
-    return Check("working folder", writable and free > 1, found, "" if writable and free > 1 else "Free some space.")
+    usable = writable and free > 1
+    return Check("working folder", ok=usable, found=found, fix="" if usable else "Free some space, or work elsewhere.")
 
 
 def _tracking() -> Check:
@@ -91,8 +92,8 @@ def _tracking() -> Check:
     try:
         models = client_for(uri).search_registered_models(max_results=100)
     except VarjepaError as error:
-        return Check("tracking store", False, str(error), "Check MLFLOW_TRACKING_URI.")
-    return Check("tracking store", True, f"{hidden_credentials(uri)}, {len(models)} registered models")
+        return Check("tracking store", ok=False, found=str(error), fix="Check MLFLOW_TRACKING_URI.")
+    return Check("tracking store", ok=True, found=f"{hidden_credentials(uri)}, {len(models)} registered models")
 
 
 def _prefect() -> Check:
@@ -100,9 +101,14 @@ def _prefect() -> Check:
 
     url = get_current_settings().api.url
     if not url:
-        return Check("Prefect server", True, "none configured: every flow starts a temporary one (about 10 s)")
+        return Check("Prefect server", ok=True, found="none configured: every flow starts a temporary one (about 10 s)")
     try:
         with urllib.request.urlopen(f"{url.rstrip('/')}/health", timeout=5):  # noqa: S310
-            return Check("Prefect server", True, re.sub(r"//.*@", "//***@", url))
+            return Check("Prefect server", ok=True, found=re.sub(r"//.*@", "//***@", url))
     except (urllib.error.URLError, OSError, ValueError) as error:
-        return Check("Prefect server", False, f"{url} does not answer ({error})", "Start it, or unset PREFECT_API_URL.")
+        return Check(
+            "Prefect server",
+            ok=False,
+            found=f"{url} does not answer: {error}",
+            fix="Start it, or unset PREFECT_API_URL.",
+        )

@@ -34,13 +34,15 @@ def gate(registered: Registered, config: RetrainConfig) -> Decision:
     champion = client.get_registered_model(name).aliases.get(CHAMPION)
     if champion is None and config.gate.promote_first:
         client.set_registered_model_alias(name, CHAMPION, str(version))
-        decision = Decision(True, f"{name} had no champion", [CHALLENGER, CHAMPION])
+        decision = Decision(promoted=True, reason=f"{name} had no champion", aliases=[CHALLENGER, CHAMPION])
     elif champion is None:
-        decision = Decision(False, "gate.promote_first is off", [CHALLENGER])
+        decision = Decision(promoted=False, reason="gate.promote_first is off", aliases=[CHALLENGER])
     elif int(champion) == version:
-        decision = Decision(False, f"version {version} already is the champion", [CHALLENGER, CHAMPION])
+        decision = Decision(
+            promoted=False, reason=f"version {version} already is the champion", aliases=[CHALLENGER, CHAMPION]
+        )
     else:
         reason = f"version {champion} stays the champion; compare the runs and move the alias in the registry"
-        decision = Decision(False, reason, [CHALLENGER])
+        decision = Decision(promoted=False, reason=reason, aliases=[CHALLENGER])
     client.set_model_version_tag(name, str(version), "varjepa.gate", decision.reason)
     return decision

@@ -76,9 +76,9 @@ def _contract_text(frame: pl.DataFrame, profiles: dict[str, ColumnProfile]) -> s
     drafted = {name: column_contract(frame[name], facts) for name, facts in profiles.items() if facts.kind != "nested"}
     contract = Contract(min_rows=max(1, frame.height // 2), columns=drafted)
     head = (
-        f"# Data contract, drafted from {frame.height:,} rows. Review every line: it says what was seen, not what is right.\n"
-        "# Row rules (nullable, min, max, values, unique) quarantine the rows that break them; table rules (max_missing,\n"
-        "# min_rows, missing columns, extra_columns) and more than max_quarantined of all rows stop the job.\n"
+        f"# Data contract, drafted from {frame.height:,} rows. It says what was seen, not what is right: review it.\n"
+        "# Row rules (nullable, min, max, values, unique) quarantine the rows that break them; table rules\n"
+        "# (max_missing, min_rows, missing columns, extra_columns) and more than max_quarantined stop the job.\n"
     )
     return head + dump_contract(contract)
 
@@ -123,9 +123,7 @@ def draft_range(smallest: Any, largest: Any, *, whole: bool) -> tuple[Any, Any]:
     return round(low, digits), round(high, digits)
 
 
-def _config_text(
-    data: str, config: Path, contract: Path, label: str | None, profiles: dict[str, ColumnProfile]
-) -> str:
+def _config_text(data: str, config: Path, contract: Path, label: str | None, profiles: dict[str, ColumnProfile]) -> str:
     away = {name: facts.left_out for name, facts in profiles.items() if facts.left_out and name != label}
     place = Path(data).expanduser().absolute()
     home = config.parent.absolute()
@@ -138,6 +136,6 @@ def _config_text(
     notes = [f"# {name} is left out by itself: {why}." for name, why in away.items()]
     if label is None:
         notes.append("# data.label names a column to predict; without one the validation ELBO selects the model.")
-    notes.append("# Kinds that were inferred wrongly are put right under data.kinds, columns to leave out under data.drop.")
+    notes.append("# Put wrong kinds right under data.kinds; name columns to leave out under data.drop.")
     notes.append("# All keys and their defaults: varjepa schema.")
     return "\n".join([f"# Retrain job for {Path(data).name}.", *notes, yaml.safe_dump(content, sort_keys=False)])

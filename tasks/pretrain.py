@@ -70,7 +70,12 @@ def _pretrain(prepared: Prepared, config: RetrainConfig, folder: Path, curves: C
         training=config.training, evaluate=_evaluator(parts, preprocessor, config), checkpoint=checkpoint,
     )  # fmt: skip
     with training_progress(config.training.max_epochs, parts[0].table.n_rows) as progress:
-        trained = trainer.fit(lambda metrics: (curves.log(metrics), progress.on_epoch(metrics)), progress.on_progress)
+
+        def on_epoch(metrics: dict[str, float]) -> None:
+            curves.log(metrics)
+            progress.on_epoch(metrics)
+
+        trained = trainer.fit(on_epoch, progress.on_progress)
     weights = {name: value.cpu().contiguous() for name, value in network.state_dict().items()}
     save_file(weights, folder / "network.safetensors")
     write_text(folder / "history.json", json.dumps(trained.history))

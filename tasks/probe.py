@@ -1,6 +1,7 @@
 """Step 5: what the frozen embedding is worth; a linear probe on it, and the same probe on raw features."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,17 +14,17 @@ from torch import Tensor
 
 from tasks.prepare import Prepared
 from tasks.pretrain import Pretrained, new_network
-from tasks.steps import digest, reuse, step_folder, write_text
+from tasks.steps import reuse, step_folder, write_text
 from varjepa.config import RetrainConfig
 from varjepa.data.encoded import Part, read_part
 from varjepa.data.preprocess import Label, Preprocessor
 from varjepa.data.sources import ROW
+from varjepa.data.table import TableTensors
 from varjepa.evaluation.latents import active_units, rankme
 from varjepa.evaluation.probe import LinearProbe, best_probe
 from varjepa.evaluation.report import Classified, classification_metrics, regression_metrics
 from varjepa.inference.model import TrainedModel, save_model
 from varjepa.models.embedding import embed
-from varjepa.nn.table import TableTensors
 from varjepa.objective.elbo import final_weights
 from varjepa.training.device import resolve_device
 from varjepa.training.loop import Trainer
@@ -65,10 +66,15 @@ def _probe(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig, fo
     network = new_network(preprocessor, config)
     network.load_state_dict(load_file(pretrained.weights))
     network = network.to(device).eval()
-    parts = {name: read_part(prepared.encoded, preprocessor, name).to(device) for name in ("train", "validation", "test")}
+    parts = {
+        name: read_part(prepared.encoded, preprocessor, name).to(device) for name in ("train", "validation", "test")
+    }
     linear = raw = None
     if preprocessor.label is not None:
-        known = [parts[name].labelled().sample(config.probe.max_rows, config.training.seed) for name in ("train", "validation")]
+        known = [
+            parts[name].labelled().sample(config.probe.max_rows, config.training.seed)
+            for name in ("train", "validation")
+        ]
         linear = _fit(known, lambda table: embed(network, table).mean.flatten(1), preprocessor.label, config)
         raw = _fit(known, lambda table: raw_features(table, preprocessor), preprocessor.label, config)
     model = TrainedModel(config, preprocessor, network, linear)
@@ -85,21 +91,21 @@ def _probe(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig, fo
     return Probed(folder / "model", folder / "predictions.parquet", folder / "points.npy", metrics)
 
 
-def _fit(known: list[Part], features, label: Label, config: RetrainConfig) -> LinearProbe:  # noqa: ANN001
+def _fit(
+    known: list[Part], features: Callable[[TableTensors], Tensor], label: Label, config: RetrainConfig
+) -> LinearProbe:
     train, validation = ((features(part.table), part.labels) for part in known)
     return best_probe(train, validation, n_classes=len(label.classes), l2=config.probe.l2)
 
 
 def raw_features(table: TableTensors, preprocessor: Preprocessor) -> Tensor:
-    """What a linear model would be given without an embedding: numbers, whether they are there, one column per category.
+    """What a linear model gets without an embedding: numbers, whether they are there, one column per category.
 
     Returns:
         float32 [N, 2 n_numeric + sum of cardinalities].
     """
     n_numeric, cardinalities = preprocessor.sizes
-    codes = [
-        torch.nn.functional.one_hot(table.codes[:, j], size) for j, size in enumerate(cardinalities)
-    ]
+    codes = [torch.nn.functional.one_hot(table.codes[:, j], size) for j, size in enumerate(cardinalities)]
     return torch.cat([table.numeric, table.observed[:, :n_numeric], *codes], dim=1).float()
 
 
@@ -112,7 +118,11 @@ def _predict(model: TrainedModel, raw: LinearProbe | None, test: Part) -> tuple[
         flat = embedding.mean.flatten(1)
         if start < LATENT_ROWS:
             sample.append(flat[: LATENT_ROWS - start])
-        columns = {ROW: part.rows, "label": part.labels.cpu().numpy(), "uncertainty": model.uncertainty(embedding).cpu().numpy()}
+        columns = {
+            ROW: part.rows,
+            "label": part.labels.cpu().numpy(),
+            "uncertainty": model.uncertainty(embedding).cpu().numpy(),
+        }
         columns |= _outputs("p", model.probe, flat)
         columns |= _outputs("raw", raw, raw_features(part.table, model.preprocessor))
         frames.append(pl.DataFrame(columns))
@@ -137,7 +147,7 @@ def classified(predictions: pl.DataFrame, prefix: str) -> Classified:
 def _probe_metrics(predictions: pl.DataFrame, label: Label | None) -> dict[str, float]:
     if label is None or predictions["label"].is_nan().all():
         return {}
-    metrics = {}
+    metrics: dict[str, float] = {}
     for group, prefix in (("probe", "p"), ("raw", "raw")):
         if label.classes:
             values = classification_metrics(classified(predictions, prefix))

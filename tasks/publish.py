@@ -32,6 +32,7 @@ def publish_card(facts: Facts) -> str:
 @task(name="summarise")
 def summarise(card: str, registered: Registered, decision: Decision) -> None:
     """Leaves the card and the decision as a Prefect artifact."""
-    head = f"**{registered.uri}** {'is the new champion' if decision.promoted else 'is not promoted'}: {decision.reason}\n\n"
+    verdict = "is the new champion" if decision.promoted else "is not promoted"
+    head = f"**{registered.uri}** {verdict}: {decision.reason}\n\n"
     key = "retrain-" + "".join(c if c.isalnum() else "-" for c in registered.name.lower()).strip("-")
     create_markdown_artifact(head + card, key=key, description=f"Retrain of {registered.name}")

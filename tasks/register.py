@@ -117,12 +117,16 @@ def signature(trained: Any, schema: dict[str, Any]) -> Any:
     whole numbers into doubles, for a long one. The model checks them itself and says which cell is no number.
     """
     from mlflow.models import ModelSignature
-    from mlflow.types.schema import AnyType, Array, ColSpec, DataType, ParamSchema, ParamSpec, Schema
+    from mlflow.types.schema import AnyType, Array, ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
 
     label = trained.preprocessor.label
     text = {name for name, dtype in schema.items() if str(dtype) in ("String", "Categorical", "Enum")}
-    inputs = [ColSpec("string" if name in text else AnyType(), name) for name in trained.preprocessor.names]
-    outputs = [ColSpec(Array(DataType.double), "embedding"), ColSpec("double", "uncertainty")]
+    names = trained.preprocessor.names
+    inputs: list[ColSpec | TensorSpec] = [ColSpec("string" if name in text else AnyType(), name) for name in names]
+    outputs: list[ColSpec | TensorSpec] = [
+        ColSpec(Array(DataType.double), "embedding"),
+        ColSpec("double", "uncertainty"),
+    ]
     if trained.probe is not None:
         outputs.append(ColSpec("string" if label.classes else "double", "prediction"))
         if label.classes:

@@ -177,7 +177,9 @@ def log_setup(run_id: str, config: RetrainConfig, snapshot: Snapshot) -> None:
     parameters = [Param(name, str(value)[:6000]) for name, value in as_flat(config).items()]
     client.log_batch(run_id, params=parameters)
     client.log_dict(run_id, config.model_dump(mode="json"), "config.json")
-    schema = {"mlflow_colspec": [{"type": _mlflow_type(t), "name": c, "required": True} for c, t in snapshot.columns.items()]}
+    schema = {
+        "mlflow_colspec": [{"type": _mlflow_type(t), "name": c, "required": True} for c, t in snapshot.columns.items()]
+    }
     data = Dataset(
         name=config.registry.name,
         digest=snapshot.fingerprint[:36],

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from prefect import task
 
+from tasks.contract.run import Validation, validate
 from tasks.ingest import Snapshot
 from tasks.steps import log, reuse, step_folder
-from tasks.contract.run import Validation, validate
 from varjepa.config import RetrainConfig
 from varjepa.data.contract import Contract, load_contract
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from varjepa.config import ModelSection
+from varjepa.data.table import TableSizes, TableTensors
 from varjepa.models.var_t_jepa import VarTJEPANetwork
-from varjepa.nn.table import TableSizes, TableTensors
 
 SIZES = TableSizes(3, [4, 6, 3])
 SMALL = ModelSection(d_hidden=16, n_layers=2, n_heads=2, d_feedforward=32, pred_d=8, pred_n_layers=2, pred_n_heads=2,

@@ -2,18 +2,21 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from varjepa.evaluation.calibration import Reliability
 from varjepa.evaluation.selective import RiskCoverage, aurc
 
 COLORS = ("#3366aa", "#cc6633", "#449966", "#aa4477", "#888888", "#ccaa33", "#66bbcc")
-STYLE = {
+STYLE: Any = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
@@ -26,7 +29,7 @@ STYLE = {
     "ytick.labelsize": 8,
     "legend.fontsize": 8,
     "legend.frameon": False,
-    "axes.prop_cycle": mpl.cycler(color=COLORS),
+    "axes.prop_cycle": cycler(color=COLORS),
     "savefig.dpi": 120,
 }
 TERMS = {
@@ -62,7 +65,7 @@ def elbo_curves(history: Sequence[Mapping[str, float]], best_epoch: int) -> Figu
                 axis.plot(*zip(*points, strict=True), marker=".", label=part)
             axis.axvline(best_epoch + 1, color="#888888", linestyle=":", label="selected")
             axis.set(title=title, xlabel="epoch")
-            axis.xaxis.get_major_locator().set_params(integer=True)
+            axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes[0].legend()
     return figure
 
@@ -87,7 +90,7 @@ def reliability_diagram(bins: Reliability, ece: float) -> Figure:
         upper.plot(bins.confidence, bins.accuracy, marker="o", label=f"probe (ECE {ece:.4f})")
         upper.set(title="Reliability", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1))
         upper.legend()
-        lower.bar(bins.confidence, bins.count, width=0.04)
+        lower.bar(bins.confidence, bins.rows, width=0.04)
         lower.set(xlabel="confidence", ylabel="rows", xlim=(0, 1))
     return figure
 
@@ -112,7 +115,7 @@ def embedding_map(points: Floats, uncertainty: Floats, labels: Floats | None, cl
     """
     with _panels(1, 1 if labels is None else 2, size=(5.0, 4.2)) as (figure, axes):
         low, high = np.quantile(uncertainty, [0.02, 0.98]) if len(uncertainty) else (0.0, 1.0)
-        dots = axes[0].scatter(*points.T, c=uncertainty, s=5, cmap="viridis", vmin=low, vmax=high)
+        dots = axes[0].scatter(points[:, 0], points[:, 1], c=uncertainty, s=5, cmap="viridis", vmin=low, vmax=high)
         figure.colorbar(dots, ax=axes[0])
         axes[0].set(title="Latent uncertainty")
         if labels is not None:
@@ -125,8 +128,9 @@ def embedding_map(points: Floats, uncertainty: Floats, labels: Floats | None, cl
 def _by_label(figure: Figure, axis: Axes, points: Floats, labels: Floats, classes: Sequence[str]) -> None:
     axis.set(title="Label")
     if not classes:
-        figure.colorbar(axis.scatter(*points.T, c=labels, s=5, cmap="plasma"), ax=axis)
+        figure.colorbar(axis.scatter(points[:, 0], points[:, 1], c=labels, s=5, cmap="plasma"), ax=axis)
         return
     for number, name in enumerate(classes[: len(COLORS)]):
-        axis.scatter(*points[labels == number].T, s=5, color=COLORS[number], label=name)
+        x, y = points[labels == number].T
+        axis.scatter(x, y, s=5, color=COLORS[number], label=name)
     axis.legend(markerscale=3)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import polars as pl
 
-from tasks.contract.view import POSITION, Database, Reading, free, literal, quoted, select
 from tasks.contract.findings import Finding
+from tasks.contract.view import POSITION, Database, Reading, free, literal, quoted, select
 
 REASONS = "reasons"
 

@@ -52,7 +52,9 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def varjepa(prefect_server: None, migrated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Answer]:
+def varjepa(
+    prefect_server: None, migrated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Answer]:
     """Calls `varjepa ARGUMENTS` in an empty folder with a fresh tracking database."""
     return caller(tmp_path / "home", migrated, monkeypatch)
 
@@ -91,7 +93,9 @@ def person_table(rows: int = 400, seed: int = 0) -> pl.DataFrame:
         "rich": np.where(rich, "yes", "no"),
     })  # fmt: skip
     gaps = pl.Series(rng.random(rows) < 0.15)
-    return table.with_columns(pl.when(~gaps).then(pl.col("job")).alias("job"), pl.when(~gaps.reverse()).then("age").alias("age"))
+    return table.with_columns(
+        pl.when(~gaps).then(pl.col("job")).alias("job"), pl.when(~gaps.reverse()).then("age").alias("age")
+    )
 
 
 def write_job(folder: Path, table: pl.DataFrame, **sections: dict[str, Any]) -> Path:

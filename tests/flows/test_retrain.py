@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,7 +16,8 @@ from tests.flows.conftest import Answer, caller, person_table, write_job
 METRICS = {
     "probe/accuracy", "probe/balanced_accuracy", "probe/f1_weighted", "probe/f1_macro",
     "raw/accuracy", "raw/balanced_accuracy", "raw/f1_weighted", "raw/f1_macro",
-    "selective/accuracy_90", "selective/accuracy_80", "selective/accuracy_50", "selective/aurc", "selective/failure_auroc",
+    "selective/accuracy_90", "selective/accuracy_80", "selective/accuracy_50", "selective/aurc",
+    "selective/failure_auroc",
     "selective_msp/accuracy_90", "selective_msp/accuracy_80", "selective_msp/accuracy_50", "selective_msp/aurc",
     "selective_msp/failure_auroc", "calibration/ece", "calibration/latent_pit_ks",
     "elbo/val", "elbo/rec", "elbo/gen", "elbo/kl_sx", "elbo/kl_z", "elbo/kl_sy", "latent/active_units", "latent/rankme",
@@ -31,7 +33,7 @@ columns:
 
 
 @pytest.fixture(scope="module")
-def first(prefect_server, migrated, tmp_path_factory, request) -> SimpleNamespace:
+def first(prefect_server, migrated, tmp_path_factory) -> Iterator[SimpleNamespace]:
     """One retrain of a table with gaps, two rows of which break the contract; many tests look at what it left."""
     home = tmp_path_factory.mktemp("first")
     table = person_table()
@@ -39,10 +41,9 @@ def first(prefect_server, migrated, tmp_path_factory, request) -> SimpleNamespac
     table = table.with_columns(pl.when(bad).then(200).otherwise("age").alias("age"))
     job = write_job(home, table, data={"label": "rich"}, contract={"path": "contract.yaml"})
     (home / "contract.yaml").write_text(CONTRACT)
-    patch = pytest.MonkeyPatch()
-    request.addfinalizer(patch.undo)
-    call = caller(home, migrated, patch)
-    return SimpleNamespace(home=home, job=job, table=table, call=call, answer=call("retrain", job, "--json"))
+    with pytest.MonkeyPatch.context() as patch:
+        call = caller(home, migrated, patch)
+        yield SimpleNamespace(home=home, job=job, table=table, call=call, answer=call("retrain", job, "--json"))
 
 
 @pytest.fixture
@@ -57,14 +58,21 @@ def test_the_answer_keeps_its_contract(first: SimpleNamespace) -> None:
     assert answer.code == 0, answer.err
     result = answer.json
     assert set(result) == {"run_id", "model", "data", "metrics", "promoted", "reason", "seconds"}
-    assert result["model"] == {"name": "people", "version": 1, "uri": "models:/people/1", "aliases": ["challenger", "champion"]}
+    assert result["model"] == {
+        "name": "people",
+        "version": 1,
+        "uri": "models:/people/1",
+        "aliases": ["challenger", "champion"],
+    }
     assert result["promoted"] is True
     # customer_id and country are no features; since (a date) and member (a boolean) are.
     assert (result["data"]["rows"], result["data"]["quarantined"], result["data"]["features"]) == (400, 2, 5)
     assert len(result["data"]["fingerprint"]) == 64
     assert set(result["metrics"]) >= METRICS
     assert all(np.isfinite(value) for value in result["metrics"].values())
-    assert {"ingest", "validate", "preprocess", "pretrain", "probe", "calibrate", "register", "gate", "total"} <= set(result["seconds"])
+    assert {"ingest", "validate", "preprocess", "pretrain", "probe", "calibrate", "register", "gate", "total"} <= set(
+        result["seconds"]
+    )
     assert "varjepa ui" in answer.err
     assert "Traceback" not in answer.err
 
@@ -222,15 +230,18 @@ def _files(folder: Path) -> dict[str, tuple[bytes, str]]:
         "all_null.csv": (b"a,b,rich\n" + b",,yes\n" * 30, "No feature is left"),
         "constant.csv": (b"a,rich\n" + b"7,yes\n7,no\n" * 20, "No feature is left"),
         "twice.csv": (b"a,a,rich\n1,2,yes\n", 'duplicate column names: "a"'),
-        "text.csv": (good.replace(b",de,", b",de,", 1) + b"61,old,1.5,clerk,true,2020-01-01,de,yes\n", "holds text in 1 of"),
+        "text.csv": (
+            good.replace(b",de,", b",de,", 1) + b"61,old,1.5,clerk,true,2020-01-01,de,yes\n",
+            "holds text in 1 of",
+        ),
         "latin.csv": (b"a,rich\n" + "caf\xe9,yes\n".encode("latin-1") * 20, "is not UTF-8"),
         "cut.csv.gz": (gzip.compress(good)[:600], "truncated or damaged"),
         "one_class.csv": (b"a,rich\n" + b"".join(b"%d,yes\n" % (i % 7) for i in range(40)), 'The label "rich" has 1'),
     }
 
 
-FAULTS = ["empty.csv", "header.csv", "one_row.csv", "all_null.csv", "constant.csv", "twice.csv", "text.csv", "latin.csv",
-          "cut.csv.gz", "one_class.csv"]  # fmt: skip
+FAULTS = ["empty.csv", "header.csv", "one_row.csv", "all_null.csv", "constant.csv", "twice.csv", "text.csv",
+          "latin.csv", "cut.csv.gz", "one_class.csv"]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -261,7 +272,9 @@ def test_bad_settings_are_refused(refused, tmp_path: Path) -> None:
         ("columns: {job: {kind: categorical, max_missing: 0.01}}", "job"),
     ],
 )
-def test_a_broken_contract_ends_with_3_and_shows_why(refused, varjepa, tmp_path: Path, contract: str, message: str) -> None:
+def test_a_broken_contract_ends_with_3_and_shows_why(
+    refused, varjepa, tmp_path: Path, contract: str, message: str
+) -> None:
     import re
 
     (tmp_path / "contract.yaml").write_text(contract)

@@ -17,14 +17,16 @@ def test_short_attention_equals_torch(length: int, masked: bool) -> None:
     q, k, v = heads(4, 6, length)
     valid = torch.rand(4, length, generator=torch.Generator().manual_seed(1)) < 0.6
     valid[:, 0] = True
-    bias = torch.zeros(4, 1, 1, length, dtype=q.dtype).masked_fill(~valid[:, None, None], -torch.inf) if masked else None
+    bias = (
+        torch.zeros(4, 1, 1, length, dtype=q.dtype).masked_fill(~valid[:, None, None], -torch.inf) if masked else None
+    )
     expected = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
     ours = ShortAttention.apply(q, k, v, valid if masked else None)
     torch.testing.assert_close(ours, expected)
     gradient = torch.randn_like(expected)
-    for mine, theirs in zip(torch.autograd.grad(ours, (q, k, v), gradient), torch.autograd.grad(expected, (q, k, v), gradient),
-                            strict=True):  # fmt: skip
-        torch.testing.assert_close(mine, theirs)
+    mine, theirs = (torch.autograd.grad(output, (q, k, v), gradient) for output in (ours, expected))
+    for ours, expected in zip(mine, theirs, strict=True):
+        torch.testing.assert_close(ours, expected)
 
 
 def test_large_scores_stay_finite() -> None:

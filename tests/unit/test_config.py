@@ -51,7 +51,7 @@ def test_paths_in_a_file_start_from_the_file_and_those_of_overrides_do_not(tmp_p
         ("data: {name: sim}", ["training.ler=1"], 'unknown key "training.ler". Did you mean "lr"'),
         ("data: {name: sim}", ["training.lr"], "has no key and value"),
         ("data: {name: sim}", ["data.name.x=1"], "goes below"),
-        ("data: {name: sim}\ntraining: {lr: fast}", [], '"training.lr" is \'fast\''),
+        ("data: {name: sim}\ntraining: {lr: fast}", [], "\"training.lr\" is 'fast'"),
         ("data: {name: sim}\ntraining: {max_epochs: 0}", [], '"training.max_epochs" is 0: input should be greater'),
         ("{}", [], '"data" is'),
         ("data: {}", [], "data needs a path"),

@@ -1,6 +1,6 @@
 """Kinds, preprocessing and splits: every edge a person's table may have."""
 
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import polars as pl
@@ -39,7 +39,7 @@ def fitted(table: pl.DataFrame, data: DataSection | None = None, **preprocess: o
         (list(range(1000, 1000 + N)), "identifier"),
         (["x", "y"] * (N // 2), "categorical"),
         ([date(2020, 1, 1) + timedelta(days=i) for i in range(N)], "date"),
-        ([datetime(2020, 1, 1) + timedelta(hours=i) for i in range(N)], "date"),
+        ([datetime(2020, 1, 1, tzinfo=UTC) + timedelta(hours=i) for i in range(N)], "date"),
         ([None] * N, "empty"),
         ([float("nan"), float("inf")] * (N // 2), "empty"),
         ([7] * N, "constant"),
@@ -80,9 +80,10 @@ def test_codes_missing_rare_unseen_and_known() -> None:
 def test_booleans_read_the_same_however_they_are_stored(stored: type[pl.DataType]) -> None:
     preprocessor = fitted(frame(flag=[0, 1] * (N // 2)))
     new = frame(flag=pl.Series([1, 0] * (N // 2)).cast(pl.Boolean if stored == pl.Boolean else stored))
-    assert preprocessor.encode(new.lazy()).collect()["flag"].head(2).to_list() == preprocessor.encode(
-        frame(flag=[1, 0] * (N // 2)).lazy()
-    ).collect()["flag"].head(2).to_list()
+    assert (
+        preprocessor.encode(new.lazy()).collect()["flag"].head(2).to_list()
+        == preprocessor.encode(frame(flag=[1, 0] * (N // 2)).lazy()).collect()["flag"].head(2).to_list()
+    )
 
 
 def test_standard_and_quantile_transformations() -> None:
@@ -165,7 +166,7 @@ def test_unusable_settings(change: dict[str, object], message: str) -> None:
 
 
 def test_a_missing_feature_column_is_named() -> None:
-    with pytest.raises(DataError, match='The column "number" is missing. Did you mean "numbers"'):
+    with pytest.raises(DataError, match=r'The column "number" is missing. Did you mean "numbers"'):
         fitted(frame()).encode(frame().rename({"number": "numbers"}).lazy())
 
 
@@ -191,9 +192,9 @@ def test_splits_by_column_and_their_faults() -> None:
     words = ["train"] * 100 + ["validation"] * 50 + ["test"] * 50
     split = SplitSection(by="column", column="part")
     assert assign_parts(frame(part=words).lazy(), split).cast(pl.String).to_list() == words
-    with pytest.raises(DataError, match="holds \"dev\""):
+    with pytest.raises(DataError, match='holds "dev"'):
         assign_parts(frame(part=["dev", *words[1:]]).lazy(), split)
-    with pytest.raises(DataError, match="no rows for \"test\""):
+    with pytest.raises(DataError, match='no rows for "test"'):
         assign_parts(frame(part=["train"] * 150 + ["validation"] * 50).lazy(), split)
     with pytest.raises(DataError, match="The table has 1 row to learn from"):
         assign_parts(frame().head(1).lazy(), SplitSection())

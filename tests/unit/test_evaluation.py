@@ -147,7 +147,7 @@ def test_the_evaluator_prefers_embeddings_that_know_the_label(selective: bool) -
     shuffled = known[torch.randperm(400, generator=torch.Generator().manual_seed(0))]
     scores = []
     for labels in (known, shuffled):
-        evaluator = ProbeEvaluator(table.rows(slice(0, 300)), labels[:300], table.rows(slice(300, 400)), labels[300:], 2,
-                                   selective, "mean")  # fmt: skip
+        train, validation = table.rows(slice(0, 300)), table.rows(slice(300, 400))
+        evaluator = ProbeEvaluator(train, labels[:300], validation, labels[300:], 2, selective, "mean")
         scores.append(evaluator(network)[0])
     assert scores[0] > scores[1] + 0.2

@@ -10,9 +10,11 @@ shares = st.floats(0, 1)
 
 
 @settings(max_examples=80, deadline=None)
-@given(n=st.integers(1, 40), a=shares, b=shares, c=shares, e=shares, seed=st.integers(0, 10_000), missing=st.floats(0, 1))
+@given(
+    n=st.integers(1, 40), a=shares, b=shares, c=shares, e=shares, seed=st.integers(0, 10_000), missing=st.floats(0, 1)
+)
 def test_masks_never_overlap_and_have_the_stated_sizes(
-    n: int, a: float, b: float, c: float, e: float, seed: int, missing: float
+    *, n: int, a: float, b: float, c: float, e: float, seed: int, missing: float
 ) -> None:
     masking = MaskingSection(ctx_share_min=min(a, b), ctx_share_max=max(a, b), trg_share_min=min(c, e),
                              trg_share_max=max(c, e), num_targets=3)  # fmt: skip

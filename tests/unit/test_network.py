@@ -5,10 +5,10 @@ import torch
 
 from tests.conftest import SIZES, random_table, small_network
 from varjepa.config import MaskingSection
+from varjepa.data.table import TableSizes, TableTensors
 from varjepa.models.embedding import embed, row_uncertainty
 from varjepa.models.masks import draw_masks
 from varjepa.nn.random import Randomness
-from varjepa.nn.table import TableSizes, TableTensors
 from varjepa.objective.elbo import Weights, loss_terms
 
 MASKING = MaskingSection(num_targets=3)
@@ -86,7 +86,9 @@ def test_the_target_posterior_does_not_depend_on_target_masks() -> None:
     other = masks._replace(targets=masks.targets.flip(1), targets_valid=masks.targets_valid.flip(1))
     posteriors = [network.infer(table, m) for m in (masks, other)]
     assert torch.equal(posteriors[0].s_w.mean, posteriors[1].s_w.mean)
-    priors = [network.generate(p, m, table.observed.shape).s_y.mean for p, m in zip(posteriors, (masks, other), strict=True)]
+    priors = [
+        network.generate(p, m, table.observed.shape).s_y.mean for p, m in zip(posteriors, (masks, other), strict=True)
+    ]
     torch.testing.assert_close(priors[0], priors[1].flip(1))
 
 
@@ -97,7 +99,9 @@ def test_embeddings_do_not_depend_on_the_batch(batch_size: int) -> None:
     torch.testing.assert_close(found.mean, expected.mean, atol=1e-5, rtol=0)
     torch.testing.assert_close(found.scale, expected.scale, atol=1e-5, rtol=0)
     order = torch.randperm(64)
-    torch.testing.assert_close(embed(network, table.rows(order), batch_size).mean, expected.mean[order], atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        embed(network, table.rows(order), batch_size).mean, expected.mean[order], atol=1e-5, rtol=0
+    )
 
 
 @pytest.mark.parametrize("sizes", [TableSizes(1, []), TableSizes(0, [4]), TableSizes(3, []), TableSizes(0, [3, 50])])
@@ -105,7 +109,9 @@ def test_tables_of_one_kind_or_one_feature(sizes: TableSizes) -> None:
     network = small_network(sizes=sizes)
     rows = 8
     codes = torch.ones(rows, len(sizes.cardinalities), dtype=torch.long)
-    table = TableTensors(torch.randn(rows, sizes.n_numeric), codes, torch.ones(rows, sizes.n_features, dtype=torch.bool))
+    table = TableTensors(
+        torch.randn(rows, sizes.n_numeric), codes, torch.ones(rows, sizes.n_features, dtype=torch.bool)
+    )
     masks = draw_masks(table.observed, (1, min(1, sizes.n_features - 1)), 2, Randomness.seeded(0))
     posterior, generated = network(table, masks, Randomness.seeded(0))
     assert torch.isfinite(torch.stack(loss_terms(table, masks, posterior, generated))).all()

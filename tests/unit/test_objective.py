@@ -8,12 +8,12 @@ from torch.distributions import MultivariateNormal
 
 from tests.conftest import random_table, small_network
 from varjepa.config import ObjectiveSection, TrainingSection
+from varjepa.data.table import TableTensors
 from varjepa.models.masks import Masks
 from varjepa.models.var_t_jepa import Generated, Posterior
 from varjepa.nn.decoders import Likelihood
 from varjepa.nn.gaussian import DiagonalGaussian
 from varjepa.nn.random import Randomness
-from varjepa.nn.table import TableTensors
 from varjepa.objective.elbo import LossTerms, Weights, final_weights, loss_terms, masked_mean
 from varjepa.objective.schedules import lr_at, weights_at
 
@@ -26,7 +26,7 @@ def gaussian(mean: torch.Tensor, var: float) -> DiagonalGaussian:
 
 
 def linear_terms(x: torch.Tensor, y: torch.Tensor, c: float, q_var: tuple[float, float, float], seed: int) -> LossTerms:
-    """Loss terms of the scalar linear-Gaussian model for given posterior variances, posterior means exact given them."""
+    """Loss terms of the scalar linear-Gaussian model for given posterior variances, with exact posterior means."""
     random = Randomness.seeded(seed)
     s_x = gaussian(x * A / (A**2 + NOISE_X), q_var[0])
     s_x_value = s_x.sample(random)
@@ -40,7 +40,9 @@ def linear_terms(x: torch.Tensor, y: torch.Tensor, c: float, q_var: tuple[float,
     s_y_value = s_y.sample(random)
     # Two features: 0 is the context x, 1 the target y; each loss term sees only its own.
     rows = len(x)
-    table = TableTensors(torch.cat([x, y], 1), torch.zeros(rows, 0, dtype=torch.long), torch.ones(rows, 2, dtype=torch.bool))
+    table = TableTensors(
+        torch.cat([x, y], 1), torch.zeros(rows, 0, dtype=torch.long), torch.ones(rows, 2, dtype=torch.bool)
+    )
     context, targets = torch.zeros(rows, 1, dtype=torch.long), torch.ones(rows, 1, 1, dtype=torch.long)
     masks = Masks(context, torch.ones(rows, 1, dtype=torch.bool), targets, torch.ones(rows, 1, 1, dtype=torch.bool))
     s_w = DiagonalGaussian(*(torch.stack([torch.zeros_like(p), p], 1) for p in s_y))
@@ -80,7 +82,8 @@ def test_the_bound_is_tight_at_the_exact_posterior() -> None:
     x, y = torch.randn(8, 1, generator=torch.Generator().manual_seed(0)), torch.linspace(-2, 2, 8)[:, None]
     draws = 100_000
     terms = [
-        linear_terms(x[i].expand(draws, 1), y[i].expand(draws, 1), 0.0, (S_X_VAR, Z_VAR, S_Y_VAR), seed=i) for i in range(8)
+        linear_terms(x[i].expand(draws, 1), y[i].expand(draws, 1), 0.0, (S_X_VAR, Z_VAR, S_Y_VAR), seed=i)
+        for i in range(8)
     ]
     elbo = torch.stack([-t.loss(Weights()).mean() for t in terms])
     errors = torch.stack([t.loss(Weights()).std() for t in terms]) / draws**0.5

@@ -22,7 +22,9 @@ def correlated(rows: int = 256) -> tuple:
     return table.rows(slice(0, 192)), table.rows(slice(192, rows))
 
 
-def trainer(training: TrainingSection = TRAINING, checkpoint: Path | None = None, evaluate=None, dropout: float = 0.01) -> Trainer:
+def trainer(
+    training: TrainingSection = TRAINING, checkpoint: Path | None = None, evaluate=None, dropout: float = 0.01
+) -> Trainer:
     from tests.conftest import SMALL
 
     model = SMALL.model_copy(update={"dropout": dropout})
@@ -62,14 +64,14 @@ def test_an_interrupted_run_resumes_to_the_same_weights(tmp_path: Path) -> None:
     whole = trainer()
     expected = whole.fit(quiet, quiet)
 
-    class Killed(Exception):
+    class KilledError(Exception):
         pass
 
     def kill(metrics: dict[str, float]) -> None:
         if metrics["epoch"] == 1:
-            raise Killed
+            raise KilledError
 
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         trainer(checkpoint=tmp_path / "c.pt").fit(kill, quiet)
     resumed, seen = trainer(checkpoint=tmp_path / "c.pt"), []
     found = resumed.fit(lambda metrics: seen.append(metrics["epoch"]), quiet)
@@ -88,7 +90,7 @@ def test_patience_counts_evaluations_and_the_best_score_wins() -> None:
 
 
 def test_divergence_is_said() -> None:
-    with pytest.raises(VarjepaError, match="diverged.*training.lr"):
+    with pytest.raises(VarjepaError, match=r"diverged.*training.lr"):
         trainer(evaluate=lambda _: (float("nan"), {})).fit(quiet, quiet)
 
 

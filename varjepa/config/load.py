@@ -145,7 +145,9 @@ def _overridden(content: dict[str, Any], overrides: Sequence[str]) -> dict[str, 
         key, equals, value = override.partition("=")
         parts = key.strip().split(".")
         if not equals or not all(parts):
-            raise ConfigError(f'The override "{override}" has no key and value.', expected="Expected section.key=value.")
+            raise ConfigError(
+                f'The override "{override}" has no key and value.', expected="Expected section.key=value."
+            )
         target = content
         for part in parts[:-1]:
             if target.get(part) is None:

@@ -1,8 +1,8 @@
 """Data contracts: what a table promises, as a YAML file that a person can review.
 
-Row rules (`nullable`, `min`, `max`, `values`, `unique`, and that a numeric column holds numbers) put the rows that break
-them into quarantine; table rules (`max_missing`, `min_rows`, missing columns, `extra_columns`) and a quarantine above
-`max_quarantined` stop the job.
+Row rules (`nullable`, `min`, `max`, `values`, `unique`, and that a numeric column holds numbers) put the rows that
+break them into quarantine; table rules (`max_missing`, `min_rows`, missing columns, `extra_columns`) and a quarantine
+above `max_quarantined` stop the job.
 """
 
 from datetime import date

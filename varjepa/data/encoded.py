@@ -11,8 +11,8 @@ from torch import Tensor
 from varjepa.data.preprocess import LABEL, Preprocessor
 from varjepa.data.sources import ROW
 from varjepa.data.splits import PART
+from varjepa.data.table import TableTensors
 from varjepa.data.tensors import to_tensors
-from varjepa.nn.table import TableTensors
 
 
 class Part(NamedTuple):

@@ -96,9 +96,7 @@ def _facts(name: str, dtype: pl.DataType) -> list[pl.Expr]:
     return [fact.alias(f"{key}:{name}") for key, fact in facts.items()]
 
 
-def _profile(
-    name: str, dtype: pl.DataType, rows: int, values: dict[str, Any], declared: KIND | None
-) -> ColumnProfile:
+def _profile(name: str, dtype: pl.DataType, rows: int, values: dict[str, Any], declared: KIND | None) -> ColumnProfile:
     facts = {key: values.get(f"{key}:{name}") for key in ("missing", "distinct", "min", "max", "whole")}
     missing, distinct = facts["missing"] or 0, facts["distinct"] or 0
     whole = dtype.is_integer() or bool(facts["whole"])

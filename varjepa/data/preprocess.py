@@ -14,8 +14,8 @@ from scipy.special import ndtri
 from varjepa.config import DataSection, PreprocessSection
 from varjepa.config.sections import Section
 from varjepa.data.inspect import ColumnProfile, finite, profile
+from varjepa.data.table import TableSizes
 from varjepa.errors import DataError, nearest
-from varjepa.nn.table import TableSizes
 
 LABEL = "__label__"
 """Column of the encoded label: class number, or the number itself; null where unknown."""
@@ -74,7 +74,9 @@ class CategoricalFeature(Section):
         """UInt32 expression of codes."""
         column = as_text(self.name, dtype)
         known = column.cast(pl.Enum(self.vocabulary), strict=False).to_physical().cast(pl.UInt32) + N_RESERVED
-        return pl.when(column.is_null()).then(MISSING).otherwise(known.fill_null(OTHER)).cast(pl.UInt32).alias(self.name)
+        return (
+            pl.when(column.is_null()).then(MISSING).otherwise(known.fill_null(OTHER)).cast(pl.UInt32).alias(self.name)
+        )
 
 
 class Label(Section):
@@ -108,7 +110,7 @@ class Preprocessor(Section):
     @property
     def names(self) -> list[str]:
         """Feature names in the model's order."""
-        return [feature.name for feature in (*self.numeric, *self.categorical)]
+        return [*(feature.name for feature in self.numeric), *(feature.name for feature in self.categorical)]
 
     @property
     def sizes(self) -> TableSizes:
@@ -127,11 +129,13 @@ class Preprocessor(Section):
             DataError: a feature is not among the columns, or text stands where numbers were learned.
         """
         schema = dict(frame.collect_schema())
-        wanted = [*self.names, *([self.label.name] if with_label and self.label else [])]
-        for name in wanted:
-            if name not in schema:
-                raise DataError(f'The column "{name}" is missing.', fix=nearest(name, schema) or "Check the data.")
-        encoders = [*self.numeric, *self.categorical, *([self.label] if with_label and self.label else [])]
+        encoders: list[NumericFeature | CategoricalFeature | Label] = [*self.numeric, *self.categorical]
+        if with_label and self.label is not None:
+            encoders.append(self.label)
+        for encoder in encoders:
+            if encoder.name not in schema:
+                hint = nearest(encoder.name, schema) or "Check the data."
+                raise DataError(f'The column "{encoder.name}" is missing.', fix=hint)
         return frame.select(*keep, *(encoder.encode(schema[encoder.name]) for encoder in encoders))
 
 
@@ -155,7 +159,9 @@ def as_text(name: str, dtype: pl.DataType) -> pl.Expr:
     if dtype.is_float():
         column = finite(column, dtype)
         whole = column == column.round()
-        return pl.when(whole).then(column.cast(pl.Int64, strict=False).cast(pl.String)).otherwise(column.cast(pl.String))
+        return (
+            pl.when(whole).then(column.cast(pl.Int64, strict=False).cast(pl.String)).otherwise(column.cast(pl.String))
+        )
     if dtype == pl.Boolean:
         return column.cast(pl.UInt8).cast(pl.String)
     return column.cast(pl.String)
@@ -181,7 +187,9 @@ def fit(frame: pl.LazyFrame, data: DataSection, preprocess: PreprocessSection) -
         raise DataError("No feature is left to learn from.", expected="Expected at least one column that varies.")
     return Preprocessor(
         numeric=tuple(_fit_numeric(frame, f, preprocess) for f in used.values() if f.kind in ("numeric", "date")),
-        categorical=tuple(_fit_categorical(frame, f, preprocess) for f in used.values() if f.kind not in ("numeric", "date")),
+        categorical=tuple(
+            _fit_categorical(frame, f, preprocess) for f in used.values() if f.kind not in ("numeric", "date")
+        ),
         label=_fit_label(frame, data),
         left_out={name: facts.left_out for name, facts in profiles.items() if facts.left_out},
     )
@@ -203,7 +211,8 @@ def _fit_numeric(frame: pl.LazyFrame, facts: ColumnProfile, preprocess: Preproce
     transform = preprocess.numeric
     if transform == "auto":
         transform = "quantile" if abs(moments["skew"] or 0) > SKEWED or furthest > HEAVY_TAILED else "standard"
-    knots, scores = (), ()
+    knots: tuple[float, ...] = ()
+    scores: tuple[float, ...] = ()
     if transform == "quantile":
         sample = frame.select(number).gather_every(stride).collect().to_series().drop_nulls().to_numpy()
         knots, scores = normal_scores(sample, preprocess.n_quantiles)
@@ -240,7 +249,14 @@ def normal_scores(values: np.ndarray, n_quantiles: int) -> tuple[tuple[float, ..
 
 def _fit_categorical(frame: pl.LazyFrame, facts: ColumnProfile, preprocess: PreprocessSection) -> CategoricalFeature:
     text = as_text(facts.name, facts.dtype).alias("value")
-    counts = frame.select(text).drop_nulls().group_by("value").len().collect().sort(["len", "value"], descending=[True, False])
+    counts = (
+        frame.select(text)
+        .drop_nulls()
+        .group_by("value")
+        .len()
+        .collect()
+        .sort(["len", "value"], descending=[True, False])
+    )
     # A boolean keeps both of its values however rare one is.
     fewest = 1 if facts.kind == "boolean" else preprocess.min_count
     frequent = counts.filter(pl.col("len") >= fewest)["value"].head(preprocess.max_categories).to_list()

@@ -6,7 +6,7 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from glob import glob, has_magic
+from glob import has_magic
 from pathlib import Path
 
 import polars as pl
@@ -68,7 +68,9 @@ def open_path(path: str, data: DataSection) -> Source:
     files = _files(path)
     formats = {_format(file) for file in files}
     if len(formats) > 1:
-        raise DataError(f"{path} mixes the formats {listed(sorted(formats))}.", expected="Expected files of one format.")
+        raise DataError(
+            f"{path} mixes the formats {listed(sorted(formats))}.", expected="Expected files of one format."
+        )
     kind = formats.pop()
     with readable(path):
         if kind == "csv":
@@ -92,7 +94,9 @@ def _files(path: str) -> list[Path]:
             raise DataError(f"The folder {path} holds no table.", expected=f"Expected files ending in {_endings()}.")
         return files
     if has_magic(path):
-        files = sorted(Path(name) for name in glob(str(place), recursive=True) if Path(name).is_file())
+        anchor = Path(place.anchor) if place.anchor else Path()
+        pattern = str(place.relative_to(anchor))
+        files = sorted(file for file in anchor.glob(pattern) if file.is_file())
         if not files:
             raise DataError(f"No file matches {path}.")
         return files

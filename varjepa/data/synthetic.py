@@ -5,7 +5,7 @@ import polars as pl
 
 N_NUMERIC, N_CATEGORICAL, N_CLASSES, N_BINS = 28, 4, 3, 5
 SEPARATION = 0.58
-"""Scale of the class prototypes against unit noise; unpublished, set so that raw features predict about as published."""
+"""Scale of the class prototypes against unit noise; unpublished; raw features then score about as published."""
 
 
 def sim_table(*, rows: int = 10_000, seed: int = 0) -> pl.DataFrame:

@@ -5,7 +5,7 @@ import polars as pl
 import torch
 
 from varjepa.data.preprocess import MISSING, Preprocessor
-from varjepa.nn.table import TableTensors
+from varjepa.data.table import TableTensors
 
 
 def to_tensors(encoded: pl.DataFrame, preprocessor: Preprocessor) -> TableTensors:

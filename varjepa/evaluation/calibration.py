@@ -15,12 +15,12 @@ class Reliability(NamedTuple):
     Attributes:
         confidence: [bins], mean confidence.
         accuracy: [bins], share of correct rows.
-        count: [bins], rows.
+        rows: [bins], how many.
     """
 
     confidence: Floats
     accuracy: Floats
-    count: NDArray[np.int64]
+    rows: NDArray[np.int64]
 
 
 def reliability(confidence: Floats, correct: NDArray[np.bool_], n_bins: int = 15) -> Reliability:
@@ -46,7 +46,7 @@ def expected_calibration_error(bins: Reliability) -> float:
         >>> expected_calibration_error(reliability(np.array([1.0, 1.0]), np.array([True, False])))
         0.5
     """
-    return float(np.abs(bins.confidence - bins.accuracy) @ bins.count / bins.count.sum())
+    return float(np.abs(bins.confidence - bins.accuracy) @ bins.rows / bins.rows.sum())
 
 
 def pit_values(residuals: Floats) -> Floats:

@@ -4,10 +4,10 @@ import torch
 from torch import Tensor
 
 from varjepa.config import MaskingSection
+from varjepa.data.table import TableTensors
 from varjepa.models.masks import draw_masks, draw_sizes
 from varjepa.models.var_t_jepa import VarTJEPANetwork
 from varjepa.nn.random import Randomness
-from varjepa.nn.table import TableTensors
 
 ACTIVE_VARIANCE = 0.01
 """A dimension is active where the variance over rows of its posterior mean exceeds this."""

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from varjepa.data.table import TableTensors
 from varjepa.evaluation.probe import fit_probe, probe_loss
 from varjepa.models.embedding import embed, row_uncertainty
 from varjepa.models.var_t_jepa import VarTJEPANetwork
-from varjepa.nn.table import TableTensors
 
 L2 = 1e-3
 SURE_SHARE = 0.8
@@ -42,7 +42,9 @@ class ProbeEvaluator:
 
     def __call__(self, network: VarTJEPANetwork) -> tuple[float, dict[str, float]]:
         """Returns (minus the probe's loss on the validation rows, metrics)."""
-        probe = fit_probe(embed(network, self.train).mean.flatten(1), self.train_labels, n_classes=self.n_classes, l2=L2)
+        probe = fit_probe(
+            embed(network, self.train).mean.flatten(1), self.train_labels, n_classes=self.n_classes, l2=L2
+        )
         embedded = embed(network, self.validation)
         x, y = embedded.mean.flatten(1), self.validation_labels
         if self.selective:

@@ -51,7 +51,9 @@ class TrainedModel:
             encoded = self.preprocessor.encode(frame.lazy()).collect()
         except pl.exceptions.PolarsError as error:
             reason = str(error).strip().splitlines()[0]
-            raise DataError(f"The rows cannot be encoded: {reason}.", expected="Expected the types of training.") from error
+            raise DataError(
+                f"The rows cannot be encoded: {reason}.", expected="Expected the types of training."
+            ) from error
         device = next(self.network.parameters()).device
         return embed(self.network, to_tensors(encoded, self.preprocessor).to(device), batch_size)
 
@@ -73,7 +75,9 @@ class TrainedModel:
         Raises:
             DataError: see `embed`.
         """
-        parts = [self._predict(frame[i : i + batch_size], batch_size) for i in range(0, max(frame.height, 1), batch_size)]
+        parts = [
+            self._predict(frame[i : i + batch_size], batch_size) for i in range(0, max(frame.height, 1), batch_size)
+        ]
         return pl.concat(parts)
 
     def _predict(self, frame: pl.DataFrame, batch_size: int) -> pl.DataFrame:
@@ -131,7 +135,9 @@ def load_model(folder: Path, device: str = "auto") -> TrainedModel:
         raise ModelError(f"{folder} holds no complete model: {Path(error.filename).name} is missing.") from None
     except (ValueError, RuntimeError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:300]
-        raise ModelError(f"The model in {folder} cannot be read: {reason}.", fix="Was it written by this version?") from error
+        raise ModelError(
+            f"The model in {folder} cannot be read: {reason}.", fix="Was it written by this version?"
+        ) from error
     return TrainedModel(config, preprocessor, network.to(target).eval(), probe)
 
 

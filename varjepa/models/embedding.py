@@ -5,10 +5,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from varjepa.data.table import TableTensors
 from varjepa.models.masks import full_context
 from varjepa.models.var_t_jepa import VarTJEPANetwork
 from varjepa.nn.gaussian import DiagonalGaussian
-from varjepa.nn.table import TableTensors
 
 
 class Embedding(NamedTuple):
@@ -38,7 +38,9 @@ def embed(network: VarTJEPANetwork, table: TableTensors, batch_size: int = 1024)
     training = network.training
     network.eval()
     try:
-        parts = [_embed_batch(network, table.rows(slice(i, i + batch_size))) for i in range(0, table.n_rows, batch_size)]
+        parts = [
+            _embed_batch(network, table.rows(slice(i, i + batch_size))) for i in range(0, table.n_rows, batch_size)
+        ]
     finally:
         network.train(training)
     if not parts:

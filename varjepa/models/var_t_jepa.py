@@ -8,22 +8,22 @@ arXiv 2603.20111 (2026), appendix A and D.2.
 | s_x | one per context feature, q(s_x | x) | `Posterior.s_x` [B, M, d] |
 | z | what the context leaves open, q(z | s_x) | `Posterior.z` [B, d] |
 | s_w | one per feature of the whole row, q(s_w | s_x, z, w) | `Posterior.s_w` [B, D, d] |
-| s_y | s_w restricted to a target mask; its prior p(s_y | s_x, z) is the JEPA predictor | `Generated.s_y` [B, K, M, d] |
+| s_y | s_w in a target mask; its prior p(s_y | s_x, z) is the JEPA predictor | `Generated.s_y` [B, K, M, d] |
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from varjepa.config import ModelSection
+from varjepa.data.table import TableSizes, TableTensors
 from varjepa.models.masks import Masks
+from varjepa.nn.attention import AttentionPooling
 from varjepa.nn.decoders import FeatureDecoder, Likelihood
 from varjepa.nn.gaussian import DiagonalGaussian, GaussianHead
-from varjepa.nn.attention import AttentionPooling
 from varjepa.nn.random import Randomness
-from varjepa.nn.table import TableSizes, TableTensors
 from varjepa.nn.tokenizer import INIT_SCALE, FeatureTokenizer
 from varjepa.nn.transformer import TransformerEncoder
 
@@ -61,8 +61,8 @@ class VarTJEPANetwork(nn.Module):
     def __init__(self, *, sizes: TableSizes, model: ModelSection) -> None:
         super().__init__()
         d, n_features = model.d_hidden, sizes.n_features
-        table = {"n_numeric": sizes.n_numeric, "cardinalities": sizes.cardinalities, "d_token": d}
-        encoder = {
+        table: dict[str, Any] = {"n_numeric": sizes.n_numeric, "cardinalities": sizes.cardinalities, "d_token": d}
+        encoder: dict[str, Any] = {
             "d_model": d,
             "n_layers": model.n_layers,
             "n_heads": model.n_heads,
@@ -174,7 +174,9 @@ class Predictor(nn.Module):
         from_z = self.from_z(z)  # [B, p]
         context = self.from_s_x(s_x) + from_z[:, None] + F.embedding(masks.context, self.position)  # [B, M_ctx, p]
         context = context[:, None].expand(-1, n_masks, -1, -1)
-        queries = self.mask_token + from_z[:, None, None] + F.embedding(masks.targets, self.position)  # [B, K, M_trg, p]
+        queries = (
+            self.mask_token + from_z[:, None, None] + F.embedding(masks.targets, self.position)
+        )  # [B, K, M_trg, p]
         sequence = torch.cat([context, queries.to(context.dtype)], dim=2).flatten(0, 1)  # [B K, M_ctx + M_trg, p]
         context_valid = masks.context_valid[:, None].expand(-1, n_masks, -1)
         valid = torch.cat([context_valid, masks.targets_valid], dim=2).flatten(0, 1)

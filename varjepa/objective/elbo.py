@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from varjepa.config import ObjectiveSection
+from varjepa.data.table import TableTensors
 from varjepa.models.masks import Masks
 from varjepa.models.var_t_jepa import Generated, Posterior
 from varjepa.nn.gaussian import DiagonalGaussian
-from varjepa.nn.table import TableTensors
 
 
 class Weights(NamedTuple):

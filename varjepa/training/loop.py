@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from varjepa.config import MaskingSection, ObjectiveSection, TrainingSection
+from varjepa.data.table import TableTensors
 from varjepa.errors import VarjepaError
 from varjepa.models.masks import draw_masks, draw_sizes
 from varjepa.models.var_t_jepa import VarTJEPANetwork
 from varjepa.nn.random import Randomness
-from varjepa.nn.table import TableTensors
 from varjepa.objective.elbo import LossTerms, Weights, final_weights, loss_terms
 from varjepa.objective.schedules import lr_at, weights_at
 from varjepa.training.checkpoints import load_checkpoint, save_checkpoint
