@@ -19,7 +19,7 @@ QUIET = {
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",  # our own log says it in fewer words
     "PREFECT_LOGGING_EXTRA_LOGGERS": "varjepa",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin while they wait bring a shared machine to a standstill
+    "GOMP_SPINCOUNT": "20000",  # threads that spin for long while they wait bring a shared machine to a standstill
 }
 
 as_json = click.option("--json", "json_out", is_flag=True, help="Print one JSON object as the last line of stdout.")

@@ -200,6 +200,8 @@ class TrainingSection(Section):
     selection: Literal["auto", "probe", "selective_probe", "elbo"] = "auto"
     """What picks the checkpoint: validation loss of a linear probe, the same on the 80% least uncertain rows, or the
     validation ELBO; auto: probe where there is a label, otherwise elbo."""
+    tie_share: Share = 0.005
+    """Scores within this share of the best one seen are ties, which the validation ELBO breaks; 0 knows no ties."""
     eval_every: Positive = 1
     """Epochs between evaluations on the validation rows (E)."""
     patience: Positive = 5

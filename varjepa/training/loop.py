@@ -1,7 +1,8 @@
 """The training loop: table and masks as tensors, no data loader, no waiting for the device inside an epoch."""
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -87,7 +88,7 @@ class Trainer:
         self.forward = torch.compile(network, dynamic=True) if training.compile else network
         self.history: list[Metrics] = []
         self.best: dict[str, Tensor] = {}
-        self.best_epoch, self.best_score = -1, float("-inf")
+        self.best_epoch = -1
 
     def fit(self, on_epoch: Callable[[Metrics], None], on_progress: Progress) -> Trained:
         """Runs until `max_epochs` or until patience runs out, then loads the best weights.
@@ -172,11 +173,13 @@ class Trainer:
         if self.evaluate is not None:
             score, more = self.evaluate(self.network)
             metrics |= more
-        # A score that is not a number never wins.
-        if score > self.best_score:
-            self.best_score, self.best_epoch = score, epoch
+        metrics["selection/score"] = score
+        selected = selected_epoch([*self.history, metrics], self.training.tie_share)
+        # Where the choice falls back to an epoch whose weights are gone, the newest one comes closest.
+        if selected is not None and selected != self.best_epoch:
+            self.best_epoch = epoch
             self.best = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
-        return metrics | {"selection/score": score}
+        return metrics
 
     @torch.inference_mode()
     def evaluate_terms(self, table: TableTensors) -> LossTerms:
@@ -203,7 +206,6 @@ class Trainer:
                 "history": self.history,
                 "best": self.best,
                 "best_epoch": self.best_epoch,
-                "best_score": self.best_score,
             }
             save_checkpoint(self.checkpoint, content)
 
@@ -212,8 +214,34 @@ class Trainer:
         if content is not None:
             self.network.load_state_dict(content["network"])
             self.optimizer.load_state_dict(content["optimizer"])
-            self.history, self.best = content["history"], content["best"]
-            self.best_epoch, self.best_score = content["best_epoch"], content["best_score"]
+            self.history, self.best, self.best_epoch = content["history"], content["best"], content["best_epoch"]
+
+
+def selected_epoch(history: Sequence[Metrics], tie_share: float) -> int | None:
+    """The epoch to keep: the best score, and among scores that tie with it the best validation ELBO.
+
+    A probe tells epochs apart by a few rows of a validation part, long after it has stopped improving; the ELBO goes on
+    to say which of them has learned more of the table.
+
+    Args:
+        history: metrics of the epochs so far; those without an evaluation are passed over.
+        tie_share: scores within this share of the best one tie with it.
+
+    Returns:
+        Number of the epoch; None where no score is finite.
+
+    Examples:
+        >>> epochs = [(-0.500, -3.0), (-0.501, -2.0), (-0.6, -1.0)]
+        >>> selected_epoch([{"selection/score": s, "validation/elbo": e} for s, e in epochs], 0.005)
+        1
+    """
+    scores = {epoch: metrics.get("selection/score", math.nan) for epoch, metrics in enumerate(history)}
+    finite = {epoch: score for epoch, score in scores.items() if math.isfinite(score)}
+    if not finite:
+        return None
+    top = max(finite.values())
+    ties = [epoch for epoch, score in finite.items() if score >= top - tie_share * abs(top)]
+    return max(ties, key=lambda epoch: (history[epoch]["validation/elbo"], finite[epoch]))
 
 
 def _named(prefix: str, terms: LossTerms, weights: Weights) -> Metrics:
