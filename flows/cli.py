@@ -18,6 +18,7 @@ QUIET = {
     "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",  # else a temporary server ends with tracebacks of its own
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",  # our own log says it in fewer words
     "PREFECT_LOGGING_EXTRA_LOGGERS": "varjepa",
+    "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",  # commands log outside of flows, too
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "GOMP_SPINCOUNT": "20000",  # threads that spin for long while they wait bring a shared machine to a standstill
 }
