@@ -1,5 +1,6 @@
 """The main flow: ingest, validate, preprocess, pretrain, probe, calibrate, register, gate."""
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -72,7 +73,7 @@ def _retrain(config: RetrainConfig, snapshot: Snapshot, run_id: str, watch: Stop
     pretrained = watch("pretrain", pretrain, prepared, config, run_id)
     probed = watch("probe", probe, prepared, pretrained, config)
     calibrated = watch("calibrate", calibrate, prepared, pretrained, probed, config)
-    metrics = probed.metrics | calibrated.metrics
+    metrics = defined(probed.metrics | calibrated.metrics)
     facts = Facts(config, run_id, git_commit(), snapshot, validation, prepared, pretrained, metrics)
     watch("track", log_artifacts, run_id, tracking, {"figures": calibrated.figures})
     card = watch("track", publish_card, facts)
@@ -81,6 +82,11 @@ def _retrain(config: RetrainConfig, snapshot: Snapshot, run_id: str, watch: Stop
     watch("track", log_results, run_id, tracking, metrics, {"varjepa.gate": decision.reason})
     watch("track", summarise, card, registered, decision)
     return answer(facts, registered, decision, watch)
+
+
+def defined(metrics: dict[str, float]) -> dict[str, float]:
+    """The metrics that are numbers: a ranking of errors, say, does not exist where there are none."""
+    return {name: value for name, value in metrics.items() if math.isfinite(value)}
 
 
 def answer(facts: Facts, registered: Registered, decision: Decision, watch: Stopwatch) -> dict[str, Any]:

@@ -99,6 +99,24 @@ def test_the_run_shows_what_people_look_for(first: SimpleNamespace, client) -> N
     assert "country (it has a single value)" in card
 
 
+def test_prefect_keeps_a_summary(first: SimpleNamespace) -> None:
+    from prefect.artifacts import Artifact
+
+    summary = Artifact.get("retrain-people")
+    assert summary is not None
+    assert "models:/people/1" in summary.data
+    assert "is the new champion" in summary.data
+
+
+def test_a_label_that_is_never_wrong_leaves_no_undefined_numbers(varjepa, tmp_path: Path) -> None:
+    table = person_table(200).with_columns(rich=pl.when(pl.col("member")).then(pl.lit("yes")).otherwise(pl.lit("no")))
+    some = pl.when(pl.int_range(pl.len()) % 5 > 0).then("rich")  # a fifth of the rows has no label
+    answer = varjepa("retrain", write_job(tmp_path, table.with_columns(some), data={"label": "rich"}), "--json")
+    assert answer.code == 0, answer.err
+    assert answer.json["metrics"]["raw/accuracy"] == 1.0
+    assert "NaN" not in answer.out
+
+
 def test_broken_rows_are_quarantined_with_reasons(first: SimpleNamespace, client) -> None:
     path = client.download_artifacts(first.answer.json["run_id"], "validation/quarantine.parquet")
     quarantine = pl.read_parquet(path)

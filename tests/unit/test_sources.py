@@ -82,7 +82,7 @@ def _damage(folder: Path) -> dict[str, tuple[Path, str]]:
         "empty folder": (folder / "none", "holds no table"),
         "no match": (folder / "none" / "*.csv", "No file matches"),
         "mixed folder": (folder / "t.[cp]*", "mixes the formats"),
-        "kept name": (put("kept.csv", b"__row__,b\n1,2\n"), "kept for row numbers"),
+        "kept name": (put("kept.csv", b"__row__,b\n1,2\n"), "Names like __this__ are kept"),
     }
 
 

@@ -79,8 +79,11 @@ def open_path(path: str, data: DataSection) -> Source:
             scan = pl.scan_parquet if kind == "parquet" else pl.scan_ipc
             frame = scan(files)
         columns = frame.collect_schema().names()
-    if ROW in columns:
-        raise DataError(f'{path} has a column "{ROW}", a name that is kept for row numbers.', fix="Rename it.")
+    kept = [name for name in columns if name.startswith("__") and name.endswith("__")]
+    if kept:
+        raise DataError(
+            f"{path} has columns named {listed(kept)}.", expected="Names like __this__ are kept.", fix=_RENAME
+        )
     return Source(frame, tuple(files), path)
 
 
@@ -161,6 +164,7 @@ def likely_separator(header: str) -> str:
     return max(",;\t|", key=header.count) if header else ","
 
 
+_RENAME = "Rename them in the file."
 _DAMAGED = "The file may be truncated or damaged: fetch or export it again."
 
 
