@@ -7,11 +7,13 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.error import HTTPError
 from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 from filelock import FileLock
 from prefect import task
@@ -60,24 +62,31 @@ def client_for(uri: str) -> "MlflowClient":
 
     database = database_file(uri)
     try:
-        if database is None:
-            mlflow.set_tracking_uri(uri)
-            client = mlflow.MlflowClient(uri)
-            client.search_experiments(max_results=1)
-            return client
-        database.parent.mkdir(parents=True, exist_ok=True)
+        if database is not None:
+            database.parent.mkdir(parents=True, exist_ok=True)
+        elif uri.startswith("http"):
+            _require_answer(uri)
         # Two processes that create one database at once break it.
-        with FileLock(database.with_suffix(".lock")):
+        with FileLock(database.with_suffix(".lock")) if database else nullcontext():
             mlflow.set_tracking_uri(uri)
             client = mlflow.MlflowClient(uri)
             client.search_experiments(max_results=1)
             return client
     except Exception as error:
-        reason = " ".join(str(error).split())[:300]
+        reason = " ".join(str(error).replace(uri, hidden_credentials(uri)).split())[:300]
         raise SetupError(
             f"The tracking store {hidden_credentials(uri)} cannot be used: {reason}.",
             fix="Check tracking.uri and MLFLOW_TRACKING_URI; `varjepa doctor` says more.",
         ) from error
+
+
+def _require_answer(uri: str) -> None:
+    """Asks a server once: MLflow itself would ask again and again for minutes."""
+    try:
+        with urlopen(f"{uri.rstrip('/')}/health", timeout=15):  # noqa: S310 (the user's own server)
+            return
+    except HTTPError:
+        return  # something answers; what it says is MLflow's to read
 
 
 def hidden_credentials(uri: str) -> str:
@@ -95,7 +104,7 @@ def experiment_id(tracking: TrackingSection) -> str:
     """Finds or creates the experiment; artifacts of a SQLite store lie beside the database."""
     uri = tracking_uri(tracking)
     client, database = client_for(uri), database_file(uri)
-    with FileLock(database.with_suffix(".lock")) if database else _nothing():
+    with FileLock(database.with_suffix(".lock")) if database else nullcontext():
         experiment = client.get_experiment_by_name(tracking.experiment)
         if experiment is not None:
             if experiment.lifecycle_stage != "active":
@@ -106,11 +115,6 @@ def experiment_id(tracking: TrackingSection) -> str:
             return experiment.experiment_id
         place = (database.parent / "artifacts").absolute().as_uri() if database else None
         return client.create_experiment(tracking.experiment, artifact_location=place)
-
-
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield
 
 
 @contextmanager

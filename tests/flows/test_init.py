@@ -51,6 +51,14 @@ def test_doctor_finds_the_set_up_healthy_and_says_what_is_not(varjepa, monkeypat
     assert not next(check for check in ill.json["checks"] if check["name"] == "tracking store")["ok"]
 
 
+def test_stores_that_do_not_answer_are_named_at_once_without_their_passwords(varjepa, monkeypatch) -> None:
+    for uri in ("http://127.0.0.1:9", "nosuch://me:secret@host/db"):
+        answer = varjepa("models", "--tracking-uri", uri, "--json")
+        assert answer.code == 2
+        assert "cannot be used" in answer.json["error"]
+        assert "secret" not in answer.out + answer.err
+
+
 def test_mistyped_commands_get_a_hint_and_code_2(varjepa) -> None:
     answer = varjepa("retrian", "x", "--json")
     assert (answer.code, 'Did you mean "retrain"' in answer.json["error"]) == (2, True)
