@@ -9,10 +9,18 @@ from varjepa.config.sections import NonNegative, ObjectiveSection, Positive, Sec
 VariantName = Literal["A", "B", "C", "D", "E", "F", "G", "H", "I", "J"]
 VARIANTS: tuple[VariantName, ...] = get_args(VariantName)
 
-PLAIN_ELBO = ObjectiveSection(
-    weight_rec=1, weight_gen=1, kl_sx_final=1, kl_z_final=1, kl_sy_final=1,
-    kl_sx_anneal_epochs=0, kl_z_anneal_epochs=0, kl_sy_anneal_epochs=0,
-)  # fmt: skip
+
+class StudyObjective(ObjectiveSection):
+    """Weights of the terms that a variant has: the plain ELBO, without schedules."""
+
+    weight_rec: Weight = 1.0
+    weight_gen: Weight = 1.0
+    kl_sx_final: Weight = 1.0
+    kl_z_final: Weight = 1.0
+    kl_sy_final: Weight = 1.0
+    kl_sx_anneal_epochs: Weight = 0.0
+    kl_z_anneal_epochs: Weight = 0.0
+    kl_sy_anneal_epochs: Weight = 0.0
 
 
 class SIGRegSection(Section):
@@ -44,7 +52,8 @@ class StudyConfig(Section):
     weight_decay: Weight = 1e-6
     d_hidden: Positive = 128
     n_layers: Positive = 2
-    objective: ObjectiveSection = PLAIN_ELBO
-    """Weights of the terms that a variant has."""
+    probe_every: Positive = 5
+    """Epochs between probes, which cost more than all other diagnostics."""
+    objective: StudyObjective = StudyObjective()
     sigreg: SIGRegSection = SIGRegSection()
     tracking: TrackingSection = TrackingSection()

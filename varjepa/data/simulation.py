@@ -54,7 +54,7 @@ def simulate_pairs(*, rows: int, seed: int) -> Pairs:
 
 
 def _frozen_mlp(rng: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Weights and biases of both layers, N(0, 1 / inputs) as for A: the start is unpublished, see docs/simulation.md."""
+    """Weights and biases of both layers, N(0, 1 / inputs) as for A: unpublished, see docs/simulation.md."""
     return [
         (rng.normal(0, d_in**-0.5, (d_in, d_out)), rng.normal(0, d_in**-0.5, d_out))
         for d_in, d_out in ((D_S, WIDTH), (WIDTH, D_OBSERVED))

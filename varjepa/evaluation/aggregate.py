@@ -1,12 +1,9 @@
-"""Diagnostics of a latent over many rows: is its aggregate N(0, I), is it informative, is it alive; and what noise gives.
+"""Diagnostics of a latent over many rows: is its aggregate N(0, I), is it informative, is it alive.
 
 Plug-in formulas on a sample per row. Each has a sampling floor: what it shows on N rows of a perfect N(0, I).
 """
 
-from collections.abc import Mapping
-
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from varjepa.evaluation.latents import active_units, rankme
@@ -14,8 +11,8 @@ from varjepa.nn.gaussian import DiagonalGaussian
 from varjepa.nn.random import Randomness
 from varjepa.objective.sigreg import Frequencies, characteristic_errors, normal_characteristic, random_directions
 
-DIRECTIONS = 64
-"""Random directions of `sigreg_mse`, as in the paper's SIGReg."""
+DIRECTIONS, FREQUENCIES = 64, Frequencies()
+"""Random directions and frequencies of `sigreg_mse`, as in the paper's SIGReg."""
 
 
 def kl_aggregate(sample: Tensor) -> Tensor:
@@ -37,17 +34,22 @@ def moments(sample: Tensor) -> tuple[Tensor, Tensor]:
     return mean, centered.mT @ centered / sample.shape[-2]
 
 
-def sigreg_mse(sample: Tensor, random: Randomness, frequencies: Frequencies = Frequencies()) -> Tensor:
-    """Mean squared distance of characteristic functions over directions and frequencies, unweighted, [...]."""
+def sigreg_mse(sample: Tensor, random: Randomness) -> Tensor:
+    """Mean squared distance of characteristic functions over directions and frequencies, unweighted.
+
+    Shape:
+        sample [R, N, d] -> [R]
+    """
     directions = random_directions(sample.shape[-1], DIRECTIONS, random).to(sample)
-    return characteristic_errors(directions @ sample.mT, frequencies).mean((-1, -2))
+    # One run at a time: what a run needs stays in the processor's cache.
+    return torch.stack([characteristic_errors(directions @ run.mT, FREQUENCIES).mean() for run in sample])
 
 
 def diagnose(posterior: DiagonalGaussian, sample: Tensor, random: Randomness) -> dict[str, Tensor]:
     """All diagnostics that need no label.
 
-    `mutual_information` is that of rows and latent by ELBO surgery (eq. 11): the mean KL to N(0, I) minus `kl_agg`, which
-    makes it an upper bound where the aggregate is not Gaussian.
+    `mutual_information` is that of rows and latent by ELBO surgery (eq. 11): the mean KL to N(0, I) minus `kl_agg`, an
+    upper bound where the aggregate is not Gaussian.
 
     Args:
         posterior: q(s | row), [R, N, d].
@@ -71,14 +73,14 @@ def diagnose(posterior: DiagonalGaussian, sample: Tensor, random: Randomness) ->
     }
 
 
-def sampling_floors(rows: int, d: int, frequencies: Frequencies = Frequencies()) -> dict[str, float]:
+def sampling_floors(rows: int, d: int) -> dict[str, float]:
     """What `diagnose` shows on `rows` draws of a d-dimensional N(0, I) that knows nothing of its row.
 
     `active_units` and `mutual_information` are those of a collapsed latent; `rankme` is that of the draws themselves: a
     collapsed latent shows 1.
     """
     kl_agg = d * (d + 3) / (4 * rows)
-    spread = 1 - normal_characteristic(frequencies, torch.zeros(1)).square().mean()
+    spread = 1 - normal_characteristic(FREQUENCIES, torch.zeros(1)).square().mean()
     return {
         "kl_agg": kl_agg,
         "sigreg_mse": float(spread) / rows,

@@ -118,16 +118,19 @@ class ProbeTraining(NamedTuple):
     batch_size: int = 512
 
 
+PUBLISHED = ProbeTraining()
+
+
 def stacked_accuracy(
     train: tuple[Tensor, Tensor],
     test: tuple[Tensor, Tensor],
     random: StackedRandomness,
-    training: ProbeTraining = ProbeTraining(),
+    training: ProbeTraining = PUBLISHED,
 ) -> Tensor:
     """Test accuracy of one logistic probe per run, trained by AdamW for a fixed time on inputs as they are.
 
-    Unlike `fit_probe` it neither standardises nor converges, so it does not find what a collapsed latent still whispers: the
-    published accuracies of collapsed variants are low for this reason.
+    Unlike `fit_probe` it neither standardises nor converges, so it does not find what a collapsed latent still
+    whispers: the published accuracies of collapsed variants are low for this reason.
 
     Args:
         train: inputs [R, N, d] and labels 0 or 1, [R, N].

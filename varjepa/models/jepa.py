@@ -1,7 +1,7 @@
 """Deterministic JEPA on pairs: Var-JEPA with point-mass encoders, no decoders and no KLs (var-jepa.md section 1).
 
-What is left is the squared error between prediction and target. Nothing in it asks the latents to say anything: a constant
-encoder is perfect, and only what keeps the gradient from the target stands in the way.
+What is left is the squared error between prediction and target. Nothing in it asks the latents to say anything: a
+constant encoder is perfect, and only what keeps the gradient from the target stands in the way.
 """
 
 from copy import deepcopy
@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from varjepa.nn.random import StackedRandomness
 from varjepa.nn.stacked import StackedMLP
-
 
 Target = Literal["gradient", "stop_gradient", "ema"]
 """How targets are made: by the trained encoder, by the same without gradient, or by its moving average."""

@@ -90,13 +90,11 @@ class VarJEPANetwork(nn.Module):
     def generate(self, posterior: PairPosterior) -> PairGenerated:
         """p(s_y | s_x, z), p(x | s_x) and p(y | s_y)."""
         s_y = self.predictor(torch.cat([posterior.s_x_value, posterior.z_value], dim=-1))
-        return PairGenerated(
-            s_y, self.context_decoder(posterior.s_x_value), self.target_decoder(posterior.s_y_value)
-        )
+        return PairGenerated(s_y, self.context_decoder(posterior.s_x_value), self.target_decoder(posterior.s_y_value))
 
     @torch.no_grad()
     def sample_y(self, x: Tensor, random: NormalSource) -> Tensor:
-        """One draw of y for every x (section 3.6): s_x ~ q(s_x | x), z ~ N(0, I), s_y ~ p(s_y | s_x, z), y ~ p(y | s_y).
+        """One draw of y for every x: s_x ~ q(s_x | x), z ~ N(0, I), s_y ~ p(s_y | s_x, z), y ~ p(y | s_y) (3.6).
 
         Shape:
             x [R, B, d_x] -> [R, B, d_y]

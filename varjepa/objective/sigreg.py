@@ -1,10 +1,10 @@
 """SIGReg: how far random projections of a latent are from N(0, 1) (eq. 2; LeJEPA, arXiv 2511.08544).
 
-The characteristic function of the projections is compared with that of N(0, 1), exp(-t^2 / 2), at a grid of frequencies.
+The characteristic function of the projections is compared with that of N(0, 1), exp(-t^2 / 2), at several frequencies.
 """
 
 import math
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
 import torch.distributed as dist
@@ -17,7 +17,8 @@ FINE = 8
 """Neighbouring frequencies that share one leap: 8 + F / 8 powers of a complex number stand for F."""
 
 
-class Frequencies(NamedTuple):
+@dataclass(frozen=True)
+class Frequencies:
     """A grid from 0 to `largest`, both included."""
 
     count: int = 64
@@ -42,8 +43,8 @@ def random_directions(d: int, count: int, random: Randomness) -> Tensor:
 def characteristic_errors(values: Tensor, frequencies: Frequencies) -> Tensor:
     """Squared distances |phi_n(t) - exp(-t^2 / 2)|^2 of the empirical characteristic function from that of N(0, 1).
 
-    In data-parallel training phi_n is that of the rows of all processes, and the gradients that they average are those of
-    one process with all rows.
+    In data-parallel training phi_n is that of the rows of all processes, and the gradients that they average are those
+    of one process with all rows.
 
     Shape:
         values [..., N] -> [..., F]

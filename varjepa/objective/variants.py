@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-from varjepa.config.study import VariantName
 from varjepa.objective.elbo import Weights
 
 
@@ -28,7 +27,7 @@ BOTH = ("s_x", "s_y")
 LIKELIHOODS = frozenset({"rec", "gen"})
 KLS = frozenset({"kl_sx", "kl_z", "kl_sy"})
 
-VARIANTS: dict[VariantName, Variant] = {
+VARIANTS: dict[str, Variant] = {
     "A": Variant("ELBO"),
     "B": Variant("ELBO + SIGReg(s_x)", sigreg=("s_x",)),
     "C": Variant("ELBO + SIGReg(s_y)", sigreg=("s_y",)),

@@ -1,12 +1,11 @@
 """Trains the models of the simulation study: all runs of a model in one batched computation, diagnosed every epoch."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
-from varjepa.config.study import StudyConfig, VariantName
+from varjepa.config.study import StudyConfig
 from varjepa.data.simulation import D_OBSERVED, D_S, D_Z, Pairs, simulate_pairs
 from varjepa.evaluation.aggregate import diagnose
 from varjepa.evaluation.latents import active_units, rankme
@@ -56,14 +55,16 @@ class PairTrainer(ABC):
         self.optimizer = torch.optim.AdamW(trained, lr=config.lr, weight_decay=config.weight_decay, fused=True)
         self.step = 0
 
-    def fit(self, on_epoch: Callable[[Epoch], None]) -> list[Epoch]:
-        """Trains for `epochs`; `on_epoch` receives the metrics of each."""
+    def fit(self) -> list[Epoch]:
+        """Trains for `epochs` and returns the metrics of each; probes are trained now and then, and after the last."""
         history = []
         for epoch in range(self.config.epochs):
             self._train(StackedRandomness.seeded(self.worlds.seeds, epoch))
-            metrics = {name: value.tolist() for name, value in self._measure().items()}
-            on_epoch(metrics)
-            history.append(metrics)
+            with torch.no_grad():
+                metrics = self._measure()
+                if (epoch + 1) % self.config.probe_every == 0 or epoch + 1 == self.config.epochs:
+                    metrics |= self._probe()
+            history.append({name: value.tolist() for name, value in metrics.items()})
         return history
 
     def _train(self, random: StackedRandomness) -> None:
@@ -77,13 +78,22 @@ class PairTrainer(ABC):
             self._after_step()
 
     def _after_step(self) -> None:
-        """Called after every optimiser step."""
+        """Called after every optimiser step; most models have nothing to do."""
+        return
 
-    def _probe(self, train: Tensor, test: Tensor) -> Tensor:
-        """Accuracy [R] of linear probes for the label on latents [R, N, d] of training and test rows."""
-        labels = self.worlds.train.label, self.worlds.test.label
+    def _probe(self) -> dict[str, Tensor]:
+        """Accuracy of linear probes for the label on the embedding of every latent: name -> [R]."""
+        train, test = self.worlds.train, self.worlds.test
         random = StackedRandomness.seeded(self.worlds.seeds, PROBING)
-        return stacked_accuracy((train, labels[0]), (test, labels[1]), random)
+        known, other = self._embed(train), self._embed(test)
+        return {
+            f"{name}/probe_accuracy": stacked_accuracy((known[name], train.label), (other[name], test.label), random)
+            for name in known
+        }
+
+    @abstractmethod
+    def _embed(self, pairs: Pairs) -> dict[str, Tensor]:
+        """Means of the latents: name -> [R, N, d]."""
 
     @abstractmethod
     def _loss(self, x: Tensor, y: Tensor, random: StackedRandomness) -> Tensor:
@@ -103,7 +113,7 @@ class VariantTrainer(PairTrainer):
         config: sizes, optimiser, weights.
     """
 
-    def __init__(self, *, variant: VariantName, worlds: Worlds, config: StudyConfig) -> None:
+    def __init__(self, *, variant: str, worlds: Worlds, config: StudyConfig) -> None:
         self.network = VarJEPANetwork(
             sizes=SIZES, random=StackedRandomness.seeded(worlds.seeds, INITIAL),
             d_hidden=config.d_hidden, n_layers=config.n_layers,
@@ -129,25 +139,26 @@ class VariantTrainer(PairTrainer):
         directions = torch.stack([random_directions(SIZES.d_s, settings.directions, run) for run in random.runs])
         return sigreg(latent, directions, Frequencies(settings.frequencies, settings.largest_frequency))
 
-    @torch.no_grad()
+    def _infer(self, pairs: Pairs) -> PairPosterior:
+        return self.network.infer(pairs.x, pairs.y, StackedRandomness.seeded(self.worlds.seeds, MEASURING))
+
+    def _embed(self, pairs: Pairs) -> dict[str, Tensor]:
+        posterior = self._infer(pairs)
+        return {"s_x": posterior.s_x.mean, "s_y": posterior.s_y.mean}
+
     def _measure(self) -> dict[str, Tensor]:
-        random = StackedRandomness.seeded(self.worlds.seeds, MEASURING)
-        train, test = self.worlds.train, self.worlds.test
-        posterior, generated = self.network(test.x, test.y, random)
-        known = self.network.infer(train.x, train.y, random)
-        terms = LossTerms(*(term.mean(-1) for term in paired_terms(test.x, test.y, posterior, generated)))
+        test, posterior = self.worlds.test, self._infer(self.worlds.test)
+        terms = paired_terms(test.x, test.y, posterior, self.network.generate(posterior))
+        terms = LossTerms(*(term.mean(-1) for term in terms))
         metrics = {f"test/{name}": term for name, term in terms._asdict().items()}
         metrics["test/elbo"] = -terms.loss(Weights())
-        for latent in ("s_x", "s_y"):
-            metrics |= self._diagnose(latent, known, posterior)
+        for latent, inferred, sample in (
+            ("s_x", posterior.s_x, posterior.s_x_value), ("s_y", posterior.s_y, posterior.s_y_value)
+        ):  # fmt: skip
+            # The same directions at every epoch and for every variant: curves compare.
+            found = diagnose(inferred, sample, Randomness.seeded(self.config.seed, MEASURING))
+            metrics |= {f"{latent}/{name}": value for name, value in found.items()}
         return metrics
-
-    def _diagnose(self, latent: str, known: PairPosterior, posterior: PairPosterior) -> dict[str, Tensor]:
-        inferred, sample = getattr(posterior, latent), getattr(posterior, f"{latent}_value")
-        found = {"probe_accuracy": self._probe(getattr(known, latent).mean, inferred.mean)}
-        # The same directions at every epoch and for every variant: curves compare.
-        found |= diagnose(inferred, sample, Randomness.seeded(self.config.seed, MEASURING))
-        return {f"{latent}/{name}": value for name, value in found.items()}
 
 
 class JEPATrainer(PairTrainer):
@@ -173,11 +184,12 @@ class JEPATrainer(PairTrainer):
     def _after_step(self) -> None:
         self.network.update_target()
 
-    @torch.no_grad()
+    def _embed(self, pairs: Pairs) -> dict[str, Tensor]:
+        return {"s_x": self.network.context_encoder(pairs.x)}
+
     def _measure(self) -> dict[str, Tensor]:
-        known, embedding = (self.network.context_encoder(part.x) for part in (self.worlds.train, self.worlds.test))
+        embedding = self._embed(self.worlds.test)["s_x"]
         return {
-            "s_x/probe_accuracy": self._probe(known, embedding),
             "s_x/active_units": torch.tensor([float(active_units(run)) for run in embedding]),
             "s_x/rankme": torch.tensor([rankme(run) for run in embedding]),
         }
