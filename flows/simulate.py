@@ -1,5 +1,6 @@
 """The simulation study as a flow: ten variants and deterministic JEPA, their runs nested under one."""
 
+import os
 import time
 from statistics import mean
 from typing import Any
@@ -12,8 +13,8 @@ from tasks.study_report import StudyReport, report_study
 from tasks.tracking import log_artifacts, opened_run
 from varjepa.config import StudyConfig
 
-RUNNER: Any = ThreadPoolTaskRunner(max_workers=2)
-"""Two models at a time: each needs one core."""
+RUNNER: Any = ThreadPoolTaskRunner(max_workers=os.cpu_count() or 1)
+"""As many models at a time as there are cores: each needs one."""
 
 
 @flow(name="simulate", flow_run_name="simulate {config.runs} runs", validate_parameters=True,

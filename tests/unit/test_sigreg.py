@@ -64,7 +64,9 @@ def test_directions_are_uniform_unit_vectors_and_seeded() -> None:
     directions = random_directions(6, 20_000, Randomness.seeded(0))
     torch.testing.assert_close(directions.norm(dim=-1), torch.ones(20_000))
     # Second moments of the uniform distribution on the sphere: I / d, each within 6 standard errors.
-    torch.testing.assert_close(directions.T @ directions / 20_000, torch.eye(6) / 6, rtol=0, atol=6 * 0.24 / 20_000**0.5)
+    torch.testing.assert_close(
+        directions.T @ directions / 20_000, torch.eye(6) / 6, rtol=0, atol=6 * 0.24 / 20_000**0.5
+    )
     assert torch.equal(directions, random_directions(6, 20_000, Randomness.seeded(0)))
 
 

@@ -170,7 +170,7 @@ def test_each_jepa_target_takes_the_gradient_it_should() -> None:
         before = [p.clone() for p in network.average.parameters()] if network.average else []
         with torch.no_grad():
             for parameter in network.context_encoder.parameters():
-                parameter += 1
+                parameter.add_(1)
         network.update_target()
         for old, new in zip(before, network.average.parameters() if network.average else [], strict=True):
             torch.testing.assert_close(new, old + (1 - network.ema))

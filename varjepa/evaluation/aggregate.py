@@ -68,8 +68,8 @@ def diagnose(posterior: DiagonalGaussian, sample: Tensor, random: Randomness) ->
         "cov_frobenius": (covariance - identity).flatten(-2).norm(dim=-1),
         "mean_norm": mean.norm(dim=-1),
         "mutual_information": posterior.kl_standard().sum(-1).mean(-1).double() - kl_agg,
-        "active_units": torch.tensor([float(active_units(run)) for run in posterior.mean]),
-        "rankme": torch.tensor([rankme(run) for run in posterior.mean]),
+        "active_units": mean.new_tensor([active_units(run) for run in posterior.mean]),
+        "rankme": mean.new_tensor([rankme(run) for run in posterior.mean]),
     }
 
 
