@@ -42,7 +42,7 @@ class StudyConfig(Section):
     runs: Positive = 5
     """Runs per variant, seeds `seed`, `seed` + 1, ...; run r of every variant has the same data and initial weights."""
     seed: NonNegative = 0
-    rows: Positive = 5000
+    rows: Positive = 10_000
     """Training pairs per run (unpublished)."""
     test_rows: Positive = 5000
     """Other pairs of the same world that diagnostics look at; the published floors point at about 5,000."""
