@@ -3,7 +3,6 @@
 The characteristic function of the projections is compared with that of N(0, 1), exp(-t^2 / 2), at several frequencies.
 """
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -107,7 +106,3 @@ def sigreg(latent: Tensor, directions: Tensor, frequencies: Frequencies) -> Tens
     """
     errors = characteristic_errors(directions @ latent.mT, frequencies)
     return epps_pulley(errors, frequencies).mean(-1)
-
-
-EXPECTED_UNDER_NORMAL = math.sqrt(2 * math.pi) * (1 - 3**-0.5)
-"""Expectation of N times the statistic where the latent is N(0, I): its sampling floor."""
