@@ -9,6 +9,7 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
+from varjepa.evaluation.aggregate import sigreg_mse
 from varjepa.nn.random import Randomness
 from varjepa.objective.sigreg import (
     Frequencies,
@@ -74,6 +75,12 @@ def test_gradient_is_that_of_finite_differences() -> None:
     x = sample(9, 4, dtype=torch.float64).requires_grad_()
     directions = random_directions(4, 5, Randomness.seeded(0)).double()
     assert torch.autograd.gradcheck(lambda latent: sigreg(latent, directions, FREQUENCIES), x)
+
+
+def test_flat_weights_give_the_diagnostic_of_that_name() -> None:
+    x, directions = sample(500, 4), random_directions(4, 64, Randomness.seeded(6))
+    flat = sigreg(x, directions, FREQUENCIES, "flat")
+    torch.testing.assert_close(flat, sigreg_mse(x[None], Randomness.seeded(6))[0])
 
 
 def _gradient(model: torch.nn.Module, rows: torch.Tensor) -> torch.Tensor:

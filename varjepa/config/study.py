@@ -27,6 +27,8 @@ class SIGRegSection(Section):
     """The regulariser of variants B, C, D, H and J, and of the diagnostic `sigreg_mse`."""
 
     weight: Weight = 10.0
+    weighting: Literal["epps_pulley", "flat"] = "epps_pulley"
+    """Of the frequencies: the test's own, or none (see docs/simulation.md)."""
     directions: Positive = 64
     """Random unit directions, new at every step."""
     frequencies: Annotated[int, Field(ge=2)] = 64

@@ -137,7 +137,8 @@ class VariantTrainer(PairTrainer):
     def _sigreg(self, latent: Tensor, random: StackedRandomness) -> Tensor:
         settings = self.config.sigreg
         directions = torch.stack([random_directions(SIZES.d_s, settings.directions, run) for run in random.runs])
-        return sigreg(latent, directions, Frequencies(settings.frequencies, settings.largest_frequency))
+        frequencies = Frequencies(settings.frequencies, settings.largest_frequency)
+        return sigreg(latent, directions, frequencies, settings.weighting)
 
     def _infer(self, pairs: Pairs) -> PairPosterior:
         return self.network.infer(pairs.x, pairs.y, StackedRandomness.seeded(self.worlds.seeds, MEASURING))
