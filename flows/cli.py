@@ -82,6 +82,28 @@ def retrain(config: str, overrides: tuple[str, ...], *, fresh: bool, json_out: b
 
 
 @cli.command()
+@click.option("--variants", default="A,B,C,D,E,F,G,H,I,J", show_default=True, help="Which of the ten to train.")
+@click.option("--runs", default=5, show_default=True, help="Runs per variant.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a setting, such as rows=2000.")
+@click.option("--fresh", is_flag=True, help="Train everything anew instead of reusing what is there.")
+@as_json
+def simulate(variants: str, runs: int, overrides: tuple[str, ...], *, fresh: bool, json_out: bool) -> None:
+    """Repeat the paper's simulation study and compare with its table."""
+    from varjepa.config import study_config
+
+    settings = study_config(overrides, variants=variants.split(","), runs=runs)
+    from flows.show import show_study
+    from flows.simulate import simulate as flow
+    from tasks.steps import start_fresh
+
+    if fresh:
+        start_fresh()
+    result = flow(settings)
+    show_study(result)
+    _finish(result, json_out=json_out)
+
+
+@cli.command()
 @click.argument("data", type=click.Path())
 @click.option("--label", help="Column to predict; without one the model is selected by its validation ELBO.")
 @click.option("--out", type=click.Path(path_type=Path), help="Config file to write (default: DATA's name, .yaml).")

@@ -52,6 +52,24 @@ def _pairs(table: Table, metrics: dict[str, float], names: tuple[str, ...], left
             table.add_row(name, *(f"{metrics[f'{group}/{name}']:.4f}" for group in (left, right)))
 
 
+def show_study(result: dict[str, Any]) -> None:
+    """Ours beside the published means, one line per variant and latent, and whether deterministic JEPA collapsed."""
+    rows: dict[tuple[str, str], list[str]] = {}
+    for cell in result["table"]:
+        row = rows.setdefault((cell["variant"], cell["latent"]), [])
+        row.append(f"{cell['ours']:.4g} ({cell['published']:.4g})")
+    names = list(dict.fromkeys(cell["diagnostic"] for cell in result["table"]))
+    table = Table("variant", "latent", *names, title="ours (published)")
+    for (variant, latent), cells in rows.items():
+        table.add_row(variant, latent, *cells)
+    console.print(table)
+    for name, metrics in result["models"].items():
+        console.print(
+            f"{name}: RankMe of s_x {metrics['s_x/rankme']:.2f}, {metrics['s_x/active_units']:.1f} active units"
+        )
+    console.print(f"run {result['run_id']}, report {result['report']}, {result['seconds']['total']:.0f} s")
+
+
 def show_profile(started: Started) -> None:
     """What `init` saw, and what it wrote."""
     table = Table("column", "kind", "missing", "distinct", "range", title=f"{started.rows:,} rows")

@@ -23,8 +23,10 @@ from varjepa.data.table import TableTensors
 from varjepa.evaluation.latents import active_units, rankme
 from varjepa.evaluation.probe import LinearProbe, best_probe
 from varjepa.evaluation.report import Classified, classification_metrics, regression_metrics
+from varjepa.evaluation.table_latents import table_diagnostics
 from varjepa.inference.model import TrainedModel, save_model
 from varjepa.models.embedding import embed
+from varjepa.nn.random import Randomness
 from varjepa.objective.elbo import final_weights
 from varjepa.training.device import resolve_device
 from varjepa.training.loop import Trainer
@@ -32,8 +34,8 @@ from varjepa.training.loop import Trainer
 CHUNK = 8192
 """Test rows embedded at a time."""
 
-LATENT_ROWS = 5000
-"""Diagnostics of the latents look at the first this many test rows."""
+LATENT_ROWS, AGGREGATE_ROWS = 5000, 2000
+"""Diagnostics of the embedding, and those of s_x and z, look at the first this many test rows."""
 
 
 @dataclass(frozen=True)
@@ -83,10 +85,7 @@ def _probe(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig, fo
     predictions.write_parquet(folder / "predictions.parquet")
     np.save(folder / "points.npy", _map(sample).cpu().numpy())
     metrics = _probe_metrics(predictions, preprocessor.label)
-    metrics |= _elbo_metrics(model, parts, pretrained) | {
-        "latent/active_units": float(active_units(sample)),
-        "latent/rankme": rankme(sample),
-    }
+    metrics |= _elbo_metrics(model, parts, pretrained) | _latent_metrics(model, parts["test"].table, sample)
     write_text(folder / "metrics.json", json.dumps(metrics))
     return Probed(folder / "model", folder / "predictions.parquet", folder / "points.npy", metrics)
 
@@ -169,6 +168,14 @@ def _elbo_metrics(model: TrainedModel, parts: dict[str, Part], pretrained: Pretr
     metrics = {f"elbo/{name}": float(value) for name, value in terms._asdict().items()}
     validation = pretrained.curves()[pretrained.best_epoch]["validation/elbo"]
     return metrics | {"elbo/test": -float(terms.loss(final_weights(config.objective))), "elbo/val": validation}
+
+
+def _latent_metrics(model: TrainedModel, table: TableTensors, embedding: Tensor) -> dict[str, float]:
+    """Whether the embedding is alive, and s_x and z beside their sampling floors."""
+    random = Randomness.seeded(model.config.training.seed, device=embedding.device)
+    rows = table.rows(slice(0, AGGREGATE_ROWS))
+    found = {f"latent/{name}": value for name, value in table_diagnostics(model.network, rows, random).items()}
+    return found | {"latent/active_units": float(active_units(embedding)), "latent/rankme": rankme(embedding)}
 
 
 def _map(embedding: Tensor) -> Tensor:

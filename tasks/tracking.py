@@ -119,18 +119,31 @@ def experiment_id(tracking: TrackingSection) -> str:
 
 @contextmanager
 def tracked_run(config: RetrainConfig) -> Iterator[str]:
-    """Opens a run and yields its id; ends it as FINISHED, FAILED (with the reason as a tag) or KILLED."""
-    client = client_for(tracking_uri(config.tracking))
+    """Opens the run of a retrain and yields its id."""
+    with opened_run(config.tracking, command="retrain", name=config.registry.name) as run_id:
+        yield run_id
+
+
+@contextmanager
+def opened_run(tracking: TrackingSection, *, command: str, name: str) -> Iterator[str]:
+    """Opens a run and yields its id; ends it as FINISHED, FAILED (with the reason as a tag) or KILLED.
+
+    Args:
+        tracking: the store.
+        command: of `varjepa`, that makes the run.
+        name: what it is made for.
+    """
+    client = client_for(tracking_uri(tracking))
     tags = {
         "mlflow.user": getpass.getuser(),
-        "mlflow.source.name": "varjepa retrain",
+        "mlflow.source.name": f"varjepa {command}",
         "mlflow.source.type": "LOCAL",
-        "varjepa.step": "retrain",
+        "varjepa.step": command,
     }
     if commit := git_commit():
         tags["mlflow.source.git.commit"] = commit
-    name = f"retrain {config.registry.name} {time.strftime('%Y-%m-%d %H:%M:%S')}"
-    run_id = client.create_run(experiment_id(config.tracking), tags=tags, run_name=name).info.run_id
+    run_name = f"{command} {name} {time.strftime('%Y-%m-%d %H:%M:%S')}"
+    run_id = client.create_run(experiment_id(tracking), tags=tags, run_name=run_name).info.run_id
     try:
         yield run_id
     except BaseException as error:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from varjepa.evaluation.calibration import Reliability
 from varjepa.evaluation.selective import RiskCoverage, aurc
 
+MANY_COLORS = tuple(mpl.color_sequences["tab10"])
 COLORS = ("#3366aa", "#cc6633", "#449966", "#aa4477", "#888888", "#ccaa33", "#66bbcc")
 STYLE: Any = {
     "axes.spines.top": False,
@@ -134,3 +135,44 @@ def _by_label(figure: Figure, axis: Axes, points: Floats, labels: Floats, classe
         x, y = points[labels == number].T
         axis.scatter(x, y, s=5, color=COLORS[number], label=name)
     axis.legend(markerscale=3)
+
+
+def study_curves(
+    curves: Mapping[str, Mapping[str, Sequence[float]]], latent: str, floors: Mapping[str, float], epochs: int
+) -> Figure:
+    """Diagnostics of one latent over epochs, one line per variant, sampling floors dotted (Figure 2).
+
+    Args:
+        curves: variant -> metric such as `s_x/kl_agg` -> values; fewer values than epochs end at the last epoch.
+        latent: s_x or s_y.
+        floors: diagnostic -> value under noise; draws one panel each.
+        epochs: length of the axis.
+    """
+    with _panels(2, 4, size=(3.2, 2.6)) as (figure, axes):
+        for axis, name in zip(axes, ("probe_accuracy", *floors), strict=True):
+            for (variant, metrics), color in zip(curves.items(), MANY_COLORS, strict=False):
+                values = metrics[f"{latent}/{name}"]
+                ends = np.linspace(0, epochs, len(values) + 1)[1:]
+                axis.plot(ends, values, color=color, label=variant, linewidth=1.2)
+            if name in floors:
+                axis.axhline(floors[name], color="#888888", linestyle=":")
+            if name in ("kl_agg", "sigreg_mse", "cov_frobenius", "mean_norm"):
+                axis.set_yscale("log")
+            axis.set(title=f"{latent}: {name}", xlabel="epoch")
+        axes[0].legend(ncols=2)
+    return figure
+
+
+def collapse_plot(curves: Mapping[str, Sequence[float]], title: str) -> Figure:
+    """One line per model over epochs, on a logarithmic axis.
+
+    Args:
+        curves: name of a model -> values per epoch.
+        title: what the values are.
+    """
+    with _panels(1, 1, size=(5.4, 3.8)) as (figure, (axis,)):
+        for name, values in curves.items():
+            axis.plot(np.arange(1, len(values) + 1), values, label=name)
+        axis.set(title=title, xlabel="epoch", yscale="log")
+        axis.legend()
+    return figure

@@ -21,6 +21,8 @@ METRICS = {
     "selective_msp/accuracy_90", "selective_msp/accuracy_80", "selective_msp/accuracy_50", "selective_msp/aurc",
     "selective_msp/failure_auroc", "calibration/ece", "calibration/latent_pit_ks",
     "elbo/val", "elbo/rec", "elbo/gen", "elbo/kl_sx", "elbo/kl_z", "elbo/kl_sy", "latent/active_units", "latent/rankme",
+    *(f"latent/{latent}_{name}{floor}" for latent in ("s_x", "z") for floor in ("", "_floor") for name in (
+        "kl_agg", "sigreg_mse", "cov_frobenius", "mean_norm", "mutual_information", "active_units", "rankme")),
 }  # fmt: skip
 
 CONTRACT = """\

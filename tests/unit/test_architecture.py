@@ -34,13 +34,13 @@ def test_the_training_core_needs_torch_and_numpy_only() -> None:
 import sys
 for name in {blocked!r}:
     sys.modules[name] = None
-import varjepa.training.loop, varjepa.evaluation.selection
+import varjepa.training.loop, varjepa.training.paired, varjepa.evaluation.selection
 """
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("words", [["--help"], ["retrain", "--help"]])
+@pytest.mark.parametrize("words", [["--help"], ["retrain", "--help"], ["simulate", "--help"]])
 def test_help_imports_nothing_heavy(words: list[str]) -> None:
     script = f"""
 import sys

@@ -1,6 +1,6 @@
 """What the user can say: one strict, frozen configuration per job."""
 
-from varjepa.config.load import as_flat, load_config, parse_config
+from varjepa.config.load import as_flat, load_config, parse_config, study_config
 from varjepa.config.sections import (
     DataSection,
     MaskingSection,
@@ -12,6 +12,7 @@ from varjepa.config.sections import (
     SplitSection,
     TrainingSection,
 )
+from varjepa.config.study import StudyConfig
 
 __all__ = [
     "DataSection",
@@ -22,8 +23,10 @@ __all__ = [
     "ProbeSection",
     "RetrainConfig",
     "SplitSection",
+    "StudyConfig",
     "TrainingSection",
     "as_flat",
     "load_config",
     "parse_config",
+    "study_config",
 ]

@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from varjepa.config.sections import RetrainConfig
+from varjepa.config.study import StudyConfig
 from varjepa.errors import ConfigError, listed, nearest
 
 PATH_KEYS = (("data", "path"), ("contract", "path"))
@@ -98,6 +99,15 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RetrainConfi
     return parse_config(_overridden(content, overrides), str(path))
 
 
+def study_config(overrides: Sequence[str] = (), **values: Any) -> StudyConfig:
+    """The settings of a simulation study: the defaults, changed by `values` and by overrides such as `rows=2000`.
+
+    Raises:
+        ConfigError: an unknown key or an impossible value.
+    """
+    return validated(StudyConfig, _overridden(values, overrides), "the settings of the study")
+
+
 def parse_config(content: Mapping[str, Any], source: str = "the configuration") -> RetrainConfig:
     """Checks a mapping against the schema.
 
@@ -159,7 +169,7 @@ def _overridden(content: dict[str, Any], overrides: Sequence[str]) -> dict[str, 
     return content
 
 
-def as_flat(config: RetrainConfig) -> dict[str, Any]:
+def as_flat(config: BaseModel) -> dict[str, Any]:
     """All keys of the resolved configuration, dotted, in the order of the schema.
 
     Examples:

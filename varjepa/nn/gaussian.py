@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from varjepa.nn.random import Randomness
+from varjepa.nn.random import NormalSource
 
 LOG_2PI = math.log(2 * math.pi)
 LOGVAR_RANGE = (-12.0, 6.0)
@@ -34,7 +34,7 @@ class DiagonalGaussian(NamedTuple):
         """Standard deviations [..., d], > 0."""
         return (0.5 * self.logvar).exp()
 
-    def sample(self, random: Randomness) -> Tensor:
+    def sample(self, random: NormalSource) -> Tensor:
         """One reparameterised draw [..., d]; gradients reach mean and logvar."""
         return torch.addcmul(self.mean, self.scale, random.normal_like(self.mean))
 

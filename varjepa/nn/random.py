@@ -1,10 +1,19 @@
 """One seeded source of randomness per epoch, handed down explicitly: no global state, so that runs can resume."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
+
+
+class NormalSource(Protocol):
+    """Where a reparameterised sample takes its noise from."""
+
+    def normal_like(self, x: Tensor) -> Tensor:
+        """Standard normal numbers of the shape, type and device of `x`."""
 
 
 @dataclass(frozen=True)
@@ -33,3 +42,31 @@ class Randomness:
     def uniform(self, *shape: int) -> Tensor:
         """Uniform numbers in [0, 1) on the device."""
         return torch.rand(shape, generator=self.device, device=self.device.device)
+
+
+@dataclass(frozen=True)
+class StackedRandomness:
+    """One `Randomness` per run of a stack: what run r draws does not depend on the runs beside it.
+
+    Attributes:
+        runs: R independent streams.
+    """
+
+    runs: tuple[Randomness, ...]
+
+    @classmethod
+    def seeded(cls, seeds: Sequence[int], *more: int) -> "StackedRandomness":
+        """Streams (seed, *more) of every seed."""
+        return cls(tuple(Randomness.seeded(seed, *more) for seed in seeds))
+
+    def normal_like(self, x: Tensor) -> Tensor:
+        """Standard normal numbers of the shape and type of `x` [R, ...]."""
+        return torch.stack([run.normal_like(part) for run, part in zip(self.runs, x, strict=True)])
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Uniform numbers in [0, 1), [R, *shape]."""
+        return torch.stack([run.uniform(*shape) for run in self.runs])
+
+    def orders(self, n: int) -> Tensor:
+        """One random order of n things per run, int64 [R, n]."""
+        return torch.stack([torch.randperm(n, generator=run.device) for run in self.runs])

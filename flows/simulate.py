@@ -1,0 +1,45 @@
+"""The simulation study as a flow: ten variants and deterministic JEPA, their runs nested under one."""
+
+import os
+import time
+from statistics import mean
+from typing import Any
+
+from prefect import flow, unmapped
+from prefect.task_runners import ThreadPoolTaskRunner
+
+from tasks.simulate import JEPA, Simulated, log_runs, log_study, one_thread_each, train_model
+from tasks.study_report import StudyReport, report_study
+from tasks.tracking import log_artifacts, opened_run
+from varjepa.config import StudyConfig
+
+RUNNER: Any = ThreadPoolTaskRunner(max_workers=os.cpu_count() or 1)
+"""As many models at a time as there are cores: each needs one."""
+
+
+@flow(name="simulate", flow_run_name="simulate {config.runs} runs", validate_parameters=True,
+      task_runner=RUNNER)  # fmt: skip
+def simulate(config: StudyConfig) -> dict[str, Any]:
+    """Trains every model of the study in all its runs: the object that `varjepa simulate --json` prints."""
+    started = time.perf_counter()
+    with opened_run(config.tracking, command="simulate", name=",".join(config.variants)) as run_id:
+        log_study(run_id, config)
+        with one_thread_each():
+            simulated = train_model.map(unmapped(config), [*config.variants, *JEPA]).result()
+        for model in simulated:
+            log_runs(run_id, config, model)
+        report = report_study(config, simulated)
+        log_artifacts(run_id, config.tracking, {"": report.folder})
+        return answer(run_id, simulated, report, time.perf_counter() - started)
+
+
+def answer(run_id: str, simulated: list[Simulated], report: StudyReport, seconds: float) -> dict[str, Any]:
+    """What `simulate --json` prints."""
+    steps = {model.name: round(model.seconds, 2) for model in simulated}
+    return {
+        "run_id": run_id,
+        "models": {model.name: {name: mean(values) for name, values in model.final().items()} for model in simulated},
+        "table": [cell._asdict() | {"difference": cell.difference} for cell in report.comparisons],
+        "report": str(report.page),
+        "seconds": steps | {"total": round(seconds, 2)},
+    }

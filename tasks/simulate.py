@@ -1,0 +1,120 @@
+"""The simulation study: one step per model, all runs of a model in one batched computation."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+import torch
+from prefect import task
+
+from tasks.steps import log, reuse, step_folder, write_text
+from tasks.tracking import client_for, experiment_id, tracking_uri
+from varjepa.config import StudyConfig, as_flat
+from varjepa.models.jepa import Target
+from varjepa.objective.variants import VARIANTS
+from varjepa.training.paired import Epoch, JEPATrainer, VariantTrainer, Worlds
+
+JEPA: dict[str, Target] = {f"JEPA {target}": target for target in get_args(Target)}
+"""Deterministic JEPA beside the variants: without any heuristic, with stop-gradient, with a moving average."""
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """One model of the study, trained in all its runs.
+
+    Attributes:
+        name: a variant, or a key of `JEPA`.
+        file: JSON, metrics per epoch, name -> one value per run.
+        seconds: that training and diagnosing took when it was done.
+    """
+
+    name: str
+    file: Path
+    seconds: float
+
+    def history(self) -> list[Epoch]:
+        """Metrics per epoch."""
+        return json.loads(self.file.read_text(encoding="utf-8"))
+
+    def final(self) -> dict[str, list[float]]:
+        """Metrics after the last epoch, one value per run."""
+        return self.history()[-1]
+
+    def curves(self) -> dict[str, list[float]]:
+        """Means over runs per epoch; probes have fewer points."""
+        history = self.history()
+        return {
+            name: [sum(epoch[name]) / len(epoch[name]) for epoch in history if name in epoch] for name in history[-1]
+        }
+
+
+@task(name="simulate", task_run_name="simulate {name}")
+def train_model(config: StudyConfig, name: str) -> Simulated:
+    """Trains all runs of one model; a study that was interrupted goes on with the models that are missing."""
+    settings = config.model_dump(mode="json", exclude={"variants", "tracking"})
+    folder = step_folder("simulate", name, settings)
+    done = reuse(folder, Simulated, lambda: _train(config, name, folder))
+    log.info("%s: %d runs of %d epochs in %.1f s", name, config.runs, config.epochs, done.seconds)
+    return done
+
+
+@contextmanager
+def one_thread_each() -> Iterator[None]:
+    """Models are trained side by side; numbers then do not depend on how many cores there are, either."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _train(config: StudyConfig, name: str, folder: Path) -> Simulated:
+    started, worlds = time.perf_counter(), Worlds(config=config)
+    trainer: VariantTrainer | JEPATrainer
+    if name in JEPA:
+        trainer = JEPATrainer(target=JEPA[name], worlds=worlds, config=config)
+    else:
+        trainer = VariantTrainer(variant=name, worlds=worlds, config=config)
+    write_text(folder / "history.json", json.dumps(trainer.fit()))
+    return Simulated(name, folder / "history.json", time.perf_counter() - started)
+
+
+@task(name="log study")
+def log_study(parent_id: str, config: StudyConfig) -> None:
+    """Writes the settings of the study to its run."""
+    from mlflow.entities import Param
+
+    parameters = [Param(name, str(value)) for name, value in as_flat(config).items()]
+    client_for(tracking_uri(config.tracking)).log_batch(parent_id, params=parameters)
+
+
+@task(name="log runs", task_run_name="log {simulated.name}")
+def log_runs(parent_id: str, config: StudyConfig, simulated: Simulated) -> None:
+    """Makes one nested run per seed, with all diagnostics as curves over epochs."""
+    from mlflow.entities import Metric, Param, RunTag
+
+    client, history = client_for(tracking_uri(config.tracking)), simulated.history()
+    experiment, now = experiment_id(config.tracking), int(time.time() * 1000)
+    objective = VARIANTS[simulated.name].objective if simulated.name in VARIANTS else "squared error"
+    for number in range(config.runs):
+        seed = config.seed + number
+        run_id = client.create_run(experiment, run_name=f"{simulated.name} seed {seed}").info.run_id
+        facts = {"model": simulated.name, "objective": objective, "seed": str(seed)}
+        metrics = [
+            Metric(name, values[number], now, step)
+            for step, epoch in enumerate(history, start=1)
+            for name, values in epoch.items()
+        ]
+        client.log_batch(
+            run_id,
+            params=[Param(name, value) for name, value in facts.items()],
+            tags=[RunTag("mlflow.parentRunId", parent_id), RunTag("varjepa.step", "simulate")],
+        )
+        for start in range(0, len(metrics), 1000):  # the store takes 1,000 at a time
+            client.log_batch(run_id, metrics=metrics[start : start + 1000])
+        client.set_terminated(run_id, "FINISHED")

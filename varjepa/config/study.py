@@ -1,0 +1,61 @@
+"""Settings of the simulation study: defaults are those of the paper where it gives them (section 4.1, C.2)."""
+
+from typing import Annotated, Literal, get_args
+
+from pydantic import Field
+
+from varjepa.config.sections import NonNegative, ObjectiveSection, Positive, Section, TrackingSection, Weight
+
+VariantName = Literal["A", "B", "C", "D", "E", "F", "G", "H", "I", "J"]
+VARIANTS: tuple[VariantName, ...] = get_args(VariantName)
+
+
+class StudyObjective(ObjectiveSection):
+    """Weights of the terms that a variant has: the plain ELBO, without schedules."""
+
+    weight_rec: Weight = 1.0
+    weight_gen: Weight = 1.0
+    kl_sx_final: Weight = 1.0
+    kl_z_final: Weight = 1.0
+    kl_sy_final: Weight = 1.0
+    kl_sx_anneal_epochs: Weight = 0.0
+    kl_z_anneal_epochs: Weight = 0.0
+    kl_sy_anneal_epochs: Weight = 0.0
+
+
+class SIGRegSection(Section):
+    """The regulariser of variants B, C, D, H and J, and of the diagnostic `sigreg_mse`."""
+
+    weight: Weight = 10.0
+    weighting: Literal["epps_pulley", "flat"] = "epps_pulley"
+    """Of the frequencies: the test's own, or none (see docs/simulation.md)."""
+    directions: Positive = 64
+    """Random unit directions, new at every step."""
+    frequencies: Annotated[int, Field(ge=2)] = 64
+    """Frequencies from 0 to `largest_frequency`."""
+    largest_frequency: Annotated[float, Field(gt=0)] = 5.0
+
+
+class StudyConfig(Section):
+    """Everything that one simulation study needs."""
+
+    variants: tuple[VariantName, ...] = VARIANTS
+    """Which of the ten variants to train."""
+    runs: Positive = 5
+    """Runs per variant, seeds `seed`, `seed` + 1, ...; run r of every variant has the same data and initial weights."""
+    seed: NonNegative = 0
+    rows: Positive = 10_000
+    """Training pairs per run (unpublished)."""
+    test_rows: Positive = 5000
+    """Other pairs of the same world that diagnostics look at; the published floors point at about 5,000."""
+    epochs: Positive = 40
+    batch_size: Positive = 512
+    lr: Annotated[float, Field(gt=0)] = 1e-3
+    weight_decay: Weight = 1e-6
+    d_hidden: Positive = 128
+    n_layers: Positive = 2
+    probe_every: Positive = 5
+    """Epochs between probes, which cost more than all other diagnostics."""
+    objective: StudyObjective = StudyObjective()
+    sigreg: SIGRegSection = SIGRegSection()
+    tracking: TrackingSection = TrackingSection()
