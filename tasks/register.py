@@ -55,6 +55,8 @@ def register(run_id: str, config: RetrainConfig, model: Path, clean: Path, descr
     version = known_version(name, fingerprint, config)
     new = version is None
     if version is None:
+        # What follows goes by MLflow's global setting, which another job of this process may have moved.
+        mlflow.set_tracking_uri(tracking_uri(config.tracking))
         # MLflow remarks on every detail of a signature that we have chosen on purpose.
         logging.getLogger("mlflow").setLevel(logging.ERROR)
         with mlflow.start_run(run_id=run_id), warnings.catch_warnings():

@@ -68,7 +68,6 @@ def client_for(uri: str) -> "MlflowClient":
             _require_answer(uri)
         # Two processes that create one database at once break it.
         with FileLock(database.with_suffix(".lock")) if database else nullcontext():
-            mlflow.set_tracking_uri(uri)
             client = mlflow.MlflowClient(uri)
             client.search_experiments(max_results=1)
             return client
