@@ -8,7 +8,8 @@ from typing import Any
 from prefect import flow, unmapped
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from tasks.simulate import JEPA, Simulated, log_runs, log_study, one_thread_each, train_model
+from tasks.simulate import JEPA, Simulated, log_runs, log_study, train_model
+from tasks.steps import one_thread_each
 from tasks.study_report import StudyReport, report_study
 from tasks.tracking import log_artifacts, opened_run
 from varjepa.config import StudyConfig

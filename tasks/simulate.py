@@ -2,13 +2,10 @@
 
 import json
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
-import torch
 from prefect import task
 
 from tasks.steps import log, reuse, step_folder, write_text
@@ -56,21 +53,10 @@ class Simulated:
 def train_model(config: StudyConfig, name: str) -> Simulated:
     """Trains all runs of one model; a study that was interrupted goes on with the models that are missing."""
     settings = config.model_dump(mode="json", exclude={"variants", "tracking"})
-    folder = step_folder("simulate", name, settings)
+    folder = step_folder("simulate", name, settings, code=__name__)
     done = reuse(folder, Simulated, lambda: _train(config, name, folder))
     log.info("%s: %d runs of %d epochs in %.1f s", name, config.runs, config.epochs, done.seconds)
     return done
-
-
-@contextmanager
-def one_thread_each() -> Iterator[None]:
-    """Models are trained side by side; numbers then do not depend on how many cores there are, either."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _train(config: StudyConfig, name: str, folder: Path) -> Simulated:

@@ -49,7 +49,7 @@ class StudyReport:
 @task(name="report study")
 def report_study(config: StudyConfig, simulated: Sequence[Simulated]) -> StudyReport:
     """Compares with the published table, draws the figures and writes the page."""
-    folder = step_folder("study-report", config.model_dump(mode="json"))
+    folder = step_folder("study-report", config.model_dump(mode="json"), code=__name__)
     folder.mkdir(parents=True, exist_ok=True)
     table = compare({model.name: model.final() for model in simulated if model.name in VARIANTS})
     with (folder / "simulation.csv").open("w", encoding="utf-8", newline="") as file:

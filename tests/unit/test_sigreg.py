@@ -101,6 +101,7 @@ def _worker(rank: int, folder: str) -> None:
     model = torch.nn.parallel.DistributedDataParallel(_model())
     part = slice(0, 32) if rank == 0 else slice(32, 64)
     torch.save(_gradient(model, sample(64, 3, seed=5)[part]), f"{folder}/{rank}.pt")
+    dist.barrier()  # a process that leaves early can leave the other one waiting
     dist.destroy_process_group()
 
 

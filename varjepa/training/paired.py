@@ -46,13 +46,14 @@ class PairTrainer(ABC):
         network: with as many runs as `worlds`.
         worlds: the data.
         config: optimiser, epochs, seeds.
+        lr: learning rate.
     """
 
-    def __init__(self, *, network: nn.Module, worlds: Worlds, config: StudyConfig) -> None:
+    def __init__(self, *, network: nn.Module, worlds: Worlds, config: StudyConfig, lr: float) -> None:
         self.worlds, self.config = worlds, config
         self.runs = torch.arange(config.runs)[:, None]
         trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
-        self.optimizer = torch.optim.AdamW(trained, lr=config.lr, weight_decay=config.weight_decay, fused=True)
+        self.optimizer = torch.optim.AdamW(trained, lr=lr, weight_decay=config.weight_decay, fused=True)
         self.step = 0
 
     def fit(self) -> list[Epoch]:
@@ -118,7 +119,7 @@ class VariantTrainer(PairTrainer):
             sizes=SIZES, random=StackedRandomness.seeded(worlds.seeds, INITIAL),
             d_hidden=config.d_hidden, n_layers=config.n_layers,
         )  # fmt: skip
-        super().__init__(network=self.network, worlds=worlds, config=config)
+        super().__init__(network=self.network, worlds=worlds, config=config, lr=config.lr)
         self.variant, self.steps_per_epoch = VARIANTS[variant], -(-config.rows // config.batch_size)
 
     @property
@@ -174,9 +175,9 @@ class JEPATrainer(PairTrainer):
     def __init__(self, *, target: Target, worlds: Worlds, config: StudyConfig) -> None:
         self.network = JEPANetwork(
             d_observed=D_OBSERVED, d_s=D_S, random=StackedRandomness.seeded(worlds.seeds, INITIAL),
-            d_hidden=config.d_hidden, n_layers=config.n_layers, target=target,
+            d_hidden=config.d_hidden, n_layers=config.jepa.n_layers, target=target,
         )  # fmt: skip
-        super().__init__(network=self.network, worlds=worlds, config=config)
+        super().__init__(network=self.network, worlds=worlds, config=config, lr=config.jepa.lr)
 
     def _loss(self, x: Tensor, y: Tensor, random: StackedRandomness) -> Tensor:  # noqa: ARG002 (nothing is sampled)
         prediction, target = self.network(x, y)
