@@ -33,6 +33,9 @@ class SplitSection(Section):
     """The column that holds the part (by: column) or the time (by: time)."""
     seed: NonNegative = 0
     """Seed of the random split, and of the draw of `data.rows`."""
+    seen: Literal["train", "all"] = "train"
+    """Rows that preprocessing and pretraining may look at; all: those of validation and test, too, but no labels (the
+    paper's transductive protocol, for comparisons)."""
     train: Share = 0.7
     """Share of rows for training (by: random and time)."""
     validation: Share = 0.1
@@ -64,6 +67,9 @@ class DataSection(Section):
     """Use at most this many rows, drawn at random with `split.seed`; for `sim`, the number to generate."""
     rename: dict[str, str] = {}
     """New names of columns, where the old ones are there (sources do not agree on the label of a data set)."""
+    noise: Share = 0.0
+    """Blends row i with uniform noise by noise * u_i, u_i ~ U(0, 1), in all numeric columns but the label (the paper
+    corrupts MNIST by 0.75); u_i becomes the column `ambiguity`, which belongs into `drop`."""
     drop: tuple[str, ...] = ()
     """Columns to leave out."""
     kinds: dict[str, KIND] = {}
@@ -107,9 +113,10 @@ class PreprocessSection(Section):
 
 
 class ModelSection(Section):
-    """Sizes of Var-T-JEPA (var-jepa.md section 3; published names in brackets)."""
+    """What kind of model, and its sizes (var-jepa.md section 3; published names in brackets)."""
 
-    kind: Literal["var_t_jepa"] = "var_t_jepa"
+    kind: Literal["var_t_jepa", "t_jepa"] = "var_t_jepa"
+    """var_t_jepa: variational, says how sure it is; t_jepa: its deterministic baseline, which does not."""
     d_hidden: Positive = 64
     """Width of tokens, latents and encoders (d_hidden; d = d_z = d_hidden)."""
     n_layers: Positive = 8
@@ -121,9 +128,14 @@ class ModelSection(Section):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.001
     """Dropout rate of both encoders (dropout)."""
     n_cls: Positive = 1
-    """CLS tokens in front of each encoder's sequence."""
+    """CLS tokens in front of each encoder's sequence; T-JEPA's register tokens."""
     n_pool: Positive = 2
-    """Tokens that the context is pooled to for the auxiliary and target encoders (L_pool)."""
+    """Tokens that the context is pooled to for the auxiliary and target encoders (L_pool); not for t_jepa."""
+    n_aux: Positive = 1
+    """Learned tokens in the predictor's input that stand for z; t_jepa only."""
+    ema: Share = 0.996
+    """Share of the target encoder that stays at an update, rising linearly to 1 over `training.max_epochs`; t_jepa
+    only."""
     pred_d: Positive = 16
     """Width of the predictor (pred_d)."""
     pred_n_layers: Positive = 4
@@ -135,7 +147,12 @@ class ModelSection(Section):
     pred_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.002
     """Dropout rate of the predictor (pred_dropout)."""
     noise_floor: Annotated[float, Field(gt=0)] = 0.05
-    """Smallest decoder scale, in standardised units; without a floor exactly reconstructable columns drive it to 0."""
+    """Smallest decoder scale, in standardised units; without a floor exactly reconstructable columns drive it to 0.
+    Not for t_jepa."""
+    n_frequencies: NonNegative = 0
+    """Learned frequencies per numeric feature whose cos and sin join its token; 0: the linear token of the paper."""
+    frequency_scale: Annotated[float, Field(gt=0)] = 0.3
+    """Standard deviation of the initial frequencies, in periods per standard deviation of the feature."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -163,7 +180,7 @@ class MaskingSection(Section):
 
 
 class ObjectiveSection(Section):
-    """Weights of the five loss terms and the KL schedules (eq. 22-26, 53-55)."""
+    """Weights of the five loss terms and the KL schedules (eq. 22-26, 53-55); t_jepa has a single term."""
 
     weight_rec: Weight = 0.1
     weight_gen: Weight = 1.0
@@ -197,11 +214,13 @@ class TrainingSection(Section):
     """bfloat16 runs matrix products in 16 bits; weights and loss stay in 32."""
     compile: bool = False
     """Compile the encoders with torch.compile; pays on long GPU runs."""
-    selection: Literal["auto", "probe", "selective_probe", "elbo"] = "auto"
-    """What picks the checkpoint: validation loss of a linear probe, the same on the 80% least uncertain rows, or the
-    validation ELBO; auto: probe where there is a label, otherwise elbo."""
+    selection: Literal["auto", "probe", "selective_probe", "elbo", "rankme"] = "auto"
+    """What picks the checkpoint: validation loss of a linear probe, the same on the 80% least uncertain rows, the
+    validation ELBO, or the effective rank of the validation embedding; auto: probe where there is a label, otherwise
+    elbo, for t_jepa rankme. t_jepa has neither an ELBO nor uncertain rows."""
     tie_share: Share = 0.005
-    """Scores within this share of the best one seen are ties, which the validation ELBO breaks; 0 knows no ties."""
+    """Scores within this share of the best one seen are ties, which the validation ELBO (t_jepa: RankMe) breaks; 0
+    knows no ties."""
     eval_every: Positive = 1
     """Epochs between evaluations on the validation rows (E)."""
     patience: Positive = 5
@@ -267,4 +286,10 @@ class RetrainConfig(Section):
         labelled = self.data.label is not None and self.data.task != "none"
         if not labelled and self.training.selection in ("probe", "selective_probe"):
             raise ValueError(f"training.selection is {self.training.selection}, which needs data.label")
+        if self.model.kind == "t_jepa" and self.training.selection in ("elbo", "selective_probe"):
+            lacking = {"elbo": "ELBO", "selective_probe": "uncertainty"}[self.training.selection]
+            raise ValueError(
+                f"training.selection is {self.training.selection}, but model.kind t_jepa has no {lacking}; "
+                "choose auto, probe or rankme"
+            )
         return self

@@ -19,12 +19,14 @@ from torch import Tensor, nn
 
 from varjepa.config import ModelSection
 from varjepa.data.table import TableSizes, TableTensors
-from varjepa.models.masks import Masks
+from varjepa.models.masks import Masks, full_context
+from varjepa.models.network import Embedding, TableNetwork, new_tokenizer
+from varjepa.models.predictor import attend_to_context, predictor_encoder, prepend_valid
 from varjepa.nn.attention import AttentionPooling
 from varjepa.nn.decoders import FeatureDecoder, Likelihood
 from varjepa.nn.gaussian import DiagonalGaussian, GaussianHead
 from varjepa.nn.random import Randomness
-from varjepa.nn.tokenizer import INIT_SCALE, FeatureTokenizer
+from varjepa.nn.tokenizer import INIT_SCALE
 from varjepa.nn.transformer import TransformerEncoder
 
 
@@ -47,7 +49,7 @@ class Generated(NamedTuple):
     row: Likelihood
 
 
-class VarTJEPANetwork(nn.Module):
+class VarTJEPANetwork(TableNetwork):
     """The network of Var-T-JEPA: `infer` the posteriors, `generate` priors and likelihoods.
 
     Args:
@@ -58,8 +60,10 @@ class VarTJEPANetwork(nn.Module):
         var-jepa.md section 3; eq. 22-26 of the paper for what the objective does with the outputs.
     """
 
+    has_scale = True
+
     def __init__(self, *, sizes: TableSizes, model: ModelSection) -> None:
-        super().__init__()
+        super().__init__(sizes=sizes, model=model)
         d, n_features = model.d_hidden, sizes.n_features
         table: dict[str, Any] = {"n_numeric": sizes.n_numeric, "cardinalities": sizes.cardinalities, "d_token": d}
         encoder: dict[str, Any] = {
@@ -69,7 +73,7 @@ class VarTJEPANetwork(nn.Module):
             "d_feedforward": model.d_feedforward,
             "dropout": model.dropout,
         }
-        self.tokenizer = FeatureTokenizer(**table)
+        self.tokenizer = new_tokenizer(sizes, model)
         self.context_cls = nn.Parameter(torch.randn(model.n_cls, d) * INIT_SCALE)
         self.context_encoder = TransformerEncoder(**encoder)
         self.s_x_head = GaussianHead(d_in=d, d_out=d)
@@ -107,7 +111,7 @@ class VarTJEPANetwork(nn.Module):
         index = masks.context.unsqueeze(-1).expand(-1, -1, tokens.shape[-1])
         cls = self.context_cls.expand(len(tokens), -1, -1)
         sequence = torch.cat([cls, tokens.gather(1, index)], dim=1)  # [B, C + M, d]
-        hidden = self.context_encoder(sequence, _prepend_valid(masks.context_valid, cls.shape[1]), random)
+        hidden = self.context_encoder(sequence, prepend_valid(masks.context_valid, cls.shape[1]), random)
         return self.s_x_head(hidden[:, cls.shape[1] :])
 
     def _infer_row(
@@ -122,7 +126,7 @@ class VarTJEPANetwork(nn.Module):
             dim=1,
         )
         sequence = torch.cat([front, tokens], dim=1)  # [B, C + L + 1 + D, d]
-        hidden = self.target_encoder(sequence, _prepend_valid(observed, front.shape[1]), random)
+        hidden = self.target_encoder(sequence, prepend_valid(observed, front.shape[1]), random)
         return self.s_w_head(hidden[:, front.shape[1] :])
 
     def generate(
@@ -143,6 +147,21 @@ class VarTJEPANetwork(nn.Module):
         placed = latents.new_zeros(*shape, latents.shape[-1]).scatter(1, index, latents)  # [B, D, d]
         return Generated(s_y, self.context_decoder(placed), self.row_decoder(posterior.s_w_value))
 
+    def embed(self, table: TableTensors) -> Embedding:
+        """q(s_w | ...) of observed cells, and the predictor's p(s_y | s_x, z) of missing ones."""
+        masks = full_context(table.observed)
+        posterior = self.infer(table, masks)
+        mean, scale = posterior.s_w.mean, posterior.s_w.scale
+        incomplete = (~table.observed).any(1).nonzero().squeeze(1)
+        if len(incomplete):
+            some = masks.rows(incomplete)
+            prior = self.predictor(posterior.s_x_value[incomplete], posterior.z_value[incomplete], some)
+            expected = DiagonalGaussian(prior.mean[:, 0], prior.logvar[:, 0])  # [b, D, d]
+            missing = some.targets_valid[:, 0, :, None]
+            mean[incomplete] = torch.where(missing, expected.mean, mean[incomplete])
+            scale[incomplete] = torch.where(missing, expected.scale, scale[incomplete])
+        return Embedding(mean, scale)
+
 
 class Predictor(nn.Module):
     """The JEPA predictor: the conditional prior p(s_y | s_x, z), a narrower transformer over context and mask tokens.
@@ -160,32 +179,17 @@ class Predictor(nn.Module):
         self.from_z = nn.Linear(model.d_hidden, width)
         self.position = nn.Parameter(torch.randn(n_features, width) / width**0.5)
         self.mask_token = nn.Parameter(torch.randn(width) * INIT_SCALE)
-        self.encoder = TransformerEncoder(
-            d_model=width,
-            n_layers=model.pred_n_layers,
-            n_heads=model.pred_n_heads,
-            d_feedforward=model.pred_d_feedforward,
-            dropout=model.pred_dropout,
-        )
+        self.encoder = predictor_encoder(model)
         self.head = GaussianHead(d_in=width, d_out=model.d_hidden)
 
     def forward(self, s_x: Tensor, z: Tensor, masks: Masks, random: Randomness | None = None) -> DiagonalGaussian:
         batch, n_masks, n_targets = masks.targets.shape
         from_z = self.from_z(z)  # [B, p]
         context = self.from_s_x(s_x) + from_z[:, None] + F.embedding(masks.context, self.position)  # [B, M_ctx, p]
-        context = context[:, None].expand(-1, n_masks, -1, -1)
         queries = (
             self.mask_token + from_z[:, None, None] + F.embedding(masks.targets, self.position)
         )  # [B, K, M_trg, p]
-        sequence = torch.cat([context, queries.to(context.dtype)], dim=2).flatten(0, 1)  # [B K, M_ctx + M_trg, p]
-        context_valid = masks.context_valid[:, None].expand(-1, n_masks, -1)
-        valid = torch.cat([context_valid, masks.targets_valid], dim=2).flatten(0, 1)
-        hidden = self.encoder(sequence, valid, random)[:, -n_targets:] if n_targets else sequence[:, :0]
+        hidden = attend_to_context(self.encoder, context, queries, masks, random)
         mean, logvar = self.head(hidden)
         shape = (batch, n_masks, n_targets, mean.shape[-1])
         return DiagonalGaussian(mean.view(shape), logvar.view(shape))
-
-
-def _prepend_valid(valid: Tensor, count: int) -> Tensor:
-    """Validity of a sequence with `count` always-valid tokens in front of `valid` [B, L]."""
-    return torch.cat([valid.new_ones(len(valid), count), valid], dim=1)

@@ -30,3 +30,13 @@ def lr_at(step: int, steps_per_epoch: int, training: TrainingSection) -> float:
     progress = min(1.0, (step - warmup) / max(total - warmup, 1))
     share = training.lr_end_share + (1 - training.lr_end_share) * 0.5 * (1 + math.cos(math.pi * progress))
     return training.lr * share
+
+
+def ema_at(step: int, steps: int, start: float) -> float:
+    """Share of the target encoder that stays at an optimiser step: linear from `start` to 1 (as in I-JEPA).
+
+    Examples:
+        >>> [round(ema_at(step, 4, 0.996), 4) for step in range(4)]
+        [0.996, 0.997, 0.998, 0.999]
+    """
+    return start + (1 - start) * min(1.0, step / steps)

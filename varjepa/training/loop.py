@@ -14,10 +14,10 @@ from varjepa.config import MaskingSection, ObjectiveSection, TrainingSection
 from varjepa.data.table import TableTensors
 from varjepa.errors import VarjepaError
 from varjepa.models.masks import draw_masks, draw_sizes
-from varjepa.models.var_t_jepa import VarTJEPANetwork
+from varjepa.models.network import TableNetwork
 from varjepa.nn.random import Randomness
-from varjepa.objective.elbo import LossTerms, Weights, final_weights, loss_terms
-from varjepa.objective.schedules import lr_at, weights_at
+from varjepa.objective.kinds import Terms, objective_for
+from varjepa.objective.schedules import lr_at
 from varjepa.training.checkpoints import load_checkpoint, save_checkpoint
 
 VALIDATION_STREAM = 2**20
@@ -27,14 +27,14 @@ VALIDATION_STREAM = 2**20
 class Evaluator(Protocol):
     """Scores the network between epochs; called with the network in evaluation mode."""
 
-    def __call__(self, network: VarTJEPANetwork) -> tuple[float, dict[str, float]]:
+    def __call__(self, network: TableNetwork) -> tuple[float, dict[str, float]]:
         """Returns (score, metrics); a higher score is better."""
 
 
-Progress = Callable[[int, int, float, float], None]
-"""Called now and then inside an epoch with (epoch, rows done, ELBO of the last step, rows per second)."""
-
 Metrics = dict[str, float]
+
+Progress = Callable[[int, int, Metrics, float], None]
+"""Called now and then inside an epoch with (epoch, rows done, named terms of the last step, rows per second)."""
 
 
 @dataclass(frozen=True)
@@ -56,19 +56,19 @@ class Trainer:
     """Trains a network on a table and keeps the weights of the best epoch.
 
     Args:
-        network: on the device of the tables; trained in place.
+        network: of any kind, on the device of the tables; trained in place.
         tables: (training rows, validation rows).
         objective: weights and KL schedules.
         masking: sizes and number of masks.
         training: optimiser, epochs, seeds, selection.
-        evaluate: scores an epoch; None selects by validation ELBO.
+        evaluate: scores an epoch; None selects by the objective on validation rows.
         checkpoint: file to resume from and to write after every epoch; None keeps nothing.
     """
 
     def __init__(
         self,
         *,
-        network: VarTJEPANetwork,
+        network: TableNetwork,
         tables: tuple[TableTensors, TableTensors],
         objective: ObjectiveSection,
         masking: MaskingSection,
@@ -76,12 +76,15 @@ class Trainer:
         evaluate: Evaluator | None = None,
         checkpoint: Path | None = None,
     ) -> None:
-        self.network, self.objective, self.masking, self.training = network, objective, masking, training
+        self.network, self.masking, self.training = network, masking, training
         self.table, self.validation = tables
         self.evaluate, self.checkpoint = evaluate, checkpoint
         self.device = self.table.observed.device
         self.batch_size = min(training.batch_size, self.table.n_rows)
         self.steps_per_epoch = -(-self.table.n_rows // self.batch_size)
+        self.objective = objective_for(
+            network, objective, steps_per_epoch=self.steps_per_epoch, epochs=training.max_epochs
+        )
         self.optimizer = torch.optim.AdamW(
             network.parameters(), lr=training.lr, weight_decay=training.weight_decay, fused=True
         )
@@ -117,64 +120,67 @@ class Trainer:
 
     def _epoch(self, epoch: int, on_progress: Progress) -> Metrics:
         started = time.perf_counter()
-        terms, weights, lr = self._train_epoch(epoch, on_progress)
+        terms = self._train_epoch(epoch, on_progress)
         rows_per_second = self.table.n_rows / (time.perf_counter() - started)
+        last_step = (epoch + 1) * self.steps_per_epoch - 1
+        lr = lr_at(last_step, self.steps_per_epoch, self.training)
         metrics = {"epoch": float(epoch), "training/lr": lr, "training/rows_per_second": rows_per_second}
-        metrics |= _named("train", terms, final_weights(self.objective))
-        metrics |= {f"weights/{name}": weight for name, weight in weights._asdict().items()}
+        metrics |= _prefixed("train", self.objective.named(terms)) | self.objective.schedule(last_step)
         last = epoch + 1 == self.training.max_epochs
         if last or epoch % self.training.eval_every == self.training.eval_every - 1:
             metrics |= self._validate(epoch)
         return metrics | {"training/seconds": time.perf_counter() - started}
 
-    def _train_epoch(self, epoch: int, on_progress: Progress) -> tuple[LossTerms, Weights, float]:
-        """One pass over the training rows; returns mean terms and the last weights and learning rate."""
+    def _train_epoch(self, epoch: int, on_progress: Progress) -> Terms:
+        """One pass over the training rows; returns mean terms."""
         self.network.train()
         random = Randomness.seeded(self.training.seed, epoch, device=self.device)
         order = torch.randperm(self.table.n_rows, generator=random.device, device=self.device)
-        total = torch.zeros(5, device=self.device)
+        total = self._zero()
         started = shown = time.perf_counter()
-        weights, lr = Weights(), 0.0
         for number, rows in enumerate(order.split(self.batch_size)):
-            step = epoch * self.steps_per_epoch + number
-            weights = weights_at(step, self.steps_per_epoch, self.objective)
-            lr = lr_at(step, self.steps_per_epoch, self.training)
-            terms = self._step(self.table.rows(rows), weights, lr, random)
-            total += torch.stack(terms).detach() * len(rows)
+            terms = self._step(self.table.rows(rows), epoch * self.steps_per_epoch + number, random)
+            total += torch.stack(terms) * len(rows)
             now = time.perf_counter()
             if now - shown > 0.5:
                 shown, done = now, number * self.batch_size + len(rows)
-                on_progress(epoch, done, -float(terms.loss(weights).detach()), done / (now - started))
-        return LossTerms(*(total / self.table.n_rows)), weights, lr
+                on_progress(epoch, done, self.objective.named(terms), done / (now - started))
+        return self.objective.terms_type(*(total / self.table.n_rows))
 
-    def _step(self, table: TableTensors, weights: Weights, lr: float, random: Randomness) -> LossTerms:
+    def _step(self, table: TableTensors, step: int, random: Randomness) -> Terms:
         terms = self._terms(table, random)
+        lr = lr_at(step, self.steps_per_epoch, self.training)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         self.optimizer.zero_grad(set_to_none=True)
-        terms.loss(weights).backward()
+        self.objective.loss(terms, step).backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.training.clip_norm, foreach=True)
         self.optimizer.step()
-        return terms
+        self.objective.after_step(step)
+        return self.objective.terms_type(*(term.detach() for term in terms))
 
-    def _terms(self, table: TableTensors, random: Randomness) -> LossTerms:
+    def _terms(self, table: TableTensors, random: Randomness) -> Terms:
         masking = self.masking
         sizes = draw_sizes(table.observed.shape[1], masking, random)
         masks = draw_masks(table.observed, sizes, masking.num_targets, random)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.training.precision == "bfloat16"):
-            posterior, generated = self.forward(table, masks, random)
-        return loss_terms(table, masks, posterior, generated).mean()
+            outputs = self.forward(table, masks, random)
+        return self.objective.terms(table, masks, outputs).mean()
+
+    def _zero(self) -> Tensor:
+        """Where the terms of many batches add up."""
+        return torch.zeros(len(self.objective.terms_type._fields), device=self.device)
 
     def _validate(self, epoch: int) -> Metrics:
         self.network.eval()
         terms = self.evaluate_terms(self.validation)
-        metrics = _named("validation", terms, final_weights(self.objective))
-        score = metrics["validation/elbo"]
+        named = self.objective.named(terms)
+        metrics, score = _prefixed("validation", named), self.objective.score(named)
         if self.evaluate is not None:
             score, more = self.evaluate(self.network)
             metrics |= more
         metrics["selection/score"] = score
-        selected = selected_epoch([*self.history, metrics], self.training.tie_share)
+        selected = selected_epoch([*self.history, metrics], self.training.tie_share, self.objective.tie_break)
         # Where the choice falls back to an epoch whose weights are gone, the newest one comes closest.
         if selected is not None and selected != self.best_epoch:
             self.best_epoch = epoch
@@ -182,15 +188,15 @@ class Trainer:
         return metrics
 
     @torch.inference_mode()
-    def evaluate_terms(self, table: TableTensors) -> LossTerms:
+    def evaluate_terms(self, table: TableTensors) -> Terms:
         """Mean terms over rows, with the same masks and samples at every call (scalars on the device)."""
         self.network.eval()
         random = Randomness.seeded(self.training.seed, VALIDATION_STREAM, device=self.device)
-        total = torch.zeros(5, device=self.device)
+        total = self._zero()
         for start in range(0, table.n_rows, self.batch_size):
             batch = table.rows(slice(start, start + self.batch_size))
             total += torch.stack(self._terms(batch, random)) * batch.n_rows
-        return LossTerms(*(total / table.n_rows))
+        return self.objective.terms_type(*(total / table.n_rows))
 
     def _patience_over(self) -> bool:
         if not self.history or self.best_epoch < 0:
@@ -217,22 +223,23 @@ class Trainer:
             self.history, self.best, self.best_epoch = content["history"], content["best"], content["best_epoch"]
 
 
-def selected_epoch(history: Sequence[Metrics], tie_share: float) -> int | None:
-    """The epoch to keep: the best score, and among scores that tie with it the best validation ELBO.
+def selected_epoch(history: Sequence[Metrics], tie_share: float, tie_break: str) -> int | None:
+    """The epoch to keep: the best score, and among scores that tie with it the best value of another metric.
 
-    A probe tells epochs apart by a few rows of a validation part, long after it has stopped improving; the ELBO goes on
-    to say which of them has learned more of the table.
+    A probe tells epochs apart by a few rows of a validation part, long after it has stopped improving; the ELBO, say,
+    goes on to tell which of them has learned more of the table.
 
     Args:
         history: metrics of the epochs so far; those without an evaluation are passed over.
         tie_share: scores within this share of the best one tie with it.
+        tie_break: the other metric; larger is better, and epochs without it come last.
 
     Returns:
         Number of the epoch; None where no score is finite.
 
     Examples:
         >>> epochs = [(-0.500, -3.0), (-0.501, -2.0), (-0.6, -1.0)]
-        >>> selected_epoch([{"selection/score": s, "validation/elbo": e} for s, e in epochs], 0.005)
+        >>> selected_epoch([{"selection/score": s, "elbo": e} for s, e in epochs], 0.005, "elbo")
         1
     """
     scores = {epoch: metrics.get("selection/score", math.nan) for epoch, metrics in enumerate(history)}
@@ -241,10 +248,8 @@ def selected_epoch(history: Sequence[Metrics], tie_share: float) -> int | None:
         return None
     top = max(finite.values())
     ties = [epoch for epoch, score in finite.items() if score >= top - tie_share * abs(top)]
-    return max(ties, key=lambda epoch: (history[epoch]["validation/elbo"], finite[epoch]))
+    return max(ties, key=lambda epoch: (history[epoch].get(tie_break, -math.inf), finite[epoch]))
 
 
-def _named(prefix: str, terms: LossTerms, weights: Weights) -> Metrics:
-    """Terms and ELBO by name; the ELBO uses the final weights, so that epochs compare."""
-    values = {f"{prefix}/{name}": float(value) for name, value in terms._asdict().items()}
-    return values | {f"{prefix}/elbo": -float(terms.loss(weights))}
+def _prefixed(prefix: str, named: Metrics) -> Metrics:
+    return {f"{prefix}/{name}": value for name, value in named.items()}

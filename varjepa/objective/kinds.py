@@ -1,0 +1,131 @@
+"""The objective of each kind of network: what the training loop asks for, whatever it trains."""
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from varjepa.config import ObjectiveSection
+from varjepa.data.table import TableTensors
+from varjepa.models.masks import Masks
+from varjepa.models.network import TableNetwork
+from varjepa.models.t_jepa import TJEPANetwork
+from varjepa.models.var_t_jepa import VarTJEPANetwork
+from varjepa.objective.elbo import LossTerms, final_weights, loss_terms
+from varjepa.objective.prediction import PredictionTerms, prediction_terms
+from varjepa.objective.schedules import ema_at, weights_at
+
+Terms = LossTerms | PredictionTerms
+"""Named terms of a loss: a named tuple of tensors, with a mean over rows."""
+
+
+class Objective(ABC):
+    """Terms of the loss of one kind of network, their names, and what follows an optimiser step.
+
+    Args:
+        section: weights and schedules.
+        steps_per_epoch: optimiser steps of one epoch.
+        epochs: longest training.
+
+    Attributes:
+        terms_type: the kind's named tuple.
+        headline: the one number, among those of `named`, that says how training goes.
+        tie_break: metric of an epoch that decides between epochs of equal score; larger is better.
+    """
+
+    terms_type: ClassVar[type[Terms]]
+    headline: ClassVar[str]
+    tie_break: ClassVar[str]
+
+    def __init__(self, *, section: ObjectiveSection, steps_per_epoch: int, epochs: int) -> None:
+        self.section, self.steps_per_epoch, self.steps = section, steps_per_epoch, steps_per_epoch * epochs
+
+    @abstractmethod
+    def terms(self, table: TableTensors, masks: Masks, outputs: Any) -> Terms:
+        """The terms per row [B] from what the network's `forward` gave for these masks."""
+
+    @abstractmethod
+    def loss(self, terms: Any, step: int) -> Tensor:
+        """What the optimiser lowers at a step."""
+
+    @abstractmethod
+    def named(self, terms: Any) -> dict[str, float]:
+        """Mean terms by name, the headline among them; comparable between epochs."""
+
+    @abstractmethod
+    def score(self, named: dict[str, float]) -> float:
+        """How good an epoch is where nothing else says so; higher is better."""
+
+    @abstractmethod
+    def schedule(self, step: int) -> dict[str, float]:
+        """What changes over training, by name of a metric."""
+
+    def after_step(self, step: int) -> None:  # noqa: B027 (most kinds have nothing to do)
+        """Called after every optimiser step with its number, from 0."""
+
+
+class ELBOObjective(Objective):
+    """Var-T-JEPA: the five terms of the negative ELBO."""
+
+    terms_type, headline, tie_break = LossTerms, "elbo", "validation/elbo"
+
+    def terms(self, table: TableTensors, masks: Masks, outputs: Any) -> LossTerms:
+        posterior, generated = outputs
+        return loss_terms(table, masks, posterior, generated)
+
+    def loss(self, terms: LossTerms, step: int) -> Tensor:
+        return terms.loss(weights_at(step, self.steps_per_epoch, self.section))
+
+    def named(self, terms: LossTerms) -> dict[str, float]:
+        """Terms and ELBO; the ELBO uses the final weights, so that epochs compare."""
+        values = {name: float(value) for name, value in terms._asdict().items()}
+        return values | {"elbo": -float(terms.loss(final_weights(self.section)))}
+
+    def score(self, named: dict[str, float]) -> float:
+        return named["elbo"]
+
+    def schedule(self, step: int) -> dict[str, float]:
+        weights = weights_at(step, self.steps_per_epoch, self.section)
+        return {f"weights/{name}": weight for name, weight in weights._asdict().items()}
+
+
+class PredictionObjective(Objective):
+    """T-JEPA: squared error of the prediction, and the moving average that makes its targets.
+
+    A small error is no merit of its own, latents that collapse have one: RankMe of the validation embedding breaks
+    ties, and selects where there is no label.
+    """
+
+    terms_type, headline, tie_break = PredictionTerms, "prediction", "validation/rankme"
+
+    def __init__(self, *, network: TJEPANetwork, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.network = network
+
+    def terms(self, table: TableTensors, masks: Masks, outputs: Any) -> PredictionTerms:  # noqa: ARG002
+        return prediction_terms(masks, outputs)
+
+    def loss(self, terms: PredictionTerms, step: int) -> Tensor:  # noqa: ARG002
+        return terms.prediction
+
+    def named(self, terms: PredictionTerms) -> dict[str, float]:
+        return {"prediction": float(terms.prediction)}
+
+    def score(self, named: dict[str, float]) -> float:
+        return -named["prediction"]
+
+    def schedule(self, step: int) -> dict[str, float]:
+        return {"training/ema": ema_at(step, self.steps, self.network.ema)}
+
+    def after_step(self, step: int) -> None:
+        self.network.update_target(ema_at(step, self.steps, self.network.ema))
+
+
+def objective_for(network: TableNetwork, section: ObjectiveSection, *, steps_per_epoch: int, epochs: int) -> Objective:
+    """The objective of the network's kind."""
+    settings: dict[str, Any] = {"section": section, "steps_per_epoch": steps_per_epoch, "epochs": epochs}
+    if isinstance(network, TJEPANetwork):
+        return PredictionObjective(network=network, **settings)
+    if isinstance(network, VarTJEPANetwork):
+        return ELBOObjective(**settings)
+    raise TypeError(f"no objective is known for {type(network).__name__}")
