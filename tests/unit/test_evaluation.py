@@ -14,7 +14,7 @@ from varjepa.evaluation.latents import active_units, predictor_residuals, rankme
 from varjepa.evaluation.probe import best_probe, fit_probe
 from varjepa.evaluation.report import Classified, classification_metrics, uncertainty_metrics
 from varjepa.evaluation.selection import ProbeEvaluator
-from varjepa.evaluation.selective import aurc, failure_auroc, oracle, risk_at, risk_coverage
+from varjepa.evaluation.selective import augrc, aurc, excess_aurc, failure_auroc, oracle, risk_at, risk_coverage
 from varjepa.nn.random import Randomness
 
 
@@ -69,6 +69,11 @@ def test_risk_coverage_against_loops_and_ties() -> None:
     assert aurc(oracle(loss)) <= aurc(curve)
     # The best possible AURC in closed form, for many rows: r + (1 - r) ln(1 - r).
     many = (np.arange(100_000) < 20_000).astype(float)
+    assert excess_aurc(oracle(many), many) == 0
+    # Random order: an error rate r at every coverage c gives r c on average, and the area is r / 2.
+    flat = risk_coverage(np.zeros(len(many)), many)
+    assert augrc(flat) == pytest.approx(many.mean() / 2, rel=1e-2)
+    assert augrc(oracle(many)) < augrc(flat)
     assert aurc(oracle(many)) == pytest.approx(0.2 + 0.8 * np.log(0.8), abs=1e-4)
     assert risk_at(curve, 0.5) == curve.risk[24]
 

@@ -1,4 +1,4 @@
-"""The published means of the simulation study (Table 1), and how far ours are from them."""
+"""The published figures: means of the simulation study (Table 1) and of the comparison (Tables 2 and 3)."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -66,3 +66,28 @@ def compare(results: Mapping[str, Mapping[str, Sequence[float]]]) -> list[Compar
             sd = stdev(values) if len(values) > 1 else None
             table.append(Comparison(variant, latent, name, published, mean(values), sd, len(values)))
     return table
+
+
+PREDICTORS = {
+    "MLP": "mlp", "DCNv2": "dcnv2", "ResNet": "resnet", "AutoInt": "autoint", "FT-Transformer": "ft_transformer",
+    "XGBoost": "xgboost",
+}  # fmt: skip
+FEATURES = {"raw": "raw", "T-JEPA": "t_jepa", "Var-T-JEPA": "var_t_jepa"}
+"""The published table's words, and ours."""
+
+
+def published_accuracies() -> dict[tuple[str, str, str, str], float]:
+    """(dataset, features, predictor, metric) -> published accuracy; below full coverage by latent uncertainty.
+
+    Examples:
+        >>> found = published_accuracies()
+        >>> [found["adult", "var_t_jepa", "mlp", metric] for metric in ("accuracy", "selective/accuracy_50")]
+        [0.852, 0.921]
+    """
+    text = files("varjepa.data").joinpath("published_downstream.csv").read_text(encoding="utf-8")
+    found = {}
+    for row in csv.DictReader(text.splitlines()):
+        coverage = round(100 * float(row["coverage"]))
+        metric = "accuracy" if coverage == 100 else f"selective/accuracy_{coverage}"
+        found[row["dataset"], FEATURES[row["features"]], PREDICTORS[row["predictor"]], metric] = float(row["accuracy"])
+    return found

@@ -62,8 +62,13 @@ def regression_metrics(predicted: Floats, values: Floats) -> dict[str, float]:
     }
 
 
-def uncertainty_metrics(result: Classified, latent: Floats) -> dict[str, float]:
-    """Selective prediction by latent uncertainty and by maximum probability, and the ECE of the probe."""
-    by_latent = {f"selective/{name}": value for name, value in selective_metrics(latent, result.error).items()}
-    by_msp = {f"selective_msp/{name}": value for name, value in selective_metrics(result.doubt, result.error).items()}
-    return by_latent | by_msp | {"calibration/ece": expected_calibration_error(result.reliability)}
+def uncertainty_metrics(result: Classified, latent: Floats | None) -> dict[str, float]:
+    """Selective prediction by latent uncertainty, where there is one, and by maximum probability; ECE of the probe."""
+    measures = {"selective": latent, "selective_msp": result.doubt}
+    metrics = {
+        f"{group}/{name}": value
+        for group, uncertainty in measures.items()
+        if uncertainty is not None
+        for name, value in selective_metrics(uncertainty, result.error).items()
+    }
+    return metrics | {"calibration/ece": expected_calibration_error(result.reliability)}

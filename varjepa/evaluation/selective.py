@@ -50,6 +50,26 @@ def aurc(curve: RiskCoverage) -> float:
     return float(curve.risk.mean())
 
 
+def excess_aurc(curve: RiskCoverage, loss: Floats) -> float:
+    """AURC minus that of the best possible order (E-AURC); 0 is perfect ranking, whatever the accuracy."""
+    return aurc(curve) - aurc(oracle(loss))
+
+
+def augrc(curve: RiskCoverage) -> float:
+    """Area under the generalised risk-coverage curve: mean over coverages of (loss so far) / N; smaller is better.
+
+    Unlike AURC it does not weigh errors among the surest rows more than others.
+
+    References:
+        Traub et al. 2024, "Overcoming common flaws in the evaluation of selective classification systems".
+
+    Examples:
+        >>> augrc(risk_coverage(np.array([0.1, 0.9]), np.array([0.0, 1.0])))
+        0.25
+    """
+    return float((curve.risk * curve.coverage).mean())
+
+
 def oracle(loss: Floats) -> RiskCoverage:
     """The best possible curve: losses in rising order."""
     return risk_coverage(loss, loss)
@@ -77,7 +97,9 @@ def failure_auroc(uncertainty: Floats, error: NDArray[np.bool_]) -> float:
 
 
 def selective_metrics(uncertainty: Floats, error: NDArray[np.bool_]) -> dict[str, float]:
-    """Accuracy at 90, 80 and 50% coverage, AURC and failure AUROC of one uncertainty measure."""
-    curve = risk_coverage(uncertainty, error.astype(np.float64))
+    """Accuracy at 90, 80 and 50% coverage, AURC, E-AURC, AUGRC and failure AUROC of one uncertainty measure."""
+    loss = error.astype(np.float64)
+    curve = risk_coverage(uncertainty, loss)
     accuracies = {f"accuracy_{percent}": 1 - risk_at(curve, percent / 100) for percent in (90, 80, 50)}
-    return accuracies | {"aurc": aurc(curve), "failure_auroc": failure_auroc(uncertainty, error)}
+    areas = {"aurc": aurc(curve), "e_aurc": excess_aurc(curve, loss), "augrc": augrc(curve)}
+    return accuracies | areas | {"failure_auroc": failure_auroc(uncertainty, error)}

@@ -1,12 +1,28 @@
 """One seeded source of randomness per epoch, handed down explicitly: no global state, so that runs can resume."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Lock
 from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
+
+
+_global_generator = Lock()
+
+
+@contextmanager
+def initial_weights(seed: int) -> Iterator[None]:
+    """Torch's global generator, from which layers draw their initial weights, starts at `seed`; put back afterwards.
+
+    The generator is one for all threads of a process, so one thread at a time builds networks.
+    """
+    with _global_generator, torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
 
 
 class NormalSource(Protocol):

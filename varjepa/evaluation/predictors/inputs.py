@@ -1,0 +1,71 @@
+"""What a predictor reads: one block of numbers per feature, whether raw cells or embedded ones."""
+
+from typing import NamedTuple, Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from varjepa.data.table import TableSizes, TableTensors
+
+SMALLEST_SPREAD = 1e-6
+"""Numbers that vary less than this over the training rows are only centered, in effect."""
+
+
+class Inputs(NamedTuple):
+    """Rows as blocks of numbers.
+
+    Attributes:
+        values: float32 [N, D, W], one block of W numbers per feature, zero padded.
+        widths: D lengths of the blocks without their padding.
+        scaled: whether the numbers are on a common scale already. One-hot codes must not be standardised: a category
+            of one row in ten thousand would become a value of a hundred.
+    """
+
+    values: Tensor
+    widths: tuple[int, ...]
+    scaled: bool = True
+
+    def flat(self) -> Tensor:
+        """All numbers of a row side by side, without padding: [N, sum of widths]."""
+        width = self.values.shape[2]
+        if all(used == width for used in self.widths):
+            return self.values.flatten(1)
+        return self.values[:, torch.arange(width)[None, :] < torch.tensor(self.widths)[:, None]]
+
+    def rows(self, index: Tensor | slice) -> Self:
+        """The rows at `index`, in its order."""
+        return self._replace(values=self.values[index])
+
+
+def raw_inputs(table: TableTensors, sizes: TableSizes) -> Inputs:
+    """Blocks (value, observed) of numeric features and one-hot codes of categorical ones.
+
+    Args:
+        table: encoded rows; what is stored in missing cells does not matter.
+        sizes: of the table.
+    """
+    numeric, codes = table.blanked()
+    widths = (*[2] * sizes.n_numeric, *sizes.cardinalities)
+    widest = max(widths)
+    cells = torch.stack([numeric, table.observed[:, : sizes.n_numeric].to(numeric.dtype)], dim=2)
+    blocks = [F.pad(cells, (0, widest - 2)), F.one_hot(codes, widest).to(numeric.dtype)]
+    return Inputs(torch.cat(blocks, dim=1), widths)
+
+
+def embedding_inputs(mean: Tensor) -> Inputs:
+    """Embedded features as blocks; they are standardised by the statistics of the training rows when fitted.
+
+    Args:
+        mean: float32 [N, D, d].
+    """
+    return Inputs(mean, (mean.shape[2],) * mean.shape[1], scaled=False)
+
+
+def standardised(train: Inputs, *others: Inputs) -> tuple[Inputs, ...]:
+    """`train` and `others` with mean 0 and deviation 1 over the rows of `train`; unchanged where scaled already."""
+    if train.scaled:
+        return train, *others
+    center = train.values.mean(0)
+    spread = train.values.std(0, correction=0).clamp(min=SMALLEST_SPREAD)
+    return tuple(part._replace(values=(part.values - center) / spread, scaled=True) for part in (train, *others))
