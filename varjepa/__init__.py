@@ -1,3 +1,17 @@
 """Embeddings of table rows, learned without labels, that say how sure they are (Var-T-JEPA)."""
 
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from varjepa.inference.estimator import VarTJEPA as VarTJEPA
+
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """The library's front door, opened when somebody asks: torch and scikit-learn take seconds to import."""
+    if name == "VarTJEPA":
+        from varjepa.inference.estimator import VarTJEPA
+
+        return VarTJEPA
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -16,7 +16,9 @@ from varjepa.data.tensors import to_tensors
 from varjepa.errors import DataError, ModelError
 from varjepa.evaluation.probe import LinearProbe
 from varjepa.models.embedding import Embedding, embed, row_uncertainty
-from varjepa.models.var_t_jepa import VarTJEPANetwork
+from varjepa.models.kinds import build_network
+from varjepa.models.network import TableNetwork
+from varjepa.nn.random import initial_weights
 from varjepa.training.device import resolve_device
 
 FORMAT = "1"
@@ -38,7 +40,7 @@ class TrainedModel:
 
     config: RetrainConfig
     preprocessor: Preprocessor
-    network: VarTJEPANetwork
+    network: TableNetwork
     probe: LinearProbe | None
 
     def embed(self, frame: pl.DataFrame, batch_size: int = 1024) -> Embedding:
@@ -57,8 +59,10 @@ class TrainedModel:
         device = next(self.network.parameters()).device
         return embed(self.network, to_tensors(encoded, self.preprocessor).to(device), batch_size)
 
-    def uncertainty(self, embedding: Embedding) -> Tensor:
-        """Latent uncertainty [N] of embedded rows; larger = less sure."""
+    def uncertainty(self, embedding: Embedding) -> Tensor | None:
+        """Latent uncertainty [N] of embedded rows, larger = less sure; None for kinds of model without scales."""
+        if embedding.scale is None:
+            return None
         return row_uncertainty(embedding.scale, self.config.uncertainty.aggregate)
 
     def predict(self, frame: pl.DataFrame, batch_size: int = 1024) -> pl.DataFrame:
@@ -69,8 +73,8 @@ class TrainedModel:
             batch_size: rows at a time; changes nothing but memory.
 
         Returns:
-            One row per row: `embedding` (array of D * d floats), `uncertainty`, and with a probe `prediction` (class
-            or value) and, for classes, `probability` (of the predicted one).
+            One row per row: `embedding` (array of D * d floats), `uncertainty` where the model has one, and with a
+            probe `prediction` (class or value) and, for classes, `probability` (of the predicted one).
 
         Raises:
             DataError: see `embed`.
@@ -84,12 +88,10 @@ class TrainedModel:
         embedding = self.embed(frame, batch_size)
         flat = embedding.mean.flatten(1)
         width = flat.shape[1]
-        out = pl.DataFrame(
-            {
-                "embedding": pl.Series(flat.cpu().numpy(), dtype=pl.Array(pl.Float32, width)),
-                "uncertainty": self.uncertainty(embedding).cpu().numpy(),
-            }
-        )
+        out = pl.DataFrame({"embedding": pl.Series(flat.cpu().numpy(), dtype=pl.Array(pl.Float32, width))})
+        uncertainty = self.uncertainty(embedding)
+        if uncertainty is not None:
+            out = out.with_columns(uncertainty=pl.Series(uncertainty.cpu().numpy()))
         label = self.preprocessor.label
         if self.probe is None or label is None:
             return out
@@ -99,6 +101,12 @@ class TrainedModel:
         probability, number = output.double().softmax(1).max(1)
         names = pl.Series(label.classes, dtype=pl.String)
         return out.with_columns(prediction=names.gather(number.numpy()), probability=pl.Series(probability.numpy()))
+
+
+def new_network(preprocessor: Preprocessor, config: RetrainConfig) -> TableNetwork:
+    """An untrained network whose initial weights depend on `training.seed` alone."""
+    with initial_weights(config.training.seed):
+        return build_network(sizes=preprocessor.sizes, model=config.model)
 
 
 def save_model(folder: Path, model: TrainedModel) -> None:
@@ -128,7 +136,7 @@ def load_model(folder: Path, device: str = "auto") -> TrainedModel:
     try:
         config = parse_config(json.loads((folder / CONFIG).read_text(encoding="utf-8")), str(folder / CONFIG))
         preprocessor = Preprocessor.model_validate_json((folder / PREPROCESSOR).read_text(encoding="utf-8"))
-        network = VarTJEPANetwork(sizes=preprocessor.sizes, model=config.model)
+        network = build_network(sizes=preprocessor.sizes, model=config.model)
         network.load_state_dict(_load_network(folder / NETWORK))
         probe = _load_probe(folder / PROBE, target)
     except FileNotFoundError as error:

@@ -1,0 +1,212 @@
+"""Var-T-JEPA as a scikit-learn transformer: tables in, embeddings out."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from varjepa.config import DataSection, RetrainConfig, load_config, parse_config
+from varjepa.data.preprocess import Preprocessor, fit
+from varjepa.data.splits import FEWEST_ROWS
+from varjepa.data.tensors import to_tensors
+from varjepa.errors import ConfigError, DataError, ModelError
+from varjepa.inference.model import TrainedModel, load_model, new_network, save_model
+from varjepa.models.embedding import Embedding
+from varjepa.training.device import resolve_device
+from varjepa.training.loop import Trainer
+
+VALIDATION_SHARE = 0.1
+"""Share of the rows given to `fit` that select the epoch instead of training."""
+
+Table = Any
+"""Polars or pandas frame, or an array [N, D] of numbers or objects."""
+
+
+class VarTJEPA(TransformerMixin, BaseEstimator):
+    """Learns embeddings of table rows, labels neither needed nor used.
+
+    Missing cells are facts, not errors; text columns are categories; columns that cannot be features (constant, empty,
+    identifiers) are left out. What a pipeline gives it are training rows: all of them set the statistics, a tenth
+    selects the epoch by its ELBO. The same seed (`training.seed`) gives the same result on the same machine.
+
+    Args:
+        config: a `RetrainConfig`, a mapping or a YAML file of the same keys; None for the defaults. Of `data` only
+            `label` (never a feature), `drop` and `kinds` matter here.
+        device: auto, cpu, or a GPU by name; where None, what `config` says.
+        batch_size: rows embedded at a time; changes nothing but memory.
+
+    Attributes:
+        model_: the trained model.
+        history_: metrics per epoch.
+        n_features_in_: columns seen.
+        feature_names_in_: their names, where they have some.
+
+    Examples:
+        >>> table = pl.DataFrame({"size": np.arange(40) % 7, "kind": ["a", "b"] * 20})
+        >>> small = {"model": {"d_hidden": 8, "n_layers": 1}, "training": {"max_epochs": 1}}
+        >>> VarTJEPA(small).fit_transform(table).shape
+        (40, 16)
+    """
+
+    def __init__(
+        self,
+        config: RetrainConfig | Mapping[str, Any] | str | Path | None = None,
+        *,
+        device: str | None = None,
+        batch_size: int = 1024,
+    ) -> None:
+        self.config = config
+        self.device = device
+        self.batch_size = batch_size
+
+    def fit(self, X: Table, y: object = None) -> Self:  # noqa: ARG002 (labels are not used)
+        """Learns from rows.
+
+        Args:
+            X: table [N, D].
+            y: ignored.
+
+        Raises:
+            ConfigError: the configuration says something impossible.
+            DataError: too few rows, or nothing to learn from.
+        """
+        frame = self._frame(X, reset=True)
+        config = as_config(self.config, self.device)
+        if frame.height < FEWEST_ROWS:
+            raise DataError(
+                f"Found array with {frame.height} sample(s) while a minimum of {FEWEST_ROWS} is required.",
+                fix="Give more rows.",
+            )
+        features = config.data.model_copy(update={"label": None, "drop": _absent(config.data, frame)})
+        preprocessor = fit(frame.lazy(), features, config.preprocess)
+        self.model_, self.history_ = _trained(frame, preprocessor, config)
+        return self
+
+    def transform(self, X: Table) -> NDArray[np.float32]:
+        """Embeddings of rows, in their order.
+
+        Returns:
+            float32 [N, D d], feature by feature.
+        """
+        return self.embed(X).mean.flatten(1).cpu().numpy()
+
+    def embed(self, X: Table) -> Embedding:
+        """Means and scales of the latents of rows, [N, D, d] each."""
+        check_is_fitted(self)
+        return self.model_.embed(self._frame(X, reset=False), self.batch_size)
+
+    def uncertainty(self, X: Table) -> NDArray[np.float32]:
+        """One number per row [N] from the scales of its latents; larger = less sure.
+
+        Raises:
+            ModelError: the loaded model is of a kind without scales.
+        """
+        uncertainty = self.model_.uncertainty(self.embed(X))
+        if uncertainty is None:
+            raise ModelError(f"A model of kind {self.model_.config.model.kind} does not say how sure it is.")
+        return uncertainty.cpu().numpy()
+
+    def get_feature_names_out(self, input_features: object = None) -> NDArray[np.object_]:  # noqa: ARG002 (names are known)
+        """Names of the columns that `transform` returns: feature and latent dimension."""
+        check_is_fitted(self)
+        names, width = self.model_.preprocessor.names, self.model_.network.d_hidden
+        return np.array([f"{name}_{k}" for name in names for k in range(width)], dtype=object)
+
+    def save(self, path: str | Path) -> None:
+        """Writes the model as plain data: JSON and safetensors, nothing pickled."""
+        check_is_fitted(self)
+        save_model(Path(path), self.model_)
+
+    @classmethod
+    def load(cls, path: str | Path, device: str = "auto") -> Self:
+        """Reads what `save`, or a retrain, wrote.
+
+        Raises:
+            ModelError: no model there, a damaged file, or another format.
+        """
+        model = load_model(Path(path), device)
+        loaded = cls(model.config, device=device)
+        loaded.model_, loaded.history_ = model, []
+        return loaded
+
+    def _frame(self, X: Table, *, reset: bool) -> pl.DataFrame:
+        """The table in Polars; columns without names are x0, x1, ..."""
+        if isinstance(X, pl.LazyFrame):
+            X = X.collect()
+        if isinstance(X, pl.DataFrame) or hasattr(X, "iloc"):
+            if hasattr(self, "n_features_in_") or reset:
+                validate_data(self, X, reset=reset, skip_check_array=True)
+            return X if isinstance(X, pl.DataFrame) else _from_pandas(X)
+        values = validate_data(self, X, reset=reset, dtype=None, ensure_all_finite=False)
+        return pl.DataFrame({f"x{j}": _column(values[:, j]) for j in range(values.shape[1])})
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.transformer_tags.preserves_dtype = []  # networks answer in 32 bits, whatever the table holds
+        tags.input_tags.string = tags.input_tags.categorical = True
+        return tags
+
+
+def as_config(config: RetrainConfig | Mapping[str, Any] | str | Path | None, device: str | None) -> RetrainConfig:
+    """The configuration that the words of `VarTJEPA` mean.
+
+    Raises:
+        ConfigError: it cannot be read, or asks for another kind of model.
+    """
+    if isinstance(config, (str, Path)):
+        config = load_config(config)
+    if not isinstance(config, RetrainConfig):
+        content = dict(config or {})
+        config = parse_config(content | {"data": {"name": "table"} | dict(content.get("data", {}))}, "the settings")
+    if config.model.kind != "var_t_jepa":
+        raise ConfigError(f"VarTJEPA cannot train model.kind {config.model.kind}.", fix="Use varjepa retrain.")
+    if device is None:
+        return config
+    return config.model_copy(update={"training": config.training.model_copy(update={"device": device})})
+
+
+def _absent(data: DataSection, frame: pl.DataFrame) -> tuple[str, ...]:
+    """Columns of the table that are no features."""
+    return tuple(name for name in (*data.drop, data.label) if name in frame.columns)
+
+
+def _from_pandas(table: Any) -> pl.DataFrame:
+    try:
+        return pl.from_pandas(table.rename(columns=str))
+    except (pl.exceptions.PolarsError, ValueError, TypeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise DataError(f"The table cannot be read: {reason}.", expected="Expected one type per column.") from error
+
+
+def _column(values: NDArray[Any]) -> pl.Series:
+    """A column of an array; objects become numbers where all are, text otherwise."""
+    if values.dtype.kind != "O":
+        return pl.Series(values)
+    try:
+        return pl.Series(values.astype(np.float64), nan_to_null=True)
+    except (TypeError, ValueError):
+        return pl.Series([None if value is None or value != value else str(value) for value in values])  # noqa: PLR0124 (NaN)
+
+
+def _trained(
+    frame: pl.DataFrame, preprocessor: Preprocessor, config: RetrainConfig
+) -> tuple[TrainedModel, list[dict[str, float]]]:
+    device = resolve_device(config.training.device)
+    table = to_tensors(preprocessor.encode(frame.lazy()).collect(), preprocessor).to(device)
+    order = torch.from_numpy(np.random.default_rng(config.training.seed).permutation(frame.height)).to(device)
+    held = max(1, round(VALIDATION_SHARE * frame.height))
+    trainer = Trainer(
+        network=new_network(preprocessor, config).to(device),
+        tables=(table.rows(order[held:]), table.rows(order[:held])),
+        objective=config.objective, masking=config.masking, training=config.training,
+    )  # fmt: skip
+    trained = trainer.fit(lambda _: None, lambda *_: None)
+    return TrainedModel(config, preprocessor, trainer.network, None), trained.history
