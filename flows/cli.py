@@ -104,6 +104,42 @@ def simulate(variants: str, runs: int, overrides: tuple[str, ...], *, fresh: boo
 
 
 @cli.command()
+@click.option("--datasets", default="sim", show_default=True,
+              help="Configs of retrain jobs: YAML files, or names of files in configs/.")  # fmt: skip
+@click.option("--predictors", help="Which of mlp,dcnv2,resnet,autoint,ft_transformer,xgboost (default: all).")
+@click.option("--features", help="Which of raw,t_jepa,var_t_jepa (default: all).")
+@click.option("--seeds", default=5, show_default=True, help="Runs per predictor.")
+@click.option("--protocol", type=click.Choice(["inductive", "paper"]), default="inductive", show_default=True,
+              help="Encoders see training rows only, or all rows (without labels) as in the paper.")  # fmt: skip
+@click.option("--runner", type=click.Choice(["processes", "threads", "dask"]), default="processes", show_default=True,
+              help="Where cells are computed.")  # fmt: skip
+@click.option("--workers", default=0, help="Cells at a time (default: one per core).")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE",
+              help="Override a setting, such as training.epochs=20, or DATASET.training.lr=1e-3.")  # fmt: skip
+@click.option("--fresh", is_flag=True, help="Make everything anew instead of reusing what is there.")
+@as_json
+def benchmark(
+    datasets: str, predictors: str | None, features: str | None, overrides: tuple[str, ...], *,
+    fresh: bool, json_out: bool, **settings: Any,
+) -> None:  # fmt: skip
+    """Compare Var-T-JEPA, T-JEPA and raw features under six predictors."""
+    from varjepa.config import benchmark_config
+
+    lists = {"predictors": predictors, "features": features}
+    settings |= {name: value.split(",") for name, value in lists.items() if value}
+    config = benchmark_config(datasets.split(","), overrides, **settings)
+    from flows.benchmark import benchmark as run
+    from flows.show import show_benchmark
+    from tasks.steps import start_fresh
+
+    if fresh:
+        start_fresh()
+    result = run(config)
+    show_benchmark(result)
+    _finish(result, json_out=json_out)
+
+
+@cli.command()
 @click.argument("data", type=click.Path())
 @click.option("--label", help="Column to predict; without one the model is selected by its validation ELBO.")
 @click.option("--out", type=click.Path(path_type=Path), help="Config file to write (default: DATA's name, .yaml).")

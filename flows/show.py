@@ -15,7 +15,8 @@ console = Console(stderr=True, highlight=False)
 
 SHOWN = ("accuracy", "balanced_accuracy", "f1_weighted", "f1_macro", "rmse", "r2")
 SELECTIVE = ("accuracy_90", "accuracy_80", "accuracy_50", "aurc", "failure_auroc")
-OTHER = ("calibration/ece", "calibration/latent_pit_ks", "elbo/val", "latent/active_units", "latent/rankme")
+OTHER = ("calibration/ece", "calibration/latent_pit_ks", "elbo/val", "prediction/val", "latent/active_units",
+         "latent/rankme")  # fmt: skip
 
 
 def show_result(result: dict[str, Any], config: RetrainConfig) -> None:
@@ -23,9 +24,10 @@ def show_result(result: dict[str, Any], config: RetrainConfig) -> None:
     metrics, model = result["metrics"], result["model"]
     table = Table("test rows", "embedding", "raw features", title=f"{model['name']} version {model['version']}")
     _pairs(table, metrics, SHOWN, "probe", "raw")
-    if "selective/aurc" in metrics:
+    if "selective_msp/aurc" in metrics:
         table.add_section()
-        table.add_row("[b]selective by[/b]", "[b]latent[/b]", "[b]max. probability[/b]")
+        latent = "[b]latent[/b]" if "selective/aurc" in metrics else ""
+        table.add_row("[b]selective by[/b]", latent, "[b]max. probability[/b]")
         _pairs(table, metrics, SELECTIVE, "selective", "selective_msp")
     table.add_section()
     for name in OTHER:
@@ -48,8 +50,9 @@ def _ui_command(config: RetrainConfig) -> str:
 
 def _pairs(table: Table, metrics: dict[str, float], names: tuple[str, ...], left: str, right: str) -> None:
     for name in names:
-        if f"{left}/{name}" in metrics:
-            table.add_row(name, *(f"{metrics[f'{group}/{name}']:.4f}" for group in (left, right)))
+        cells = [f"{metrics[key]:.4f}" if (key := f"{group}/{name}") in metrics else "" for group in (left, right)]
+        if any(cells):
+            table.add_row(name, *cells)
 
 
 def show_study(result: dict[str, Any]) -> None:
@@ -67,6 +70,24 @@ def show_study(result: dict[str, Any]) -> None:
         console.print(
             f"{name}: RankMe of s_x {metrics['s_x/rankme']:.2f}, {metrics['s_x/active_units']:.1f} active units"
         )
+    console.print(f"run {result['run_id']}, report {result['report']}, {result['seconds']['total']:.0f} s")
+
+
+def show_benchmark(result: dict[str, Any]) -> None:
+    """Ours beside the published figures, one line per data set and feature set."""
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    for row in result["table"]:
+        if row["metric"] in ("accuracy", "r2"):
+            published = "" if row["published"] is None else f" ({row['published']:.3f})"
+            line = rows.setdefault((row["dataset"], row["features"]), {})
+            line[row["predictor"]] = f"{row['mean']:.4f}{published}"
+    names = list(dict.fromkeys(name for line in rows.values() for name in line))
+    table = Table("data set", "features", *names, title="accuracy or R2 on test rows, ours (published)")
+    for (dataset, features), line in rows.items():
+        table.add_row(dataset, features, *(line.get(name, "") for name in names))
+    console.print(table)
+    for pair, counts in result["tally"].items():
+        console.print(f"{pair}: " + ", ".join(f"{count} {outcome}" for outcome, count in counts.items()))
     console.print(f"run {result['run_id']}, report {result['report']}, {result['seconds']['total']:.0f} s")
 
 

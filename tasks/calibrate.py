@@ -18,8 +18,9 @@ from varjepa.data.encoded import read_part
 from varjepa.evaluation.calibration import ks_uniform, pit_values
 from varjepa.evaluation.latents import predictor_residuals
 from varjepa.evaluation.report import Classified, uncertainty_metrics
-from varjepa.evaluation.selective import oracle, risk_coverage
+from varjepa.evaluation.selective import Floats, oracle, risk_coverage
 from varjepa.inference.model import TrainedModel, load_model
+from varjepa.models.var_t_jepa import VarTJEPANetwork
 from varjepa.nn.random import Randomness
 
 PIT_ROWS = 2000
@@ -32,7 +33,7 @@ class Calibrated:
 
     Attributes:
         figures: folder of PNG files.
-        metrics: selective/..., selective_msp/..., calibration/....
+        metrics: selective/... (for kinds with latent uncertainty), selective_msp/..., calibration/....
     """
 
     figures: Path
@@ -42,7 +43,7 @@ class Calibrated:
 @task(name="calibrate", task_run_name="calibrate")
 def calibrate(prepared: Prepared, pretrained: Pretrained, probed: Probed, config: RetrainConfig) -> Calibrated:
     """Measures uncertainty on the test rows and draws the figures of the run."""
-    folder = step_folder("calibrate", str(probed.model))
+    folder = step_folder("calibrate", str(probed.model), code=__name__)
     return reuse(folder, Calibrated, lambda: _calibrate(prepared, pretrained, probed, config, folder))
 
 
@@ -51,16 +52,20 @@ def _calibrate(
 ) -> Calibrated:
     model = load_model(probed.model, config.training.device)
     predictions = pl.read_parquet(probed.predictions)
-    pit = _latent_pit(model, prepared)
-    metrics = {"calibration/latent_pit_ks": ks_uniform(pit)}
+    curves = pretrained.curves()
     figures = {
-        "elbo_curves": plots.elbo_curves(pretrained.curves(), pretrained.best_epoch),
-        "latent_pit": plots.latent_pit(pit, metrics["calibration/latent_pit_ks"]),
+        "elbo_curves" if "train/elbo" in curves[0] else "training_curves":
+            plots.training_curves(curves, pretrained.best_epoch),
         "embedding_map": _embedding_map(model, predictions, np.load(probed.points)),
-    }
+    }  # fmt: skip
+    metrics = {}
+    if isinstance(model.network, VarTJEPANetwork):
+        pit = _latent_pit(model, model.network, prepared)
+        metrics["calibration/latent_pit_ks"] = ks_uniform(pit)
+        figures["latent_pit"] = plots.latent_pit(pit, metrics["calibration/latent_pit_ks"])
     if "probe/accuracy" in probed.metrics:
         result = classified(predictions, "p")
-        latent = predictions.filter(pl.col("label").is_not_nan())["uncertainty"].to_numpy().astype(np.float64)
+        latent = _uncertainty(predictions.filter(pl.col("label").is_not_nan()))
         metrics |= uncertainty_metrics(result, latent)
         figures |= _uncertainty_figures(result, latent, metrics["calibration/ece"])
     target = folder / "figures"
@@ -70,12 +75,18 @@ def _calibrate(
     return Calibrated(target, metrics)
 
 
-def _latent_pit(model: TrainedModel, prepared: Prepared) -> np.ndarray:
+def _uncertainty(predictions: pl.DataFrame) -> Floats | None:
+    """Latent uncertainty of rows; None where the kind of model has none."""
+    known = "uncertainty" in predictions.columns
+    return predictions["uncertainty"].to_numpy().astype(np.float64) if known else None
+
+
+def _latent_pit(model: TrainedModel, network: VarTJEPANetwork, prepared: Prepared) -> np.ndarray:
     part = read_part(prepared.encoded, model.preprocessor, "test").sample(PIT_ROWS, seed=0)
-    device = next(model.network.parameters()).device
+    device = next(network.parameters()).device
     random = Randomness.seeded(model.config.training.seed, device=device)
     # Small batches: mask sizes are drawn once per batch, and many sizes should be seen.
-    residuals = predictor_residuals(model.network, part.table.to(device), model.config.masking, random, batch_size=128)
+    residuals = predictor_residuals(network, part.table.to(device), model.config.masking, random, batch_size=128)
     return pit_values(residuals.double().cpu().numpy())
 
 
@@ -83,16 +94,13 @@ def _embedding_map(model: TrainedModel, predictions: pl.DataFrame, points: np.nd
     shown = predictions.head(len(points))
     label = model.preprocessor.label
     labels = shown["label"].to_numpy() if label is not None else None
-    return plots.embedding_map(points, shown["uncertainty"].to_numpy(), labels, label.classes if label else ())
+    return plots.embedding_map(points, _uncertainty(shown), labels, label.classes if label else ())
 
 
-def _uncertainty_figures(result: Classified, latent: np.ndarray, ece: float) -> dict[str, Figure]:
+def _uncertainty_figures(result: Classified, latent: Floats | None, ece: float) -> dict[str, Figure]:
     loss = result.error.astype(np.float64)
-    curves = {
-        "latent uncertainty": risk_coverage(latent, loss),
-        "maximum probability": risk_coverage(result.doubt, loss),
-        "oracle": oracle(loss),
-    }
+    curves = {} if latent is None else {"latent uncertainty": risk_coverage(latent, loss)}
+    curves |= {"maximum probability": risk_coverage(result.doubt, loss), "oracle": oracle(loss)}
     return {
         "risk_coverage": plots.risk_coverage_plot(curves),
         "reliability": plots.reliability_diagram(result.reliability, ece),

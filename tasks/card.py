@@ -17,6 +17,7 @@ GROUPS = {
     "selective_msp": "Selective prediction by the probe's maximum probability",
     "calibration": "Calibration",
     "elbo": "ELBO and its terms",
+    "prediction": "Squared error of the predicted latents",
     "latent": "Latents",
 }
 
@@ -73,10 +74,15 @@ class Facts:
     @property
     def limits(self) -> str:
         """What a reader must know before use."""
+        doubt = (
+            "look at their uncertainty. Latent uncertainty is not a probability."
+            if self.config.model.kind == "var_t_jepa"
+            else "this kind of model has no latent uncertainty to tell."
+        )
         return (
             "Statistics, vocabularies and weights come from the training rows; figures are measured on test rows of "
             "the same source. Rows from elsewhere, categories never seen and values far outside the training range are "
-            "embedded all the same: look at their uncertainty. Latent uncertainty is not a probability."
+            f"embedded all the same: {doubt}"
         )
 
 

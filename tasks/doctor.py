@@ -4,8 +4,6 @@ import os
 import platform
 import re
 import shutil
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
@@ -13,6 +11,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
+from tasks.health import require_answer
 from tasks.registry import store
 from tasks.tracking import client_for, hidden_credentials
 from varjepa.errors import VarjepaError
@@ -103,12 +102,12 @@ def _prefect() -> Check:
     if not url:
         return Check("Prefect server", ok=True, found="none configured: every flow starts a temporary one (about 10 s)")
     try:
-        with urllib.request.urlopen(f"{url.rstrip('/')}/health", timeout=5):  # noqa: S310
-            return Check("Prefect server", ok=True, found=re.sub(r"//.*@", "//***@", url))
-    except (urllib.error.URLError, OSError, ValueError) as error:
+        require_answer(url, seconds=5)
+    except (OSError, ValueError) as error:
         return Check(
             "Prefect server",
             ok=False,
             found=f"{url} does not answer: {error}",
             fix="Start it, or unset PREFECT_API_URL.",
         )
+    return Check("Prefect server", ok=True, found=re.sub(r"//.*@", "//***@", url))

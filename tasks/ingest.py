@@ -42,8 +42,12 @@ def ingest(data: DataSection) -> Snapshot:
 
     source = open_source(data)
     fingerprint = file_fingerprint(source.files)
-    options = data.model_dump(mode="json", include={"name", "version", "rows", "separator", "na_values", "rename"})
-    folder = step_folder("ingest", fingerprint, options, data.split.seed if data.rows or not source.files else None)
+    options = data.model_dump(
+        mode="json", include={"name", "version", "rows", "separator", "na_values", "rename", "noise"}
+    )
+    seeded = data.rows or data.noise or not source.files
+    spared = data.label if data.noise else None
+    folder = step_folder("ingest", fingerprint, options, data.split.seed if seeded else None, spared, code=__name__)
     snapshot = reuse(folder, Snapshot, lambda: _snapshot(data, folder, fingerprint))
     require_columns(list(snapshot.columns), data)
     return snapshot
@@ -73,6 +77,7 @@ def _snapshot(data: DataSection, folder: Path, fingerprint: str) -> Snapshot:
     import polars as pl
 
     from varjepa.data.sources import ROW, open_source, readable
+    from varjepa.data.synthetic import blended_with_noise
 
     source = open_source(data)
     frame, path = source.frame.rename(data.rename, strict=False).with_row_index(ROW), folder / "snapshot.parquet"
@@ -82,6 +87,10 @@ def _snapshot(data: DataSection, folder: Path, fingerprint: str) -> Snapshot:
             if data.rows < total:
                 picks = np.sort(np.random.default_rng([data.split.seed, 1]).permutation(total)[: data.rows])
                 frame = frame.filter(pl.col(ROW).is_in(picks.tolist()))
+        if data.noise:
+            clear = frame.collect()
+            blended = blended_with_noise(clear.drop(ROW), share=data.noise, seed=data.split.seed, label=data.label)
+            frame = blended.with_columns(clear[ROW]).lazy()
         frame.with_columns(pl.col(ROW).cast(pl.Int64)).sink_parquet(path, maintain_order=True)
     written = pl.scan_parquet(path)
     rows = int(written.select(pl.len()).collect().item())

@@ -35,7 +35,9 @@ def preprocess(clean: Path, data: DataSection, settings: PreprocessSection) -> P
     Raises:
         DataError: too few rows, unknown columns, or nothing to learn from.
     """
-    folder = step_folder("preprocess", str(clean), data.model_dump(mode="json"), settings.model_dump(mode="json"))
+    folder = step_folder(
+        "preprocess", str(clean), data.model_dump(mode="json"), settings.model_dump(mode="json"), code=__name__
+    )
     prepared = reuse(folder, Prepared, lambda: _preprocess(clean, data, settings, folder))
     for name, reason in prepared.left_out.items():
         log.warning('The column "%s" is left out: %s.', name, reason)
@@ -53,7 +55,8 @@ def _preprocess(clean: Path, data: DataSection, settings: PreprocessSection, fol
     columns = [name for name in frame.collect_schema().names() if name != ROW]
     parts = assign_parts(frame, data.split)
     marked = pl.concat([frame, parts.to_frame().lazy()], how="horizontal")
-    preprocessor = fit(marked.filter(pl.col(PART) == "train").select(columns), data, settings)
+    seen = marked if data.split.seen == "all" else marked.filter(pl.col(PART) == "train")
+    preprocessor = fit(seen.select(columns), data, settings)
     encoded = preprocessor.encode(marked, keep=(ROW, PART), with_label=True)
     encoded.sink_parquet(folder / "encoded.parquet", maintain_order=True)
     write_text(folder / "preprocessor.json", preprocessor.model_dump_json(indent=1))

@@ -4,9 +4,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from prefect import task
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from tasks.prepare import Prepared
 from tasks.progress import training_progress
@@ -15,8 +14,10 @@ from tasks.tracking import CurveLogger
 from varjepa.config import RetrainConfig
 from varjepa.data.encoded import Part, read_part
 from varjepa.data.preprocess import Preprocessor
-from varjepa.evaluation.selection import ProbeEvaluator
-from varjepa.models.var_t_jepa import VarTJEPANetwork
+from varjepa.data.splits import PARTS
+from varjepa.evaluation.selection import ProbeEvaluator, RankMeEvaluator
+from varjepa.inference.model import new_network
+from varjepa.models.network import TableNetwork
 from varjepa.training.device import resolve_device
 from varjepa.training.loop import Evaluator, Trainer
 
@@ -44,13 +45,19 @@ class Pretrained:
         """Metrics per epoch."""
         return json.loads(self.history.read_text(encoding="utf-8"))
 
+    def network(self, preprocessor: Preprocessor, config: RetrainConfig) -> TableNetwork:
+        """The network with its trained weights, in evaluation mode, on the CPU."""
+        network = new_network(preprocessor, config)
+        network.load_state_dict(load_file(self.weights))
+        return network.eval()
+
 
 @task(name="pretrain", task_run_name="pretrain {config.model.kind}")
 def pretrain(prepared: Prepared, config: RetrainConfig, run_id: str) -> Pretrained:
-    """Trains Var-T-JEPA; resumes from a checkpoint that an interrupted run left. Curves go to the tracking run."""
+    """Trains a network; resumes from a checkpoint that an interrupted run left. Curves go to the tracking run."""
     uncertainty = config.uncertainty.model_dump() if config.training.selection == "selective_probe" else None
     settings = config.model_dump(mode="json", include=SECTIONS)
-    folder = step_folder("pretrain", str(prepared.encoded), settings, uncertainty)
+    folder = step_folder("pretrain", str(prepared.encoded), settings, uncertainty, code=__name__)
     curves = CurveLogger(run_id, config.tracking)
     pretrained = reuse(folder, Pretrained, lambda: _pretrain(prepared, config, folder, curves))
     for metrics in pretrained.curves():
@@ -64,12 +71,15 @@ def _pretrain(prepared: Prepared, config: RetrainConfig, folder: Path, curves: C
     device = resolve_device(config.training.device)
     parts = [read_part(prepared.encoded, preprocessor, name).to(device) for name in ("train", "validation")]
     network = new_network(preprocessor, config).to(device)
+    seen = parts[0].table
+    if config.data.split.seen == "all":
+        seen = read_part(prepared.encoded, preprocessor, *PARTS).to(device).table
     checkpoint = folder / "checkpoint.pt"
     trainer = Trainer(
-        network=network, tables=(parts[0].table, parts[1].table), objective=config.objective, masking=config.masking,
+        network=network, tables=(seen, parts[1].table), objective=config.objective, masking=config.masking,
         training=config.training, evaluate=_evaluator(parts, preprocessor, config), checkpoint=checkpoint,
     )  # fmt: skip
-    with training_progress(config.training.max_epochs, parts[0].table.n_rows) as progress:
+    with training_progress(config.training.max_epochs, seen.n_rows) as progress:
 
         def on_epoch(metrics: dict[str, float]) -> None:
             curves.log(metrics)
@@ -85,23 +95,23 @@ def _pretrain(prepared: Prepared, config: RetrainConfig, folder: Path, curves: C
     )
 
 
-def new_network(preprocessor: Preprocessor, config: RetrainConfig) -> VarTJEPANetwork:
-    """An untrained network whose initial weights depend on `training.seed` alone."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.training.seed)
-        return VarTJEPANetwork(sizes=preprocessor.sizes, model=config.model)
-
-
 def _evaluator(parts: list[Part], preprocessor: Preprocessor, config: RetrainConfig) -> Evaluator | None:
-    """Scores epochs by a probe where there are labels on both sides; None means by validation ELBO."""
-    label, training = preprocessor.label, config.training
-    if training.selection == "elbo" or label is None:
-        return None
+    """Scores epochs as `training.selection` says; None means by validation ELBO."""
+    label, training, deterministic = preprocessor.label, config.training, config.model.kind == "t_jepa"
+    if training.selection in ("elbo", "rankme") or label is None:
+        return _unlabelled(parts[1], config)
     train, validation = (part.labelled().sample(training.eval_rows, training.seed) for part in parts)
     if not len(validation.labels):
-        log.warning("No validation row has a label: the epoch is selected by validation ELBO.")
-        return None
+        log.warning("No validation row has a label: the epoch is selected without one.")
+        return _unlabelled(parts[1], config)
     return ProbeEvaluator(
         train.table, train.labels, validation.table, validation.labels, len(label.classes),
-        training.selection == "selective_probe", config.uncertainty.aggregate,
+        training.selection == "selective_probe", config.uncertainty.aggregate, rank=deterministic,
     )  # fmt: skip
+
+
+def _unlabelled(validation: Part, config: RetrainConfig) -> Evaluator | None:
+    """T-JEPA's own objective can be had by collapse, so RankMe takes its place."""
+    if config.training.selection == "rankme" or config.model.kind == "t_jepa":
+        return RankMeEvaluator(validation.sample(config.training.eval_rows, config.training.seed).table)
+    return None

@@ -9,11 +9,10 @@ import numpy as np
 import polars as pl
 import torch
 from prefect import task
-from safetensors.torch import load_file
 from torch import Tensor
 
 from tasks.prepare import Prepared
-from tasks.pretrain import Pretrained, new_network
+from tasks.pretrain import Pretrained
 from tasks.steps import reuse, step_folder, write_text
 from varjepa.config import RetrainConfig
 from varjepa.data.encoded import Part, read_part
@@ -26,8 +25,8 @@ from varjepa.evaluation.report import Classified, classification_metrics, regres
 from varjepa.evaluation.table_latents import table_diagnostics
 from varjepa.inference.model import TrainedModel, save_model
 from varjepa.models.embedding import embed
+from varjepa.models.var_t_jepa import VarTJEPANetwork
 from varjepa.nn.random import Randomness
-from varjepa.objective.elbo import final_weights
 from varjepa.training.device import resolve_device
 from varjepa.training.loop import Trainer
 
@@ -44,9 +43,10 @@ class Probed:
 
     Attributes:
         model: folder of the model (see `varjepa.inference.model`).
-        predictions: Parquet file, one row per test row: row number, label, uncertainty, probe outputs (`p0`...).
+        predictions: Parquet file, one row per test row: row number, label, uncertainty (for kinds that
+            have one), probe outputs (`p0`...).
         points: npy file [N, 2], map of the first test rows.
-        metrics: probe/..., raw/..., elbo/..., latent/....
+        metrics: probe/..., raw/..., elbo/... or prediction/..., latent/....
     """
 
     model: Path
@@ -58,16 +58,14 @@ class Probed:
 @task(name="probe", task_run_name="probe")
 def probe(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig) -> Probed:
     """Fits the probes on training rows, chooses their penalty on validation rows, measures on test rows."""
-    folder = step_folder("probe", str(pretrained.weights), config.model_dump(mode="json"))
+    folder = step_folder("probe", str(pretrained.weights), config.model_dump(mode="json"), code=__name__)
     return reuse(folder, Probed, lambda: _probe(prepared, pretrained, config, folder))
 
 
 def _probe(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig, folder: Path) -> Probed:
     preprocessor = Preprocessor.model_validate_json(prepared.preprocessor.read_text(encoding="utf-8"))
     device = resolve_device(config.training.device)
-    network = new_network(preprocessor, config)
-    network.load_state_dict(load_file(pretrained.weights))
-    network = network.to(device).eval()
+    network = pretrained.network(preprocessor, config).to(device)
     parts = {
         name: read_part(prepared.encoded, preprocessor, name).to(device) for name in ("train", "validation", "test")
     }
@@ -85,7 +83,7 @@ def _probe(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig, fo
     predictions.write_parquet(folder / "predictions.parquet")
     np.save(folder / "points.npy", _map(sample).cpu().numpy())
     metrics = _probe_metrics(predictions, preprocessor.label)
-    metrics |= _elbo_metrics(model, parts, pretrained) | _latent_metrics(model, parts["test"].table, sample)
+    metrics |= _objective_metrics(model, parts, pretrained) | _latent_metrics(model, parts["test"].table, sample)
     write_text(folder / "metrics.json", json.dumps(metrics))
     return Probed(folder / "model", folder / "predictions.parquet", folder / "points.npy", metrics)
 
@@ -117,11 +115,10 @@ def _predict(model: TrainedModel, raw: LinearProbe | None, test: Part) -> tuple[
         flat = embedding.mean.flatten(1)
         if start < LATENT_ROWS:
             sample.append(flat[: LATENT_ROWS - start])
-        columns = {
-            ROW: part.rows,
-            "label": part.labels.cpu().numpy(),
-            "uncertainty": model.uncertainty(embedding).cpu().numpy(),
-        }
+        columns = {ROW: part.rows, "label": part.labels.cpu().numpy()}
+        uncertainty = model.uncertainty(embedding)
+        if uncertainty is not None:
+            columns["uncertainty"] = uncertainty.cpu().numpy()
         columns |= _outputs("p", model.probe, flat)
         columns |= _outputs("raw", raw, raw_features(part.table, model.preprocessor))
         frames.append(pl.DataFrame(columns))
@@ -157,25 +154,28 @@ def _probe_metrics(predictions: pl.DataFrame, label: Label | None) -> dict[str, 
     return metrics
 
 
-def _elbo_metrics(model: TrainedModel, parts: dict[str, Part], pretrained: Pretrained) -> dict[str, float]:
-    """The five terms on the test rows; `elbo/val` is the ELBO on validation rows that training saw."""
+def _objective_metrics(model: TrainedModel, parts: dict[str, Part], pretrained: Pretrained) -> dict[str, float]:
+    """Terms on the test rows and their headline (`elbo/test`, `prediction/test`), with that of the validation rows."""
     config, table = model.config, parts["test"].table
     trainer = Trainer(
         network=model.network, tables=(table, table), objective=config.objective, masking=config.masking,
         training=config.training,
     )  # fmt: skip
-    terms = trainer.evaluate_terms(table)
-    metrics = {f"elbo/{name}": float(value) for name, value in terms._asdict().items()}
-    validation = pretrained.curves()[pretrained.best_epoch]["validation/elbo"]
-    return metrics | {"elbo/test": -float(terms.loss(final_weights(config.objective))), "elbo/val": validation}
+    group = trainer.objective.headline
+    named = trainer.objective.named(trainer.evaluate_terms(table))
+    validation = pretrained.curves()[pretrained.best_epoch][f"validation/{group}"]
+    metrics = {f"{group}/{name}": value for name, value in named.items() if name != group}
+    return metrics | {f"{group}/test": named[group], f"{group}/val": validation}
 
 
 def _latent_metrics(model: TrainedModel, table: TableTensors, embedding: Tensor) -> dict[str, float]:
-    """Whether the embedding is alive, and s_x and z beside their sampling floors."""
-    random = Randomness.seeded(model.config.training.seed, device=embedding.device)
-    rows = table.rows(slice(0, AGGREGATE_ROWS))
-    found = {f"latent/{name}": value for name, value in table_diagnostics(model.network, rows, random).items()}
-    return found | {"latent/active_units": float(active_units(embedding)), "latent/rankme": rankme(embedding)}
+    """Whether the embedding is alive, and Var-T-JEPA's s_x and z beside their sampling floors."""
+    metrics = {"latent/active_units": float(active_units(embedding)), "latent/rankme": rankme(embedding)}
+    if isinstance(model.network, VarTJEPANetwork):
+        random = Randomness.seeded(model.config.training.seed, device=embedding.device)
+        found = table_diagnostics(model.network, table.rows(slice(0, AGGREGATE_ROWS)), random)
+        metrics |= {f"latent/{name}": value for name, value in found.items()}
+    return metrics
 
 
 def _map(embedding: Tensor) -> Tensor:

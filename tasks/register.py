@@ -125,10 +125,9 @@ def signature(trained: Any, schema: dict[str, Any]) -> Any:
     text = {name for name, dtype in schema.items() if str(dtype) in ("String", "Categorical", "Enum")}
     names = trained.preprocessor.names
     inputs: list[ColSpec | TensorSpec] = [ColSpec("string" if name in text else AnyType(), name) for name in names]
-    outputs: list[ColSpec | TensorSpec] = [
-        ColSpec(Array(DataType.double), "embedding"),
-        ColSpec("double", "uncertainty"),
-    ]
+    outputs: list[ColSpec | TensorSpec] = [ColSpec(Array(DataType.double), "embedding")]
+    if trained.network.has_scale:
+        outputs.append(ColSpec("double", "uncertainty"))
     if trained.probe is not None:
         outputs.append(ColSpec("string" if label.classes else "double", "prediction"))
         if label.classes:

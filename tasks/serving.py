@@ -11,7 +11,7 @@ from varjepa.inference.model import TrainedModel, load_model
 
 
 class RowEmbedder(PythonModel):
-    """Raw rows in; embedding, uncertainty, prediction and probability out."""
+    """Raw rows in; embedding, and where the model has them uncertainty, prediction and probability out."""
 
     model: TrainedModel
 

@@ -4,7 +4,8 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,6 +13,7 @@ from typing import Any, TypeVar
 from filelock import FileLock
 from pydantic import TypeAdapter
 
+from tasks.code import code_files
 from varjepa.errors import VarjepaError
 
 log = logging.getLogger("varjepa")
@@ -33,16 +35,21 @@ def digest(*parts: Any) -> str:
 
 
 @cache
-def code_digest() -> str:
-    """Stands for the code of the library and the steps: results of older code are not reused."""
+def code_digest(module: str) -> str:
+    """Stands for the code that a step in `module` runs."""
     root = Path(__file__).parents[1]
-    files = sorted(file for floor in ("varjepa", "tasks") for file in (root / floor).rglob("*.py"))
-    return digest([(str(file.relative_to(root)), file.read_text(encoding="utf-8")) for file in files])
+    return digest([(str(file.relative_to(root)), file.read_text(encoding="utf-8")) for file in code_files(module)])
 
 
-def step_folder(step: str, *inputs: Any) -> Path:
-    """The folder of one step for these inputs; the same inputs and code give the same folder."""
-    return WORK / f"{step}-{digest(code_digest(), *_fresh, *inputs)}"
+def step_folder(step: str, *inputs: Any, code: str) -> Path:
+    """The folder of one step for these inputs; the same inputs and code give the same folder.
+
+    Args:
+        step: name of the step, for people.
+        inputs: plain data that the result depends on.
+        code: module of the step.
+    """
+    return WORK / f"{step}-{digest(code_digest(code), *_fresh, *inputs)}"
 
 
 def reuse(folder: Path, result: type[_T], make: Callable[[], _T]) -> _T:
@@ -71,6 +78,19 @@ def reuse(folder: Path, result: type[_T], make: Callable[[], _T]) -> _T:
 def start_fresh() -> None:
     """Makes every step of this process anew, whatever earlier ones left."""
     _fresh.append(digest(time.time_ns()))
+
+
+@contextmanager
+def one_thread_each() -> Iterator[None]:
+    """For what is computed side by side; numbers then do not depend on how many cores there are, either."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -11,13 +11,12 @@ from contextlib import contextmanager, nullcontext
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.error import HTTPError
 from urllib.parse import urlsplit
-from urllib.request import urlopen
 
 from filelock import FileLock
 from prefect import task
 
+from tasks.health import require_answer
 from tasks.ingest import Snapshot
 from tasks.prepare import Prepared
 from tasks.steps import may_help
@@ -65,7 +64,7 @@ def client_for(uri: str) -> "MlflowClient":
         if database is not None:
             database.parent.mkdir(parents=True, exist_ok=True)
         elif uri.startswith("http"):
-            _require_answer(uri)
+            require_answer(uri, seconds=15)  # once: MLflow itself would ask again and again for minutes
         # Two processes that create one database at once break it.
         with FileLock(database.with_suffix(".lock")) if database else nullcontext():
             client = mlflow.MlflowClient(uri)
@@ -77,15 +76,6 @@ def client_for(uri: str) -> "MlflowClient":
             f"The tracking store {hidden_credentials(uri)} cannot be used: {reason}.",
             fix="Check tracking.uri and MLFLOW_TRACKING_URI; `varjepa doctor` says more.",
         ) from error
-
-
-def _require_answer(uri: str) -> None:
-    """Asks a server once: MLflow itself would ask again and again for minutes."""
-    try:
-        with urlopen(f"{uri.rstrip('/')}/health", timeout=15):  # noqa: S310 (the user's own server)
-            return
-    except HTTPError:
-        return  # something answers; what it says is MLflow's to read
 
 
 def hidden_credentials(uri: str) -> str:
@@ -152,6 +142,21 @@ def opened_run(tracking: TrackingSection, *, command: str, name: str) -> Iterato
         client.set_terminated(run_id, "KILLED" if interrupted else "FAILED")
         raise
     client.set_terminated(run_id, "FINISHED")
+
+
+@contextmanager
+def nested_run(tracking: TrackingSection, parent_id: str, name: str) -> Iterator[str]:
+    """Opens a run below another one and yields its id."""
+    client = client_for(tracking_uri(tracking))
+    run_id = client.create_run(
+        experiment_id(tracking), tags={"mlflow.parentRunId": parent_id, "varjepa.step": "encoder"}, run_name=name
+    ).info.run_id
+    status = "FAILED"
+    try:
+        yield run_id
+        status = "FINISHED"
+    finally:
+        client.set_terminated(run_id, status)
 
 
 @cache

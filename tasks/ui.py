@@ -6,10 +6,9 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 import webbrowser
 
+from tasks.health import require_answer
 from tasks.registry import store
 from tasks.steps import log
 from tasks.tracking import client_for
@@ -61,10 +60,11 @@ def _wait_until_up(server: subprocess.Popen[bytes], port: int) -> None:
     deadline = time.monotonic() + STARTUP_SECONDS
     while time.monotonic() < deadline and server.poll() is None:
         try:
-            with urllib.request.urlopen(f"http://{HOST}:{port}/health", timeout=5):
-                return
-        except (urllib.error.URLError, OSError):
+            require_answer(f"http://{HOST}:{port}", seconds=5)
+        except OSError:
             time.sleep(0.3)
+        else:
+            return
     raise SetupError("The tracking server does not start.", fix="`varjepa doctor` may say why.")
 
 

@@ -19,7 +19,7 @@ def check_contract(snapshot: Snapshot, config: RetrainConfig) -> Validation:
         ConfigError: the contract cannot be read.
         ContractError: a table rule is broken, or too many rows are.
     """
-    contract = load_contract(config.contract.path) if config.contract.path else Contract()
+    contract = contract_of(config)
     folder = evidence_folder(snapshot, contract)
     validation = reuse(folder, Validation, lambda: validate(snapshot.path, contract, folder))
     if validation.quarantined:
@@ -29,15 +29,23 @@ def check_contract(snapshot: Snapshot, config: RetrainConfig) -> Validation:
     return validation
 
 
+def contract_of(config: RetrainConfig) -> Contract:
+    """The contract of the job; one without promises where it names none.
+
+    Raises:
+        ConfigError: it cannot be read.
+    """
+    return load_contract(config.contract.path) if config.contract.path else Contract()
+
+
 def evidence_folder(snapshot: Snapshot, contract: Contract) -> Path:
     """Where the validation of this snapshot leaves its files."""
-    return step_folder("validate", str(snapshot.path), contract.model_dump(mode="json"))
+    return step_folder("validate", str(snapshot.path), contract.model_dump(mode="json"), code=__name__)
 
 
 def evidence(snapshot: Snapshot, config: RetrainConfig) -> dict[str, Path]:
     """What a validation, passed or not, left for people: place among a run's artifacts -> file or folder."""
-    contract = load_contract(config.contract.path) if config.contract.path else Contract()
-    folder = evidence_folder(snapshot, contract)
+    folder = evidence_folder(snapshot, contract_of(config))
     places = {"validation/docs": folder / "docs", "validation": folder / "quarantine.parquet"}
     found = {place: path for place, path in places.items() if path.exists()}
     if config.contract.path:

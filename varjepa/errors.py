@@ -22,12 +22,12 @@ class UserError(VarjepaError):
     exit_code = 2
 
 
-class ConfigError(UserError):
+class ConfigError(UserError, ValueError):
     """The configuration cannot be read or does not say something possible."""
 
 
-class DataError(UserError):
-    """The table cannot be read, or cannot be learned from."""
+class DataError(UserError, ValueError):
+    """The table cannot be read, or cannot be learned from; a `ValueError` to those who call the library."""
 
 
 class ModelError(UserError):

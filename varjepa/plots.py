@@ -40,7 +40,10 @@ TERMS = {
     "kl_sx": "kl_sx",
     "kl_z": "kl_z",
     "kl_sy": "kl_sy",
+    "prediction": "squared error of the prediction",
+    "rankme": "RankMe of the validation embedding",
 }
+"""Panels of the training curves, and their titles; a kind of model has some of them."""
 
 Floats = NDArray[np.floating]
 
@@ -52,20 +55,24 @@ def _panels(rows: int, columns: int, *, size: tuple[float, float] = (3.6, 2.7)) 
         yield figure, list(np.atleast_1d(figure.subplots(rows, columns)).ravel())
 
 
-def elbo_curves(history: Sequence[Mapping[str, float]], best_epoch: int) -> Figure:
-    """The ELBO and its five terms per epoch, training and validation, the selected epoch marked.
+def training_curves(history: Sequence[Mapping[str, float]], best_epoch: int) -> Figure:
+    """Every known term per epoch, training and validation, the selected epoch marked.
 
     Args:
         history: metrics per epoch with keys such as `train/elbo` and `validation/rec`.
         best_epoch: counted from 0.
     """
-    with _panels(2, 3) as (figure, axes):
-        for axis, (term, title) in zip(axes, TERMS.items(), strict=True):
-            for part in ("train", "validation"):
+    parts = ("train", "validation")
+    shown = [term for term in TERMS if any(f"{part}/{term}" in m for part in parts for m in history)]
+    columns = min(3, len(shown))
+    with _panels(-(-len(shown) // columns), columns) as (figure, axes):
+        for axis, term in zip(axes, shown, strict=False):
+            for part, color in zip(parts, COLORS, strict=False):
                 points = [(m["epoch"] + 1, m[f"{part}/{term}"]) for m in history if f"{part}/{term}" in m]
-                axis.plot(*zip(*points, strict=True), marker=".", label=part)
+                if points:
+                    axis.plot(*zip(*points, strict=True), marker=".", label=part, color=color)
             axis.axvline(best_epoch + 1, color="#888888", linestyle=":", label="selected")
-            axis.set(title=title, xlabel="epoch")
+            axis.set(title=TERMS[term], xlabel="epoch")
             axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes[0].legend()
     return figure
@@ -105,25 +112,32 @@ def latent_pit(values: Floats, ks: float) -> Figure:
     return figure
 
 
-def embedding_map(points: Floats, uncertainty: Floats, labels: Floats | None, classes: Sequence[str]) -> Figure:
-    """Two-dimensional map of rows, coloured by uncertainty and, where known, by label.
+def embedding_map(points: Floats, uncertainty: Floats | None, labels: Floats | None, classes: Sequence[str]) -> Figure:
+    """Two-dimensional map of rows, coloured by uncertainty and by label, where known.
 
     Args:
         points: [N, 2].
-        uncertainty: [N].
+        uncertainty: [N], or None.
         labels: [N] class numbers or values, or None.
         classes: names of the classes; empty for values.
     """
-    with _panels(1, 1 if labels is None else 2, size=(5.0, 4.2)) as (figure, axes):
-        low, high = np.quantile(uncertainty, [0.02, 0.98]) if len(uncertainty) else (0.0, 1.0)
-        dots = axes[0].scatter(points[:, 0], points[:, 1], c=uncertainty, s=5, cmap="viridis", vmin=low, vmax=high)
-        figure.colorbar(dots, ax=axes[0])
-        axes[0].set(title="Latent uncertainty")
+    with _panels(1, max(1, (uncertainty is not None) + (labels is not None)), size=(5.0, 4.2)) as (figure, axes):
+        if uncertainty is not None:
+            _by_uncertainty(figure, axes[0], points, uncertainty)
         if labels is not None:
-            _by_label(figure, axes[1], points, labels, classes)
+            _by_label(figure, axes[-1], points, labels, classes)
+        if uncertainty is None and labels is None:
+            axes[0].scatter(points[:, 0], points[:, 1], s=5)
         for axis in axes:
             axis.set(xlabel="component 1", ylabel="component 2")
     return figure
+
+
+def _by_uncertainty(figure: Figure, axis: Axes, points: Floats, uncertainty: Floats) -> None:
+    low, high = np.quantile(uncertainty, [0.02, 0.98]) if len(uncertainty) else (0.0, 1.0)
+    dots = axis.scatter(points[:, 0], points[:, 1], c=uncertainty, s=5, cmap="viridis", vmin=low, vmax=high)
+    figure.colorbar(dots, ax=axis)
+    axis.set(title="Latent uncertainty")
 
 
 def _by_label(figure: Figure, axis: Axes, points: Floats, labels: Floats, classes: Sequence[str]) -> None:
@@ -175,4 +189,27 @@ def collapse_plot(curves: Mapping[str, Sequence[float]], title: str) -> Figure:
             axis.plot(np.arange(1, len(values) + 1), values, label=name)
         axis.set(title=title, xlabel="epoch", yscale="log")
         axis.legend()
+    return figure
+
+
+def benchmark_plot(bars: Mapping[str, Mapping[str, tuple[float, float | None]]], titles: Mapping[str, str]) -> Figure:
+    """One group of dots per predictor, one colour per feature set; hollow rings are published figures.
+
+    Args:
+        bars: feature set -> predictor -> (ours, published or None).
+        titles: words for feature sets and predictors.
+    """
+    predictors = list(dict.fromkeys(predictor for cells in bars.values() for predictor in cells))
+    with _panels(1, 1, size=(1.4 * len(predictors) + 2, 3.2)) as (figure, (axis,)):
+        for number, (features, cells) in enumerate(bars.items()):
+            shift = 0.18 * (number - (len(bars) - 1) / 2)
+            places = [predictors.index(predictor) + shift for predictor in cells]
+            ours, published = zip(*cells.values(), strict=True)
+            axis.plot(places, ours, "o", color=COLORS[number], label=titles[features])
+            rings = [(place, value) for place, value in zip(places, published, strict=True) if value is not None]
+            if rings:
+                axis.plot(*zip(*rings, strict=True), "o", mfc="none", color=COLORS[number])
+        axis.set_xticks(range(len(predictors)), [titles[predictor] for predictor in predictors])
+        axis.set_title("Test rows, mean over seeds (rings: published)")
+        axis.legend(ncols=len(bars))
     return figure

@@ -202,6 +202,45 @@ def test_without_a_label_the_elbo_selects(varjepa, tmp_path: Path) -> None:
     assert "calibration/latent_pit_ks" in metrics
 
 
+def test_t_jepa_does_all_but_tell_how_sure_it_is(varjepa, tmp_path: Path) -> None:
+    """The deterministic kind end to end: trained, measured, registered, loaded and asked."""
+    import mlflow
+    from mlflow import MlflowClient
+
+    table = person_table(200)
+    job = write_job(tmp_path, table, data={"label": "rich"})
+    answer = varjepa("retrain", job, "--set", "model.kind=t_jepa", "--json")
+    assert answer.code == 0, answer.err
+    metrics = set(answer.json["metrics"])
+    groups = ("elbo/", "selective/", "calibration/latent", "latent/s_x", "latent/z")
+    assert metrics >= {name for name in METRICS if not name.startswith(groups)} | {"prediction/val", "prediction/test"}
+    assert not [name for name in metrics if name.startswith(groups)]
+    uri = f"sqlite:///{tmp_path}/home/mlruns/mlflow.db"
+    client, run_id = MlflowClient(uri), answer.json["run_id"]
+    for curve in ("train/prediction", "validation/prediction", "validation/rankme", "training/ema"):
+        assert [point.step for point in client.get_metric_history(run_id, curve)] == [1, 2], curve
+    figures = {Path(file.path).stem for file in client.list_artifacts(run_id, "figures")}
+    assert figures == {"training_curves", "risk_coverage", "reliability", "embedding_map"}
+    mlflow.set_tracking_uri(uri)
+    model = mlflow.pyfunc.load_model("models:/people@champion")
+    names = ["embedding", "prediction", "probability"]
+    assert [column.name for column in model.metadata.signature.outputs] == names
+    rows = table.drop("rich").head(20).to_pandas()
+    out = model.predict(rows)
+    assert list(out.columns) == names
+    ones = model.predict(rows, params={"batch_size": 1})
+    np.testing.assert_allclose(ones["embedding"].tolist(), out["embedding"].tolist(), atol=1e-5)
+
+
+def test_t_jepa_without_a_label_is_selected_by_rank(varjepa, tmp_path: Path) -> None:
+    job = write_job(tmp_path, person_table(120).drop("rich"), model={"kind": "t_jepa"})
+    answer = varjepa("retrain", job, "--json")
+    assert answer.code == 0, answer.err
+    assert {name.split("/")[0] for name in answer.json["metrics"]} == {"prediction", "latent"}
+    history = json.loads(next((tmp_path / "home/mlruns/work").glob("pretrain-*/history.json")).read_text())
+    assert all(epoch["selection/score"] == epoch["validation/rankme"] for epoch in history)
+
+
 def test_a_numeric_label_makes_a_regression(varjepa, tmp_path: Path) -> None:
     table = person_table(300).with_columns(score=pl.col("age").fill_null(40) * 0.5 + 0.25)
     answer = varjepa("retrain", write_job(tmp_path, table, data={"label": "score"}), "--json")

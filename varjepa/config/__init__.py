@@ -1,6 +1,14 @@
 """What the user can say: one strict, frozen configuration per job."""
 
-from varjepa.config.load import as_flat, load_config, parse_config, study_config
+from varjepa.config.benchmark import PredictorSettings
+from varjepa.config.comparison import (
+    PREDICTORS,
+    BenchmarkConfig,
+    FeatureSet,
+    PredictorName,
+    Protocol,
+)
+from varjepa.config.load import as_flat, benchmark_config, load_config, parse_config, study_config
 from varjepa.config.sections import (
     DataSection,
     MaskingSection,
@@ -15,17 +23,24 @@ from varjepa.config.sections import (
 from varjepa.config.study import StudyConfig
 
 __all__ = [
+    "PREDICTORS",
+    "BenchmarkConfig",
     "DataSection",
+    "FeatureSet",
     "MaskingSection",
     "ModelSection",
     "ObjectiveSection",
+    "PredictorName",
+    "PredictorSettings",
     "PreprocessSection",
     "ProbeSection",
+    "Protocol",
     "RetrainConfig",
     "SplitSection",
     "StudyConfig",
     "TrainingSection",
     "as_flat",
+    "benchmark_config",
     "load_config",
     "parse_config",
     "study_config",

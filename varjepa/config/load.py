@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from varjepa.config.comparison import BenchmarkConfig
 from varjepa.config.sections import RetrainConfig
 from varjepa.config.study import StudyConfig
 from varjepa.errors import ConfigError, listed, nearest
@@ -106,6 +107,32 @@ def study_config(overrides: Sequence[str] = (), **values: Any) -> StudyConfig:
         ConfigError: an unknown key or an impossible value.
     """
     return validated(StudyConfig, _overridden(values, overrides), "the settings of the study")
+
+
+def benchmark_config(datasets: Sequence[str], overrides: Sequence[str] = (), **values: Any) -> BenchmarkConfig:
+    """The settings of a benchmark.
+
+    Args:
+        datasets: configurations of retrain jobs: YAML files, or names of files in `configs/`.
+        overrides: `key=value` for the benchmark itself, `name.section.key=value` for the data set of that name.
+        values: keys of the benchmark; None leaves the default.
+
+    Raises:
+        ConfigError: an unknown data set or key, or an impossible value.
+    """
+    paths = {
+        Path(item).stem: Path(item) if Path(item).suffix else Path("configs") / f"{item}.yaml" for item in datasets
+    }
+    own = [override for override in overrides if override.partition(".")[0] not in paths]
+    jobs = {
+        name: load_config(path, [o.partition(".")[2] for o in overrides if o.partition(".")[0] == name])
+        for name, path in paths.items()
+    }
+    for name, job in jobs.items():
+        if job.data.label is None or job.data.task == "none":
+            raise ConfigError(f'The data set "{name}" has no label.', fix="Set data.label in its configuration.")
+    content = {key: value for key, value in values.items() if value is not None}
+    return validated(BenchmarkConfig, _overridden(content, own) | {"datasets": jobs}, "the settings of the benchmark")
 
 
 def parse_config(content: Mapping[str, Any], source: str = "the configuration") -> RetrainConfig:

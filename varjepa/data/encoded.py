@@ -48,8 +48,8 @@ class Part(NamedTuple):
         return Part(self.table.to(device), self.labels.to(device, torch.float32), self.rows)
 
 
-def read_part(path: Path, preprocessor: Preprocessor, part: str) -> Part:
-    """Reads the rows of a part (train, validation or test) of an encoded Parquet file."""
-    frame = pl.scan_parquet(path).filter(pl.col(PART) == part).collect()
+def read_part(path: Path, preprocessor: Preprocessor, *parts: str) -> Part:
+    """Reads the rows of some parts (train, validation, test) of an encoded Parquet file, in their order."""
+    frame = pl.scan_parquet(path).filter(pl.col(PART).is_in(parts)).collect()
     labels = frame[LABEL].to_numpy() if LABEL in frame.columns else np.full(frame.height, np.nan)
     return Part(to_tensors(frame, preprocessor), torch.tensor(labels), frame[ROW].to_numpy())

@@ -1,4 +1,4 @@
-"""SIM, the paper's synthetic table with a known ambiguity per row (section 4.2, C.1; var-jepa.md section 4)."""
+"""Tables with a known ambiguity per row: SIM, and any table blended with noise (section 4.2, C.1; var-jepa.md 4)."""
 
 import numpy as np
 import polars as pl
@@ -35,6 +35,33 @@ def sim_table(*, rows: int = 10_000, seed: int = 0) -> pl.DataFrame:
         bins = _flip(_quantile_bins(values[:, j]), 0.5 * ambiguity, rng)
         columns[f"c{j}"] = np.array(list("vwxyz"))[bins]
     return pl.DataFrame(columns | {"label": np.array(list("abc"))[label], "ambiguity": ambiguity})
+
+
+def blended_with_noise(frame: pl.DataFrame, *, share: float, seed: int, label: str | None) -> pl.DataFrame:
+    """Blends every row with uniform noise over the range of all numeric columns, as the paper corrupts MNIST.
+
+    Args:
+        frame: rows; missing cells stay missing.
+        share: row i becomes (1 - a_i) of itself and a_i of noise, a_i = share * u_i, u_i ~ U(0, 1).
+        seed: of everything drawn.
+        label: column that stays as it is.
+
+    Returns:
+        The rows with a column `ambiguity`, u_i.
+
+    Examples:
+        >>> table = pl.DataFrame({"x": [0.0, 1.0], "y": [1, 0]})
+        >>> blended_with_noise(table, share=0.0, seed=0, label="y")["x"].to_list()
+        [0.0, 1.0]
+    """
+    rng = np.random.default_rng([seed, 75])
+    names = [name for name, dtype in frame.schema.items() if dtype.is_numeric() and name != label]
+    values = frame.select(pl.col(names).cast(pl.Float32)).to_numpy()
+    ambiguity = rng.random(frame.height)
+    noise = rng.uniform(np.nanmin(values), np.nanmax(values), values.shape)
+    mixed = _blend(values, noise, share * ambiguity[:, None]).astype(np.float32)
+    columns = {name: pl.Series(mixed[:, j], nan_to_null=True) for j, name in enumerate(names)}
+    return frame.with_columns(**columns, ambiguity=pl.Series(ambiguity))
 
 
 def _blend(values: np.ndarray, toward: np.ndarray, share: np.ndarray) -> np.ndarray:

@@ -1,0 +1,86 @@
+"""The benchmark as a flow: encoders first, then every cell wherever the runner computes it, one report for all."""
+
+import time
+from typing import Any
+
+from prefect import flow
+from prefect.futures import PrefectFuture
+
+from tasks.benchmark import encoder_config, log_benchmark, log_cell, under_protocol
+from tasks.benchmark_report import BenchmarkReport, report_benchmark
+from tasks.cells import Cell, Plan, run_cell
+from tasks.embeddings import Embedded, embed_rows
+from tasks.ingest import ingest
+from tasks.prepare import Prepared, preprocess
+from tasks.pretrain import pretrain
+from tasks.runners import task_runner
+from tasks.steps import one_thread_each
+from tasks.tracking import log_artifacts, nested_run, opened_run
+from tasks.validate import check_contract
+from varjepa.config import BenchmarkConfig, RetrainConfig
+
+DEAR = ("autoint", "ft_transformer")
+"""Predictors whose cells take longest and begin first, so that no worker ends long after the others."""
+
+
+def benchmark(config: BenchmarkConfig) -> dict[str, Any]:
+    """Compares feature sets under predictors: the object that `varjepa benchmark --json` prints."""
+    return compare.with_options(task_runner=task_runner(config))(config)
+
+
+@flow(name="benchmark", flow_run_name="benchmark {config.protocol}", validate_parameters=True)
+def compare(config: BenchmarkConfig) -> dict[str, Any]:
+    """Trains what is missing and reports; a run that was killed goes on with the cells that are missing."""
+    started = time.perf_counter()
+    with opened_run(config.tracking, command="benchmark", name=",".join(config.datasets)) as run_id:
+        log_benchmark(run_id, config)
+        plans = [plan for name in config.datasets for plan in _plans(config, name, run_id)]
+        encoded = time.perf_counter() - started
+        seeds = list(range(config.seed, config.seed + config.seeds))
+        with one_thread_each():
+            futures: dict[str, PrefectFuture[Cell]] = {
+                plan.name: run_cell.submit(plan, config.training, seeds)
+                for plan in sorted(plans, key=lambda plan: plan.predictor not in DEAR)
+            }
+            cells = [futures[plan.name].result() for plan in plans]
+        for cell in cells:
+            log_cell(run_id, config, cell)
+        seconds = {"encoders": encoded, "total": time.perf_counter() - started}
+        report = report_benchmark(config, cells)
+        log_artifacts(run_id, config.tracking, {"": report.folder})
+        return answer(run_id, cells, report, seconds)
+
+
+def _plans(config: BenchmarkConfig, name: str, run_id: str) -> list[Plan]:
+    """Prepares one table and its encoders; one plan per cell."""
+    job = under_protocol(config.datasets[name], config.protocol)
+    snapshot = ingest(job.data)
+    clean = check_contract(snapshot, job).clean
+    prepared = preprocess(clean, job.data, job.preprocess)
+    plans = []
+    for features in config.features:
+        embedded = None if features == "raw" else _encoder(encoder_config(job, features), prepared, name, run_id)
+        plans += [Plan(name, features, predictor, prepared, embedded) for predictor in config.predictors]
+    return plans
+
+
+def _encoder(job: RetrainConfig, prepared: Prepared, name: str, parent: str) -> Embedded:
+    with nested_run(job.tracking, parent, f"{name} {job.model.kind}") as run_id:
+        return embed_rows(prepared, pretrain(prepared, job, run_id), job)
+
+
+def answer(run_id: str, cells: list[Cell], report: BenchmarkReport, seconds: dict[str, float]) -> dict[str, Any]:
+    """What `benchmark --json` prints."""
+    return {
+        "run_id": run_id,
+        "cells": [
+            {"dataset": cell.dataset, "features": cell.features, "predictor": cell.predictor,
+             "metrics": cell.values(), "best_epochs": cell.best_epochs, "seconds": round(cell.seconds, 2)}
+            for cell in cells
+        ],
+        "table": [row._asdict() for row in report.rows],
+        "duels": [duel.as_dict() for duel in report.duels],
+        "tally": {" against ".join(pair): counts for pair, counts in report.tally.items()},
+        "report": str(report.page),
+        "seconds": {name: round(value, 2) for name, value in seconds.items()},
+    }  # fmt: skip

@@ -1,0 +1,60 @@
+"""The benchmark's encoders, and what it leaves in the tracking store."""
+
+import math
+import time
+
+from prefect import task
+
+from tasks.cells import Cell
+from tasks.steps import may_help
+from tasks.tracking import client_for, experiment_id, tracking_uri
+from varjepa.config import BenchmarkConfig, FeatureSet, Protocol, RetrainConfig, as_flat
+
+
+def encoder_config(job: RetrainConfig, kind: FeatureSet) -> RetrainConfig:
+    """The job with another kind of encoder, which selects its epoch by its own default."""
+    training = job.training if job.model.kind == kind else job.training.model_copy(update={"selection": "auto"})
+    return job.model_copy(update={"model": job.model.model_copy(update={"kind": kind}), "training": training})
+
+
+def under_protocol(job: RetrainConfig, protocol: Protocol) -> RetrainConfig:
+    """The job with what preprocessing and pretraining may look at."""
+    split = job.data.split.model_copy(update={"seen": "all" if protocol == "paper" else "train"})
+    return job.model_copy(update={"data": job.data.model_copy(update={"split": split})})
+
+
+@task(name="log benchmark", retries=2, retry_delay_seconds=2, retry_condition_fn=may_help)
+def log_benchmark(run_id: str, config: BenchmarkConfig) -> None:
+    """Writes the settings of the benchmark, those of every data set as a file."""
+    from mlflow.entities import Param
+
+    client = client_for(tracking_uri(config.tracking))
+    own = {name: value for name, value in as_flat(config).items() if not name.startswith("datasets.")}
+    own["datasets"] = ",".join(config.datasets)
+    client.log_batch(run_id, params=[Param(name, str(value)[:6000]) for name, value in own.items()])
+    client.log_dict(run_id, config.model_dump(mode="json"), "config.json")
+
+
+@task(name="log cell", task_run_name="log {cell.dataset} {cell.features} {cell.predictor}", retries=2,
+      retry_delay_seconds=2, retry_condition_fn=may_help)  # fmt: skip
+def log_cell(parent_id: str, config: BenchmarkConfig, cell: Cell) -> None:
+    """Makes one nested run per cell, with one value per seed as steps of each metric."""
+    from mlflow.entities import Metric, Param, RunTag
+
+    client, now = client_for(tracking_uri(config.tracking)), int(time.time() * 1000)
+    name = f"{cell.dataset} {cell.features} {cell.predictor}"
+    run_id = client.create_run(experiment_id(config.tracking), run_name=name).info.run_id
+    facts = {"dataset": cell.dataset, "features": cell.features, "predictor": cell.predictor}
+    values = {**cell.values(), "best_epoch": [float(epoch) for epoch in cell.best_epochs]}
+    client.log_batch(
+        run_id,
+        params=[Param(key, value) for key, value in facts.items()],
+        tags=[RunTag("mlflow.parentRunId", parent_id), RunTag("varjepa.step", "benchmark")],
+        metrics=[
+            Metric(key, value, now, config.seed + number)
+            for key, per_seed in values.items()
+            for number, value in enumerate(per_seed)
+            if math.isfinite(value)  # there is no ranking of errors where there are none
+        ],
+    )
+    client.set_terminated(run_id, "FINISHED")

@@ -1,0 +1,53 @@
+"""Which code a step runs: results of older code are not reused, those that a change cannot touch are."""
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+IMPORT = re.compile(r"^\s*(?:from\s+([\w.]+)\s+import\s+(\([^)]*\)|[^\n]+)|import\s+([\w.]+))", re.MULTILINE)
+"""An import at any depth. Not by `ast`, which CPython 3.11 cannot run in two threads at once."""
+
+OURS = ("varjepa", "tasks")
+
+SETTINGS = "varjepa.config"
+"""Left out: what a step is told is among its inputs already, defaults included."""
+
+
+@cache
+def code_files(module: str) -> tuple[Path, ...]:
+    """Source files of a module of ours and of all that it imports from us, sorted; also what functions import.
+
+    Examples:
+        >>> [file.name for file in code_files("varjepa.errors")]
+        ['errors.py']
+    """
+    found: dict[str, Path] = {}
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        file = _file(name)
+        if file is not None and name not in found:
+            found[name] = file
+            waiting += _imports(file)
+    return tuple(sorted(found.values()))
+
+
+@cache
+def _file(module: str) -> Path | None:
+    """The source of a module; None for names that are no modules of ours, and for the settings."""
+    if module.split(".", maxsplit=1)[0] not in OURS or module == SETTINGS or module.startswith(f"{SETTINGS}."):
+        return None
+    try:
+        spec = find_spec(module)
+    except ModuleNotFoundError:  # a name inside a module
+        return None
+    return Path(spec.origin) if spec is not None and spec.origin else None
+
+
+def _imports(file: Path) -> Iterator[str]:
+    """Names of modules that a file may import; `from a import b` may mean a.b."""
+    for module, names, plain in IMPORT.findall(file.read_text(encoding="utf-8")):
+        yield module or plain
+        yield from (f"{module}.{name}" for name in re.findall(r"\w+", names))

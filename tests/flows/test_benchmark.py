@@ -1,0 +1,109 @@
+"""The benchmark, called as a person calls it; small, so that its numbers mean nothing."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.flows.conftest import person_table, write_job
+
+SMALL = ["--predictors", "mlp,autoint,xgboost", "--seeds", 2, "--runner", "threads", "--json",
+         "--set", "training.epochs=2", "--set", "training.autoint.d_token=8"]  # fmt: skip
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Path:
+    contract = {"data": {"path": "people.csv", "label": "rich"}}
+    return write_job(tmp_path / "job", person_table(), **contract)
+
+
+def table_of(answer: dict) -> list:
+    return [[row["features"], row["predictor"], row["metric"], row["mean"], row["sd"]] for row in answer["table"]]
+
+
+def test_a_benchmark_leaves_a_table_nested_runs_and_a_report(varjepa, job: Path, tmp_path: Path) -> None:
+    from mlflow import MlflowClient
+
+    answer = varjepa("benchmark", "--datasets", job, *SMALL)
+    assert answer.code == 0, answer.err
+    result = answer.json
+    cells = {(cell["features"], cell["predictor"]) for cell in result["cells"]}
+    assert len(cells) == 3 * 3
+    accuracies = [row for row in result["table"] if row["metric"] == "accuracy"]
+    assert all(0.3 < row["mean"] <= 1 and row["seeds"] == 2 for row in accuracies)
+    with_latent = {row["features"] for row in result["table"] if row["metric"] == "selective/accuracy_50"}
+    assert with_latent == {"var_t_jepa"}
+    assert len(result["duels"]) == 3 * 3
+
+    client = MlflowClient(f"sqlite:///{tmp_path}/home/mlruns/mlflow.db")
+    parent = client.get_run(result["run_id"])
+    children = client.search_runs([parent.info.experiment_id], f"tags.mlflow.parentRunId = '{parent.info.run_id}'")
+    steps = [child.data.tags["varjepa.step"] for child in children]
+    assert (steps.count("encoder"), steps.count("benchmark")) == (2, 9)
+    names = {file.path for file in client.list_artifacts(parent.info.run_id)}
+    assert {"benchmark.csv", "duels.csv", "benchmark.md", "report.html", "job.png", "config.json"} <= names
+    page = (tmp_path / "home" / result["report"]).read_text()
+    assert "Var-T-JEPA" in page
+    assert "http" not in page
+    with (tmp_path / "home" / result["report"]).with_name("benchmark.csv").open() as file:
+        lines = list(csv.DictReader(file))
+    assert len(lines) == len(result["table"])
+
+    # A cell that is lost is made again, all others are reused, and the table stays what it was.
+    lost = next((tmp_path / "home/mlruns/work").glob("cell-*/result.json"))
+    lost.unlink()
+    again = varjepa("benchmark", "--datasets", job, *SMALL).json
+    assert table_of(again) == table_of(result)
+    kept = [a["seconds"] == b["seconds"] for a, b in zip(again["cells"], result["cells"], strict=True)]
+    assert kept.count(False) <= 1
+
+
+def test_the_papers_protocol_shows_all_rows_to_the_encoder(varjepa, job: Path) -> None:
+    only = ["--predictors", "mlp", "--features", "var_t_jepa", "--seeds", 1, "--runner", "threads", "--json",
+            "--set", "training.epochs=1"]  # fmt: skip
+    inductive = varjepa("benchmark", "--datasets", job, *only).json
+    paper = varjepa("benchmark", "--datasets", job, *only, "--protocol", "paper").json
+    assert table_of(inductive) != table_of(paper)
+
+
+def test_a_killed_benchmark_ends_with_the_same_table(
+    prefect_server: None, job: Path, tmp_path: Path, migrated: Path
+) -> None:
+    from prefect.settings import PREFECT_API_URL
+
+    words = [sys.executable, "-m", "flows.cli", "benchmark", "--datasets", str(job), *map(str, SMALL)]
+    # The server of the tests, so that the process need not start one of its own.
+    root, url = str(Path(__file__).parents[2]), PREFECT_API_URL.value()
+    environment = {**os.environ, "PYTHONPATH": root, "PREFECT_API_URL": url, "OMP_NUM_THREADS": "1"}
+    homes = [tmp_path / name for name in ("whole", "killed")]
+    for home in homes:
+        (home / "mlruns").mkdir(parents=True)
+        (home / "mlruns/mlflow.db").write_bytes(migrated.read_bytes())
+    home = homes[1]
+    killed = subprocess.Popen(words, cwd=home, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 240
+    while not list(home.glob("mlruns/work/cell-*/result.json")) and time.monotonic() < deadline:
+        assert killed.poll() is None
+        time.sleep(0.05)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    done = len(list(home.glob("mlruns/work/cell-*/result.json")))
+    assert 0 < done < 9
+    tables = []
+    for place in homes:
+        finished = subprocess.run(words, cwd=place, env=environment, capture_output=True, text=True, check=True)
+        tables.append(table_of(json.loads(finished.stdout.strip().splitlines()[-1])))
+    assert tables[0] == tables[1]
+
+
+@pytest.mark.parametrize("words", [["--datasets", "nowhere"], ["--predictors", "tabnet"], ["--seeds", 0]])
+def test_impossible_benchmarks_are_refused_with_code_2(varjepa, job: Path, words: list) -> None:
+    arguments = words if words[0] == "--datasets" else ["--datasets", job, *words]
+    answer = varjepa("benchmark", *arguments, "--json")
+    assert (answer.code, answer.json["exit_code"]) == (2, 2), answer.err

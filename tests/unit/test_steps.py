@@ -1,0 +1,27 @@
+"""Results of steps are reused as long as neither their inputs nor their code change."""
+
+from pathlib import Path
+
+from tasks.code import code_files
+from tasks.steps import step_folder
+
+
+def names(module: str) -> set[str]:
+    root = Path(__file__).parents[2]
+    return {file.relative_to(root).as_posix() for file in code_files(module)}
+
+
+def test_a_step_hangs_on_the_code_it_runs_and_on_no_other() -> None:
+    pretrain = names("tasks.pretrain")
+    assert {"tasks/pretrain.py", "varjepa/nn/attention.py", "varjepa/training/loop.py"} <= pretrain
+    assert "varjepa/objective/elbo.py" in pretrain
+    assert not any(name.startswith(("varjepa/evaluation/predictors", "varjepa/config", "flows")) for name in pretrain)
+    assert "varjepa/evaluation/predictors/training.py" in names("tasks.cells")
+    # Imported inside functions only.
+    assert {"varjepa/data/sources.py", "varjepa/data/synthetic.py"} <= names("tasks.ingest")
+
+
+def test_folders_tell_inputs_and_steps_apart() -> None:
+    folder = step_folder("a", 1, code="tasks.ingest")
+    assert folder == step_folder("a", 1, code="tasks.ingest")
+    assert len({folder, step_folder("a", 2, code="tasks.ingest"), step_folder("a", 1, code="tasks.prepare")}) == 3

@@ -1,0 +1,38 @@
+"""Settings of the benchmark: tables, feature sets, predictors and protocol (section 4.2, C.1)."""
+
+from typing import Literal, get_args
+
+from varjepa.config.benchmark import PredictorSettings
+from varjepa.config.sections import NonNegative, Positive, RetrainConfig, Section, TrackingSection
+
+FeatureSet = Literal["raw", "t_jepa", "var_t_jepa"]
+PredictorName = Literal["mlp", "dcnv2", "resnet", "autoint", "ft_transformer", "xgboost"]
+Protocol = Literal["inductive", "paper"]
+Runner = Literal["processes", "threads", "dask"]
+
+FEATURE_SETS: tuple[FeatureSet, ...] = get_args(FeatureSet)
+PREDICTORS: tuple[PredictorName, ...] = get_args(PredictorName)
+
+
+class BenchmarkConfig(Section):
+    """Everything that one benchmark needs."""
+
+    datasets: dict[str, RetrainConfig]
+    """Name -> configuration of its retrain job, whose encoders are trained and compared."""
+    features: tuple[FeatureSet, ...] = FEATURE_SETS
+    """What predictors are given."""
+    predictors: tuple[PredictorName, ...] = PREDICTORS
+    seeds: Positive = 5
+    """Runs of every predictor; the encoder is one and the same."""
+    seed: NonNegative = 0
+    """The first of the seeds."""
+    protocol: Protocol = "inductive"
+    """inductive: preprocessing and encoders see training rows only; paper: all rows, never their labels."""
+    runner: Runner = "processes"
+    """Where cells are computed: processes or threads of this machine, or a Dask cluster."""
+    workers: NonNegative = 0
+    """Cells at a time, one thread each; 0: as many as there are cores."""
+    dask_address: str | None = None
+    """Scheduler of a running Dask cluster (runner: dask); without one a local cluster is started."""
+    training: PredictorSettings = PredictorSettings()
+    tracking: TrackingSection = TrackingSection()
