@@ -50,6 +50,7 @@ class Facts:
             "parts": ", ".join(f"{name} {rows:,}" for name, rows in self.prepared.parts.items()),
             "features": str(self.prepared.features),
             "left out": "; ".join(f"{name} ({why})" for name, why in self.prepared.left_out.items()) or "nothing",
+            "joined": "; ".join(f"{name} ({len(c)} columns)" for name, c in self.prepared.joined.items()) or "nothing",
             "label": self.config.data.label or "none",
             "contract": f"{self.config.contract.path or 'none'}, {self.validation.rules} rules checked",
         }

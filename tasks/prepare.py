@@ -19,6 +19,7 @@ class Prepared:
         features: number of features.
         parts: rows per part.
         left_out: columns that are no features, and why.
+        joined: features that are made from several columns, and those.
     """
 
     encoded: Path
@@ -26,6 +27,7 @@ class Prepared:
     features: int
     parts: dict[str, int]
     left_out: dict[str, str]
+    joined: dict[str, tuple[str, ...]]
 
 
 @task(name="preprocess", task_run_name="preprocess")
@@ -41,6 +43,8 @@ def preprocess(clean: Path, data: DataSection, settings: PreprocessSection) -> P
     prepared = reuse(folder, Prepared, lambda: _preprocess(clean, data, settings, folder))
     for name, reason in prepared.left_out.items():
         log.warning('The column "%s" is left out: %s.', name, reason)
+    for name, columns in prepared.joined.items():
+        log.info('%d columns from "%s" to "%s" are one feature, "%s"', len(columns), columns[0], columns[-1], name)
     return prepared
 
 
@@ -63,5 +67,5 @@ def _preprocess(clean: Path, data: DataSection, settings: PreprocessSection, fol
     counts = dict(parts.value_counts().iter_rows())
     return Prepared(
         folder / "encoded.parquet", folder / "preprocessor.json", preprocessor.sizes.n_features, counts,
-        preprocessor.left_out,
+        preprocessor.left_out, preprocessor.joined,
     )  # fmt: skip

@@ -95,7 +95,7 @@ def _log_model(model: Path, clean: Path) -> str:
 
     # The example is what people copy: whole rows, and in the types that they were read in.
     trained = load_model(model, "cpu")
-    frame = pl.scan_parquet(clean).select(trained.preprocessor.names)
+    frame = pl.scan_parquet(clean).select(trained.preprocessor.columns)
     example = frame.drop_nulls().head(EXAMPLE_ROWS).collect()
     example = example if example.height else frame.head(EXAMPLE_ROWS).collect()
     info = mlflow.pyfunc.log_model(
@@ -113,7 +113,7 @@ def _log_model(model: Path, clean: Path) -> str:
 
 
 def signature(trained: Any, schema: dict[str, Any]) -> Any:
-    """Inputs: one optional column per feature; outputs as `TrainedModel.predict` gives them.
+    """Inputs: one optional column per column that features are made from; outputs as `TrainedModel.predict` gives them.
 
     Numeric inputs are of type Any: MLflow refuses whole numbers for a double column, and missing cells, which turn
     whole numbers into doubles, for a long one. The model checks them itself and says which cell is no number.
@@ -123,7 +123,7 @@ def signature(trained: Any, schema: dict[str, Any]) -> Any:
 
     label = trained.preprocessor.label
     text = {name for name, dtype in schema.items() if str(dtype) in ("String", "Categorical", "Enum")}
-    names = trained.preprocessor.names
+    names = trained.preprocessor.columns
     inputs: list[ColSpec | TensorSpec] = [ColSpec("string" if name in text else AnyType(), name) for name in names]
     outputs: list[ColSpec | TensorSpec] = [ColSpec(Array(DataType.double), "embedding")]
     if trained.network.has_scale:

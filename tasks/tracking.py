@@ -250,4 +250,5 @@ def log_results(run_id: str, tracking: TrackingSection, metrics: dict[str, float
 def log_prepared(run_id: str, tracking: TrackingSection, prepared: Prepared) -> None:
     """Writes how many rows each part has and which columns are no features."""
     client = client_for(tracking_uri(tracking))
-    client.log_dict(run_id, {"parts": prepared.parts, "left_out": prepared.left_out}, "preprocess.json")
+    facts = {"parts": prepared.parts, "left_out": prepared.left_out, "joined": prepared.joined}
+    client.log_dict(run_id, facts, "preprocess.json")

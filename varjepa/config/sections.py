@@ -106,6 +106,9 @@ class PreprocessSection(Section):
     """Knots of the quantile transformation."""
     clip: Annotated[float, Field(gt=0)] = 8.0
     """Standardised values beyond this many deviations are clipped."""
+    one_hot: Literal["join", "keep"] = "join"
+    """join: neighbouring 0/1 columns of which every training row has exactly one set are learned as one categorical
+    feature, but for columns in `data.kinds`; keep: each stays a feature of its own."""
     min_count: Positive = 5
     """Categories seen fewer times than this in the training rows share one reserved code with unseen ones."""
     max_categories: Positive = 1000

@@ -83,6 +83,20 @@ def finite(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     return pl.when(column.is_finite()).then(column) if dtype.is_float() else column
 
 
+def flag(name: str, dtype: pl.DataType) -> pl.Expr:
+    """A 0/1 column as whole numbers, null where it is missing or something else.
+
+    Raises:
+        DataError: the column holds text.
+    """
+    column = pl.col(name)
+    if dtype == pl.Boolean:
+        return column.cast(pl.Int64)
+    if not (dtype.is_numeric() or dtype == pl.Null):
+        raise DataError(f'The column "{name}" is of type {dtype}.', expected="Expected 0 and 1.")
+    return pl.when((column == 0) | (column == 1)).then(column).cast(pl.Int64)
+
+
 def _facts(name: str, dtype: pl.DataType) -> list[pl.Expr]:
     column = finite(pl.col(name), dtype)
     facts = {"missing": column.null_count(), "distinct": column.drop_nulls().n_unique()}

@@ -3,7 +3,7 @@
 The fitted state is plain data (pydantic models) and travels with the model as JSON.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Literal
 
 import numpy as np
@@ -13,15 +13,13 @@ from scipy.special import ndtri
 
 from varjepa.config import DataSection, PreprocessSection
 from varjepa.config.sections import Section
-from varjepa.data.inspect import ColumnProfile, finite, profile
-from varjepa.data.table import TableSizes
+from varjepa.data.inspect import ColumnProfile, finite, flag, profile
+from varjepa.data.one_hot import Group, OneHotFeature, find_groups, group_name
+from varjepa.data.table import MISSING, N_RESERVED, OTHER, TableSizes
 from varjepa.errors import DataError, nearest
 
 LABEL = "__label__"
 """Column of the encoded label: class number, or the number itself; null where unknown."""
-
-MISSING, OTHER, N_RESERVED = 0, 1, 2
-"""Codes of a missing cell and of a rare or unseen category; known categories follow."""
 
 SKEWED = 1.0
 """auto: columns whose absolute skewness exceeds this are quantile-transformed."""
@@ -48,9 +46,14 @@ class NumericFeature(Section):
     knots: tuple[float, ...] = ()
     scores: tuple[float, ...] = ()
 
-    def encode(self, dtype: pl.DataType) -> pl.Expr:
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of the table that it is made from."""
+        return (self.name,)
+
+    def encode(self, schema: Mapping[str, pl.DataType]) -> pl.Expr:
         """Float32 expression, null where missing."""
-        column = _as_number(self.name, self.kind, dtype)
+        column = _as_number(self.name, self.kind, schema[self.name])
         if self.transform == "quantile":
             knots, scores = np.array(self.knots), np.array(self.scores)
 
@@ -70,9 +73,14 @@ class CategoricalFeature(Section):
     kind: Literal["categorical", "boolean"]
     vocabulary: tuple[str, ...]
 
-    def encode(self, dtype: pl.DataType) -> pl.Expr:
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of the table that it is made from."""
+        return (self.name,)
+
+    def encode(self, schema: Mapping[str, pl.DataType]) -> pl.Expr:
         """UInt32 expression of codes."""
-        column = as_text(self.name, dtype)
+        column = as_text(self.name, schema[self.name])
         known = column.cast(pl.Enum(self.vocabulary), strict=False).to_physical().cast(pl.UInt32) + N_RESERVED
         return (
             pl.when(column.is_null()).then(MISSING).otherwise(known.fill_null(OTHER)).cast(pl.UInt32).alias(self.name)
@@ -86,8 +94,14 @@ class Label(Section):
     task: Literal["classification", "regression"]
     classes: tuple[str, ...] = ()
 
-    def encode(self, dtype: pl.DataType) -> pl.Expr:
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of the table that it is made from."""
+        return (self.name,)
+
+    def encode(self, schema: Mapping[str, pl.DataType]) -> pl.Expr:
         """Float64 expression `LABEL`: class number or value, null where missing or unseen."""
+        dtype = schema[self.name]
         if self.task == "regression":
             column = _as_number(self.name, "numeric", dtype)
         else:
@@ -103,7 +117,7 @@ class Preprocessor(Section):
     """
 
     numeric: tuple[NumericFeature, ...]
-    categorical: tuple[CategoricalFeature, ...]
+    categorical: tuple[CategoricalFeature | OneHotFeature, ...]
     label: Label | None
     left_out: dict[str, str]
 
@@ -111,6 +125,16 @@ class Preprocessor(Section):
     def names(self) -> list[str]:
         """Feature names in the model's order."""
         return [*(feature.name for feature in self.numeric), *(feature.name for feature in self.categorical)]
+
+    @property
+    def columns(self) -> list[str]:
+        """Columns of the table that the features are made from."""
+        return [column for feature in (*self.numeric, *self.categorical) for column in feature.columns]
+
+    @property
+    def joined(self) -> dict[str, tuple[str, ...]]:
+        """Features that are made from several columns, and those."""
+        return {feature.name: feature.columns for feature in self.categorical if len(feature.columns) > 1}
 
     @property
     def sizes(self) -> TableSizes:
@@ -129,14 +153,14 @@ class Preprocessor(Section):
             DataError: a feature is not among the columns, or text stands where numbers were learned.
         """
         schema = dict(frame.collect_schema())
-        encoders: list[NumericFeature | CategoricalFeature | Label] = [*self.numeric, *self.categorical]
+        encoders: list[NumericFeature | CategoricalFeature | OneHotFeature | Label] = [*self.numeric, *self.categorical]
         if with_label and self.label is not None:
             encoders.append(self.label)
-        for encoder in encoders:
-            if encoder.name not in schema:
-                hint = nearest(encoder.name, schema) or "Check the data."
-                raise DataError(f'The column "{encoder.name}" is missing.', fix=hint)
-        return frame.select(*keep, *(encoder.encode(schema[encoder.name]) for encoder in encoders))
+        for name in (column for encoder in encoders for column in encoder.columns):
+            if name not in schema:
+                hint = nearest(name, schema) or "Check the data."
+                raise DataError(f'The column "{name}" is missing.', fix=hint)
+        return frame.select(*keep, *(encoder.encode(schema) for encoder in encoders))
 
 
 def _as_number(name: str, kind: str, dtype: pl.DataType) -> pl.Expr:
@@ -185,11 +209,10 @@ def fit(frame: pl.LazyFrame, data: DataSection, preprocess: PreprocessSection) -
     used = {name: facts for name, facts in profiles.items() if not facts.left_out}
     if not used:
         raise DataError("No feature is left to learn from.", expected="Expected at least one column that varies.")
+    groups = find_groups(frame, list(used.values()), data.kinds) if preprocess.one_hot == "join" else []
     return Preprocessor(
         numeric=tuple(_fit_numeric(frame, f, preprocess) for f in used.values() if f.kind in ("numeric", "date")),
-        categorical=tuple(
-            _fit_categorical(frame, f, preprocess) for f in used.values() if f.kind not in ("numeric", "date")
-        ),
+        categorical=tuple(_fit_categories(frame, used, groups, preprocess)),
         label=_fit_label(frame, data),
         left_out={name: facts.left_out for name, facts in profiles.items() if facts.left_out},
     )
@@ -245,6 +268,33 @@ def normal_scores(values: np.ndarray, n_quantiles: int) -> tuple[tuple[float, ..
         picks = np.unique(np.clip(picks, 0, len(distinct) - 1))
         distinct, middle = distinct[picks], middle[picks]
     return tuple(distinct.astype(float).tolist()), tuple(ndtri(middle).tolist())
+
+
+def _fit_categories(
+    frame: pl.LazyFrame, used: Mapping[str, ColumnProfile], groups: Sequence[Group], preprocess: PreprocessSection
+) -> Iterator[CategoricalFeature | OneHotFeature]:
+    """Categorical features in the order of their (first) columns."""
+    first = {group[0]: group for group in groups}
+    others = {name for group in groups for name in group[1:]}
+    taken = set(used)
+    for name, facts in used.items():
+        if name in first:
+            joined = group_name(first[name], taken)
+            taken.add(joined)
+            yield _fit_one_hot(joined, frame, first[name], used, preprocess)
+        elif name not in others and facts.kind not in ("numeric", "date"):
+            yield _fit_categorical(frame, facts, preprocess)
+
+
+def _fit_one_hot(
+    name: str, frame: pl.LazyFrame, group: Group, used: Mapping[str, ColumnProfile], preprocess: PreprocessSection
+) -> OneHotFeature:
+    flags = (flag(column, used[column].dtype) for column in group)
+    counts = frame.select(column.sum() for column in flags).collect().row(0, named=True)
+    by_count = sorted(group, key=lambda column: -counts[column])
+    frequent = [column for column in by_count if counts[column] >= preprocess.min_count]
+    vocabulary = tuple(frequent[: preprocess.max_categories] or by_count[:1])
+    return OneHotFeature(name=name, columns=group, vocabulary=vocabulary)
 
 
 def _fit_categorical(frame: pl.LazyFrame, facts: ColumnProfile, preprocess: PreprocessSection) -> CategoricalFeature:

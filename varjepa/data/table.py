@@ -6,6 +6,9 @@ from typing import NamedTuple, Self
 import torch
 from torch import Tensor
 
+MISSING, OTHER, N_RESERVED = 0, 1, 2
+"""Codes of a missing cell and of a rare or unseen category; known categories follow."""
+
 
 class TableTensors(NamedTuple):
     """Encoded rows, features ordered numeric first, then categorical.

@@ -1,0 +1,107 @@
+"""Columns that are one category spread over several of them, as `get_dummies` leaves it, and the feature they make."""
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from os.path import commonprefix
+from typing import Literal
+
+import polars as pl
+
+from varjepa.config.sections import Section
+from varjepa.data.inspect import ColumnProfile, flag
+from varjepa.data.table import MISSING, N_RESERVED, OTHER
+
+Group = tuple[str, ...]
+"""Columns of which every row has exactly one set."""
+
+
+class OneHotFeature(Section):
+    """A category in several 0/1 columns: code 0 missing, 1 other, then `vocabulary` in its order.
+
+    Other is a row with no known column set, or with several: what its category is cannot be told.
+    """
+
+    name: str
+    kind: Literal["one_hot"] = "one_hot"
+    columns: tuple[str, ...]
+    vocabulary: tuple[str, ...]
+    """Those of `columns` that are set often enough for a code of their own."""
+
+    def encode(self, schema: Mapping[str, pl.DataType]) -> pl.Expr:
+        """UInt32 expression of codes."""
+        flags = {name: flag(name, schema[name]) for name in self.columns}
+        count = pl.sum_horizontal(flags.values(), ignore_nulls=True)
+        code = pl.lit(OTHER)
+        for number, name in enumerate(self.vocabulary, start=N_RESERVED):
+            code = pl.when(flags[name] == 1).then(number).otherwise(code)
+        unknown = pl.any_horizontal(column.is_null() for column in flags.values())
+        code = pl.when(count > 1).then(OTHER).when((count == 0) & unknown).then(MISSING).otherwise(code)
+        return code.cast(pl.UInt32).alias(self.name)
+
+
+def find_groups(frame: pl.LazyFrame, profiles: Sequence[ColumnProfile], apart: Collection[str] = ()) -> list[Group]:
+    """Runs of neighbouring 0/1 columns of which every row has exactly one set.
+
+    Two passes over the rows, whatever their number: sums of columns propose groups, sums of rows confirm them.
+
+    Args:
+        frame: the training rows.
+        profiles: of its columns, in their order.
+        apart: columns that belong to no group.
+
+    Examples:
+        >>> from varjepa.data.inspect import profile
+        >>> rows = pl.LazyFrame({"red": [1, 0, 0, 1], "blue": [0, 1, 1, 0], "odd": [1, 0, 1, 0], "x": [3, 1, 4, 1]})
+        >>> find_groups(rows, list(profile(rows).values()))
+        [('red', 'blue')]
+    """
+    found = [facts for facts in profiles if _is_flag(facts) and facts.name not in apart]
+    flags = {facts.name: flag(facts.name, facts.dtype) for facts in found}
+    if not flags:
+        return []
+    sums = frame.select(column.sum().alias(name) for name, column in flags.items()).collect().row(0, named=True)
+    rows = int(frame.select(pl.len()).collect().item())
+    names = [facts.name for facts in profiles]
+    proposed = [tuple(names[start:end]) for start, end in _runs([sums.get(name) for name in names], rows)]
+    if not proposed:
+        return []
+    counts = [pl.sum_horizontal(flags[name] for name in group) for group in proposed]
+    exact = frame.select((count == 1).all().alias(str(number)) for number, count in enumerate(counts)).collect().row(0)
+    taken: set[str] = set()
+    groups = []
+    for group, holds in zip(proposed, exact, strict=True):
+        if holds and taken.isdisjoint(group):
+            groups.append(group)
+            taken.update(group)
+    return groups
+
+
+def group_name(group: Group, taken: Collection[str]) -> str:
+    """What the names of a group have in common, or its first and last where that says nothing or is a name already.
+
+    Examples:
+        >>> group_name(("Soil_Type1", "Soil_Type2"), [])
+        'Soil_Type'
+        >>> group_name(("red", "blue"), [])
+        'red..blue'
+    """
+    common = re.sub(r"[\W_\d]+$", "", commonprefix(group))  # noqa: RUF071 (names, not paths)
+    return common if len(common) > 1 and common not in taken else f"{group[0]}..{group[-1]}"
+
+
+def _is_flag(facts: ColumnProfile) -> bool:
+    zero_one = facts.dtype == pl.Boolean or (facts.dtype.is_numeric() and (facts.smallest, facts.largest) == (0, 1))
+    return facts.kind == "boolean" and zero_one and not facts.missing
+
+
+def _runs(sums: Sequence[int | None], rows: int) -> Iterator[tuple[int, int]]:
+    """(start, end) of at least two neighbours whose sums add up to the number of rows; None is no 0/1 column."""
+    for start in range(len(sums)):
+        total = 0
+        for end, count in enumerate(sums[start:], start=start + 1):
+            if count is None or total + count > rows:
+                break
+            total += count
+            if total == rows and end - start > 1:
+                yield start, end
+                break
