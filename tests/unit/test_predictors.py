@@ -1,5 +1,6 @@
 """The downstream predictors: what they learn, and that the stack changes nothing but the speed."""
 
+import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -117,21 +118,33 @@ def test_averaged_weights_are_what_is_kept() -> None:
         for share in (0.0, 0.98)
     )
     # At a rate that makes single steps noisy, the average of many of them is better.
-    best = [min(min(losses) for losses in fitted.history) for fitted in (averaged, plain)]
+    best = [min(min(scores) for scores in fitted.history) for fitted in (averaged, plain)]
     assert best[0] < best[1]
 
 
-def test_the_best_epoch_is_kept() -> None:
+@pytest.mark.parametrize("n_classes", [2, 0])
+def test_the_best_epoch_is_kept(n_classes: int) -> None:
     settings = SMALL.model_copy(update={"patience": 2, "epochs": 30, "lr": 0.02})
-    fitted = fit("mlp", n_classes=2, seeds=(0, 1, 2), settings=settings)
-    history = torch.tensor(fitted.history, dtype=torch.float64)
-    truth = (problem(300, 1)[1] > 0).long()
+    fitted = fit("mlp", n_classes=n_classes, seeds=(0, 1, 2), settings=settings)
+    truth = problem(300, 1)[1]
     for run, best in enumerate(fitted.best_epochs):
-        seen = history[:, run][~history[:, run].isnan()]
-        assert int(seen.argmin()) == best
+        seen = [scores[run] for scores in fitted.history if not math.isnan(scores[run][1])]
+        assert seen.index(min(seen)) == best
         assert len(seen) == min(best + 1 + settings.patience, settings.epochs)
-        loss = -fitted.validation[run, torch.arange(300), truth].log().mean()
-        assert float(loss) == pytest.approx(float(seen.min()), rel=1e-4)
+        if n_classes:
+            error = (fitted.validation[run].argmax(1) != (truth > 0)).float().mean()
+            loss = -fitted.validation[run, torch.arange(300), (truth > 0).long()].log().mean()
+        else:
+            spread = 30 * problem(900, 0)[1].std(correction=0)
+            error = loss = ((fitted.validation[run, :, 0] - 30 * truth - 500) / spread).square().mean()
+        assert (float(error), float(loss)) == pytest.approx(min(seen), rel=1e-4)
+
+
+def test_patience_is_at_most_so_many_steps() -> None:
+    # 900 rows are 15 steps an epoch.
+    settings = SMALL.model_copy(update={"patience": 9, "patience_steps": 16, "epochs": 40, "lr": 0.05})
+    fitted = fit("mlp", n_classes=2, seeds=(0,), settings=settings)
+    assert len(fitted.history) == fitted.best_epochs[0] + 1 + 2
 
 
 @pytest.mark.parametrize("name", PREDICTORS)

@@ -70,9 +70,11 @@ class PredictorSettings(Section):
 
     epochs: Positive = 50
     """At most this many."""
-    patience: Positive = 3
-    """Epochs without a better validation loss after which training stops. Published: 16, which mostly buys epochs
-    after the best one; the weights kept are the same unless the loss falls again after 3 worse epochs."""
+    patience: Positive = 16
+    """Epochs without a better validation score (accuracy, equal ones by loss; values: loss) after which training
+    stops, as published."""
+    patience_steps: Positive = 900
+    """No more optimiser steps than this, rounded up to whole epochs: 16 epochs of a large table mostly cost time."""
     batch_size: Positive = 128
     lr: Annotated[float, Field(gt=0)] = 1e-3
     """Learning rate of AdamW, constant."""

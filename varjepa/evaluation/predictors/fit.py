@@ -11,7 +11,7 @@ from varjepa.evaluation.predictors.boosting import boost
 from varjepa.evaluation.predictors.inputs import SMALLEST_SPREAD, Inputs, standardised
 from varjepa.evaluation.predictors.networks import FLAT, NeuralName, new_stack
 from varjepa.evaluation.predictors.stacking import Streams
-from varjepa.evaluation.predictors.training import Rows, StackTrainer
+from varjepa.evaluation.predictors.training import Rows, Score, StackTrainer
 from varjepa.nn.random import StackedRandomness
 
 
@@ -23,14 +23,15 @@ class Fitted:
         test: float32 [R, N_test, C] probabilities, or [R, N_test, 1] values in the label's units.
         validation: the same for the validation rows.
         best_epochs: per run, the epoch whose weights were kept, from 0 (trees: the last one).
-        history: per epoch (or tree) the validation losses of all runs, NaN where a run had stopped: log loss, or
-            squared error in units of the label's variance over the training rows.
+        history: per epoch (or tree) the validation scores of all runs, NaN where a run had stopped: error rate (trees
+            and values: loss) and loss, the latter log loss or squared error in units of the label's variance over the
+            training rows.
     """
 
     test: Tensor
     validation: Tensor
     best_epochs: list[int]
-    history: list[list[float]]
+    history: list[list[Score]]
 
 
 def fit_predictors(
@@ -126,5 +127,5 @@ def _fit_trees(
     )
     outputs = boosted.outputs if labels.n_classes else [labels.decode(output) for output in boosted.outputs]
     at_validation, at_test = (output.expand(n_runs, -1, -1) for output in outputs)
-    history = [[loss] * n_runs for loss in boosted.history]
+    history = [[(loss, loss)] * n_runs for loss in boosted.history]
     return Fitted(at_test, at_validation, [settings.xgboost.n_trees - 1] * n_runs, history)

@@ -16,7 +16,14 @@ from varjepa.nn.random import StackedRandomness
 CHUNK = 128
 """Rows evaluated at a time and run; more would leave the cache."""
 
-MISSING = float("nan")
+Score = tuple[float, float]
+"""How wrong a run is on the validation rows, smaller is better: error rate (values: loss), then loss.
+
+NOTE[DIFF] by which of the two is not published. On a small table the loss is lowest long before the accuracy is best;
+later networks are right more often, and too sure of it.
+"""
+
+MISSING: Score = (float("nan"), float("nan"))
 """History of a run that has stopped."""
 
 
@@ -37,19 +44,19 @@ class Runs:
     """What is known of every run, those included that have left the stack.
 
     Attributes:
-        losses: best validation loss of each.
+        scores: best validation score of each.
         epochs: the epoch it was reached after, from 0.
         states: weights at that time, without a run axis: name -> tensor.
     """
 
-    losses: list[float]
+    scores: list[Score]
     epochs: list[int]
     states: list[dict[str, Tensor]] = field(repr=False)
 
     @classmethod
     def unseen(cls, n_runs: int) -> "Runs":
         """Before the first epoch."""
-        return cls([float("inf")] * n_runs, [0] * n_runs, [{} for _ in range(n_runs)])
+        return cls([(float("inf"), float("inf"))] * n_runs, [0] * n_runs, [{} for _ in range(n_runs)])
 
 
 class StackTrainer:
@@ -80,23 +87,25 @@ class StackTrainer:
         self.average = {name: value.detach().clone() for name, value in network.state_dict().items()}
         self.step = 0
 
-    def fit(self, train: Rows, validation: Rows) -> list[list[float]]:
+    def fit(self, train: Rows, validation: Rows) -> list[list[Score]]:
         """Trains until every run has stopped.
 
         Returns:
-            validation losses, one list per epoch with one number per run; NaN where it had stopped.
+            validation scores, one list per epoch with one entry per run; NaN where it had stopped.
         """
         history = []
+        steps_per_epoch = -(-len(train.y) // self.settings.batch_size)
+        patience = min(self.settings.patience, -(-self.settings.patience_steps // steps_per_epoch))
         for epoch in range(self.settings.epochs):
             self._train(train, epoch)
             with self._averaged():
-                losses = self._losses(validation).tolist()
+                scores = self._scores(validation)
             row = [MISSING] * len(self.seeds)
-            for place, loss in enumerate(losses):
-                row[self.active[place]] = loss
-                self._note(place, epoch, loss)
+            for place, score in enumerate(scores):
+                row[self.active[place]] = score
+                self._note(place, epoch, score)
             history.append(row)
-            self._drop_finished(epoch)
+            self._drop_finished(epoch, patience)
             if not self.active:
                 break
         return history
@@ -156,20 +165,20 @@ class StackTrainer:
             parts.append(self.network(rows).view(n_runs, len(chunk), -1))
         return torch.cat(parts, dim=1)
 
-    def _losses(self, part: Rows) -> Tensor:
+    def _scores(self, part: Rows) -> list[Score]:
         output = self._predict(part.x)
-        losses = self._per_row(output.flatten(0, 1), part.y.repeat(len(output)))
-        return losses.view(len(output), -1).double().mean(1)
+        losses = self._per_row(output.flatten(0, 1), part.y.repeat(len(output))).view(len(output), -1)
+        wrong = output.argmax(-1) != part.y if self.n_classes else losses
+        return list(zip(wrong.double().mean(1).tolist(), losses.double().mean(1).tolist(), strict=True))
 
-    def _note(self, place: int, epoch: int, loss: float) -> None:
+    def _note(self, place: int, epoch: int, score: Score) -> None:
         run = self.active[place]
         # The first epoch counts even where its loss is not a number: there must be weights to predict with.
-        if loss < self.best.losses[run] or not self.best.states[run]:
-            self.best.losses[run], self.best.epochs[run] = loss, epoch
+        if score < self.best.scores[run] or not self.best.states[run]:
+            self.best.scores[run], self.best.epochs[run] = score, epoch
             self.best.states[run] = {name: value[place].clone() for name, value in self.average.items()}
 
-    def _drop_finished(self, epoch: int) -> None:
-        patience = self.settings.patience
+    def _drop_finished(self, epoch: int, patience: int) -> None:
         places = [i for i, run in enumerate(self.active) if epoch - self.best.epochs[run] < patience]
         if len(places) == len(self.active):
             return
