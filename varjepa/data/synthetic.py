@@ -5,7 +5,8 @@ import polars as pl
 
 N_NUMERIC, N_CATEGORICAL, N_CLASSES, N_BINS = 28, 4, 3, 5
 SEPARATION = 0.66
-"""Scale of the class prototypes against unit noise; unpublished; raw features then score about as published."""
+"""Scale of the class prototypes against unit noise; unpublished; six predictors on raw features then have about the
+published mean accuracy, 0.87."""
 
 
 def sim_table(*, rows: int = 10_000, seed: int = 0) -> pl.DataFrame:
