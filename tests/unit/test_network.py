@@ -9,7 +9,6 @@ from varjepa.data.table import TableSizes, TableTensors
 from varjepa.models.embedding import embed, row_uncertainty
 from varjepa.models.masks import draw_masks
 from varjepa.nn.random import Randomness
-from varjepa.nn.tokenizer import FeatureTokenizer
 from varjepa.objective.elbo import Weights, loss_terms
 
 MASKING = MaskingSection(num_targets=3)
@@ -123,24 +122,3 @@ def test_uncertainty_is_one_number_per_row() -> None:
     scale = torch.arange(1.0, 25.0).view(2, 3, 4)
     assert row_uncertainty(scale, "mean").tolist() == [6.5, 18.5]
     assert row_uncertainty(scale, "p90")[0] == pytest.approx(torch.quantile(scale[0], 0.9).item())
-
-
-def test_periodic_tokens_bring_thresholds_within_reach_of_a_linear_model() -> None:
-    values = torch.randn(2000, 1, generator=torch.Generator().manual_seed(0))
-    label = (values.abs() < 0.7).float()
-    none = torch.empty(2000, 0, dtype=torch.long)
-
-    def explained(n_frequencies: int) -> float:
-        torch.manual_seed(0)
-        tokenizer = FeatureTokenizer(n_numeric=1, cardinalities=(), d_token=32, n_frequencies=n_frequencies)
-        tokens = torch.cat([tokenizer(values, none)[:, 0], torch.ones(2000, 1)], dim=1).detach().double()
-        # Directions of rounding errors, which a fit without a cut would make use of, are left out.
-        fitted = tokens @ torch.linalg.lstsq(tokens, label.double(), rcond=1e-4, driver="gelsd").solution
-        return float(1 - (fitted - label).square().mean() / label.var())
-
-    assert explained(0) < 0.05
-    assert explained(16) > 0.6
-
-
-def test_the_linear_token_of_the_paper_is_the_default() -> None:
-    assert not any("frequenc" in name or "periodic" in name for name in small_network().state_dict())

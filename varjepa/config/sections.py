@@ -152,10 +152,6 @@ class ModelSection(Section):
     noise_floor: Annotated[float, Field(gt=0)] = 0.05
     """Smallest decoder scale, in standardised units; without a floor exactly reconstructable columns drive it to 0.
     Not for t_jepa."""
-    n_frequencies: NonNegative = 0
-    """Learned frequencies per numeric feature whose cos and sin join its token; 0: the linear token of the paper."""
-    frequency_scale: Annotated[float, Field(gt=0)] = 0.3
-    """Standard deviation of the initial frequencies, in periods per standard deviation of the feature."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -53,10 +53,4 @@ class TableNetwork(nn.Module, ABC):
 
 def new_tokenizer(sizes: TableSizes, model: ModelSection) -> FeatureTokenizer:
     """The feature tokens that all kinds share."""
-    return FeatureTokenizer(
-        n_numeric=sizes.n_numeric,
-        cardinalities=sizes.cardinalities,
-        d_token=model.d_hidden,
-        n_frequencies=model.n_frequencies,
-        frequency_scale=model.frequency_scale,
-    )
+    return FeatureTokenizer(n_numeric=sizes.n_numeric, cardinalities=sizes.cardinalities, d_token=model.d_hidden)

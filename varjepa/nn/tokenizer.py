@@ -14,30 +14,18 @@ class FeatureTokenizer(nn.Module):
     Numeric cell j: `weight * value + bias_j` with one weight vector for all numeric features; categorical cell j: a row
     of feature j's embedding table. Features are ordered numeric first, then categorical.
 
-    NOTE[DIFF] with `n_frequencies`, numeric cells get a periodic part as well: a linear map, one for all features, of
-    cos and sin of the value at learned frequencies of feature j. A threshold in a value, which a linear part can only
-    tilt toward, then is within reach of a linear model of the token.
-
     Args:
         n_numeric: numeric features.
         cardinalities: codes per categorical feature, the reserved ones (0 missing, 1 other) included.
         d_token: token width.
-        n_frequencies: per numeric feature; 0 leaves the periodic part out.
-        frequency_scale: standard deviation of the initial frequencies, in periods per unit of a standardised value.
 
     Shape:
         numeric [B, n_numeric], codes int [B, n_categorical] -> [B, n_numeric + n_categorical, d_token]
-
-    References:
-        Gorishniy et al. 2022, "On embeddings for numerical features in tabular deep learning", section 3.3.
     """
 
     offsets: Tensor
 
-    def __init__(
-        self, *, n_numeric: int, cardinalities: Sequence[int], d_token: int, n_frequencies: int = 0,
-        frequency_scale: float = 0.3,
-    ) -> None:  # fmt: skip
+    def __init__(self, *, n_numeric: int, cardinalities: Sequence[int], d_token: int) -> None:
         super().__init__()
         n_features = n_numeric + len(cardinalities)
         self.n_numeric = n_numeric
@@ -48,10 +36,6 @@ class FeatureTokenizer(nn.Module):
         self.position = nn.Parameter(torch.randn(n_features, d_token) / d_token**0.5)
         offsets = torch.tensor([0, *cardinalities[:-1]] if cardinalities else [], dtype=torch.long).cumsum(0)
         self.register_buffer("offsets", offsets, persistent=False)
-        self.frequencies: nn.Parameter | None = None
-        if n_frequencies:
-            self.frequencies = nn.Parameter(torch.randn(n_numeric, n_frequencies) * frequency_scale)
-            self.periodic = nn.Parameter(torch.randn(2 * n_frequencies, d_token) * (n_frequencies * d_token) ** -0.5)
         with torch.no_grad():
             # Codes that training may never show (missing, other) start without a value part and so stay in range.
             for reserved in (0, 1):
@@ -59,8 +43,5 @@ class FeatureTokenizer(nn.Module):
 
     def forward(self, numeric: Tensor, codes: Tensor) -> Tensor:
         numbers = numeric.unsqueeze(-1) * self.weight + (self.bias + self.kind[0])  # [B, Dn, d]
-        if self.frequencies is not None:
-            angles = 2 * torch.pi * numeric.unsqueeze(-1) * self.frequencies  # [B, Dn, n_frequencies]
-            numbers = numbers + torch.cat([angles.cos(), angles.sin()], dim=-1) @ self.periodic
         categories = nn.functional.embedding(codes + self.offsets, self.table) + self.kind[1]  # [B, Dc, d]
         return torch.cat([numbers, categories], dim=1) + self.position
