@@ -64,6 +64,17 @@ def test_a_benchmark_leaves_a_table_nested_runs_and_a_report(varjepa, job: Path,
     assert kept.count(False) <= 1
 
 
+@pytest.mark.parametrize("runner", ["processes", "dask"])
+def test_a_cell_is_the_same_wherever_it_is_computed(varjepa, job: Path, runner: str) -> None:
+    words = ["benchmark", "--datasets", job, "--features", "raw", "--predictors", "mlp,ft_transformer", "--seeds", 2,
+             "--json", "--set", "training.epochs=2"]  # fmt: skip
+    here = varjepa(*words, "--runner", "threads")
+    there = varjepa(*words, "--runner", runner, "--workers", 2, "--fresh")
+    assert there.code == 0, there.err
+    assert there.json["report"] != here.json["report"]
+    assert table_of(there.json) == table_of(here.json)
+
+
 def test_the_papers_protocol_shows_all_rows_to_the_encoder(varjepa, job: Path) -> None:
     only = ["--predictors", "mlp", "--features", "var_t_jepa", "--seeds", 1, "--runner", "threads", "--json",
             "--set", "training.epochs=1"]  # fmt: skip
