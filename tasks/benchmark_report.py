@@ -12,6 +12,7 @@ from prefect import task
 
 from tasks.card import STYLE
 from tasks.cells import Cell
+from tasks.made import how_made
 from tasks.steps import step_folder, write_text
 from varjepa import plots
 from varjepa.config import BenchmarkConfig
@@ -58,7 +59,7 @@ def report_benchmark(config: BenchmarkConfig, cells: Sequence[Cell]) -> Benchmar
     found = duels({_key(cell): goodness(cell) for cell in cells}, config.seed)
     _write_csv(folder / "benchmark.csv", HEADER, map(_row_cells, rows))
     _write_csv(folder / "duels.csv", DUEL_HEADER, map(_duel_cells, found))
-    sections = _sections(config, rows, found)
+    sections = [*_sections(config, rows, found), _made(config, cells)]
     write_text(folder / "benchmark.md", _markdown(sections))
     figures = []
     for name in config.datasets:
@@ -112,6 +113,15 @@ def _sections(config: BenchmarkConfig, rows: list[Row], found: list[Duel]) -> li
         ("Cells won and lost (95% interval of the paired bootstrap)", header, lines),
         ("Feature sets against each other", list(DUEL_HEADER), [_duel_cells(duel) for duel in found]),
     ]
+
+
+def _made(config: BenchmarkConfig, cells: Sequence[Cell]) -> Table:
+    facts = {
+        "protocol": config.protocol,
+        "seeds": f"{config.seed} to {config.seed + config.seeds - 1}",
+        "cells": f"{len(cells)}, {sum(cell.seconds for cell in cells) / 60:.0f} minutes of one thread each",
+    }
+    return "How it was made", ["", ""], [list(fact) for fact in (facts | how_made()).items()]
 
 
 def _by_features(config: BenchmarkConfig, rows: list[Row], metric: str) -> Table | None:

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from prefect import task
 
 from tasks.card import STYLE
+from tasks.made import how_made
 from tasks.simulate import JEPA, Simulated
 from tasks.steps import step_folder, write_text
 from varjepa import plots
@@ -101,6 +102,7 @@ def _page(config: StudyConfig, simulated: Sequence[Simulated], table: list[Compa
         "<h2>Collapse of deterministic JEPA</h2>",
         _html_table(("model", "RankMe", "active units", "probe accuracy"), map(_collapse, simulated)),
         "<h2>Diagnostics over epochs</h2>", *images,
+        "<h2>How it was made</h2>", _html_table(("", ""), map(list, how_made().items())),
     ]  # fmt: skip
     head = f"<meta charset='utf-8'><title>Simulation study</title><style>{STYLE}</style>"
     return f"<!doctype html><html lang='en'><head>{head}</head><body>{''.join(body)}</body></html>"

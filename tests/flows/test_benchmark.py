@@ -50,6 +50,7 @@ def test_a_benchmark_leaves_a_table_nested_runs_and_a_report(varjepa, job: Path,
     assert {"benchmark.csv", "duels.csv", "benchmark.md", "report.html", "job.png", "config.json"} <= names
     page = (tmp_path / "home" / result["report"]).read_text()
     assert "Var-T-JEPA" in page
+    assert "CPython" in page  # how it was made
     assert "http" not in page
     with (tmp_path / "home" / result["report"]).with_name("benchmark.csv").open() as file:
         lines = list(csv.DictReader(file))

@@ -34,6 +34,7 @@ def test_a_study_leaves_nested_runs_a_table_and_a_report(varjepa, client, tmp_pa
     page = (tmp_path / "home" / result["report"]).read_text()
     assert page.count("data:image/png;base64,") == 3
     assert "http" not in page
+    assert "CPython" in page  # how it was made
     with (tmp_path / "home" / result["report"]).with_name("simulation.csv").open() as file:
         lines = list(csv.DictReader(file))
     assert (lines[0]["published"], lines[0]["sd"], lines[0]["difference_in_se"]) == ("0.996", "", "")
