@@ -65,7 +65,7 @@ def _plans(config: BenchmarkConfig, name: str, run_id: str) -> list[Plan]:
 
 
 def _encoder(job: RetrainConfig, prepared: Prepared, name: str, parent: str) -> Embedded:
-    with nested_run(job.tracking, parent, f"{name} {job.model.kind}") as run_id:
+    with nested_run(job.tracking, parent, step="encoder", name=f"{name} {job.model.kind}") as run_id:
         return embed_rows(prepared, pretrain(prepared, job, run_id), job)
 
 

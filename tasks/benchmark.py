@@ -7,7 +7,7 @@ from prefect import task
 
 from tasks.cells import Cell
 from tasks.steps import may_help
-from tasks.tracking import client_for, experiment_id, tracking_uri
+from tasks.tracking import client_for, nested_run, tracking_uri
 from varjepa.config import BenchmarkConfig, FeatureSet, Protocol, RetrainConfig, as_flat
 
 
@@ -35,26 +35,20 @@ def log_benchmark(run_id: str, config: BenchmarkConfig) -> None:
     client.log_dict(run_id, config.model_dump(mode="json"), "config.json")
 
 
-@task(name="log cell", task_run_name="log {cell.dataset} {cell.features} {cell.predictor}", retries=2,
-      retry_delay_seconds=2, retry_condition_fn=may_help)  # fmt: skip
+@task(name="log cell", task_run_name="log {cell.name}", retries=2, retry_delay_seconds=2, retry_condition_fn=may_help)
 def log_cell(parent_id: str, config: BenchmarkConfig, cell: Cell) -> None:
     """Makes one nested run per cell, with one value per seed as steps of each metric."""
-    from mlflow.entities import Metric, Param, RunTag
+    from mlflow.entities import Metric, Param
 
-    client, now = client_for(tracking_uri(config.tracking)), int(time.time() * 1000)
-    name = f"{cell.dataset} {cell.features} {cell.predictor}"
-    run_id = client.create_run(experiment_id(config.tracking), run_name=name).info.run_id
+    now = int(time.time() * 1000)
     facts = {"dataset": cell.dataset, "features": cell.features, "predictor": cell.predictor}
     values = {**cell.values(), "best_epoch": [float(epoch) for epoch in cell.best_epochs]}
-    client.log_batch(
-        run_id,
-        params=[Param(key, value) for key, value in facts.items()],
-        tags=[RunTag("mlflow.parentRunId", parent_id), RunTag("varjepa.step", "benchmark")],
-        metrics=[
-            Metric(key, value, now, config.seed + number)
-            for key, per_seed in values.items()
-            for number, value in enumerate(per_seed)
-            if math.isfinite(value)  # there is no ranking of errors where there are none
-        ],
-    )
-    client.set_terminated(run_id, "FINISHED")
+    metrics = [
+        Metric(key, value, now, config.seed + number)
+        for key, per_seed in values.items()
+        for number, value in enumerate(per_seed)
+        if math.isfinite(value)  # there is no ranking of errors where there are none
+    ]
+    with nested_run(config.tracking, parent_id, step="benchmark", name=cell.name) as run_id:
+        client = client_for(tracking_uri(config.tracking))
+        client.log_batch(run_id, params=[Param(key, value) for key, value in facts.items()], metrics=metrics)

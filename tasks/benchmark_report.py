@@ -1,8 +1,6 @@
 """What a benchmark leaves to read: tables as CSV, Markdown and one self-contained page, and a figure."""
 
-import base64
-import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -10,13 +8,13 @@ from pathlib import Path
 import numpy as np
 from prefect import task
 
-from tasks.card import STYLE
 from tasks.cells import Cell
 from tasks.made import how_made
+from tasks.page import html_image, html_page, html_table, write_csv
 from tasks.steps import step_folder, write_text
 from varjepa import plots
 from varjepa.config import BenchmarkConfig
-from varjepa.evaluation.comparison import SELECTIVE, CellKey, Duel, Row, duels, table_rows, tally
+from varjepa.evaluation.comparison import SELECTIVE, Duel, Row, duels, table_rows, tally
 from varjepa.evaluation.published import published_accuracies
 from varjepa.evaluation.report import Floats
 
@@ -55,10 +53,10 @@ def report_benchmark(config: BenchmarkConfig, cells: Sequence[Cell]) -> Benchmar
     """Puts all cells beside the published figures and beside each other."""
     folder = step_folder("benchmark-report", config.model_dump(mode="json"), code=__name__)
     folder.mkdir(parents=True, exist_ok=True)
-    rows = table_rows({_key(cell): cell.values() for cell in cells}, published_accuracies())
-    found = duels({_key(cell): goodness(cell) for cell in cells}, config.seed)
-    _write_csv(folder / "benchmark.csv", HEADER, map(_row_cells, rows))
-    _write_csv(folder / "duels.csv", DUEL_HEADER, map(_duel_cells, found))
+    rows = table_rows({cell.key: cell.values() for cell in cells}, published_accuracies())
+    found = duels({cell.key: goodness(cell) for cell in cells}, config.seed)
+    write_csv(folder / "benchmark.csv", HEADER, map(_row_cells, rows))
+    write_csv(folder / "duels.csv", DUEL_HEADER, map(_duel_cells, found))
     sections = [*_sections(config, rows, found), _made(config, cells)]
     write_text(folder / "benchmark.md", _markdown(sections))
     figures = []
@@ -70,10 +68,6 @@ def report_benchmark(config: BenchmarkConfig, cells: Sequence[Cell]) -> Benchmar
     return BenchmarkReport(folder, page, rows, found, tally(found))
 
 
-def _key(cell: Cell) -> CellKey:
-    return cell.dataset, cell.features, cell.predictor
-
-
 def goodness(cell: Cell) -> Floats:
     """Per seed and test row: 1 where the class is right and 0 where it is wrong, or minus the squared error, [R, N]."""
     with np.load(cell.outputs) as kept:
@@ -81,11 +75,6 @@ def goodness(cell: Cell) -> Floats:
     if outputs.shape[2] == 1:
         return -np.square(outputs[..., 0].astype(np.float64) - labels)
     return (outputs.argmax(2) == labels).astype(np.float64)
-
-
-def _write_csv(path: Path, header: Sequence[str], lines: Iterable[list[str]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows([list(header), *lines])
 
 
 def _row_cells(row: Row) -> list[str]:
@@ -180,16 +169,6 @@ def _markdown(sections: list[Table]) -> str:
 
 
 def _page(sections: list[Table], figures: list[Path]) -> str:
-    images = (
-        f'<img style="width:100%" alt="{escape(figure.stem)}" '
-        f'src="data:image/png;base64,{base64.b64encode(figure.read_bytes()).decode()}">'
-        for figure in figures
-    )
-    body = ["<h1>Benchmark</h1>", *images]
-    for title, header, lines in sections:
-        cells = ["".join(f"<th>{escape(cell)}" for cell in header)]
-        cells += ["".join(f"<td>{escape(cell)}" for cell in line) for line in lines]
-        body.append(f"<h2>{escape(title)}</h2><table>{''.join(f'<tr>{line}</tr>' for line in cells)}</table>")
-    style = STYLE.replace("52rem", "80rem")
-    head = f"<meta charset='utf-8'><title>Benchmark</title><style>{style}</style>"
-    return f"<!doctype html><html lang='en'><head>{head}</head><body>{''.join(body)}</body></html>"
+    body = ["<h1>Benchmark</h1>", *map(html_image, figures)]
+    body += [f"<h2>{escape(title)}</h2>{html_table(lines, header)}" for title, header, lines in sections]
+    return html_page("Benchmark", body, width=80)

@@ -5,6 +5,7 @@ from html import escape
 
 from tasks.contract.run import Validation
 from tasks.ingest import Snapshot
+from tasks.page import html_page, html_table
 from tasks.prepare import Prepared
 from tasks.pretrain import Pretrained
 from varjepa import __version__
@@ -20,12 +21,6 @@ GROUPS = {
     "prediction": "Squared error of the predicted latents",
     "latent": "Latents",
 }
-
-STYLE = (
-    "body{font:15px/1.5 system-ui,sans-serif;max-width:52rem;margin:2rem auto;padding:0 1rem;color:#222}"
-    "table{border-collapse:collapse;margin:.5rem 0 1.5rem}td,th{padding:.2rem .9rem .2rem 0;text-align:left;"
-    "border-bottom:1px solid #e4e4e4}td:last-child{font-variant-numeric:tabular-nums}h2{font-size:1.1rem}"
-)
 
 
 @dataclass(frozen=True)
@@ -99,11 +94,9 @@ def markdown_card(facts: Facts) -> str:
 
 def html_card(facts: Facts) -> str:
     """The card as one self-contained page."""
-    body = [f"<h1>{escape(facts.config.registry.name)}</h1>"]
+    name = facts.config.registry.name
+    body = [f"<h1>{escape(name)}</h1>"]
     for title, rows in facts.sections().items():
-        cells = "".join(f"<tr><td>{escape(name)}</td><td>{escape(value)}</td></tr>" for name, value in rows.items())
-        body.append(f"<h2>{escape(title)}</h2><table>{cells}</table>")
+        body.append(f"<h2>{escape(title)}</h2>{html_table(rows.items())}")
     body.append(f"<h2>Limits</h2><p>{escape(facts.limits)}</p>")
-    title = escape(f"Model card: {facts.config.registry.name}")
-    head = f"<meta charset='utf-8'><title>{title}</title><style>{STYLE}</style>"
-    return f"<!doctype html><html lang='en'><head>{head}</head><body>{''.join(body)}</body></html>"
+    return html_page(f"Model card: {name}", body)

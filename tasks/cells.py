@@ -19,6 +19,7 @@ from varjepa.config import FeatureSet, PredictorName, PredictorSettings
 from varjepa.data.encoded import Part, read_part
 from varjepa.data.preprocess import Label, Preprocessor
 from varjepa.data.splits import PARTS
+from varjepa.evaluation.comparison import CellKey
 from varjepa.evaluation.predictors import Fitted, Inputs, embedding_inputs, fit_predictors, raw_inputs
 from varjepa.evaluation.report import Classified, classification_metrics, regression_metrics, uncertainty_metrics
 
@@ -27,37 +28,48 @@ Metrics = dict[str, list[float]]
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What a cell is made from.
+class Place:
+    """Where in the benchmark's table a cell stands.
 
     Attributes:
         dataset: name of the table.
         features: what the predictor is given.
         predictor: which one.
-        prepared: encoded rows.
-        embedded: their embeddings; None for raw features.
     """
 
     dataset: str
     features: FeatureSet
     predictor: PredictorName
-    prepared: Prepared
-    embedded: Embedded | None
+
+    @property
+    def key(self) -> CellKey:
+        """As comparisons call it."""
+        return self.dataset, self.features, self.predictor
 
     @property
     def name(self) -> str:
         """For people."""
-        return f"{self.dataset} {self.features} {self.predictor}"
+        return " ".join(self.key)
 
 
 @dataclass(frozen=True)
-class Cell:
+class Plan(Place):
+    """What a cell is made from.
+
+    Attributes:
+        prepared: encoded rows.
+        embedded: their embeddings; None for raw features.
+    """
+
+    prepared: Prepared
+    embedded: Embedded | None
+
+
+@dataclass(frozen=True)
+class Cell(Place):
     """A finished cell.
 
     Attributes:
-        dataset: name of the table.
-        features: what the predictor was given.
-        predictor: which one.
         metrics: JSON file, metric on the test rows -> one value per seed.
         outputs: npz file: `test` and `validation` [R, N, C] probabilities (or values, C = 1), `label` and
             `validation_label` [N], `row` [N] of the test rows in the source, `uncertainty` [N] where there is one.
@@ -65,9 +77,6 @@ class Cell:
         seconds: that fitting and measuring took when it was done.
     """
 
-    dataset: str
-    features: FeatureSet
-    predictor: PredictorName
     metrics: Path
     outputs: Path
     best_epochs: list[int]
@@ -78,7 +87,7 @@ class Cell:
         return json.loads(self.metrics.read_text(encoding="utf-8"))
 
 
-@task(name="cell", task_run_name="{plan.dataset} {plan.features} {plan.predictor}")
+@task(name="cell", task_run_name="{plan.name}")
 def run_cell(plan: Plan, settings: PredictorSettings, seeds: Sequence[int]) -> Cell:
     """Fits the predictor once per seed on training rows, stops it on validation rows, measures on test rows."""
     inputs = str(plan.prepared.encoded) if plan.embedded is None else str(plan.embedded.folder)

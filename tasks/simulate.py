@@ -9,7 +9,7 @@ from typing import get_args
 from prefect import task
 
 from tasks.steps import log, reuse, step_folder, write_text
-from tasks.tracking import client_for, experiment_id, tracking_uri
+from tasks.tracking import client_for, nested_run, tracking_uri
 from varjepa.config import StudyConfig, as_flat
 from varjepa.models.jepa import Target
 from varjepa.objective.variants import VARIANTS
@@ -82,25 +82,19 @@ def log_study(parent_id: str, config: StudyConfig) -> None:
 @task(name="log runs", task_run_name="log {simulated.name}")
 def log_runs(parent_id: str, config: StudyConfig, simulated: Simulated) -> None:
     """Makes one nested run per seed, with all diagnostics as curves over epochs."""
-    from mlflow.entities import Metric, Param, RunTag
+    from mlflow.entities import Metric, Param
 
-    client, history = client_for(tracking_uri(config.tracking)), simulated.history()
-    experiment, now = experiment_id(config.tracking), int(time.time() * 1000)
+    client, history, now = client_for(tracking_uri(config.tracking)), simulated.history(), int(time.time() * 1000)
     objective = VARIANTS[simulated.name].objective if simulated.name in VARIANTS else "squared error"
     for number in range(config.runs):
         seed = config.seed + number
-        run_id = client.create_run(experiment, run_name=f"{simulated.name} seed {seed}").info.run_id
         facts = {"model": simulated.name, "objective": objective, "seed": str(seed)}
         metrics = [
             Metric(name, values[number], now, step)
             for step, epoch in enumerate(history, start=1)
             for name, values in epoch.items()
         ]
-        client.log_batch(
-            run_id,
-            params=[Param(name, value) for name, value in facts.items()],
-            tags=[RunTag("mlflow.parentRunId", parent_id), RunTag("varjepa.step", "simulate")],
-        )
-        for start in range(0, len(metrics), 1000):  # the store takes 1,000 at a time
-            client.log_batch(run_id, metrics=metrics[start : start + 1000])
-        client.set_terminated(run_id, "FINISHED")
+        with nested_run(config.tracking, parent_id, step="simulate", name=f"{simulated.name} seed {seed}") as run_id:
+            client.log_batch(run_id, params=[Param(name, value) for name, value in facts.items()])
+            for start in range(0, len(metrics), 1000):  # the store takes 1,000 at a time
+                client.log_batch(run_id, metrics=metrics[start : start + 1000])

@@ -1,17 +1,14 @@
 """What a simulation study leaves to read: table, figures and one self-contained page."""
 
-import base64
-import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 
 from matplotlib.figure import Figure
 from prefect import task
 
-from tasks.card import STYLE
 from tasks.made import how_made
+from tasks.page import html_image, html_page, html_table, write_csv
 from tasks.simulate import JEPA, Simulated
 from tasks.steps import step_folder, write_text
 from varjepa import plots
@@ -53,8 +50,7 @@ def report_study(config: StudyConfig, simulated: Sequence[Simulated]) -> StudyRe
     folder = step_folder("study-report", config.model_dump(mode="json"), code=__name__)
     folder.mkdir(parents=True, exist_ok=True)
     table = compare({model.name: model.final() for model in simulated if model.name in VARIANTS})
-    with (folder / "simulation.csv").open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows([HEADER, *map(_cells, table)])
+    write_csv(folder / "simulation.csv", HEADER, map(_cells, table))
     figures = _figures(config, simulated)
     for name, figure in figures.items():
         figure.savefig(folder / f"{name}.png")
@@ -85,27 +81,20 @@ def _figures(config: StudyConfig, simulated: Sequence[Simulated]) -> dict[str, F
 
 
 def _page(config: StudyConfig, simulated: Sequence[Simulated], table: list[Comparison], figures: list[Path]) -> str:
-    images = (
-        f'<img style="width:100%" alt="{figure.stem}" '
-        f'src="data:image/png;base64,{base64.b64encode(figure.read_bytes()).decode()}">'
-        for figure in figures
-    )
     facts = (
         f"{config.runs} runs per model, {config.rows:,} training and {config.test_rows:,} test pairs per run, "
         f"{config.epochs} epochs, seeds from {config.seed}."
     )
+    floors = ([name, f"{value:.3g}"] for name, value in sampling_floors(config.test_rows, D_S).items())
     body = [
-        "<h1>Simulation study</h1>", f"<p>{facts} {EXPLAINED}</p>", _html_table(HEADER, map(_cells, table)),
-        "<h2>Sampling floors</h2>",
-        _html_table(("diagnostic", "floor"), ([name, f"{value:.3g}"] for name, value in
-                                              sampling_floors(config.test_rows, D_S).items())),
+        "<h1>Simulation study</h1>", f"<p>{facts} {EXPLAINED}</p>", html_table(map(_cells, table), HEADER),
+        "<h2>Sampling floors</h2>", html_table(floors, ("diagnostic", "floor")),
         "<h2>Collapse of deterministic JEPA</h2>",
-        _html_table(("model", "RankMe", "active units", "probe accuracy"), map(_collapse, simulated)),
-        "<h2>Diagnostics over epochs</h2>", *images,
-        "<h2>How it was made</h2>", _html_table(("", ""), map(list, how_made().items())),
+        html_table(map(_collapse, simulated), ("model", "RankMe", "active units", "probe accuracy")),
+        "<h2>Diagnostics over epochs</h2>", *map(html_image, figures),
+        "<h2>How it was made</h2>", html_table(how_made().items()),
     ]  # fmt: skip
-    head = f"<meta charset='utf-8'><title>Simulation study</title><style>{STYLE}</style>"
-    return f"<!doctype html><html lang='en'><head>{head}</head><body>{''.join(body)}</body></html>"
+    return html_page("Simulation study", body)
 
 
 def _collapse(model: Simulated) -> list[str]:
@@ -114,9 +103,3 @@ def _collapse(model: Simulated) -> list[str]:
         sum(final[f"s_x/{name}"]) / len(final["s_x/rankme"]) for name in ("rankme", "active_units", "probe_accuracy")
     )
     return [model.name, *(f"{value:.3f}" for value in means)]
-
-
-def _html_table(header: Sequence[str], rows: Iterable[list[str]]) -> str:
-    lines = ["".join(f"<th>{escape(cell)}" for cell in header)]
-    lines += ["".join(f"<td>{escape(cell)}" for cell in row) for row in rows]
-    return "<table>" + "".join(f"<tr>{line}</tr>" for line in lines) + "</table>"

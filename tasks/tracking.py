@@ -145,11 +145,11 @@ def opened_run(tracking: TrackingSection, *, command: str, name: str) -> Iterato
 
 
 @contextmanager
-def nested_run(tracking: TrackingSection, parent_id: str, name: str) -> Iterator[str]:
+def nested_run(tracking: TrackingSection, parent_id: str, *, step: str, name: str) -> Iterator[str]:
     """Opens a run below another one and yields its id."""
     client = client_for(tracking_uri(tracking))
     run_id = client.create_run(
-        experiment_id(tracking), tags={"mlflow.parentRunId": parent_id, "varjepa.step": "encoder"}, run_name=name
+        experiment_id(tracking), tags={"mlflow.parentRunId": parent_id, "varjepa.step": step}, run_name=name
     ).info.run_id
     status = "FAILED"
     try:

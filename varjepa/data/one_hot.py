@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from os.path import commonprefix
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import polars as pl
 
@@ -11,8 +11,12 @@ from varjepa.config.sections import Section
 from varjepa.data.inspect import ColumnProfile, flag
 from varjepa.data.table import MISSING, N_RESERVED, OTHER
 
-Group = tuple[str, ...]
-"""Columns of which every row has exactly one set."""
+
+class Group(NamedTuple):
+    """Columns of which every row has exactly one set, and how many rows have each of them set."""
+
+    columns: tuple[str, ...]
+    counts: tuple[int, ...]
 
 
 class OneHotFeature(Section):
@@ -53,31 +57,31 @@ def find_groups(frame: pl.LazyFrame, profiles: Sequence[ColumnProfile], apart: C
         >>> from varjepa.data.inspect import profile
         >>> rows = pl.LazyFrame({"red": [1, 0, 0, 1], "blue": [0, 1, 1, 0], "odd": [1, 0, 1, 0], "x": [3, 1, 4, 1]})
         >>> find_groups(rows, list(profile(rows).values()))
-        [('red', 'blue')]
+        [Group(columns=('red', 'blue'), counts=(2, 2))]
     """
-    found = [facts for facts in profiles if _is_flag(facts) and facts.name not in apart]
-    flags = {facts.name: flag(facts.name, facts.dtype) for facts in found}
+    able = [facts for facts in profiles if _is_flag(facts) and facts.name not in apart]
+    flags = {facts.name: flag(facts.name, facts.dtype) for facts in able}
     if not flags:
         return []
     sums = frame.select(column.sum().alias(name) for name, column in flags.items()).collect().row(0, named=True)
     rows = int(frame.select(pl.len()).collect().item())
     names = [facts.name for facts in profiles]
-    proposed = [tuple(names[start:end]) for start, end in _runs([sums.get(name) for name in names], rows)]
+    proposed = [names[start:end] for start, end in _runs([sums.get(name) for name in names], rows)]
     if not proposed:
         return []
-    counts = [pl.sum_horizontal(flags[name] for name in group) for group in proposed]
-    exact = frame.select((count == 1).all().alias(str(number)) for number, count in enumerate(counts)).collect().row(0)
+    set_in_row = [pl.sum_horizontal(flags[name] for name in run) for run in proposed]
+    exact = frame.select((count == 1).all().alias(str(n)) for n, count in enumerate(set_in_row)).collect().row(0)
     taken: set[str] = set()
     groups = []
-    for group, holds in zip(proposed, exact, strict=True):
-        if holds and taken.isdisjoint(group):
-            groups.append(group)
-            taken.update(group)
+    for run, holds in zip(proposed, exact, strict=True):
+        if holds and taken.isdisjoint(run):
+            groups.append(Group(tuple(run), tuple(sums[name] for name in run)))
+            taken.update(run)
     return groups
 
 
-def group_name(group: Group, taken: Collection[str]) -> str:
-    """What the names of a group have in common, or its first and last where that says nothing or is a name already.
+def group_name(columns: Sequence[str], taken: Collection[str]) -> str:
+    """What the names of columns have in common, or its first and last where that says nothing or is a name already.
 
     Examples:
         >>> group_name(("Soil_Type1", "Soil_Type2"), [])
@@ -85,8 +89,8 @@ def group_name(group: Group, taken: Collection[str]) -> str:
         >>> group_name(("red", "blue"), [])
         'red..blue'
     """
-    common = re.sub(r"[\W_\d]+$", "", commonprefix(group))  # noqa: RUF071 (names, not paths)
-    return common if len(common) > 1 and common not in taken else f"{group[0]}..{group[-1]}"
+    common = re.sub(r"[\W_\d]+$", "", commonprefix(columns))  # noqa: RUF071 (names, not paths)
+    return common if len(common) > 1 and common not in taken else f"{columns[0]}..{columns[-1]}"
 
 
 def _is_flag(facts: ColumnProfile) -> bool:

@@ -13,7 +13,7 @@ from scipy.special import ndtri
 
 from varjepa.config import DataSection, PreprocessSection
 from varjepa.config.sections import Section
-from varjepa.data.inspect import ColumnProfile, finite, flag, profile
+from varjepa.data.inspect import ColumnProfile, finite, profile
 from varjepa.data.one_hot import Group, OneHotFeature, find_groups, group_name
 from varjepa.data.table import MISSING, N_RESERVED, OTHER, TableSizes
 from varjepa.errors import DataError, nearest
@@ -34,10 +34,20 @@ CLASSES_OF_NUMBERS = 20
 """auto: a label of whole numbers with at most this many values is a class."""
 
 
-class NumericFeature(Section):
-    """A numeric or date column: `clip((value - mean) / std)`, or normal scores between quantile knots."""
+class SingleColumn(Section):
+    """What is made from one column, whose name it bears."""
 
     name: str
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of the table that it is made from."""
+        return (self.name,)
+
+
+class NumericFeature(SingleColumn):
+    """A numeric or date column: `clip((value - mean) / std)`, or normal scores between quantile knots."""
+
     kind: Literal["numeric", "date"]
     transform: Literal["standard", "quantile"]
     mean: float
@@ -45,11 +55,6 @@ class NumericFeature(Section):
     clip: float
     knots: tuple[float, ...] = ()
     scores: tuple[float, ...] = ()
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Columns of the table that it is made from."""
-        return (self.name,)
 
     def encode(self, schema: Mapping[str, pl.DataType]) -> pl.Expr:
         """Float32 expression, null where missing."""
@@ -66,17 +71,11 @@ class NumericFeature(Section):
         return column.cast(pl.Float32).alias(self.name)
 
 
-class CategoricalFeature(Section):
+class CategoricalFeature(SingleColumn):
     """A categorical or boolean column: code 0 missing, 1 other, then the vocabulary in its order."""
 
-    name: str
     kind: Literal["categorical", "boolean"]
     vocabulary: tuple[str, ...]
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Columns of the table that it is made from."""
-        return (self.name,)
 
     def encode(self, schema: Mapping[str, pl.DataType]) -> pl.Expr:
         """UInt32 expression of codes."""
@@ -87,17 +86,11 @@ class CategoricalFeature(Section):
         )
 
 
-class Label(Section):
+class Label(SingleColumn):
     """The column to predict: `classes` in order, or none for a number."""
 
-    name: str
     task: Literal["classification", "regression"]
     classes: tuple[str, ...] = ()
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Columns of the table that it is made from."""
-        return (self.name,)
 
     def encode(self, schema: Mapping[str, pl.DataType]) -> pl.Expr:
         """Float64 expression `LABEL`: class number or value, null where missing or unseen."""
@@ -274,27 +267,23 @@ def _fit_categories(
     frame: pl.LazyFrame, used: Mapping[str, ColumnProfile], groups: Sequence[Group], preprocess: PreprocessSection
 ) -> Iterator[CategoricalFeature | OneHotFeature]:
     """Categorical features in the order of their (first) columns."""
-    first = {group[0]: group for group in groups}
-    others = {name for group in groups for name in group[1:]}
+    first = {group.columns[0]: group for group in groups}
+    others = {name for group in groups for name in group.columns[1:]}
     taken = set(used)
     for name, facts in used.items():
         if name in first:
-            joined = group_name(first[name], taken)
+            joined = group_name(first[name].columns, taken)
             taken.add(joined)
-            yield _fit_one_hot(joined, frame, first[name], used, preprocess)
+            yield _fit_one_hot(joined, first[name], preprocess)
         elif name not in others and facts.kind not in ("numeric", "date"):
             yield _fit_categorical(frame, facts, preprocess)
 
 
-def _fit_one_hot(
-    name: str, frame: pl.LazyFrame, group: Group, used: Mapping[str, ColumnProfile], preprocess: PreprocessSection
-) -> OneHotFeature:
-    flags = (flag(column, used[column].dtype) for column in group)
-    counts = frame.select(column.sum() for column in flags).collect().row(0, named=True)
-    by_count = sorted(group, key=lambda column: -counts[column])
-    frequent = [column for column in by_count if counts[column] >= preprocess.min_count]
-    vocabulary = tuple(frequent[: preprocess.max_categories] or by_count[:1])
-    return OneHotFeature(name=name, columns=group, vocabulary=vocabulary)
+def _fit_one_hot(name: str, group: Group, preprocess: PreprocessSection) -> OneHotFeature:
+    by_count = sorted(zip(group.columns, group.counts, strict=True), key=lambda column: -column[1])
+    frequent = [column for column, count in by_count if count >= preprocess.min_count]
+    vocabulary = tuple(frequent[: preprocess.max_categories] or [by_count[0][0]])
+    return OneHotFeature(name=name, columns=group.columns, vocabulary=vocabulary)
 
 
 def _fit_categorical(frame: pl.LazyFrame, facts: ColumnProfile, preprocess: PreprocessSection) -> CategoricalFeature:
