@@ -1,4 +1,4 @@
-"""The main flow: ingest, validate, preprocess, pretrain, probe, calibrate, register, gate."""
+"""The main flow: ingest, validate, preprocess, pretrain, generate, probe, calibrate, register, gate."""
 
 import math
 import time
@@ -10,6 +10,7 @@ from prefect import flow
 from tasks.calibrate import calibrate
 from tasks.card import Facts
 from tasks.gate import Decision, gate
+from tasks.generate import generate
 from tasks.ingest import Snapshot, ingest
 from tasks.prepare import preprocess
 from tasks.pretrain import pretrain
@@ -71,15 +72,17 @@ def _retrain(config: RetrainConfig, snapshot: Snapshot, run_id: str, watch: Stop
     prepared = watch("preprocess", preprocess, validation.clean, config.data, config.preprocess)
     watch("track", log_prepared, run_id, tracking, prepared)
     pretrained = watch("pretrain", pretrain, prepared, config, run_id)
+    generated = watch("generate", generate, prepared, pretrained, validation.clean, config)
     probed = watch("probe", probe, prepared, pretrained, config)
-    calibrated = watch("calibrate", calibrate, prepared, pretrained, probed, config)
+    calibrated = watch("calibrate", calibrate, prepared, pretrained, generated, probed, config)
     metrics = defined(probed.metrics | calibrated.metrics)
     facts = Facts(config, run_id, git_commit(), snapshot, validation, prepared, pretrained, metrics)
-    watch("track", log_artifacts, run_id, tracking, {"figures": calibrated.figures})
+    watch("track", log_artifacts, run_id, tracking, {"figures": calibrated.figures, "uncertainty": calibrated.tables})
     card = watch("track", publish_card, facts)
-    registered = watch("register", register, run_id, config, probed.model, validation.clean, card)
+    registered = watch("register", register, run_id, config, calibrated.model, validation.clean, card)
     decision = watch("gate", gate, registered, config)
-    watch("track", log_results, run_id, tracking, metrics, {"varjepa.gate": decision.reason})
+    facts_found = {"varjepa.gate": decision.reason, "varjepa.model": registered.uri}
+    watch("track", log_results, run_id, tracking, metrics, facts_found)
     watch("track", summarise, card, registered, decision)
     return answer(facts, registered, decision, watch)
 

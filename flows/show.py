@@ -15,8 +15,8 @@ console = Console(stderr=True, highlight=False)
 
 SHOWN = ("accuracy", "balanced_accuracy", "f1_weighted", "f1_macro", "rmse", "r2")
 SELECTIVE = ("accuracy_90", "accuracy_80", "accuracy_50", "aurc", "failure_auroc")
-OTHER = ("calibration/ece", "calibration/latent_pit_ks", "elbo/val", "prediction/val", "latent/active_units",
-         "latent/rankme")  # fmt: skip
+OTHER = ("calibration/ece", "calibration/latent_pit_ks", "generator/loss", "elbo/val", "prediction/val",
+         "latent/active_units", "latent/rankme")  # fmt: skip
 
 
 def show_result(result: dict[str, Any], config: RetrainConfig) -> None:
@@ -29,6 +29,12 @@ def show_result(result: dict[str, Any], config: RetrainConfig) -> None:
         latent = "[b]latent[/b]" if "selective/aurc" in metrics else ""
         table.add_row("[b]selective by[/b]", latent, "[b]max. probability[/b]")
         _pairs(table, metrics, SELECTIVE, "selective", "selective_msp")
+        if "certificate/coverage" in metrics:
+            table.add_section()
+            table.add_row("[b]certificate[/b]", "[b]promised[/b]", "[b]kept[/b]")
+            kept = metrics.get("certificate/accuracy")
+            shown = "accepts nothing" if kept is None else f"{kept:.4f} of {metrics['certificate/coverage']:.1%}"
+            table.add_row("accuracy of accepted rows", f"{metrics['certificate/promised']:.4f}", shown)
     table.add_section()
     for name in OTHER:
         if name in metrics:
@@ -123,3 +129,13 @@ def show_checks(checks: list[Check]) -> None:
     for check in checks:
         table.add_row("[green]ok[/green]" if check.ok else "[red]bad[/red]", check.name, check.found, check.fix)
     console.print(table)
+
+
+def show_summary(result: dict[str, Any]) -> None:
+    """What came of going over a file."""
+    shares = {name: f", {result[name]:.1%} {name}" for name in ("accepted",) if name in result}
+    cells = f", {result['cells']:,} cells filled" if "cells" in result else ""
+    console.print(
+        f"{result['rows']:,} rows{cells}{''.join(shares.values())} to [b]{result['out']}[/b], "
+        f"{result['seconds']:.1f} s, {result['rows_per_second']:,} rows/s"
+    )

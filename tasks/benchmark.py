@@ -18,8 +18,10 @@ def encoder_config(job: RetrainConfig, kind: FeatureSet) -> RetrainConfig:
 
 
 def under_protocol(job: RetrainConfig, protocol: Protocol) -> RetrainConfig:
-    """The job with what preprocessing and pretraining may look at."""
-    split = job.data.split.model_copy(update={"seen": "all" if protocol == "paper" else "train"})
+    """The job with what preprocessing and pretraining may look at; calibration rows join the training part."""
+    split = job.data.split
+    shares = {"train": split.train + split.calibration, "calibration": 0.0}
+    split = split.model_copy(update={"seen": "all" if protocol == "paper" else "train"} | shares)
     return job.model_copy(update={"data": job.data.model_copy(update={"split": split})})
 
 

@@ -14,9 +14,12 @@ from varjepa.config import RetrainConfig
 GROUPS = {
     "probe": "Linear probe on the frozen embedding",
     "raw": "The same probe on raw features",
+    "selective_shipped": "Selective prediction by the uncertainty that ships",
     "selective": "Selective prediction by latent uncertainty",
     "selective_msp": "Selective prediction by the probe's maximum probability",
+    "certificate": "Certificate: accuracy of accepted rows",
     "calibration": "Calibration",
+    "generator": "Generator (nats per hidden cell)",
     "elbo": "ELBO and its terms",
     "prediction": "Squared error of the predicted latents",
     "latent": "Latents",

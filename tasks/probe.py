@@ -1,8 +1,7 @@
-"""Step 5: what the frozen embedding is worth; a linear probe on it, and the same probe on raw features."""
+"""Step 6: what the frozen embedding is worth; a linear probe on it, and the same probe on raw features."""
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +18,15 @@ from varjepa.data.encoded import Part, read_part
 from varjepa.data.preprocess import Label, Preprocessor
 from varjepa.data.sources import ROW
 from varjepa.data.table import TableTensors
+from varjepa.evaluation.calibration import fit_temperature
 from varjepa.evaluation.latents import active_units, rankme
 from varjepa.evaluation.probe import LinearProbe, best_probe
 from varjepa.evaluation.report import Classified, classification_metrics, regression_metrics
 from varjepa.evaluation.table_latents import table_diagnostics
+from varjepa.inference.measures import Doubt, fit_doubt
 from varjepa.inference.model import TrainedModel, save_model
 from varjepa.models.embedding import embed
+from varjepa.models.network import TableNetwork
 from varjepa.models.var_t_jepa import VarTJEPANetwork
 from varjepa.nn.random import Randomness
 from varjepa.training.device import resolve_device
@@ -42,9 +44,9 @@ class Probed:
     """A finished model and what it says about the test rows.
 
     Attributes:
-        model: folder of the model (see `varjepa.inference.model`).
-        predictions: Parquet file, one row per test row: row number, label, uncertainty (for kinds that
-            have one), probe outputs (`p0`...).
+        model: folder of network and probe (see `varjepa.inference.model`).
+        predictions: Parquet file, one row per test row: row number, label, latent uncertainty (for kinds that have
+            one), probe outputs (`p0`..., calibrated probabilities) and those of the probe on raw features (`raw0`...).
         points: npy file [N, 2], map of the first test rows.
         metrics: probe/..., raw/..., elbo/... or prediction/..., latent/....
     """
@@ -69,15 +71,17 @@ def _probe(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig, fo
     parts = {
         name: read_part(prepared.encoded, preprocessor, name).to(device) for name in ("train", "validation", "test")
     }
-    linear = raw = None
+    linear = doubt = raw = None
     if preprocessor.label is not None:
         known = [
             parts[name].labelled().sample(config.probe.max_rows, config.training.seed)
             for name in ("train", "validation")
         ]
-        linear = _fit(known, lambda table: embed(network, table).mean.flatten(1), preprocessor.label, config)
-        raw = _fit(known, lambda table: raw_features(table, preprocessor), preprocessor.label, config)
-    model = TrainedModel(config, preprocessor, network, linear)
+        linear, doubt = _fit_linear(known, network, preprocessor.label, config)
+        raw = _fit(
+            [(raw_features(part.table, preprocessor), part.labels) for part in known], preprocessor.label, config
+        )
+    model = TrainedModel(config, preprocessor, network, linear, doubt)
     save_model(folder / "model", model)
     predictions, sample = _predict(model, raw, parts["test"])
     predictions.write_parquet(folder / "predictions.parquet")
@@ -88,10 +92,22 @@ def _probe(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig, fo
     return Probed(folder / "model", folder / "predictions.parquet", folder / "points.npy", metrics)
 
 
-def _fit(
-    known: list[Part], features: Callable[[TableTensors], Tensor], label: Label, config: RetrainConfig
-) -> LinearProbe:
-    train, validation = ((features(part.table), part.labels) for part in known)
+def _fit_linear(
+    known: list[Part], network: TableNetwork, label: Label, config: RetrainConfig
+) -> tuple[LinearProbe, Doubt | None]:
+    """The probe on embeddings, its temperature, and what its uncertainty measures need."""
+    train, validation = (embed(network, part.table) for part in known)
+    pairs = [(e.mean.flatten(1), part.labels) for e, part in zip((train, validation), known, strict=True)]
+    linear = _fit(pairs, label, config)
+    if not label.classes:
+        return linear, None
+    doubt = fit_doubt(linear, train, known[0].labels, section=config.uncertainty, seed=config.training.seed)
+    logits, labels = linear.predict(pairs[1][0]).double().cpu().numpy(), known[1].labels.long().cpu().numpy()
+    return linear, replace(doubt, temperature=fit_temperature(logits, labels))
+
+
+def _fit(known: list[tuple[Tensor, Tensor]], label: Label, config: RetrainConfig) -> LinearProbe:
+    train, validation = known
     return best_probe(train, validation, n_classes=len(label.classes), l2=config.probe.l2)
 
 
@@ -116,20 +132,20 @@ def _predict(model: TrainedModel, raw: LinearProbe | None, test: Part) -> tuple[
         if start < LATENT_ROWS:
             sample.append(flat[: LATENT_ROWS - start])
         columns = {ROW: part.rows, "label": part.labels.cpu().numpy()}
-        uncertainty = model.uncertainty(embedding)
+        uncertainty = model.latent_uncertainty(embedding)
         if uncertainty is not None:
             columns["uncertainty"] = uncertainty.cpu().numpy()
-        columns |= _outputs("p", model.probe, flat)
+        columns |= _outputs("p", model.probe, flat, 1.0 if model.doubt is None else model.doubt.temperature)
         columns |= _outputs("raw", raw, raw_features(part.table, model.preprocessor))
         frames.append(pl.DataFrame(columns))
     return pl.concat(frames), torch.cat(sample)
 
 
-def _outputs(prefix: str, linear: LinearProbe | None, x: Tensor) -> dict[str, np.ndarray]:
+def _outputs(prefix: str, linear: LinearProbe | None, x: Tensor, temperature: float = 1.0) -> dict[str, np.ndarray]:
     if linear is None:
         return {}
     output = linear.predict(x).double()
-    output = output.softmax(1) if output.shape[1] > 1 else output
+    output = (output / temperature).softmax(1) if output.shape[1] > 1 else output
     return {f"{prefix}{number}": column.cpu().numpy() for number, column in enumerate(output.T)}
 
 

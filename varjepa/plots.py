@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from varjepa.evaluation.calibration import Reliability
+from varjepa.evaluation.calibration import Reliability, ks_uniform
 from varjepa.evaluation.selective import RiskCoverage, aurc
 
 MANY_COLORS = tuple(mpl.color_sequences["tab10"])
@@ -81,7 +81,7 @@ def training_curves(history: Sequence[Mapping[str, float]], best_epoch: int) -> 
 def risk_coverage_plot(curves: Mapping[str, RiskCoverage]) -> Figure:
     """Selective risk against coverage, one line per uncertainty measure, the area under each in the legend."""
     with _panels(1, 1, size=(5.4, 3.8)) as (figure, (axis,)):
-        for style, (name, curve) in zip(("-", "-", "--", ":"), curves.items(), strict=False):
+        for style, (name, curve) in zip(("-", "-", "--", "-.", ":")[-len(curves) :], curves.items(), strict=True):
             # The first rows of a curve are a handful of errors divided by a handful of rows: noise that hides the rest.
             shown = curve.coverage >= 0.01
             axis.plot(curve.coverage[shown], curve.risk[shown], style, label=f"{name} (AURC {aurc(curve):.4f})")
@@ -103,12 +103,37 @@ def reliability_diagram(bins: Reliability, ece: float) -> Figure:
     return figure
 
 
-def latent_pit(values: Floats, ks: float) -> Figure:
-    """Histogram of the probability integral transform of target latents under the predictor; flat is calibrated."""
+def latent_pit(pits: Mapping[str, Floats]) -> Figure:
+    """Histograms of the probability integral transform of target latents under the predictor; flat is calibrated.
+
+    Args:
+        pits: name -> values in [0, 1].
+    """
     with _panels(1, 1, size=(4.8, 3.2)) as (figure, (axis,)):
-        axis.hist(values, bins=40, range=(0, 1), density=True, color=COLORS[0])
+        for (name, values), color in zip(pits.items(), COLORS, strict=False):
+            label = f"{name} (KS {ks_uniform(values.astype(np.float64)):.3f})"
+            axis.hist(values, bins=40, range=(0, 1), density=True, histtype="step", color=color, label=label)
         axis.axhline(1.0, color="#888888", linestyle=":")
-        axis.set(title=f"PIT of s_y under the predictor (KS {ks:.3f})", xlabel="PIT", ylabel="density", xlim=(0, 1))
+        axis.set(title="PIT of s_y under the predictor", xlabel="PIT", ylabel="density", xlim=(0, 1))
+        axis.legend()
+    return figure
+
+
+def measures_plot(differences: Mapping[Any, tuple[float, float, float]]) -> Figure:
+    """AURC of every uncertainty measure minus that of maximum probability, with intervals; left of 0 is better.
+
+    Args:
+        differences: measure -> (difference, low, high).
+    """
+    names = sorted(differences, key=lambda name: -differences[name][0])
+    with _panels(1, 1, size=(5.4, 0.26 * len(names) + 1.0)) as (figure, (axis,)):
+        for place, name in enumerate(names):
+            middle, low, high = differences[name]
+            axis.plot([low, high], [place, place], color=COLORS[0])
+            axis.plot([middle], [place], "o", color=COLORS[0], markersize=4)
+        axis.axvline(0, color="#888888", linestyle=":")
+        axis.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
+        axis.set(title="AURC on test rows, minus that of max. probability", xlabel="difference (95% interval)")
     return figure
 
 

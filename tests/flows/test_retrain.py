@@ -88,7 +88,16 @@ def test_the_run_shows_what_people_look_for(first: SimpleNamespace, client) -> N
     for curve in ("train/elbo", "validation/kl_sy", "weights/kl_sx", "training/lr", "training/rows_per_second"):
         history = client.get_metric_history(run.info.run_id, curve)
         assert [point.step for point in history] == [1, 2], curve
-    names = {"figures": {"elbo_curves", "risk_coverage", "reliability", "latent_pit", "embedding_map"}}
+    names = {
+        "figures": {
+            "elbo_curves",
+            "risk_coverage",
+            "reliability",
+            "latent_pit",
+            "embedding_map",
+            "uncertainty_measures",
+        }
+    }
     figures = client.list_artifacts(run.info.run_id, "figures")
     assert {Path(file.path).stem for file in figures} == names["figures"]
     assert min(file.file_size for file in figures) > 5_000

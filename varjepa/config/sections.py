@@ -16,6 +16,14 @@ KIND = Literal["numeric", "categorical", "boolean", "date", "identifier"]
 """Kinds that a person can give a column; constant and empty columns are found, not declared."""
 
 
+MEASURE = Literal[
+    "max_probability", "entropy", "ensemble", "propagated", "propagated_aleatoric", "propagated_epistemic",
+    "mask_mean", "mask_disagreement", "weighted_scale", "scale_mean", "scale_p90", "surprise", "reconstruction",
+    "distance",
+]  # fmt: skip
+"""Uncertainty measures on one footing (see `varjepa.inference.measures`)."""
+
+
 class Section(BaseModel):
     """Base of all sections: unknown keys are errors, values do not change."""
 
@@ -28,25 +36,31 @@ class SplitSection(Section):
     """How rows are divided into training, validation and test parts."""
 
     by: Literal["random", "column", "time"] = "random"
-    """random: by `seed`; column: `column` holds the words train, validation and test; time: oldest rows train."""
+    """random: by `seed`; column: `column` holds the words train, validation, calibration and test; time: oldest rows
+    train."""
     column: str | None = None
-    """The column that holds the part (by: column) or the time (by: time)."""
+    """The column that holds the part (by: column; calibration may be absent) or the time (by: time)."""
     seed: NonNegative = 0
     """Seed of the random split, and of the draw of `data.rows`."""
     seen: Literal["train", "all"] = "train"
     """Rows that preprocessing and pretraining may look at; all: those of validation and test, too, but no labels (the
     paper's transductive protocol, for comparisons)."""
-    train: Share = 0.7
+    train: Share = 0.6
     """Share of rows for training (by: random and time)."""
     validation: Share = 0.1
-    """Share of rows for validation; what is left after training and validation is the test part."""
+    """Share of rows for validation: they choose epochs, penalties, temperatures and the uncertainty measure."""
+    calibration: Share = 0.1
+    """Share of rows that nothing but the certificate and the imputation intervals looks at; what is left is the test
+    part. 0 trains on more rows and certifies nothing (a benchmark does, for the paper's 70/10/20)."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.by != "random" and not self.column:
             raise ValueError(f"split.by is {self.by}, which needs split.column")
-        if not 0 < self.train < 1 or self.train + self.validation >= 1:
-            raise ValueError("split.train must lie between 0 and 1, and leave rows for the test part")
+        if not 0 < self.train < 1 or self.train + self.validation + self.calibration >= 1:
+            raise ValueError(
+                "split.train must lie between 0 and 1, and with the other shares leave rows for the test part"
+            )
         return self
 
 
@@ -238,9 +252,45 @@ class ProbeSection(Section):
 
 
 class UncertaintySection(Section):
-    """How the scales of q(s_w | ...) become one number per row; larger = less sure."""
+    """How sure the model says it is of a row; larger = less sure."""
 
     aggregate: Literal["mean", "p90"] = "mean"
+    """How the scales of q(s_w | ...) become one number per row."""
+    score: MEASURE | Literal["auto"] = "auto"
+    """The measure that ships with the model; auto: the maximum probability, unless another one ranks the errors of the
+    validation rows better beyond doubt."""
+    draws: Positive = 20
+    """Samples of s_w that are sent through the probe."""
+    masks: Positive = 5
+    """Random contexts (half of the features) whose predictions are compared."""
+    ensemble: Positive = 5
+    """Probes on resampled training rows whose predictions are compared."""
+    accuracy: Annotated[float, Field(gt=0, lt=1)] = 0.95
+    """What the certificate promises for accepted rows."""
+    confidence: Annotated[float, Field(gt=0, lt=1)] = 0.9
+    """How often, over draws of the calibration rows, the promise must be kept."""
+
+
+class GeneratorSection(Section):
+    """The generator: p(cell | any other cells), for imputation, samples and anomaly scores."""
+
+    n_layers: NonNegative = 3
+    """Layers of its transformer over the network's tokens; 0 leaves the generator out."""
+    n_heads: Positive = 4
+    """Attention heads, at `model.d_hidden`."""
+    n_bars: Annotated[int, Field(ge=2, le=1000)] = 64
+    """Bars that a numeric feature is cut into."""
+    max_steps: Positive = 2000
+    """At most this many optimiser steps."""
+    batch_size: Positive = 256
+    lr: Annotated[float, Field(gt=0)] = 2e-3
+    """Peak learning rate of AdamW."""
+    evaluations: Positive = 10
+    """Looks at the validation rows; the best one is kept."""
+    patience: Positive = 3
+    """Looks without improvement after which training stops."""
+    missing: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """Share of cells hidden at random on the calibration rows, for which imputation intervals hold what they say."""
 
 
 class GateSection(Section):
@@ -276,6 +326,7 @@ class RetrainConfig(Section):
     training: TrainingSection = TrainingSection()
     probe: ProbeSection = ProbeSection()
     uncertainty: UncertaintySection = UncertaintySection()
+    generator: GeneratorSection = GeneratorSection()
     gate: GateSection = GateSection()
     registry: RegistrySection = RegistrySection()
     tracking: TrackingSection = TrackingSection()
@@ -283,6 +334,11 @@ class RetrainConfig(Section):
     @model_validator(mode="after")
     def _check(self) -> Self:
         labelled = self.data.label is not None and self.data.task != "none"
+        if self.generator.n_layers and self.model.d_hidden % self.generator.n_heads:
+            raise ValueError(
+                f"generator.n_heads is {self.generator.n_heads}, which does not divide model.d_hidden "
+                f"{self.model.d_hidden}"
+            )
         if not labelled and self.training.selection in ("probe", "selective_probe"):
             raise ValueError(f"training.selection is {self.training.selection}, which needs data.label")
         if self.model.kind == "t_jepa" and self.training.selection in ("elbo", "selective_probe"):

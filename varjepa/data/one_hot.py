@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from os.path import commonprefix
 from typing import Literal, NamedTuple
 
+import numpy as np
 import polars as pl
 
 from varjepa.config.sections import Section
@@ -41,6 +42,15 @@ class OneHotFeature(Section):
         unknown = pl.any_horizontal(column.is_null() for column in flags.values())
         code = pl.when(count > 1).then(OTHER).when((count == 0) & unknown).then(MISSING).otherwise(code)
         return code.cast(pl.UInt32).alias(self.name)
+
+    def decode(self, codes: np.ndarray, schema: Mapping[str, pl.DataType]) -> list[pl.Series]:
+        """The columns from codes [N] of known categories; any other code sets none of them."""
+        names = dict(enumerate(self.vocabulary, start=N_RESERVED))
+        chosen = [names.get(code, "") for code in codes.tolist()]
+        return [
+            pl.Series(name, [word == name for word in chosen]).cast(schema.get(name) or pl.UInt8())
+            for name in self.columns
+        ]
 
 
 def find_groups(frame: pl.LazyFrame, profiles: Sequence[ColumnProfile], apart: Collection[str] = ()) -> list[Group]:

@@ -35,9 +35,10 @@ CLASSES_OF_NUMBERS = 20
 
 
 class SingleColumn(Section):
-    """What is made from one column, whose name it bears."""
+    """What is made from one column, whose name and type it bears."""
 
     name: str
+    dtype: str
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -53,6 +54,10 @@ class NumericFeature(SingleColumn):
     mean: float
     std: Annotated[float, Field(gt=0)]
     clip: float
+    smallest: float
+    largest: float
+    whole: bool
+    """Whether all training values are whole numbers."""
     knots: tuple[float, ...] = ()
     scores: tuple[float, ...] = ()
 
@@ -70,6 +75,26 @@ class NumericFeature(SingleColumn):
             column = ((column - self.mean) / self.std).clip(-self.clip, self.clip)
         return column.cast(pl.Float32).alias(self.name)
 
+    def decode(self, values: np.ndarray) -> np.ndarray:
+        """Numbers of the column (dates: days since 1970) from encoded ones, float64 of one shape."""
+        if self.transform == "quantile":
+            return np.interp(values, self.scores, self.knots)
+        return np.clip(values * self.std + self.mean, self.smallest, self.largest)
+
+    def column(self, numbers: np.ndarray, dtype: pl.DataType | None = None) -> pl.Series:
+        """Decoded numbers [N] as the column holds them, NaN as null; `dtype` is that of the table at hand."""
+        target = dtype or named_type(self.dtype)
+        series = pl.Series(self.name, numbers.round() if self.whole else numbers, nan_to_null=True)
+        if self.kind == "date" and target.is_temporal():
+            return (series * 86_400e6).round().cast(pl.Int64).cast(pl.Datetime("us")).cast(target)
+        return series.round().cast(target) if target.is_integer() else series.cast(target)
+
+    def outside(self, schema: Mapping[str, pl.DataType]) -> pl.Expr:
+        """Float32 expression: deviations by which a value lies beyond the training rows' range; 0 inside of it."""
+        column = _as_number(self.name, self.kind, schema[self.name])
+        beyond = pl.max_horizontal(column - self.largest, self.smallest - column, 0.0) / self.std
+        return beyond.fill_null(0.0).cast(pl.Float32).alias(self.name)
+
 
 class CategoricalFeature(SingleColumn):
     """A categorical or boolean column: code 0 missing, 1 other, then the vocabulary in its order."""
@@ -84,6 +109,15 @@ class CategoricalFeature(SingleColumn):
         return (
             pl.when(column.is_null()).then(MISSING).otherwise(known.fill_null(OTHER)).cast(pl.UInt32).alias(self.name)
         )
+
+    def decode(self, codes: np.ndarray, schema: Mapping[str, pl.DataType]) -> list[pl.Series]:
+        """The column from codes [N] of known categories; any other code is null."""
+        words = pl.Series(self.name, [None] * N_RESERVED + list(self.vocabulary), dtype=pl.String)
+        text = words.gather(codes)
+        target = schema.get(self.name) or named_type(self.dtype)
+        if target == pl.Boolean:
+            return [text == "1"]
+        return [text.cast(target, strict=False)]
 
 
 class Label(SingleColumn):
@@ -111,6 +145,8 @@ class Preprocessor(Section):
 
     numeric: tuple[NumericFeature, ...]
     categorical: tuple[CategoricalFeature | OneHotFeature, ...]
+    order: tuple[str, ...]
+    """Columns of the table that features are made from, in its order."""
     label: Label | None
     left_out: dict[str, str]
 
@@ -154,6 +190,19 @@ class Preprocessor(Section):
                 hint = nearest(name, schema) or "Check the data."
                 raise DataError(f'The column "{name}" is missing.', fix=hint)
         return frame.select(*keep, *(encoder.encode(schema) for encoder in encoders))
+
+
+def named_type(name: str) -> pl.DataType:
+    """The Polars type of that name; text where it has parameters that a name does not tell.
+
+    Examples:
+        >>> named_type("Int64")
+        Int64
+    """
+    if name.startswith("Datetime"):
+        return pl.Datetime("us")
+    found = getattr(pl, name, pl.String)
+    return found() if isinstance(found, type) else pl.String()
 
 
 def _as_number(name: str, kind: str, dtype: pl.DataType) -> pl.Expr:
@@ -206,6 +255,7 @@ def fit(frame: pl.LazyFrame, data: DataSection, preprocess: PreprocessSection) -
     return Preprocessor(
         numeric=tuple(_fit_numeric(frame, f, preprocess) for f in used.values() if f.kind in ("numeric", "date")),
         categorical=tuple(_fit_categories(frame, used, groups, preprocess)),
+        order=tuple(used),
         label=_fit_label(frame, data),
         left_out={name: facts.left_out for name, facts in profiles.items() if facts.left_out},
     )
@@ -233,7 +283,8 @@ def _fit_numeric(frame: pl.LazyFrame, facts: ColumnProfile, preprocess: Preproce
         sample = frame.select(number).gather_every(stride).collect().to_series().drop_nulls().to_numpy()
         knots, scores = normal_scores(sample, preprocess.n_quantiles)
     return NumericFeature(
-        name=facts.name, kind=kind, transform=transform, mean=mean, std=std, clip=preprocess.clip, knots=knots,
+        name=facts.name, dtype=str(facts.dtype), kind=kind, transform=transform, mean=mean, std=std,
+        clip=preprocess.clip, smallest=moments["min"], largest=moments["max"], whole=facts.whole, knots=knots,
         scores=scores,
     )  # fmt: skip
 
@@ -300,7 +351,9 @@ def _fit_categorical(frame: pl.LazyFrame, facts: ColumnProfile, preprocess: Prep
     fewest = 1 if facts.kind == "boolean" else preprocess.min_count
     frequent = counts.filter(pl.col("len") >= fewest)["value"].head(preprocess.max_categories).to_list()
     kind: Literal["categorical", "boolean"] = "boolean" if facts.kind == "boolean" else "categorical"
-    return CategoricalFeature(name=facts.name, kind=kind, vocabulary=tuple(frequent or counts["value"].head(1)))
+    return CategoricalFeature(
+        name=facts.name, dtype=str(facts.dtype), kind=kind, vocabulary=tuple(frequent or counts["value"].head(1))
+    )
 
 
 def _fit_label(frame: pl.LazyFrame, data: DataSection) -> Label | None:
@@ -318,11 +371,11 @@ def _fit_label(frame: pl.LazyFrame, data: DataSection) -> Label | None:
     if task == "auto":
         task = "regression" if facts.dtype.is_numeric() and not few else "classification"
     if task == "regression":
-        return Label(name=data.label, task="regression")
+        return Label(name=data.label, dtype=str(facts.dtype), task="regression")
     text = as_text(data.label, facts.dtype).alias("value")
     classes = frame.select(text).drop_nulls().unique().collect().to_series().to_list()
     by_number = facts.dtype.is_numeric()
     return Label(
-        name=data.label, task="classification",
+        name=data.label, dtype=str(facts.dtype), task="classification",
         classes=tuple(sorted(classes, key=lambda c: (float(c), c) if by_number else (0.0, c))),
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Deterministic division of rows into training, validation and test parts."""
+"""Deterministic division of rows into training, validation, calibration and test parts."""
 
 import numpy as np
 import polars as pl
@@ -9,7 +9,10 @@ from varjepa.errors import DataError, listed
 PART = "__part__"
 """Column that holds the part of each row."""
 
-PARTS = ("train", "validation", "test")
+PARTS = ("train", "validation", "calibration", "test")
+NEEDED = ("train", "validation", "test")
+"""Parts that may not be empty."""
+
 FEWEST_ROWS = 10
 
 
@@ -38,7 +41,7 @@ def assign_parts(frame: pl.LazyFrame, split: SplitSection) -> pl.Series:
     else:
         ranks = np.random.default_rng(split.seed).permutation(rows) if split.by == "random" else _by_time(frame, split)
         parts = pl.Series(PART, _cut(ranks, rows, split)).cat.to(pl.Enum(PARTS))
-    empty = [part for part in PARTS if not (parts == part).any()]
+    empty = [part for part in NEEDED if not (parts == part).any()]
     if empty:
         raise DataError(f"The split leaves no rows for {listed(empty)}.", fix="Check data.split.")
     return parts
@@ -48,7 +51,8 @@ def _cut(ranks: np.ndarray, rows: int, split: SplitSection) -> np.ndarray:
     """Part codes from ranks: exact counts, and at least one row in each part."""
     n_train = min(round(rows * split.train), rows - 2)
     n_seen = min(n_train + max(1, round(rows * split.validation)), rows - 1)
-    return np.where(ranks < n_train, 0, np.where(ranks < n_seen, 1, 2)).astype(np.uint8)
+    n_known = min(n_seen + round(rows * split.calibration), rows - 1)
+    return np.searchsorted([n_train, n_seen, n_known], ranks, side="right").astype(np.uint8)
 
 
 def _by_time(frame: pl.LazyFrame, split: SplitSection) -> np.ndarray:

@@ -6,7 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import balanced_accuracy_score, f1_score, r2_score
 
-from varjepa.evaluation.calibration import Reliability, expected_calibration_error, reliability
+from varjepa.evaluation.calibration import (
+    Reliability,
+    adaptive_calibration_error,
+    brier_score,
+    expected_calibration_error,
+    negative_log_likelihood,
+    reliability,
+)
 from varjepa.evaluation.selective import Floats, selective_metrics
 
 
@@ -59,6 +66,16 @@ def regression_metrics(predicted: Floats, values: Floats) -> dict[str, float]:
     return {
         "rmse": float(np.sqrt(np.mean((predicted - values) ** 2))),
         "r2": float(r2_score(values, predicted)) if len(values) > 1 else float("nan"),
+    }
+
+
+def calibration_metrics(result: Classified) -> dict[str, float]:
+    """ECE with bins of equal width and of equal size, Brier score, and negative log-likelihood in nats."""
+    return {
+        "ece": expected_calibration_error(result.reliability),
+        "ace": adaptive_calibration_error(result.probabilities.max(1), ~result.error),
+        "brier": brier_score(result.probabilities, result.labels),
+        "nll": negative_log_likelihood(result.probabilities, result.labels),
     }
 
 

@@ -17,6 +17,8 @@ from varjepa.data.preprocess import Preprocessor, fit
 from varjepa.data.splits import FEWEST_ROWS
 from varjepa.data.tensors import to_tensors
 from varjepa.errors import ConfigError, DataError, ModelError
+from varjepa.inference.fill import Imputation, outside_range
+from varjepa.inference.fitting import fitted_generator
 from varjepa.inference.model import TrainedModel, load_model, new_network, save_model
 from varjepa.models.embedding import Embedding
 from varjepa.training.device import resolve_device
@@ -108,10 +110,51 @@ class VarTJEPA(TransformerMixin, BaseEstimator):
         Raises:
             ModelError: the loaded model is of a kind without scales.
         """
-        uncertainty = self.model_.uncertainty(self.embed(X))
+        uncertainty = self.model_.latent_uncertainty(self.embed(X))
         if uncertainty is None:
             raise ModelError(f"A model of kind {self.model_.config.model.kind} does not say how sure it is.")
         return uncertainty.cpu().numpy()
+
+    def impute(self, X: Table, *, draws: int = 0, level: float = 0.9, seed: int = 0) -> Imputation:
+        """Fills missing cells: the table without gaps, bounds per imputed cell, and joint draws if asked for.
+
+        Args:
+            X: table [N, D].
+            draws: joint draws of all gaps.
+            level: share of intervals that hold the truth, in (0, 1).
+            seed: of the draws.
+
+        Raises:
+            ModelError: the model has no generator.
+        """
+        check_is_fitted(self)
+        frame = self._frame(X, reset=False)
+        return self.model_.impute(frame, draws=draws, level=level, seed=seed, batch_size=self.batch_size)
+
+    def sample(self, rows: int, *, seed: int = 0, gaps: bool = False) -> pl.DataFrame:
+        """New rows that might have come from the table: its feature columns.
+
+        Args:
+            rows: how many.
+            seed: same seed, same rows.
+            gaps: leave cells empty as rows of the table do.
+
+        Raises:
+            ModelError: the model has no generator.
+        """
+        check_is_fitted(self)
+        return self.model_.sampler(seed=seed, gaps=gaps).sample(rows, self.batch_size)
+
+    def score(self, X: Table, y: object = None) -> pl.DataFrame:  # noqa: ARG002 (labels are not used)
+        """How odd rows are, and which of their columns; see `TrainedModel.anomalies`.
+
+        Not a score in scikit-learn's sense: one line per row, larger = odder.
+
+        Raises:
+            ModelError: the model has no generator.
+        """
+        check_is_fitted(self)
+        return self.model_.anomalies(self._frame(X, reset=False), self.batch_size)
 
     def get_feature_names_out(self, input_features: object = None) -> NDArray[np.object_]:  # noqa: ARG002 (names are known)
         """Names of the columns that `transform` returns: feature and latent dimension."""
@@ -209,4 +252,9 @@ def _trained(
         objective=config.objective, masking=config.masking, training=config.training,
     )  # fmt: skip
     trained = trainer.fit(lambda _: None, lambda *_: None)
-    return TrainedModel(config, preprocessor, trainer.network, None), trained.history
+    generator = None
+    if config.generator.n_layers:
+        tables, outside = (table.rows(order[held:]), table.rows(order[:held])), outside_range(frame, preprocessor)
+        other = (tables[1], outside.to(device)[order[:held]])
+        generator = fitted_generator(trainer.network, preprocessor, config, tables=tables, held=(other, other))
+    return TrainedModel(config, preprocessor, trainer.network, None, None, generator), trained.history

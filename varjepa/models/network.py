@@ -47,6 +47,10 @@ class TableNetwork(nn.Module, ABC):
         """What the objective needs of masked rows; without `random` nothing is sampled or dropped."""
 
     @abstractmethod
+    def tokens(self, table: TableTensors) -> Tensor:
+        """Tokens of all cells [B, D, d] before anything has mixed them; missing cells count as blank."""
+
+    @abstractmethod
     def embed(self, table: TableTensors) -> Embedding:
         """Latents of at least one row, all observed cells as context."""
 

@@ -108,6 +108,9 @@ class TJEPANetwork(TableNetwork):
         masks = full_context(table.observed)
         return widened(self.target_encoder(table, masks.context, masks.context_valid))
 
+    def tokens(self, table: TableTensors) -> Tensor:
+        return self.target_encoder.tokenizer(*table.blanked())
+
     def embed(self, table: TableTensors) -> Embedding:
         """Latents of the target encoder, and of the predictor for missing cells."""
         mean = self.encode_row(table)

@@ -97,7 +97,7 @@ class VarTJEPANetwork(TableNetwork):
 
     def infer(self, table: TableTensors, masks: Masks, random: Randomness | None = None) -> Posterior:
         """q(s_x | x), q(z | s_x) and q(s_w | s_x, z, w); the last does not depend on the target masks."""
-        tokens = self.tokenizer(*table.blanked())  # [B, D, d]
+        tokens = self.tokens(table)
         s_x = self._infer_context(tokens, masks, random)
         s_x_value = s_x.mean if random is None else s_x.sample(random)
         pooled = self.pooling(s_x_value, masks.context_valid)  # [B, L, d]
@@ -146,6 +146,9 @@ class VarTJEPANetwork(TableNetwork):
         index = masks.context.unsqueeze(-1).expand_as(latents)
         placed = latents.new_zeros(*shape, latents.shape[-1]).scatter(1, index, latents)  # [B, D, d]
         return Generated(s_y, self.context_decoder(placed), self.row_decoder(posterior.s_w_value))
+
+    def tokens(self, table: TableTensors) -> Tensor:
+        return self.tokenizer(*table.blanked())  # [B, D, d]
 
     def embed(self, table: TableTensors) -> Embedding:
         """q(s_w | ...) of observed cells, and the predictor's p(s_y | s_x, z) of missing ones."""

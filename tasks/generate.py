@@ -1,0 +1,86 @@
+"""Step 5: learn what a cell may be, given the others of its row; for imputation, samples and anomaly scores."""
+
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+import torch
+from prefect import task
+
+from tasks.prepare import Prepared
+from tasks.pretrain import Pretrained
+from tasks.steps import log, reuse, step_folder
+from varjepa.config import RetrainConfig
+from varjepa.data.encoded import read_part
+from varjepa.data.preprocess import Preprocessor
+from varjepa.data.sources import ROW
+from varjepa.data.table import TableTensors
+from varjepa.inference.fill import outside_range
+from varjepa.inference.fitting import fitted_generator
+from varjepa.inference.model import save_generator
+from varjepa.training.device import resolve_device
+
+REFERENCE_ROWS = 5000
+"""Rows of the validation part, and of the calibration part, that the reference is measured on."""
+
+
+@dataclass(frozen=True)
+class Generated:
+    """A trained generator.
+
+    Attributes:
+        folder: its files (see `varjepa.inference.model.save_generator`); None where the configuration leaves it out.
+        loss: mean negative log-probability of hidden cells of validation rows, nats; 0 without one.
+    """
+
+    folder: Path | None
+    loss: float
+
+
+@task(name="generate", task_run_name="generate")
+def generate(prepared: Prepared, pretrained: Pretrained, clean: Path, config: RetrainConfig) -> Generated:
+    """Trains the generator on training rows, its reference is measured on rows outside of them."""
+    if not config.generator.n_layers:
+        return Generated(None, 0.0)
+    settings = config.model_dump(mode="json", include={"model", "generator", "training"})
+    folder = step_folder("generate", str(pretrained.weights), settings, code=__name__)
+    return reuse(folder, Generated, lambda: _generate(prepared, pretrained, clean, config, folder))
+
+
+def _generate(
+    prepared: Prepared, pretrained: Pretrained, clean: Path, config: RetrainConfig, folder: Path
+) -> Generated:
+    preprocessor = Preprocessor.model_validate_json(prepared.preprocessor.read_text(encoding="utf-8"))
+    device = resolve_device(config.training.device)
+    network = pretrained.network(preprocessor, config).to(device)
+    train, validation = (read_part(prepared.encoded, preprocessor, p).to(device) for p in ("train", "validation"))
+    started, best = time.perf_counter(), math.inf
+
+    def on_progress(steps: int, loss: float) -> None:
+        nonlocal best
+        best = min(best, loss)
+        speed = steps * config.generator.batch_size / (time.perf_counter() - started)
+        log.info("generator, step %d: %.4f nats per hidden cell, %s rows/s", steps, loss, f"{speed:,.0f}")
+
+    other, held = (_part(prepared, preprocessor, clean, name, device) for name in ("validation", "calibration"))
+    if not held[0].n_rows:
+        log.warning("There are no calibration rows: imputation intervals come from validation rows.")
+        held = other
+    tables = (train.table, validation.table)
+    generator = fitted_generator(
+        network, preprocessor, config, tables=tables, held=(held, other), on_progress=on_progress
+    )
+    save_generator(folder, generator)
+    return Generated(folder, best)
+
+
+def _part(
+    prepared: Prepared, preprocessor: Preprocessor, clean: Path, name: str, device: torch.device
+) -> tuple[TableTensors, torch.Tensor]:
+    """The first rows of a part, and how far their numbers lie beyond the training range."""
+    rows = read_part(prepared.encoded, preprocessor, name)
+    rows = rows.take(torch.arange(min(REFERENCE_ROWS, len(rows.labels))))
+    raw = pl.scan_parquet(clean).filter(pl.col(ROW).is_in(rows.rows.tolist())).collect()
+    return rows.table.to(device), outside_range(raw, preprocessor).to(device)

@@ -1,0 +1,92 @@
+"""Finds the model that a person names: a registry URI, a run, or a folder."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from tasks.registry import store
+from tasks.tracking import client_for, hidden_credentials
+from varjepa.errors import ModelError, listed, nearest
+from varjepa.inference.model import CONFIG, TrainedModel, load_model
+
+REGISTRY = "models:/"
+RUN = re.compile(r"(?:runs:/)?([0-9a-f]{32})(?:/model)?")
+EXAMPLES = "Expected a folder, models:/NAME@champion, models:/NAME/VERSION, or the id of a run."
+
+
+def open_model(name: str, tracking_uri: str | None = None, device: str = "auto") -> TrainedModel:
+    """Loads a model.
+
+    Args:
+        name: `models:/NAME@ALIAS`, `models:/NAME/VERSION`, the id of a run (also as `runs:/ID`), or a folder that
+            `VarTJEPA.save`, a retrain or MLflow wrote.
+        tracking_uri: tracking store; None means the usual one.
+        device: auto, cpu, or a GPU by name.
+
+    Raises:
+        ModelError: there is no such model, or it cannot be read.
+        SetupError: the tracking store cannot be used.
+    """
+    run = RUN.fullmatch(name)
+    if name.startswith(REGISTRY):
+        return load_model(_registered(name.removeprefix(REGISTRY), tracking_uri), device)
+    folder = Path(name).expanduser()
+    if run is not None and not folder.exists():
+        return load_model(_of_run(run.group(1), tracking_uri), device)
+    if not folder.is_dir():
+        raise ModelError(f"No such model: {name}.", expected=EXAMPLES)
+    return load_model(_inside(folder), device)
+
+
+def _inside(folder: Path) -> Path:
+    """The folder of the model itself, below that of an MLflow model."""
+    places = [folder, folder / "model", folder / "artifacts" / "model"]
+    return next((place for place in places if (place / CONFIG).is_file()), folder)
+
+
+def _registered(name: str, tracking_uri: str | None) -> Path:
+    client = client_for(store(tracking_uri))
+    model, at, alias = name.partition("@")
+    model, version = (model, None) if at else (name.rpartition("/")[0], name.rpartition("/")[2])
+    if not model or not (alias or version):
+        raise ModelError(f"{REGISTRY}{name} names no version.", expected=EXAMPLES)
+    found = client.search_registered_models()
+    known = next((one for one in found if one.name == model), None)
+    where = hidden_credentials(store(tracking_uri))
+    if known is None:
+        names = [one.name for one in found]
+        hint = nearest(model, names) or (f"Registered: {listed(names)}." if names else "Nothing is registered there.")
+        raise ModelError(f'No model "{model}" is registered in {where}.', fix=hint)
+    number = str(known.aliases.get(alias)) if at else str(version)
+    versions = [str(one.version) for one in client.search_model_versions(f"name = '{model}'")]
+    if number not in versions:
+        what = f'alias "{alias}"' if at else f"version {version}"
+        have = f"It has the versions {', '.join(sorted(versions, key=int))}" + (
+            f" and the aliases {listed(known.aliases)}." if known.aliases else "."
+        )
+        raise ModelError(f'The model "{model}" in {where} has no {what}.', fix=have)
+    return _fetched(f"{REGISTRY}{model}/{number}", tracking_uri)
+
+
+def _of_run(run_id: str, tracking_uri: str | None) -> Path:
+    client = client_for(store(tracking_uri))
+    try:
+        run: Any = client.get_run(run_id)
+    except Exception as error:
+        where = hidden_credentials(store(tracking_uri))
+        raise ModelError(f"No run {run_id} in {where}.", expected=EXAMPLES) from error
+    outputs = run.outputs.model_outputs if run.outputs is not None else []
+    if outputs:
+        return _fetched(f"{REGISTRY}{outputs[-1].model_id}", tracking_uri)
+    # A run whose model was registered before has no model of its own, but says whose version it is.
+    uri = run.data.tags.get("varjepa.model")
+    if uri is None:
+        raise ModelError(f"The run {run_id} has no model.", fix="Name the registered model instead.")
+    return _fetched(uri, tracking_uri)
+
+
+def _fetched(uri: str, tracking_uri: str | None) -> Path:
+    import mlflow
+
+    mlflow.set_tracking_uri(store(tracking_uri))
+    return _inside(Path(mlflow.artifacts.download_artifacts(artifact_uri=uri)))

@@ -1,0 +1,101 @@
+"""Tables that need not fit into memory: rows come in batches, results go to a file that appears when it is whole."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from varjepa.config import DataSection
+from varjepa.data.sources import open_path, readable
+from varjepa.errors import ConfigError
+
+OUTPUTS = (".parquet", ".csv")
+
+
+def batches_of(path: str, data: DataSection, rows: int) -> Iterator[pl.DataFrame]:
+    """The rows of a file, folder or glob in their order, at most `rows` at a time.
+
+    Raises:
+        DataError: it cannot be found or read.
+    """
+    source = open_path(path, data)
+    with readable(path):
+        frame = source.frame.rename(data.rename, strict=False)
+        empty = True
+        for batch in frame.collect_batches(chunk_size=rows, maintain_order=True):
+            for start in range(0, batch.height, rows):
+                empty = False
+                yield batch[start : start + rows]
+        if empty:
+            yield pl.DataFrame(schema=frame.collect_schema())
+
+
+class TableWriter:
+    """Appends frames of one schema to a Parquet or CSV file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.rows = path, 0
+        self._parquet: Any = None
+        self._schema: pl.Schema | None = None
+        self._text = path.open("wb") if path.suffixes[-2:] == [".csv", ".part"] else None
+
+    def write(self, frame: pl.DataFrame) -> None:
+        """Appends rows; columns that are null all through take the type of the first frame."""
+        schema = self._schema or frame.schema
+        frame = frame.cast(schema) if frame.schema != schema else frame
+        if self._text is not None:
+            _as_text(frame).write_csv(self._text, include_header=self._schema is None)
+        else:
+            self._write_parquet(frame)
+        self._schema = schema
+        self.rows += frame.height
+
+    def _write_parquet(self, frame: pl.DataFrame) -> None:
+        from pyarrow import parquet
+
+        table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
+        if self._parquet is None:
+            self._parquet = parquet.ParquetWriter(self.path, table.schema, compression="zstd")
+        self._parquet.write_table(table)
+
+    def close(self) -> None:
+        """Finishes the file."""
+        for stream in (self._parquet, self._text):
+            if stream is not None:
+                stream.close()
+
+
+def _as_text(frame: pl.DataFrame) -> pl.DataFrame:
+    """Lists of words as words between semicolons: CSV has no lists."""
+    lists = [name for name, dtype in frame.schema.items() if dtype == pl.List(pl.String)]
+    return frame.with_columns(pl.col(lists).list.join("; "))
+
+
+@contextmanager
+def table_writer(out: Path, *, force: bool) -> Iterator[TableWriter]:
+    """Opens OUT for writing; it appears, or is replaced, when the block ends well, and is left alone otherwise.
+
+    Raises:
+        ConfigError: an ending that says no known format, a folder that is not there, or a file that would be lost.
+    """
+    if out.suffix not in OUTPUTS:
+        raise ConfigError(
+            f"{out} has an ending that says no known format.", expected=f"Expected {' or '.join(OUTPUTS)}."
+        )
+    if not out.parent.is_dir():
+        raise ConfigError(f"The folder {out.parent} does not exist.", fix="Make it, or choose another place.")
+    if out.exists() and not force:
+        raise ConfigError(f"{out} exists.", fix="Choose another name, or overwrite it with --force.")
+    part = out.with_name(out.name + ".part")
+    writer = TableWriter(part)
+    try:
+        yield writer
+        writer.close()
+    except BaseException:
+        with suppress(Exception):
+            writer.close()
+        part.unlink(missing_ok=True)
+        raise
+    part.replace(out)

@@ -1,0 +1,112 @@
+"""Compares uncertainty measures of one classifier on the same rows, and picks the one that ships."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+
+from varjepa.config.sections import MEASURE
+from varjepa.evaluation.selective import Floats, selective_metrics
+
+BASELINE: MEASURE = "max_probability"
+RESAMPLES = 1000
+CHUNK = 50
+"""Resamples computed at a time."""
+
+
+class Comparison(NamedTuple):
+    """One measure against maximum probability.
+
+    Attributes:
+        metrics: of `selective_metrics`, with `spearman`: the rank correlation with errors.
+        difference: its AURC minus that of maximum probability; below 0 is better.
+        low: lower end of the paired bootstrap interval of the difference.
+        high: upper end.
+    """
+
+    metrics: dict[str, float]
+    difference: float
+    low: float
+    high: float
+
+
+def compare(
+    measures: Mapping[MEASURE, Floats], error: NDArray[np.bool_], *, level: float = 0.95, seed: int = 0
+) -> dict[MEASURE, Comparison]:
+    """Every measure beside maximum probability, on the same resamples of rows.
+
+    Args:
+        measures: name -> uncertainty [N], larger = less sure; `max_probability` among them.
+        error: whether the rows are predicted wrongly [N].
+        level: of the intervals, in (0, 1).
+        seed: of the resamples.
+    """
+    resampled = {name: resampled_aurc(values, error, seed=seed) for name, values in measures.items()}
+    tail, out = (1 - level) / 2, {}
+    for name, values in measures.items():
+        metrics = selective_metrics(values, error)
+        constant = np.ptp(values) == 0 or error.all() or not error.any()
+        metrics["spearman"] = float("nan") if constant else float(spearmanr(values, error).statistic)
+        differences = resampled[name] - resampled[BASELINE]
+        low, high = np.quantile(differences, [tail, 1 - tail])
+        base = selective_metrics(measures[BASELINE], error)["aurc"]
+        out[name] = Comparison(metrics, metrics["aurc"] - base, float(low), float(high))
+    return out
+
+
+def resampled_aurc(uncertainty: Floats, error: NDArray[np.bool_], *, seed: int, resamples: int = RESAMPLES) -> Floats:
+    """AURC of bootstrap resamples of rows [resamples]; the same seed gives every measure the same resamples."""
+    order = np.argsort(uncertainty, kind="stable")
+    wrong, n, rng = error[order].astype(np.float64), len(error), np.random.default_rng(seed)
+    found = []
+    for start in range(0, resamples, CHUNK):
+        picks = rng.integers(n, size=(min(CHUNK, resamples - start), n))
+        # How often each row was drawn: the resample stays in the order of the measure without being sorted again.
+        counts = np.stack([np.bincount(row, minlength=n) for row in picks])[:, order]
+        kept = np.maximum(counts.cumsum(1), 1)
+        found.append((counts * ((counts * wrong).cumsum(1) / kept)).sum(1) / n)
+    return np.concatenate(found)
+
+
+def choose(compared: Mapping[MEASURE, Comparison]) -> tuple[MEASURE, str]:
+    """The measure to ship, and why: maximum probability unless another one is better beyond doubt.
+
+    Args:
+        compared: on validation rows, with intervals at a level that allows for their number (see `family_level`).
+    """
+    better = {name: one for name, one in compared.items() if one.high < 0}
+    if not better:
+        return BASELINE, "no other measure ranks the errors of the validation rows better beyond doubt"
+    name = min(better, key=lambda name: better[name].difference)
+    one = better[name]
+    return name, (
+        f"its AURC on the validation rows is {-one.difference:.4f} below that of maximum probability "
+        f"({one.low:.4f} to {one.high:.4f})"
+    )
+
+
+def family_level(measures: int, level: float = 0.95) -> float:
+    """Level of each of several intervals that all hold at `level` together (Bonferroni).
+
+    Examples:
+        >>> round(family_level(11), 3)
+        0.995
+    """
+    return 1 - (1 - level) / max(measures - 1, 1)
+
+
+def class_coverage(
+    uncertainty: Floats, classes: NDArray[np.int64], names: Sequence[str], *, coverage: float = 0.8
+) -> dict[str, float]:
+    """Share of each class among the rows that are kept when the surest `coverage` of all rows are.
+
+    Args:
+        uncertainty: [N].
+        classes: true class numbers [N].
+        names: of the classes.
+        coverage: share of rows kept, in (0, 1].
+    """
+    kept = uncertainty <= np.quantile(uncertainty, coverage)
+    return {name: float(kept[classes == k].mean()) for k, name in enumerate(names) if (classes == k).any()}

@@ -1,0 +1,57 @@
+"""From a trained network to a generator that can be asked: bars, training, reference."""
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from varjepa.config import RetrainConfig
+from varjepa.data.bars import CUT_ROWS, Bars, Cells, cut
+from varjepa.data.preprocess import Preprocessor
+from varjepa.data.table import TableTensors
+from varjepa.inference.generation import Reference, TableGenerator, measure_reference
+from varjepa.models.network import TableNetwork
+from varjepa.training.generator import GeneratorTrainer
+
+Held = tuple[TableTensors, Tensor]
+"""Rows outside of training, and their deviations beyond the training range [N, n_numeric]."""
+
+
+def fitted_generator(
+    network: TableNetwork,
+    preprocessor: Preprocessor,
+    config: RetrainConfig,
+    *,
+    tables: tuple[TableTensors, TableTensors],
+    held: tuple[Held, Held],
+    on_progress: Callable[[int, float], None] = lambda *_: None,
+) -> TableGenerator:
+    """Trains a generator and measures its reference.
+
+    Args:
+        network: trained, in evaluation mode, on the device of all rows.
+        preprocessor: that encoded the rows.
+        config: of the job.
+        tables: (training rows, validation rows).
+        held: rows for imputation intervals, which nothing should have looked at, and rows for anomaly scores.
+        on_progress: see `GeneratorTrainer.fit`.
+    """
+    bars = cut_bars(tables[0], config.generator.n_bars)
+    cells = Cells(bars, preprocessor.sizes.cardinalities).to(tables[0].observed.device)
+    trainer = GeneratorTrainer(
+        network=network, cells=cells, tables=tables, section=config.generator, seed=config.training.seed
+    )
+    trained = trainer.fit(on_progress)
+    generator = TableGenerator(network, trained, bars, preprocessor, Reference())
+    generator.reference = measure_reference(
+        generator, *held, missing=config.generator.missing, seed=config.training.seed
+    )
+    return generator
+
+
+def cut_bars(table: TableTensors, n_bars: int) -> tuple[Bars, ...]:
+    """Bars of the numeric features from evenly spaced training rows."""
+    stride = max(1, table.n_rows // CUT_ROWS)
+    return tuple(
+        cut(values[::stride][there[::stride]].cpu().numpy(), n_bars)
+        for values, there in zip(table.numeric.T, table.observed.T, strict=False)
+    )

@@ -1,0 +1,267 @@
+"""Uncertainty measures on one footing: one number per row and measure, larger = less sure.
+
+| measure | what it asks |
+| --- | --- |
+| max_probability, entropy | the probe's calibrated probabilities: 1 - the largest, and their entropy |
+| ensemble | 1 - largest mean probability of probes that were fitted on resampled training rows |
+| propagated | entropy of the mean probability over samples of s_w, in an aleatoric and an epistemic part |
+| mask_mean, mask_disagreement | embeddings from random contexts: 1 - largest mean probability, and disagreement |
+| weighted_scale | probability of an error, linear in the log scales of q(s_w | ...) |
+| scale_mean, scale_p90 | mean and 90th percentile of the scales of q(s_w | ...) (the paper's) |
+| surprise | KL(q(s_y | ...), p(s_y | s_x, z)), averaged over targets and random contexts |
+| reconstruction | -log p(w | s_w), averaged over observed cells |
+| distance | mean distance to the ten nearest training rows, in whitened principal components of the embedding |
+
+Samples and contexts are the same for every row, so a measure does not depend on the rows beside it.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from varjepa.config.sections import MEASURE, UncertaintySection
+from varjepa.data.table import TableTensors
+from varjepa.evaluation.certificate import Certificate
+from varjepa.evaluation.probe import LinearProbe, fit_probe
+from varjepa.models.embedding import Embedding
+from varjepa.models.masks import Masks
+from varjepa.models.network import TableNetwork
+from varjepa.models.var_t_jepa import VarTJEPANetwork
+from varjepa.nn.gaussian import DiagonalGaussian
+from varjepa.nn.random import Randomness
+from varjepa.objective.elbo import masked_mean
+
+N_COMPONENTS, N_REFERENCE, N_NEIGHBOURS = 32, 2000, 10
+L2_ERROR = 1e-2
+"""Ridge penalty of the error probe: it has hundreds of inputs and few errors to learn from."""
+
+SCALED = ("weighted_scale", "scale_mean", "scale_p90", "propagated", "propagated_aleatoric", "propagated_epistemic")
+LATENT = ("weighted_scale", "scale_mean", "scale_p90", "surprise", "reconstruction", "distance")
+"""Measures of latent quantities alone."""
+
+VARIATIONAL = (*SCALED, "surprise", "reconstruction", "mask_mean", "mask_disagreement")
+"""Measures that need Var-T-JEPA."""
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """What was fitted so that a classifier can say how sure it is.
+
+    Attributes:
+        temperature: divides the probe's logits.
+        measure: the one that ships.
+        reason: why it does.
+        error: logistic probe of errors on log scales, [D d] inputs; None for kinds of network without scales.
+        members: probes on resampled training rows.
+        center: [F], mean of the training embeddings.
+        basis: [F, k], their first principal components, scaled to unit variance.
+        neighbours: [R, k], training rows in that basis.
+        certificate: None without calibration rows.
+    """
+
+    temperature: float
+    measure: MEASURE
+    reason: str
+    error: LinearProbe | None
+    members: tuple[LinearProbe, ...]
+    center: Tensor
+    basis: Tensor
+    neighbours: Tensor
+    certificate: Certificate | None
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All arrays by name, for saving."""
+        probes = {f"members.{number}": probe for number, probe in enumerate(self.members)}
+        if self.error is not None:
+            probes["error"] = self.error
+        named = {f"{key}.{name}": value for key, probe in probes.items() for name, value in probe.tensors().items()}
+        return named | {"center": self.center, "basis": self.basis, "neighbours": self.neighbours}
+
+    @classmethod
+    def from_tensors(cls, tensors: dict[str, Tensor], **plain: object) -> Self:
+        """The inverse of `tensors`, with the fields that are no arrays."""
+
+        def probe(key: str) -> LinearProbe | None:
+            parts = {name.removeprefix(f"{key}."): t for name, t in tensors.items() if name.startswith(f"{key}.")}
+            return LinearProbe(**parts, l2=0.0) if parts else None
+
+        members: list[LinearProbe] = []
+        while (member := probe(f"members.{len(members)}")) is not None:
+            members.append(member)
+        arrays = {name: tensors[name] for name in ("center", "basis", "neighbours")}
+        return cls(error=probe("error"), members=tuple(members), **arrays, **plain)  # type: ignore[arg-type]
+
+
+def fit_doubt(
+    probe: LinearProbe, embedding: Embedding, labels: Tensor, *, section: UncertaintySection, seed: int
+) -> Doubt:
+    """Fits what the measures need on training rows; temperature, choice and certificate come later.
+
+    Args:
+        probe: the classifier.
+        embedding: of training rows.
+        labels: their class numbers [N].
+        section: of the configuration.
+        seed: of resampling and of the reference rows.
+    """
+    x, n_classes = embedding.mean.flatten(1), len(probe.bias)
+    rng = np.random.default_rng([seed, 31])
+    wrong = probe.predict(x).argmax(1) != labels.long()
+    error = None
+    if embedding.scale is not None and bool(wrong.any()) and not bool(wrong.all()):
+        error = fit_probe(embedding.scale.log().flatten(1), wrong, n_classes=2, l2=L2_ERROR)
+    members = []
+    for _ in range(section.ensemble):
+        picks = torch.from_numpy(rng.integers(len(x), size=len(x))).to(x.device)
+        members.append(fit_probe(x[picks], labels[picks], n_classes=n_classes, l2=probe.l2, max_iterations=50))
+    center = x.mean(0)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        width = min(N_COMPONENTS, *x.shape)
+        _, values, directions = torch.svd_lowrank(x - center, q=width, niter=4)
+    basis = directions / (values / len(x) ** 0.5).clamp(min=1e-6)
+    chosen = torch.from_numpy(rng.permutation(len(x))[:N_REFERENCE]).to(x.device)
+    neighbours = (x[chosen] - center) @ basis
+    return Doubt(1.0, "max_probability", "", error, tuple(members), center, basis, neighbours, None)
+
+
+@dataclass(frozen=True)
+class Measures:
+    """Computes measures of rows.
+
+    Attributes:
+        network: in evaluation mode.
+        probe: the classifier.
+        doubt: what was fitted for it.
+        section: of the configuration.
+        seed: of samples and contexts.
+    """
+
+    network: TableNetwork
+    probe: LinearProbe
+    doubt: Doubt
+    section: UncertaintySection
+    seed: int
+
+    def available(self) -> list[MEASURE]:
+        """Names of the measures that this kind of network has."""
+        lacking: set[str] = set() if isinstance(self.network, VarTJEPANetwork) else set(VARIATIONAL)
+        if self.doubt.error is None:
+            lacking.add("weighted_scale")
+        return [name for name in MEASURE.__args__ if name not in lacking]  # type: ignore[attr-defined]
+
+    def probabilities(self, x: Tensor) -> Tensor:
+        """Calibrated probabilities float64 [N, C] of flat embeddings [N, F]."""
+        return (self.probe.predict(x).double() / self.doubt.temperature).softmax(1)
+
+    @torch.inference_mode()
+    def __call__(self, table: TableTensors, embedding: Embedding, names: list[MEASURE]) -> dict[MEASURE, Tensor]:
+        """The measures of some rows, float64 [N] each, as if each had been asked for alone.
+
+        Args:
+            table: the rows.
+            embedding: theirs.
+            names: some of `available`.
+        """
+        wanted, found = set(names), dict[MEASURE, Tensor]()
+        for family in (_sharpness, _ensemble, _propagated, _scales, _distance, _contexts, _reconstruction):
+            members = _FAMILIES[family.__name__]
+            if wanted & set(members):
+                found |= dict(zip(members, family(self, table, embedding), strict=True))
+        return {name: found[name].double() for name in names}
+
+
+_FAMILIES: dict[str, tuple[MEASURE, ...]] = {
+    "_sharpness": ("max_probability", "entropy"),
+    "_ensemble": ("ensemble",),
+    "_propagated": ("propagated", "propagated_aleatoric", "propagated_epistemic"),
+    "_scales": ("weighted_scale", "scale_mean", "scale_p90"),
+    "_distance": ("distance",),
+    "_contexts": ("mask_mean", "mask_disagreement", "surprise"),
+    "_reconstruction": ("reconstruction",),
+}
+
+
+def _entropy(probabilities: Tensor) -> Tensor:
+    return torch.special.entr(probabilities).sum(-1)
+
+
+def _sharpness(measures: Measures, _: TableTensors, embedding: Embedding) -> tuple[Tensor, ...]:
+    chances = measures.probabilities(embedding.mean.flatten(1))
+    return 1 - chances.max(1).values, _entropy(chances)
+
+
+def _ensemble(measures: Measures, _: TableTensors, embedding: Embedding) -> tuple[Tensor, ...]:
+    x, doubt = embedding.mean.flatten(1), measures.doubt
+    mean = sum((m.predict(x).double() / doubt.temperature).softmax(1) for m in doubt.members) / len(doubt.members)
+    return (1 - torch.as_tensor(mean).max(1).values,)
+
+
+def _propagated(measures: Measures, _: TableTensors, embedding: Embedding) -> tuple[Tensor, ...]:
+    """Samples of s_w through the probe: H(mean), mean of H, and the difference, the mutual information."""
+    assert embedding.scale is not None  # noqa: S101 (`available` has said so)
+    random, total, aleatoric = Randomness.seeded(measures.seed, 32), None, None
+    for _draw in range(measures.section.draws):
+        noise = torch.empty(embedding.mean.shape[1:]).normal_(generator=random.device).to(embedding.mean.device)
+        chances = measures.probabilities((embedding.mean + embedding.scale * noise).flatten(1))
+        total = chances if total is None else total + chances
+        aleatoric = _entropy(chances) if aleatoric is None else aleatoric + _entropy(chances)
+    assert total is not None  # noqa: S101 (at least one draw)
+    assert aleatoric is not None  # noqa: S101
+    whole, aleatoric = _entropy(total / measures.section.draws), aleatoric / measures.section.draws
+    return whole, aleatoric, whole - aleatoric
+
+
+def _scales(measures: Measures, _: TableTensors, embedding: Embedding) -> tuple[Tensor, ...]:
+    assert embedding.scale is not None  # noqa: S101 (`available` has said so)
+    flat, error = embedding.scale.flatten(1), measures.doubt.error
+    weighted = error.predict(flat.log()).double().softmax(1)[:, 1] if error is not None else flat.mean(1)
+    return weighted, flat.mean(1), flat.quantile(0.9, dim=1)
+
+
+def _distance(measures: Measures, _: TableTensors, embedding: Embedding) -> tuple[Tensor, ...]:
+    doubt = measures.doubt
+    points = (embedding.mean.flatten(1) - doubt.center) @ doubt.basis
+    nearest = torch.cdist(points, doubt.neighbours).topk(min(N_NEIGHBOURS, len(doubt.neighbours)), largest=False)
+    return (nearest.values.mean(1),)
+
+
+def _contexts(measures: Measures, table: TableTensors, embedding: Embedding) -> tuple[Tensor, ...]:
+    """Embeds from random halves of the features, and asks the predictor for the other halves."""
+    network = measures.network
+    assert isinstance(network, VarTJEPANetwork)  # noqa: S101 (`available` has said so)
+    assert embedding.scale is not None  # noqa: S101
+    posterior = DiagonalGaussian(embedding.mean, 2 * embedding.scale.log())
+    rng, n_features = np.random.default_rng([measures.seed, 33]), table.observed.shape[1]
+    chances, surprise = [], []
+    for _draw in range(measures.section.masks):
+        order = torch.from_numpy(rng.permutation(n_features)).to(table.observed.device)
+        context, target = order[: (n_features + 1) // 2], order[(n_features + 1) // 2 :]
+        masks = _same_for_all(table.observed, context, target)
+        inferred = network.infer(table, masks)
+        chances.append(measures.probabilities(inferred.s_w.mean.flatten(1)))
+        if len(target):
+            prior = network.predictor(inferred.s_x_value, inferred.z_value, masks)
+            here = DiagonalGaussian(*(part[:, target] for part in posterior))
+            kl = here.kl(DiagonalGaussian(prior.mean[:, 0], prior.logvar[:, 0])).sum(-1)
+            surprise.append(masked_mean(kl, table.observed[:, target]))
+    stacked = torch.stack(chances)  # [masks, N, C]
+    mean = stacked.mean(0)
+    disagreement = _entropy(mean) - _entropy(stacked).mean(0)
+    return 1 - mean.max(1).values, disagreement, torch.stack(surprise).mean(0) if surprise else disagreement
+
+
+def _same_for_all(observed: Tensor, context: Tensor, target: Tensor) -> Masks:
+    """Masks at the same positions in every row."""
+    rows = len(observed)
+    return Masks(context.expand(rows, -1), observed[:, context], target.expand(rows, 1, -1), observed[:, None, target])
+
+
+def _reconstruction(measures: Measures, table: TableTensors, embedding: Embedding) -> tuple[Tensor, ...]:
+    network = measures.network
+    assert isinstance(network, VarTJEPANetwork)  # noqa: S101 (`available` has said so)
+    likelihood = network.row_decoder(embedding.mean)
+    return (masked_mean(-likelihood.log_prob(*table.blanked()), table.observed),)
