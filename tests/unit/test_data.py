@@ -170,10 +170,53 @@ def test_a_missing_feature_column_is_named() -> None:
         fitted(frame()).encode(frame().rename({"number": "numbers"}).lazy())
 
 
+def test_decoded_cells_are_the_column_again() -> None:
+    rng = np.random.default_rng(0)
+    table = frame(
+        whole=rng.integers(-5, 500, N), tiny=pl.Series(rng.integers(0, 9, N), dtype=pl.Int8),
+        cents=(rng.exponential(30, N)).round(2), coin=rng.random(N) < 0.5, bit=rng.integers(2, size=N),
+        day=[date(2020, 1, 1) + timedelta(days=int(i)) for i in rng.integers(0, 900, N)],
+        moment=pl.Series(rng.integers(0, 9000, N) * 3600 * 10**6).cast(pl.Datetime("us")),
+        code=rng.choice(["x", "y"], N), number_code=pl.Series(rng.integers(3, size=N), dtype=pl.Int16),
+    )  # fmt: skip
+    preprocessor = fitted(table, DataSection(name="sim", kinds={"number_code": "categorical"}))
+    encoded = to_tensors(preprocessor.encode(table.lazy()).collect(), preprocessor)
+    numbers = [f.decode(encoded.numeric[:, j].double().numpy()) for j, f in enumerate(preprocessor.numeric)]
+    columns = [f.column(values) for f, values in zip(preprocessor.numeric, numbers, strict=True)]
+    for j, feature in enumerate(preprocessor.categorical):
+        columns += feature.decode(encoded.codes[:, j].numpy(), {})
+    found = pl.DataFrame(columns)
+    assert set(found.columns) == set(table.columns) == set(preprocessor.order)
+    for name in table.columns:
+        assert found[name].dtype == table[name].dtype, name
+        if name in ("number", "moment"):  # knots and 32 bits
+            gap = (found[name].cast(pl.Float64) - table[name].cast(pl.Float64)).abs().max()
+            assert gap < (1e-5 if name == "number" else 3600e6), name
+        elif name == "cents":
+            assert (found[name] - table[name]).abs().max() < 0.02
+            assert ((found[name] * 100).round(6) % 1 == 0).all()
+        else:
+            assert found[name].equals(table[name]), name
+    assert list(preprocessor.order) == table.columns
+
+
+def test_values_beyond_the_training_range_are_measured_in_deviations() -> None:
+    preprocessor = fitted(frame(score=np.arange(N) % 11 * 1.0))
+    feature = next(f for f in preprocessor.numeric if f.name == "score")
+    new = pl.DataFrame({"score": [-1.0, 0.0, 10.0, 10.0 + 2 * feature.std, None]})
+    beyond = new.select(feature.outside(new.schema)).to_series().to_list()
+    assert beyond == pytest.approx([1 / feature.std, 0, 0, 2, 0], abs=1e-5)
+
+
 def test_random_splits_are_exact_seeded_and_independent_of_content() -> None:
     table = frame()
     parts = assign_parts(table.lazy(), SplitSection(seed=3))
-    assert dict(parts.value_counts().iter_rows()) == {"train": 140, "validation": 20, "test": 40}
+    assert dict(parts.value_counts().iter_rows()) == {
+        "train": 120,
+        "validation": 20,
+        "calibration": 20,
+        "test": 40,
+    }
     assert (parts == assign_parts(frame(number=np.zeros(N)).lazy(), SplitSection(seed=3))).all()
     assert (parts != assign_parts(table.lazy(), SplitSection(seed=4))).any()
 

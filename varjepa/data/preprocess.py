@@ -30,6 +30,9 @@ HEAVY_TAILED = 6.0
 KNOT_ROWS = 1_000_000
 """Quantiles come from at most this many training rows, evenly spaced."""
 
+MOST_DECIMALS = 4
+"""Numbers with up to this many decimals are imputed and drawn with as many."""
+
 CLASSES_OF_NUMBERS = 20
 """auto: a label of whole numbers with at most this many values is a class."""
 
@@ -56,8 +59,8 @@ class NumericFeature(SingleColumn):
     clip: float
     smallest: float
     largest: float
-    whole: bool
-    """Whether all training values are whole numbers."""
+    decimals: int | None
+    """Decimals of the training values, 0 for whole numbers; None where they have more than `MOST_DECIMALS`."""
     knots: tuple[float, ...] = ()
     scores: tuple[float, ...] = ()
 
@@ -84,7 +87,8 @@ class NumericFeature(SingleColumn):
     def column(self, numbers: np.ndarray, dtype: pl.DataType | None = None) -> pl.Series:
         """Decoded numbers [N] as the column holds them, NaN as null; `dtype` is that of the table at hand."""
         target = dtype or named_type(self.dtype)
-        series = pl.Series(self.name, numbers.round() if self.whole else numbers, nan_to_null=True)
+        rounded = numbers if self.decimals is None else numbers.round(self.decimals)
+        series = pl.Series(self.name, rounded, nan_to_null=True)
         if self.kind == "date" and target.is_temporal():
             return (series * 86_400e6).round().cast(pl.Int64).cast(pl.Datetime("us")).cast(target)
         return series.round().cast(target) if target.is_integer() else series.cast(target)
@@ -269,11 +273,14 @@ def _fit_numeric(frame: pl.LazyFrame, facts: ColumnProfile, preprocess: Preproce
         moments = frame.select(
             number.mean().alias("mean"), number.std(ddof=0).alias("std"), number.skew().alias("skew"),
             number.min().alias("min"), number.max().alias("max"),
+            *((number.round(d) - number).abs().max().alias(f"beyond {d}") for d in range(MOST_DECIMALS + 1)),
         ).collect().row(0, named=True)  # fmt: skip
     except pl.exceptions.InvalidOperationError:
         raise DataError(f'The column "{facts.name}" holds text.', expected=f"Expected a {kind} column.") from None
     mean, std = moments["mean"], moments["std"] or 1.0
     furthest = max(mean - moments["min"], moments["max"] - mean) / std
+    scale = 1e-12 * max(abs(moments["min"]), abs(moments["max"]))
+    decimals = next((d for d in range(MOST_DECIMALS + 1) if moments[f"beyond {d}"] <= scale), None)
     transform = preprocess.numeric
     if transform == "auto":
         transform = "quantile" if abs(moments["skew"] or 0) > SKEWED or furthest > HEAVY_TAILED else "standard"
@@ -284,7 +291,7 @@ def _fit_numeric(frame: pl.LazyFrame, facts: ColumnProfile, preprocess: Preproce
         knots, scores = normal_scores(sample, preprocess.n_quantiles)
     return NumericFeature(
         name=facts.name, dtype=str(facts.dtype), kind=kind, transform=transform, mean=mean, std=std,
-        clip=preprocess.clip, smallest=moments["min"], largest=moments["max"], whole=facts.whole, knots=knots,
+        clip=preprocess.clip, smallest=moments["min"], largest=moments["max"], decimals=decimals, knots=knots,
         scores=scores,
     )  # fmt: skip
 

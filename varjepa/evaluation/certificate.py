@@ -58,8 +58,8 @@ def certify(
     if rows < needed or not len(other):
         reason = f"{rows} calibration rows are too few: even without an error it takes {needed}"
         return Certificate(**promise, threshold=None, coverage=0.0, reason=reason)
-    # The first test needs rows to speak at all: a sequence that starts with too few of them ends there.
-    start = min(1.0, max(0.05, 2 * needed / rows))
+    # The sequence ends at the first test that fails, so the first one should have the rows to bear an error or two.
+    start = max(0.05, needed / rows, min(0.5, 5 * needed / rows))
     thresholds = np.unique(np.quantile(other, np.linspace(start, 1, N_THRESHOLDS)))
     kept = _tested(uncertainty, correct, thresholds, accuracy, confidence)
     if not kept:

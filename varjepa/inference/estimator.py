@@ -146,15 +146,15 @@ class VarTJEPA(TransformerMixin, BaseEstimator):
         return self.model_.sampler(seed=seed, gaps=gaps).sample(rows, self.batch_size)
 
     def score(self, X: Table, y: object = None) -> pl.DataFrame:  # noqa: ARG002 (labels are not used)
-        """How odd rows are, and which of their columns; see `TrainedModel.anomalies`.
+        """How odd rows are, and which of their columns: `anomaly`, and `oddity.FEATURE` whose largest it is, nats.
 
-        Not a score in scikit-learn's sense: one line per row, larger = odder.
+        Not a score in scikit-learn's sense: one line per row, larger = odder (see `TrainedModel.anomalies`).
 
         Raises:
             ModelError: the model has no generator.
         """
         check_is_fitted(self)
-        return self.model_.anomalies(self._frame(X, reset=False), self.batch_size)
+        return self.model_.anomalies(self._frame(X, reset=False), self.batch_size).drop("odd_columns")
 
     def get_feature_names_out(self, input_features: object = None) -> NDArray[np.object_]:  # noqa: ARG002 (names are known)
         """Names of the columns that `transform` returns: feature and latent dimension."""

@@ -137,7 +137,7 @@ class TableGenerator:
         passes = min(self.n_features, MOST_PASSES)
         classes, tokens = self.cells.classes(table), self.network.tokens(table)
         out = torch.zeros(table.observed.shape, device=self.device)
-        for first in range(passes):
+        for first in range(passes if table.n_rows else 0):
             hidden = torch.arange(first, self.n_features, passes, device=self.device)
             seen = table.observed.clone()
             seen[:, hidden] = False

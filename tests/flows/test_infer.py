@@ -1,0 +1,187 @@
+"""score, impute and sample over files, called as a person calls them."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import polars as pl
+import pytest
+
+from tests.flows.conftest import caller, person_table, write_job
+
+MODEL = "models:/people@champion"
+
+
+@pytest.fixture(scope="module")
+def made(prefect_server, migrated, tmp_path_factory) -> Iterator[SimpleNamespace]:
+    """A registered model, and new rows as a CSV file and in three Parquet files."""
+    home = tmp_path_factory.mktemp("infer")
+    table, new = person_table(600), person_table(250, seed=9).drop("rich")
+    new.write_csv(home / "new.csv")
+    (home / "parts").mkdir()
+    for number in range(3):
+        new[100 * number : 100 * (number + 1)].write_parquet(home / "parts" / f"{number}.parquet")
+    promise = {"accuracy": 0.6, "confidence": 0.8}
+    job = write_job(home, table, data={"label": "rich"}, uncertainty=promise, training={"max_epochs": 4})
+    with pytest.MonkeyPatch.context() as patch:
+        call = caller(home, migrated, patch)
+        answer = call("retrain", job, "--json")
+        assert answer.code == 0, answer.err
+        yield SimpleNamespace(home=home, call=call, new=new, retrained=answer.json)
+
+
+def test_scores_are_those_of_the_model_in_any_batch(made: SimpleNamespace) -> None:
+    from tasks.models import open_model
+
+    for source, out, options in (
+        ("new.csv", "one.parquet", ["--keep", "customer_id,job"]), ("parts", "two.parquet", ["--batch-size", "7"]),
+        ("parts/*.parquet", "three.csv", ["--columns", "uncertainty,prediction,anomaly,oddity"]),
+    ):  # fmt: skip
+        answer = made.call("score", MODEL, source, out, *options, "--json")
+        assert answer.code == 0, answer.err
+        assert answer.json["rows"] == 250
+        assert "250 rows" in answer.err
+    one, two = (pl.read_parquet(made.home / f"{name}.parquet") for name in ("one", "two"))
+    three = pl.read_csv(made.home / "three.csv")
+    assert one["row"].to_list() == two["row"].to_list() == three["row"].to_list() == list(range(250))
+    assert one["customer_id"].equals(made.new["customer_id"])
+    expected = open_model(MODEL).predict(made.new)
+    for scored in (one, two):
+        np.testing.assert_allclose(np.stack(scored["embedding"]), np.stack(expected["embedding"]), atol=1e-5)
+    for scored in (one, two, three):
+        for name in ("uncertainty", "latent_uncertainty", "probability"):
+            np.testing.assert_allclose(scored[name], expected[name], atol=1e-5)
+        assert scored["prediction"].equals(expected["prediction"])
+        assert scored["accept"].equals(expected["accept"])
+    names = [name for name in three.columns if name.startswith("oddity.")]
+    assert names == [f"oddity.{name}" for name in ("age", "income per-year", "since", "job", "member")]
+    top = three.select(names).to_numpy().argmax(1)
+    assert [odd.split("; ")[0] for odd in three["odd_columns"]] == [names[k].removeprefix("oddity.") for k in top]
+
+
+def test_the_certificate_travels_with_the_model(made: SimpleNamespace) -> None:
+    from mlflow import MlflowClient
+
+    client, run_id = MlflowClient(f"sqlite:///{made.home}/mlruns/mlflow.db"), made.retrained["run_id"]
+    certificate = json.loads(Path(client.download_artifacts(run_id, "uncertainty/certificate.json")).read_text())
+    assert (certificate["accuracy"], certificate["rows"]) == (0.6, 60)
+    chosen = json.loads(Path(client.download_artifacts(run_id, "uncertainty/uncertainty.json")).read_text())
+    assert set(chosen["coverage_80_per_class"]) == {"yes", "no"}
+    measures = pl.read_csv(client.download_artifacts(run_id, "uncertainty/measures.csv"))
+    assert {"max_probability", "weighted_scale", "surprise", "ensemble", "mask_mean"} <= set(measures["measure"])
+    assert chosen["measure"] in set(measures["measure"])
+    scored = made.call("score", made.retrained["model"]["uri"], "new.csv", "kept.parquet", "--json")
+    out = pl.read_parquet(made.home / "kept.parquet")
+    below = out["uncertainty"] <= (certificate["threshold"] if certificate["threshold"] is not None else -1.0)
+    assert out["accept"].equals(below.alias("accept"))
+    assert scored.json["accepted"] == pytest.approx(below.mean())
+
+
+def test_imputed_files_have_no_gaps_and_say_how_sure(made: SimpleNamespace) -> None:
+    answer = made.call("impute", MODEL, "new.csv", "full.parquet", "--batch-size", "40", "--json")
+    assert answer.code == 0, answer.err
+    full = pl.read_parquet(made.home / "full.parquet")
+    gaps = made.new["age"].is_null()
+    assert answer.json["cells"] == gaps.sum() + made.new["job"].null_count() > 0
+    assert full["age"].null_count() == full["job"].null_count() == 0
+    assert full.filter(~gaps)["age"].equals(made.new.filter(~gaps)["age"])
+    assert full["age"].dtype == pl.Int64
+    assert (
+        full.filter(gaps)
+        .select((pl.col("age.low") <= pl.col("age")) & (pl.col("age") <= pl.col("age.high")))
+        .mean()
+        .item()
+        > 0.9
+    )
+    assert full["age.low"].null_count() == (~gaps).sum()
+    assert full["job.probability"].drop_nulls().is_between(0, 1).all()
+    assert made.call("impute", MODEL, "new.csv", "draws.csv", "--draws", "2", "--seed", "1", "--json").code == 0
+    draws = pl.read_csv(made.home / "draws.csv")
+    assert draws.group_by("draw").len().sort("draw").rows() == [(1, 250), (2, 250)]
+    first, second = (draws.filter(pl.col("draw") == number)["age"] for number in (1, 2))
+    assert first.filter(~gaps).equals(second.filter(~gaps))
+    assert not first.equals(second)
+
+
+def test_samples_are_seeded(made: SimpleNamespace) -> None:
+    for out, options in (("a.parquet", []), ("b.parquet", ["--batch-size", "13"]), ("c.parquet", ["--seed", "1"])):
+        answer = made.call("sample", MODEL, 50, out, *options, "--gaps", "--json")
+        assert answer.code == 0, answer.err
+    a, b, c = (pl.read_parquet(made.home / f"{name}.parquet") for name in "abc")
+    assert a.columns == ["age", "income per-year", "job", "member", "since"]
+    assert a.schema == {name: made.new.schema[name] for name in a.columns}
+    assert min(a.equals(b), not a.equals(c))
+
+
+@pytest.mark.parametrize("where", ["uri", "run", "runs:/", "folder"])
+def test_a_model_is_found_under_all_its_names(made: SimpleNamespace, where: str) -> None:
+    run_id = made.retrained["run_id"]
+    names = {"uri": made.retrained["model"]["uri"], "run": run_id, "runs:/": f"runs:/{run_id}",
+             "folder": next((made.home / "mlruns" / "work").glob("calibrate-*/model"))}  # fmt: skip
+    assert made.call("sample", names[where], 3, f"{where.strip(':/')}.csv").code == 0
+    assert pl.read_csv(made.home / f"{where.strip(':/')}.csv").height == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["score", "models:/peeple@champion", "new.csv", "x.csv"], 'Did you mean "people"?'),
+        (["score", "models:/people@best", "new.csv", "x.csv"], 'no alias "best"'),
+        (["score", "models:/people/9", "new.csv", "x.csv"], "no version 9. It has the versions 1"),
+        (["score", "models:/people", "new.csv", "x.csv"], "names no version"),
+        (["score", "0" * 32, "new.csv", "x.csv"], "No run 0000"),
+        (["score", "nowhere", "new.csv", "x.csv"], "No such model: nowhere"),
+        (["score", "parts", "new.csv", "x.csv"], "holds no complete model"),
+        (["score", MODEL, "nw.csv", "x.csv"], "No such file or folder"),
+        (["score", MODEL, "new.csv", "x.xlsx"], "Expected .parquet or .csv"),
+        (["score", MODEL, "new.csv", "nowhere/x.csv"], "does not exist"),
+        (["score", MODEL, "new.csv", "x.csv", "--columns", "anomly"], 'Did you mean "anomaly"?'),
+        (["score", MODEL, "new.csv", "x.csv", "--keep", "jop"], 'Did you mean "job"?'),
+        (["score", MODEL, "other.csv", "x.csv"], 'The column "age" is missing'),
+        (["score", MODEL, "late.csv", "x.csv"], "is of type String"),
+        (["impute", MODEL, "new.csv", "x.csv", "--level", "1.5"], "level"),
+        (["sample", MODEL, "-5", "x.csv"], "-5"),
+    ],
+)
+def test_bad_requests_are_refused_and_leave_nothing(made: SimpleNamespace, arguments: list[str], message: str) -> None:
+    (made.home / "other.csv").write_text("a,b\n1,2\n")
+    late = made.new.with_columns(
+        pl.when(pl.int_range(250) < 240)
+        .then(pl.col("member").cast(pl.String))
+        .otherwise(pl.lit("maybe"))
+        .alias("member")
+    )
+    late.with_columns(
+        age=pl.when(pl.int_range(250) < 240).then(pl.col("age").cast(pl.String)).otherwise(pl.lit("old"))
+    ).write_csv(made.home / "late.csv")
+    answer = made.call(*arguments, "--json")
+    if "late.csv" in arguments:
+        message = "age"
+    assert answer.code == 2, (answer.out, answer.err)
+    assert message in answer.json["error"]
+    assert "Traceback" not in answer.err
+    assert not list(made.home.glob("x.*"))
+
+
+def test_an_existing_file_is_kept_unless_told_otherwise(made: SimpleNamespace) -> None:
+    out = made.home / "mine.csv"
+    out.write_text("precious\n")
+    refused = made.call("score", MODEL, "new.csv", "mine.csv", "--json")
+    assert refused.code == 2
+    assert "exists" in refused.json["error"]
+    assert out.read_text() == "precious\n"
+    assert made.call("score", MODEL, "other.csv", "mine.csv", "--force").code == 2
+    assert out.read_text() == "precious\n"
+    assert made.call("score", MODEL, "new.csv", "mine.csv", "--force").code == 0
+    assert out.read_text() != "precious\n"
+
+
+def test_an_empty_file_gives_an_empty_one(made: SimpleNamespace) -> None:
+    made.new.head(0).write_parquet(made.home / "empty.parquet")
+    for words in (["score", MODEL, "empty.parquet", "e1.parquet"], ["impute", MODEL, "empty.parquet", "e2.csv"],
+                  ["sample", MODEL, "0", "e3.parquet"]):  # fmt: skip
+        answer = made.call(*words, "--json")
+        assert answer.code == 0, answer.err
+        assert answer.json["rows"] == 0

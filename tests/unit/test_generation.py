@@ -1,0 +1,202 @@
+"""The generator on a table whose conditionals are known: fills, intervals, samples and odd cells must agree with it."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from tests.conftest import SMALL
+from varjepa.config import parse_config
+from varjepa.data.preprocess import fit
+from varjepa.data.tensors import to_tensors
+from varjepa.errors import ModelError
+from varjepa.inference.fill import outside_range
+from varjepa.inference.fitting import fitted_generator
+from varjepa.inference.generation import conformal_reach
+from varjepa.inference.model import TrainedModel, load_model, new_network, save_model
+
+ROWS = 4000
+
+
+def known_table(rows: int = ROWS, seed: int = 0) -> pl.DataFrame:
+    """size ~ mixture with a pile at 0; price = 3 size + noise; kind says whether size is above 1; flag is a coin."""
+    rng = np.random.default_rng(seed)
+    size = np.where(rng.random(rows) < 0.3, 0.0, rng.normal(1, 1, rows)).round(3)
+    kind = np.where(rng.random(rows) < 0.05, rng.choice(["small", "large"], rows), np.where(size > 1, "large", "small"))
+    count = np.floor(np.abs(size) * 4 + rng.random(rows)).astype(int)
+    return pl.DataFrame({
+        "flag": rng.random(rows) < 0.5, "price": 3 * size + rng.normal(0, 0.5, rows), "size": size, "kind": kind,
+        "count": count, "day": pl.Series(18_000 + count * 7).cast(pl.Date),
+    })  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def world() -> SimpleNamespace:
+    config = parse_config({
+        "data": {"name": "table"}, "model": SMALL.model_dump(),
+        "generator": {"n_layers": 2, "n_heads": 2, "max_steps": 600, "n_bars": 24, "lr": 5e-3},
+    })  # fmt: skip
+    train, validation, held = known_table(), known_table(1500, 1), known_table(1500, 2)
+    preprocessor = fit(train.lazy(), config.data, config.preprocess)
+    network = new_network(preprocessor, config).eval()
+
+    def encoded(frame: pl.DataFrame):
+        return to_tensors(preprocessor.encode(frame.lazy()).collect(), preprocessor)
+
+    generator = fitted_generator(
+        network, preprocessor, config, tables=(encoded(train), encoded(validation)),
+        held=tuple((encoded(frame), outside_range(frame, preprocessor)) for frame in (held, validation)),
+    )  # fmt: skip
+    return SimpleNamespace(model=TrainedModel(config, preprocessor, network, None, None, generator), train=train)
+
+
+def with_gaps(frame: pl.DataFrame, share: float, seed: int = 0) -> pl.DataFrame:
+    rng = np.random.default_rng(seed)
+    gaps = {name: pl.Series(rng.random(frame.height) < share) for name in frame.columns}
+    return frame.with_columns(pl.when(~gap).then(name).alias(name) for name, gap in gaps.items())
+
+
+def test_imputations_know_the_table_and_touch_gaps_only(world: SimpleNamespace) -> None:
+    truth = known_table(2000, 3)
+    holed = with_gaps(truth, 0.2)
+    found = world.model.impute(holed)
+    assert found.filled.schema == truth.schema
+    assert found.filled.null_count().sum_horizontal().item() == 0
+    for name in truth.columns:
+        there = holed[name].is_not_null()
+        assert found.filled.filter(there)[name].equals(truth.filter(there)[name])
+        assert there.not_().sum() == found.bounds[
+            f"{name}.{'probability' if name in ('flag', 'kind') else 'low'}"
+        ].len() - (found.bounds[f"{name}.{'probability' if name in ('flag', 'kind') else 'low'}"].null_count())
+    gap = holed["price"].is_null()
+    error = (found.filled.filter(gap)["price"] - truth.filter(gap)["price"]).std()
+    assert error < 0.5 * truth["price"].std()
+    gap = holed["kind"].is_null()
+    assert (found.filled.filter(gap)["kind"] == truth.filter(gap)["kind"]).mean() > 0.85
+    assert 0.7 < found.bounds["kind.probability"].drop_nulls().mean() < 1
+
+
+@pytest.mark.parametrize("level", [0.5, 0.9])
+def test_intervals_hold_the_truth_as_often_as_they_say(world: SimpleNamespace, level: float) -> None:
+    truth = known_table(6000, 4)
+    holed = with_gaps(truth, 0.2, seed=1)
+    bounds = world.model.impute(holed, level=level).bounds
+    for name in ("price", "count"):
+        gap = holed[name].is_null()
+        inside = (bounds[f"{name}.low"] <= truth[name] + 1e-6) & (bounds[f"{name}.high"] >= truth[name] - 1e-6)
+        covered = inside.filter(gap).mean()
+        # 1,200 cells against intervals from 1,500: both vary.
+        assert covered > level - 0.05
+        if name == "price":  # a whole number is often known, and then its interval holds it whatever the level
+            assert covered < level + 0.05
+
+
+def test_draws_are_seeded_and_no_row_depends_on_the_others(world: SimpleNamespace) -> None:
+    holed = with_gaps(known_table(300, 5), 0.4)
+    first = world.model.impute(holed, draws=2, seed=7)
+    again = world.model.impute(holed, draws=2, seed=7, batch_size=17)
+    for one, other in zip(first.draws, again.draws, strict=True):
+        same = (one == other).select(pl.all().mean()).row(0)
+        assert min(same) > 0.995  # rounding in a batch of another size may move a draw across an edge
+    assert not first.draws[0].equals(first.draws[1])
+    assert not first.draws[0].equals(world.model.impute(holed, draws=1, seed=8).draws[0])
+    imputer, parts = world.model.imputer(draws=1, seed=7), []
+    for start in (0, 100, 200):
+        piece = holed[start : start + 100]
+        parts.append(imputer.impute(piece, world.model.encode(piece)).draws[0])
+    assert min((pl.concat(parts) == first.draws[0]).select(pl.all().mean()).row(0)) > 0.995
+
+
+def test_draws_are_joint(world: SimpleNamespace) -> None:
+    """Where both size and price are missing, their draws must go together as in the table."""
+    empty = known_table(1500, 6).with_columns(size=pl.lit(None, pl.Float64), price=pl.lit(None, pl.Float64))
+    drawn = world.model.impute(empty, draws=1).draws[0]
+    truth = known_table(1500, 6)
+    apart = (drawn["price"] - 3 * drawn["size"]).std()
+    assert apart < 0.5 * (truth["price"] - truth["price"].mean()).std()
+
+
+def test_samples_look_like_the_table(world: SimpleNamespace) -> None:
+    sampler = world.model.sampler(seed=3)
+    drawn = pl.concat([sampler.sample(900), sampler.sample(1100)])
+    whole = world.model.sampler(seed=3).sample(2000, batch_size=333)
+    assert drawn.schema == world.train.schema
+    assert min((drawn == whole).select(pl.all().mean()).row(0)) > 0.995
+    assert (drawn["size"] == 0).mean() == pytest.approx(0.3, abs=0.05)
+    assert drawn["flag"].mean() == pytest.approx(0.5, abs=0.06)
+    assert (drawn["price"] - 3 * drawn["size"]).std() < 1.5  # drawn independently they would be 4.4 apart
+    assert ((drawn["kind"] == "large") == (drawn["size"] > 1)).mean() > 0.9
+    assert ((drawn["day"].cast(pl.Int32) - 18_000) == 7 * drawn["count"]).mean() > 0.7
+    assert drawn["price"].n_unique() > 1900
+    assert drawn.join(world.train, on=drawn.columns, how="semi").height == 0
+
+
+def test_odd_cells_are_found_and_named(world: SimpleNamespace) -> None:
+    from sklearn.metrics import roc_auc_score
+
+    good = known_table(500, 8)
+    swapped = good.with_columns(
+        kind=pl.when(pl.col("kind") == "small").then(pl.lit("large")).otherwise(pl.lit("small"))
+    )
+    far = good.with_columns(price=pl.col("price") + 40.0)
+    normal = world.model.anomalies(good)
+    assert normal.height == 500
+    for frame, column in ((swapped, "kind"), (far, "price")):
+        odd = world.model.anomalies(frame)
+        truth, found = [0] * 500 + [1] * 500, [*normal["anomaly"], *odd["anomaly"]]
+        assert roc_auc_score(truth, found) > 0.9
+        named = odd["odd_columns"].list.head(2)
+        assert named.list.contains(column).mean() > 0.9
+    pieces = pl.concat([world.model.anomalies(far[start : start + 7], batch_size=3) for start in range(0, 500, 7)])
+    np.testing.assert_allclose(pieces["anomaly"], world.model.anomalies(far)["anomaly"], atol=1e-3)
+
+
+def test_a_saved_model_says_the_same(world: SimpleNamespace, tmp_path) -> None:
+    save_model(tmp_path, world.model)
+    again = load_model(tmp_path, "cpu")
+    holed = with_gaps(known_table(100, 9), 0.3)
+    assert again.impute(holed).bounds.equals(world.model.impute(holed).bounds)
+    assert again.anomalies(holed).equals(world.model.anomalies(holed))
+    assert again.sampler(seed=1).sample(50).equals(world.model.sampler(seed=1).sample(50))
+
+
+def test_gaps_of_samples_are_those_of_rows(world: SimpleNamespace) -> None:
+    generator = world.model.generator
+    patterns = generator.reference
+    # The fixture's rows have no gaps, so there is nothing to copy; with a pattern, each sample has it.
+    assert world.model.sampler(seed=0, gaps=True).sample(20).null_count().sum_horizontal().item() == 0
+    generator.reference = patterns.model_copy(update={"patterns": ("010000",)})
+    try:
+        drawn = world.model.sampler(seed=0, gaps=True).sample(20)
+    finally:
+        generator.reference = patterns
+    name = world.model.preprocessor.names[1]
+    assert drawn[name].null_count() == 20
+    assert drawn.null_count().sum_horizontal().item() == 20
+
+
+@pytest.mark.parametrize(("rows", "level", "reach"), [(9, 0.9, 1.0), (3, 0.9, 1.0), (0, 0.5, 1.0), (99, 0.5, 0.5051)])
+def test_few_reference_cells_widen_intervals(rows: int, level: float, reach: float) -> None:
+    evenly = tuple(np.linspace(0, 1, 101))
+    assert conformal_reach(evenly, rows, level) == pytest.approx(reach, abs=1e-3)
+
+
+def test_a_model_without_a_generator_says_so(world: SimpleNamespace) -> None:
+    from dataclasses import replace
+
+    bare = replace(world.model, generator=None)
+    for ask in (lambda: bare.impute(world.train), bare.sampler, lambda: bare.anomalies(world.train)):
+        with pytest.raises(ModelError, match="no generator"):
+            ask()
+
+
+def test_missing_cells_do_not_change_what_others_say(world: SimpleNamespace) -> None:
+    generator, table = world.model.generator, world.model.encode(known_table(64, 10))
+    hidden = table.observed.clone()
+    hidden[:, 0] = False
+    other = table._replace(numeric=table.numeric.clone(), observed=hidden)
+    other.numeric[:, 0] = 99.0
+    first = generator.probabilities(table._replace(observed=hidden), hidden)
+    assert torch.equal(first, generator.probabilities(other, hidden))
