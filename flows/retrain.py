@@ -1,4 +1,4 @@
-"""The main flow: ingest, validate, preprocess, pretrain, generate, probe, calibrate, register, gate."""
+"""The main flow: ingest, validate, preprocess, pretrain, generate, probe, calibrate, assess, register, gate."""
 
 import math
 import time
@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from prefect import flow
 
+from tasks.assess import assess_generator
 from tasks.calibrate import calibrate
 from tasks.card import Facts
 from tasks.gate import Decision, gate
@@ -75,9 +76,12 @@ def _retrain(config: RetrainConfig, snapshot: Snapshot, run_id: str, watch: Stop
     generated = watch("generate", generate, prepared, pretrained, validation.clean, config)
     probed = watch("probe", probe, prepared, pretrained, config)
     calibrated = watch("calibrate", calibrate, prepared, pretrained, generated, probed, config)
-    metrics = defined(probed.metrics | calibrated.metrics)
+    assessed = watch("assess", assess_generator, calibrated.model, prepared, validation.clean, config)
+    metrics = defined(probed.metrics | calibrated.metrics | assessed.metrics)
     facts = Facts(config, run_id, git_commit(), snapshot, validation, prepared, pretrained, metrics)
-    watch("track", log_artifacts, run_id, tracking, {"figures": calibrated.figures, "uncertainty": calibrated.tables})
+    found = {"figures": calibrated.figures, "uncertainty": calibrated.tables}
+    found |= {"generation": assessed.tables} if assessed.tables is not None else {}
+    watch("track", log_artifacts, run_id, tracking, found)
     card = watch("track", publish_card, facts)
     registered = watch("register", register, run_id, config, calibrated.model, validation.clean, card)
     decision = watch("gate", gate, registered, config)

@@ -15,7 +15,8 @@ console = Console(stderr=True, highlight=False)
 
 SHOWN = ("accuracy", "balanced_accuracy", "f1_weighted", "f1_macro", "rmse", "r2")
 SELECTIVE = ("accuracy_90", "accuracy_80", "accuracy_50", "aurc", "failure_auroc")
-OTHER = ("calibration/ece", "calibration/latent_pit_ks", "generator/loss", "elbo/val", "prediction/val",
+OTHER = ("calibration/ece", "calibration/latent_pit_ks", "imputation/rmse_to_mean", "samples/auc",
+         "anomaly/auroc", "elbo/val", "prediction/val",
          "latent/active_units", "latent/rankme")  # fmt: skip
 
 

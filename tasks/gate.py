@@ -1,4 +1,4 @@
-"""Step 9: decide whether the new version becomes the champion."""
+"""Step 10: decide whether the new version becomes the champion."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Step 8: hand the model over; logged with a signature, registered, alias `challenger`."""
+"""Step 9: hand the model over; logged with a signature, registered, alias `challenger`."""
 
 import hashlib
 import json

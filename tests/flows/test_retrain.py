@@ -19,7 +19,10 @@ METRICS = {
     "selective/accuracy_90", "selective/accuracy_80", "selective/accuracy_50", "selective/aurc",
     "selective/failure_auroc",
     "selective_msp/accuracy_90", "selective_msp/accuracy_80", "selective_msp/accuracy_50", "selective_msp/aurc",
-    "selective_msp/failure_auroc", "calibration/ece", "calibration/latent_pit_ks",
+    "selective_msp/failure_auroc", "selective_shipped/aurc", "calibration/ece", "calibration/brier",
+    "calibration/latent_pit_ks_recalibrated", "uncertainty/max_probability_aurc", "certificate/coverage",
+    "generator/loss", "imputation/coverage_90", "imputation/accuracy", "samples/auc", "samples/copies", "anomaly/auroc",
+    "anomaly/top2", "calibration/latent_pit_ks",
     "elbo/val", "elbo/rec", "elbo/gen", "elbo/kl_sx", "elbo/kl_z", "elbo/kl_sy", "latent/active_units", "latent/rankme",
     *(f"latent/{latent}_{name}{floor}" for latent in ("s_x", "z") for floor in ("", "_floor") for name in (
         "kl_agg", "sigreg_mse", "cov_frobenius", "mean_norm", "mutual_information", "active_units", "rankme")),
@@ -169,7 +172,7 @@ print(json.dumps([frame.to_dict("list") for frame in (whole, *parts)]))
     assert set(whole["prediction"]) <= {"yes", "no"}
     from varjepa.inference.model import load_model
 
-    folder = next((first.home / "mlruns" / "work").glob("probe-*/model"))
+    folder = next((first.home / "mlruns" / "work").glob("calibrate-*/model"))
     here = load_model(folder).predict(pl.from_pandas(table))
     np.testing.assert_allclose(np.array(here["embedding"].to_list()), whole["embedding"], atol=1e-5)
 
@@ -229,10 +232,10 @@ def test_t_jepa_does_all_but_tell_how_sure_it_is(varjepa, tmp_path: Path) -> Non
     for curve in ("train/prediction", "validation/prediction", "validation/rankme", "training/ema"):
         assert [point.step for point in client.get_metric_history(run_id, curve)] == [1, 2], curve
     figures = {Path(file.path).stem for file in client.list_artifacts(run_id, "figures")}
-    assert figures == {"training_curves", "risk_coverage", "reliability", "embedding_map"}
+    assert figures == {"training_curves", "risk_coverage", "reliability", "embedding_map", "uncertainty_measures"}
     mlflow.set_tracking_uri(uri)
     model = mlflow.pyfunc.load_model("models:/people@champion")
-    names = ["embedding", "prediction", "probability"]
+    names = ["embedding", "uncertainty", "prediction", "probability", "accept"]
     assert [column.name for column in model.metadata.signature.outputs] == names
     rows = table.drop("rich").head(20).to_pandas()
     out = model.predict(rows)
@@ -245,7 +248,9 @@ def test_t_jepa_without_a_label_is_selected_by_rank(varjepa, tmp_path: Path) -> 
     job = write_job(tmp_path, person_table(120).drop("rich"), model={"kind": "t_jepa"})
     answer = varjepa("retrain", job, "--json")
     assert answer.code == 0, answer.err
-    assert {name.split("/")[0] for name in answer.json["metrics"]} == {"prediction", "latent"}
+    assert {name.split("/")[0] for name in answer.json["metrics"]} == {
+        "prediction", "latent", "generator", "imputation", "samples", "anomaly",
+    }  # fmt: skip
     history = json.loads(next((tmp_path / "home/mlruns/work").glob("pretrain-*/history.json")).read_text())
     assert all(epoch["selection/score"] == epoch["validation/rankme"] for epoch in history)
 

@@ -103,8 +103,9 @@ def test_what_was_fitted_comes_back_from_arrays() -> None:
 def test_resampled_areas_are_those_of_sorted_resamples() -> None:
     rng = np.random.default_rng(0)
     uncertainty, error = rng.random(200), rng.random(200) < 0.3
-    found = resampled_aurc(uncertainty, error, seed=5, resamples=3)
-    picks = np.random.default_rng(5).integers(200, size=(3, 200))
+    found = resampled_aurc({"max_probability": uncertainty}, error, seed=5, resamples=3)["max_probability"]
+    rng = np.random.default_rng(5)
+    picks = [rng.integers(200, size=200) for _ in range(3)]
     for area, rows in zip(found, picks, strict=True):
         # Copies of a row count as one tie of equal risk there, hence the tolerance.
         assert area == pytest.approx(aurc(risk_coverage(uncertainty[rows], error[rows].astype(float))), abs=0.01)

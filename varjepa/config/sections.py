@@ -291,6 +291,8 @@ class GeneratorSection(Section):
     """Looks without improvement after which training stops."""
     missing: Annotated[float, Field(gt=0, lt=1)] = 0.2
     """Share of cells hidden at random on the calibration rows, for which imputation intervals hold what they say."""
+    assess_rows: NonNegative = 4000
+    """At most this many test rows tell what imputations, samples and anomaly scores are worth; 0 does not ask."""
 
 
 class GateSection(Section):

@@ -12,8 +12,6 @@ from varjepa.evaluation.selective import Floats, selective_metrics
 
 BASELINE: MEASURE = "max_probability"
 RESAMPLES = 1000
-CHUNK = 50
-"""Resamples computed at a time."""
 
 
 class Comparison(NamedTuple):
@@ -43,7 +41,7 @@ def compare(
         level: of the intervals, in (0, 1).
         seed: of the resamples.
     """
-    resampled = {name: resampled_aurc(values, error, seed=seed) for name, values in measures.items()}
+    resampled = resampled_aurc(measures, error, seed=seed)
     tail, out = (1 - level) / 2, {}
     for name, values in measures.items():
         metrics = selective_metrics(values, error)
@@ -56,18 +54,21 @@ def compare(
     return out
 
 
-def resampled_aurc(uncertainty: Floats, error: NDArray[np.bool_], *, seed: int, resamples: int = RESAMPLES) -> Floats:
-    """AURC of bootstrap resamples of rows [resamples]; the same seed gives every measure the same resamples."""
-    order = np.argsort(uncertainty, kind="stable")
-    wrong, n, rng = error[order].astype(np.float64), len(error), np.random.default_rng(seed)
-    found = []
-    for start in range(0, resamples, CHUNK):
-        picks = rng.integers(n, size=(min(CHUNK, resamples - start), n))
-        # How often each row was drawn: the resample stays in the order of the measure without being sorted again.
-        counts = np.stack([np.bincount(row, minlength=n) for row in picks])[:, order]
-        kept = np.maximum(counts.cumsum(1), 1)
-        found.append((counts * ((counts * wrong).cumsum(1) / kept)).sum(1) / n)
-    return np.concatenate(found)
+def resampled_aurc(
+    measures: Mapping[MEASURE, Floats], error: NDArray[np.bool_], *, seed: int, resamples: int = RESAMPLES
+) -> dict[MEASURE, Floats]:
+    """AURC of each measure on the same bootstrap resamples of rows, [resamples] each."""
+    orders = {name: np.argsort(values, kind="stable") for name, values in measures.items()}
+    n, rng, found = len(error), np.random.default_rng(seed), {name: np.empty(resamples) for name in measures}
+    for resample in range(resamples):
+        # How often each row was drawn: a resample keeps the order of a measure without being sorted again.
+        counts = np.bincount(rng.integers(n, size=n), minlength=n)
+        wrong = counts * error
+        for name, order in orders.items():
+            drawn = counts[order]
+            risk = wrong[order].cumsum() / np.maximum(drawn.cumsum(), 1)
+            found[name][resample] = (drawn @ risk) / n
+    return found
 
 
 def choose(compared: Mapping[MEASURE, Comparison]) -> tuple[MEASURE, str]:

@@ -1,0 +1,239 @@
+"""How good a generator is on rows it has not seen: imputations, samples, anomaly scores, each beside a baseline."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
+
+from varjepa.data.one_hot import OneHotFeature
+from varjepa.data.preprocess import CategoricalFeature, Preprocessor
+from varjepa.inference.model import TrainedModel
+
+LEVEL = 0.9
+"""Of the intervals whose coverage is measured."""
+
+WIDEST = 60
+"""Scikit-learn's IterativeImputer fits a regression per column and round: beyond this many it is left out."""
+
+FOLDS = 5
+SMALLEST_OUTLIER, LARGEST_OUTLIER = 5.0, 10.0
+"""Corrupted numbers are put this many deviations from the mean of their column."""
+
+
+class Assessment(NamedTuple):
+    """What was found.
+
+    Attributes:
+        metrics: imputation/..., samples/..., anomaly/....
+        columns: one line per feature with hidden cells: `feature`, `kind`, `cells`; of numbers `rmse`, that of the
+            training mean (`rmse_mean`) and of scikit-learn's IterativeImputer (`rmse_iterative`), `coverage` of 90%
+            intervals and their mean `width`; of categories `accuracy` and that of the mode (`accuracy_mode`).
+    """
+
+    metrics: dict[str, float]
+    columns: pl.DataFrame
+
+
+def assess(model: TrainedModel, train: pl.DataFrame, test: pl.DataFrame, *, seed: int) -> Assessment:
+    """Hides cells, draws rows and corrupts cells of test rows.
+
+    Args:
+        model: with a generator.
+        train: raw training rows: baselines learn from them, samples must not repeat them.
+        test: raw test rows.
+        seed: of everything random.
+    """
+    share = model.config.generator.missing
+    columns = pl.DataFrame(list(imputed_columns(model, train, test, share=share, seed=seed)), infer_schema_length=None)
+    metrics = _imputation_metrics(columns)
+    drawn = model.sampler(seed=seed, gaps=True).sample(test.height)
+    features = model.preprocessor.order
+    real = test.select(features)
+    metrics["samples/auc"] = told_apart(_numbers(real, model.preprocessor), _numbers(drawn, model.preprocessor), seed)
+    metrics["samples/auc_of_training_rows"] = told_apart(
+        _numbers(real, model.preprocessor), _numbers(train.select(features).head(test.height), model.preprocessor), seed
+    )
+    same = drawn.cast(real.schema).join(train.select(features), on=features, how="semi", nulls_equal=True)
+    metrics["samples/copies"] = same.height / max(drawn.height, 1)
+    return Assessment(metrics | anomaly_metrics(model, test, seed=seed), columns)
+
+
+def hidden(frame: pl.DataFrame, preprocessor: Preprocessor, share: float, seed: int) -> pl.DataFrame:
+    """The frame with a share of its cells emptied at random; columns that make one feature go together."""
+    rng, gone = np.random.default_rng([seed, 41]), dict[str, pl.Series]()
+    for feature in (*preprocessor.numeric, *preprocessor.categorical):
+        gap = pl.Series(rng.random(frame.height) < share)
+        gone |= dict.fromkeys(feature.columns, gap)
+    return frame.with_columns(pl.when(~gap).then(name).alias(name) for name, gap in gone.items())
+
+
+def imputed_columns(
+    model: TrainedModel, train: pl.DataFrame, test: pl.DataFrame, *, share: float, seed: int
+) -> Iterator[dict[str, Any]]:
+    """One line per feature with hidden cells; see `Assessment`."""
+    preprocessor = model.preprocessor
+    holed = hidden(test, preprocessor, share, seed)
+    found = model.impute(holed, level=LEVEL)
+    before, after = (model.encode(frame).observed.cpu().numpy() for frame in (test, holed))
+    gaps = before & ~after
+    names = [feature.name for feature in preprocessor.numeric]
+    known, holes = (_plain(frame, preprocessor) for frame in (train, holed))
+    iterative = _iterative(known, holes) if 1 < len(names) <= WIDEST else None
+    truth, filled = _plain(test, preprocessor), _plain(found.filled, preprocessor)
+    for j, feature in enumerate(preprocessor.numeric):
+        here = gaps[:, j]
+        if here.any():
+            low, high = (_days(found.bounds[f"{feature.name}{end}"])[here] for end in (".low", ".high"))
+            right, slack = truth[here, j], 1e-6 * feature.std
+            yield {
+                "feature": feature.name, "kind": feature.kind, "cells": int(here.sum()),
+                "rmse": _rmse(filled[here, j], right), "rmse_mean": _rmse(float(np.nanmean(known[:, j])), right),
+                "rmse_iterative": None if iterative is None else _rmse(iterative[here, j], right),
+                "coverage": float(((low <= right + slack) & (right - slack <= high)).mean()),
+                "width": float((high - low).mean()), "accuracy": None, "accuracy_mode": None,
+            }  # fmt: skip
+    right, guess, learned = (model.encode(frame).codes.cpu().numpy() for frame in (test, found.filled, train))
+    for c, categorical in enumerate(preprocessor.categorical):
+        here = gaps[:, len(names) + c]
+        if here.any():
+            seen = learned[:, c][learned[:, c] > 0]
+            mode = np.bincount(seen).argmax() if len(seen) else 0
+            yield {
+                "feature": categorical.name, "kind": categorical.kind, "cells": int(here.sum()),
+                "rmse": None, "rmse_mean": None, "rmse_iterative": None, "coverage": None, "width": None,
+                "accuracy": float((guess[here, c] == right[here, c]).mean()),
+                "accuracy_mode": float((right[here, c] == mode).mean()),
+            }  # fmt: skip
+
+
+def _rmse(guess: NDArray[np.float64] | float, right: NDArray[np.float64]) -> float:
+    return float(np.sqrt(np.mean((guess - right) ** 2)))
+
+
+def _days(column: pl.Series) -> NDArray[np.float64]:
+    """Numbers as they are, dates as days since 1970."""
+    if column.dtype.is_temporal():
+        return column.cast(pl.Datetime("us")).dt.timestamp("us").cast(pl.Float64).to_numpy() / 86_400e6
+    return column.cast(pl.Float64).to_numpy()
+
+
+def _plain(frame: pl.DataFrame, preprocessor: Preprocessor) -> NDArray[np.float64]:
+    """Numeric features in their own unit [N, n_numeric], NaN where missing."""
+    columns = [_days(frame[feature.name]) for feature in preprocessor.numeric]
+    return np.stack(columns, 1) if columns else np.zeros((frame.height, 0))
+
+
+def _iterative(train: NDArray[np.float64], holed: NDArray[np.float64]) -> NDArray[np.float64]:
+    from sklearn.experimental import enable_iterative_imputer  # noqa: F401, PLC0415
+    from sklearn.impute import IterativeImputer  # noqa: PLC0415
+
+    return IterativeImputer(random_state=0).fit(train).transform(holed)
+
+
+def _imputation_metrics(columns: pl.DataFrame) -> dict[str, float]:
+    """Means over columns; errors of numbers as shares of the baselines' errors."""
+    numeric, words = (columns.filter(pl.col(name).is_not_null()) for name in ("rmse", "accuracy"))
+    metrics = {}
+    if numeric.height:
+        metrics["imputation/rmse_to_mean"] = numeric.select((pl.col("rmse") / pl.col("rmse_mean")).mean()).item()
+        metrics["imputation/coverage_90"] = numeric["coverage"].mean()
+        if numeric["rmse_iterative"].null_count() == 0:
+            ratio = (pl.col("rmse") / pl.col("rmse_iterative")).mean()
+            metrics["imputation/rmse_to_iterative"] = numeric.select(ratio).item()
+    if words.height:
+        metrics["imputation/accuracy"] = words["accuracy"].mean()
+        metrics["imputation/accuracy_mode"] = words["accuracy_mode"].mean()
+    return metrics
+
+
+def _numbers(frame: pl.DataFrame, preprocessor: Preprocessor) -> NDArray[np.float64]:
+    """Features as a classifier reads them [N, D]: numbers in their own unit, codes; NaN where missing."""
+    codes = preprocessor.encode(frame.lazy()).select(f.name for f in preprocessor.categorical).collect().to_numpy()
+    return np.c_[_plain(frame, preprocessor), np.where(codes > 0, codes.astype(float), np.nan)]
+
+
+def told_apart(real: NDArray[np.float64], other: NDArray[np.float64], seed: int) -> float:
+    """Cross-validated AUC of XGBoost (100 trees of depth 3, rate 0.1) told to tell two tables apart; 0.5 is best."""
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict  # noqa: PLC0415
+    from xgboost import XGBClassifier  # noqa: PLC0415 (these cost seconds, needed here alone)
+
+    x, y = np.r_[real, other], np.r_[np.zeros(len(real)), np.ones(len(other))]
+    if min(len(real), len(other)) < FOLDS:
+        return float("nan")
+    trees = XGBClassifier(n_estimators=100, max_depth=3, learning_rate=0.1, n_jobs=1)
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
+    return float(roc_auc_score(y, cross_val_predict(trees, x, y, cv=folds, method="predict_proba")[:, 1]))
+
+
+def anomaly_metrics(model: TrainedModel, test: pl.DataFrame, *, seed: int) -> dict[str, float]:
+    """AUROC of rows with one corrupted cell against the same rows, and how often its column is among the oddest two."""
+    corrupted, where = corrupt(test, model.preprocessor, seed)
+    names, (good, bad) = model.preprocessor.names, (model.anomalies(frame) for frame in (test, corrupted))
+    changed = where >= 0
+    truth = np.r_[np.zeros(good.height), np.ones(int(changed.sum()))]
+    scores = np.r_[good["anomaly"].to_numpy(), bad["anomaly"].to_numpy()[changed]]
+    oddity = bad.select(f"oddity.{name}" for name in names).to_numpy()
+    top = np.argsort(-oddity, axis=1)[:, :2]
+    kind = np.array([j < len(model.preprocessor.numeric) for j in range(len(names))])
+    metrics = {
+        "anomaly/auroc": float(roc_auc_score(truth, scores)),
+        "anomaly/top2": float((top == where[:, None]).any(1)[changed].mean()),
+    }
+    for name, numeric in (("number", True), ("category", False)):
+        rows = changed & (kind[np.maximum(where, 0)] == numeric)
+        if rows.any():
+            labels = np.r_[np.zeros(good.height), np.ones(int(rows.sum()))]
+            odd = np.r_[good["anomaly"].to_numpy(), bad["anomaly"].to_numpy()[rows]]
+            metrics[f"anomaly/auroc_{name}"] = float(roc_auc_score(labels, odd))
+    return metrics
+
+
+def corrupt(frame: pl.DataFrame, preprocessor: Preprocessor, seed: int) -> tuple[pl.DataFrame, NDArray[np.int64]]:
+    """One cell of every row becomes an outlier or another known category, features drawn evenly.
+
+    Returns:
+        The rows, and the number of the feature that was changed, -1 where the drawn cell could not be.
+    """
+    rng = np.random.default_rng([seed, 42])
+    where = rng.integers(len(preprocessor.names), size=frame.height)
+    out, schema = frame, frame.schema
+    for j, feature in enumerate(preprocessor.numeric):
+        here = pl.Series(where == j)
+        distance = rng.uniform(SMALLEST_OUTLIER, LARGEST_OUTLIER, frame.height) * rng.choice([-1, 1], frame.height)
+        numbers = feature.column(
+            feature.mean + distance * feature.std, pl.Float64() if feature.kind != "date" else None
+        )
+        if feature.kind == "date":
+            out = out.with_columns(
+                pl.when(here).then(numbers.cast(schema[feature.name])).otherwise(feature.name).alias(feature.name)
+            )
+        else:
+            out = out.with_columns(
+                pl.when(here).then(numbers).otherwise(pl.col(feature.name).cast(pl.Float64)).alias(feature.name)
+            )
+    n_numeric = len(preprocessor.numeric)
+    for c, categorical in enumerate(preprocessor.categorical):
+        here = where == n_numeric + c
+        out, changed = _swapped(out, categorical, here, rng)
+        where = np.where(here & ~changed, -1, where)
+    return out, where
+
+
+def _swapped(
+    frame: pl.DataFrame, feature: CategoricalFeature | OneHotFeature, here: NDArray[np.bool_], rng: np.random.Generator
+) -> tuple[pl.DataFrame, NDArray[np.bool_]]:
+    """Another known category, drawn evenly, in the rows `here`; which of them have changed."""
+    size = len(feature.vocabulary)
+    if size < 2:
+        return frame, np.zeros_like(here)
+    old = frame.lazy().select(feature.encode(frame.schema)).collect().to_series().to_numpy().astype(np.int64)
+    known = here & (old >= 2)
+    new = 2 + (old - 2 + rng.integers(1, size, size=len(old))) % size
+    columns = feature.decode(np.where(known, new, 2), frame.schema)
+    return frame.with_columns(
+        pl.when(pl.Series(known)).then(column.cast(frame.schema[column.name])).otherwise(column.name).alias(column.name)
+        for column in columns
+    ), known
