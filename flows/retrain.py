@@ -73,10 +73,10 @@ def _retrain(config: RetrainConfig, snapshot: Snapshot, run_id: str, watch: Stop
     prepared = watch("preprocess", preprocess, validation.clean, config.data, config.preprocess)
     watch("track", log_prepared, run_id, tracking, prepared)
     pretrained = watch("pretrain", pretrain, prepared, config, run_id)
-    generated = watch("generate", generate, prepared, pretrained, validation.clean, config)
+    generated = watch("generate", generate, prepared, pretrained, config)
     probed = watch("probe", probe, prepared, pretrained, config)
     calibrated = watch("calibrate", calibrate, prepared, pretrained, generated, probed, config)
-    assessed = watch("assess", assess_generator, calibrated.model, prepared, validation.clean, config)
+    assessed = watch("assess", assess_generator, calibrated.model, prepared, config)
     metrics = defined(probed.metrics | calibrated.metrics | assessed.metrics)
     facts = Facts(config, run_id, git_commit(), snapshot, validation, prepared, pretrained, metrics)
     found = {"figures": calibrated.figures, "uncertainty": calibrated.tables}

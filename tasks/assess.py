@@ -36,18 +36,18 @@ class Assessed:
 
 
 @task(name="assess", task_run_name="assess")
-def assess_generator(model: Path, prepared: Prepared, clean: Path, config: RetrainConfig) -> Assessed:
+def assess_generator(model: Path, prepared: Prepared, config: RetrainConfig) -> Assessed:
     """Hides, draws and corrupts test rows; measures beside the baselines that a user would pick instead."""
     if not config.generator.n_layers or not config.generator.assess_rows:
         return Assessed(None, {})
     folder = step_folder("assess", str(model), config.generator.assess_rows, code=__name__)
-    return reuse(folder, Assessed, lambda: _assess(model, prepared, clean, config, folder))
+    return reuse(folder, Assessed, lambda: _assess(model, prepared, config, folder))
 
 
-def _assess(model: Path, prepared: Prepared, clean: Path, config: RetrainConfig, folder: Path) -> Assessed:
+def _assess(model: Path, prepared: Prepared, config: RetrainConfig, folder: Path) -> Assessed:
     trained = load_model(model, config.training.device)
     parts = pl.scan_parquet(prepared.encoded).select(ROW, PART)
-    marked = pl.scan_parquet(clean).join(parts, on=ROW, how="left", maintain_order="left")
+    marked = pl.scan_parquet(prepared.clean).join(parts, on=ROW, how="left", maintain_order="left")
     train, test = (
         _rows(marked, name, most, trained.preprocessor)
         for name, most in (("train", BASELINE_ROWS), ("test", config.generator.assess_rows))

@@ -21,12 +21,21 @@ from varjepa import plots
 from varjepa.config import RetrainConfig
 from varjepa.config.sections import MEASURE
 from varjepa.data.encoded import Part, read_part
+from varjepa.data.sources import ROW
 from varjepa.evaluation.calibration import ks_uniform, pit_values, recalibrated
 from varjepa.evaluation.certificate import Certificate, certify
 from varjepa.evaluation.latents import predictor_residuals
 from varjepa.evaluation.report import Classified, calibration_metrics, uncertainty_metrics
 from varjepa.evaluation.selective import Floats, oracle, risk_coverage, selective_metrics
-from varjepa.evaluation.uncertainty import BASELINE, Comparison, choose, class_coverage, compare, family_level
+from varjepa.evaluation.uncertainty import (
+    BASELINE,
+    Comparison,
+    against_truth,
+    choose,
+    class_coverage,
+    compare,
+    family_level,
+)
 from varjepa.inference.generation import batches
 from varjepa.inference.measures import Measures
 from varjepa.inference.model import TrainedModel, load_generator, load_model, save_model
@@ -51,7 +60,8 @@ class Calibrated:
         tables: folder with `measures.csv` (every measure on the test rows, beside maximum probability),
             `uncertainty.json` (measure, reason, temperature, coverage per class) and `certificate.json`.
         metrics: selective/... (latent, for kinds that have it), selective_msp/..., selective_shipped/...,
-            uncertainty/MEASURE_..., calibration/..., certificate/..., generator/....
+            uncertainty/MEASURE_..., ambiguity/MEASURE_... (where it is known), calibration/..., certificate/...,
+            generator/....
     """
 
     model: Path
@@ -72,11 +82,12 @@ class _Steps:
 
 @dataclass(frozen=True)
 class _Measured:
-    """Labelled rows of one part: every measure, and whether the probe is right."""
+    """Labelled rows of one part: every measure, whether the probe is wrong, class and number of the row."""
 
     measures: dict[MEASURE, Floats]
     error: np.ndarray
     labels: np.ndarray
+    rows: np.ndarray
 
 
 @task(name="calibrate", task_run_name="calibrate")
@@ -106,7 +117,7 @@ def _calibrate(steps: _Steps, config: RetrainConfig, folder: Path) -> Calibrated
         more, drawn = _latent_calibration(model, model.network, prepared)
         metrics, figures = metrics | more, figures | drawn
     if "probe/accuracy" in probed.metrics and model.doubt is not None:
-        model, more, drawn = _uncertainty(model, prepared, predictions, tables)
+        model, more, drawn = _uncertainty(model, steps, predictions, tables)
         metrics, figures = metrics | more, figures | drawn
     if generated.folder is not None:
         generator = load_generator(generated.folder, model.network, model.preprocessor, config)
@@ -118,7 +129,7 @@ def _calibrate(steps: _Steps, config: RetrainConfig, folder: Path) -> Calibrated
 
 
 def _uncertainty(
-    model: TrainedModel, prepared: Prepared, predictions: pl.DataFrame, tables: Path
+    model: TrainedModel, steps: _Steps, predictions: pl.DataFrame, tables: Path
 ) -> tuple[TrainedModel, dict[str, float], dict[str, Figure]]:
     """Every measure on validation and test rows, the choice among them, and the certificate."""
     doubt, section, result = model.doubt, model.config.uncertainty, classified(predictions, "p")
@@ -126,7 +137,7 @@ def _uncertainty(
     assert doubt is not None  # noqa: S101 (the caller looked)
     assert measures is not None  # noqa: S101
     assert label is not None  # noqa: S101
-    names = measures.available()
+    names, prepared = measures.available(), steps.prepared
     validation, test = (_measured(measures, prepared, model, part, names) for part in ("validation", "test"))
     compared = compare(test.measures, test.error)
     name, reason = _chosen(section.score, validation, names)
@@ -143,6 +154,9 @@ def _uncertainty(
         f"uncertainty/{key}_{metric}": one.metrics[metric] for key, one in compared.items() for metric in
         ("aurc", "failure_auroc")
     }  # fmt: skip
+    if section.known is not None:
+        known = _known(prepared.clean, section.known, test.rows)
+        metrics |= {f"ambiguity/{key}": value for key, value in against_truth(test.measures, known).items()}
     metrics |= _kept(certificate, test.measures[name], test.error)
     _measure_table(compared).write_csv(tables / "measures.csv")
     coverage = class_coverage(test.measures[name], test.labels, label.classes)
@@ -169,7 +183,7 @@ def _measured(
         predicted = measures.probabilities(embedding.mean.flatten(1)).argmax(1)
         wrong.append((predicted != part.labels[rows].long()).cpu())
     joined = {name: torch.cat(values).numpy() if values else np.zeros(0) for name, values in found.items()}
-    return _Measured(joined, torch.cat(wrong).numpy(), part.labels.long().cpu().numpy())
+    return _Measured(joined, torch.cat(wrong).numpy(), part.labels.long().cpu().numpy(), part.rows)
 
 
 def _chosen(wanted: MEASURE | Literal["auto"], validation: _Measured, names: list[MEASURE]) -> tuple[MEASURE, str]:
@@ -201,6 +215,12 @@ def _kept(certificate: Certificate | None, uncertainty: Floats, error: np.ndarra
     accept = uncertainty <= (-np.inf if certificate.threshold is None else certificate.threshold)
     kept = {"certificate/promised": certificate.accuracy, "certificate/coverage": float(accept.mean())}
     return kept | ({"certificate/accuracy": float(1 - error[accept].mean())} if accept.any() else {})
+
+
+def _known(clean: Path, column: str, rows: np.ndarray) -> Floats:
+    """The known ambiguity of rows, in their order."""
+    values = pl.scan_parquet(clean).filter(pl.col(ROW).is_in(rows.tolist())).select(ROW, column).collect()
+    return values.sort(ROW)[column].cast(pl.Float64).to_numpy()[np.argsort(np.argsort(rows))]
 
 
 def _measure_table(compared: dict[MEASURE, Comparison]) -> pl.DataFrame:

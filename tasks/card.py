@@ -17,6 +17,7 @@ GROUPS = {
     "selective_shipped": "Selective prediction by the uncertainty that ships",
     "selective": "Selective prediction by latent uncertainty",
     "selective_msp": "Selective prediction by the probe's maximum probability",
+    "ambiguity": "Uncertainty against the known ambiguity",
     "certificate": "Certificate: accuracy of accepted rows",
     "calibration": "Calibration",
     "generator": "Generator (nats per hidden cell)",

@@ -40,18 +40,16 @@ class Generated:
 
 
 @task(name="generate", task_run_name="generate")
-def generate(prepared: Prepared, pretrained: Pretrained, clean: Path, config: RetrainConfig) -> Generated:
+def generate(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig) -> Generated:
     """Trains the generator on training rows, its reference is measured on rows outside of them."""
     if not config.generator.n_layers:
         return Generated(None, 0.0)
     settings = config.model_dump(mode="json", include={"model", "generator", "training"})
     folder = step_folder("generate", str(pretrained.weights), settings, code=__name__)
-    return reuse(folder, Generated, lambda: _generate(prepared, pretrained, clean, config, folder))
+    return reuse(folder, Generated, lambda: _generate(prepared, pretrained, config, folder))
 
 
-def _generate(
-    prepared: Prepared, pretrained: Pretrained, clean: Path, config: RetrainConfig, folder: Path
-) -> Generated:
+def _generate(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig, folder: Path) -> Generated:
     preprocessor = Preprocessor.model_validate_json(prepared.preprocessor.read_text(encoding="utf-8"))
     device = resolve_device(config.training.device)
     network = pretrained.network(preprocessor, config).to(device)
@@ -64,7 +62,7 @@ def _generate(
         speed = steps * config.generator.batch_size / (time.perf_counter() - started)
         log.info("generator, step %d: %.4f nats per hidden cell, %s rows/s", steps, loss, f"{speed:,.0f}")
 
-    other, held = (_part(prepared, preprocessor, clean, name, device) for name in ("validation", "calibration"))
+    other, held = (_part(prepared, preprocessor, name, device) for name in ("validation", "calibration"))
     if not held[0].n_rows:
         log.warning("There are no calibration rows: imputation intervals come from validation rows.")
         held = other
@@ -77,10 +75,10 @@ def _generate(
 
 
 def _part(
-    prepared: Prepared, preprocessor: Preprocessor, clean: Path, name: str, device: torch.device
+    prepared: Prepared, preprocessor: Preprocessor, name: str, device: torch.device
 ) -> tuple[TableTensors, torch.Tensor]:
     """The first rows of a part, and how far their numbers lie beyond the training range."""
     rows = read_part(prepared.encoded, preprocessor, name)
     rows = rows.take(torch.arange(min(REFERENCE_ROWS, len(rows.labels))))
-    raw = pl.scan_parquet(clean).filter(pl.col(ROW).is_in(rows.rows.tolist())).collect()
+    raw = pl.scan_parquet(prepared.clean).filter(pl.col(ROW).is_in(rows.rows.tolist())).collect()
     return rows.table.to(device), outside_range(raw, preprocessor).to(device)

@@ -14,6 +14,7 @@ class Prepared:
     """Encoded rows.
 
     Attributes:
+        clean: Parquet file with the same rows as they came.
         encoded: Parquet file with row number, part, features and label.
         preprocessor: JSON file.
         features: number of features.
@@ -22,6 +23,7 @@ class Prepared:
         joined: features that are made from several columns, and those.
     """
 
+    clean: Path
     encoded: Path
     preprocessor: Path
     features: int
@@ -66,6 +68,6 @@ def _preprocess(clean: Path, data: DataSection, settings: PreprocessSection, fol
     write_text(folder / "preprocessor.json", preprocessor.model_dump_json(indent=1))
     counts = dict(parts.value_counts().iter_rows())
     return Prepared(
-        folder / "encoded.parquet", folder / "preprocessor.json", preprocessor.sizes.n_features, counts,
+        clean, folder / "encoded.parquet", folder / "preprocessor.json", preprocessor.sizes.n_features, counts,
         preprocessor.left_out, preprocessor.joined,
     )  # fmt: skip

@@ -259,6 +259,9 @@ class UncertaintySection(Section):
     score: MEASURE | Literal["auto"] = "auto"
     """The measure that ships with the model; auto: the maximum probability, unless another one ranks the errors of the
     validation rows better beyond doubt."""
+    known: str | None = None
+    """Column that holds how ambiguous a row is, where somebody knows; every measure is compared with it. Never a
+    feature: it belongs into `data.drop`."""
     draws: Positive = 20
     """Samples of s_w that are sent through the probe."""
     masks: Positive = 5
@@ -340,6 +343,10 @@ class RetrainConfig(Section):
             raise ValueError(
                 f"generator.n_heads is {self.generator.n_heads}, which does not divide model.d_hidden "
                 f"{self.model.d_hidden}"
+            )
+        if self.uncertainty.known is not None and self.uncertainty.known not in self.data.drop:
+            raise ValueError(
+                f'uncertainty.known is "{self.uncertainty.known}", which must be no feature: name it in data.drop'
             )
         if not labelled and self.training.selection in ("probe", "selective_probe"):
             raise ValueError(f"training.selection is {self.training.selection}, which needs data.label")

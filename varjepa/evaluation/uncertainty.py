@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from varjepa.config.sections import MEASURE
-from varjepa.evaluation.selective import Floats, selective_metrics
+from varjepa.evaluation.selective import Floats, failure_auroc, selective_metrics
 
 BASELINE: MEASURE = "max_probability"
 RESAMPLES = 1000
@@ -96,6 +96,24 @@ def family_level(measures: int, level: float = 0.95) -> float:
         0.995
     """
     return 1 - (1 - level) / max(measures - 1, 1)
+
+
+def against_truth(measures: Mapping[MEASURE, Floats], known: Floats, *, share: float = 0.1) -> dict[str, float]:
+    """How each measure goes with a known ambiguity (Figure 3 of the paper).
+
+    Args:
+        measures: name -> uncertainty [N].
+        known: ambiguity [N]; larger = harder.
+        share: of the rows that count as the most ambiguous ones.
+
+    Returns:
+        `MEASURE_spearman`, and `MEASURE_auc`: AUROC of finding the most ambiguous rows.
+    """
+    top, found = known >= np.quantile(known, 1 - share), {}
+    for name, values in measures.items():
+        found[f"{name}_spearman"] = float(spearmanr(values, known).statistic)
+        found[f"{name}_auc"] = failure_auroc(values, top)
+    return found
 
 
 def class_coverage(
