@@ -186,7 +186,7 @@ def _measured(
     return _Measured(joined, torch.cat(wrong).numpy(), part.labels.long().cpu().numpy(), part.rows)
 
 
-def _chosen(wanted: MEASURE | Literal["auto"], validation: _Measured, names: list[MEASURE]) -> tuple[MEASURE, str]:
+def _chosen(wanted: Literal["auto", MEASURE], validation: _Measured, names: list[MEASURE]) -> tuple[MEASURE, str]:
     """The measure that ships, and why."""
     if wanted in names:
         return wanted, "the configuration names it"

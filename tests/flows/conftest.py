@@ -17,7 +17,7 @@ SMALL = {
     "model": {"d_hidden": 8, "n_layers": 1, "n_heads": 2, "d_feedforward": 8, "pred_d": 4, "pred_n_layers": 1,
               "pred_n_heads": 2, "pred_d_feedforward": 8},
     "training": {"max_epochs": 2, "batch_size": 64, "warmup_epochs": 0.1},
-    "generator": {"n_layers": 1, "n_heads": 2, "max_steps": 20, "evaluations": 2, "assess_rows": 200},
+    "generator": {"n_layers": 1, "max_steps": 20, "evaluations": 2, "assess_rows": 200},
 }  # fmt: skip
 
 

@@ -19,12 +19,14 @@ def made(prefect_server, migrated, tmp_path_factory) -> Iterator[SimpleNamespace
     """A registered model, and new rows as a CSV file and in three Parquet files."""
     home = tmp_path_factory.mktemp("infer")
     table, new = person_table(600), person_table(250, seed=9).drop("rich")
+    table = table.with_columns(hard=pl.Series(np.random.default_rng(0).random(600)))
     new.write_csv(home / "new.csv")
     (home / "parts").mkdir()
     for number in range(3):
         new[100 * number : 100 * (number + 1)].write_parquet(home / "parts" / f"{number}.parquet")
-    promise = {"accuracy": 0.6, "confidence": 0.8}
-    job = write_job(home, table, data={"label": "rich"}, uncertainty=promise, training={"max_epochs": 4})
+    promise = {"accuracy": 0.6, "confidence": 0.8, "known": "hard"}
+    data = {"label": "rich", "drop": ["hard"]}
+    job = write_job(home, table, data=data, uncertainty=promise, training={"max_epochs": 4})
     with pytest.MonkeyPatch.context() as patch:
         call = caller(home, migrated, patch)
         answer = call("retrain", job, "--json")
@@ -77,6 +79,14 @@ def test_the_certificate_travels_with_the_model(made: SimpleNamespace) -> None:
     below = out["uncertainty"] <= (certificate["threshold"] if certificate["threshold"] is not None else -1.0)
     assert out["accept"].equals(below.alias("accept"))
     assert scored.json["accepted"] == pytest.approx(below.mean())
+
+
+def test_a_known_ambiguity_is_compared_with_every_measure(made: SimpleNamespace) -> None:
+    metrics = made.retrained["metrics"]
+    for measure in ("max_probability", "weighted_scale", "surprise", "distance"):
+        # It was drawn at random, so nothing goes with it: 120 rows, three standard errors.
+        assert abs(metrics[f"ambiguity/{measure}_spearman"]) < 3 / 120**0.5
+        assert 0.2 < metrics[f"ambiguity/{measure}_auc"] < 0.8
 
 
 def test_imputed_files_have_no_gaps_and_say_how_sure(made: SimpleNamespace) -> None:

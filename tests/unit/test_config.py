@@ -59,6 +59,9 @@ def test_paths_in_a_file_start_from_the_file_and_those_of_overrides_do_not(tmp_p
         ("data: {name: sim}\nmodel: {d_hidden: 10, n_heads: 4}", [], "cannot be shared by 4 attention heads"),
         ("data: {name: sim, split: {by: time}}", [], "needs split.column"),
         ("data: {name: sim, split: {train: 0.9, validation: 0.1}}", [], "leave rows for the test part"),
+        ("data: {name: sim, split: {train: 0.7, calibration: 0.2}}", [], "leave rows for the test part"),
+        ("data: {name: sim}\nuncertainty: {known: ambiguity}", [], "must be no feature: name it in data.drop"),
+        ("data: {name: sim}\nuncertainty: {score: entropi}", [], "\"uncertainty.score\" is 'entropi'"),
         ("data: {name: sim}\ntraining: {selection: probe}", [], "which needs data.label"),
         ("data: {name: sim}\nmodel: {kind: t_jepa}\ntraining: {selection: elbo}", [], "t_jepa has no ELBO"),
         (

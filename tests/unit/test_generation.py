@@ -36,7 +36,7 @@ def known_table(rows: int = ROWS, seed: int = 0) -> pl.DataFrame:
 def world() -> SimpleNamespace:
     config = parse_config({
         "data": {"name": "table"}, "model": SMALL.model_dump(),
-        "generator": {"n_layers": 2, "n_heads": 2, "max_steps": 600, "n_bars": 24, "lr": 5e-3},
+        "generator": {"n_layers": 2, "max_steps": 600, "n_bars": 24, "lr": 5e-3},
     })  # fmt: skip
     train, validation, held = known_table(), known_table(1500, 1), known_table(1500, 2)
     preprocessor = fit(train.lazy(), config.data, config.preprocess)

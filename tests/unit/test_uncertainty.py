@@ -22,7 +22,7 @@ from varjepa.evaluation.calibration import (
 from varjepa.evaluation.certificate import certify
 from varjepa.evaluation.probe import fit_probe
 from varjepa.evaluation.selective import aurc, risk_coverage
-from varjepa.evaluation.uncertainty import choose, class_coverage, compare, family_level, resampled_aurc
+from varjepa.evaluation.uncertainty import against_truth, choose, class_coverage, compare, family_level, resampled_aurc
 from varjepa.inference.measures import LATENT, VARIATIONAL, Doubt, Measures, fit_doubt
 from varjepa.models.embedding import embed
 from varjepa.models.network import TableNetwork
@@ -143,6 +143,15 @@ def test_classes_that_are_kept_less_often_show() -> None:
     coverage = class_coverage(uncertainty, classes, ["easy", "hard"])
     assert coverage["easy"] == 1.0
     assert coverage["hard"] == pytest.approx(0.6, abs=0.01)
+
+
+def test_a_measure_of_the_truth_is_found_to_go_with_it() -> None:
+    known = np.random.default_rng(0).random(1000)
+    found = against_truth({"distance": known**3, "surprise": -known}, known)
+    assert found["distance_spearman"] == pytest.approx(1)
+    assert found["distance_auc"] == 1.0
+    assert found["surprise_spearman"] == pytest.approx(-1)
+    assert found["surprise_auc"] == 0.0
 
 
 def probabilities(rows: int = 20_000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -256,7 +256,7 @@ class UncertaintySection(Section):
 
     aggregate: Literal["mean", "p90"] = "mean"
     """How the scales of q(s_w | ...) become one number per row."""
-    score: MEASURE | Literal["auto"] = "auto"
+    score: Literal["auto", MEASURE] = "auto"
     """The measure that ships with the model; auto: the maximum probability, unless another one ranks the errors of the
     validation rows better beyond doubt."""
     known: str | None = None
@@ -278,9 +278,7 @@ class GeneratorSection(Section):
     """The generator: p(cell | any other cells), for imputation, samples and anomaly scores."""
 
     n_layers: NonNegative = 3
-    """Layers of its transformer over the network's tokens; 0 leaves the generator out."""
-    n_heads: Positive = 4
-    """Attention heads, at `model.d_hidden`."""
+    """Layers of its transformer over the network's tokens, with as many heads; 0 leaves the generator out."""
     n_bars: Annotated[int, Field(ge=2, le=1000)] = 64
     """Bars that a numeric feature is cut into."""
     max_steps: Positive = 2000
@@ -339,11 +337,6 @@ class RetrainConfig(Section):
     @model_validator(mode="after")
     def _check(self) -> Self:
         labelled = self.data.label is not None and self.data.task != "none"
-        if self.generator.n_layers and self.model.d_hidden % self.generator.n_heads:
-            raise ValueError(
-                f"generator.n_heads is {self.generator.n_heads}, which does not divide model.d_hidden "
-                f"{self.model.d_hidden}"
-            )
         if self.uncertainty.known is not None and self.uncertainty.known not in self.data.drop:
             raise ValueError(
                 f'uncertainty.known is "{self.uncertainty.known}", which must be no feature: name it in data.drop'

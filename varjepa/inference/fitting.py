@@ -38,7 +38,12 @@ def fitted_generator(
     bars = cut_bars(tables[0], config.generator.n_bars)
     cells = Cells(bars, preprocessor.sizes.cardinalities).to(tables[0].observed.device)
     trainer = GeneratorTrainer(
-        network=network, cells=cells, tables=tables, section=config.generator, seed=config.training.seed
+        network=network,
+        cells=cells,
+        tables=tables,
+        section=config.generator,
+        n_heads=config.model.n_heads,
+        seed=config.training.seed,
     )
     trained = trainer.fit(on_progress)
     generator = TableGenerator(network, trained, bars, preprocessor, Reference())

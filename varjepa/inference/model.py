@@ -338,7 +338,9 @@ def load_generator(
     bars = tuple(Bars.model_validate(one) for one in json.loads((folder / BARS).read_text(encoding="utf-8")))
     reference = Reference.model_validate_json((folder / REFERENCE).read_text(encoding="utf-8"))
     sizes = Cells(bars, preprocessor.sizes.cardinalities).sizes
-    generator = Generator(sizes=sizes, d_token=network.d_hidden, section=config.generator)
+    generator = Generator(
+        sizes=sizes, d_token=network.d_hidden, n_layers=config.generator.n_layers, n_heads=config.model.n_heads
+    )
     generator.load_state_dict(_load_weights(folder / GENERATOR))
     device = next(network.parameters()).device
     return TableGenerator(network, generator.to(device).eval(), bars, preprocessor, reference)

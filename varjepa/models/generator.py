@@ -13,7 +13,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from varjepa.config.sections import GeneratorSection
 from varjepa.nn.decoders import FeatureDecoder, Likelihood
 from varjepa.nn.tokenizer import INIT_SCALE
 from varjepa.nn.transformer import TransformerEncoder
@@ -25,19 +24,20 @@ class Generator(nn.Module):
     Args:
         sizes: classes per feature (see `varjepa.data.bars.Cells`).
         d_token: width of the tokens.
-        section: layers and heads.
+        n_layers: of the transformer.
+        n_heads: attention heads; divides `d_token`.
 
     Shape:
         tokens [B, D, d], seen bool [B, D] -> `Likelihood` of D features in terms of classes
     """
 
-    def __init__(self, *, sizes: Sequence[int], d_token: int, section: GeneratorSection) -> None:
+    def __init__(self, *, sizes: Sequence[int], d_token: int, n_layers: int, n_heads: int) -> None:
         super().__init__()
         self.mask_token = nn.Parameter(torch.randn(d_token) * INIT_SCALE)
         self.position = nn.Parameter(torch.randn(len(sizes), d_token) / d_token**0.5)
         self.project = nn.Linear(d_token, d_token)
         self.encoder = TransformerEncoder(
-            d_model=d_token, n_layers=section.n_layers, n_heads=section.n_heads, d_feedforward=2 * d_token, dropout=0.0
+            d_model=d_token, n_layers=n_layers, n_heads=n_heads, d_feedforward=2 * d_token, dropout=0.0
         )
         self.decoder = ClassDecoder(sizes=sizes, d_token=d_token)
 

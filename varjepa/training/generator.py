@@ -28,7 +28,8 @@ class GeneratorTrainer:
         network: gives the tokens; not trained.
         cells: classes of cells.
         tables: (training rows, validation rows) on the network's device.
-        section: sizes, steps and rates.
+        section: layers, steps and rates.
+        n_heads: attention heads; divides the width of the tokens.
         seed: of weights, batches and masks.
     """
 
@@ -39,6 +40,7 @@ class GeneratorTrainer:
         cells: Cells,
         tables: tuple[TableTensors, TableTensors],
         section: GeneratorSection,
+        n_heads: int,
         seed: int,
     ) -> None:
         self.network, self.section, self.seed = network, section, seed
@@ -46,7 +48,9 @@ class GeneratorTrainer:
         self.classes, self.validation_classes = (cells.classes(table) for table in tables)
         self.device = self.table.observed.device
         with initial_weights(seed):
-            self.generator = Generator(sizes=cells.sizes, d_token=network.d_hidden, section=section).to(self.device)
+            self.generator = Generator(
+                sizes=cells.sizes, d_token=network.d_hidden, n_layers=section.n_layers, n_heads=n_heads
+            ).to(self.device)
         self.optimizer = torch.optim.AdamW(
             self.generator.parameters(), lr=section.lr, weight_decay=WEIGHT_DECAY, fused=True
         )

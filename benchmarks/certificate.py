@@ -1,0 +1,72 @@
+"""How often a certificate's promise is broken: many random divisions of held-out rows into calibration and test rows.
+
+    python benchmarks/certificate.py MODEL DATA [--splits 300] [--tracking-uri URI]
+
+MODEL is named as for `varjepa score`; DATA is the file it was trained on, of which only the calibration and test parts
+are used. Prints one JSON object.
+"""
+
+import argparse
+import json
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from tasks.models import open_model
+from varjepa.data.preprocess import LABEL
+from varjepa.data.sources import open_source
+from varjepa.data.splits import PART, assign_parts
+from varjepa.evaluation.certificate import certify
+from varjepa.inference.model import TrainedModel
+
+Floats = NDArray[np.float64]
+
+
+def held_out(model: TrainedModel, path: str) -> tuple[Floats, NDArray[np.bool_], NDArray[np.str_]]:
+    """Shipped uncertainty, correctness and part of every labelled row outside of training."""
+    data = model.config.data.model_copy(update={"path": path})
+    frame = open_source(data).frame.rename(data.rename, strict=False).collect()
+    frame = frame.with_columns(assign_parts(frame.lazy(), data.split)).filter(pl.col(PART) != "train")
+    label = model.preprocessor.encode(frame.lazy(), keep=(PART,), with_label=True).select(LABEL).collect().to_series()
+    frame, label = frame.filter(label.is_not_null()), label.drop_nulls()
+    predicted = model.predict(frame)
+    assert model.preprocessor.label is not None
+    classes = pl.Series(model.preprocessor.label.classes, dtype=pl.String)
+    correct = predicted["prediction"] == classes.gather(label.cast(pl.UInt32))
+    return predicted["uncertainty"].to_numpy(), correct.to_numpy(), frame[PART].cast(pl.String).to_numpy()
+
+
+def main() -> None:
+    """Reads the arguments, certifies again and again, prints what came of it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model")
+    parser.add_argument("data")
+    parser.add_argument("--splits", type=int, default=300)
+    parser.add_argument("--tracking-uri")
+    words = parser.parse_args()
+    model = open_model(words.model, words.tracking_uri)
+    uncertainty, correct, part = held_out(model, words.data)
+    pool, validation = np.flatnonzero(part != "validation"), np.flatnonzero(part == "validation")
+    size, section = int((part == "calibration").sum()), model.config.uncertainty
+    broken, none, kept = 0, 0, []
+    for split in range(words.splits):
+        order = np.random.default_rng(split).permutation(pool)
+        held, rest = order[:size], order[size:]
+        certificate = certify(
+            uncertainty[held], correct[held], uncertainty[validation], accuracy=section.accuracy,
+            confidence=section.confidence,
+        )  # fmt: skip
+        accept = uncertainty[rest] <= (-np.inf if certificate.threshold is None else certificate.threshold)
+        none += certificate.threshold is None
+        broken += bool(accept.any()) and correct[rest][accept].mean() < section.accuracy
+        kept.append(accept.mean())
+    print(json.dumps({
+        "splits": words.splits, "calibration_rows": size, "test_rows": len(pool) - size,
+        "accuracy": section.accuracy, "confidence": section.confidence, "broken": broken / words.splits,
+        "without_certificate": none / words.splits, "mean_coverage": round(float(np.mean(kept)), 4),
+    }))  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
