@@ -125,6 +125,29 @@ def test_samples_are_seeded(made: SimpleNamespace) -> None:
     assert min(a.equals(b), not a.equals(c))
 
 
+def test_models_without_labels_and_without_scales_are_asked_too(varjepa, tmp_path: Path) -> None:
+    table = person_table(200)
+    table.write_csv(tmp_path / "new.csv")
+    for kind, columns in (
+        ("var_t_jepa", ["row", "embedding", "uncertainty", "latent_uncertainty", "anomaly", "odd_columns"]),
+        ("t_jepa", ["row", "embedding", "anomaly", "odd_columns"]),
+    ):
+        job = write_job(tmp_path / kind, table.drop("rich"), registry={"name": kind}, model={"kind": kind})
+        assert varjepa("retrain", job).code == 0
+        for command, out in (("score", "scored"), ("impute", "filled")):
+            answer = varjepa(
+                command, f"models:/{kind}@champion", tmp_path / "new.csv", tmp_path / f"{kind}_{out}.parquet"
+            )
+            assert answer.code == 0, answer.err
+        assert pl.read_parquet(tmp_path / f"{kind}_scored.parquet").columns == columns
+        assert pl.read_parquet(tmp_path / f"{kind}_filled.parquet")["age"].null_count() == 0
+    job = write_job(tmp_path / "bare", table.drop("rich"), registry={"name": "bare"}, generator={"n_layers": 0})
+    assert varjepa("retrain", job).code == 0
+    refused = varjepa("impute", "models:/bare@champion", tmp_path / "new.csv", tmp_path / "x.csv", "--json")
+    assert refused.code == 2
+    assert "generator.n_layers" in refused.json["error"]
+
+
 @pytest.mark.parametrize("where", ["uri", "run", "runs:/", "folder"])
 def test_a_model_is_found_under_all_its_names(made: SimpleNamespace, where: str) -> None:
     run_id = made.retrained["run_id"]
