@@ -14,7 +14,7 @@ from varjepa.data.preprocess import Preprocessor
 from varjepa.data.sources import ROW
 from varjepa.data.splits import PART
 from varjepa.inference.assessment import assess
-from varjepa.inference.model import load_model
+from varjepa.inference.storage import load_model
 
 BASELINE_ROWS = 50_000
 """At most this many training rows teach the baselines."""

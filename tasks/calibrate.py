@@ -38,7 +38,8 @@ from varjepa.evaluation.uncertainty import (
 )
 from varjepa.inference.generation import batches
 from varjepa.inference.measures import Measures
-from varjepa.inference.model import TrainedModel, load_generator, load_model, save_model
+from varjepa.inference.model import TrainedModel
+from varjepa.inference.storage import load_generator, load_model, save_model
 from varjepa.models.embedding import embed
 from varjepa.models.var_t_jepa import VarTJEPANetwork
 from varjepa.nn.random import Randomness
@@ -55,7 +56,7 @@ class Calibrated:
     """A finished model, and what is known of its uncertainty.
 
     Attributes:
-        model: folder of the model (see `varjepa.inference.model`).
+        model: folder of the model (see `varjepa.inference.storage`).
         figures: folder of PNG files.
         tables: folder with `measures.csv` (every measure on the test rows, beside maximum probability),
             `uncertainty.json` (measure, reason, temperature, coverage per class) and `certificate.json`.

@@ -19,7 +19,7 @@ from varjepa.data.sources import ROW
 from varjepa.data.table import TableTensors
 from varjepa.inference.fill import outside_range
 from varjepa.inference.fitting import fitted_generator
-from varjepa.inference.model import save_generator
+from varjepa.inference.storage import save_generator
 from varjepa.training.device import resolve_device
 
 REFERENCE_ROWS = 5000
@@ -31,7 +31,7 @@ class Generated:
     """A trained generator.
 
     Attributes:
-        folder: its files (see `varjepa.inference.model.save_generator`); None where the configuration leaves it out.
+        folder: its files (see `varjepa.inference.storage.save_generator`); None where the configuration leaves it out.
         loss: mean negative log-probability of hidden cells of validation rows, nats; 0 without one.
     """
 

@@ -7,7 +7,8 @@ from typing import Any
 from tasks.registry import store
 from tasks.tracking import client_for, hidden_credentials
 from varjepa.errors import ModelError, listed, nearest
-from varjepa.inference.model import CONFIG, TrainedModel, load_model
+from varjepa.inference.model import TrainedModel
+from varjepa.inference.storage import CONFIG, load_model
 
 REGISTRY = "models:/"
 RUN = re.compile(r"(?:runs:/)?([0-9a-f]{32})(?:/model)?")

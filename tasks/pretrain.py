@@ -16,7 +16,7 @@ from varjepa.data.encoded import Part, read_part
 from varjepa.data.preprocess import Preprocessor
 from varjepa.data.splits import PARTS
 from varjepa.evaluation.selection import ProbeEvaluator, RankMeEvaluator
-from varjepa.inference.model import new_network
+from varjepa.models.kinds import new_network
 from varjepa.models.network import TableNetwork
 from varjepa.training.device import resolve_device
 from varjepa.training.loop import Evaluator, Trainer
@@ -47,7 +47,7 @@ class Pretrained:
 
     def network(self, preprocessor: Preprocessor, config: RetrainConfig) -> TableNetwork:
         """The network with its trained weights, in evaluation mode, on the CPU."""
-        network = new_network(preprocessor, config)
+        network = new_network(preprocessor.sizes, config)
         network.load_state_dict(load_file(self.weights))
         return network.eval()
 
@@ -70,7 +70,7 @@ def _pretrain(prepared: Prepared, config: RetrainConfig, folder: Path, curves: C
     preprocessor = Preprocessor.model_validate_json(prepared.preprocessor.read_text(encoding="utf-8"))
     device = resolve_device(config.training.device)
     parts = [read_part(prepared.encoded, preprocessor, name).to(device) for name in ("train", "validation")]
-    network = new_network(preprocessor, config).to(device)
+    network = new_network(preprocessor.sizes, config).to(device)
     seen = parts[0].table
     if config.data.split.seen == "all":
         seen = read_part(prepared.encoded, preprocessor, *PARTS).to(device).table

@@ -24,7 +24,8 @@ from varjepa.evaluation.probe import LinearProbe, best_probe
 from varjepa.evaluation.report import Classified, classification_metrics, regression_metrics
 from varjepa.evaluation.table_latents import table_diagnostics
 from varjepa.inference.measures import Doubt, fit_doubt
-from varjepa.inference.model import TrainedModel, save_model
+from varjepa.inference.model import TrainedModel
+from varjepa.inference.storage import save_model
 from varjepa.models.embedding import embed
 from varjepa.models.network import TableNetwork
 from varjepa.models.var_t_jepa import VarTJEPANetwork
@@ -44,7 +45,7 @@ class Probed:
     """A finished model and what it says about the test rows.
 
     Attributes:
-        model: folder of network and probe (see `varjepa.inference.model`).
+        model: folder of network and probe (see `varjepa.inference.storage`).
         predictions: Parquet file, one row per test row: row number, label, latent uncertainty (for kinds that have
             one), probe outputs (`p0`..., calibrated probabilities) and those of the probe on raw features (`raw0`...).
         points: npy file [N, 2], map of the first test rows.

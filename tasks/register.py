@@ -91,7 +91,7 @@ def _log_model(model: Path, clean: Path) -> str:
     import polars as pl
 
     from varjepa import __version__
-    from varjepa.inference.model import load_model
+    from varjepa.inference.storage import load_model
 
     # The example is what people copy: whole rows, and in the types that they were read in.
     trained = load_model(model, "cpu")

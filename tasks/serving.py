@@ -7,7 +7,8 @@ import pandas as pd
 import polars as pl
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
-from varjepa.inference.model import TrainedModel, load_model
+from varjepa.inference.model import TrainedModel
+from varjepa.inference.storage import load_model
 
 
 class RowEmbedder(PythonModel):

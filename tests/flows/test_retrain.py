@@ -170,7 +170,7 @@ print(json.dumps([frame.to_dict("list") for frame in (whole, *parts)]))
         np.testing.assert_allclose(other["embedding"], whole["embedding"], atol=1e-5)
         np.testing.assert_allclose(other["uncertainty"], whole["uncertainty"], atol=1e-5)
     assert set(whole["prediction"]) <= {"yes", "no"}
-    from varjepa.inference.model import load_model
+    from varjepa.inference.storage import load_model
 
     folder = next((first.home / "mlruns" / "work").glob("calibrate-*/model"))
     here = load_model(folder).predict(pl.from_pandas(table))

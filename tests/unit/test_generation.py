@@ -15,7 +15,9 @@ from varjepa.errors import ModelError
 from varjepa.inference.fill import outside_range
 from varjepa.inference.fitting import fitted_generator
 from varjepa.inference.generation import conformal_reach
-from varjepa.inference.model import TrainedModel, load_model, new_network, save_model
+from varjepa.inference.model import TrainedModel
+from varjepa.inference.storage import load_model, save_model
+from varjepa.models.kinds import new_network
 
 ROWS = 4000
 
@@ -40,7 +42,7 @@ def world() -> SimpleNamespace:
     })  # fmt: skip
     train, validation, held = known_table(), known_table(1500, 1), known_table(1500, 2)
     preprocessor = fit(train.lazy(), config.data, config.preprocess)
-    network = new_network(preprocessor, config).eval()
+    network = new_network(preprocessor.sizes, config).eval()
 
     def encoded(frame: pl.DataFrame):
         return to_tensors(preprocessor.encode(frame.lazy()).collect(), preprocessor)

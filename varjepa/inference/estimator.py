@@ -19,8 +19,10 @@ from varjepa.data.tensors import to_tensors
 from varjepa.errors import ConfigError, DataError, ModelError
 from varjepa.inference.fill import Imputation, outside_range
 from varjepa.inference.fitting import fitted_generator
-from varjepa.inference.model import TrainedModel, load_model, new_network, save_model
+from varjepa.inference.model import TrainedModel
+from varjepa.inference.storage import load_model, save_model
 from varjepa.models.embedding import Embedding
+from varjepa.models.kinds import new_network
 from varjepa.training.device import resolve_device
 from varjepa.training.loop import Trainer
 
@@ -247,7 +249,7 @@ def _trained(
     order = torch.from_numpy(np.random.default_rng(config.training.seed).permutation(frame.height)).to(device)
     held = max(1, round(VALIDATION_SHARE * frame.height))
     trainer = Trainer(
-        network=new_network(preprocessor, config).to(device),
+        network=new_network(preprocessor.sizes, config).to(device),
         tables=(table.rows(order[held:]), table.rows(order[:held])),
         objective=config.objective, masking=config.masking, training=config.training,
     )  # fmt: skip

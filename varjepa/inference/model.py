@@ -1,39 +1,24 @@
 """A trained model as one object: raw rows in, embeddings, uncertainty and predictions out."""
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import polars as pl
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from varjepa.config import RetrainConfig, parse_config
-from varjepa.data.bars import Bars, Cells
+from varjepa.config import RetrainConfig
 from varjepa.data.preprocess import Preprocessor
 from varjepa.data.table import TableTensors
 from varjepa.data.tensors import to_tensors
 from varjepa.errors import DataError, ModelError
-from varjepa.evaluation.certificate import Certificate
 from varjepa.evaluation.probe import LinearProbe
 from varjepa.inference.fill import Imputation, Imputer, Sampler, outside_range
-from varjepa.inference.generation import Reference, TableGenerator, batches
+from varjepa.inference.generation import TableGenerator, batches
 from varjepa.inference.measures import Doubt, Measures
 from varjepa.models.embedding import Embedding, embed, row_uncertainty
-from varjepa.models.generator import Generator
-from varjepa.models.kinds import build_network
 from varjepa.models.network import TableNetwork
-from varjepa.nn.random import initial_weights
-from varjepa.training.device import resolve_device
 
-FORMAT = "2"
-"""Version of the folder's layout; a model of another one is refused, not guessed at."""
-
-CONFIG, PREPROCESSOR, NETWORK, PROBE = "config.json", "preprocessor.json", "network.safetensors", "probe.safetensors"
-DOUBT, GENERATOR, BARS, REFERENCE = "doubt.safetensors", "generator.safetensors", "bars.json", "reference.json"
 ANOMALY_COLUMNS = 3
 """How many of a row's oddest columns are named."""
 
@@ -224,123 +209,3 @@ class TrainedModel:
         if self.generator is None:
             raise ModelError("The model has no generator.", fix="Train it with generator.n_layers above 0.")
         return self.generator
-
-
-def new_network(preprocessor: Preprocessor, config: RetrainConfig) -> TableNetwork:
-    """An untrained network whose initial weights depend on `training.seed` alone."""
-    with initial_weights(config.training.seed):
-        return build_network(sizes=preprocessor.sizes, model=config.model)
-
-
-def save_model(folder: Path, model: TrainedModel) -> None:
-    """Writes the model as JSON and safetensors: plain data, nothing pickled."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / CONFIG).write_text(model.config.model_dump_json(indent=1), encoding="utf-8")
-    (folder / PREPROCESSOR).write_text(model.preprocessor.model_dump_json(), encoding="utf-8")
-    weights = {name: value.detach().cpu().contiguous() for name, value in model.network.state_dict().items()}
-    metadata = {"format": FORMAT, "kind": model.config.model.kind, "features": json.dumps(model.preprocessor.names)}
-    save_file(weights, folder / NETWORK, metadata=metadata)
-    if model.probe is not None:
-        tensors = {name: value.cpu().contiguous() for name, value in model.probe.tensors().items()}
-        save_file(tensors, folder / PROBE, metadata={"format": FORMAT, "l2": repr(model.probe.l2)})
-    if model.doubt is not None:
-        save_doubt(folder / DOUBT, model.doubt)
-    if model.generator is not None:
-        save_generator(folder, model.generator)
-
-
-def save_doubt(path: Path, doubt: Doubt) -> None:
-    """Writes arrays, and the rest as metadata."""
-    tensors = {name: value.cpu().contiguous() for name, value in doubt.tensors().items()}
-    metadata = {"format": FORMAT, "temperature": repr(doubt.temperature), "measure": doubt.measure}
-    metadata |= {"reason": doubt.reason}
-    if doubt.certificate is not None:
-        metadata["certificate"] = doubt.certificate.model_dump_json()
-    save_file(tensors, path, metadata=metadata)
-
-
-def save_generator(folder: Path, generator: TableGenerator) -> None:
-    """Writes the generator's weights, its bars and its reference."""
-    weights = {name: value.cpu().contiguous() for name, value in generator.generator.state_dict().items()}
-    save_file(weights, folder / GENERATOR, metadata={"format": FORMAT})
-    (folder / BARS).write_text(json.dumps([bars.model_dump() for bars in generator.bars]), encoding="utf-8")
-    (folder / REFERENCE).write_text(generator.reference.model_dump_json(), encoding="utf-8")
-
-
-def load_model(folder: Path, device: str = "auto") -> TrainedModel:
-    """Reads what `save_model` wrote.
-
-    Args:
-        folder: the model's folder.
-        device: auto, cpu, or a GPU by name.
-
-    Raises:
-        ModelError: no model there, a damaged file, or another format.
-    """
-    target = resolve_device(device)
-    try:
-        config = parse_config(json.loads((folder / CONFIG).read_text(encoding="utf-8")), str(folder / CONFIG))
-        preprocessor = Preprocessor.model_validate_json((folder / PREPROCESSOR).read_text(encoding="utf-8"))
-        network = build_network(sizes=preprocessor.sizes, model=config.model)
-        network.load_state_dict(_load_weights(folder / NETWORK))
-        network = network.to(target).eval()
-        probe, doubt = _load_probe(folder / PROBE, target), _load_doubt(folder / DOUBT, target)
-        generator = load_generator(folder, network, preprocessor, config) if (folder / GENERATOR).is_file() else None
-    except FileNotFoundError as error:
-        raise ModelError(f"{folder} holds no complete model: {Path(error.filename).name} is missing.") from None
-    except (ValueError, RuntimeError, SafetensorError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise ModelError(
-            f"The model in {folder} cannot be read: {reason}.", fix="Was it written by this version?"
-        ) from error
-    return TrainedModel(config, preprocessor, network, probe, doubt, generator)
-
-
-def _load_weights(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise FileNotFoundError(2, "missing", str(path))
-    with safe_open(path, framework="pt") as file:
-        written = (file.metadata() or {}).get("format")
-    if written != FORMAT:
-        raise ValueError(f"its format is {written}, this version reads {FORMAT}")
-    return load_file(path)
-
-
-def _load_probe(path: Path, device: torch.device) -> LinearProbe | None:
-    if not path.is_file():
-        return None
-    with safe_open(path, framework="pt", device=str(device)) as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-        return LinearProbe(**tensors, l2=float((file.metadata() or {})["l2"]))
-
-
-def _load_doubt(path: Path, device: torch.device) -> Doubt | None:
-    if not path.is_file():
-        return None
-    with safe_open(path, framework="pt", device=str(device)) as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-        plain = file.metadata() or {}
-    certificate = Certificate.model_validate_json(plain["certificate"]) if "certificate" in plain else None
-    return Doubt.from_tensors(
-        tensors, temperature=float(plain["temperature"]), measure=plain["measure"], reason=plain["reason"],
-        certificate=certificate,
-    )  # fmt: skip
-
-
-def load_generator(
-    folder: Path, network: TableNetwork, preprocessor: Preprocessor, config: RetrainConfig
-) -> TableGenerator:
-    """Reads what `save_generator` wrote, onto the network's device.
-
-    Raises:
-        FileNotFoundError, ValueError, RuntimeError: an incomplete or damaged folder.
-    """
-    bars = tuple(Bars.model_validate(one) for one in json.loads((folder / BARS).read_text(encoding="utf-8")))
-    reference = Reference.model_validate_json((folder / REFERENCE).read_text(encoding="utf-8"))
-    sizes = Cells(bars, preprocessor.sizes.cardinalities).sizes
-    generator = Generator(
-        sizes=sizes, d_token=network.d_hidden, n_layers=config.generator.n_layers, n_heads=config.model.n_heads
-    )
-    generator.load_state_dict(_load_weights(folder / GENERATOR))
-    device = next(network.parameters()).device
-    return TableGenerator(network, generator.to(device).eval(), bars, preprocessor, reference)

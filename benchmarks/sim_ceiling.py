@@ -1,0 +1,56 @@
+"""How well the ambiguity of SIM rows can be told at all: the Bayes posterior mean with the whole generator known.
+
+    python benchmarks/sim_ceiling.py
+
+Prototypes, blended columns and noise are taken as known; what is left open is what no method can see: class, other
+class and noise of a row. The four categorical columns are noisy copies of numeric ones and left out. Prints one JSON
+object: AUROC of finding the most ambiguous rows, and the rank correlation with the ambiguity.
+"""
+
+import json
+
+import numpy as np
+from scipy.stats import spearmanr
+from sklearn.metrics import roc_auc_score
+
+from varjepa.data.synthetic import N_CLASSES, N_NUMERIC, SEPARATION, sim_table
+
+ROWS, SEED, GRID = 10_000, 0, np.linspace(0, 1, 61)
+
+
+def main() -> None:
+    """Computes the posterior on a grid of ambiguities."""
+    table = sim_table(rows=ROWS, seed=SEED)
+    x, ambiguity = table.select(f"x{j}" for j in range(N_NUMERIC)).to_numpy(), table["ambiguity"].to_numpy()
+    # The generator's own draws, in its order, as far as the prototypes and the columns that are blended twice.
+    rng = np.random.default_rng([SEED, 28])
+    prototypes = SEPARATION * rng.standard_normal((N_CLASSES, N_NUMERIC))
+    rng.integers(N_CLASSES, size=ROWS)
+    rng.integers(1, N_CLASSES, size=ROWS)
+    assert np.allclose(rng.random(ROWS) ** 2, ambiguity), "the generator has changed: this script follows its draws"
+    rng.standard_normal((ROWS, N_NUMERIC))
+    twice = rng.permutation(N_NUMERIC)[: N_NUMERIC // 2]
+    noisy = np.argsort(prototypes.std(axis=0))[-4:]
+    log_posterior = np.full((ROWS, len(GRID)), -np.inf)
+    for number, u in enumerate(GRID):
+        left = np.full(N_NUMERIC, 1 - 0.5 * u)  # what blending leaves of a row
+        left[twice] **= 2
+        variance = left**2
+        variance[noisy] += u**2
+        for own in range(N_CLASSES):
+            for other in set(range(N_CLASSES)) - {own}:
+                mean = left * prototypes[own] + (1 - left) * prototypes[other]
+                fit = -0.5 * ((x - mean) ** 2 / variance + np.log(variance)).sum(1)
+                log_posterior[:, number] = np.logaddexp(log_posterior[:, number], fit)
+    log_posterior -= 0.5 * np.log(np.maximum(GRID, 1e-3))  # the ambiguity is the square of a uniform number
+    weights = np.exp(log_posterior - log_posterior.max(1, keepdims=True))
+    expected = weights @ GRID / weights.sum(1)
+    found = {
+        f"auc_top_{share:.0%}": round(float(roc_auc_score(ambiguity >= np.quantile(ambiguity, 1 - share), expected)), 4)
+        for share in (0.2, 0.1, 0.05)
+    }
+    print(json.dumps(found | {"spearman": round(float(spearmanr(expected, ambiguity).statistic), 4)}))
+
+
+if __name__ == "__main__":
+    main()
