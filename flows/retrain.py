@@ -78,7 +78,7 @@ def _retrain(config: RetrainConfig, snapshot: Snapshot, run_id: str, watch: Stop
     calibrated = watch("calibrate", calibrate, prepared, pretrained, generated, probed, config)
     assessed = watch("assess", assess_generator, calibrated.model, prepared, config)
     metrics = defined(probed.metrics | calibrated.metrics | assessed.metrics)
-    facts = Facts(config, run_id, git_commit(), snapshot, validation, prepared, pretrained, metrics)
+    facts = Facts(config, run_id, git_commit(), snapshot, validation, prepared, pretrained, metrics, calibrated.said)
     found = {"figures": calibrated.figures, "uncertainty": calibrated.tables}
     found |= {"generation": assessed.tables} if assessed.tables is not None else {}
     watch("track", log_artifacts, run_id, tracking, found)

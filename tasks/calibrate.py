@@ -63,12 +63,14 @@ class Calibrated:
         metrics: selective/... (latent, for kinds that have it), selective_msp/..., selective_shipped/...,
             uncertainty/MEASURE_..., ambiguity/MEASURE_... (where it is known), calibration/..., certificate/...,
             generator/....
+        said: what was decided, in words.
     """
 
     model: Path
     figures: Path
     tables: Path
     metrics: dict[str, float]
+    said: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,22 @@ def _calibrate(steps: _Steps, config: RetrainConfig, folder: Path) -> Calibrated
     for name, figure in figures.items():
         figure.savefig(drawings / f"{name}.png")
     save_model(folder / "model", model)
-    return Calibrated(folder / "model", drawings, tables, metrics)
+    return Calibrated(folder / "model", drawings, tables, metrics, _said(model))
+
+
+def _said(model: TrainedModel) -> dict[str, str]:
+    """The measure that ships and the certificate, in words."""
+    doubt = model.doubt
+    if doubt is None or not doubt.reason:
+        return {}
+    certificate = doubt.certificate
+    promise = "none: there are no calibration rows"
+    if certificate is not None:
+        wanted = (
+            f"at least {certificate.accuracy:.1%} of accepted rows right, with {certificate.confidence:.0%} confidence"
+        )
+        promise = f"{wanted}; {certificate.reason}"
+    return {"uncertainty": f"{doubt.measure}: {doubt.reason}", "certificate": promise}
 
 
 def _uncertainty(

@@ -42,6 +42,7 @@ class Facts:
     prepared: Prepared
     pretrained: Pretrained
     metrics: dict[str, float]
+    said: dict[str, str]
 
     def sections(self) -> dict[str, dict[str, str]]:
         """Titles, and names with values below each."""
@@ -72,13 +73,17 @@ class Facts:
             }
             for key, title in GROUPS.items()
         }
-        return {"Data": data, "How it was made": made} | {title: rows for title, rows in groups.items() if rows}
+        how_sure = {"How sure it is": self.said} if self.said else {}
+        return (
+            {"Data": data, "How it was made": made} | how_sure | {title: rows for title, rows in groups.items() if rows}
+        )
 
     @property
     def limits(self) -> str:
         """What a reader must know before use."""
         doubt = (
-            "look at their uncertainty. Latent uncertainty is not a probability."
+            "look at their uncertainty and anomaly. Latent uncertainty is no probability, and a certificate speaks of rows "
+            "from the same source."
             if self.config.model.kind == "var_t_jepa"
             else "this kind of model has no latent uncertainty to tell."
         )
