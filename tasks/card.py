@@ -82,8 +82,8 @@ class Facts:
     def limits(self) -> str:
         """What a reader must know before use."""
         doubt = (
-            "look at their uncertainty and anomaly. Latent uncertainty is no probability, and a certificate speaks of rows "
-            "from the same source."
+            "look at their uncertainty and anomaly. Latent uncertainty is no probability, and a certificate speaks "
+            "of rows from the same source."
             if self.config.model.kind == "var_t_jepa"
             else "this kind of model has no latent uncertainty to tell."
         )

@@ -262,8 +262,8 @@ def conformal_reach(quantiles: tuple[float, ...], rows: int, level: float) -> fl
     """The reach that held in a share `level` of reference cells, corrected for their number; 1 where they are too few.
 
     Examples:
-        >>> conformal_reach(tuple(k / 100 for k in range(101)), 99, 0.9)
-        0.9
+        >>> round(conformal_reach(tuple(k / 100 for k in range(101)), 99, 0.9), 3)
+        0.909
     """
     corrected = math.ceil((rows + 1) * level) / rows if rows else 2.0
     return float(np.interp(corrected, np.linspace(0, 1, len(quantiles)), quantiles)) if corrected <= 1 else 1.0
