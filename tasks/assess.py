@@ -61,5 +61,7 @@ def _assess(model: Path, prepared: Prepared, config: RetrainConfig, folder: Path
 
 
 def _rows(marked: pl.LazyFrame, part: str, most: int, preprocessor: Preprocessor) -> pl.DataFrame:
-    """The first rows of a part, in the order of the source; columns that features are made from."""
-    return marked.filter(pl.col(PART) == part).select(preprocessor.order).head(most).collect()
+    """Evenly spaced rows of a part, in the order of the source; columns that features are made from."""
+    rows = marked.filter(pl.col(PART) == part).select(preprocessor.order)
+    stride = -(-int(rows.select(pl.len()).collect().item()) // most)
+    return rows.gather_every(max(1, stride)).collect()

@@ -23,7 +23,7 @@ from varjepa.inference.storage import save_generator
 from varjepa.training.device import resolve_device
 
 REFERENCE_ROWS = 5000
-"""Rows of the validation part, and of the calibration part, that the reference is measured on."""
+"""At most this many validation rows, and as many calibration rows, are what the reference is measured on."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,7 @@ def _generate(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig,
 def _part(
     prepared: Prepared, preprocessor: Preprocessor, name: str, device: torch.device
 ) -> tuple[TableTensors, torch.Tensor]:
-    """The first rows of a part, and how far their numbers lie beyond the training range."""
-    rows = read_part(prepared.encoded, preprocessor, name)
-    rows = rows.take(torch.arange(min(REFERENCE_ROWS, len(rows.labels))))
+    """Some rows of a part, and how far their numbers lie beyond the training range."""
+    rows = read_part(prepared.encoded, preprocessor, name).sample(REFERENCE_ROWS, seed=0)
     raw = pl.scan_parquet(prepared.clean).filter(pl.col(ROW).is_in(rows.rows.tolist())).collect()
     return rows.table.to(device), outside_range(raw, preprocessor).to(device)
