@@ -1,7 +1,7 @@
 """Step 6: what the frozen embedding is worth; a linear probe on it, and the same probe on raw features."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,6 @@ from varjepa.data.encoded import Part, read_part
 from varjepa.data.preprocess import Label, Preprocessor
 from varjepa.data.sources import ROW
 from varjepa.data.table import TableTensors
-from varjepa.evaluation.calibration import fit_temperature
 from varjepa.evaluation.latents import active_units, rankme
 from varjepa.evaluation.probe import LinearProbe, best_probe
 from varjepa.evaluation.report import Classified, classification_metrics, regression_metrics
@@ -96,15 +95,12 @@ def _probe(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig, fo
 def _fit_linear(
     known: list[Part], network: TableNetwork, label: Label, config: RetrainConfig
 ) -> tuple[LinearProbe, Doubt | None]:
-    """The probe on embeddings, its temperature, and what its uncertainty measures need."""
-    train, validation = (embed(network, part.table) for part in known)
-    pairs = [(e.mean.flatten(1), part.labels) for e, part in zip((train, validation), known, strict=True)]
-    linear = _fit(pairs, label, config)
+    """The probe on embeddings, and what its uncertainty measures need."""
+    pairs = [(embed(network, part.table), part.labels) for part in known]
+    linear = _fit([(embedding.mean.flatten(1), labels) for embedding, labels in pairs], label, config)
     if not label.classes:
         return linear, None
-    doubt = fit_doubt(linear, train, known[0].labels, section=config.uncertainty, seed=config.training.seed)
-    logits, labels = linear.predict(pairs[1][0]).double().cpu().numpy(), known[1].labels.long().cpu().numpy()
-    return linear, replace(doubt, temperature=fit_temperature(logits, labels))
+    return linear, fit_doubt(linear, *pairs, section=config.uncertainty, seed=config.training.seed)
 
 
 def _fit(known: list[tuple[Tensor, Tensor]], label: Label, config: RetrainConfig) -> LinearProbe:

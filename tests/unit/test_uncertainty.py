@@ -35,7 +35,7 @@ def asked(network: TableNetwork, table: TableTensors) -> Measures:
     ).long()
     probe = fit_probe(embedding.mean.flatten(1), labels, n_classes=2, l2=1e-2)
     section = UncertaintySection(draws=4, masks=3, ensemble=2)
-    doubt = fit_doubt(probe, embedding, labels, section=section, seed=0)
+    doubt = fit_doubt(probe, (embedding, labels), (embedding, labels), section=section, seed=0)
     return Measures(network, probe, replace(doubt, temperature=1.3), section, 0)
 
 
@@ -77,7 +77,7 @@ def test_the_error_probe_learns_which_scales_go_with_errors() -> None:
     mean[:, 0, 0] = torch.where(unsure, torch.randint(2, (2000,), generator=generator), labels).float()
     told = embedding._replace(mean=mean, scale=scale)
     probe = fit_probe(mean.flatten(1), labels, n_classes=2, l2=1e-3)
-    doubt = fit_doubt(probe, told, labels, section=UncertaintySection(ensemble=1), seed=0)
+    doubt = fit_doubt(probe, (told, labels), (told, labels), section=UncertaintySection(ensemble=1), seed=0)
     measures = Measures(small_network(), probe, doubt, UncertaintySection(), 0)
     found = measures(table, told, ["weighted_scale", "scale_mean"])
     assert found["weighted_scale"][unsure].min() > found["weighted_scale"][~unsure].max()

@@ -24,8 +24,9 @@ from torch import Tensor
 
 from varjepa.config.sections import MEASURE, UncertaintySection
 from varjepa.data.table import TableTensors
+from varjepa.evaluation.calibration import fit_temperature
 from varjepa.evaluation.certificate import Certificate
-from varjepa.evaluation.probe import LinearProbe, fit_probe
+from varjepa.evaluation.probe import LinearProbe, best_probe, fit_probe
 from varjepa.models.embedding import Embedding
 from varjepa.models.masks import Masks
 from varjepa.models.network import TableNetwork
@@ -35,8 +36,8 @@ from varjepa.nn.random import Randomness
 from varjepa.objective.elbo import masked_mean
 
 N_COMPONENTS, N_REFERENCE, N_NEIGHBOURS = 32, 2000, 10
-L2_ERROR = 1e-2
-"""Ridge penalty of the error probe: it has hundreds of inputs and few errors to learn from."""
+L2_ERROR = (1e-2, 1e-1, 1.0)
+"""Ridge penalties of the error probe: it has up to thousands of inputs, and few errors to learn from."""
 
 SCALED = ("weighted_scale", "scale_mean", "scale_p90", "propagated", "propagated_aleatoric", "propagated_epistemic")
 LATENT = ("weighted_scale", "scale_mean", "scale_p90", "surprise", "reconstruction", "distance")
@@ -95,24 +96,25 @@ class Doubt:
         return cls(error=probe("error"), members=tuple(members), **arrays, **plain)  # type: ignore[arg-type]
 
 
-def fit_doubt(
-    probe: LinearProbe, embedding: Embedding, labels: Tensor, *, section: UncertaintySection, seed: int
-) -> Doubt:
-    """Fits what the measures need on training rows; temperature, choice and certificate come later.
+Known = tuple[Embedding, Tensor]
+"""Embeddings of rows, and their class numbers [N]."""
+
+
+def fit_doubt(probe: LinearProbe, train: Known, validation: Known, *, section: UncertaintySection, seed: int) -> Doubt:
+    """Fits what the measures need on training rows; choice and certificate come later.
 
     Args:
         probe: the classifier.
-        embedding: of training rows.
-        labels: their class numbers [N].
+        train: labelled training rows.
+        validation: labelled rows that choose penalty and temperature; may be none.
         section: of the configuration.
         seed: of resampling and of the reference rows.
     """
-    x, n_classes = embedding.mean.flatten(1), len(probe.bias)
+    x, labels, n_classes = train[0].mean.flatten(1), train[1], len(probe.bias)
     rng = np.random.default_rng([seed, 31])
-    wrong = probe.predict(x).argmax(1) != labels.long()
-    error = None
-    if embedding.scale is not None and bool(wrong.any()) and not bool(wrong.all()):
-        error = fit_probe(embedding.scale.log().flatten(1), wrong, n_classes=2, l2=L2_ERROR)
+    error = _fit_error(probe, train, validation)
+    logits = probe.predict(validation[0].mean.flatten(1)).double().cpu().numpy()
+    temperature = fit_temperature(logits, validation[1].long().cpu().numpy())
     members = []
     for _ in range(section.ensemble):
         picks = torch.from_numpy(rng.integers(len(x), size=len(x))).to(x.device)
@@ -125,7 +127,20 @@ def fit_doubt(
     basis = directions / (values / len(x) ** 0.5).clamp(min=1e-6)
     chosen = torch.from_numpy(rng.permutation(len(x))[:N_REFERENCE]).to(x.device)
     neighbours = (x[chosen] - center) @ basis
-    return Doubt(1.0, "max_probability", "", error, tuple(members), center, basis, neighbours, None)
+    return Doubt(temperature, "max_probability", "", error, tuple(members), center, basis, neighbours, None)
+
+
+def _fit_error(probe: LinearProbe, train: Known, validation: Known) -> LinearProbe | None:
+    """Logistic probe of the classifier's errors on log scales; None where there is nothing to learn from."""
+    pairs = []
+    for embedding, labels in (train, validation):
+        if embedding.scale is None:
+            return None
+        wrong = probe.predict(embedding.mean.flatten(1)).argmax(1) != labels.long()
+        pairs.append((embedding.scale.log().flatten(1), wrong))
+    if not bool(pairs[0][1].any()) or bool(pairs[0][1].all()):
+        return None
+    return best_probe(*pairs, n_classes=2, l2=L2_ERROR)
 
 
 @dataclass(frozen=True)
