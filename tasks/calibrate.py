@@ -255,6 +255,8 @@ def _latent_calibration(
 ) -> tuple[dict[str, float], dict[str, Figure]]:
     """PIT of target latents under the predictor, as it is and sent through that of validation rows."""
     known, pit = (_latent_pit(model, network, prepared, part) for part in ("validation", "test"))
+    if not pit.size:  # with a single feature there is nothing to predict
+        return {}, {}
     mended = recalibrated(pit, known)
     metrics = {
         "calibration/latent_pit_ks": ks_uniform(pit),

@@ -151,6 +151,24 @@ def test_models_without_labels_and_without_scales_are_asked_too(varjepa, tmp_pat
     assert "generator.n_layers" in refused.json["error"]
 
 
+@pytest.mark.parametrize("columns", [["age", "income per-year"], ["job", "member"], ["age"], ["job"]])
+def test_tables_of_numbers_only_and_of_words_only(varjepa, tmp_path: Path, columns: list[str]) -> None:
+    table = person_table(200).select(*columns, "rich")
+    table.write_csv(tmp_path / "new.csv")
+    answer = varjepa("retrain", write_job(tmp_path, table, data={"label": "rich"}), "--json")
+    assert answer.code == 0, answer.err
+    assert {"samples/auc", "anomaly/auroc"} <= set(answer.json["metrics"])
+    for words in (
+        ["score", MODEL, tmp_path / "new.csv"],
+        ["impute", MODEL, tmp_path / "new.csv"],
+        ["sample", MODEL, 20],
+    ):
+        out = tmp_path / f"{words[0]}.parquet"
+        assert varjepa(*words, out).code == 0
+    assert pl.read_parquet(tmp_path / "impute.parquet").select(columns).null_count().sum_horizontal().item() == 0
+    assert pl.read_parquet(tmp_path / "sample.parquet").columns == columns
+
+
 @pytest.mark.parametrize("where", ["uri", "run", "runs:/", "folder"])
 def test_a_model_is_found_under_all_its_names(made: SimpleNamespace, where: str) -> None:
     run_id = made.retrained["run_id"]

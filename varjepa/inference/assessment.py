@@ -10,6 +10,8 @@ from sklearn.metrics import roc_auc_score
 
 from varjepa.data.one_hot import OneHotFeature
 from varjepa.data.preprocess import CategoricalFeature, Preprocessor
+from varjepa.data.table import MISSING
+from varjepa.data.tensors import to_tensors
 from varjepa.inference.model import TrainedModel
 
 LEVEL = 0.9
@@ -152,8 +154,9 @@ def _imputation_metrics(columns: pl.DataFrame) -> dict[str, float]:
 
 def _numbers(frame: pl.DataFrame, preprocessor: Preprocessor) -> NDArray[np.float64]:
     """Features as a classifier reads them [N, D]: numbers in their own unit, codes; NaN where missing."""
-    codes = preprocessor.encode(frame.lazy()).select(f.name for f in preprocessor.categorical).collect().to_numpy()
-    return np.c_[_plain(frame, preprocessor), np.where(codes > 0, codes.astype(float), np.nan)]
+    table = to_tensors(preprocessor.encode(frame.lazy()).collect(), preprocessor)
+    codes = table.codes.double().numpy()
+    return np.c_[_plain(frame, preprocessor), np.where(codes > MISSING, codes, np.nan)]
 
 
 def told_apart(real: NDArray[np.float64], other: NDArray[np.float64], seed: int) -> float:
