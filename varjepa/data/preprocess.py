@@ -30,7 +30,7 @@ HEAVY_TAILED = 6.0
 KNOT_ROWS = 1_000_000
 """Quantiles come from at most this many training rows, evenly spaced."""
 
-MOST_DECIMALS = 4
+MOST_DECIMALS = 6
 """Numbers with up to this many decimals are imputed and drawn with as many."""
 
 CLASSES_OF_NUMBERS = 20
