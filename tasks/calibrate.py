@@ -120,7 +120,7 @@ def _calibrate(steps: _Steps, config: RetrainConfig, folder: Path) -> Calibrated
         more, drawn = _latent_calibration(model, model.network, prepared)
         metrics, figures = metrics | more, figures | drawn
     if "probe/accuracy" in probed.metrics and model.doubt is not None:
-        model, more, drawn = _uncertainty(model, steps, predictions, tables)
+        model, more, drawn = _uncertainty(model, prepared, predictions, tables)
         metrics, figures = metrics | more, figures | drawn
     if generated.folder is not None:
         generator = load_generator(generated.folder, model.network, model.preprocessor, config)
@@ -147,7 +147,7 @@ def _said(model: TrainedModel) -> dict[str, str]:
 
 
 def _uncertainty(
-    model: TrainedModel, steps: _Steps, predictions: pl.DataFrame, tables: Path
+    model: TrainedModel, prepared: Prepared, predictions: pl.DataFrame, tables: Path
 ) -> tuple[TrainedModel, dict[str, float], dict[str, Figure]]:
     """Every measure on validation and test rows, the choice among them, and the certificate."""
     doubt, section, result = model.doubt, model.config.uncertainty, classified(predictions, "p")
@@ -155,7 +155,7 @@ def _uncertainty(
     assert doubt is not None  # noqa: S101 (the caller looked)
     assert measures is not None  # noqa: S101
     assert label is not None  # noqa: S101
-    names, prepared = measures.available(), steps.prepared
+    names = measures.available()
     validation, test = (_measured(measures, prepared, model, part, names) for part in ("validation", "test"))
     compared = compare(test.measures, test.error)
     name, reason = _chosen(section.score, validation, names)

@@ -6,11 +6,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tests.unit.test_generation import known_table, world  # noqa: F401 (a fixture)
+from tests.unit.conftest import known_table
 from varjepa.inference.assessment import assess, corrupt, hidden, told_apart
 
 
-def test_a_good_generator_is_told_from_its_baselines(world: SimpleNamespace) -> None:  # noqa: F811
+def test_a_good_generator_is_told_from_its_baselines(world: SimpleNamespace) -> None:
     found = assess(world.model, world.train, known_table(1200, 20), seed=0)
     metrics, columns = found.metrics, found.columns
     assert set(columns["feature"]) == set(world.model.preprocessor.names)
@@ -33,7 +33,7 @@ def test_tables_are_told_apart_as_far_as_they_differ() -> None:
     assert told_apart(one, other, 0) > 0.95
 
 
-def test_one_cell_of_every_row_is_corrupted(world: SimpleNamespace) -> None:  # noqa: F811
+def test_one_cell_of_every_row_is_corrupted(world: SimpleNamespace) -> None:
     rows, preprocessor = known_table(500, 21), world.model.preprocessor
     bad, where = corrupt(rows, preprocessor, seed=0)
     changed = np.stack([(rows[name].cast(pl.String) != bad[name].cast(rows[name].dtype).cast(pl.String)).to_numpy()

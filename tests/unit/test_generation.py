@@ -7,51 +7,10 @@ import polars as pl
 import pytest
 import torch
 
-from tests.conftest import SMALL
-from varjepa.config import parse_config
-from varjepa.data.preprocess import fit
-from varjepa.data.tensors import to_tensors
+from tests.unit.conftest import known_table
 from varjepa.errors import ModelError
-from varjepa.inference.fill import outside_range
-from varjepa.inference.fitting import fitted_generator
 from varjepa.inference.generation import conformal_reach
-from varjepa.inference.model import TrainedModel
 from varjepa.inference.storage import load_model, save_model
-from varjepa.models.kinds import new_network
-
-ROWS = 4000
-
-
-def known_table(rows: int = ROWS, seed: int = 0) -> pl.DataFrame:
-    """size ~ mixture with a pile at 0; price = 3 size + noise; kind says whether size is above 1; flag is a coin."""
-    rng = np.random.default_rng(seed)
-    size = np.where(rng.random(rows) < 0.3, 0.0, rng.normal(1, 1, rows)).round(3)
-    kind = np.where(rng.random(rows) < 0.05, rng.choice(["small", "large"], rows), np.where(size > 1, "large", "small"))
-    count = np.floor(np.abs(size) * 4 + rng.random(rows)).astype(int)
-    return pl.DataFrame({
-        "flag": rng.random(rows) < 0.5, "price": 3 * size + rng.normal(0, 0.5, rows), "size": size, "kind": kind,
-        "count": count, "day": pl.Series(18_000 + count * 7).cast(pl.Date),
-    })  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def world() -> SimpleNamespace:
-    config = parse_config({
-        "data": {"name": "table"}, "model": SMALL.model_dump(),
-        "generator": {"n_layers": 2, "max_steps": 600, "n_bars": 24, "lr": 5e-3},
-    })  # fmt: skip
-    train, validation, held = known_table(), known_table(1500, 1), known_table(1500, 2)
-    preprocessor = fit(train.lazy(), config.data, config.preprocess)
-    network = new_network(preprocessor.sizes, config).eval()
-
-    def encoded(frame: pl.DataFrame):
-        return to_tensors(preprocessor.encode(frame.lazy()).collect(), preprocessor)
-
-    generator = fitted_generator(
-        network, preprocessor, config, tables=(encoded(train), encoded(validation)),
-        held=tuple((encoded(frame), outside_range(frame, preprocessor)) for frame in (held, validation)),
-    )  # fmt: skip
-    return SimpleNamespace(model=TrainedModel(config, preprocessor, network, None, None, generator), train=train)
 
 
 def with_gaps(frame: pl.DataFrame, share: float, seed: int = 0) -> pl.DataFrame:

@@ -23,7 +23,7 @@ from varjepa.evaluation.certificate import certify
 from varjepa.evaluation.probe import fit_probe
 from varjepa.evaluation.selective import aurc, risk_coverage
 from varjepa.evaluation.uncertainty import against_truth, choose, class_coverage, compare, family_level, resampled_aurc
-from varjepa.inference.measures import LATENT, VARIATIONAL, Doubt, Measures, fit_doubt
+from varjepa.inference.measures import VARIATIONAL, Doubt, Measures, fit_doubt
 from varjepa.models.embedding import embed
 from varjepa.models.network import TableNetwork
 
@@ -43,7 +43,7 @@ def test_measures_do_not_depend_on_the_rows_beside_them() -> None:
     network, table = small_network(), random_table(300)
     measures = asked(network, table)
     names = measures.available()
-    assert set(names) > set(LATENT)
+    assert set(names) > {*VARIATIONAL, "distance", "ensemble"}
     whole = measures(table, embed(network, table), names)
     index = torch.randperm(300, generator=torch.Generator().manual_seed(1))[:40]
     part = measures(table.rows(index), embed(network, table.rows(index)), names)

@@ -40,9 +40,6 @@ L2_ERROR = (1e-2, 1e-1, 1.0)
 """Ridge penalties of the error probe: it has up to thousands of inputs, and few errors to learn from."""
 
 SCALED = ("weighted_scale", "scale_mean", "scale_p90", "propagated", "propagated_aleatoric", "propagated_epistemic")
-LATENT = ("weighted_scale", "scale_mean", "scale_p90", "surprise", "reconstruction", "distance")
-"""Measures of latent quantities alone."""
-
 VARIATIONAL = (*SCALED, "surprise", "reconstruction", "mask_mean", "mask_disagreement")
 """Measures that need Var-T-JEPA."""
 
