@@ -198,6 +198,9 @@ def test_decoded_cells_are_the_column_again() -> None:
         else:
             assert found[name].equals(table[name]), name
     assert list(preprocessor.order) == table.columns
+    # A file may hold as text what were dates in training; text it stays.
+    place, day = next((j, f) for j, f in enumerate(preprocessor.numeric) if f.name == "day")
+    assert day.column(numbers[place], pl.String()).equals(table["day"].cast(pl.String))
 
 
 def test_values_beyond_the_training_range_are_measured_in_deviations() -> None:

@@ -89,8 +89,10 @@ class NumericFeature(SingleColumn):
         target = dtype or named_type(self.dtype)
         rounded = numbers if self.decimals is None else numbers.round(self.decimals)
         series = pl.Series(self.name, rounded, nan_to_null=True)
-        if self.kind == "date" and target.is_temporal():
-            return (series * 86_400e6).round().cast(pl.Int64).cast(pl.Datetime("us")).cast(target)
+        if self.kind == "date" and not target.is_numeric():
+            moment = (series * 86_400e6).round().cast(pl.Int64).cast(pl.Datetime("us"))
+            day = target == pl.String and named_type(self.dtype) == pl.Date
+            return (moment.cast(pl.Date) if day else moment).cast(target)
         return series.round().cast(target) if target.is_integer() else series.cast(target)
 
     def outside(self, schema: Mapping[str, pl.DataType]) -> pl.Expr:
