@@ -2,9 +2,9 @@
 
     python benchmarks/sim_ceiling.py
 
-Prototypes, blended columns and noise are taken as known; what is left open is what no method can see: class, other
-class and noise of a row. The four categorical columns are noisy copies of numeric ones and left out. Prints one JSON
-object: AUROC of finding the most ambiguous rows, and the rank correlation with the ambiguity.
+Prototypes, blended columns, noise and how categories are flipped are taken as known; what is left open is what no
+method can see: class, other class and noise of a row. Prints one JSON object: AUROC of finding the most ambiguous rows,
+and the rank correlation with the ambiguity.
 """
 
 import json
@@ -13,7 +13,7 @@ import numpy as np
 from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
-from varjepa.data.synthetic import N_CLASSES, N_NUMERIC, SEPARATION, sim_table
+from varjepa.data.synthetic import N_BINS, N_CATEGORICAL, N_CLASSES, N_NUMERIC, SEPARATION, sim_table
 
 ROWS, SEED, GRID = 10_000, 0, np.linspace(0, 1, 61)
 
@@ -31,6 +31,10 @@ def main() -> None:
     rng.standard_normal((ROWS, N_NUMERIC))
     twice = rng.permutation(N_NUMERIC)[: N_NUMERIC // 2]
     noisy = np.argsort(prototypes.std(axis=0))[-4:]
+    edges = np.quantile(x[:, :N_CATEGORICAL], np.linspace(0, 1, N_BINS + 1)[1:-1], axis=0)
+    bins = (x[:, None, :N_CATEGORICAL] > edges).sum(1)
+    codes = np.stack([np.array(["vwxyz".index(word) for word in table[f"c{j}"]]) for j in range(N_CATEGORICAL)], 1)
+    kept = codes == bins
     log_posterior = np.full((ROWS, len(GRID)), -np.inf)
     for number, u in enumerate(GRID):
         left = np.full(N_NUMERIC, 1 - 0.5 * u)  # what blending leaves of a row
@@ -42,6 +46,8 @@ def main() -> None:
                 mean = left * prototypes[own] + (1 - left) * prototypes[other]
                 fit = -0.5 * ((x - mean) ** 2 / variance + np.log(variance)).sum(1)
                 log_posterior[:, number] = np.logaddexp(log_posterior[:, number], fit)
+        flipped = 0.5 * u  # a categorical column is the bin of its numeric one, or with this share any bin
+        log_posterior[:, number] += np.log(flipped / N_BINS + (1 - flipped) * kept + 1e-12).sum(1)
     log_posterior -= 0.5 * np.log(np.maximum(GRID, 1e-3))  # the ambiguity is the square of a uniform number
     weights = np.exp(log_posterior - log_posterior.max(1, keepdims=True))
     expected = weights @ GRID / weights.sum(1)
