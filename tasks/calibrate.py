@@ -164,7 +164,7 @@ def _uncertainty(
     log.info("uncertainty by %s: %s", name, reason)
     if certificate is not None:
         log.info("certificate for %.1f%%: %s", 100 * certificate.accuracy, certificate.reason)
-    metrics = uncertainty_metrics(result, test.measures.get("weighted_scale", test.measures.get("scale_mean")))
+    metrics = uncertainty_metrics(result, _latent(predictions.filter(pl.col("label").is_not_nan())))
     shipped = selective_metrics(test.measures[name], test.error)
     metrics |= {f"selective_shipped/{key}": value for key, value in shipped.items()}
     metrics |= {f"calibration/{key}": value for key, value in calibration_metrics(result).items()}
@@ -274,13 +274,17 @@ def _latent_pit(model: TrainedModel, network: VarTJEPANetwork, prepared: Prepare
     return pit_values(residuals.double().cpu().numpy())
 
 
+def _latent(predictions: pl.DataFrame) -> Floats | None:
+    """Latent uncertainty of rows; None where the kind of model has none."""
+    known = "uncertainty" in predictions.columns
+    return predictions["uncertainty"].to_numpy().astype(np.float64) if known else None
+
+
 def _embedding_map(model: TrainedModel, predictions: pl.DataFrame, points: np.ndarray) -> Figure:
     shown = predictions.head(len(points))
     label = model.preprocessor.label
     labels = shown["label"].to_numpy() if label is not None else None
-    known = "uncertainty" in shown.columns
-    uncertainty = shown["uncertainty"].to_numpy().astype(np.float64) if known else None
-    return plots.embedding_map(points, uncertainty, labels, label.classes if label else ())
+    return plots.embedding_map(points, _latent(shown), labels, label.classes if label else ())
 
 
 def _uncertainty_figures(

@@ -90,16 +90,18 @@ def score(model: TrainedModel, request: Request, groups: tuple[str, ...]) -> dic
     text = request.out.suffix == ".csv" and "embedding" in groups
     if text:
         log.warning("CSV holds no arrays: the embedding is left out; write to a .parquet file to have it.")
-    totals, progress = _Totals(), _Progress("scored")
+    accepted, progress = list[int](), _Progress("scored")
     with table_writer(request.out, force=request.force) as writer:
         for frame in batches_of(request.source, model.config.data, batch_rows(model, request.batch_size)):
             scored = _scored(model, frame, tuple(group for group in groups if not (text and group == "embedding")))
             first = pl.DataFrame({"row": pl.Series(range(writer.rows, writer.rows + frame.height), dtype=pl.Int64)})
             writer.write(pl.concat([first, _kept(frame, request.keep), scored], how="horizontal"))
-            totals.add(scored)
+            if "accept" in scored.columns:
+                accepted.append(int(scored["accept"].sum()))
             progress.tell(writer.rows)
         rows = writer.rows
-    return {"rows": rows, "out": str(request.out)} | totals.summary(rows) | _speed(rows, progress)
+    share = {"accepted": sum(accepted) / max(rows, 1)} if accepted else {}
+    return {"rows": rows, "out": str(request.out)} | share | _speed(rows, progress)
 
 
 def _scored(model: TrainedModel, frame: pl.DataFrame, groups: tuple[str, ...]) -> pl.DataFrame:
@@ -127,20 +129,6 @@ def _kept(frame: pl.DataFrame, keep: tuple[str, ...]) -> pl.DataFrame:
             hint = nearest(name, frame.columns) or f"Columns: {listed(frame.columns, 20)}."
             raise DataError(f'--keep names "{name}", which is no column.', fix=hint)
     return frame.select(keep)
-
-
-class _Totals:
-    """Adds up what the summary says of scored rows."""
-
-    def __init__(self) -> None:
-        self.accepted: int | None = None
-
-    def add(self, scored: pl.DataFrame) -> None:
-        if "accept" in scored.columns:
-            self.accepted = (self.accepted or 0) + int(scored["accept"].sum())
-
-    def summary(self, rows: int) -> dict[str, Any]:
-        return {} if self.accepted is None else {"accepted": self.accepted / max(rows, 1)}
 
 
 def _speed(rows: int, progress: _Progress) -> dict[str, Any]:

@@ -42,14 +42,13 @@ def compare(
         seed: of the resamples.
     """
     resampled = resampled_aurc(measures, error, seed=seed)
-    tail, out = (1 - level) / 2, {}
+    tail, out, base = (1 - level) / 2, {}, selective_metrics(measures[BASELINE], error)["aurc"]
     for name, values in measures.items():
         metrics = selective_metrics(values, error)
         constant = np.ptp(values) == 0 or error.all() or not error.any()
         metrics["spearman"] = float("nan") if constant else float(spearmanr(values, error).statistic)
         differences = resampled[name] - resampled[BASELINE]
         low, high = np.quantile(differences, [tail, 1 - tail])
-        base = selective_metrics(measures[BASELINE], error)["aurc"]
         out[name] = Comparison(metrics, metrics["aurc"] - base, float(low), float(high))
     return out
 

@@ -15,6 +15,7 @@
 Samples and contexts are the same for every row, so a measure does not depend on the rows beside it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
@@ -32,7 +33,7 @@ from varjepa.models.masks import Masks
 from varjepa.models.network import TableNetwork
 from varjepa.models.var_t_jepa import VarTJEPANetwork
 from varjepa.nn.gaussian import DiagonalGaussian
-from varjepa.nn.random import Randomness
+from varjepa.nn.random import Randomness, initial_weights
 from varjepa.objective.elbo import masked_mean
 
 N_COMPONENTS, N_REFERENCE, N_NEIGHBOURS = 32, 2000, 10
@@ -93,6 +94,11 @@ class Doubt:
         return cls(error=probe("error"), members=tuple(members), **arrays, **plain)  # type: ignore[arg-type]
 
 
+def weighted_scale(error: LinearProbe, scale: Tensor) -> Tensor:
+    """Probability [N] that a row is predicted wrongly, from the log scales [N, D, d] of its latents alone."""
+    return error.predict(scale.log().flatten(1)).softmax(1)[:, 1]
+
+
 Known = tuple[Embedding, Tensor]
 """Embeddings of rows, and their class numbers [N]."""
 
@@ -117,8 +123,7 @@ def fit_doubt(probe: LinearProbe, train: Known, validation: Known, *, section: U
         picks = torch.from_numpy(rng.integers(len(x), size=len(x))).to(x.device)
         members.append(fit_probe(x[picks], labels[picks], n_classes=n_classes, l2=probe.l2, max_iterations=50))
     center = x.mean(0)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with initial_weights(seed):  # the decomposition draws from torch's one global generator, too
         width = min(N_COMPONENTS, *x.shape)
         _, values, directions = torch.svd_lowrank(x - center, q=width, niter=4)
     basis = directions / (values / len(x) ** 0.5).clamp(min=1e-6)
@@ -179,22 +184,10 @@ class Measures:
             names: some of `available`.
         """
         wanted, found = set(names), dict[MEASURE, Tensor]()
-        for family in (_sharpness, _ensemble, _propagated, _scales, _distance, _contexts, _reconstruction):
-            members = _FAMILIES[family.__name__]
+        for family, members in _FAMILIES.items():
             if wanted & set(members):
                 found |= dict(zip(members, family(self, table, embedding), strict=True))
         return {name: found[name].double() for name in names}
-
-
-_FAMILIES: dict[str, tuple[MEASURE, ...]] = {
-    "_sharpness": ("max_probability", "entropy"),
-    "_ensemble": ("ensemble",),
-    "_propagated": ("propagated", "propagated_aleatoric", "propagated_epistemic"),
-    "_scales": ("weighted_scale", "scale_mean", "scale_p90"),
-    "_distance": ("distance",),
-    "_contexts": ("mask_mean", "mask_disagreement", "surprise"),
-    "_reconstruction": ("reconstruction",),
-}
 
 
 def _entropy(probabilities: Tensor) -> Tensor:
@@ -230,7 +223,7 @@ def _propagated(measures: Measures, _: TableTensors, embedding: Embedding) -> tu
 def _scales(measures: Measures, _: TableTensors, embedding: Embedding) -> tuple[Tensor, ...]:
     assert embedding.scale is not None  # noqa: S101 (`available` has said so)
     flat, error = embedding.scale.flatten(1), measures.doubt.error
-    weighted = error.predict(flat.log()).double().softmax(1)[:, 1] if error is not None else flat.mean(1)
+    weighted = weighted_scale(error, embedding.scale) if error is not None else flat.mean(1)
     return weighted, flat.mean(1), flat.quantile(0.9, dim=1)
 
 
@@ -277,3 +270,15 @@ def _reconstruction(measures: Measures, table: TableTensors, embedding: Embeddin
     assert isinstance(network, VarTJEPANetwork)  # noqa: S101 (`available` has said so)
     likelihood = network.row_decoder(embedding.mean)
     return (masked_mean(-likelihood.log_prob(*table.blanked()), table.observed),)
+
+
+_FAMILIES: dict[Callable[[Measures, TableTensors, Embedding], tuple[Tensor, ...]], tuple[MEASURE, ...]] = {
+    _sharpness: ("max_probability", "entropy"),
+    _ensemble: ("ensemble",),
+    _propagated: ("propagated", "propagated_aleatoric", "propagated_epistemic"),
+    _scales: ("weighted_scale", "scale_mean", "scale_p90"),
+    _distance: ("distance",),
+    _contexts: ("mask_mean", "mask_disagreement", "surprise"),
+    _reconstruction: ("reconstruction",),
+}
+"""Measures that are computed together, and by what."""

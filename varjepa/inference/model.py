@@ -15,7 +15,7 @@ from varjepa.errors import DataError, ModelError
 from varjepa.evaluation.probe import LinearProbe
 from varjepa.inference.fill import Imputation, Imputer, Sampler, outside_range
 from varjepa.inference.generation import TableGenerator, batches
-from varjepa.inference.measures import Doubt, Measures
+from varjepa.inference.measures import Doubt, Measures, weighted_scale
 from varjepa.models.embedding import Embedding, embed, row_uncertainty
 from varjepa.models.network import TableNetwork
 
@@ -79,7 +79,7 @@ class TrainedModel:
         if embedding.scale is None:
             return None
         if self.doubt is not None and self.doubt.error is not None:
-            return self.doubt.error.predict(embedding.scale.log().flatten(1)).softmax(1)[:, 1]
+            return weighted_scale(self.doubt.error, embedding.scale)
         return row_uncertainty(embedding.scale, self.config.uncertainty.aggregate)
 
     def measures(self) -> Measures | None:
