@@ -1,11 +1,12 @@
 # make run    the demo: retrain on the built-in table        make test   tests
 # make lint   style, types, imports                          make format reformat the code
+# make bench  speed and memory (an hour)
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: run test lint format clean
+.PHONY: run test lint format bench clean
 .DEFAULT_GOAL := run
 
 $(INSTALLED): pyproject.toml
@@ -29,6 +30,9 @@ lint: $(INSTALLED)
 format: $(INSTALLED)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+bench: $(INSTALLED)
+	$(BIN)/python -m benchmarks
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache

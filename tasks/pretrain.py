@@ -1,10 +1,14 @@
 """Step 4: learn the embedding, without labels; keep the best epoch."""
 
 import json
-from dataclasses import dataclass
+import os
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from prefect import task
+from pydantic import TypeAdapter
 from safetensors.torch import load_file, save_file
 
 from tasks.prepare import Prepared
@@ -15,14 +19,38 @@ from varjepa.config import RetrainConfig
 from varjepa.data.encoded import Part, read_part
 from varjepa.data.preprocess import Preprocessor
 from varjepa.data.splits import PARTS
+from varjepa.errors import VarjepaError
 from varjepa.evaluation.selection import ProbeEvaluator, RankMeEvaluator
 from varjepa.models.kinds import new_network
 from varjepa.models.network import TableNetwork
 from varjepa.training.device import resolve_device
+from varjepa.training.distributed import World, local_device
 from varjepa.training.loop import Evaluator, Trainer
 
 SECTIONS = {"model", "masking", "objective", "training"}
 """Parts of the configuration that pretraining depends on, beside the encoded data."""
+
+
+WEIGHTS, HISTORY = "network.safetensors", "history.json"
+JOB, TRAINED, FAILURE = "job.json", "trained.json", "failure.txt"
+"""What the processes of a distributed training are told, and what they leave."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a training process needs beside the configuration.
+
+    Attributes:
+        encoded: Parquet file of `Prepared`.
+        preprocessor: JSON file of `Prepared`.
+        folder: of the step.
+        run_id: tracking run of the curves.
+    """
+
+    encoded: Path
+    preprocessor: Path
+    folder: Path
+    run_id: str
 
 
 @dataclass(frozen=True)
@@ -58,27 +86,60 @@ def pretrain(prepared: Prepared, config: RetrainConfig, run_id: str) -> Pretrain
     uncertainty = config.uncertainty.model_dump() if config.training.selection == "selective_probe" else None
     settings = config.model_dump(mode="json", include=SECTIONS)
     folder = step_folder("pretrain", str(prepared.encoded), settings, uncertainty, code=__name__)
-    curves = CurveLogger(run_id, config.tracking)
-    pretrained = reuse(folder, Pretrained, lambda: _pretrain(prepared, config, folder, curves))
+    curves, job = CurveLogger(run_id, config.tracking), Job(prepared.encoded, prepared.preprocessor, folder, run_id)
+    pretrained = reuse(folder, Pretrained, lambda: _pretrain(job, config, curves))
     for metrics in pretrained.curves():
         curves.log(metrics)
     log.info("selected epoch %d of %d", pretrained.best_epoch + 1, len(pretrained.curves()))
     return pretrained
 
 
-def _pretrain(prepared: Prepared, config: RetrainConfig, folder: Path, curves: CurveLogger) -> Pretrained:
-    preprocessor = Preprocessor.model_validate_json(prepared.preprocessor.read_text(encoding="utf-8"))
-    device = resolve_device(config.training.device)
-    parts = [read_part(prepared.encoded, preprocessor, name).to(device) for name in ("train", "validation")]
+def _pretrain(job: Job, config: RetrainConfig, curves: CurveLogger) -> Pretrained:
+    if config.training.devices > 1:
+        return launch(job, config)
+    return train(job, config, World(), curves)
+
+
+def launch(job: Job, config: RetrainConfig) -> Pretrained:
+    """Trains with `training.devices` processes of this machine that share every batch.
+
+    Raises:
+        VarjepaError: what the leading process says, or that one of them failed.
+    """
+    processes, failure = config.training.devices, job.folder / FAILURE
+    failure.unlink(missing_ok=True)
+    content = {"job": asdict(job), "config": config.model_dump(mode="json")}
+    write_text(job.folder / JOB, json.dumps(content, default=str))
+    threads = max(1, len(os.sched_getaffinity(0)) // processes) if hasattr(os, "sched_getaffinity") else 1
+    # The workers find the modules that this process found, wherever they were imported from.
+    env = {"OMP_NUM_THREADS": str(threads)} | os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    arguments = ["--standalone", f"--nproc-per-node={processes}", "-m", "tasks.worker", str(job.folder / JOB)]
+    command = [sys.executable, "-m", "torch.distributed.run", *arguments]
+    done = subprocess.run(command, env=env, check=False)  # noqa: S603 (our own words)
+    if failure.is_file():
+        raise VarjepaError(failure.read_text(encoding="utf-8"))
+    if done.returncode:
+        raise VarjepaError(f"One of {processes} training processes ended with {done.returncode}; its words are above.")
+    return TypeAdapter(Pretrained).validate_json((job.folder / TRAINED).read_bytes())
+
+
+def train(job: Job, config: RetrainConfig, world: World, curves: CurveLogger) -> Pretrained:
+    """Trains in this process, alone or as one of a world; only the leading one shows, logs and writes."""
+    preprocessor = Preprocessor.model_validate_json(job.preprocessor.read_text(encoding="utf-8"))
+    device, folder = local_device(resolve_device(config.training.device)), job.folder
+    parts = [read_part(job.encoded, preprocessor, name).to(device) for name in ("train", "validation")]
     network = new_network(preprocessor.sizes, config).to(device)
     seen = parts[0].table
     if config.data.split.seen == "all":
-        seen = read_part(prepared.encoded, preprocessor, *PARTS).to(device).table
+        seen = read_part(job.encoded, preprocessor, *PARTS).to(device).table
     checkpoint = folder / "checkpoint.pt"
     trainer = Trainer(
         network=network, tables=(seen, parts[1].table), objective=config.objective, masking=config.masking,
-        training=config.training, evaluate=_evaluator(parts, preprocessor, config), checkpoint=checkpoint,
+        training=config.training, evaluate=_evaluator(parts, preprocessor, config), checkpoint=checkpoint, world=world,
     )  # fmt: skip
+    if not world.leads:
+        trained = trainer.fit(lambda *_: None, lambda *_: None)
+        return Pretrained(folder / WEIGHTS, folder / HISTORY, trained.best_epoch, trained.stopped_early)
     with training_progress(config.training.max_epochs, seen.n_rows) as progress:
 
         def on_epoch(metrics: dict[str, float]) -> None:
@@ -86,13 +147,10 @@ def _pretrain(prepared: Prepared, config: RetrainConfig, folder: Path, curves: C
             progress.on_epoch(metrics)
 
         trained = trainer.fit(on_epoch, progress.on_progress)
-    weights = {name: value.cpu().contiguous() for name, value in network.state_dict().items()}
-    save_file(weights, folder / "network.safetensors")
-    write_text(folder / "history.json", json.dumps(trained.history))
+    save_file({name: value.cpu().contiguous() for name, value in network.state_dict().items()}, folder / WEIGHTS)
+    write_text(folder / HISTORY, json.dumps(trained.history))
     checkpoint.unlink(missing_ok=True)
-    return Pretrained(
-        folder / "network.safetensors", folder / "history.json", trained.best_epoch, trained.stopped_early
-    )
+    return Pretrained(folder / WEIGHTS, folder / HISTORY, trained.best_epoch, trained.stopped_early)
 
 
 def _evaluator(parts: list[Part], preprocessor: Preprocessor, config: RetrainConfig) -> Evaluator | None:

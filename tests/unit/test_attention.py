@@ -2,7 +2,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from varjepa.nn.attention import Attention, AttentionPooling, ShortAttention, attend
+from varjepa.nn.attention import Attention, AttentionPooling, attend
+from varjepa.nn.packed import PackedAttention, blank_tokens
 
 
 def heads(batch: int, queries: int, length: int, seed: int = 0, scale: float = 1.0) -> list[torch.Tensor]:
@@ -13,7 +14,7 @@ def heads(batch: int, queries: int, length: int, seed: int = 0, scale: float = 1
 
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("length", [1, 5, 33])
-def test_short_attention_equals_torch(length: int, masked: bool) -> None:
+def test_packed_attention_equals_torch(length: int, masked: bool) -> None:
     q, k, v = heads(4, 6, length)
     valid = torch.rand(4, length, generator=torch.Generator().manual_seed(1)) < 0.6
     valid[:, 0] = True
@@ -21,7 +22,7 @@ def test_short_attention_equals_torch(length: int, masked: bool) -> None:
         torch.zeros(4, 1, 1, length, dtype=q.dtype).masked_fill(~valid[:, None, None], -torch.inf) if masked else None
     )
     expected = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
-    ours = ShortAttention.apply(q, k, v, valid if masked else None)
+    ours = PackedAttention.apply(q, k, v, blank_tokens(valid) if masked else None)
     torch.testing.assert_close(ours, expected)
     gradient = torch.randn_like(expected)
     mine, theirs = (torch.autograd.grad(output, (q, k, v), gradient) for output in (ours, expected))
@@ -31,7 +32,7 @@ def test_short_attention_equals_torch(length: int, masked: bool) -> None:
 
 def test_large_scores_stay_finite() -> None:
     q, k, v = heads(2, 3, 4, scale=100.0)
-    out = ShortAttention.apply(q, k, v, None)
+    out = PackedAttention.apply(q, k, v, None)
     assert torch.isfinite(out).all()
     assert all(torch.isfinite(g).all() for g in torch.autograd.grad(out.sum(), (q, k, v)))
 

@@ -12,7 +12,7 @@ from tests.conftest import SIZES, random_table
 from varjepa.config import PREDICTORS, PredictorSettings
 from varjepa.config.benchmark import AutoIntSection, DCNSection, FTTransformerSection
 from varjepa.evaluation.predictors import Fitted, Inputs, embedding_inputs, fit_predictors, raw_inputs
-from varjepa.evaluation.predictors.attention import QKV, QKV_RESIDUAL, PackedAttention
+from varjepa.evaluation.predictors.attention import QKV, QKV_RESIDUAL, SelfAttention
 from varjepa.evaluation.predictors.inputs import standardised
 from varjepa.evaluation.predictors.networks import FLAT, NeuralName, new_network, new_stack
 from varjepa.evaluation.predictors.stacking import Streams
@@ -194,16 +194,16 @@ def test_inputs() -> None:
         fit_predictors("mlp", (raw, torch.zeros(40)), nothing, raw, n_classes=0, seeds=[0], settings=SMALL)
 
 
-def test_packed_attention_against_plain() -> None:
+def test_self_attention_against_plain() -> None:
     torch.manual_seed(0)
     keep = (torch.rand(6, 5, 5) > 0.3).double() / 0.7
     for n_parts in (QKV, QKV_RESIDUAL):
         packed = torch.randn(3, 5, n_parts * 8, dtype=torch.float64, requires_grad=True)
         for factors in (None, keep):
-            assert torch.autograd.gradcheck(lambda x: PackedAttention.apply(x, n_parts, 2, factors), packed)  # noqa: B023
+            assert torch.autograd.gradcheck(lambda x: SelfAttention.apply(x, n_parts, 2, factors), packed)  # noqa: B023
     parts = packed.view(3, 5, 4, 2, 4).permute(2, 0, 3, 1, 4)
     plain = attend(*parts[:3]).transpose(1, 2).flatten(2) + packed[..., 24:]
-    assert torch.allclose(PackedAttention.apply(packed, QKV_RESIDUAL, 2, None), plain)
+    assert torch.allclose(SelfAttention.apply(packed, QKV_RESIDUAL, 2, None), plain)
 
 
 def test_dropout_keeps_the_expectation() -> None:

@@ -223,10 +223,13 @@ class TrainingSection(Section):
     """Seeds weights, batches, masks, latent samples and dropout."""
     device: str = "auto"
     """auto: the GPU where there is one, otherwise the CPU; or cpu, cuda, cuda:1, ..."""
-    precision: Literal["float32", "bfloat16"] = "float32"
-    """bfloat16 runs matrix products in 16 bits; weights and loss stay in 32."""
+    devices: Positive = 1
+    """Processes that share every batch: GPUs of this machine, or parts of its CPU. Same results up to rounding."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """bfloat16 runs matrix products in 16 bits; weights, sums over rows and loss stay in 32. auto: where the device
+    multiplies 16 bits natively."""
     compile: bool = False
-    """Compile the encoders with torch.compile; pays on long GPU runs."""
+    """Compile the encoders with torch.compile, on a GPU only; pays on long runs."""
     selection: Literal["auto", "probe", "selective_probe", "elbo", "rankme"] = "auto"
     """What picks the checkpoint: validation loss of a linear probe, the same on the 80% least uncertain rows, the
     validation ELBO, or the effective rank of the validation embedding; auto: probe where there is a label, otherwise

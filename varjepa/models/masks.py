@@ -25,7 +25,7 @@ class Masks(NamedTuple):
     targets: Tensor
     targets_valid: Tensor
 
-    def rows(self, index: Tensor) -> "Masks":
+    def rows(self, index: Tensor | slice) -> "Masks":
         """The masks of the rows at `index`."""
         return Masks(*(part[index] for part in self))
 

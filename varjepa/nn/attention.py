@@ -1,67 +1,10 @@
-"""Multi-head attention over few tokens, with a formulation of its own where that is faster.
-
-On a CPU the fused kernels of torch are made for long sequences; with 10 to 40 tokens per row most of their time is
-overhead. `ShortAttention` does the same arithmetic as a handful of batched products on contiguous memory: at 18
-tokens, width 64 and 4 heads about half the time, forward and backward.
-"""
-
-from typing import Any
+"""Multi-head attention: torch's own kernels, and on a CPU the packed formulation."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-LONGEST_SHORT = 48
-"""Sequences up to this length take `ShortAttention` on a CPU; beyond, its square matrices leave the
-cache and the fused kernels win (measured at 58 tokens: twice as fast)."""
-
-SCORE_LIMIT = 60.0
-"""Scores are clamped to +-60 instead of subtracting each row's maximum: exp(60) is far inside the float range, and a
-softmax between such scores is saturated anyway."""
-
-
-class ShortAttention(torch.autograd.Function):
-    """softmax(q k^T / sqrt(d)) v for packed heads, normalised after the product with the values.
-
-    The values get a column of ones, so that one product gives both the weighted sum and its normaliser. Invalid keys
-    have weight exactly 0; with no valid key the output is 0.
-
-    Shape:
-        q [B, H, Q, d], k [B, H, L, d], v [B, H, L, d], valid bool [B, L] or None -> [B, H, Q, d]
-    """
-
-    @staticmethod
-    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, valid: Tensor | None) -> Tensor:
-        batch, heads, length, d = k.shape
-        scaled_q = (q * d**-0.5).reshape(batch * heads, -1, d)
-        k_t = k.transpose(2, 3).reshape(batch * heads, d, length)
-        v_one = v.new_ones(batch, heads, length, d + 1)
-        v_one[..., :d] = v
-        v_one = v_one.view(batch * heads, length, d + 1)
-        weights = torch.bmm(scaled_q, k_t).clamp_(-SCORE_LIMIT, SCORE_LIMIT).exp_()  # [B H, Q, L]
-        if valid is not None:
-            weights.view(batch, heads, -1, length).mul_(valid[:, None, None, :])
-        mixed = torch.bmm(weights, v_one)
-        inverse = mixed[..., d:].clamp(min=torch.finfo(v.dtype).tiny).reciprocal()
-        out = mixed[..., :d] * inverse
-        ctx.save_for_backward(scaled_q, k_t, v_one, weights, out, inverse)
-        return out.view(batch, heads, -1, d)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
-        scaled_q, k_t, v_one, weights, out, inverse = ctx.saved_tensors
-        batch, heads, queries, d = grads[0].shape
-        grad_out = grads[0].reshape(batch * heads, queries, d) * inverse
-        grad_mixed = grad_out.new_empty(batch * heads, queries, d + 1)
-        grad_mixed[..., :d] = grad_out
-        # A sum over a short last axis is faster as a product with ones.
-        grad_mixed[..., d:] = -((grad_out * out).view(-1, d) @ grad_out.new_ones(d, 1)).view(-1, queries, 1)
-        grad_scores = torch.bmm(grad_mixed, v_one.transpose(1, 2)).mul_(weights)
-        grad_q = torch.bmm(grad_scores, k_t.transpose(1, 2)).mul_(d**-0.5)
-        grad_k = torch.bmm(grad_scores.transpose(1, 2), scaled_q)
-        grad_v = torch.bmm(weights.transpose(1, 2), grad_mixed)[..., :d]
-        shape = (batch, heads, -1, d)
-        return grad_q.view(shape), grad_k.view(shape), grad_v.reshape(shape), None
+from varjepa.nn.packed import PackedAttention, blank_tokens
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, valid: Tensor | None = None) -> Tensor:
@@ -76,8 +19,8 @@ def attend(q: Tensor, k: Tensor, v: Tensor, valid: Tensor | None = None) -> Tens
     Returns:
         [B, H, Q, d]; 0 in rows without a valid key.
     """
-    if q.device.type == "cpu" and k.shape[2] <= LONGEST_SHORT and q.dtype in (torch.float32, torch.float64):
-        return ShortAttention.apply(q, k, v, valid)
+    if q.device.type == "cpu":
+        return PackedAttention.apply(q, k, v, blank_tokens(valid))
     if valid is None:
         return F.scaled_dot_product_attention(q, k, v)
     # Half the smallest finite number instead of -inf, and blanked values: no NaN in rows without a valid key.

@@ -40,21 +40,31 @@ def drop_(x: Tensor, rate: float, random: Randomness | None) -> Tensor:
     """
     if random is None or rate == 0.0:
         return x
-    return _ZeroAt.apply(x, _positions(x, rate, random))
+    return _ZeroAt.apply(x, positions(x.numel(), rate, random, x.device))
 
 
 @torch.no_grad()
 def drop_before_relu_(x: Tensor, rate: float, random: Randomness | None) -> Tensor:
     """As `drop_`, for the input of a ReLU: its own backward pass stops the gradient wherever its output is 0."""
     if random is not None and rate > 0.0:
-        x.view(-1).index_fill_(0, _positions(x, rate, random), 0.0)
+        x.view(-1).index_fill_(0, positions(x.numel(), rate, random, x.device), 0.0)
     return x
 
 
-def _positions(x: Tensor, rate: float, random: Randomness) -> Tensor:
+def positions(size: int, rate: float, random: Randomness, device: torch.device) -> Tensor:
+    """Flat positions, int64 [drops], that are hit among `size` numbers, rows first."""
+    if random.share is None:
+        return _darts(size, rate, random, device)
+    rows, total = random.share
+    per_row = size // (rows.stop - rows.start)
+    hit = _darts(per_row * total, rate, random, device) - rows.start * per_row
+    return hit[(hit >= 0) & (hit < size)]
+
+
+def _darts(size: int, rate: float, random: Randomness, device: torch.device) -> Tensor:
     # The count is drawn on the host, so that a GPU never waits for it.
-    count = int(random.host.poisson(-np.log1p(-rate) * x.numel()))
-    return torch.randint(x.numel(), (count,), device=x.device, generator=random.device)
+    count = int(random.host.poisson(-np.log1p(-rate) * size))
+    return torch.randint(size, (count,), device=device, generator=random.device)
 
 
 def keep_scale(rate: float) -> float:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Protocol
 
@@ -38,10 +38,13 @@ class Randomness:
     Attributes:
         device: draws tensors where the model lives.
         host: draws sizes and counts, so that a GPU never has to be asked for them.
+        share: the rows of a batch that are this process's, and how many the batch has; None where all are. What is
+            drawn for a row does not depend on who draws it.
     """
 
     device: torch.Generator
     host: np.random.Generator
+    share: tuple[slice, int] | None = None
 
     @classmethod
     def seeded(cls, *seed: int, device: torch.device | str = "cpu") -> "Randomness":
@@ -50,9 +53,16 @@ class Randomness:
         generator = torch.Generator(device).manual_seed(int(sequence.generate_state(1, np.uint64)[0] >> 1))
         return cls(generator, np.random.default_rng(sequence.spawn(1)[0]))
 
+    def of_rows(self, rows: slice, total: int) -> "Randomness":
+        """The same streams for some rows of a batch of `total`; all processes that share it must draw alike."""
+        return replace(self, share=(rows, total))
+
     def normal_like(self, x: Tensor) -> Tensor:
-        """Standard normal numbers of the shape, type and device of `x`."""
-        return torch.empty_like(x).normal_(generator=self.device)
+        """Standard normal numbers of the shape, type and device of `x` [B, ...]."""
+        if self.share is None:
+            return torch.empty_like(x).normal_(generator=self.device)
+        rows, total = self.share
+        return x.new_empty(total, *x.shape[1:]).normal_(generator=self.device)[rows]
 
     def uniform(self, *shape: int) -> Tensor:
         """Uniform numbers in [0, 1) on the device."""

@@ -1,10 +1,15 @@
 """Pre-norm transformer encoder for short sequences of feature tokens."""
 
+from collections.abc import Iterable
+from typing import cast
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from varjepa.nn.attention import Attention
-from varjepa.nn.dropout import drop_, drop_before_relu_, keep_scale
+from varjepa.nn.block import LAYER_NORM_EPS, BlockWeights, Dropped, FusedBlock
+from varjepa.nn.dropout import drop_, drop_before_relu_, keep_scale, positions
+from varjepa.nn.packed import blank_tokens
 from varjepa.nn.random import Randomness
 
 
@@ -18,9 +23,9 @@ class Block(nn.Module):
 
     def __init__(self, *, d_model: int, n_heads: int, d_feedforward: int, dropout: float) -> None:
         super().__init__()
-        self.norm_attention = nn.LayerNorm(d_model)
+        self.norm_attention = nn.LayerNorm(d_model, eps=LAYER_NORM_EPS)
         self.attention = Attention(d_model=d_model, n_heads=n_heads)
-        self.norm_feedforward = nn.LayerNorm(d_model)
+        self.norm_feedforward = nn.LayerNorm(d_model, eps=LAYER_NORM_EPS)
         self.expand = nn.Linear(d_model, d_feedforward)
         self.contract = nn.Linear(d_feedforward, d_model)
         self.dropout = dropout
@@ -34,9 +39,28 @@ class Block(nn.Module):
         branch = F.linear(hidden, self.contract.weight * keep, self.contract.bias)
         return x.add(drop_(branch, rate, random), alpha=keep)
 
+    @property
+    def weights(self) -> BlockWeights:
+        """All parameters."""
+        norm1, attention, norm2 = self.norm_attention, self.attention, self.norm_feedforward
+        layers = (norm1, attention.qkv, attention.out, norm2, self.expand, self.contract)
+        return BlockWeights(*(part for layer in layers for part in (layer.weight, layer.bias)))
+
+    def dropped(self, x: Tensor, random: Randomness | None) -> Dropped:
+        """What dropout hits in a batch [B, L, d_model]: the same as `forward` would draw."""
+        if not self.training or random is None or self.dropout == 0.0:
+            return Dropped()
+        hidden = x.numel() // x.shape[2] * self.expand.out_features
+        first, second, third = (
+            positions(size, self.dropout, random, x.device) for size in (x.numel(), hidden, x.numel())
+        )
+        return Dropped(first, second, third, keep_scale(self.dropout))
+
 
 class TransformerEncoder(nn.Module):
     """A stack of blocks with a final LayerNorm.
+
+    On a CPU each block is one fused operation (see `varjepa.nn.block`), on other devices many that torch compiles.
 
     Args:
         d_model: token width.
@@ -51,6 +75,7 @@ class TransformerEncoder(nn.Module):
 
     def __init__(self, *, d_model: int, n_layers: int, n_heads: int, d_feedforward: int, dropout: float) -> None:
         super().__init__()
+        self.n_heads = n_heads
         self.blocks = nn.ModuleList(
             Block(d_model=d_model, n_heads=n_heads, d_feedforward=d_feedforward, dropout=dropout)
             for _ in range(n_layers)
@@ -58,6 +83,11 @@ class TransformerEncoder(nn.Module):
         self.norm = nn.LayerNorm(d_model)
 
     def forward(self, x: Tensor, valid: Tensor | None = None, random: Randomness | None = None) -> Tensor:
-        for block in self.blocks:
-            x = block(x, valid, random)
+        fused, blocks = x.device.type == "cpu", cast("Iterable[Block]", self.blocks)
+        blank = blank_tokens(valid) if fused else None
+        for block in blocks:
+            if fused:
+                x = FusedBlock.apply(x, blank, self.n_heads, block.dropped(x, random), *block.weights)
+            else:
+                x = block(x, valid, random)
         return self.norm(x)

@@ -19,6 +19,10 @@ from varjepa.nn.random import Randomness
 from varjepa.objective.kinds import Terms, objective_for
 from varjepa.objective.schedules import lr_at
 from varjepa.training.checkpoints import load_checkpoint, save_checkpoint
+from varjepa.training.device import keep_memory, resolve_precision
+from varjepa.training.distributed import World
+
+ALONE = World()
 
 VALIDATION_STREAM = 2**20
 """Stream number of the masks and samples of validation, apart from those of any epoch."""
@@ -63,6 +67,7 @@ class Trainer:
         training: optimiser, epochs, seeds, selection.
         evaluate: scores an epoch; None selects by the objective on validation rows.
         checkpoint: file to resume from and to write after every epoch; None keeps nothing.
+        world: the processes that share every batch; the leading one alone evaluates, reports and writes.
     """
 
     def __init__(
@@ -75,8 +80,9 @@ class Trainer:
         training: TrainingSection,
         evaluate: Evaluator | None = None,
         checkpoint: Path | None = None,
+        world: World = ALONE,
     ) -> None:
-        self.network, self.masking, self.training = network, masking, training
+        self.network, self.masking, self.training, self.world = network, masking, training, world
         self.table, self.validation = tables
         self.evaluate, self.checkpoint = evaluate, checkpoint
         self.device = self.table.observed.device
@@ -88,7 +94,10 @@ class Trainer:
         self.optimizer = torch.optim.AdamW(
             network.parameters(), lr=training.lr, weight_decay=training.weight_decay, fused=True
         )
-        self.forward = torch.compile(network, dynamic=True) if training.compile else network
+        self.precision = resolve_precision(training.precision, self.device)
+        self.forward: Callable[..., Any] = network
+        if training.compile and self.device.type != "cpu":
+            self.forward = torch.compile(network, dynamic=True)
         self.history: list[Metrics] = []
         self.best: dict[str, Tensor] = {}
         self.best_epoch = -1
@@ -103,6 +112,7 @@ class Trainer:
         Raises:
             VarjepaError: no evaluation gave a finite score.
         """
+        keep_memory()
         self._resume()
         for metrics in self.history:
             on_epoch(metrics)
@@ -144,8 +154,9 @@ class Trainer:
             now = time.perf_counter()
             if now - shown > 0.5:
                 shown, done = now, number * self.batch_size + len(rows)
-                on_progress(epoch, done, self.objective.named(terms), done / (now - started))
-        return self.objective.terms_type(*(total / self.table.n_rows))
+                mine = self.objective.terms_type(*(term / self.world.weight(len(rows)) for term in terms))
+                on_progress(epoch, done, self.objective.named(mine), done / (now - started))
+        return self.objective.terms_type(*(self.world.sum_(total) / self.table.n_rows))
 
     def _step(self, table: TableTensors, step: int, random: Randomness) -> Terms:
         terms = self._terms(table, random)
@@ -154,18 +165,24 @@ class Trainer:
             group["lr"] = lr
         self.optimizer.zero_grad(set_to_none=True)
         self.objective.loss(terms, step).backward()
+        self.world.sum_gradients(self.network.parameters())
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.training.clip_norm, foreach=True)
         self.optimizer.step()
         self.objective.after_step(step)
         return self.objective.terms_type(*(term.detach() for term in terms))
 
     def _terms(self, table: TableTensors, random: Randomness) -> Terms:
-        masking = self.masking
+        """Terms of the rows of a batch that are this process's; summed over processes, the means of the batch."""
+        masking, total = self.masking, table.n_rows
         sizes = draw_sizes(table.observed.shape[1], masking, random)
         masks = draw_masks(table.observed, sizes, masking.num_targets, random)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.training.precision == "bfloat16"):
+        if self.world.size > 1:
+            mine = self.world.share(total)
+            table, masks, random = table.rows(mine), masks.rows(mine), random.of_rows(mine, total)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == torch.bfloat16):
             outputs = self.forward(table, masks, random)
-        return self.objective.terms(table, masks, outputs).mean()
+        terms = self.objective.terms(table, masks, outputs).mean()
+        return self.objective.terms_type(*(term * self.world.weight(total) for term in terms))
 
     def _zero(self) -> Tensor:
         """Where the terms of many batches add up."""
@@ -176,10 +193,10 @@ class Trainer:
         terms = self.evaluate_terms(self.validation)
         named = self.objective.named(terms)
         metrics, score = _prefixed("validation", named), self.objective.score(named)
-        if self.evaluate is not None:
+        if self.evaluate is not None and self.world.leads:
             score, more = self.evaluate(self.network)
             metrics |= more
-        metrics["selection/score"] = score
+        metrics = self.world.told(metrics | {"selection/score": score})
         selected = selected_epoch([*self.history, metrics], self.training.tie_share, self.objective.tie_break)
         # Where the choice falls back to an epoch whose weights are gone, the newest one comes closest.
         if selected is not None and selected != self.best_epoch:
@@ -196,7 +213,7 @@ class Trainer:
         for start in range(0, table.n_rows, self.batch_size):
             batch = table.rows(slice(start, start + self.batch_size))
             total += torch.stack(self._terms(batch, random)) * batch.n_rows
-        return self.objective.terms_type(*(total / table.n_rows))
+        return self.objective.terms_type(*(self.world.sum_(total) / table.n_rows))
 
     def _patience_over(self) -> bool:
         if not self.history or self.best_epoch < 0:
@@ -205,7 +222,7 @@ class Trainer:
         return evaluations >= self.training.patience
 
     def _save(self) -> None:
-        if self.checkpoint is not None:
+        if self.checkpoint is not None and self.world.leads:
             content: dict[str, Any] = {
                 "network": self.network.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
@@ -216,7 +233,10 @@ class Trainer:
             save_checkpoint(self.checkpoint, content)
 
     def _resume(self) -> None:
-        content = load_checkpoint(self.checkpoint, self.device) if self.checkpoint else None
+        content = None
+        if self.checkpoint is not None and self.world.leads:
+            content = load_checkpoint(self.checkpoint, self.device)
+        content = self.world.told(content)
         if content is not None:
             self.network.load_state_dict(content["network"])
             self.optimizer.load_state_dict(content["optimizer"])

@@ -1,6 +1,6 @@
 """Self-attention over few tokens on packed projections, with dropout of its weights.
 
-As `varjepa.nn.attention.ShortAttention`, but one copy takes queries, keys and values out of the projection, and the
+As `varjepa.nn.packed.PackedAttention`, but one copy takes queries, keys and values out of the projection, and the
 backward pass writes into one gradient of it: at 14 tokens and width 128, copies and
 zero fills were 30% of a training step without it.
 """
@@ -11,13 +11,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from varjepa.nn.attention import LONGEST_SHORT, SCORE_LIMIT
+from varjepa.nn.packed import SCORE_LIMIT
 
 QKV, QKV_RESIDUAL = 3, 4
 """Parts of a packed projection: queries, keys, values, and what is added to the result."""
 
+LONGEST_SHORT = 48
+"""Sequences up to this length take `SelfAttention` on a CPU; beyond, its square matrices leave the cache."""
 
-class PackedAttention(torch.autograd.Function):
+
+class SelfAttention(torch.autograd.Function):
     """(softmax(q k^T / sqrt(d)) * keep) v of all heads, normalised after the product; plus the fourth part, if any.
 
     Shape:
@@ -85,7 +88,7 @@ def self_attention(packed: Tensor, *, n_parts: int, n_heads: int, keep: Tensor |
     """
     batch, length, width = packed.shape
     if keep is not None or (length <= LONGEST_SHORT and packed.device.type == "cpu"):
-        return PackedAttention.apply(packed, n_parts, n_heads, keep)
+        return SelfAttention.apply(packed, n_parts, n_heads, keep)
     parts = packed.view(batch, length, n_parts, width // n_parts).unbind(2)
     q, k, v = (part.view(batch, length, n_heads, -1).transpose(1, 2) for part in parts[:QKV])
     mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(batch, length, -1)

@@ -1,0 +1,26 @@
+"""Runs benchmarks: `python -m benchmarks [NAME...] [--out FOLDER]`; without names all of them."""
+
+import argparse
+from importlib import import_module
+from pathlib import Path
+
+from benchmarks.harness import RESULTS, publish
+
+NAMES = ("training", "processes", "scoring", "preprocessing", "validation", "commands")
+
+
+def main() -> None:
+    """Reads the arguments, runs what they name."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES))
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON files")
+    words = parser.parse_args()
+    unknown = [name for name in words.names if name not in NAMES]
+    if unknown:
+        parser.error(f"unknown: {unknown[0]}; choose from {', '.join(NAMES)}")
+    for name in words.names or NAMES:
+        publish(name, import_module(f"benchmarks.{name}").run(), words.out)
+
+
+if __name__ == "__main__":
+    main()

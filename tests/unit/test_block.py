@@ -1,0 +1,87 @@
+"""The fused block: what the plain one computes, forward and backward."""
+
+import pytest
+import torch
+
+from varjepa.nn import packed
+from varjepa.nn.block import Dropped, FusedBlock
+from varjepa.nn.packed import blank_tokens
+from varjepa.nn.random import Randomness
+from varjepa.nn.transformer import Block, TransformerEncoder
+
+
+def block(dropout: float = 0.0, dtype: torch.dtype = torch.float64) -> Block:
+    torch.manual_seed(0)
+    made = Block(d_model=12, n_heads=3, d_feedforward=20, dropout=dropout).to(dtype)
+    with torch.no_grad():
+        for parameter in made.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    return made
+
+
+def fused(of: Block, x: torch.Tensor, valid: torch.Tensor | None, random: Randomness | None) -> torch.Tensor:
+    return FusedBlock.apply(x, blank_tokens(valid), 3, of.dropped(x, random), *of.weights)
+
+
+def rows(length: int) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    x = torch.randn(5, length, 12, generator=generator, dtype=torch.float64)
+    valid = torch.rand(5, length, generator=generator) < 0.7
+    valid[0] = False
+    return x.requires_grad_(), valid
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("dropout", [0.0, 0.2])
+@pytest.mark.parametrize("chunk", [1, 2**21], ids=["chunks", "whole"])
+@pytest.mark.parametrize("kept", [0, 2**24], ids=["recomputed", "kept"])
+def test_fused_equals_plain(
+    masked: bool, dropout: float, chunk: int, kept: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packed, "CHUNK", chunk)
+    monkeypatch.setattr(packed, "KEPT", kept)
+    of = block(dropout)
+    x, valid = rows(7)
+    mask = valid if masked else None
+    expected = of(x, mask, Randomness.seeded(4))
+    ours = fused(of, x, mask, Randomness.seeded(4))
+    torch.testing.assert_close(ours, expected)
+    wanted = (x, *of.parameters())
+    gradient = torch.randn_like(expected)
+    mine, theirs = (torch.autograd.grad(output, wanted, gradient) for output in (ours, expected))
+    for ours, expected in zip(mine, theirs, strict=True):
+        torch.testing.assert_close(ours, expected)
+
+
+def test_sixteen_bits_stay_close_and_keep_the_type_of_the_parameters() -> None:
+    of = block(dtype=torch.float32)
+    x, valid = rows(9)
+    x = x.detach().float().requires_grad_()
+    found = {}
+    for enabled in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            out = fused(of, x, valid, None)
+        found[enabled] = [out, *torch.autograd.grad(out.square().sum(), (x, *of.parameters()))]
+    for exact, rounded in zip(found[False], found[True], strict=True):
+        assert rounded.dtype == torch.float32
+        # bfloat16 keeps 8 bits: 0.4% a rounding, some of which add up.
+        assert (rounded - exact).norm() < 0.03 * exact.norm()
+
+
+def test_nothing_is_kept_where_no_gradient_is_wanted() -> None:
+    of = block()
+    x, valid = rows(4)
+    with torch.no_grad():
+        expected = of(x, valid, None)
+        torch.testing.assert_close(fused(of, x, valid, None), expected)
+    assert of.eval().dropped(x, Randomness.seeded(0)) == Dropped()
+
+
+def test_an_encoder_on_a_cpu_is_its_plain_blocks_in_a_row() -> None:
+    torch.manual_seed(0)
+    encoder = TransformerEncoder(d_model=12, n_layers=3, n_heads=3, d_feedforward=20, dropout=0.1).double()
+    x, valid = rows(6)
+    plain, random = x, Randomness.seeded(2)
+    for one in encoder.blocks:
+        plain = one(plain, valid, random)
+    torch.testing.assert_close(encoder(x, valid, Randomness.seeded(2)), encoder.norm(plain))

@@ -1,0 +1,221 @@
+"""A transformer block as one differentiable operation for the CPU, its backward pass written out.
+
+Autograd keeps and copies more than is needed here, and spends a good part of a step on its books. Under
+`torch.autocast` to bfloat16 the matrix products and what lies between them have 16 bits; the residual stream, the
+normalisation, parameters and their gradients keep theirs.
+"""
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from varjepa.nn.packed import Blank, Heads, Mixed, mix, mix_backward, with_ones
+
+LAYER_NORM_EPS = 1e-5
+
+
+class BlockWeights(NamedTuple):
+    """Parameters of a block in the order in which they are used."""
+
+    norm_attention: Tensor
+    norm_attention_bias: Tensor
+    qkv: Tensor
+    qkv_bias: Tensor
+    out: Tensor
+    out_bias: Tensor
+    norm_feedforward: Tensor
+    norm_feedforward_bias: Tensor
+    expand: Tensor
+    expand_bias: Tensor
+    contract: Tensor
+    contract_bias: Tensor
+
+
+class Dropped(NamedTuple):
+    """Flat positions (int64) that dropout zeroes, None for none, and what the survivors are multiplied by."""
+
+    attention: Tensor | None = None
+    hidden: Tensor | None = None
+    feedforward: Tensor | None = None
+    keep: float = 1.0
+
+
+class Tokens(NamedTuple):
+    """Sizes of a batch: rows, tokens of a row, attention heads."""
+
+    batch: int
+    length: int
+    heads: int
+
+
+class FusedBlock(torch.autograd.Function):
+    """What `varjepa.nn.transformer.Block` computes.
+
+    Shape:
+        x [B, L, d], blank, number of heads, `Dropped`, parameters in the order of `BlockWeights` -> [B, L, d]
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, blank: Blank, n_heads: int, dropped: Dropped, *parameters: Tensor) -> Tensor:
+        dtype = torch.bfloat16 if torch.is_autocast_enabled(x.device.type) else x.dtype
+        w, shape, keep = BlockWeights(*parameters), Tokens(x.shape[0], x.shape[1], n_heads), dropped.keep
+        with torch.autocast(x.device.type, enabled=False):
+            narrow = _narrowed(w, n_heads, keep, dtype)
+            x = x.reshape(-1, x.shape[2])  # [B L, d]
+            n1, *moments1 = _normalised(x, w.norm_attention, w.norm_attention_bias)
+            n1 = n1.to(dtype)
+            heads = _split(torch.addmm(narrow.qkv_bias, n1, narrow.qkv.t()), shape, blank)
+            mixed = mix(heads, backward=any(ctx.needs_input_grad))
+            said, inverse = _joined(mixed, shape)
+            y = x.add(_drop_(torch.addmm(narrow.out_bias, said, narrow.out.t()), dropped.attention), alpha=keep)
+            n2, *moments2 = _normalised(y, w.norm_feedforward, w.norm_feedforward_bias)
+            n2 = n2.to(dtype)
+            hidden = _relu_(_drop_(torch.addmm(narrow.expand_bias, n2, narrow.expand.t()), dropped.hidden))
+            branch = torch.addmm(narrow.contract_bias, hidden, narrow.contract.t())
+            out = y.add(_drop_(branch, dropped.feedforward), alpha=keep)
+        ctx.save_for_backward(x, y, n1, n2, said, inverse, hidden, *moments1, *moments2, *heads, *mixed.weights)
+        ctx.rest = (w, narrow, blank, dropped, shape)
+        return out.view(*shape[:2], -1)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Any:
+        x, y, n1, n2, said, inverse, hidden, *more = ctx.saved_tensors
+        moments1, moments2, heads, kept = more[:2], more[2:4], Heads(*more[4:7]), more[7:]
+        w, narrow, blank, dropped, shape = ctx.rest
+        grad, dtype = grads[0].reshape(x.shape), n1.dtype
+
+        branch = _drop_(_branch(grad, dropped.keep, dtype), dropped.feedforward)
+        contract, contract_bias = branch.t() @ hidden, branch.sum(0)
+        inner = _relu_backward_(branch @ narrow.contract, hidden)
+        expand, expand_bias = inner.t() @ n2, inner.sum(0)
+        through, *norm_feedforward = _normalised_backward(
+            inner @ narrow.expand, y, moments2, w.norm_feedforward, w.norm_feedforward_bias
+        )
+        grad = through.add_(grad)
+
+        branch = _drop_(_branch(grad, dropped.keep, dtype), dropped.attention)
+        out, out_bias = branch.t() @ said, branch.sum(0)
+        sums = _joined_backward(branch @ narrow.out, said, inverse, shape)
+        qkv = _split_backward(mix_backward(heads, kept, sums), shape, blank)
+        qkv_weight, qkv_bias = qkv.t() @ n1, qkv.sum(0)
+        through, *norm_attention = _normalised_backward(
+            qkv @ narrow.qkv, x, moments1, w.norm_attention, w.norm_attention_bias
+        )
+        found = (
+            *norm_attention, qkv_weight, qkv_bias, out, out_bias, *norm_feedforward, expand, expand_bias, contract,
+            contract_bias,
+        )  # fmt: skip
+        widened = _widened(BlockWeights(*found), w, shape.heads, dropped.keep)
+        return through.add_(grad).view(*shape[:2], -1), None, None, None, *widened
+
+
+def _narrowed(w: BlockWeights, n_heads: int, keep: float, dtype: torch.dtype) -> BlockWeights:
+    """Weights in the type of the products; what scales activations is applied to them, as they are far smaller:
+    the root of d in the queries, and the dropout inside the feed-forward part.
+    """
+    qkv, qkv_bias = (_queries_scaled(part, n_heads) for part in (w.qkv, w.qkv_bias))
+    return BlockWeights(
+        *(part.to(dtype) for part in w._replace(qkv=qkv, qkv_bias=qkv_bias, contract=w.contract * keep))
+    )
+
+
+def _widened(found: BlockWeights, w: BlockWeights, n_heads: int, keep: float) -> list[Tensor]:
+    """Gradients of `w` from those of the narrowed weights."""
+    wide = BlockWeights(*(part.to(of.dtype) for part, of in zip(found, w, strict=True)))
+    qkv, qkv_bias = (_queries_scaled(part, n_heads) for part in (wide.qkv, wide.qkv_bias))
+    return list(wide._replace(qkv=qkv, qkv_bias=qkv_bias, contract=wide.contract * keep))
+
+
+def _queries_scaled(weight: Tensor, n_heads: int) -> Tensor:
+    """The same with the rows of the queries, the first third, divided by the root of a head's width."""
+    rows = len(weight) // 3
+    scaled = weight.clone()
+    scaled[:rows] *= (rows // n_heads) ** -0.5
+    return scaled
+
+
+def _normalised(x: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    return torch.native_layer_norm(x, weight.shape, weight, bias, LAYER_NORM_EPS)
+
+
+def _normalised_backward(grad: Tensor, x: Tensor, moments: list[Tensor], weight: Tensor, bias: Tensor) -> list[Tensor]:
+    return torch.ops.aten.native_layer_norm_backward(
+        grad.to(x.dtype), x, weight.shape, *moments, weight, bias, (True, True, True)
+    )
+
+
+def _branch(grad: Tensor, keep: float, dtype: torch.dtype) -> Tensor:
+    """The gradient that a branch gets, a copy that may be written to."""
+    return grad.to(dtype, copy=True) if keep == 1.0 else (grad * keep).to(dtype)
+
+
+def _drop_(x: Tensor, index: Tensor | None) -> Tensor:
+    if index is not None:
+        x.view(-1).index_fill_(0, index, 0.0)
+    return x
+
+
+def _relu_(x: Tensor) -> Tensor:
+    if x.dtype != torch.bfloat16:
+        return x.relu_()
+    # A bfloat16 is negative where the integer of the same bits is, and torch is five times as fast on integers.
+    x.view(torch.int16).clamp_min_(0)
+    return x
+
+
+def _relu_backward_(grad: Tensor, out: Tensor) -> Tensor:
+    """The gradient where `out`, of a ReLU, is positive, and 0 elsewhere."""
+    if grad.dtype != torch.bfloat16:
+        return torch.ops.aten.threshold_backward(grad, out, 0)
+    grad.view(torch.int16).mul_(out.view(torch.int16).clamp_max(1))
+    return grad
+
+
+def _split(qkv: Tensor, shape: Tokens, blank: Blank) -> Heads:
+    """Packs [B L, 3 H d]."""
+    batch, length, heads = shape
+    qkv = qkv.view(batch, length, 3, heads, -1)
+    q, k = qkv[:, :, :2].permute(2, 0, 3, 1, 4).contiguous().view(2, batch * heads, length, -1)
+    return Heads(q, k, with_ones(qkv[:, :, 2].transpose(1, 2), blank))
+
+
+def _split_backward(parts: tuple[Tensor, Tensor, Tensor], shape: Tokens, blank: Blank) -> Tensor:
+    """Gradients of q, k and v side by side, [B L, 3 H d]."""
+    batch, length, heads = shape
+    qkv = parts[0].new_empty(batch, length, 3, heads, parts[0].shape[2])
+    for number, part in enumerate(parts):
+        qkv[:, :, number] = part.unflatten(0, (batch, heads)).transpose(1, 2)
+    if blank is not None:
+        qkv[blank[0], blank[1], 2] = 0.0
+    return qkv.view(batch * length, -1)
+
+
+@lru_cache
+def _indicator(heads: int, d: int, dtype: torch.dtype) -> Tensor:
+    """Which columns of [., H d] belong to which head, 0 or 1, [H, H d].
+
+    A product with it repeats one number per head d times, or adds up d; torch is slow on such short axes.
+    """
+    return torch.eye(heads, dtype=dtype).repeat_interleave(d, dim=1)
+
+
+def _joined(mixed: Mixed, shape: Tokens) -> tuple[Tensor, Tensor]:
+    """What the heads say side by side, and the reciprocals of the normalisers in the same places, both [B L, H d]."""
+    batch, length, heads = shape
+    sums = mixed.sums[..., :-1].unflatten(0, (batch, heads)).transpose(1, 2)  # [B, L, H, d]
+    inverse = mixed.inverse.view(batch, heads, length).transpose(1, 2).reshape(-1, heads)
+    inverse = inverse @ _indicator(heads, sums.shape[3], sums.dtype)
+    return sums.reshape(batch * length, -1) * inverse, inverse
+
+
+def _joined_backward(grad: Tensor, said: Tensor, inverse: Tensor, shape: Tokens) -> Tensor:
+    """The gradient [B L, H d] of what the heads say as `mix_backward` takes it."""
+    batch, length, heads = shape
+    grad, d = grad * inverse, grad.shape[1] // heads
+    sums = grad.new_empty(batch, heads, length, d + 1)
+    sums[..., :-1] = grad.view(batch, length, heads, d).transpose(1, 2)
+    along = grad.mul_(said) @ _indicator(heads, d, grad.dtype).t()  # [B L, H]
+    sums[..., -1] = along.neg_().view(batch, length, heads).transpose(1, 2)
+    return sums.view(batch * heads, length, -1)

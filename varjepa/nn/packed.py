@@ -1,0 +1,156 @@
+"""Attention over few tokens as batched matrix products on packed heads, forward and backward written out.
+
+The fused kernels of torch are made for long sequences; with 10 to 60 tokens per row most of their time on a CPU is
+overhead. The same arithmetic as a handful of products on contiguous memory takes a third to a tenth of it, in chunks of
+heads whose square matrices stay in the cache.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+SCORE_LIMIT = 60.0
+"""Scores are clamped to +-60 instead of subtracting each row's maximum: exp(60) is far inside the range of 16 and 32
+bits, and a softmax between such scores is saturated anyway."""
+
+SMALLEST_SUM = 1e-30
+"""Below any weight there can be, exp(-60); its reciprocal times a gradient is still a number in 16 and 32 bits."""
+
+CHUNK = 2**21
+"""Attention weights computed at a time."""
+
+KEPT = 2**24
+"""Up to this many weights are kept for the backward pass; more are computed again there."""
+
+Blank = tuple[Tensor, Tensor] | None
+"""Rows and positions (int64 [n] each) of tokens that nothing may attend to; None where there are none."""
+
+
+def blank_tokens(valid: Tensor | None) -> Blank:
+    """Where `valid`, bool [B, L], is false; None is valid everywhere."""
+    if valid is None:
+        return None
+    rows, positions = (~valid).nonzero(as_tuple=True)
+    return (rows, positions) if len(rows) else None
+
+
+class Heads(NamedTuple):
+    """Inputs of attention, heads packed into the batch.
+
+    Attributes:
+        q: [B H, Q, d], already divided by the root of d.
+        k: [B H, L, d].
+        v_one: [B H, L, d + 1]: values, and a last column of ones; both 0 where the key is blank, so that one product
+            gives the weighted sum and its normaliser over the other keys.
+    """
+
+    q: Tensor
+    k: Tensor
+    v_one: Tensor
+
+    @property
+    def n_weights(self) -> int:
+        """Attention weights in all."""
+        return len(self.q) * self.q.shape[1] * self.k.shape[1]
+
+    def chunks(self) -> Iterator[slice]:
+        """Slices of the packed batch, each with about `CHUNK` weights."""
+        size = max(1, CHUNK // (self.q.shape[1] * self.k.shape[1]))
+        return (slice(start, start + size) for start in range(0, len(self.q), size))
+
+    def weights(self, part: slice) -> Tensor:
+        """Attention weights before normalisation, [., Q, L]."""
+        return torch.bmm(self.q[part], self.k[part].transpose(1, 2)).clamp_(-SCORE_LIMIT, SCORE_LIMIT).exp_()
+
+
+class Mixed(NamedTuple):
+    """What attention leaves.
+
+    Attributes:
+        sums: [B H, Q, d + 1]: weighted sums and, in the last column, their normalisers.
+        inverse: [B H, Q, 1]: reciprocals of the normalisers; finite also without a valid key, where the sums are 0.
+        weights: of each chunk, or none where the backward pass computes them again.
+    """
+
+    sums: Tensor
+    inverse: Tensor
+    weights: list[Tensor]
+
+    @property
+    def out(self) -> Tensor:
+        """What attention says, [B H, Q, d]."""
+        return self.sums[..., :-1] * self.inverse
+
+
+def with_ones(v: Tensor, blank: Blank) -> Tensor:
+    """Values [B, H, L, d], of any strides, as `Heads.v_one`."""
+    batch, heads, length, d = v.shape
+    packed = v.new_empty(batch, heads, length, d + 1)
+    packed[..., :d] = v
+    packed[..., d] = 1.0
+    if blank is not None:
+        packed[blank[0], :, blank[1]] = 0.0
+    return packed.view(batch * heads, length, d + 1)
+
+
+def mix(heads: Heads, *, backward: bool) -> Mixed:
+    """Attention; `backward` says whether `mix_backward` will be called."""
+    sums = heads.q.new_empty(*heads.q.shape[:2], heads.v_one.shape[2])
+    keep, kept = backward and heads.n_weights <= KEPT, []
+    for part in heads.chunks():
+        weights = heads.weights(part)
+        torch.bmm(weights, heads.v_one[part], out=sums[part])
+        if keep:
+            kept.append(weights)
+    return Mixed(sums, sums[..., -1:].clamp(min=SMALLEST_SUM).reciprocal_(), kept)
+
+
+def mix_backward(heads: Heads, kept: list[Tensor], grad_sums: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of q [B H, Q, d], k [B H, L, d] and v [B H, L, d]; that of a blank key's value is meaningless.
+
+    Args:
+        heads: the inputs.
+        kept: `Mixed.weights`.
+        grad_sums: [B H, Q, d + 1]: gradient g of `Mixed.out` times `inverse`, and in the last column minus the sum over
+            d of g times `Mixed.out`, times `inverse`.
+    """
+    grad_q, grad_k, grad_v = (torch.empty_like(part) for part in heads)
+    for number, part in enumerate(heads.chunks()):
+        weights = kept[number] if kept else heads.weights(part)
+        torch.bmm(weights.transpose(1, 2), grad_sums[part], out=grad_v[part])
+        scores = torch.bmm(grad_sums[part], heads.v_one[part].transpose(1, 2)).mul_(weights)
+        torch.bmm(scores, heads.k[part], out=grad_q[part])
+        torch.bmm(scores.transpose(1, 2), heads.q[part], out=grad_k[part])
+    return grad_q, grad_k, grad_v[..., :-1]
+
+
+class PackedAttention(torch.autograd.Function):
+    """softmax(q k^T / sqrt(d)) v over the keys that are not blank; 0 where all are.
+
+    Shape:
+        q [B, H, Q, d], k [B, H, L, d], v [B, H, L, d], blank -> [B, H, Q, d]
+    """
+
+    @staticmethod
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, blank: Blank) -> Tensor:
+        d = q.shape[-1]
+        heads = Heads((q * d**-0.5).flatten(0, 1), k.flatten(0, 1), with_ones(v, blank))
+        mixed = mix(heads, backward=any(ctx.needs_input_grad))
+        out = mixed.out
+        ctx.save_for_backward(*heads, mixed.inverse, out, *mixed.weights)
+        ctx.blank = blank
+        return out.view(*q.shape)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
+        q, k, v_one, inverse, out, *weights = ctx.saved_tensors
+        grad = grads[0].flatten(0, 1)
+        grad_sums = torch.cat([grad, -(grad * out).sum(-1, keepdim=True)], dim=-1).mul_(inverse)
+        grad_q, grad_k, grad_v = mix_backward(Heads(q, k, v_one), weights, grad_sums)
+        shape = grads[0].shape[:2]
+        grad_q, grad_k, grad_v = (part.unflatten(0, shape) for part in (grad_q, grad_k, grad_v))
+        if ctx.blank is not None:
+            grad_v[ctx.blank[0], :, ctx.blank[1]] = 0.0
+        return grad_q.mul_(q.shape[-1] ** -0.5), grad_k, grad_v, None

@@ -1,0 +1,93 @@
+"""Data-parallel training: processes that share every batch and add up their gradients (gloo on CPUs, NCCL on GPUs).
+
+What a process draws for a row does not depend on how many share the batch (see `Randomness.share`), so the loss curve
+is that of one process up to rounding.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class World:
+    """The processes that train together.
+
+    Attributes:
+        rank: number of this process.
+        size: number of processes.
+    """
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process evaluates, reports and writes."""
+        return self.rank == 0
+
+    def share(self, rows: int) -> slice:
+        """This process's rows of a batch; all of them where there are fewer rows than processes."""
+        if rows < self.size:
+            return slice(0, rows)
+        return slice(rows * self.rank // self.size, rows * (self.rank + 1) // self.size)
+
+    def weight(self, rows: int) -> float:
+        """Weight of a mean over `share(rows)` in the sum over processes that is the mean over the batch."""
+        mine = self.share(rows)
+        return (mine.stop - mine.start) / rows if rows >= self.size else 1 / self.size
+
+    def sum_(self, tensor: Tensor) -> Tensor:
+        """Adds up a tensor over the processes, in place."""
+        if self.size > 1:
+            dist.all_reduce(tensor)
+        return tensor
+
+    def sum_gradients(self, parameters: Iterable[Tensor]) -> None:
+        """Adds up the gradients in one message."""
+        if self.size == 1:
+            return
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        flat = self.sum_(torch.cat([gradient.flatten() for gradient in gradients]))
+        for gradient, part in zip(gradients, flat.split([gradient.numel() for gradient in gradients]), strict=True):
+            gradient.copy_(part.view_as(gradient))
+
+    def told(self, said: T) -> T:
+        """What the leading process says, in every process."""
+        if self.size == 1:
+            return said
+        message = [said]
+        dist.broadcast_object_list(message, src=0)
+        return message[0]
+
+
+@contextmanager
+def joined_world(device: torch.device) -> Iterator[World]:
+    """The world that torchrun's environment describes; alone where there is none.
+
+    Args:
+        device: of this process; GPUs talk over NCCL, everything else over gloo.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield World()
+        return
+    dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield World(dist.get_rank(), dist.get_world_size())
+    finally:
+        dist.destroy_process_group()
+
+
+def local_device(device: torch.device) -> torch.device:
+    """The GPU of this process among those of its machine; other devices as they are."""
+    if device.type == "cuda" and device.index is None and "LOCAL_RANK" in os.environ:
+        return torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+    return device
