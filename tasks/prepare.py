@@ -2,11 +2,17 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from prefect import task
 
 from tasks.steps import log, reuse, step_folder, write_text
 from varjepa.config import DataSection, PreprocessSection
+
+if TYPE_CHECKING:
+    from polars import LazyFrame
+
+    from varjepa.data.preprocess import Preprocessor
 
 
 @dataclass(frozen=True)
@@ -51,23 +57,45 @@ def preprocess(clean: Path, data: DataSection, settings: PreprocessSection) -> P
 
 
 def _preprocess(clean: Path, data: DataSection, settings: PreprocessSection, folder: Path) -> Prepared:
-    import polars as pl
-
-    from varjepa.data.preprocess import fit
-    from varjepa.data.sources import ROW
-    from varjepa.data.splits import PART, assign_parts
-
-    frame = pl.scan_parquet(clean)
-    columns = [name for name in frame.collect_schema().names() if name != ROW]
-    parts = assign_parts(frame, data.split)
-    marked = pl.concat([frame, parts.to_frame().lazy()], how="horizontal")
-    seen = marked if data.split.seen == "all" else marked.filter(pl.col(PART) == "train")
-    preprocessor = fit(seen.select(columns), data, settings)
-    encoded = preprocessor.encode(marked, keep=(ROW, PART), with_label=True)
-    encoded.sink_parquet(folder / "encoded.parquet", maintain_order=True)
+    marked, counts = divide(clean, data)
+    preprocessor = learn(marked, data, settings)
+    write_encoded(marked, preprocessor, folder / "encoded.parquet")
     write_text(folder / "preprocessor.json", preprocessor.model_dump_json(indent=1))
-    counts = dict(parts.value_counts().iter_rows())
     return Prepared(
         clean, folder / "encoded.parquet", folder / "preprocessor.json", preprocessor.sizes.n_features, counts,
         preprocessor.left_out, preprocessor.joined,
     )  # fmt: skip
+
+
+def divide(clean: Path, data: DataSection) -> tuple["LazyFrame", dict[str, int]]:
+    """The rows with the part of each as one more column, unread, and the number of rows per part."""
+    import polars as pl
+
+    from varjepa.data.splits import assign_parts
+
+    frame = pl.scan_parquet(clean)
+    parts = assign_parts(frame, data.split)
+    marked = pl.concat([frame, parts.to_frame().lazy()], how="horizontal")
+    return marked, dict(parts.value_counts().iter_rows())
+
+
+def learn(marked: "LazyFrame", data: DataSection, settings: PreprocessSection) -> "Preprocessor":
+    """Fits on the rows that preprocessing may look at."""
+    import polars as pl
+
+    from varjepa.data.preprocess import fit
+    from varjepa.data.sources import ROW
+    from varjepa.data.splits import PART
+
+    seen = marked if data.split.seen == "all" else marked.filter(pl.col(PART) == "train")
+    return fit(seen.drop(ROW, PART), data, settings)
+
+
+def write_encoded(marked: "LazyFrame", preprocessor: "Preprocessor", path: Path) -> None:
+    """Encodes all rows into a Parquet file, in bounded memory."""
+    from varjepa.data.sources import ROW
+    from varjepa.data.splits import PART
+
+    encoded = preprocessor.encode(marked, keep=(ROW, PART), with_label=True)
+    # Floats of 32 bits hardly get smaller, and slower compression takes longer than all the rest.
+    encoded.sink_parquet(path, maintain_order=True, compression="snappy")

@@ -113,6 +113,8 @@ def launch(job: Job, config: RetrainConfig) -> Pretrained:
     threads = max(1, len(os.sched_getaffinity(0)) // processes) if hasattr(os, "sched_getaffinity") else 1
     # The workers find the modules that this process found, wherever they were imported from.
     env = {"OMP_NUM_THREADS": str(threads)} | os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    if sys.platform == "linux":
+        env.setdefault("GLOO_SOCKET_IFNAME", "lo")  # the machine's own name need not resolve
     arguments = ["--standalone", f"--nproc-per-node={processes}", "-m", "tasks.worker", str(job.folder / JOB)]
     command = [sys.executable, "-m", "torch.distributed.run", *arguments]
     done = subprocess.run(command, env=env, check=False)  # noqa: S603 (our own words)

@@ -38,7 +38,7 @@ class Validation:
 
 
 def validate(
-    snapshot: Path, contract: Contract, out: Path, label: str | None = None, *, memory_limit: str = "1GB"
+    snapshot: Path, contract: Contract, out: Path, label: str | None = None, *, memory_limit: str = "400MB"
 ) -> Validation:
     """Checks every row of a table.
 

@@ -214,6 +214,19 @@ def test_without_a_label_the_elbo_selects(varjepa, tmp_path: Path) -> None:
     assert "calibration/latent_pit_ks" in metrics
 
 
+def test_several_processes_train_one_model(varjepa, tmp_path: Path) -> None:
+    found = {}
+    for devices in (1, 2):
+        training = {"devices": devices, "precision": "float32"}
+        folder, data = tmp_path / str(devices), {"label": "rich"}
+        job = write_job(folder, person_table(200), data=data, training=training, generator={"n_layers": 0})
+        answer = varjepa("retrain", job, "--json")
+        assert answer.code == 0, answer.err
+        found[devices] = answer.json["metrics"]
+    for name in ("elbo/val", "elbo/test", "probe/accuracy"):
+        assert found[2][name] == pytest.approx(found[1][name], abs=1e-3), name
+
+
 def test_t_jepa_does_all_but_tell_how_sure_it_is(varjepa, tmp_path: Path) -> None:
     """The deterministic kind end to end: trained, measured, registered, loaded and asked."""
     import mlflow

@@ -7,8 +7,10 @@ import polars as pl
 import pytest
 
 from varjepa.config import DataSection, PreprocessSection, SplitSection
+from varjepa.data import preprocess
 from varjepa.data.inspect import profile
-from varjepa.data.preprocess import LABEL, Preprocessor, fit, normal_scores
+from varjepa.data.preprocess import LABEL, Preprocessor, fit
+from varjepa.data.quantiles import interpolation, normal_scores
 from varjepa.data.splits import assign_parts
 from varjepa.data.synthetic import sim_table
 from varjepa.data.tensors import to_tensors
@@ -23,8 +25,8 @@ def frame(**columns: object) -> pl.DataFrame:
     return pl.DataFrame(base | columns)
 
 
-def fitted(table: pl.DataFrame, data: DataSection | None = None, **preprocess: object) -> Preprocessor:
-    return fit(table.lazy(), data or DataSection(name="sim"), PreprocessSection(**preprocess))
+def fitted(table: pl.DataFrame, data: DataSection | None = None, **settings: object) -> Preprocessor:
+    return fit(table.lazy(), data or DataSection(name="sim"), PreprocessSection(**settings))
 
 
 @pytest.mark.parametrize(
@@ -260,3 +262,35 @@ def test_sim_is_seeded_and_its_ambiguity_means_something() -> None:
     ambiguous = table["ambiguity"].to_numpy() > 0.5
     assert (nearest == labels)[~ambiguous].mean() > 0.8
     assert (nearest == labels)[ambiguous].mean() < 0.6
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e9])
+def test_interpolation_is_numpys(scale: float) -> None:
+    rng = np.random.default_rng(0)
+    for sample in (rng.normal(size=5000), rng.exponential(size=5000), rng.integers(0, 9, 5000), np.array([0.0, 1.0])):
+        knots, scores = normal_scores(sample * scale, 1000)
+        values = np.concatenate(
+            [sample * scale, rng.normal(size=500) * 3 * scale, knots, [np.nan, np.inf, -np.inf, 0.0]]
+        )
+        expected = np.interp(values, knots, scores)
+        np.testing.assert_allclose(interpolation(knots, scores)(values), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_many_rows_are_read_as_a_stream_with_the_same_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng, n = np.random.default_rng(0), 4000
+    frame = pl.DataFrame({
+        "number": rng.normal(size=n), "skewed": rng.exponential(size=n).round(2), "count": rng.integers(0, 7, n),
+        "identifier": np.arange(n), "constant": np.ones(n), "flag": rng.random(n) < 0.3,
+        "word": rng.choice(["a", "b", "c"], n), "label": rng.integers(0, 2, n),
+    }).with_columns(pl.when(pl.col("number") < 1.5).then("number").alias("number"))  # fmt: skip
+    data, settings = DataSection(path="x.csv", label="label"), PreprocessSection()
+    whole = fit(frame.lazy(), data, settings).model_dump()
+    monkeypatch.setattr(preprocess, "KNOT_ROWS", n - 1)
+    monkeypatch.setattr(preprocess, "GLANCE_ROWS", 1000)
+    monkeypatch.setattr(preprocess, "COLUMNS_AT_ONCE", 2)
+    streamed = fit(frame.lazy(), data, settings).model_dump()
+    assert whole["left_out"].keys() == {"identifier", "constant"}
+    for mine, theirs in zip(whole.pop("numeric"), streamed.pop("numeric"), strict=True):
+        for name, value in mine.items():
+            assert theirs[name] == (pytest.approx(value, rel=1e-9) if isinstance(value, float | tuple) else value), name
+    assert streamed == whole

@@ -13,6 +13,7 @@ from varjepa.nn.dropout import positions
 from varjepa.nn.random import Randomness
 from varjepa.training.distributed import World, local_device
 
+ONE_MACHINE = {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
 TIMES = {"training/seconds", "training/rows_per_second"}
 
 
@@ -21,7 +22,7 @@ def run_together(out: Path, kind: str, rows: int, processes: int = 2, checkpoint
                shared_batches.__file__, str(out), kind, str(rows)]  # fmt: skip
     command += [str(checkpoint)] if checkpoint else []
     root = str(Path(__file__).parents[2])
-    subprocess.run(command, check=True, env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": root}, timeout=300)
+    subprocess.run(command, check=True, env=os.environ | ONE_MACHINE | {"PYTHONPATH": root}, timeout=300)
     return torch.load(out)
 
 

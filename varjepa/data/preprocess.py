@@ -4,17 +4,17 @@ The fitted state is plain data (pydantic models) and travels with the model as J
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import polars as pl
 from pydantic import Field
-from scipy.special import ndtri
 
 from varjepa.config import DataSection, PreprocessSection
-from varjepa.config.sections import Section
+from varjepa.config.sections import KIND, Section
 from varjepa.data.inspect import ColumnProfile, finite, profile
 from varjepa.data.one_hot import Group, OneHotFeature, find_groups, group_name
+from varjepa.data.quantiles import interpolation, normal_scores
 from varjepa.data.table import MISSING, N_RESERVED, OTHER, TableSizes
 from varjepa.errors import DataError, nearest
 
@@ -28,7 +28,13 @@ HEAVY_TAILED = 6.0
 """auto: so are columns with a training value further than this many deviations from the mean."""
 
 KNOT_ROWS = 1_000_000
-"""Quantiles come from at most this many training rows, evenly spaced."""
+"""Quantiles come from at most this many training rows, evenly spaced; more than these are read as a stream."""
+
+GLANCE_ROWS = 100_000
+"""Of tables read as a stream so many rows, evenly spaced, tell the kinds of most columns."""
+
+COLUMNS_AT_ONCE = 16
+"""Columns whose statistics are gathered in one pass."""
 
 MOST_DECIMALS = 6
 """Numbers with up to this many decimals are imputed and drawn with as many."""
@@ -68,10 +74,10 @@ class NumericFeature(SingleColumn):
         """Float32 expression, null where missing."""
         column = _as_number(self.name, self.kind, schema[self.name])
         if self.transform == "quantile":
-            knots, scores = np.array(self.knots), np.array(self.scores)
+            knots, scores = self.knots, self.scores
 
             def interpolate(values: pl.Series) -> pl.Series:
-                return pl.Series(values.name, np.interp(values.to_numpy(), knots, scores), nan_to_null=True)
+                return pl.Series(values.name, interpolation(knots, scores)(values.to_numpy()), nan_to_null=True)
 
             column = column.map_batches(interpolate, return_dtype=pl.Float64, is_elementwise=True)
         else:
@@ -253,74 +259,105 @@ def fit(frame: pl.LazyFrame, data: DataSection, preprocess: PreprocessSection) -
     schema = frame.collect_schema()
     split_column = [str(data.split.column)] if data.split.by == "column" else []
     away = {*data.drop, *split_column, *([data.label] if data.label else [])}
-    profiles = profile(frame.select(name for name in schema if name not in away), dict(data.kinds))
+    rows = int(frame.select(pl.len()).collect().item())
+    profiles = _profiles(frame.select(name for name in schema if name not in away), dict(data.kinds), rows)
     used = {name: facts for name, facts in profiles.items() if not facts.left_out}
     if not used:
         raise DataError("No feature is left to learn from.", expected="Expected at least one column that varies.")
     groups = find_groups(frame, list(used.values()), data.kinds) if preprocess.one_hot == "join" else []
+    numbers = [facts for facts in used.values() if facts.kind in ("numeric", "date")]
     return Preprocessor(
-        numeric=tuple(_fit_numeric(frame, f, preprocess) for f in used.values() if f.kind in ("numeric", "date")),
+        numeric=tuple(_fit_numbers(frame, numbers, preprocess, rows)),
         categorical=tuple(_fit_categories(frame, used, groups, preprocess)),
         order=tuple(used),
-        label=_fit_label(frame, data),
+        label=_fit_label(frame, data, rows),
         left_out={name: facts.left_out for name, facts in profiles.items() if facts.left_out},
     )
 
 
-def _fit_numeric(frame: pl.LazyFrame, facts: ColumnProfile, preprocess: PreprocessSection) -> NumericFeature:
-    kind: Literal["numeric", "date"] = "date" if facts.kind == "date" else "numeric"
-    stride = max(1, facts.rows // KNOT_ROWS)
-    number = _as_number(facts.name, kind, facts.dtype).alias("value")
-    try:
-        moments = frame.select(
-            number.mean().alias("mean"), number.std(ddof=0).alias("std"), number.skew().alias("skew"),
-            number.min().alias("min"), number.max().alias("max"),
-            *((number.round(d) - number).abs().max().alias(f"beyond {d}") for d in range(MOST_DECIMALS + 1)),
-        ).collect().row(0, named=True)  # fmt: skip
-    except pl.exceptions.InvalidOperationError:
-        raise DataError(f'The column "{facts.name}" holds text.', expected=f"Expected a {kind} column.") from None
-    mean, std = moments["mean"], moments["std"] or 1.0
-    furthest = max(mean - moments["min"], moments["max"] - mean) / std
-    scale = 1e-12 * max(abs(moments["min"]), abs(moments["max"]))
-    decimals = next((d for d in range(MOST_DECIMALS + 1) if moments[f"beyond {d}"] <= scale), None)
-    transform = preprocess.numeric
-    if transform == "auto":
-        transform = "quantile" if abs(moments["skew"] or 0) > SKEWED or furthest > HEAVY_TAILED else "standard"
-    knots: tuple[float, ...] = ()
-    scores: tuple[float, ...] = ()
-    if transform == "quantile":
-        sample = frame.select(number).gather_every(stride).collect().to_series().drop_nulls().to_numpy()
-        knots, scores = normal_scores(sample, preprocess.n_quantiles)
-    return NumericFeature(
-        name=facts.name, dtype=str(facts.dtype), kind=kind, transform=transform, mean=mean, std=std,
-        clip=preprocess.clip, smallest=moments["min"], largest=moments["max"], decimals=decimals, knots=knots,
-        scores=scores,
-    )  # fmt: skip
+def _profiles(frame: pl.LazyFrame, declared: dict[str, KIND], rows: int, enough: int = 2) -> dict[str, ColumnProfile]:
+    """Profiles of all columns; of many rows those of a sample where more rows could not change the kind.
 
-
-def normal_scores(values: np.ndarray, n_quantiles: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Knots of a piecewise-linear map from values to standard normal scores.
-
-    Ties share the score of the middle of their ranks, so that a pile of equal values lies at its own centre.
+    To count the values of a column of many different numbers takes more memory than to train on it.
 
     Args:
-        values: sample, at least one value.
-        n_quantiles: at most this many knots, spread evenly over the ranks.
-
-    Returns:
-        (knots, scores), both strictly increasing and of one length.
-
-    Examples:
-        >>> normal_scores(np.array([0.0, 0.0, 1.0, 1.0]), 8)[0]
-        (0.0, 1.0)
+        frame: rows to look at.
+        declared: kinds that a person gave.
+        rows: their number.
+        enough: more different values than these are as good as any number of them.
     """
-    distinct, counts = np.unique(values, return_counts=True)
-    middle = (np.cumsum(counts) - 0.5 * counts) / len(values)
-    if len(distinct) > n_quantiles:
-        picks = np.searchsorted(middle, np.linspace(middle[0], middle[-1], n_quantiles))
-        picks = np.unique(np.clip(picks, 0, len(distinct) - 1))
-        distinct, middle = distinct[picks], middle[picks]
-    return tuple(distinct.astype(float).tolist()), tuple(ndtri(middle).tolist())
+    if rows <= KNOT_ROWS:
+        return profile(frame, declared)
+    schema = frame.collect_schema()
+    glanced = [name for name, dtype in schema.items() if dtype.is_numeric() or dtype in (pl.Date, pl.Datetime)]
+    sample = frame.select(glanced).gather_every(rows // GLANCE_ROWS).collect(engine="streaming")
+    settled = {
+        name: facts
+        for name, facts in profile(sample.lazy(), declared).items()
+        # One value twice, or a fraction: no identifier.
+        if facts.distinct > enough and (facts.distinct < facts.rows - facts.missing or not facts.whole)
+    }
+    with pl.Config(engine_affinity="streaming"):
+        return {name: settled.get(name) or profile(frame.select(name), declared)[name] for name in schema}
+
+
+def _fit_numbers(
+    frame: pl.LazyFrame, columns: Sequence[ColumnProfile], preprocess: PreprocessSection, rows: int
+) -> Iterator[NumericFeature]:
+    for start in range(0, len(columns), COLUMNS_AT_ONCE):
+        together = columns[start : start + COLUMNS_AT_ONCE]
+        moments = _moments(frame, together, rows)
+        chosen = [preprocess.numeric if preprocess.numeric != "auto" else _transform(of) for of in moments]
+        skewed = [facts for facts, transform in zip(together, chosen, strict=True) if transform == "quantile"]
+        numbers = [_as_number(facts.name, _kind(facts), facts.dtype).alias(facts.name) for facts in skewed]
+        sample = frame.select(numbers).gather_every(max(1, rows // KNOT_ROWS)).collect(engine=_engine(rows))
+        for facts, of, transform in zip(together, moments, chosen, strict=True):
+            knots: tuple[float, ...] = ()
+            scores: tuple[float, ...] = ()
+            if transform == "quantile":
+                knots, scores = normal_scores(sample[facts.name].drop_nulls().to_numpy(), preprocess.n_quantiles)
+            scale = 1e-12 * max(abs(of["min"]), abs(of["max"]))
+            yield NumericFeature(
+                name=facts.name, dtype=str(facts.dtype), kind=_kind(facts), transform=transform, mean=of["mean"],
+                std=of["std"] or 1.0, clip=preprocess.clip, smallest=of["min"], largest=of["max"],
+                decimals=next((d for d in range(MOST_DECIMALS + 1) if of[f"beyond {d}"] <= scale), None), knots=knots,
+                scores=scores,
+            )  # fmt: skip
+
+
+def _moments(frame: pl.LazyFrame, columns: Sequence[ColumnProfile], rows: int) -> list[dict[str, Any]]:
+    """Statistics of numeric columns, gathered in one pass over the rows."""
+    parts = []
+    for number, facts in enumerate(columns):
+        column = _as_number(facts.name, _kind(facts), facts.dtype)
+        statistics = {
+            "mean": column.mean(), "std": column.std(ddof=0), "skew": column.skew(), "min": column.min(),
+            "max": column.max(),
+        } | {f"beyond {d}": (column.round(d) - column).abs().max() for d in range(MOST_DECIMALS + 1)}  # fmt: skip
+        parts.append(pl.struct(value.alias(name) for name, value in statistics.items()).alias(str(number)))
+    try:
+        return list(frame.select(parts).collect(engine=_engine(rows)).row(0))
+    except pl.exceptions.InvalidOperationError:
+        if len(columns) > 1:
+            # Alone, the column at fault can be named.
+            return [_moments(frame, [facts], rows)[0] for facts in columns]
+        facts = columns[0]
+        raise DataError(f'The column "{facts.name}" holds text.', expected=f"Expected a {facts.kind} column.") from None
+
+
+def _transform(moments: Mapping[str, Any]) -> Literal["standard", "quantile"]:
+    mean, std = moments["mean"], moments["std"] or 1.0
+    furthest = max(mean - moments["min"], moments["max"] - mean) / std
+    return "quantile" if abs(moments["skew"] or 0) > SKEWED or furthest > HEAVY_TAILED else "standard"
+
+
+def _kind(facts: ColumnProfile) -> Literal["numeric", "date"]:
+    return "date" if facts.kind == "date" else "numeric"
+
+
+def _engine(rows: int) -> Literal["auto", "streaming"]:
+    # Streams add up in any order, which shows in the last digit; where memory is no matter, results repeat exactly.
+    return "streaming" if rows > KNOT_ROWS else "auto"
 
 
 def _fit_categories(
@@ -353,7 +390,7 @@ def _fit_categorical(frame: pl.LazyFrame, facts: ColumnProfile, preprocess: Prep
         .drop_nulls()
         .group_by("value")
         .len()
-        .collect()
+        .collect(engine="streaming")
         .sort(["len", "value"], descending=[True, False])
     )
     # A boolean keeps both of its values however rare one is.
@@ -365,10 +402,10 @@ def _fit_categorical(frame: pl.LazyFrame, facts: ColumnProfile, preprocess: Prep
     )
 
 
-def _fit_label(frame: pl.LazyFrame, data: DataSection) -> Label | None:
+def _fit_label(frame: pl.LazyFrame, data: DataSection, rows: int) -> Label | None:
     if data.label is None or data.task == "none":
         return None
-    facts = profile(frame.select(data.label), {data.label: "categorical"})[data.label]
+    facts = _profiles(frame.select(data.label), {data.label: "categorical"}, rows, CLASSES_OF_NUMBERS)[data.label]
     if facts.distinct < 2:
         raise DataError(
             f'The label "{data.label}" has {facts.distinct} different value(s) in the training rows.',
@@ -382,7 +419,7 @@ def _fit_label(frame: pl.LazyFrame, data: DataSection) -> Label | None:
     if task == "regression":
         return Label(name=data.label, dtype=str(facts.dtype), task="regression")
     text = as_text(data.label, facts.dtype).alias("value")
-    classes = frame.select(text).drop_nulls().unique().collect().to_series().to_list()
+    classes = frame.select(text).drop_nulls().unique().collect(engine="streaming").to_series().to_list()
     by_number = facts.dtype.is_numeric()
     return Label(
         name=data.label, dtype=str(facts.dtype), task="classification",

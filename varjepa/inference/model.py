@@ -104,11 +104,10 @@ class TrainedModel:
         Raises:
             DataError: see `encode`.
         """
-        parts = [self._predict(frame[rows]) for rows in batches(max(frame.height, 1), batch_size)]
-        return pl.concat(parts)
-
-    def _predict(self, frame: pl.DataFrame) -> pl.DataFrame:
         table = self.encode(frame)
+        return pl.concat([self._predict(table.rows(rows)) for rows in batches(max(frame.height, 1), batch_size)])
+
+    def _predict(self, table: TableTensors) -> pl.DataFrame:
         embedding = embed(self.network, table, max(table.n_rows, 1))
         flat = embedding.mean.flatten(1)
         columns = {"embedding": pl.Series(flat.cpu().numpy(), dtype=pl.Array(pl.Float32, flat.shape[1]))}
@@ -195,10 +194,9 @@ class TrainedModel:
         """
         generator, names = self._generator(), self.preprocessor.names
         parts = []
+        table, outside = self.encode(frame), outside_range(frame, self.preprocessor).to(self.device)
         for rows in batches(max(frame.height, 1), batch_size):
-            part = frame[rows]
-            outside = outside_range(part, self.preprocessor).to(self.device)
-            oddity = generator.oddity(generator.surprise(self.encode(part), outside)).numpy()
+            oddity = generator.oddity(generator.surprise(table.rows(rows), outside[rows])).numpy()
             top = np.argsort(-oddity, axis=1, kind="stable")[:, :ANOMALY_COLUMNS]
             odd = pl.Series("odd_columns", np.array(names, dtype=object)[top].tolist(), dtype=pl.List(pl.String))
             each = {f"oddity.{name}": pl.Series(oddity[:, j]) for j, name in enumerate(names)}

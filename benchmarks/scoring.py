@@ -1,0 +1,88 @@
+"""Scoring a file against the bare forward pass of the same network, and how memory grows with rows."""
+
+import tempfile
+from pathlib import Path
+
+import polars as pl
+from pyarrow import parquet
+
+from benchmarks.harness import Figure, child, in_turns
+from tasks.infer import Request, score
+from varjepa.data.synthetic import sim_table
+from varjepa.inference.estimator import VarTJEPA
+from varjepa.inference.model import TrainedModel
+from varjepa.models.embedding import embed
+
+FEW, MANY, REPEATS = 10_000, 2_000_000, 5
+BLOCK = 100_000
+GROUPS = ("uncertainty",)
+TINY = {
+    "d_hidden": 16, "n_layers": 2, "n_heads": 2, "d_feedforward": 32, "pred_d": 8, "pred_n_layers": 1,
+    "pred_n_heads": 2, "pred_d_feedforward": 16,
+}  # fmt: skip
+
+ALONE = """
+import sys
+from pathlib import Path
+from benchmarks.scoring import GROUPS
+from tasks.infer import Request, score
+from varjepa.inference.storage import load_model
+model, request = load_model(Path(sys.argv[1])), Request(sys.argv[2], Path(sys.argv[3]), force=True)
+print(score(model, request, GROUPS)["rows_per_second"])
+"""
+
+
+def made_model(model: dict[str, int]) -> TrainedModel:
+    """A network on SIM that has seen one epoch; how good it is does not matter here."""
+    config = {"model": model, "training": {"max_epochs": 1}, "generator": {"n_layers": 0}}
+    return VarTJEPA(config).fit(sim_table(rows=5_000).drop("label", "ambiguity")).model_
+
+
+def write_rows(path: Path, rows: int) -> None:
+    """A Parquet file with that many SIM rows, a block repeated."""
+    block = sim_table(rows=min(BLOCK, rows), seed=1).drop("label", "ambiguity").to_arrow()
+    with parquet.ParquetWriter(path, block.schema) as writer:
+        for start in range(0, rows, BLOCK):
+            writer.write_table(block.slice(0, min(BLOCK, rows - start)))
+
+
+def speed(name: str, sizes: dict[str, int], rows: int, folder: Path) -> list[Figure]:
+    """Rows per second from file to file, and of the forward pass on what is already encoded."""
+    model, source = made_model(sizes), folder / f"{rows}.parquet"
+    write_rows(source, rows)
+    table, request = model.encode(pl.read_parquet(source)), Request(str(source), folder / "out.parquet", force=True)
+    found = in_turns(
+        {"file": lambda: score(model, request, GROUPS), "bare": lambda: embed(model.network, table)}, REPEATS
+    )
+    file, bare = found["file"], found["bare"]
+    return [
+        Figure(f"{name}: from file to file", rows / file.median, "rows/s", file.noise),
+        Figure(f"{name}: bare forward pass", rows / bare.median, "rows/s", bare.noise),
+        Figure(f"{name}: from file to file over bare", bare.median / file.median, "x", None, "at least 0.8"),
+    ]
+
+
+def memory(folder: Path) -> list[Figure]:
+    """Peaks of processes that score few rows and many."""
+    saved = folder / "model"
+    VarTJEPA({"model": TINY, "training": {"max_epochs": 1}, "generator": {"n_layers": 0}}).fit(
+        sim_table(rows=5_000).drop("label", "ambiguity")
+    ).save(saved)
+    peaks, speeds = {}, {}
+    for rows in (FEW, MANY):
+        source = folder / f"{rows}.parquet"
+        write_rows(source, rows)
+        _, peaks[rows], out = child("-c", ALONE, str(saved), str(source), str(folder / "out.parquet"))
+        speeds[rows] = float(out)
+    return [
+        Figure(f"tiny: {MANY:,} rows", speeds[MANY], "rows/s"),
+        Figure(f"tiny: peak memory, {FEW:,} rows", peaks[FEW], "GiB"),
+        Figure(f"tiny: peak memory, {MANY:,} rows", peaks[MANY], "GiB", None, "flat"),
+    ]
+
+
+def run() -> list[Figure]:
+    """The published sizes, a tiny network, and memory."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        return [*speed("published sizes", {}, 8_000, folder), *speed("tiny", TINY, 100_000, folder), *memory(folder)]
