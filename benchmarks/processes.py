@@ -13,7 +13,7 @@ from varjepa.config import ObjectiveSection, TrainingSection
 from varjepa.models.kinds import build_network
 from varjepa.nn.random import initial_weights
 from varjepa.training.device import keep_memory
-from varjepa.training.distributed import joined_world
+from varjepa.training.distributed import joined_world, leave
 from varjepa.training.loop import Trainer
 
 EPOCHS, STEPS, TURNS = 3, 12, 3
@@ -73,3 +73,4 @@ def run() -> list[Figure]:
 
 if __name__ == "__main__":
     train(sys.argv[1])
+    leave()

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmarks.harness import Figure, child, in_turns
 from varjepa.config import MaskingSection, ObjectiveSection, TrainingSection
@@ -138,11 +138,11 @@ Product = tuple[int, int, int, int]
 """Batch, rows, inner width and columns of a matrix product."""
 
 
-class Products(FlopCounterMode):
+class Products(TorchDispatchMode):
     """Counts every matrix product of the steps by its shape."""
 
     def __init__(self) -> None:
-        super().__init__(display=False)
+        super().__init__()
         self.counted: dict[Product, int] = defaultdict(int)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -151,7 +151,7 @@ class Products(FlopCounterMode):
         if name in ("aten::mm", "aten::bmm", "aten::addmm", "aten::baddbmm"):
             a, b = args[-2:]
             self.counted[a.shape[0] if a.dim() == 3 else 1, a.shape[-2], a.shape[-1], b.shape[-1]] += 1
-        return super().__torch_dispatch__(func, types, args, kwargs or {})
+        return func(*args, **(kwargs or {}))
 
 
 def products_of(stepper: Callable[[], None]) -> dict[Product, int]:

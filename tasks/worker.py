@@ -17,7 +17,7 @@ from tasks.tracking import CurveLogger
 from varjepa.config import RetrainConfig
 from varjepa.errors import VarjepaError
 from varjepa.training.device import resolve_device
-from varjepa.training.distributed import joined_world
+from varjepa.training.distributed import joined_world, leave
 
 
 def main(path: str) -> None:
@@ -39,3 +39,4 @@ def main(path: str) -> None:
 
 if __name__ == "__main__":
     main(sys.argv[1])
+    leave()

@@ -12,7 +12,7 @@ from tests.conftest import SIZES, SMALL, random_table
 from varjepa.config import MaskingSection, ObjectiveSection, TrainingSection
 from varjepa.models.kinds import build_network
 from varjepa.nn.random import initial_weights
-from varjepa.training.distributed import joined_world
+from varjepa.training.distributed import joined_world, leave
 from varjepa.training.loop import Trainer
 
 
@@ -34,3 +34,4 @@ def main(out: Path, kind: str, rows: int, checkpoint: Path | None) -> None:
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), Path(sys.argv[4]) if len(sys.argv) > 4 else None)
+    leave()
