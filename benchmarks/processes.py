@@ -16,7 +16,7 @@ from varjepa.training.device import keep_memory
 from varjepa.training.distributed import joined_world, leave
 from varjepa.training.loop import Trainer
 
-EPOCHS, STEPS, TURNS = 3, 12, 3
+EPOCHS, STEPS, TURNS = 2, 8, 1
 
 
 def train(precision: str) -> None:

@@ -13,7 +13,7 @@ from varjepa.inference.estimator import VarTJEPA
 from varjepa.inference.model import TrainedModel
 from varjepa.models.embedding import embed
 
-FEW, MANY, REPEATS = 10_000, 2_000_000, 5
+FEW, MANY, REPEATS = 10_000, 400_000, 3
 BLOCK = 100_000
 GROUPS = ("uncertainty",)
 TINY = {

@@ -25,7 +25,7 @@ from varjepa.objective.elbo import final_weights, loss_terms
 from varjepa.training.device import keep_memory
 from varjepa.training.loop import Trainer
 
-ROWS, BATCH, STEPS, REPEATS = 8192, 512, 4, 7
+ROWS, BATCH, STEPS, REPEATS = 8192, 512, 4, 5
 
 
 class Shape(NamedTuple):
