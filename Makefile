@@ -1,6 +1,6 @@
 # make run    the demo: retrain on the built-in table        make test   tests
 # make lint   style, types, imports                          make format reformat the code
-# make bench  speed and memory (an hour)
+# make bench  speed and memory (half an hour)
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin

@@ -71,8 +71,8 @@ def in_turns(calls: dict[str, Callable[[], Any]], repeats: int) -> dict[str, Tim
     return {name: Timing(tuple(found)) for name, found in seconds.items()}
 
 
-def child(*arguments: str, env: dict[str, str] | None = None) -> tuple[float, float, str]:
-    """Runs Python with these arguments in a process of its own: (seconds, peak resident GiB, stdout).
+def child(*arguments: str, env: dict[str, str] | None = None) -> tuple[float, str]:
+    """Runs Python with these arguments in a process of its own: (peak resident GiB, stdout).
 
     Raises:
         RuntimeError: it failed.
@@ -84,16 +84,14 @@ def child(*arguments: str, env: dict[str, str] | None = None) -> tuple[float, fl
         "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)\n"
         "sys.exit(done.returncode)\n"
     )
-    started = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, text=True, env=os.environ | (env or {}),
         check=False,
     )  # fmt: skip
-    seconds = time.perf_counter() - started
     if done.returncode:
         raise RuntimeError(f"{' '.join(arguments)} ended with {done.returncode}")
     *out, peak = done.stdout.splitlines()
-    return seconds, int(peak) / 2**20, "\n".join(out)
+    return int(peak) / 2**20, "\n".join(out)
 
 
 def facts() -> dict[str, Any]:

@@ -114,13 +114,13 @@ def words(name: str) -> list[str]:
 
 def _measure(role: str, folder: Path) -> tuple[dict[str, float], float, float]:
     """What a process of its own told about one role, its peak memory, and that until it had fitted."""
-    _, peak, out = child("-m", "benchmarks.preprocessing", role, str(folder))
+    peak, out = child("-m", "benchmarks.preprocessing", role, str(folder))
     told = json.loads(out.splitlines()[-1])
     return told, peak, told.pop("fit peak", peak)
 
 
 def _nothing(_folder: Path) -> dict[str, float]:
-    import tasks.prepare  # noqa: F401, PLC0415 (what it needs is the measurement)
+    import tasks.prepare  # noqa: F401 (what it needs is the measurement)
 
     return {}
 
@@ -136,7 +136,7 @@ def _copy(folder: Path) -> dict[str, float]:
 
 
 def _prepare(folder: Path) -> dict[str, float]:
-    from tasks.prepare import divide, learn, write_encoded  # noqa: PLC0415
+    from tasks.prepare import divide, learn, write_encoded
 
     moments = [time.perf_counter()]
     marked, _ = divide(folder / "table.parquet", _DATA)
@@ -150,7 +150,7 @@ def _prepare(folder: Path) -> dict[str, float]:
 
 
 def _compare(folder: Path) -> dict[str, float]:
-    from tasks.prepare import divide, learn, write_encoded  # noqa: PLC0415
+    from tasks.prepare import divide, learn, write_encoded
 
     everything = _DATA.model_copy(update={"split": _DATA.split.model_copy(update={"seen": "all"})})
     marked, _ = divide(folder / "table.parquet", everything)
@@ -173,9 +173,9 @@ def _compare(folder: Path) -> dict[str, float]:
 
 def _theirs(folder: Path, preprocessor: Preprocessor) -> tuple[Callable[[], None], Callable[[], None]]:
     """The same with pandas and scikit-learn: (fit, encode) that do to each column what ours does to it."""
-    import pandas as pd  # noqa: PLC0415
-    from sklearn.compose import ColumnTransformer  # noqa: PLC0415
-    from sklearn.preprocessing import OrdinalEncoder, QuantileTransformer, StandardScaler  # noqa: PLC0415
+    import pandas as pd
+    from sklearn.compose import ColumnTransformer
+    from sklearn.preprocessing import OrdinalEncoder, QuantileTransformer, StandardScaler
 
     by_transform: dict[str, list[str]] = {"standard": [], "quantile": []}
     for feature in preprocessor.numeric:

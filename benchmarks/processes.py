@@ -16,7 +16,7 @@ from varjepa.training.device import keep_memory
 from varjepa.training.distributed import joined_world, leave
 from varjepa.training.loop import Trainer
 
-EPOCHS, STEPS, TURNS = 2, 8, 1
+EPOCHS, STEPS, TURNS = 2, 8, 3
 
 
 def train(precision: str) -> None:
@@ -35,7 +35,7 @@ def train(precision: str) -> None:
         losses, speeds = [], []
         for epoch in range(EPOCHS):
             started = time.perf_counter()
-            terms = trainer._train_epoch(epoch, lambda *_: None)  # noqa: SLF001
+            terms = trainer._train_epoch(epoch, lambda *_: None)
             speeds.append(table.n_rows / (time.perf_counter() - started))
             losses.append(trainer.objective.named(terms)["elbo"])
         if world.leads:
@@ -46,7 +46,7 @@ def _run(precision: str, processes: int) -> tuple[list[float], float]:
     worker = ["-m", "benchmarks.processes", precision]
     together = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", *worker]
     env = {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": os.environ.get("GLOO_SOCKET_IFNAME", "lo")}
-    _, _, out = child(*(worker if processes == 1 else together), env=env)
+    _, out = child(*(worker if processes == 1 else together), env=env)
     found = json.loads(out.splitlines()[-1])
     return found["losses"], found["rows_per_second"]
 

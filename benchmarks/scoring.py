@@ -10,7 +10,6 @@ from benchmarks.harness import Figure, child, in_turns
 from tasks.infer import Request, score
 from varjepa.data.synthetic import sim_table
 from varjepa.inference.estimator import VarTJEPA
-from varjepa.inference.model import TrainedModel
 from varjepa.models.embedding import embed
 
 FEW, MANY, REPEATS = 10_000, 400_000, 3
@@ -32,10 +31,10 @@ print(score(model, request, GROUPS)["rows_per_second"])
 """
 
 
-def made_model(model: dict[str, int]) -> TrainedModel:
+def made_estimator(model: dict[str, int]) -> VarTJEPA:
     """A network on SIM that has seen one epoch; how good it is does not matter here."""
     config = {"model": model, "training": {"max_epochs": 1}, "generator": {"n_layers": 0}}
-    return VarTJEPA(config).fit(sim_table(rows=5_000).drop("label", "ambiguity")).model_
+    return VarTJEPA(config).fit(sim_table(rows=5_000).drop("label", "ambiguity"))
 
 
 def write_rows(path: Path, rows: int) -> None:
@@ -48,7 +47,7 @@ def write_rows(path: Path, rows: int) -> None:
 
 def speed(name: str, sizes: dict[str, int], rows: int, folder: Path) -> list[Figure]:
     """Rows per second from file to file, and of the forward pass on what is already encoded."""
-    model, source = made_model(sizes), folder / f"{rows}.parquet"
+    model, source = made_estimator(sizes).model_, folder / f"{rows}.parquet"
     write_rows(source, rows)
     table, request = model.encode(pl.read_parquet(source)), Request(str(source), folder / "out.parquet", force=True)
     found = in_turns(
@@ -65,14 +64,12 @@ def speed(name: str, sizes: dict[str, int], rows: int, folder: Path) -> list[Fig
 def memory(folder: Path) -> list[Figure]:
     """Peaks of processes that score few rows and many."""
     saved = folder / "model"
-    VarTJEPA({"model": TINY, "training": {"max_epochs": 1}, "generator": {"n_layers": 0}}).fit(
-        sim_table(rows=5_000).drop("label", "ambiguity")
-    ).save(saved)
+    made_estimator(TINY).save(saved)
     peaks, speeds = {}, {}
     for rows in (FEW, MANY):
         source = folder / f"{rows}.parquet"
         write_rows(source, rows)
-        _, peaks[rows], out = child("-c", ALONE, str(saved), str(source), str(folder / "out.parquet"))
+        peaks[rows], out = child("-c", ALONE, str(saved), str(source), str(folder / "out.parquet"))
         speeds[rows] = float(out)
     return [
         Figure(f"tiny: {MANY:,} rows", speeds[MANY], "rows/s"),

@@ -25,7 +25,7 @@ from varjepa.objective.elbo import final_weights, loss_terms
 from varjepa.training.device import keep_memory
 from varjepa.training.loop import Trainer
 
-ROWS, BATCH, STEPS, REPEATS = 8192, 512, 4, 5
+BATCH, STEPS, REPEATS = 512, 4, 5
 
 
 class Shape(NamedTuple):
@@ -65,7 +65,7 @@ class Stepper:
     """Takes training steps, the same sequence of batches and mask sizes at every call."""
 
     def __init__(self, shape: Shape, *, kind: str, precision: str) -> None:
-        self.table = made_table(shape.sizes, ROWS)
+        self.table = made_table(shape.sizes, STEPS * BATCH)
         with initial_weights(0):
             network = build_network(sizes=shape.sizes, model=shape.model.model_copy(update={"kind": kind}))
         training = TrainingSection(batch_size=BATCH, precision=precision)
@@ -78,17 +78,17 @@ class Stepper:
         """Some steps."""
         random = Randomness.seeded(0)
         for number in range(STEPS):
-            self.trainer._step(self.table.rows(slice(number * BATCH, (number + 1) * BATCH)), number, random)  # noqa: SLF001
+            self.trainer._step(self.table.rows(slice(number * BATCH, (number + 1) * BATCH)), number, random)
 
 
 class PlainBlock(nn.Module):
     """A block as torch's users write it."""
 
-    def __init__(self, block: Block, n_heads: int) -> None:
+    def __init__(self, block: Block) -> None:
         super().__init__()
         width = block.norm_attention.normalized_shape[0]
         self.layer = nn.TransformerEncoderLayer(
-            width, n_heads, block.expand.out_features, block.dropout, batch_first=True, norm_first=True
+            width, block.attention.n_heads, block.expand.out_features, block.dropout, batch_first=True, norm_first=True
         )
 
     def forward(self, x: Tensor, valid: Tensor | None, random: Randomness | None) -> Tensor:  # noqa: ARG002
@@ -101,7 +101,7 @@ class PlainEncoder(nn.Module):
 
     def __init__(self, encoder: TransformerEncoder) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(PlainBlock(block, encoder.n_heads) for block in encoder.blocks)  # type: ignore[arg-type]
+        self.blocks = nn.ModuleList(PlainBlock(block) for block in encoder.blocks)  # type: ignore[arg-type]
         self.norm = nn.LayerNorm(encoder.norm.normalized_shape[0])
 
     def forward(self, x: Tensor, valid: Tensor | None = None, random: Randomness | None = None) -> Tensor:
@@ -113,7 +113,7 @@ class PlainEncoder(nn.Module):
 
 def plain_stepper(shape: Shape) -> Callable[[], None]:
     """The step with torch's transformer layers, in 32 bits: what a careful user would write."""
-    table = made_table(shape.sizes, ROWS)
+    table = made_table(shape.sizes, STEPS * BATCH)
     network = VarTJEPANetwork(sizes=shape.sizes, model=shape.model).train()
     for holder, name in ((network, "context_encoder"), (network, "target_encoder"), (network.predictor, "encoder")):
         setattr(holder, name, PlainEncoder(getattr(holder, name)))
@@ -147,7 +147,7 @@ class Products(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Sees each operation once."""
-        name = func._schema.name  # noqa: SLF001
+        name = func._schema.name
         if name in ("aten::mm", "aten::bmm", "aten::addmm", "aten::baddbmm"):
             a, b = args[-2:]
             self.counted[a.shape[0] if a.dim() == 3 else 1, a.shape[-2], a.shape[-1], b.shape[-1]] += 1
@@ -232,7 +232,7 @@ print(peak() - imports)
 
 def memory(name: str, precision: str) -> Figure:
     """Peak of a process that trains, above its imports."""
-    _, _, out = child("-c", MEMORY, name, precision)
+    _, out = child("-c", MEMORY, name, precision)
     return Figure(f"{name}: memory above the imports, {precision}", float(out), "GiB", None, "under 1")
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from varjepa.nn import packed
-from varjepa.nn.block import Dropped, FusedBlock
+from varjepa.nn.block import Dropped
 from varjepa.nn.packed import blank_tokens
 from varjepa.nn.random import Randomness
 from varjepa.nn.transformer import Block, TransformerEncoder
@@ -17,10 +17,6 @@ def block(dropout: float = 0.0, dtype: torch.dtype = torch.float64) -> Block:
         for parameter in made.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
     return made
-
-
-def fused(of: Block, x: torch.Tensor, valid: torch.Tensor | None, random: Randomness | None) -> torch.Tensor:
-    return FusedBlock.apply(x, blank_tokens(valid), 3, of.dropped(x, random), *of.weights)
 
 
 def rows(length: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -44,7 +40,7 @@ def test_fused_equals_plain(
     x, valid = rows(7)
     mask = valid if masked else None
     expected = of(x, mask, Randomness.seeded(4))
-    ours = fused(of, x, mask, Randomness.seeded(4))
+    ours = of.fused(x, blank_tokens(mask), Randomness.seeded(4))
     torch.testing.assert_close(ours, expected)
     wanted = (x, *of.parameters())
     gradient = torch.randn_like(expected)
@@ -60,7 +56,7 @@ def test_sixteen_bits_stay_close_and_keep_the_type_of_the_parameters() -> None:
     found = {}
     for enabled in (False, True):
         with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
-            out = fused(of, x, valid, None)
+            out = of.fused(x, blank_tokens(valid), None)
         found[enabled] = [out, *torch.autograd.grad(out.square().sum(), (x, *of.parameters()))]
     for exact, rounded in zip(found[False], found[True], strict=True):
         assert rounded.dtype == torch.float32
@@ -73,7 +69,7 @@ def test_nothing_is_kept_where_no_gradient_is_wanted() -> None:
     x, valid = rows(4)
     with torch.no_grad():
         expected = of(x, valid, None)
-        torch.testing.assert_close(fused(of, x, valid, None), expected)
+        torch.testing.assert_close(of.fused(x, blank_tokens(valid), None), expected)
     assert of.eval().dropped(x, Randomness.seeded(0)) == Dropped()
 
 

@@ -233,10 +233,8 @@ class Trainer:
             save_checkpoint(self.checkpoint, content)
 
     def _resume(self) -> None:
-        content = None
-        if self.checkpoint is not None and self.world.leads:
-            content = load_checkpoint(self.checkpoint, self.device)
-        content = self.world.told(content)
+        reads = self.checkpoint if self.world.leads else None
+        content = self.world.told(load_checkpoint(reads, self.device) if reads else None)
         if content is not None:
             self.network.load_state_dict(content["network"])
             self.optimizer.load_state_dict(content["optimizer"])
