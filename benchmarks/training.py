@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmarks.harness import Figure, child, in_turns
 from varjepa.config import MaskingSection, ObjectiveSection, TrainingSection
-from varjepa.config.sections import ModelSection
+from varjepa.config.learning import ModelSection
 from varjepa.data.table import TableSizes, TableTensors
 from varjepa.models.kinds import build_network
 from varjepa.models.masks import draw_masks, draw_sizes

@@ -19,7 +19,7 @@ from tasks.probe import Probed, classified
 from tasks.steps import log, reuse, step_folder, write_text
 from varjepa import plots
 from varjepa.config import RetrainConfig
-from varjepa.config.sections import MEASURE
+from varjepa.config.heads import MEASURE
 from varjepa.data.encoded import Part, read_part
 from varjepa.data.sources import ROW
 from varjepa.evaluation.calibration import ks_uniform, pit_values, recalibrated

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tasks.tracking import client_for, tracking_uri
-from varjepa.config.sections import TrackingSection
+from varjepa.config.operations import TrackingSection
 
 QUALITY = ("probe/accuracy", "probe/r2")
 

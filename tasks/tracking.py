@@ -21,7 +21,7 @@ from tasks.ingest import Snapshot
 from tasks.prepare import Prepared
 from tasks.steps import may_help
 from varjepa.config import RetrainConfig, as_flat
-from varjepa.config.sections import TrackingSection
+from varjepa.config.operations import TrackingSection
 from varjepa.errors import SetupError, VarjepaError
 
 if TYPE_CHECKING:

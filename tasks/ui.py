@@ -12,7 +12,7 @@ from tasks.health import require_answer
 from tasks.registry import store
 from tasks.steps import log
 from tasks.tracking import client_for
-from varjepa.config.sections import TrackingSection
+from varjepa.config.operations import TrackingSection
 from varjepa.errors import SetupError
 
 HOST = "127.0.0.1"

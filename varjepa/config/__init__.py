@@ -8,18 +8,11 @@ from varjepa.config.comparison import (
     PredictorName,
     Protocol,
 )
+from varjepa.config.data import DataSection, PreprocessSection, SplitSection
+from varjepa.config.heads import ProbeSection
+from varjepa.config.learning import MaskingSection, ModelSection, ObjectiveSection, TrainingSection
 from varjepa.config.load import as_flat, benchmark_config, load_config, parse_config, study_config
-from varjepa.config.sections import (
-    DataSection,
-    MaskingSection,
-    ModelSection,
-    ObjectiveSection,
-    PreprocessSection,
-    ProbeSection,
-    RetrainConfig,
-    SplitSection,
-    TrainingSection,
-)
+from varjepa.config.retrain import RetrainConfig
 from varjepa.config.study import StudyConfig
 
 __all__ = [

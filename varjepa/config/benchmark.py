@@ -4,7 +4,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from varjepa.config.sections import NonNegative, Positive, Section, Weight
+from varjepa.config.base import NonNegative, Positive, Section, Weight
 
 Rate = Annotated[float, Field(ge=0, lt=1)]
 """Of dropout (applied in steps of 1/256), or of a moving average."""

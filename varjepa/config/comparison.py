@@ -2,8 +2,10 @@
 
 from typing import Literal, get_args
 
+from varjepa.config.base import NonNegative, Positive, Section
 from varjepa.config.benchmark import PredictorSettings
-from varjepa.config.sections import NonNegative, Positive, RetrainConfig, Section, TrackingSection
+from varjepa.config.operations import TrackingSection
+from varjepa.config.retrain import RetrainConfig
 
 FeatureSet = Literal["raw", "t_jepa", "var_t_jepa"]
 PredictorName = Literal["mlp", "dcnv2", "resnet", "autoint", "ft_transformer", "xgboost"]

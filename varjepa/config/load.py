@@ -9,7 +9,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from varjepa.config.comparison import BenchmarkConfig
-from varjepa.config.sections import RetrainConfig
+from varjepa.config.retrain import RetrainConfig
 from varjepa.config.study import StudyConfig
 from varjepa.errors import ConfigError, listed, nearest
 

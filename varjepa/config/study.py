@@ -4,7 +4,9 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
-from varjepa.config.sections import NonNegative, ObjectiveSection, Positive, Section, TrackingSection, Weight
+from varjepa.config.base import NonNegative, Positive, Section, Weight
+from varjepa.config.learning import ObjectiveSection
+from varjepa.config.operations import TrackingSection
 
 VariantName = Literal["A", "B", "C", "D", "E", "F", "G", "H", "I", "J"]
 VARIANTS: tuple[VariantName, ...] = get_args(VariantName)

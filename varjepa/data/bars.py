@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from varjepa.config.sections import Section
+from varjepa.config.base import Section
 from varjepa.data.table import TableTensors
 
 N_POINTS = 17

@@ -12,8 +12,8 @@ from typing import Annotated, Literal, Self
 import yaml
 from pydantic import Field, model_validator
 
+from varjepa.config.base import Section, Share
 from varjepa.config.load import read_text, read_yaml, validated
-from varjepa.config.sections import Section, Share
 
 
 class ColumnContract(Section):

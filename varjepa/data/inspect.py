@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import polars as pl
 
-from varjepa.config.sections import KIND
+from varjepa.config.data import KIND
 from varjepa.errors import DataError
 
 Kind = Literal["numeric", "categorical", "boolean", "date", "identifier", "constant", "empty", "nested"]

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import polars as pl
 
-from varjepa.config.sections import Section
+from varjepa.config.base import Section
 from varjepa.data.inspect import ColumnProfile, flag
 from varjepa.data.table import MISSING, N_RESERVED, OTHER
 

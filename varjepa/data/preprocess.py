@@ -11,7 +11,8 @@ import polars as pl
 from pydantic import Field
 
 from varjepa.config import DataSection, PreprocessSection
-from varjepa.config.sections import KIND, Section
+from varjepa.config.base import Section
+from varjepa.config.data import KIND
 from varjepa.data.inspect import ColumnProfile, finite, profile
 from varjepa.data.one_hot import Group, OneHotFeature, find_groups, group_name
 from varjepa.data.quantiles import interpolation, normal_scores

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from varjepa.config.sections import Section
+from varjepa.config.base import Section
 from varjepa.evaluation.selective import Floats
 
 N_THRESHOLDS = 100

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from varjepa.config.sections import MEASURE
+from varjepa.config.heads import MEASURE
 from varjepa.evaluation.selective import Floats, failure_auroc, selective_metrics
 
 BASELINE: MEASURE = "max_probability"

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from varjepa.config.sections import Section
+from varjepa.config.base import Section
 from varjepa.data.bars import Bars, Cells
 from varjepa.data.preprocess import Preprocessor
 from varjepa.data.table import TableTensors

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from varjepa.config.sections import MEASURE, UncertaintySection
+from varjepa.config.heads import MEASURE, UncertaintySection
 from varjepa.data.table import TableTensors
 from varjepa.evaluation.calibration import fit_temperature
 from varjepa.evaluation.certificate import Certificate

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from varjepa.config.sections import GeneratorSection
+from varjepa.config.heads import GeneratorSection
 from varjepa.data.bars import Cells
 from varjepa.data.table import TableTensors
 from varjepa.models.generator import Generator, class_log_prob

@@ -1,0 +1,96 @@
+"""Commands that go over files with a model."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from flows.commands import as_json, finish, tracking_option
+
+
+def over_files(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of commands that go over files with a model."""
+    for option in (
+        as_json,
+        click.option("--force", is_flag=True, help="Overwrite OUT."),
+        click.option("--device", default="auto", show_default=True, help="auto, cpu, or a GPU by name."),
+        click.option("--batch-size", type=click.IntRange(min=0), default=0,
+                     help="Rows at a time; changes nothing but memory."),
+        tracking_option,
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.argument("model")
+@click.argument("source", metavar="IN")
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--columns", default="embedding,uncertainty,prediction,anomaly", show_default=True,
+              help="Groups of columns to write; oddity has one per feature.")  # fmt: skip
+@click.option("--keep", default="", help="Columns of IN to carry along, such as an identifier.")
+@over_files
+def score(model: str, source: str, out: Path, columns: str, *, keep: str, **options: Any) -> None:
+    """Write embedding, uncertainty, prediction, accept and anomaly of every row of IN to OUT.
+
+    MODEL is models:/NAME@champion, models:/NAME/VERSION, the id of a run, or a folder; IN a CSV, Parquet or Arrow file,
+    a folder or a glob; OUT ends in .parquet or .csv. Files may be larger than memory.
+    """
+    from tasks.infer import score as run
+
+    files = {"source": source, "out": out, "keep": tuple(name for name in keep.split(",") if name)}
+    _infer(model, files, options, lambda trained, request: run(trained, request, tuple(columns.split(","))))
+
+
+@click.command()
+@click.argument("model")
+@click.argument("source", metavar="IN")
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--draws", type=click.IntRange(min=0), default=0, show_default=True,
+              help="Joint draws of all gaps instead of estimates; OUT has every row once per draw.")  # fmt: skip
+@click.option("--level", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.9, show_default=True,
+              help="Share of intervals that hold the truth.")  # fmt: skip
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the draws.")
+@over_files
+def impute(model: str, source: str, out: Path, *, draws: int, level: float, seed: int, **options: Any) -> None:
+    """Write IN to OUT with its gaps filled, each with an interval or a probability.
+
+    MODEL, IN and OUT are as for `score`.
+    """
+    from tasks.infer import impute as run
+
+    settings: dict[str, Any] = {"draws": draws, "level": level, "seed": seed}
+    files = {"source": source, "out": out}
+    _infer(model, files, options, lambda trained, request: run(trained, request, **settings))
+
+
+@click.command()
+@click.argument("model")
+@click.argument("rows", type=click.IntRange(min=0), metavar="N")
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same rows.")
+@click.option("--gaps", is_flag=True, help="Leave cells empty as rows of the table do.")
+@over_files
+def sample(model: str, rows: int, out: Path, *, seed: int, gaps: bool, **options: Any) -> None:
+    """Write N new rows that might have come from the table to OUT.
+
+    MODEL and OUT are as for `score`.
+    """
+    from tasks.infer import sample as run
+
+    settings: dict[str, Any] = {"seed": seed, "gaps": gaps}
+    files = {"source": "", "out": out}
+    _infer(model, files, options, lambda trained, request: run(trained, rows, request, **settings))
+
+
+def _infer(model: str, files: dict[str, Any], options: dict[str, Any], run: Callable[..., dict[str, Any]]) -> None:
+    """Opens the model, calls a step over files, and says what came of it."""
+    from flows.show import show_summary
+    from tasks.infer import Request
+    from tasks.models import open_model
+
+    trained = open_model(model, options["tracking_uri"], options["device"])
+    result = run(trained, Request(**files, batch_size=options["batch_size"], force=options["force"]))
+    show_summary(result)
+    finish(result, json_out=options["json_out"])

@@ -1,0 +1,115 @@
+"""Commands that learn: a look at a table, the main flow, the studies."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from flows.commands import as_json, finish
+
+
+@click.command()
+@click.argument("data", type=click.Path())
+@click.option("--label", help="Column to predict; without one the model is selected by its validation ELBO.")
+@click.option("--out", type=click.Path(path_type=Path), help="Config file to write (default: DATA's name, .yaml).")
+@click.option("--force", is_flag=True, help="Overwrite existing files.")
+@as_json
+def init(data: str, label: str | None, out: Path | None, *, force: bool, json_out: bool) -> None:
+    """Look at a table; write a config and a data contract to review."""
+    from flows.show import show_profile
+    from tasks.initialise import initialise
+
+    started = initialise(data, label=label, out=out, force=force)
+    show_profile(started)
+    finish(started.summary(), json_out=json_out)
+
+
+@click.command()
+@click.argument("config", type=click.Path())
+@click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key, such as training.lr=1e-3."
+)
+@click.option("--fresh", is_flag=True, help="Make every step anew instead of reusing what has not changed.")
+@as_json
+def retrain(config: str, overrides: tuple[str, ...], *, fresh: bool, json_out: bool) -> None:
+    """Train, measure and register a model as CONFIG (YAML) says."""
+    from varjepa.config import load_config
+
+    settings = load_config(config, overrides)
+    from flows.retrain import retrain as flow
+    from tasks.steps import start_fresh
+
+    if fresh:
+        start_fresh()
+    result = flow(settings)
+    from flows.show import show_result
+
+    show_result(result, settings)
+    finish(result, json_out=json_out)
+
+
+@click.command()
+@click.option("--variants", default="A,B,C,D,E,F,G,H,I,J", show_default=True, help="Which of the ten to train.")
+@click.option("--runs", default=5, show_default=True, help="Runs per variant.")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a setting, such as rows=2000.")
+@click.option("--fresh", is_flag=True, help="Train everything anew instead of reusing what is there.")
+@as_json
+def simulate(variants: str, runs: int, overrides: tuple[str, ...], *, fresh: bool, json_out: bool) -> None:
+    """Repeat the paper's simulation study and compare with its table."""
+    from varjepa.config import study_config
+
+    settings = study_config(overrides, variants=variants.split(","), runs=runs)
+    from flows.show import show_study
+    from flows.simulate import simulate as flow
+    from tasks.steps import start_fresh
+
+    if fresh:
+        start_fresh()
+    result = flow(settings)
+    show_study(result)
+    finish(result, json_out=json_out)
+
+
+@click.command()
+@click.option("--datasets", default="sim", show_default=True,
+              help="Configs of retrain jobs: YAML files, or names of files in configs/.")  # fmt: skip
+@click.option("--predictors", help="Which of mlp,dcnv2,resnet,autoint,ft_transformer,xgboost (default: all).")
+@click.option("--features", help="Which of raw,t_jepa,var_t_jepa (default: all).")
+@click.option("--seeds", default=5, show_default=True, help="Runs per predictor.")
+@click.option("--protocol", type=click.Choice(["inductive", "paper"]), default="inductive", show_default=True,
+              help="Encoders see training rows only, or all rows (without labels) as in the paper.")  # fmt: skip
+@click.option("--runner", type=click.Choice(["processes", "threads", "dask"]), default="processes", show_default=True,
+              help="Where cells are computed.")  # fmt: skip
+@click.option("--workers", default=0, help="Cells at a time (default: one per core).")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE",
+              help="Override a setting, such as training.epochs=20, or DATASET.training.lr=1e-3.")  # fmt: skip
+@click.option("--fresh", is_flag=True, help="Make everything anew instead of reusing what is there.")
+@as_json
+def benchmark(
+    datasets: str, predictors: str | None, features: str | None, overrides: tuple[str, ...], *,
+    fresh: bool, json_out: bool, **settings: Any,
+) -> None:  # fmt: skip
+    """Compare Var-T-JEPA, T-JEPA and raw features under six predictors."""
+    from varjepa.config import benchmark_config
+
+    lists = {"predictors": predictors, "features": features}
+    settings |= {name: value.split(",") for name, value in lists.items() if value}
+    config = benchmark_config(datasets.split(","), overrides, **settings)
+    from flows.benchmark import benchmark as run
+    from flows.show import show_benchmark
+    from tasks.steps import start_fresh
+
+    if fresh:
+        start_fresh()
+    result = run(config)
+    show_benchmark(result)
+    finish(result, json_out=json_out)
+
+
+@click.command()
+def schema() -> None:
+    """Print the JSON schema of a config, for editors."""
+    from varjepa.config import RetrainConfig
+
+    click.echo(json.dumps(RetrainConfig.model_json_schema(), indent=2))

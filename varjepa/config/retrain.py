@@ -1,0 +1,46 @@
+"""A whole retrain job."""
+
+from typing import Self
+
+from pydantic import model_validator
+
+from varjepa.config.base import Section
+from varjepa.config.data import ContractSection, DataSection, PreprocessSection
+from varjepa.config.heads import GeneratorSection, ProbeSection, UncertaintySection
+from varjepa.config.learning import MaskingSection, ModelSection, ObjectiveSection, TrainingSection
+from varjepa.config.operations import GateSection, RegistrySection, TrackingSection
+
+
+class RetrainConfig(Section):
+    """Everything that one retrain job needs."""
+
+    data: DataSection
+    contract: ContractSection = ContractSection()
+    preprocess: PreprocessSection = PreprocessSection()
+    model: ModelSection = ModelSection()
+    masking: MaskingSection = MaskingSection()
+    objective: ObjectiveSection = ObjectiveSection()
+    training: TrainingSection = TrainingSection()
+    probe: ProbeSection = ProbeSection()
+    uncertainty: UncertaintySection = UncertaintySection()
+    generator: GeneratorSection = GeneratorSection()
+    gate: GateSection = GateSection()
+    registry: RegistrySection = RegistrySection()
+    tracking: TrackingSection = TrackingSection()
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        labelled = self.data.label is not None and self.data.task != "none"
+        if self.uncertainty.known is not None and self.uncertainty.known not in self.data.drop:
+            raise ValueError(
+                f'uncertainty.known is "{self.uncertainty.known}", which must be no feature: name it in data.drop'
+            )
+        if not labelled and self.training.selection in ("probe", "selective_probe"):
+            raise ValueError(f"training.selection is {self.training.selection}, which needs data.label")
+        if self.model.kind == "t_jepa" and self.training.selection in ("elbo", "selective_probe"):
+            lacking = {"elbo": "ELBO", "selective_probe": "uncertainty"}[self.training.selection]
+            raise ValueError(
+                f"training.selection is {self.training.selection}, but model.kind t_jepa has no {lacking}; "
+                "choose auto, probe or rankme"
+            )
+        return self
