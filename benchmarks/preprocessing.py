@@ -16,7 +16,8 @@ import polars as pl
 
 from benchmarks.harness import Figure, child, in_turns
 from varjepa.config import DataSection, PreprocessSection
-from varjepa.data.preprocess import KNOT_ROWS, Preprocessor
+from varjepa.data.fit import KNOT_ROWS
+from varjepa.data.preprocess import Preprocessor
 from varjepa.data.sources import ROW
 
 ROWS = 50_000_000

@@ -83,7 +83,7 @@ def learn(marked: "LazyFrame", data: DataSection, settings: PreprocessSection) -
     """Fits on the rows that preprocessing may look at."""
     import polars as pl
 
-    from varjepa.data.preprocess import fit
+    from varjepa.data.fit import fit
     from varjepa.data.sources import ROW
     from varjepa.data.splits import PART
 

@@ -339,3 +339,25 @@ def test_it_says_nothing_and_calls_nobody(tmp_path):
     command = [sys.executable, "-c", QUIET, str(snapshot(tmp_path, COLUMNS)), str(tmp_path / "out")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "1\n", "")
+
+
+def test_rows_of_many_row_groups_keep_their_order(tmp_path):
+    """Several threads write the small file beside the table: what they found must meet the right rows again."""
+    rows, group = 200_000, 5_000
+    numbers = pl.int_range(rows, dtype=pl.Int64, eager=True)
+    bad = numbers % 9_973 == 0
+    path = tmp_path / "snapshot.parquet"
+    frame = pl.DataFrame(
+        {
+            "__row__": numbers,
+            "x": pl.select(pl.when(bad).then(-numbers - 1).otherwise(numbers)).to_series(),
+            "text": numbers.cast(pl.String),
+        }
+    )
+    frame.write_parquet(path, row_group_size=group)
+    columns = {"x": {"kind": "numeric", "min": 0, "unique": True}, "text": {"kind": "numeric"}}
+    validation = validate(path, Contract(max_quarantined=0.01, columns=columns), tmp_path / "out")
+    assert list(reasons(validation)) == numbers.filter(bad).to_list()
+    clean = pl.read_parquet(validation.clean)
+    assert clean["__row__"].to_list() == numbers.filter(~bad).to_list()
+    assert (clean["text"] == clean["__row__"]).all()

@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import SMALL
 from varjepa.config import parse_config
-from varjepa.data.preprocess import fit
+from varjepa.data.fit import fit
 from varjepa.data.tensors import to_tensors
 from varjepa.inference.fill import outside_range
 from varjepa.inference.fitting import fitted_generator

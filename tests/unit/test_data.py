@@ -7,9 +7,9 @@ import polars as pl
 import pytest
 
 from varjepa.config import DataSection, PreprocessSection, SplitSection
-from varjepa.data import preprocess
+from varjepa.data.fit import fit
 from varjepa.data.inspect import profile
-from varjepa.data.preprocess import LABEL, Preprocessor, fit
+from varjepa.data.preprocess import LABEL, Preprocessor
 from varjepa.data.quantiles import interpolation, normal_scores
 from varjepa.data.splits import assign_parts
 from varjepa.data.synthetic import sim_table
@@ -285,9 +285,9 @@ def test_many_rows_are_read_as_a_stream_with_the_same_result(monkeypatch: pytest
     }).with_columns(pl.when(pl.col("number") < 1.5).then("number").alias("number"))  # fmt: skip
     data, settings = DataSection(path="x.csv", label="label"), PreprocessSection()
     whole = fit(frame.lazy(), data, settings).model_dump()
-    monkeypatch.setattr(preprocess, "KNOT_ROWS", n - 1)
-    monkeypatch.setattr(preprocess, "GLANCE_ROWS", 1000)
-    monkeypatch.setattr(preprocess, "COLUMNS_AT_ONCE", 2)
+    monkeypatch.setattr("varjepa.data.fit.KNOT_ROWS", n - 1)
+    monkeypatch.setattr("varjepa.data.fit.GLANCE_ROWS", 1000)
+    monkeypatch.setattr("varjepa.data.fit.COLUMNS_AT_ONCE", 2)
     streamed = fit(frame.lazy(), data, settings).model_dump()
     assert whole["left_out"].keys() == {"identifier", "constant"}
     for mine, theirs in zip(whole.pop("numeric"), streamed.pop("numeric"), strict=True):

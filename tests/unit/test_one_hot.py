@@ -5,7 +5,8 @@ import polars as pl
 import pytest
 
 from varjepa.config import DataSection, PreprocessSection
-from varjepa.data.preprocess import Preprocessor, fit
+from varjepa.data.fit import fit
+from varjepa.data.preprocess import Preprocessor
 from varjepa.data.tensors import to_tensors
 from varjepa.errors import DataError
 

@@ -13,7 +13,8 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from varjepa.config import DataSection, RetrainConfig, load_config, parse_config
-from varjepa.data.preprocess import Preprocessor, fit
+from varjepa.data.fit import fit
+from varjepa.data.preprocess import Preprocessor
 from varjepa.data.splits import FEWEST_ROWS
 from varjepa.data.tensors import to_tensors
 from varjepa.errors import ConfigError, DataError, ModelError
