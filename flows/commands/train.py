@@ -37,8 +37,12 @@ def retrain(config: str, overrides: tuple[str, ...], *, fresh: bool, json_out: b
     from varjepa.config import load_config
 
     settings = load_config(config, overrides)
-    from flows.retrain import retrain as flow
-    from tasks.steps import start_fresh
+    from tasks.warm import server_under_way
+
+    with server_under_way():
+        import tasks.contract.run  # noqa: F401 (Great Expectations takes as long to import as all the rest)
+        from flows.retrain import retrain as flow
+        from tasks.steps import start_fresh
 
     if fresh:
         start_fresh()

@@ -1,0 +1,36 @@
+"""Starts the slow parts of the machine side by side: Prefect's temporary server, and the imports of a retrain."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Thread
+
+
+@contextmanager
+def server_under_way() -> Iterator[None]:
+    """Starts Prefect's temporary server, where one will be needed, while the block imports; both are there afterwards.
+
+    A server that does not start is no error here: the flow tries again, and says what is wrong.
+    """
+    from prefect.settings import get_current_settings
+
+    settings = get_current_settings()
+    if settings.api.url or not settings.server.ephemeral.enabled:
+        yield
+        return
+    from prefect.server.api.server import SubprocessASGIServer
+
+    server = SubprocessASGIServer()  # the one of this process, which flows find running
+
+    def start() -> None:
+        try:
+            server.start()
+        except Exception:
+            logging.getLogger("varjepa").debug("the temporary server does not start", exc_info=True)
+
+    thread = Thread(target=start, name="prefect server", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
