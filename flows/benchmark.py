@@ -25,7 +25,8 @@ DEAR = ("autoint", "ft_transformer")
 
 def benchmark(config: BenchmarkConfig) -> dict[str, Any]:
     """Compares feature sets under predictors: the object that `varjepa benchmark --json` prints."""
-    return compare.with_options(task_runner=task_runner(config))(config)
+    runner = task_runner(config.runner, config.workers, config.dask_address)
+    return compare.with_options(task_runner=runner)(config)
 
 
 @flow(name="benchmark", flow_run_name="benchmark {config.protocol}", validate_parameters=True)

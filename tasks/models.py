@@ -28,15 +28,29 @@ def open_model(name: str, tracking_uri: str | None = None, device: str = "auto")
         ModelError: there is no such model, or it cannot be read.
         SetupError: the tracking store cannot be used.
     """
+    return load_model(model_folder(name, tracking_uri), device)
+
+
+def model_folder(name: str, tracking_uri: str | None = None) -> Path:
+    """The folder of a model, fetched where it lies elsewhere.
+
+    Args:
+        name: see `open_model`.
+        tracking_uri: see `open_model`.
+
+    Raises:
+        ModelError: there is no such model.
+        SetupError: the tracking store cannot be used.
+    """
     run = RUN.fullmatch(name)
     if name.startswith(REGISTRY):
-        return load_model(_registered(name.removeprefix(REGISTRY), tracking_uri), device)
+        return _registered(name.removeprefix(REGISTRY), tracking_uri)
     folder = Path(name).expanduser()
     if run is not None and not folder.exists():
-        return load_model(_of_run(run.group(1), tracking_uri), device)
+        return _of_run(run.group(1), tracking_uri)
     if not folder.is_dir():
         raise ModelError(f"No such model: {name}.", expected=EXAMPLES)
-    return load_model(_inside(folder), device)
+    return _inside(folder)
 
 
 def _inside(folder: Path) -> Path:

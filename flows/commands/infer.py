@@ -30,17 +30,34 @@ def over_files(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--columns", default="embedding,uncertainty,prediction,anomaly", show_default=True,
               help="Groups of columns to write; oddity has one per feature.")  # fmt: skip
 @click.option("--keep", default="", help="Columns of IN to carry along, such as an identifier.")
+@click.option("--runner", type=click.Choice(["processes", "threads", "dask"]),
+              help="Score the files of IN side by side; OUT is a folder then.")  # fmt: skip
+@click.option("--workers", type=click.IntRange(min=0), default=0, help="Files at a time (default: one per core).")
+@click.option("--dask-address", help="Scheduler of a running Dask cluster (default: one of this machine).")
 @over_files
-def score(model: str, source: str, out: Path, columns: str, *, keep: str, **options: Any) -> None:
+def score(
+    model: str, source: str, out: Path, columns: str, *,
+    keep: str, runner: str | None, workers: int, dask_address: str | None, **options: Any,
+) -> None:  # fmt: skip
     """Write embedding, uncertainty, prediction, accept and anomaly of every row of IN to OUT.
 
     MODEL is models:/NAME@champion, models:/NAME/VERSION, the id of a run, or a folder; IN a CSV, Parquet or Arrow file,
     a folder or a glob; OUT ends in .parquet or .csv. Files may be larger than memory.
     """
+    groups, kept = tuple(columns.split(",")), tuple(name for name in keep.split(",") if name)
+    if runner is not None:
+        from flows.score import score_files
+        from flows.show import show_summary
+
+        where: dict[str, Any] = {"runner": runner, "workers": workers, "dask_address": dask_address}
+        result = score_files(model, source, out, groups, kept, **where, options=options)
+        show_summary(result)
+        finish(result, json_out=options["json_out"])
+        return
     from tasks.infer import score as run
 
-    files = {"source": source, "out": out, "keep": tuple(name for name in keep.split(",") if name)}
-    _infer(model, files, options, lambda trained, request: run(trained, request, tuple(columns.split(","))))
+    files = {"source": source, "out": out, "keep": kept}
+    _infer(model, files, options, lambda trained, request: run(trained, request, groups))
 
 
 @click.command()

@@ -239,3 +239,36 @@ def test_an_empty_file_gives_an_empty_one(made: SimpleNamespace) -> None:
         answer = made.call(*words, "--json")
         assert answer.code == 0, answer.err
         assert answer.json["rows"] == 0
+
+
+@pytest.mark.parametrize("runner", ["threads", "processes", "dask"])
+def test_files_are_scored_side_by_side_and_once(made: SimpleNamespace, runner: str) -> None:
+    if runner == "dask":
+        pytest.importorskip("prefect_dask")
+    whole, out = made.home / "whole.parquet", made.home / f"scored-{runner}"
+    assert made.call("score", MODEL, "parts", whole, "--keep", "customer_id", "--force").code == 0
+    words = ["score", MODEL, "parts", out, "--keep", "customer_id", "--runner", runner, "--workers", 2, "--json"]
+    answer = made.call(*words)
+    assert answer.code == 0, answer.err
+    assert (answer.json["rows"], answer.json["scored"]) == (250, 3)
+    expected = pl.read_parquet(whole).drop("row")
+    found = pl.concat(pl.read_parquet(out / f"{number}.parquet") for number in range(3)).drop("row")
+    assert found["customer_id"].equals(expected["customer_id"])
+    assert found["prediction"].equals(expected["prediction"])
+    np.testing.assert_allclose(np.stack(found["embedding"]), np.stack(expected["embedding"]), atol=1e-5)
+    # What is there stays; what is lost is made again; another model's scores are not mixed in.
+    kept = (out / "0.parquet").stat().st_mtime_ns
+    (out / "1.parquet").unlink()
+    again = made.call(*words)
+    assert (again.json["rows"], again.json["scored"]) == (100, 1)
+    assert (out / "0.parquet").stat().st_mtime_ns == kept
+    other = made.call(*words, "--columns", "uncertainty")
+    assert other.code == 2
+    assert "holds no scores of this model and these columns" in other.json["error"]
+
+
+def test_scores_never_land_among_the_files_of_the_table(made: SimpleNamespace) -> None:
+    for out, message in (("parts", "the folder of the table itself"), ("some.parquet", "OUT is a folder")):
+        answer = made.call("score", MODEL, "parts", out, "--runner", "threads", "--json")
+        assert answer.code == 2
+        assert message in answer.json["error"]

@@ -1,0 +1,56 @@
+"""Scoring a table of many files as a flow: one task per file, wherever the runner computes it."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from prefect import flow
+
+from tasks.models import model_folder
+from tasks.parts import Job, parts_of, score_part, threads_each, waiting
+from tasks.register import folder_digest
+from tasks.runners import task_runner
+from varjepa.inference.storage import load_model
+
+
+def score_files(
+    model: str, source: str, out: Path, columns: tuple[str, ...], keep: tuple[str, ...], *,
+    runner: str, workers: int, dask_address: str | None, options: dict[str, Any],
+) -> dict[str, Any]:  # fmt: skip
+    """Scores every file of a folder or glob into a folder: the object that `varjepa score --runner --json` prints.
+
+    Args:
+        model: as for `varjepa score`.
+        source: file, folder or glob.
+        out: folder; files that it has scores of already are left alone.
+        columns: groups of columns to write.
+        keep: columns of the files to carry along.
+        runner: processes, threads or dask.
+        workers: files at a time; 0 means one per core.
+        dask_address: scheduler of a running Dask cluster.
+        options: tracking_uri, device, batch_size and force, as the command line has them.
+
+    Raises:
+        UserError: the model, the files or the folder are at fault.
+    """
+    folder = model_folder(model, options["tracking_uri"])
+    job = Job(
+        model, options["tracking_uri"], options["device"], folder_digest(folder), columns, keep, options["batch_size"],
+        threads_each(runner, workers),
+    )  # fmt: skip
+    parts = parts_of(source, out, load_model(folder, "cpu").config.data)
+    left = waiting(parts, job, out, force=options["force"])
+    started = time.perf_counter()
+    scored = score_all.with_options(task_runner=task_runner(runner, workers, dask_address))(left, job) if left else []
+    seconds, rows = time.perf_counter() - started, sum(part["rows"] for part in scored)
+    found: dict[str, Any] = {"rows": rows, "files": len(parts), "scored": len(scored), "out": str(out)}
+    if rows and all("accepted" in part for part in scored):
+        found["accepted"] = sum(part["accepted"] * part["rows"] for part in scored) / rows
+    return found | {"seconds": round(seconds, 2), "rows_per_second": round(rows / max(seconds, 1e-9))}
+
+
+@flow(name="score", flow_run_name="score {job.model}")
+def score_all(parts: list[tuple[Path, Path]], job: Job) -> list[dict[str, Any]]:
+    """Scores files side by side; returns a summary of each."""
+    futures = [score_part.submit(source, out, job) for source, out in parts]
+    return [future.result() for future in futures]
