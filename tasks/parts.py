@@ -73,7 +73,7 @@ def waiting(parts: list[tuple[Path, Path]], job: Job, out: Path, *, force: bool)
     stamp = {name: value for name, value in asdict(job).items() if name in ("digest", "columns", "keep")}
     text, place = json.dumps(stamp, default=list), out / STAMP
     known = place.is_file() and place.read_text(encoding="utf-8") == text
-    if not known and not force and any(out.iterdir()):
+    if not known and not force and any(file != place for file in out.iterdir()):
         raise ConfigError(
             f"{out} is not empty, and holds no scores of this model and these columns.",
             fix="Choose another folder, or overwrite them with --force.",
