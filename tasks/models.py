@@ -12,6 +12,7 @@ from varjepa.inference.storage import CONFIG, load_model
 
 REGISTRY = "models:/"
 RUN = re.compile(r"(?:runs:/)?([0-9a-f]{32})(?:/model)?")
+VERSIONS = "models:/NAME@champion or models:/NAME/VERSION"
 EXAMPLES = "Expected a folder, models:/NAME@champion, models:/NAME/VERSION, or the id of a run."
 
 
@@ -44,7 +45,7 @@ def model_folder(name: str, tracking_uri: str | None = None) -> Path:
     """
     run = RUN.fullmatch(name)
     if name.startswith(REGISTRY):
-        return _registered(name.removeprefix(REGISTRY), tracking_uri)
+        return _registered(name, tracking_uri)
     folder = Path(name).expanduser()
     if run is not None and not folder.exists():
         return _of_run(run.group(1), tracking_uri)
@@ -59,7 +60,15 @@ def _inside(folder: Path) -> Path:
     return next((place for place in places if (place / CONFIG).is_file()), folder)
 
 
-def _registered(name: str, tracking_uri: str | None) -> Path:
+def registered_version(uri: str, tracking_uri: str | None) -> tuple[str, str]:
+    """Name and version that `models:/NAME/VERSION` or `models:/NAME@ALIAS` stands for.
+
+    Raises:
+        ModelError: it is no such URI, or there is no such model, version or alias.
+    """
+    if not uri.startswith(REGISTRY):
+        raise ModelError(f"{uri} is no version of a registered model.", expected=f"Expected {VERSIONS}.")
+    name = uri.removeprefix(REGISTRY)
     client = client_for(store(tracking_uri))
     model, at, alias = name.partition("@")
     model, version = (model, None) if at else (name.rpartition("/")[0], name.rpartition("/")[2])
@@ -80,6 +89,11 @@ def _registered(name: str, tracking_uri: str | None) -> Path:
             f" and the aliases {listed(known.aliases)}." if known.aliases else "."
         )
         raise ModelError(f'The model "{model}" in {where} has no {what}.', fix=have)
+    return model, number
+
+
+def _registered(uri: str, tracking_uri: str | None) -> Path:
+    model, number = registered_version(uri, tracking_uri)
     return _fetched(f"{REGISTRY}{model}/{number}", tracking_uri)
 
 
