@@ -10,15 +10,18 @@ from prefect import flow
 from tasks.assess import assess_generator
 from tasks.calibrate import calibrate
 from tasks.card import Facts
+from tasks.flow_runs import claimed
 from tasks.gate import Decision, gate
 from tasks.generate import generate
 from tasks.ingest import Snapshot, ingest
+from tasks.jobs import job_digest
 from tasks.prepare import preprocess
 from tasks.pretrain import pretrain
 from tasks.probe import probe
 from tasks.publish import publish_card, summarise
 from tasks.register import Registered, register
 from tasks.tracking import git_commit, log_artifacts, log_prepared, log_results, log_setup, tracked_run
+from tasks.turns import turn
 from tasks.validate import check_contract, evidence
 from varjepa.config import RetrainConfig
 from varjepa.errors import ContractError
@@ -55,9 +58,14 @@ def retrain(config: RetrainConfig) -> dict[str, Any]:
         UserError: the data or the configuration is at fault.
         ContractError: the data broke its contract; nothing was trained or registered.
     """
-    watch = Stopwatch()
-    snapshot = watch("ingest", ingest, config.data)
-    with tracked_run(config) as run_id:
+    with claimed(), turn(config):
+        watch = Stopwatch()
+        return retrain_snapshot(config, watch("ingest", ingest, config.data), watch)
+
+
+def retrain_snapshot(config: RetrainConfig, snapshot: Snapshot, watch: Stopwatch) -> dict[str, Any]:
+    """Makes a model version from a snapshot; goes on where a killed process was doing the same."""
+    with tracked_run(config, job_digest(config, snapshot)) as run_id:
         watch("track", log_setup, run_id, config, snapshot)
         return _retrain(config, snapshot, run_id, watch)
 

@@ -10,13 +10,13 @@ from typing import Any
 
 from prefect import task
 
+from tasks.logged import DIGEST_TAG, active_run, logged_before
 from tasks.steps import log, may_help
 from tasks.tracking import client_for, tracking_uri
 from varjepa.config import RetrainConfig
 
 EXAMPLE_ROWS = 3
 CHALLENGER, CHAMPION = "challenger", "champion"
-DIGEST_TAG = "varjepa.model_digest"
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,9 @@ def register(run_id: str, config: RetrainConfig, model: Path, clean: Path, descr
         mlflow.set_tracking_uri(tracking_uri(config.tracking))
         # MLflow remarks on every detail of a signature that we have chosen on purpose.
         logging.getLogger("mlflow").setLevel(logging.ERROR)
-        with mlflow.start_run(run_id=run_id), warnings.catch_warnings():
+        with active_run(run_id), warnings.catch_warnings():
             warnings.filterwarnings("ignore", category=UserWarning)
-            uri = _log_model(model, clean)
+            uri = logged_before(client, run_id, fingerprint) or _log_model(model, clean, {DIGEST_TAG: fingerprint})
         created = mlflow.register_model(uri, name, tags={DIGEST_TAG: fingerprint, "varjepa.run_id": run_id})
         version = int(created.version)
         client.update_model_version(name, str(version), description)
@@ -86,7 +86,7 @@ def known_version(name: str, fingerprint: str, config: RetrainConfig) -> int | N
     return max((int(version.version) for version in found if version.tags.get(DIGEST_TAG) == fingerprint), default=None)
 
 
-def _log_model(model: Path, clean: Path) -> str:
+def _log_model(model: Path, clean: Path, tags: dict[str, str]) -> str:
     import mlflow
     import polars as pl
 
@@ -106,6 +106,7 @@ def _log_model(model: Path, clean: Path) -> str:
         input_example=example.to_pandas(),
         pip_requirements=[f"varjepa=={__version__}"],
         metadata={"features": json.dumps(trained.preprocessor.names)},
+        tags=tags,
     )
     if info.signature is None:
         raise RuntimeError("MLflow dropped the model's signature")

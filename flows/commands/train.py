@@ -38,11 +38,13 @@ def retrain(config: str, overrides: tuple[str, ...], *, fresh: bool, json_out: b
 
     settings = load_config(config, overrides)
     from flows.retrain import retrain as flow
+    from tasks.flow_runs import owned
     from tasks.steps import start_fresh
 
     if fresh:
         start_fresh()
-    result = flow(settings)
+    with owned():
+        result = flow(settings)
     from flows.show import show_result
 
     show_result(result, settings)
