@@ -11,15 +11,18 @@ from tasks.assess import assess_generator
 from tasks.calibrate import calibrate
 from tasks.card import Facts
 from tasks.compare import Candidate
+from tasks.flow_runs import claimed
 from tasks.gate import Decision, gate, require_subgroups
 from tasks.generate import generate
 from tasks.ingest import Snapshot, ingest
+from tasks.jobs import job_digest
 from tasks.prepare import preprocess
 from tasks.pretrain import pretrain
 from tasks.probe import probe
 from tasks.publish import publish_card, summarise
 from tasks.register import Registered, register
 from tasks.tracking import git_commit, log_artifacts, log_prepared, log_results, log_setup, tracked_run
+from tasks.turns import turn
 from tasks.validate import check_contract, evidence
 from varjepa.config import RetrainConfig
 from varjepa.errors import ContractError
@@ -60,10 +63,17 @@ def retrain(config: RetrainConfig, *, dry_run: bool = False) -> dict[str, Any]:
         UserError: the data or the configuration is at fault.
         ContractError: the data broke its contract; nothing was trained or registered.
     """
-    watch = Stopwatch()
-    snapshot = watch("ingest", ingest, config.data)
+    with claimed(), turn(config):
+        watch = Stopwatch()
+        return retrain_snapshot(config, watch("ingest", ingest, config.data), watch, dry_run=dry_run)
+
+
+def retrain_snapshot(
+    config: RetrainConfig, snapshot: Snapshot, watch: Stopwatch, *, dry_run: bool = False
+) -> dict[str, Any]:
+    """Makes a model version from a snapshot; goes on where a killed process was doing the same."""
     require_subgroups(list(snapshot.columns), config)
-    with tracked_run(config) as run_id:
+    with tracked_run(config, job_digest(config, snapshot)) as run_id:
         watch("track", log_setup, run_id, config, snapshot)
         return _retrain(config, snapshot, run_id, watch, dry_run=dry_run)
 

@@ -13,12 +13,12 @@ from prefect import task
 from tasks.champion import CHALLENGER
 from tasks.compare import FINGERPRINT_TAG, ROWS_TAG, RUN_TAG, Candidate
 from tasks.locks import registry_lock
+from tasks.logged import DIGEST_TAG, active_run, logged_before
 from tasks.steps import log, may_help
 from tasks.tracking import client_for, tracking_uri
 from varjepa.config import RetrainConfig
 
 EXAMPLE_ROWS = 3
-DIGEST_TAG = "varjepa.model_digest"
 
 
 @dataclass(frozen=True)
@@ -76,9 +76,11 @@ def _logged(run_id: str, candidate: Candidate, tracking: str) -> str:
     mlflow.set_tracking_uri(tracking)
     # MLflow remarks on every detail of a signature that we have chosen on purpose.
     logging.getLogger("mlflow").setLevel(logging.ERROR)
-    with mlflow.start_run(run_id=run_id), warnings.catch_warnings():
+    fingerprint = folder_digest(candidate.model)
+    with active_run(run_id), warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=UserWarning)
-        return _log_model(candidate.model, candidate.prepared.clean)
+        before = logged_before(client_for(tracking), run_id, fingerprint)
+        return before or _log_model(candidate.model, candidate.prepared.clean, {DIGEST_TAG: fingerprint})
 
 
 def _version_of(source: str, name: str, tags: dict[str, str], tracking: str) -> int:
@@ -103,7 +105,7 @@ def known_version(name: str, fingerprint: str, config: RetrainConfig) -> int | N
     return max((int(version.version) for version in found if version.tags.get(DIGEST_TAG) == fingerprint), default=None)
 
 
-def _log_model(model: Path, clean: Path) -> str:
+def _log_model(model: Path, clean: Path, tags: dict[str, str]) -> str:
     import mlflow
     import polars as pl
 
@@ -123,6 +125,7 @@ def _log_model(model: Path, clean: Path) -> str:
         input_example=example.to_pandas(),
         pip_requirements=[f"varjepa=={__version__}"],
         metadata={"features": json.dumps(trained.preprocessor.names)},
+        tags=tags,
     )
     if info.signature is None:
         raise RuntimeError("MLflow dropped the model's signature")

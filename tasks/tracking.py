@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -18,8 +19,10 @@ from prefect import task
 
 from tasks.health import require_answer
 from tasks.ingest import Snapshot
+from tasks.orphans import JOB, taken_over
+from tasks.owner import owner_tags
 from tasks.prepare import Prepared
-from tasks.steps import may_help
+from tasks.steps import digest, may_help
 from varjepa.config import RetrainConfig, as_flat
 from varjepa.config.operations import TrackingSection
 from varjepa.errors import SetupError, VarjepaError
@@ -47,6 +50,14 @@ def database_file(uri: str) -> Path | None:
     return Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
 
 
+def store_lock(uri: str, what: str) -> FileLock:
+    """A lock that ends with its process, beside the database of a store, or in the temporary folder for others."""
+    database = database_file(uri)
+    if database is not None:
+        return FileLock(database.with_name(f"{database.stem}-{digest(what)}.lock"))
+    return FileLock(Path(tempfile.gettempdir()) / f"varjepa-{getpass.getuser()}-{digest(uri, what)}.lock")
+
+
 @cache
 def client_for(uri: str) -> "MlflowClient":
     """A client of a tracking store, which is created where it is a file that does not exist yet.
@@ -63,6 +74,7 @@ def client_for(uri: str) -> "MlflowClient":
     try:
         if database is not None:
             database.parent.mkdir(parents=True, exist_ok=True)
+            _create(database)
         elif uri.startswith("http"):
             require_answer(uri, seconds=15)  # once: MLflow itself would ask again and again for minutes
         # Two processes that create one database at once break it.
@@ -76,6 +88,20 @@ def client_for(uri: str) -> "MlflowClient":
             f"The tracking store {hidden_credentials(uri)} cannot be used: {reason}.",
             fix="Check tracking.uri and MLFLOW_TRACKING_URI; `varjepa doctor` says more.",
         ) from error
+
+
+def _create(database: Path) -> None:
+    """Makes a database in one move: MLflow cannot go on with migrations that were killed halfway."""
+    import mlflow
+
+    with FileLock(database.with_suffix(".lock")):
+        if database.exists():
+            return
+        unfinished = database.with_suffix(".unfinished")
+        for file in (unfinished, Path(f"{unfinished}-journal")):
+            file.unlink(missing_ok=True)
+        mlflow.MlflowClient(f"{SQLITE}{unfinished}").search_experiments(max_results=1)
+        unfinished.replace(database)
 
 
 def hidden_credentials(uri: str) -> str:
@@ -107,20 +133,23 @@ def experiment_id(tracking: TrackingSection) -> str:
 
 
 @contextmanager
-def tracked_run(config: RetrainConfig) -> Iterator[str]:
-    """Opens the run of a retrain and yields its id."""
-    with opened_run(config.tracking, command="retrain", name=config.registry.name) as run_id:
+def tracked_run(config: RetrainConfig, job: str) -> Iterator[str]:
+    """Opens the run of a retrain, or the one that was killed while it did this job, and yields its id."""
+    with opened_run(config.tracking, command="retrain", name=config.registry.name, job=job) as run_id:
         yield run_id
 
 
 @contextmanager
-def opened_run(tracking: TrackingSection, *, command: str, name: str) -> Iterator[str]:
+def opened_run(tracking: TrackingSection, *, command: str, name: str, job: str | None = None) -> Iterator[str]:
     """Opens a run and yields its id; ends it as FINISHED, FAILED (with the reason as a tag) or KILLED.
+
+    Runs that killed processes left are ended first, but for one of the same job, which goes on.
 
     Args:
         tracking: the store.
         command: of `varjepa`, that makes the run.
         name: what it is made for.
+        job: stands for settings, data and code, where a run can go on after it was killed.
     """
     client = client_for(tracking_uri(tracking))
     tags = {
@@ -129,10 +158,15 @@ def opened_run(tracking: TrackingSection, *, command: str, name: str) -> Iterato
         "mlflow.source.type": "LOCAL",
         "varjepa.step": command,
     }
+    tags |= owner_tags() | ({JOB: job} if job is not None else {})
     if commit := git_commit():
         tags["mlflow.source.git.commit"] = commit
     run_name = f"{command} {name} {time.strftime('%Y-%m-%d %H:%M:%S')}"
-    run_id = client.create_run(experiment_id(tracking), tags=tags, run_name=run_name).info.run_id
+    experiment = experiment_id(tracking)
+    with store_lock(tracking_uri(tracking), "runs"):  # else two processes might take over one run
+        run_id = taken_over(client, experiment, job)
+        if run_id is None:
+            run_id = client.create_run(experiment, tags=tags, run_name=run_name).info.run_id
     try:
         yield run_id
     except BaseException as error:
@@ -148,9 +182,8 @@ def opened_run(tracking: TrackingSection, *, command: str, name: str) -> Iterato
 def nested_run(tracking: TrackingSection, parent_id: str, *, step: str, name: str) -> Iterator[str]:
     """Opens a run below another one and yields its id."""
     client = client_for(tracking_uri(tracking))
-    run_id = client.create_run(
-        experiment_id(tracking), tags={"mlflow.parentRunId": parent_id, "varjepa.step": step}, run_name=name
-    ).info.run_id
+    tags = {"mlflow.parentRunId": parent_id, "varjepa.step": step} | owner_tags()
+    run_id = client.create_run(experiment_id(tracking), tags=tags, run_name=name).info.run_id
     status = "FAILED"
     try:
         yield run_id
@@ -175,7 +208,9 @@ class CurveLogger:
 
     def __init__(self, run_id: str, tracking: TrackingSection) -> None:
         self.run_id, self.client = run_id, client_for(tracking_uri(tracking))
-        self.logged: set[float] = set()
+        # A run that was killed and goes on has its first epochs already.
+        said = self.client.get_metric_history(run_id, "training/rows_per_second")
+        self.logged = {float(point.step - 1) for point in said}
 
     def log(self, metrics: dict[str, float]) -> None:
         """Logs one epoch, unless it already is."""
@@ -191,11 +226,12 @@ class CurveLogger:
 
 @task(name="log set-up", retries=2, retry_delay_seconds=2, retry_condition_fn=may_help)
 def log_setup(run_id: str, config: RetrainConfig, snapshot: Snapshot) -> None:
-    """Writes the resolved configuration and the data set (fingerprint, schema, size)."""
+    """Writes the resolved configuration and the data set (fingerprint, schema, size); what is there stays."""
     from mlflow.entities import Dataset, DatasetInput, InputTag, Param
 
     client = client_for(tracking_uri(config.tracking))
-    parameters = [Param(name, str(value)[:6000]) for name, value in as_flat(config).items()]
+    said = client.get_run(run_id).data.params
+    parameters = [Param(name, str(value)[:6000]) for name, value in as_flat(config).items() if name not in said]
     client.log_batch(run_id, params=parameters)
     client.log_dict(run_id, config.model_dump(mode="json"), "config.json")
     schema = {
@@ -237,13 +273,14 @@ def log_artifacts(run_id: str, tracking: TrackingSection, places: dict[str, Path
 
 @task(name="log results", retries=2, retry_delay_seconds=2, retry_condition_fn=may_help)
 def log_results(run_id: str, tracking: TrackingSection, metrics: dict[str, float], facts: dict[str, str]) -> None:
-    """Writes final metrics, and facts as tags."""
+    """Writes final metrics, and facts as tags; what a run already says is not said twice."""
     from mlflow.entities import Metric, RunTag
 
-    now = int(time.time() * 1000)
-    values = [Metric(name, value, now, 0) for name, value in metrics.items()]
+    client, now = client_for(tracking_uri(tracking)), int(time.time() * 1000)
+    said = client.get_run(run_id).data.metrics
+    values = [Metric(name, value, now, 0) for name, value in metrics.items() if said.get(name) != value]
     tags = [RunTag(name, value) for name, value in facts.items()]
-    client_for(tracking_uri(tracking)).log_batch(run_id, metrics=values, tags=tags)
+    client.log_batch(run_id, metrics=values, tags=tags)
 
 
 @task(name="log prepared", retries=2, retry_delay_seconds=2, retry_condition_fn=may_help)

@@ -43,11 +43,13 @@ def retrain(config: str, overrides: tuple[str, ...], *, fresh: bool, dry_run: bo
     with server_under_way():
         import tasks.contract.run  # noqa: F401 (Great Expectations takes as long to import as all the rest)
         from flows.retrain import retrain as flow
+        from tasks.flow_runs import owned
         from tasks.steps import start_fresh
 
     if fresh:
         start_fresh()
-    result = flow(settings, dry_run=dry_run)
+    with owned():
+        result = flow(settings, dry_run=dry_run)
     from flows.show import show_result
 
     show_result(result, settings)

@@ -1,0 +1,105 @@
+"""The retrain flow as a Prefect deployment: by the clock, one run at a time, nothing where nothing has changed."""
+
+import re
+from datetime import timedelta
+from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from prefect import flow
+from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+from prefect.flows import EntrypointType
+from prefect.schedules import Cron, Interval, Schedule
+from prefect.states import Completed
+
+from flows.retrain import Stopwatch, retrain_snapshot
+from tasks.flow_runs import claimed
+from tasks.ingest import ingest
+from tasks.jobs import job_digest, last_retrain, skip
+from tasks.turns import turn
+from varjepa.config import RetrainConfig
+from varjepa.errors import ConfigError
+
+UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+Overlap = Literal["skip", "wait"]
+Unchanged = Literal["skip", "retrain"]
+
+
+@flow(name="scheduled-retrain", flow_run_name="retrain {config.registry.name}", validate_parameters=True)
+def scheduled_retrain(config: RetrainConfig, unchanged: Unchanged = "skip", overlap: Overlap = "skip") -> Any:
+    """Retrains a model unless nothing has changed since its last retrain.
+
+    Args:
+        config: the job, as a config file says it.
+        unchanged: what to do where data, settings and code are those of the last retrain.
+        overlap: what to do while another run for this registered model is at work.
+    """
+    with claimed(), turn(config, wait=overlap == "wait") as mine:
+        if not mine:
+            reason = f"another run for the model {config.registry.name} is at work"
+            return Completed(name="Skipped", message=reason, data={"skipped": True, "reason": reason})
+        watch = Stopwatch()
+        snapshot = watch("ingest", ingest, config.data)
+        same = last_retrain(config, job_digest(config, snapshot)) if unchanged == "skip" else None
+        if same is None:
+            return retrain_snapshot(config, snapshot, watch)
+        return Completed(name="Skipped", message=same.reason, data=skip(config, snapshot, same))
+
+
+def serve(config: RetrainConfig, schedule: Schedule, *, unchanged: Unchanged, overlap: Overlap) -> None:
+    """Registers the deployment of a model and runs it when its time comes, until interrupted; then it is paused."""
+    strategy = ConcurrencyLimitStrategy.CANCEL_NEW if overlap == "skip" else ConcurrencyLimitStrategy.ENQUEUE
+    scheduled_retrain.serve(
+        name=deployment_name(config),
+        schedule=schedule,
+        global_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=strategy),
+        parameters={"config": config.model_dump(mode="json"), "unchanged": unchanged, "overlap": overlap},
+        description=f"Retrains the registered model {config.registry.name}.",
+        tags=["varjepa"],
+        print_starting_message=False,
+        entrypoint_type=EntrypointType.MODULE_PATH,
+    )
+
+
+def deployment_name(config: RetrainConfig) -> str:
+    """One deployment per registered model, called like it but for letters that Prefect does not take."""
+    return re.sub(r"[&<>]", "-", config.registry.name)
+
+
+def schedule_of(cron: str | None, interval: str | None, timezone: str | None) -> Schedule:
+    """When to run.
+
+    Args:
+        cron: five fields: minute, hour, day of month, month, day of week.
+        interval: a number and s, m, h or d; seconds without a unit.
+        timezone: IANA name; UTC where not given.
+
+    Raises:
+        ConfigError: not exactly one of both, or one that means nothing.
+
+    Examples:
+        >>> schedule_of(None, "90m", None).interval
+        datetime.timedelta(seconds=5400)
+    """
+    if (cron is None) == (interval is None):
+        raise ConfigError("A schedule needs --cron or --interval.", expected="Expected one of both.")
+    try:
+        if timezone is not None:
+            ZoneInfo(timezone)
+        if cron is not None:
+            return Cron(cron, timezone=timezone)
+        return Interval(_duration(interval or ""), timezone=timezone)
+    except (ValueError, ZoneInfoNotFoundError) as error:
+        said = f'--cron "{cron}"' if cron is not None else f"--interval {interval}"
+        raise ConfigError(
+            f"{said}{f' in {timezone}' if timezone else ''} is no schedule.",
+            expected='Expected such as --cron "0 3 * * *" --timezone Europe/Berlin, or --interval 1h.',
+        ) from error
+
+
+def _duration(text: str) -> timedelta:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd]?)", text.strip())
+    seconds = float(found[1]) * UNITS[found[2] or "s"] if found else 0.0
+    if seconds < 1:
+        raise ValueError(f"{text} is no time of a second or more")
+    return timedelta(seconds=seconds)

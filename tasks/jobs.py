@@ -1,0 +1,84 @@
+"""What makes two retrains the same job, and what to do when the last one already was this job."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from prefect import task
+
+from tasks.ingest import Snapshot, file_fingerprint
+from tasks.orphans import JOB
+from tasks.steps import code_digest, digest
+from tasks.tracking import client_for, experiment_id, log_setup, opened_run, tracking_uri
+from varjepa.config import RetrainConfig
+
+STEPS = ("ingest", "validate", "prepare", "pretrain", "generate", "probe", "calibrate", "assess")
+"""Modules whose code decides what a model is and what is known of it."""
+
+SKIPPED = "varjepa.skipped"
+"""Tag of a run that found nothing to do: why."""
+
+
+@dataclass(frozen=True)
+class Same:
+    """A finished retrain that was this very job.
+
+    Attributes:
+        run_id: its run.
+        uri: the version that came of it; empty where none did.
+    """
+
+    run_id: str
+    uri: str
+
+    @property
+    def reason(self) -> str:
+        """Why there is nothing to do, in words."""
+        made = f" made {self.uri}" if self.uri else ""
+        return f"data, settings and code are those of run {self.run_id}, which{made or ' finished'}"
+
+
+def job_digest(config: RetrainConfig, snapshot: Snapshot) -> str:
+    """Stands for data, settings, data contract and code; not for where they lie and where results go."""
+    places: dict[str, Any] = {"tracking": True, "data": {"path"}, "contract": {"path"}}
+    settings = config.model_dump(mode="json", exclude=places)
+    contract = Path(config.contract.path) if config.contract.path else None
+    promised = file_fingerprint((contract,)) if contract is not None and contract.is_file() else None
+    return digest(settings, snapshot.fingerprint, promised, [code_digest(f"tasks.{step}") for step in STEPS])
+
+
+def last_retrain(config: RetrainConfig, job: str) -> Same | None:
+    """The last finished retrain of the registered name, if it was this job and its version is still there."""
+    from mlflow.exceptions import MlflowException
+
+    client, name = client_for(tracking_uri(config.tracking)), config.registry.name
+    finished = "attributes.status = 'FINISHED' and tags.`varjepa.step` = 'retrain'"
+    mine = f"{finished} and params.`registry.name` = '{name}'"
+    order = ["attributes.start_time DESC"]
+    found = client.search_runs([experiment_id(config.tracking)], mine, order_by=order, max_results=1)
+    if not found or found[0].data.tags.get(JOB) != job:
+        return None
+    uri = found[0].data.tags.get("varjepa.model", "")
+    try:
+        if uri:
+            client.get_model_version(name, uri.rpartition("/")[2])
+    except MlflowException:
+        return None
+    return Same(found[0].info.run_id, uri)
+
+
+@task(name="skip", task_run_name="skip {config.registry.name}")
+def skip(config: RetrainConfig, snapshot: Snapshot, same: Same) -> dict[str, Any]:
+    """Leaves a run that says why nothing was done, and answers what a command prints."""
+    client = client_for(tracking_uri(config.tracking))
+    with opened_run(config.tracking, command="schedule", name=config.registry.name) as run_id:
+        log_setup.fn(run_id, config, snapshot)
+        client.set_tag(run_id, SKIPPED, same.reason)
+        client.set_tag(run_id, "mlflow.note.content", f"Skipped: {same.reason}.")
+    return {
+        "run_id": run_id,
+        "skipped": True,
+        "reason": same.reason,
+        "same": asdict(same),
+        "data": {"rows": snapshot.rows, "fingerprint": snapshot.fingerprint},
+    }
