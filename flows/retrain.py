@@ -1,4 +1,4 @@
-"""The main flow: ingest, validate, preprocess, pretrain, generate, probe, calibrate, assess, register, gate."""
+"""The main flow, step by step: from a table to a registered model and the gate."""
 
 import math
 import time
@@ -16,6 +16,7 @@ from tasks.ingest import Snapshot, ingest
 from tasks.prepare import preprocess
 from tasks.pretrain import pretrain
 from tasks.probe import probe
+from tasks.profile import profile_model
 from tasks.publish import publish_card, summarise
 from tasks.register import Registered, register
 from tasks.tracking import git_commit, log_artifacts, log_prepared, log_results, log_setup, tracked_run
@@ -77,13 +78,14 @@ def _retrain(config: RetrainConfig, snapshot: Snapshot, run_id: str, watch: Stop
     probed = watch("probe", probe, prepared, pretrained, config)
     calibrated = watch("calibrate", calibrate, prepared, pretrained, generated, probed, config)
     assessed = watch("assess", assess_generator, calibrated.model, prepared, config)
+    profiled = watch("profile", profile_model, calibrated.model, prepared, config)
     metrics = defined(probed.metrics | calibrated.metrics | assessed.metrics)
     facts = Facts(config, run_id, git_commit(), snapshot, validation, prepared, pretrained, metrics, calibrated.said)
     found = {"figures": calibrated.figures, "uncertainty": calibrated.tables}
     found |= {"generation": assessed.tables} if assessed.tables is not None else {}
     watch("track", log_artifacts, run_id, tracking, found)
     card = watch("track", publish_card, facts)
-    registered = watch("register", register, run_id, config, calibrated.model, validation.clean, card)
+    registered = watch("register", register, run_id, config, profiled.model, validation.clean, card)
     decision = watch("gate", gate, registered, config)
     facts_found = {"varjepa.gate": decision.reason, "varjepa.model": registered.uri}
     watch("track", log_results, run_id, tracking, metrics, facts_found)
