@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from flows.commands import infer, registry, schedule, setup, train
+from flows.commands import drift, infer, registry, schedule, setup, train
 from varjepa import __version__
 from varjepa.errors import VarjepaError, listed, nearest
 
@@ -55,7 +55,7 @@ def cli(*, verbose: bool) -> None:
     _log_to_stderr()
 
 
-for _module in (train, schedule, infer, registry, setup):
+for _module in (train, schedule, infer, drift, registry, setup):
     for _command in vars(_module).values():
         if isinstance(_command, click.Command):
             cli.add_command(_command)

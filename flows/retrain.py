@@ -1,4 +1,4 @@
-"""The main flow: ingest, validate, preprocess, pretrain, generate, probe, calibrate, assess, register, gate."""
+"""The main flow, step by step: from a table to a registered model and the gate."""
 
 import math
 import time
@@ -19,6 +19,7 @@ from tasks.jobs import job_digest
 from tasks.prepare import preprocess
 from tasks.pretrain import pretrain
 from tasks.probe import probe
+from tasks.profile import profile_model
 from tasks.publish import publish_card, summarise
 from tasks.register import Registered, register
 from tasks.tracking import git_commit, log_artifacts, log_prepared, log_results, log_setup, tracked_run
@@ -95,13 +96,14 @@ def _retrain(
     probed = watch("probe", probe, prepared, pretrained, config)
     calibrated = watch("calibrate", calibrate, prepared, pretrained, generated, probed, config)
     assessed = watch("assess", assess_generator, calibrated.model, prepared, config)
+    profiled = watch("profile", profile_model, calibrated.model, prepared, config)
     metrics = defined(probed.metrics | calibrated.metrics | assessed.metrics)
     facts = Facts(config, run_id, git_commit(), snapshot, validation, prepared, pretrained, metrics, calibrated.said)
     found = {"figures": calibrated.figures, "uncertainty": calibrated.tables}
     found |= {"generation": assessed.tables} if assessed.tables is not None else {}
     watch("track", log_artifacts, run_id, tracking, found)
     card = watch("track", publish_card, facts)
-    candidate = Candidate(calibrated.model, prepared, snapshot.fingerprint)
+    candidate = Candidate(profiled.model, prepared, snapshot.fingerprint)
     registered = None if dry_run else watch("register", register, run_id, config, candidate, card)
     decision = watch("gate", gate, candidate, registered, config)
     facts_found = {"varjepa.gate": decision.reason[:5000]} | ({"varjepa.model": registered.uri} if registered else {})

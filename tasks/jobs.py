@@ -12,7 +12,7 @@ from tasks.steps import code_digest, digest
 from tasks.tracking import client_for, experiment_id, log_setup, opened_run, tracking_uri
 from varjepa.config import RetrainConfig
 
-STEPS = ("ingest", "validate", "prepare", "pretrain", "generate", "probe", "calibrate", "assess")
+STEPS = ("ingest", "validate", "prepare", "pretrain", "generate", "probe", "calibrate", "assess", "profile")
 """Modules whose code decides what a model is and what is known of it."""
 
 SKIPPED = "varjepa.skipped"

@@ -8,7 +8,7 @@ from varjepa.config.base import Section
 from varjepa.config.data import ContractSection, DataSection, PreprocessSection
 from varjepa.config.heads import GeneratorSection, ProbeSection, UncertaintySection
 from varjepa.config.learning import MaskingSection, ModelSection, ObjectiveSection, TrainingSection
-from varjepa.config.operations import GateSection, RegistrySection, TrackingSection
+from varjepa.config.operations import DriftSection, GateSection, RegistrySection, TrackingSection
 
 
 class RetrainConfig(Section):
@@ -25,6 +25,7 @@ class RetrainConfig(Section):
     uncertainty: UncertaintySection = UncertaintySection()
     generator: GeneratorSection = GeneratorSection()
     gate: GateSection = GateSection()
+    drift: DriftSection = DriftSection()
     registry: RegistrySection = RegistrySection()
     tracking: TrackingSection = TrackingSection()
 

@@ -48,9 +48,13 @@ class NumericFeature(SingleColumn):
     knots: tuple[float, ...] = ()
     scores: tuple[float, ...] = ()
 
+    def number(self, schema: Mapping[str, pl.DataType]) -> pl.Expr:
+        """Float64 expression of the column as it is, null where missing; dates as days since 1970."""
+        return as_number(self.name, self.kind, schema[self.name]).alias(self.name)
+
     def encode(self, schema: Mapping[str, pl.DataType]) -> pl.Expr:
         """Float32 expression, null where missing."""
-        column = as_number(self.name, self.kind, schema[self.name])
+        column = self.number(schema)
         if self.transform == "quantile":
             knots, scores = self.knots, self.scores
 
@@ -81,7 +85,7 @@ class NumericFeature(SingleColumn):
 
     def outside(self, schema: Mapping[str, pl.DataType]) -> pl.Expr:
         """Float32 expression: deviations by which a value lies beyond the training rows' range; 0 inside of it."""
-        column = as_number(self.name, self.kind, schema[self.name])
+        column = self.number(schema)
         beyond = pl.max_horizontal(column - self.largest, self.smallest - column, 0.0) / self.std
         return beyond.fill_null(0.0).cast(pl.Float32).alias(self.name)
 

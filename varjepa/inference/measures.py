@@ -29,7 +29,7 @@ from varjepa.evaluation.calibration import fit_temperature
 from varjepa.evaluation.certificate import Certificate
 from varjepa.evaluation.probe import LinearProbe, best_probe, fit_probe
 from varjepa.models.embedding import Embedding
-from varjepa.models.masks import Masks
+from varjepa.models.masks import same_for_all
 from varjepa.models.network import TableNetwork
 from varjepa.models.var_t_jepa import VarTJEPANetwork
 from varjepa.nn.gaussian import DiagonalGaussian
@@ -245,7 +245,7 @@ def _contexts(measures: Measures, table: TableTensors, embedding: Embedding) -> 
     for _draw in range(measures.section.masks):
         order = torch.from_numpy(rng.permutation(n_features)).to(table.observed.device)
         context, target = order[: (n_features + 1) // 2], order[(n_features + 1) // 2 :]
-        masks = _same_for_all(table.observed, context, target)
+        masks = same_for_all(table.observed, context, target)
         inferred = network.infer(table, masks)
         chances.append(measures.probabilities(inferred.s_w.mean.flatten(1)))
         if len(target):
@@ -257,12 +257,6 @@ def _contexts(measures: Measures, table: TableTensors, embedding: Embedding) -> 
     mean = stacked.mean(0)
     disagreement = _entropy(mean) - _entropy(stacked).mean(0)
     return 1 - mean.max(1).values, disagreement, torch.stack(surprise).mean(0) if surprise else disagreement
-
-
-def _same_for_all(observed: Tensor, context: Tensor, target: Tensor) -> Masks:
-    """Masks at the same positions in every row."""
-    rows = len(observed)
-    return Masks(context.expand(rows, -1), observed[:, context], target.expand(rows, 1, -1), observed[:, None, target])
 
 
 def _reconstruction(measures: Measures, table: TableTensors, embedding: Embedding) -> tuple[Tensor, ...]:

@@ -16,6 +16,7 @@ from varjepa.evaluation.probe import LinearProbe
 from varjepa.inference.fill import Imputation, Imputer, Sampler, outside_range
 from varjepa.inference.generation import TableGenerator, batches
 from varjepa.inference.measures import Doubt, Measures, weighted_scale
+from varjepa.inference.profile import Profile
 from varjepa.models.embedding import Embedding, embed, row_uncertainty
 from varjepa.models.network import TableNetwork
 
@@ -34,6 +35,7 @@ class TrainedModel:
         probe: linear probe on flattened embeddings; None without a label.
         doubt: how sure the probe is; None without classes.
         generator: says what missing cells may be; None where the configuration leaves it out.
+        profile: what rows outside of training look like; None where nobody has looked.
     """
 
     config: RetrainConfig
@@ -42,6 +44,7 @@ class TrainedModel:
     probe: LinearProbe | None
     doubt: Doubt | None = None
     generator: TableGenerator | None = None
+    profile: Profile | None = None
 
     @property
     def device(self) -> torch.device:

@@ -17,6 +17,7 @@ from varjepa.evaluation.probe import LinearProbe
 from varjepa.inference.generation import Reference, TableGenerator
 from varjepa.inference.measures import Doubt
 from varjepa.inference.model import TrainedModel
+from varjepa.inference.profile import Counts, Directions, Profile
 from varjepa.models.generator import Generator
 from varjepa.models.kinds import build_network
 from varjepa.models.network import TableNetwork
@@ -27,6 +28,7 @@ FORMAT = "2"
 
 CONFIG, PREPROCESSOR, NETWORK, PROBE = "config.json", "preprocessor.json", "network.safetensors", "probe.safetensors"
 DOUBT, GENERATOR, BARS, REFERENCE = "doubt.safetensors", "generator.safetensors", "bars.json", "reference.json"
+PROFILE, DIRECTIONS = "profile.json", "profile.safetensors"
 
 
 def save_model(folder: Path, model: TrainedModel) -> None:
@@ -44,6 +46,8 @@ def save_model(folder: Path, model: TrainedModel) -> None:
         save_doubt(folder / DOUBT, model.doubt)
     if model.generator is not None:
         save_generator(folder, model.generator)
+    if model.profile is not None:
+        save_profile(folder, model.profile)
 
 
 def save_doubt(path: Path, doubt: Doubt) -> None:
@@ -62,6 +66,13 @@ def save_generator(folder: Path, generator: TableGenerator) -> None:
     save_file(weights, folder / GENERATOR, metadata={"format": FORMAT})
     (folder / BARS).write_text(json.dumps([bars.model_dump() for bars in generator.bars]), encoding="utf-8")
     (folder / REFERENCE).write_text(generator.reference.model_dump_json(), encoding="utf-8")
+
+
+def save_profile(folder: Path, profile: Profile) -> None:
+    """Writes counts as JSON, directions as arrays."""
+    (folder / PROFILE).write_text(profile.counts.model_dump_json(), encoding="utf-8")
+    tensors = {name: value.cpu().contiguous() for name, value in profile.directions._asdict().items()}
+    save_file(tensors, folder / DIRECTIONS, metadata={"format": FORMAT})
 
 
 def load_model(folder: Path, device: str = "auto") -> TrainedModel:
@@ -83,6 +94,7 @@ def load_model(folder: Path, device: str = "auto") -> TrainedModel:
         network = network.to(target).eval()
         probe, doubt = _load_probe(folder / PROBE, target), _load_doubt(folder / DOUBT, target)
         generator = load_generator(folder, network, preprocessor, config) if (folder / GENERATOR).is_file() else None
+        profile = _load_profile(folder) if (folder / PROFILE).is_file() else None
     except FileNotFoundError as error:
         raise ModelError(f"{folder} holds no complete model: {Path(error.filename).name} is missing.") from None
     except (ValueError, RuntimeError, SafetensorError) as error:
@@ -90,7 +102,7 @@ def load_model(folder: Path, device: str = "auto") -> TrainedModel:
         raise ModelError(
             f"The model in {folder} cannot be read: {reason}.", fix="Was it written by this version?"
         ) from error
-    return TrainedModel(config, preprocessor, network, probe, doubt, generator)
+    return TrainedModel(config, preprocessor, network, probe, doubt, generator, profile)
 
 
 def _load_weights(path: Path) -> dict[str, Tensor]:
@@ -122,6 +134,11 @@ def _load_doubt(path: Path, device: torch.device) -> Doubt | None:
         tensors, temperature=float(plain["temperature"]), measure=plain["measure"], reason=plain["reason"],
         certificate=certificate,
     )  # fmt: skip
+
+
+def _load_profile(folder: Path) -> Profile:
+    counts = Counts.model_validate_json((folder / PROFILE).read_text(encoding="utf-8"))
+    return Profile(counts, Directions(**_load_weights(folder / DIRECTIONS)))
 
 
 def load_generator(

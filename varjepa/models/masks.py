@@ -80,3 +80,9 @@ def full_context(observed: Tensor) -> Masks:
     """
     positions = torch.arange(observed.shape[1], device=observed.device).expand(observed.shape)
     return Masks(positions, observed, positions[:, None, :], ~observed[:, None, :])
+
+
+def same_for_all(observed: Tensor, context: Tensor, target: Tensor) -> Masks:
+    """One target mask and a context at the same positions in every row."""
+    rows = len(observed)
+    return Masks(context.expand(rows, -1), observed[:, context], target.expand(rows, 1, -1), observed[:, None, target])

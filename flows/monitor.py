@@ -1,0 +1,65 @@
+"""The monitoring flow: compares new rows with a model's reference, reports, and starts a retrain where they drifted."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from prefect import flow
+
+from flows.retrain import retrain
+from tasks.drift import Question, compare
+from tasks.drift_record import announce, drift_metrics, drift_tags
+from tasks.drift_report import check_out, report_drift, summary, test_lines
+from tasks.steps import WORK, digest
+from tasks.tracking import log_artifacts, log_results, opened_run
+from varjepa.config import load_config
+
+
+@flow(name="monitor", flow_run_name="monitor {model}", validate_parameters=True)
+def monitor(
+    model: str,
+    new: str,
+    *,
+    out: str | None = None,
+    retrain_config: str | None = None,
+    overrides: list[str] | None = None,
+    level: float | None = None,
+    false_alarms: float | None = None,
+    tracking_uri: str | None = None,
+    device: str = "auto",
+    force: bool = False,
+) -> dict[str, Any]:
+    """Looks for drift: the object that `varjepa drift --json` prints.
+
+    Args:
+        model: `models:/NAME@champion`, `models:/NAME/VERSION`, the id of a run, or a folder.
+        new: file, folder or glob of new rows.
+        out: folder or HTML file for the report; without it the report is among the run's artifacts alone.
+        retrain_config: YAML file of the job to start where drift reaches the level.
+        overrides: `section.key=value` of that job.
+        level: share of rows; instead of the model's `drift.level`.
+        false_alarms: instead of the model's `drift.false_alarms`.
+        tracking_uri: tracking store; None means the usual one.
+        device: auto, cpu, or a GPU by name.
+        force: overwrite `out`.
+
+    Raises:
+        UserError: the model, the rows or the configuration is at fault.
+        ContractError: the retrain's data broke its contract.
+    """
+    started, place = time.perf_counter(), None if out is None else Path(out)
+    if place is not None:
+        check_out(place, force=force)
+    job = None if retrain_config is None else load_config(retrain_config, overrides or [])
+    drift = compare(Question(model, new, level, false_alarms, tracking_uri, device))
+    with opened_run(drift.tracking, command="drift", name=drift.name) as run_id:
+        report = report_drift(drift, WORK / f"drift-{digest(run_id)}", place)
+        log_results(run_id, drift.tracking, drift_metrics(drift), drift_tags(drift))
+        log_artifacts(run_id, drift.tracking, {"": report.folder})
+    found = summary(drift) | {"run_id": run_id, "report": str(report.page)}
+    event = announce(drift, found)
+    retrained = retrain(job) if job is not None and drift.alarm else None
+    if retrained is not None:
+        log_results(run_id, drift.tracking, {}, {"varjepa.retrained": retrained["model"]["uri"]})
+    seconds = round(time.perf_counter() - started, 2)
+    return found | {"tests": test_lines(drift), "event": event, "retrained": retrained, "seconds": seconds}

@@ -1,0 +1,132 @@
+"""Samples as counts: small enough to travel with a model, exact enough to be compared with new rows."""
+
+from collections.abc import Sequence
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from varjepa.config.base import Section
+
+Floats = NDArray[np.float64]
+
+MOST_KNOTS = 128
+"""A sample of more different numbers is counted between so many of them."""
+
+
+class Numbers(Section):
+    """Numbers counted by cell: at each knot, and in the gaps before, between and behind the knots.
+
+    A knot is a cell of its own, so that a pile of equal values (many zeros, say) that moves by however little is seen
+    to move.
+
+    Attributes:
+        knots: K different values of the sample that was counted first, rising.
+        counts: values per cell, [2 K + 1]; cell 2 k + 1 is knot k.
+        missing: rows without a value.
+        mean: of the values; 0 where there are none.
+        spread: sum of their squared distances from the mean.
+    """
+
+    knots: tuple[float, ...]
+    counts: tuple[int, ...]
+    missing: int = 0
+    mean: float = 0.0
+    spread: float = 0.0
+
+    @classmethod
+    def of(cls, values: Floats, *, knots: Sequence[float] | None = None, missing: int = 0) -> Self:
+        """Counts finite values [N], by the knots of another sample or by knots of their own.
+
+        Examples:
+            >>> Numbers.of(np.array([0.0, 0.0, 1.0, 3.0]), knots=(0.0, 2.0)).counts
+            (0, 2, 1, 0, 1)
+        """
+        places = np.array(chosen_knots(values) if knots is None else knots)
+        cells = np.searchsorted(places, values, side="left") + np.searchsorted(places, values, side="right")
+        mean = float(values.mean()) if len(values) else 0.0
+        return cls(
+            knots=tuple(places.tolist()), counts=tuple(np.bincount(cells, minlength=2 * len(places) + 1).tolist()),
+            missing=missing, mean=mean, spread=float(np.square(values - mean).sum()),
+        )  # fmt: skip
+
+    @property
+    def present(self) -> int:
+        """Number of values."""
+        return sum(self.counts)
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation of the values."""
+        return (self.spread / max(self.present, 1)) ** 0.5
+
+    def below(self, places: Floats) -> Floats:
+        """Share of the values up to each place, even between knots; those beyond the outer knots lie at them."""
+        total, knots = np.cumsum(self.counts) / max(self.present, 1), np.array(self.knots)
+        before, upto = total[0::2][:-1], total[1::2]
+        before[0], upto[-1] = 0.0, 1.0
+        at = np.searchsorted(knots, places, side="right") - 1
+        ends = np.clip(at + 1, 0, len(knots) - 1)
+        gap = np.where(ends > at, knots[ends] - knots[at], 1.0)
+        inside = np.where(gap > 0, (places - knots[at]) / np.where(gap > 0, gap, 1.0), 0.0)
+        return np.where(at < 0, 0.0, upto[at] + np.where(ends > at, inside * (before[ends] - upto[at]), 0.0))
+
+    def plus(self, other: Self) -> Self:
+        """Both samples together; counted by the same knots."""
+        total = max(self.present + other.present, 1)
+        step = other.mean - self.mean
+        return self.model_copy(update={
+            "counts": _sum(self.counts, other.counts), "missing": self.missing + other.missing,
+            "mean": self.mean + step * other.present / total,
+            "spread": self.spread + other.spread + step**2 * self.present * other.present / total,
+        })  # fmt: skip
+
+
+class Categories(Section):
+    """Categories and how often each was seen.
+
+    Attributes:
+        names: of the categories.
+        counts: rows of each.
+        other: rows with a category that is none of them; None where that cannot be.
+        missing: rows without any.
+    """
+
+    names: tuple[str, ...]
+    counts: tuple[int, ...]
+    other: int | None = None
+    missing: int = 0
+
+    @property
+    def present(self) -> int:
+        """Number of rows with a category, known or not."""
+        return sum(self.counts) + (self.other or 0)
+
+    @property
+    def cells(self) -> tuple[int, ...]:
+        """All counts, those of other categories last."""
+        return self.counts if self.other is None else (*self.counts, self.other)
+
+    def plus(self, other: Self) -> Self:
+        """Both samples together; of the same categories."""
+        rest = None if self.other is None else self.other + (other.other or 0)
+        return self.model_copy(update={
+            "counts": _sum(self.counts, other.counts), "other": rest, "missing": self.missing + other.missing
+        })  # fmt: skip
+
+
+Sample = Numbers | Categories
+
+
+def chosen_knots(values: Floats, most: int = MOST_KNOTS) -> tuple[float, ...]:
+    """At most this many different values of a sample, spread evenly over its ranks, rising."""
+    distinct, counts = np.unique(values, return_counts=True)
+    if len(distinct) > most:
+        middle = np.cumsum(counts) - 0.5 * counts
+        picks = np.searchsorted(middle, np.linspace(middle[0], middle[-1], most))
+        distinct = distinct[np.unique(picks)]
+    return tuple(distinct.tolist())
+
+
+def _sum(first: tuple[int, ...], second: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(a + b for a, b in zip(first, second, strict=True))

@@ -1,0 +1,166 @@
+"""What a model says of single rows, as numbers that can be compared between two sets of rows.
+
+| name | what it is | needs |
+| --- | --- | --- |
+| elbo | the row's ELBO under the weights of the objective, mean over fixed contexts | Var-T-JEPA |
+| kl_sy | KL(q(s_y), p(s_y | s_x, z)): how far the predictor misses the rest of the row | Var-T-JEPA |
+| prediction_error | squared error of the predicted latents | T-JEPA |
+| surprise | -log p(cell | the other cells), mean over the row's cells, nats | a generator |
+| latent_1, ... | the embedding along its principal directions in training | any |
+| latent_uncertainty | from the scales of q(s_w | ...) | Var-T-JEPA |
+| predicted, probability | what the probe predicts, and how sure it is | a label |
+| correct, calibration; residual | right or wrong, and right minus probability; label minus prediction | labelled rows |
+
+Nothing is sampled, and no row depends on the rows beside it.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from varjepa.data.preprocess import LABEL
+from varjepa.data.table import TableTensors
+from varjepa.evaluation.samples import Categories, Numbers, Sample
+from varjepa.inference.fill import outside_range
+from varjepa.inference.generation import batches
+from varjepa.inference.model import TrainedModel
+from varjepa.inference.profile import Directions
+from varjepa.models.embedding import embed
+from varjepa.models.masks import draw_sizes, same_for_all
+from varjepa.models.t_jepa import TJEPANetwork
+from varjepa.models.var_t_jepa import VarTJEPANetwork
+from varjepa.nn.random import Randomness, initial_weights
+from varjepa.objective.elbo import final_weights, loss_terms
+from varjepa.objective.prediction import prediction_terms
+
+Floats = NDArray[np.float64]
+
+CONTEXTS = 4
+"""Fixed contexts that the terms of a row are averaged over."""
+
+N_DIRECTIONS = 8
+STREAM = 2**22
+"""Stream number of the contexts."""
+
+BATCH = 2048
+
+RIGHT_OR_WRONG = ("wrong", "right")
+WITH_LABEL = ("correct", "calibration", "residual")
+"""Statistics of labelled rows."""
+
+
+class RowValues(NamedTuple):
+    """One number per row [N], NaN where there is none; class numbers where `names` says what they mean."""
+
+    values: Floats
+    names: tuple[str, ...] = ()
+
+    def counted(self, like: Sample | None = None) -> Sample:
+        """The values as a sample, by the knots of `like` or by knots of their own."""
+        known = self.values[np.isfinite(self.values)]
+        missing = len(self.values) - len(known)
+        if self.names:
+            counts = np.bincount(known.astype(np.int64), minlength=len(self.names))
+            return Categories(names=self.names, counts=tuple(counts.tolist()), missing=missing)
+        return Numbers.of(known, knots=like.knots if isinstance(like, Numbers) else None, missing=missing)
+
+
+def principal_directions(model: TrainedModel, table: TableTensors) -> Directions:
+    """Directions along which the embeddings of some training rows vary most."""
+    flat = embed(model.network, table).mean.flatten(1)
+    center = flat.mean(0)
+    with initial_weights(model.config.training.seed):  # the decomposition draws from torch's one global generator
+        _, _, basis = torch.svd_lowrank(flat - center, q=min(N_DIRECTIONS, *flat.shape), niter=4)
+    return Directions(center, basis)
+
+
+@torch.inference_mode()
+def row_statistics(model: TrainedModel, frame: pl.DataFrame, directions: Directions) -> dict[str, RowValues]:
+    """Everything in the table above that the model has; statistics of labelled rows where the frame has the label.
+
+    Raises:
+        DataError: a feature column is missing, or holds text where numbers were learned.
+    """
+    table, outside = model.encode(frame), outside_range(frame, model.preprocessor).to(model.device)
+    label = _labels(model, frame)
+    masks = _contexts(model)
+    parts = []
+    for rows in batches(max(frame.height, 1), BATCH):
+        part = table.rows(rows)
+        found = _terms(model, part, masks) | _surprise(model, part, outside[rows])
+        embedding = embed(model.network, part, BATCH)
+        flat = embedding.mean.flatten(1)
+        projected = ((flat - directions.center.to(flat.device)) @ directions.basis.to(flat.device)).T
+        found |= {f"latent_{number}": values for number, values in enumerate(projected, start=1)}
+        uncertainty = model.latent_uncertainty(embedding)
+        found |= {} if uncertainty is None else {"latent_uncertainty": uncertainty}
+        parts.append(found | _answers(model, flat, None if label is None else label[rows]))
+    joined = {name: torch.cat([part[name].double().cpu() for part in parts]).numpy() for name in parts[0]}
+    return {name: RowValues(values, _names(model, name)) for name, values in joined.items()}
+
+
+def _labels(model: TrainedModel, frame: pl.DataFrame) -> Tensor | None:
+    label = model.preprocessor.label
+    if label is None or label.name not in frame.columns:
+        return None
+    encoded = frame.select(label.encode(dict(frame.schema)))
+    return torch.from_numpy(encoded[LABEL].fill_null(float("nan")).to_numpy().copy()).to(model.device)
+
+
+def _contexts(model: TrainedModel) -> list[tuple[Tensor, Tensor]]:
+    """Positions of contexts and targets, the same for all rows and calls."""
+    random, n_features = Randomness.seeded(model.config.training.seed, STREAM), model.preprocessor.sizes.n_features
+    found = []
+    for _ in range(CONTEXTS):
+        n_context, n_targets = draw_sizes(n_features, model.config.masking, random)
+        order = torch.from_numpy(random.host.permutation(n_features)).to(model.device)
+        found.append((order[:n_context], order[n_context : n_context + n_targets]))
+    return found
+
+
+def _terms(model: TrainedModel, table: TableTensors, contexts: list[tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
+    """What the objective says of each row, mean over contexts."""
+    found: dict[str, list[Tensor]] = {}
+    weights, network = final_weights(model.config.objective), model.network
+    for context, target in contexts:
+        masks = same_for_all(table.observed, context, target)
+        if isinstance(network, VarTJEPANetwork):
+            terms = loss_terms(table, masks, *network(table, masks))
+            found.setdefault("elbo", []).append(-terms.loss(weights))
+            found.setdefault("kl_sy", []).append(terms.kl_sy)
+        elif isinstance(network, TJEPANetwork):
+            found.setdefault("prediction_error", []).append(prediction_terms(masks, network(table, masks)).prediction)
+    return {name: torch.stack(values).mean(0) for name, values in found.items()}
+
+
+def _surprise(model: TrainedModel, table: TableTensors, outside: Tensor) -> dict[str, Tensor]:
+    if model.generator is None:
+        return {}
+    total = model.generator.surprise(table, outside).sum(1)
+    return {"surprise": total / table.observed.sum(1).clamp(min=1)}
+
+
+def _answers(model: TrainedModel, flat: Tensor, label: Tensor | None) -> dict[str, Tensor]:
+    """What the probe predicts of flat embeddings [N, F], and how right it is where the label is known."""
+    if model.probe is None:
+        return {}
+    outputs, measures = model.probe.predict(flat).double(), model.measures()
+    if measures is None:
+        values = outputs[:, 0]
+        return {"predicted": values} | ({} if label is None else {"residual": label - values})
+    probability, predicted = measures.probabilities(flat).max(1)
+    found = {"predicted": predicted.double(), "probability": probability}
+    if label is not None:
+        correct = torch.where(label.isnan(), label, (predicted == label).double())
+        found |= {"correct": correct, "calibration": correct - probability}
+    return found
+
+
+def _names(model: TrainedModel, statistic: str) -> tuple[str, ...]:
+    """What class numbers of a statistic mean; empty for numbers."""
+    classes = () if model.preprocessor.label is None else model.preprocessor.label.classes
+    return {"predicted": classes, "correct": RIGHT_OR_WRONG}.get(statistic, ())
