@@ -2,6 +2,7 @@
 
 import io
 import json
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -75,6 +76,13 @@ def caller(home: Path, migrated: Path, monkeypatch: pytest.MonkeyPatch) -> Calla
         return Answer(code, out.getvalue(), err.getvalue())
 
     return call
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def person_table(rows: int = 400, seed: int = 0) -> pl.DataFrame:
