@@ -15,7 +15,9 @@ from tasks.flow_runs import claimed
 from tasks.gate import Decision, gate, require_subgroups
 from tasks.generate import generate
 from tasks.ingest import Snapshot, ingest
+from tasks.intervals import measure_intervals
 from tasks.jobs import job_digest
+from tasks.lineage import predecessor
 from tasks.prepare import preprocess
 from tasks.pretrain import pretrain
 from tasks.probe import probe
@@ -24,7 +26,7 @@ from tasks.publish import publish_card, summarise
 from tasks.register import Registered, register
 from tasks.tracking import git_commit, log_artifacts, log_prepared, log_results, log_setup, tracked_run
 from tasks.turns import turn
-from tasks.validate import check_contract, evidence
+from tasks.validate import check_contract, contract_of, evidence
 from varjepa.config import RetrainConfig
 from varjepa.errors import ContractError
 
@@ -98,7 +100,11 @@ def _retrain(
     assessed = watch("assess", assess_generator, calibrated.model, prepared, config)
     profiled = watch("profile", profile_model, calibrated.model, prepared, config)
     metrics = defined(probed.metrics | calibrated.metrics | assessed.metrics)
-    facts = Facts(config, run_id, git_commit(), snapshot, validation, prepared, pretrained, metrics, calibrated.said)
+    intervals = watch("calibrate", measure_intervals, probed, metrics)
+    facts = Facts(
+        config, run_id, git_commit(), snapshot, contract_of(config), validation, prepared, pretrained, metrics,
+        intervals, calibrated.said, watch("track", predecessor, config),
+    )  # fmt: skip
     found = {"figures": calibrated.figures, "uncertainty": calibrated.tables}
     found |= {"generation": assessed.tables} if assessed.tables is not None else {}
     watch("track", log_artifacts, run_id, tracking, found)
@@ -108,6 +114,8 @@ def _retrain(
     decision = watch("gate", gate, candidate, registered, config)
     facts_found = {"varjepa.gate": decision.reason[:5000]} | ({"varjepa.model": registered.uri} if registered else {})
     watch("track", log_results, run_id, tracking, metrics | decision.metrics, facts_found)
+    if registered is not None:
+        watch("track", publish_card, facts.handed_over(registered.uri, decision.reason))
     watch("track", summarise, card, config.registry.name, registered, decision)
     return answer(facts, registered, decision, watch)
 

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,7 +30,10 @@ from varjepa.errors import SetupError, VarjepaError
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-SQLITE = "sqlite:///"
+SQLITE, POSTGRES = "sqlite:///", "postgresql"
+
+LOCK_KEY = 0x7661726A657061
+"""Of our lock in a PostgreSQL database, where locks are numbers: "varjepa" in ASCII."""
 
 
 def tracking_uri(tracking: TrackingSection) -> str:
@@ -77,11 +80,15 @@ def client_for(uri: str) -> "MlflowClient":
             _create(database)
         elif uri.startswith("http"):
             require_answer(uri, seconds=15)  # once: MLflow itself would ask again and again for minutes
-        # Two processes that create one database at once break it.
-        with FileLock(database.with_suffix(".lock")) if database else nullcontext():
+        with _alone(uri):
             client = mlflow.MlflowClient(uri)
             client.search_experiments(max_results=1)
             return client
+    except ModuleNotFoundError as error:
+        raise SetupError(
+            f"The tracking store {hidden_credentials(uri)} needs the module {error.name}, which is not installed.",
+            fix="pip install 'varjepa[postgres]'" if uri.startswith(POSTGRES) else f"pip install {error.name}",
+        ) from error
     except Exception as error:
         reason = " ".join(str(error).replace(uri, hidden_credentials(uri)).split())[:300]
         raise SetupError(
@@ -104,6 +111,20 @@ def _create(database: Path) -> None:
         unfinished.replace(database)
 
 
+@contextmanager
+def _alone(uri: str) -> Iterator[None]:
+    """Keeps others out of a PostgreSQL store while the block runs: two that create its tables at once break it."""
+    if not uri.startswith(POSTGRES):
+        yield
+        return
+    from sqlalchemy import NullPool, create_engine, text
+
+    # The lock ends with its connection, however this process ends.
+    with create_engine(uri, poolclass=NullPool).connect() as connection:
+        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": LOCK_KEY})
+        yield
+
+
 def hidden_credentials(uri: str) -> str:
     """The URI without user name and password.
 
@@ -116,20 +137,53 @@ def hidden_credentials(uri: str) -> str:
 
 
 def experiment_id(tracking: TrackingSection) -> str:
-    """Finds or creates the experiment; artifacts of a SQLite store lie beside the database."""
-    uri = tracking_uri(tracking)
-    client, database = client_for(uri), database_file(uri)
-    with FileLock(database.with_suffix(".lock")) if database else nullcontext():
-        experiment = client.get_experiment_by_name(tracking.experiment)
-        if experiment is not None:
-            if experiment.lifecycle_stage != "active":
-                raise SetupError(
-                    f'The experiment "{tracking.experiment}" is deleted.',
-                    fix="Restore it in the tracking UI, or set tracking.experiment to another name.",
-                )
-            return experiment.experiment_id
-        place = (database.parent / "artifacts").absolute().as_uri() if database else None
-        return client.create_experiment(tracking.experiment, artifact_location=place)
+    """Finds or creates the experiment.
+
+    Raises:
+        SetupError: it is deleted, or keeps its artifacts elsewhere than the configuration says.
+    """
+    from mlflow.exceptions import MlflowException
+
+    client = client_for(tracking_uri(tracking))
+    experiment, place = client.get_experiment_by_name(tracking.experiment), artifact_place(tracking)
+    if experiment is None:
+        try:
+            return client.create_experiment(tracking.experiment, artifact_location=place)
+        except MlflowException as error:
+            # Somebody else may have been faster.
+            experiment = client.get_experiment_by_name(tracking.experiment)
+            if error.error_code != "RESOURCE_ALREADY_EXISTS" or experiment is None:
+                raise
+    if experiment.lifecycle_stage != "active":
+        raise SetupError(
+            f'The experiment "{tracking.experiment}" is deleted.',
+            fix="Restore it in the tracking UI, or set tracking.experiment to another name.",
+        )
+    if tracking.artifacts is not None and experiment.artifact_location.rstrip("/") != str(place).rstrip("/"):
+        raise SetupError(
+            f'The experiment "{tracking.experiment}" keeps its artifacts in '
+            f"{hidden_credentials(experiment.artifact_location)}, which cannot be changed.",
+            expected=f"Expected {hidden_credentials(str(place))} (tracking.artifacts).",
+            fix="Set tracking.experiment to another name, or leave out tracking.artifacts.",
+        )
+    return experiment.experiment_id
+
+
+def artifact_place(tracking: TrackingSection) -> str | None:
+    """Where a new experiment keeps its artifacts; None leaves that to the tracking server.
+
+    Examples:
+        >>> artifact_place(TrackingSection(artifacts="s3://bucket/models"))
+        's3://bucket/models'
+    """
+    uri, place = tracking_uri(tracking), tracking.artifacts
+    if place is not None:
+        return place if "://" in place else Path(place).absolute().as_uri()
+    if uri.startswith("http"):
+        return None
+    database = database_file(uri)
+    folder = (Path("mlruns") if database is None else database.parent) / "artifacts"
+    return folder.absolute().as_uri()
 
 
 @contextmanager

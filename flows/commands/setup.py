@@ -1,4 +1,7 @@
-"""Commands about the set-up: the tracking UI, and what is wrong."""
+"""Commands about the set-up: the tracking UI, servers for a team, and what is wrong."""
+
+from pathlib import Path
+from typing import Any
 
 import click
 
@@ -14,6 +17,23 @@ def ui(tracking_uri: str | None, port: int, *, browser: bool) -> None:
     from tasks.ui import serve_ui
 
     serve_ui(tracking_uri, port, browser=browser)
+
+
+@click.command()
+@click.option("--folder", type=click.Path(path_type=Path), default=Path("team"), show_default=True,
+              help="Home of data, artifacts and logs; kept for the next start.")  # fmt: skip
+@click.option("--port", default=5000, show_default=True, help="Port of the tracking server.")
+@click.option("--prefect-port", default=4200, show_default=True, help="Port of the Prefect server.")
+@click.option("--database-port", default=5433, show_default=True, help="Port of PostgreSQL, where one is started.")
+@click.option("--database", metavar="URI", help="A PostgreSQL server that runs already: postgresql://USER@HOST:PORT.")
+@click.option("--artifacts", metavar="URI", help="Where artifacts go, such as s3://BUCKET/PATH (default: the folder).")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; the servers ask nobody "
+              "for a password.")  # fmt: skip
+def servers(**wanted: Any) -> None:
+    """Start a tracking server and a Prefect server on PostgreSQL for a trial; ends with Ctrl-C."""
+    from tasks.servers import Wanted, run_servers
+
+    run_servers(Wanted(**wanted))
 
 
 @click.command()

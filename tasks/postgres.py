@@ -1,0 +1,196 @@
+"""A PostgreSQL server of one's own in a folder: started for a trial, its data kept for the next time."""
+
+import os
+import pwd
+import secrets
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any
+from urllib.parse import urlsplit
+
+from tasks.processes import HOST, Child, as_user
+from varjepa.errors import SetupError
+
+USER = "varjepa"
+PLACES = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/usr/local/pgsql/bin", "/opt/homebrew/opt/postgresql*/bin")
+"""Where systems put the programs of PostgreSQL that are on no PATH."""
+
+STARTUP_SECONDS = 60
+INSTALL = "Install PostgreSQL (Debian: `apt-get install postgresql`; macOS: `brew install postgresql`)"
+
+
+def program(name: str) -> Path | None:
+    """A program of PostgreSQL, on the path or in the newest of the usual places."""
+    found = shutil.which(name)
+    if found is not None:
+        return Path(found)
+    places = [path for pattern in PLACES for path in Path("/").glob(f"{pattern[1:]}/{name}")]
+    return max(places, key=_release, default=None)
+
+
+def _release(path: Path) -> tuple[int, ...]:
+    """Numbers of the path, so that 15 comes after 9."""
+    digits = "".join(c if c.isdigit() else " " for c in str(path))
+    return tuple(int(number) for number in digits.split())
+
+
+@contextmanager
+def postgres(folder: Path, port: int) -> Iterator[str]:
+    """Runs a server on 127.0.0.1 with its data below `folder`, and yields its URI, which has no password.
+
+    The password is made up at the first start, kept in `folder`/password, readable by its owner only, and put into the
+    environment variable PGPASSWORD, where drivers of PostgreSQL look for it.
+
+    Raises:
+        SetupError: there is no PostgreSQL, it must not run as this user, or it does not start.
+    """
+    programs = [program("initdb"), program("postgres")]
+    if None in programs:
+        raise SetupError(
+            "There is no PostgreSQL on this machine.",
+            fix=f"{INSTALL}, or name the server of another one: --database postgresql://USER@HOST.",
+        )
+    initdb, server = (str(one) for one in programs)
+    data, owner = folder / "postgres", _owner(folder)
+    password = _password(folder)
+    if not (data / "PG_VERSION").is_file():
+        _initialise(initdb, data, password, owner)
+    os.environ["PGPASSWORD"] = password
+    options = {"listen_addresses": HOST, "port": str(port), "unix_socket_directories": ""}
+    command = [
+        server,
+        "-D",
+        str(data),
+        *(word for name, value in options.items() for word in ("-c", f"{name}={value}")),
+    ]
+    uri = f"postgresql://{USER}@{HOST}:{port}"
+    with Child("PostgreSQL", command, folder / "postgres.log", owner=owner, quick=True) as child:
+        deadline = time.monotonic() + STARTUP_SECONDS
+        while (trouble := connection_trouble(uri)) is not None:
+            if not child.runs or time.monotonic() > deadline:
+                raise SetupError(
+                    f"PostgreSQL does not start: {child.last_words() or trouble}.", fix=f"See {child.log}."
+                )
+            time.sleep(0.1)
+        yield uri
+
+
+def ensure_databases(server: str, names: tuple[str, ...]) -> None:
+    """Creates databases that are not there yet.
+
+    Args:
+        server: URI of the server, without a database.
+        names: of the databases.
+
+    Raises:
+        SetupError: the server refuses.
+    """
+    psycopg2 = driver()
+    try:
+        connection = psycopg2.connect(f"{server}/postgres", connect_timeout=10)
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT datname FROM pg_database")
+            known = {row[0] for row in cursor.fetchall()}
+            for name in names:
+                if name not in known:
+                    cursor.execute(f'CREATE DATABASE "{name}"')
+        connection.close()
+    except psycopg2.Error as error:
+        raise SetupError(
+            f"The database server {server} cannot be used: {' '.join(str(error).split())}.",
+            fix="Check --database; the password belongs into the environment variable PGPASSWORD or into ~/.pgpass.",
+        ) from error
+
+
+def connection_trouble(server: str) -> str | None:
+    """Why a server cannot be connected to; None where it can."""
+    psycopg2 = driver()
+    try:
+        psycopg2.connect(f"{server}/postgres", connect_timeout=5).close()
+    except psycopg2.OperationalError as error:
+        return " ".join(str(error).split())
+    return None
+
+
+def driver() -> Any:
+    """The module that talks to PostgreSQL.
+
+    Raises:
+        SetupError: it is not installed.
+    """
+    try:
+        import psycopg2
+    except ModuleNotFoundError as error:
+        raise SetupError("The driver of PostgreSQL is not installed.", fix="pip install 'varjepa[postgres]'") from error
+    return psycopg2
+
+
+def require_no_password(uri: str) -> str:
+    """The URI of a server as given, without a slash at the end.
+
+    Raises:
+        SetupError: it is no PostgreSQL URI, names a database, or has a password.
+    """
+    parts = urlsplit(uri)
+    if not parts.scheme.startswith("postgresql") or not parts.netloc or parts.path.strip("/"):
+        raise SetupError("--database is no PostgreSQL server.", expected="Expected postgresql://USER@HOST:PORT.")
+    if parts.password:
+        raise SetupError(
+            "--database has a password, which everybody on this machine could read.",
+            fix="Put it into the environment variable PGPASSWORD or into ~/.pgpass.",
+        )
+    return f"postgresql://{parts.netloc}"
+
+
+def _owner(folder: Path) -> str | None:
+    """The user to run the server as, where root must not; None stands for the present one.
+
+    Raises:
+        SetupError: that user cannot get at the folder.
+    """
+    if os.geteuid():
+        return None
+    known = {entry.pw_name for entry in pwd.getpwall()}
+    owner = "postgres" if "postgres" in known else "nobody"
+    entered = subprocess.run(["test", "-x", str(folder)], check=False, **as_user(owner))  # noqa: S603, S607
+    if entered.returncode:
+        raise SetupError(
+            f"PostgreSQL must not run as root, and the user {owner} cannot enter {folder}.",
+            fix="Work as an ordinary user, or choose a --folder that everybody may enter, such as one below /srv.",
+        )
+    return owner
+
+
+def _password(folder: Path) -> str:
+    """The server's password, made up where there is none yet."""
+    file = folder / "password"
+    if not file.is_file():
+        file.touch(mode=0o600)
+        file.write_text(secrets.token_urlsafe(24), encoding="utf-8")
+    return file.read_text(encoding="utf-8")
+
+
+def _initialise(initdb: str, data: Path, password: str, owner: str | None) -> None:
+    """Makes the data folder; nothing is left where that fails."""
+    data.mkdir(mode=0o700, exist_ok=True)
+    if owner is not None:
+        shutil.chown(data, owner)
+    options = ["--username", USER, "--auth", "scram-sha-256", "--encoding", "UTF8"]
+    with NamedTemporaryFile("w", dir=data.parent) as file:
+        file.write(password)
+        file.flush()
+        if owner is not None:
+            shutil.chown(file.name, owner)
+        made = subprocess.run(  # noqa: S603
+            [initdb, "-D", str(data), *options, "--pwfile", file.name], capture_output=True, text=True, check=False,
+            **as_user(owner),
+        )  # fmt: skip
+    if made.returncode:
+        shutil.rmtree(data)
+        raise SetupError(f"PostgreSQL makes no data folder: {' '.join(made.stderr.split())[-500:]}.", fix=INSTALL + ".")

@@ -1,0 +1,112 @@
+"""Server processes that live as long as we do, on this machine only, and talk into a file."""
+
+import os
+import pwd
+import signal
+import socket
+import subprocess
+import time
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from tasks.health import require_answer
+from varjepa.errors import SetupError
+
+HOST = "127.0.0.1"
+STARTUP_SECONDS = 120
+END_SECONDS = 20
+
+
+class Child:
+    """A process in a group of its own, with what it says in a file; ended with the block that it is used in.
+
+    A group of its own, so that Ctrl-C reaches us alone and servers end in the order that they need.
+
+    Args:
+        name: for people.
+        command: words.
+        log: file, overwritten.
+        environment: variables besides ours; None takes one away.
+        owner: user to run as; None means the present one.
+        quick: whether SIGINT ends it better than SIGTERM (PostgreSQL waits for its clients otherwise).
+    """
+
+    def __init__(
+        self, name: str, command: list[str], log: Path, *, environment: dict[str, str | None] | None = None,
+        owner: str | None = None, quick: bool = False,
+    ) -> None:  # fmt: skip
+        self.name, self.command, self.log = name, command, log
+        changed = os.environ | (environment or {})
+        self.environment = {key: value for key, value in changed.items() if value is not None}
+        self.owner, self.signal = owner, signal.SIGINT if quick else signal.SIGTERM
+
+    def __enter__(self) -> Self:
+        with self.log.open("wb") as out:
+            self.process = subprocess.Popen(  # noqa: S603
+                self.command, env=self.environment, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
+                start_new_session=True, **as_user(self.owner),
+            )  # fmt: skip
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.runs:
+            self.process.send_signal(self.signal)
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(END_SECONDS)
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)  # workers that their server left behind
+        self.process.wait()
+
+    @property
+    def runs(self) -> bool:
+        """Whether the process has not ended."""
+        return self.process.poll() is None
+
+    def last_words(self) -> str:
+        """The end of its log, on one line."""
+        lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        return " ".join(" ".join(lines[-3:]).split())[-500:]
+
+    def require_up(self, url: str) -> None:
+        """Returns once something answers at `url`.
+
+        Raises:
+            SetupError: the process ended, or takes too long.
+        """
+        deadline = time.monotonic() + STARTUP_SECONDS
+        while time.monotonic() < deadline and self.runs:
+            try:
+                require_answer(url, seconds=5)
+            except OSError:
+                time.sleep(0.3)
+            else:
+                return
+        raise SetupError(f"The {self.name} server does not start: {self.last_words()}.", fix=f"See {self.log}.")
+
+
+def as_user(owner: str | None) -> dict[str, Any]:
+    """What `subprocess` is told to run a program as another user; nothing for None."""
+    if owner is None:
+        return {}
+    return {"user": owner, "group": pwd.getpwnam(owner).pw_gid, "extra_groups": [], "cwd": "/"}
+
+
+def require_free(option: str, port: int) -> None:
+    """Checks that nobody listens on a port of this machine.
+
+    Raises:
+        SetupError: with the next port that is free.
+    """
+    if not _taken(port):
+        return
+    free = next((other for other in range(port + 1, 2**16) if not _taken(other)), None)
+    raise SetupError(f"Port {port} is taken.", fix=f"Try {option} {free}." if free else "Free one.")
+
+
+def _taken(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((HOST, port)) == 0

@@ -1,0 +1,98 @@
+"""Several processes that retrain one model at once, on a database file and on a database server."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from tests.flows.conftest import free_port, person_table, write_job
+
+SEEDS = (1, 2, 3, 4)
+CODE = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def postgres_uri() -> Iterator[str]:
+    """A PostgreSQL server with an empty database, in a folder that an unprivileged user may enter."""
+    from tasks.postgres import ensure_databases, postgres, program
+
+    if program("initdb") is None or program("postgres") is None:
+        pytest.skip("there is no PostgreSQL on this machine")
+    folder = Path(tempfile.mkdtemp(prefix="varjepa-postgres-"))
+    folder.chmod(0o755)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PGPASSWORD", "")  # given back afterwards
+        with postgres(folder, free_port()) as server:
+            ensure_databases(server, ("mlflow",))
+            yield f"{server}/mlflow"
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def together(request, prefect_server, tmp_path_factory) -> SimpleNamespace:
+    """Four processes of the command line, started at once in one folder on a store that does not exist yet."""
+    from prefect.settings import get_current_settings
+
+    home = tmp_path_factory.mktemp(request.param)
+    uri = f"sqlite:///{home}/mlflow.db" if request.param == "sqlite" else request.getfixturevalue("postgres_uri")
+    job = write_job(home, person_table(200), data={"label": "rich"}, generator={"n_layers": 0})
+    environment = os.environ | {
+        "MLFLOW_TRACKING_URI": uri, "PREFECT_API_URL": str(get_current_settings().api.url), "PYTHONPATH": str(CODE),
+        "OMP_NUM_THREADS": "1",
+    }  # fmt: skip
+    command = [sys.executable, "-m", "flows.cli", "retrain", str(job), "--json", "--set"]
+    processes = [
+        subprocess.Popen([*command, f"training.seed={seed}"], cwd=home, env=environment, text=True,
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for seed in SEEDS
+    ]  # fmt: skip
+    said = [process.communicate(timeout=500) for process in processes]
+    codes = [process.returncode for process in processes]
+    return SimpleNamespace(uri=uri, home=home, codes=codes, out=[out for out, _ in said], err=[err for _, err in said])
+
+
+def test_four_retrains_at_once_lose_nothing(together: SimpleNamespace) -> None:
+    from mlflow import MlflowClient
+
+    assert together.codes == [0] * len(SEEDS), "\n".join(together.err)
+    for err in together.err:
+        assert "locked" not in err
+        assert "Traceback" not in err
+    answers = {
+        answer["model"]["version"]: answer for answer in (json.loads(out.splitlines()[-1]) for out in together.out)
+    }
+    client = MlflowClient(together.uri)
+    versions = {int(one.version): one for one in client.search_model_versions("name = 'people'")}
+    assert sorted(answers) == sorted(versions) == [1, 2, 3, 4]
+    assert len({one.tags["varjepa.model_digest"] for one in versions.values()}) == len(SEEDS)
+    seeds = set()
+    for number, one in versions.items():
+        run = client.get_run(answers[number]["run_id"])
+        seeds.add(run.data.params["training.seed"])
+        assert run.info.status == "FINISHED"
+        assert run.data.metrics.items() >= answers[number]["metrics"].items()
+        assert one.tags["varjepa.run_id"] == run.info.run_id
+        assert run.info.run_id in one.description
+    assert seeds == {str(seed) for seed in SEEDS}
+
+
+def test_there_is_one_champion_and_everybody_says_so(together: SimpleNamespace) -> None:
+    from mlflow import MlflowClient
+
+    answers = [json.loads(out.splitlines()[-1]) for out in together.out]
+    client = MlflowClient(together.uri)
+    aliases = client.get_registered_model("people").aliases
+    champion = int(aliases["champion"])
+    promoted = {answer["model"]["version"] for answer in answers if answer["promoted"]}
+    assert champion in promoted
+    versions = client.search_model_versions("name = 'people'")
+    assert all(one.tags["varjepa.gate"] for one in versions)
+    first = [one for one in versions if "had no champion" in one.tags["varjepa.gate"]]
+    assert len(first) == 1, [one.tags["varjepa.gate"] for one in versions]
