@@ -1,7 +1,6 @@
 """Step 5: learn what a cell may be, given the others of its row; for imputation, samples and anomaly scores."""
 
 import math
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import torch
 from prefect import task
 
 from tasks.prepare import Prepared
-from tasks.pretrain import Pretrained
+from tasks.pretrain import Pretrained, settings_of
 from tasks.steps import log, reuse, step_folder
 from varjepa.config import RetrainConfig
 from varjepa.data.encoded import read_part
@@ -44,7 +43,7 @@ def generate(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig) 
     """Trains the generator on training rows, its reference is measured on rows outside of them."""
     if not config.generator.n_layers:
         return Generated(None, 0.0)
-    settings = config.model_dump(mode="json", include={"model", "generator", "training"})
+    settings = settings_of(config, {"model", "generator", "training"})
     folder = step_folder("generate", str(pretrained.weights), settings, code=__name__)
     return reuse(folder, Generated, lambda: _generate(prepared, pretrained, config, folder))
 
@@ -54,12 +53,11 @@ def _generate(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig,
     device = resolve_device(config.training.device)
     network = pretrained.network(preprocessor, config).to(device)
     train, validation = (read_part(prepared.encoded, preprocessor, p).to(device) for p in ("train", "validation"))
-    started, best = time.perf_counter(), math.inf
+    best, checkpoint = math.inf, folder / "checkpoint.pt"
 
-    def on_progress(steps: int, loss: float) -> None:
+    def on_progress(steps: int, loss: float, speed: float) -> None:
         nonlocal best
         best = min(best, loss)
-        speed = steps * config.generator.batch_size / (time.perf_counter() - started)
         log.info("generator, step %d: %.4f nats per hidden cell, %s rows/s", steps, loss, f"{speed:,.0f}")
 
     other, held = (_part(prepared, preprocessor, name, device) for name in ("validation", "calibration"))
@@ -68,9 +66,10 @@ def _generate(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig,
         held = other
     tables = (train.table, validation.table)
     generator = fitted_generator(
-        network, preprocessor, config, tables=tables, held=(held, other), on_progress=on_progress
+        network, preprocessor, config, tables=tables, held=(held, other), on_progress=on_progress, checkpoint=checkpoint
     )
     save_generator(folder, generator)
+    checkpoint.unlink(missing_ok=True)
     return Generated(folder, best)
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from prefect import task
 from pydantic import TypeAdapter
@@ -84,7 +85,7 @@ class Pretrained:
 def pretrain(prepared: Prepared, config: RetrainConfig, run_id: str) -> Pretrained:
     """Trains a network; resumes from a checkpoint that an interrupted run left. Curves go to the tracking run."""
     uncertainty = config.uncertainty.model_dump() if config.training.selection == "selective_probe" else None
-    settings = config.model_dump(mode="json", include=SECTIONS)
+    settings = settings_of(config, SECTIONS)
     folder = step_folder("pretrain", str(prepared.encoded), settings, uncertainty, code=__name__)
     curves, job = CurveLogger(run_id, config.tracking), Job(prepared.encoded, prepared.preprocessor, folder, run_id)
     pretrained = reuse(folder, Pretrained, lambda: _pretrain(job, config, curves))
@@ -92,6 +93,13 @@ def pretrain(prepared: Prepared, config: RetrainConfig, run_id: str) -> Pretrain
         curves.log(metrics)
     log.info("selected epoch %d of %d", pretrained.best_epoch + 1, len(pretrained.curves()))
     return pretrained
+
+
+def settings_of(config: RetrainConfig, sections: set[str]) -> dict[str, Any]:
+    """What these sections say as far as results depend on it."""
+    settings = config.model_dump(mode="json", include=sections)
+    del settings["training"]["checkpoint_minutes"]
+    return settings
 
 
 def _pretrain(job: Job, config: RetrainConfig, curves: CurveLogger) -> Pretrained:

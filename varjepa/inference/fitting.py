@@ -1,6 +1,6 @@
 """From a trained network to a generator that can be asked: bars, training, reference."""
 
-from collections.abc import Callable
+from pathlib import Path
 
 from torch import Tensor
 
@@ -10,7 +10,7 @@ from varjepa.data.preprocess import Preprocessor
 from varjepa.data.table import TableTensors
 from varjepa.inference.generation import Reference, TableGenerator, measure_reference
 from varjepa.models.network import TableNetwork
-from varjepa.training.generator import GeneratorTrainer
+from varjepa.training.generator import GeneratorProgress, GeneratorTrainer
 
 Held = tuple[TableTensors, Tensor]
 """Rows outside of training, and their deviations beyond the training range [N, n_numeric]."""
@@ -23,7 +23,8 @@ def fitted_generator(
     *,
     tables: tuple[TableTensors, TableTensors],
     held: tuple[Held, Held],
-    on_progress: Callable[[int, float], None] = lambda *_: None,
+    on_progress: GeneratorProgress = lambda *_: None,
+    checkpoint: Path | None = None,
 ) -> TableGenerator:
     """Trains a generator and measures its reference.
 
@@ -34,6 +35,7 @@ def fitted_generator(
         tables: (training rows, validation rows).
         held: rows for imputation intervals, which nothing should have looked at, and rows for anomaly scores.
         on_progress: see `GeneratorTrainer.fit`.
+        checkpoint: see `GeneratorTrainer`.
     """
     bars = cut_bars(tables[0], config.generator.n_bars)
     cells = Cells(bars, preprocessor.sizes.cardinalities).to(tables[0].observed.device)
@@ -44,6 +46,8 @@ def fitted_generator(
         section=config.generator,
         n_heads=config.model.n_heads,
         seed=config.training.seed,
+        checkpoint=checkpoint,
+        checkpoint_minutes=config.training.checkpoint_minutes,
     )
     trained = trainer.fit(on_progress)
     generator = TableGenerator(network, trained, bars, preprocessor, Reference())

@@ -27,6 +27,9 @@ ALONE = World()
 VALIDATION_STREAM = 2**20
 """Stream number of the masks and samples of validation, apart from those of any epoch."""
 
+LOOK_STEPS = 8
+"""Steps between looks at the clock for a checkpoint, on which all processes must agree."""
+
 
 class Evaluator(Protocol):
     """Scores the network between epochs; called with the network in evaluation mode."""
@@ -56,6 +59,23 @@ class Trained:
     stopped_early: bool
 
 
+@dataclass(frozen=True)
+class Position:
+    """Where training stands within an epoch.
+
+    Attributes:
+        step: steps of the epoch that are done.
+        totals: terms summed over their rows, by process [world size, terms].
+        random: see `Randomness.state`.
+        seconds: that the epoch took so far.
+    """
+
+    step: int
+    totals: Tensor
+    random: dict[str, Any]
+    seconds: float
+
+
 class Trainer:
     """Trains a network on a table and keeps the weights of the best epoch.
 
@@ -66,7 +86,8 @@ class Trainer:
         masking: sizes and number of masks.
         training: optimiser, epochs, seeds, selection.
         evaluate: scores an epoch; None selects by the objective on validation rows.
-        checkpoint: file to resume from and to write after every epoch; None keeps nothing.
+        checkpoint: file to resume from, and to write after every epoch and every `training.checkpoint_minutes` within
+            one; None keeps nothing.
         world: the processes that share every batch; the leading one alone evaluates, reports and writes.
     """
 
@@ -101,6 +122,8 @@ class Trainer:
         self.history: list[Metrics] = []
         self.best: dict[str, Tensor] = {}
         self.best_epoch = -1
+        self.position: Position | None = None
+        self.saved = time.perf_counter()
 
     def fit(self, on_epoch: Callable[[Metrics], None], on_progress: Progress) -> Trained:
         """Runs until `max_epochs` or until patience runs out, then loads the best weights.
@@ -129,7 +152,8 @@ class Trainer:
         return Trained(self.history, self.best_epoch, stopped_early)
 
     def _epoch(self, epoch: int, on_progress: Progress) -> Metrics:
-        started = time.perf_counter()
+        before = self.position.seconds if self.position else 0.0
+        started = time.perf_counter() - before
         terms = self._train_epoch(epoch, on_progress)
         rows_per_second = self.table.n_rows / (time.perf_counter() - started)
         last_step = (epoch + 1) * self.steps_per_epoch - 1
@@ -142,13 +166,14 @@ class Trainer:
         return metrics | {"training/seconds": time.perf_counter() - started}
 
     def _train_epoch(self, epoch: int, on_progress: Progress) -> Terms:
-        """One pass over the training rows; returns mean terms."""
+        """One pass over the training rows, or what is left of it after an interruption; returns mean terms."""
         self.network.train()
         random = Randomness.seeded(self.training.seed, epoch, device=self.device)
         order = torch.randperm(self.table.n_rows, generator=random.device, device=self.device)
-        total = self._zero()
-        started = shown = time.perf_counter()
-        for number, rows in enumerate(order.split(self.batch_size)):
+        first, seconds, total = self._take_up(random)
+        shown = time.perf_counter()
+        started = shown - seconds
+        for number, rows in enumerate(order[first * self.batch_size :].split(self.batch_size), start=first):
             terms = self._step(self.table.rows(rows), epoch * self.steps_per_epoch + number, random)
             total += torch.stack(terms) * len(rows)
             now = time.perf_counter()
@@ -156,7 +181,23 @@ class Trainer:
                 shown, done = now, number * self.batch_size + len(rows)
                 mine = self.objective.terms_type(*(term / self.world.weight(len(rows)) for term in terms))
                 on_progress(epoch, done, self.objective.named(mine), done / (now - started))
+            if (number + 1) % LOOK_STEPS == 0 and self._due(now):
+                self._save(Position(number + 1, self.world.gathered(total), random.state(), now - started))
         return self.objective.terms_type(*(self.world.sum_(total) / self.table.n_rows))
+
+    def _take_up(self, random: Randomness) -> tuple[int, float, Tensor]:
+        """Where the epoch goes on: (steps done, seconds taken, this process's totals); sets `random` accordingly."""
+        position, self.position = self.position, None
+        if position is None:
+            return 0, 0.0, self._zero()
+        random.restore(position.random)
+        return position.step, position.seconds, self.world.own(position.totals.to(self.device))
+
+    def _due(self, now: float) -> bool:
+        """Whether it is time for a checkpoint, in the opinion of the leading process."""
+        if self.checkpoint is None:
+            return False
+        return self.world.told(now - self.saved >= 60 * self.training.checkpoint_minutes)
 
     def _step(self, table: TableTensors, step: int, random: Randomness) -> Terms:
         terms = self._terms(table, random)
@@ -221,7 +262,8 @@ class Trainer:
         evaluations = sum("selection/score" in metrics for metrics in self.history[self.best_epoch + 1 :])
         return evaluations >= self.training.patience
 
-    def _save(self) -> None:
+    def _save(self, position: Position | None = None) -> None:
+        """Writes a checkpoint; `position` is None between epochs."""
         if self.checkpoint is not None and self.world.leads:
             content: dict[str, Any] = {
                 "network": self.network.state_dict(),
@@ -229,8 +271,10 @@ class Trainer:
                 "history": self.history,
                 "best": self.best,
                 "best_epoch": self.best_epoch,
+                "position": vars(position) if position else None,
             }
             save_checkpoint(self.checkpoint, content)
+        self.saved = time.perf_counter()
 
     def _resume(self) -> None:
         reads = self.checkpoint if self.world.leads else None
@@ -239,6 +283,7 @@ class Trainer:
             self.network.load_state_dict(content["network"])
             self.optimizer.load_state_dict(content["optimizer"])
             self.history, self.best, self.best_epoch = content["history"], content["best"], content["best_epoch"]
+            self.position = Position(**content["position"]) if content["position"] else None
 
 
 def selected_epoch(history: Sequence[Metrics], tie_share: float, tie_break: str) -> int | None:
