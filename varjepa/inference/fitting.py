@@ -11,6 +11,7 @@ from varjepa.data.table import TableTensors
 from varjepa.inference.generation import Reference, TableGenerator, measure_reference
 from varjepa.models.network import TableNetwork
 from varjepa.training.generator import GeneratorProgress, GeneratorTrainer
+from varjepa.training.rows import Table
 
 Held = tuple[TableTensors, Tensor]
 """Rows outside of training, and their deviations beyond the training range [N, n_numeric]."""
@@ -21,7 +22,7 @@ def fitted_generator(
     preprocessor: Preprocessor,
     config: RetrainConfig,
     *,
-    tables: tuple[TableTensors, TableTensors],
+    tables: tuple[Table, Table],
     held: tuple[Held, Held],
     on_progress: GeneratorProgress = lambda *_: None,
     checkpoint: Path | None = None,
@@ -38,7 +39,7 @@ def fitted_generator(
         checkpoint: see `GeneratorTrainer`.
     """
     bars = cut_bars(tables[0], config.generator.n_bars)
-    cells = Cells(bars, preprocessor.sizes.cardinalities).to(tables[0].observed.device)
+    cells = Cells(bars, preprocessor.sizes.cardinalities).to(tables[0].device)
     trainer = GeneratorTrainer(
         network=network,
         cells=cells,
@@ -57,10 +58,9 @@ def fitted_generator(
     return generator
 
 
-def cut_bars(table: TableTensors, n_bars: int) -> tuple[Bars, ...]:
+def cut_bars(table: Table, n_bars: int) -> tuple[Bars, ...]:
     """Bars of the numeric features from evenly spaced training rows."""
-    stride = max(1, table.n_rows // CUT_ROWS)
+    rows = table.rows(slice(None, None, max(1, table.n_rows // CUT_ROWS)))
     return tuple(
-        cut(values[::stride][there[::stride]].cpu().numpy(), n_bars)
-        for values, there in zip(table.numeric.T, table.observed.T, strict=False)
+        cut(values[there].cpu().numpy(), n_bars) for values, there in zip(rows.numeric.T, rows.observed.T, strict=False)
     )

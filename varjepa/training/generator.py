@@ -19,6 +19,7 @@ from varjepa.nn.random import Randomness, initial_weights
 from varjepa.objective.elbo import masked_mean
 from varjepa.training.checkpoints import load_checkpoint, save_checkpoint
 from varjepa.training.loop import LOOK_STEPS, VALIDATION_STREAM
+from varjepa.training.rows import Table
 
 WARMUP_STEPS = 50
 WEIGHT_DECAY = 1e-4
@@ -71,7 +72,7 @@ class GeneratorTrainer:
         *,
         network: TableNetwork,
         cells: Cells,
-        tables: tuple[TableTensors, TableTensors],
+        tables: tuple[Table, Table],
         section: GeneratorSection,
         n_heads: int,
         seed: int,
@@ -81,8 +82,7 @@ class GeneratorTrainer:
         self.checkpoint, self.checkpoint_minutes = checkpoint, checkpoint_minutes
         self.network, self.section, self.seed = network, section, seed
         self.table, self.validation = tables
-        self.classes, self.validation_classes = (cells.classes(table) for table in tables)
-        self.device = self.table.observed.device
+        self.cells, self.device = cells, self.table.device
         with initial_weights(seed):
             self.generator = Generator(
                 sizes=cells.sizes, d_token=network.d_hidden, n_layers=section.n_layers, n_heads=n_heads
@@ -157,17 +157,17 @@ class GeneratorTrainer:
             group["lr"] = section.lr * min(1.0, (step + 1) / WARMUP_STEPS) * share
         rows = torch.randint(self.table.n_rows, (section.batch_size,), generator=random.device, device=self.device)
         self.optimizer.zero_grad(set_to_none=True)
-        self._loss(self.table.rows(rows), self.classes[rows], random).mean().backward()
+        self._loss(self.table.rows(rows), random).mean().backward()
         torch.nn.utils.clip_grad_norm_(self.generator.parameters(), 1.0, foreach=True)
         self.optimizer.step()
 
-    def _loss(self, table: TableTensors, classes: Tensor, random: Randomness) -> Tensor:
+    def _loss(self, table: TableTensors, random: Randomness) -> Tensor:
         """Mean negative log-probability of each row's hidden cells [B]."""
         kept = random.uniform(*table.observed.shape) < random.uniform(table.n_rows, 1)
         with torch.no_grad():
             tokens = self.network.tokens(table)
         likelihood = self.generator(tokens, table.observed & kept)
-        return masked_mean(-class_log_prob(likelihood, classes), table.observed & ~kept)
+        return masked_mean(-class_log_prob(likelihood, self.cells.classes(table)), table.observed & ~kept)
 
     @torch.no_grad()
     def evaluate(self) -> float:
@@ -176,6 +176,6 @@ class GeneratorTrainer:
         random, total = Randomness.seeded(self.seed, VALIDATION_STREAM, device=self.device), 0.0
         for start in range(0, self.validation.n_rows, self.section.batch_size):
             rows = slice(start, start + self.section.batch_size)
-            total += float(self._loss(self.validation.rows(rows), self.validation_classes[rows], random).sum())
+            total += float(self._loss(self.validation.rows(rows), random).sum())
         self.generator.train()
         return total / max(self.validation.n_rows, 1)

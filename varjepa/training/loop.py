@@ -1,4 +1,4 @@
-"""The training loop: table and masks as tensors, no data loader, no waiting for the device inside an epoch."""
+"""The training loop: rows and masks as tensors, no waiting for the device inside an epoch."""
 
 import math
 import time
@@ -21,6 +21,7 @@ from varjepa.objective.schedules import lr_at
 from varjepa.training.checkpoints import load_checkpoint, save_checkpoint
 from varjepa.training.device import keep_memory, resolve_precision
 from varjepa.training.distributed import World
+from varjepa.training.rows import RowSource, Table, row_source
 
 ALONE = World()
 
@@ -81,7 +82,7 @@ class Trainer:
 
     Args:
         network: of any kind, on the device of the tables; trained in place.
-        tables: (training rows, validation rows).
+        tables: (training rows: a table in memory, or where else they come from; validation rows).
         objective: weights and KL schedules.
         masking: sizes and number of masks.
         training: optimiser, epochs, seeds, selection.
@@ -95,7 +96,7 @@ class Trainer:
         self,
         *,
         network: TableNetwork,
-        tables: tuple[TableTensors, TableTensors],
+        tables: tuple[Table | RowSource, Table],
         objective: ObjectiveSection,
         masking: MaskingSection,
         training: TrainingSection,
@@ -104,11 +105,11 @@ class Trainer:
         world: World = ALONE,
     ) -> None:
         self.network, self.masking, self.training, self.world = network, masking, training, world
-        self.table, self.validation = tables
+        self.source, self.validation = row_source(tables[0]), tables[1]
         self.evaluate, self.checkpoint = evaluate, checkpoint
-        self.device = self.table.observed.device
-        self.batch_size = min(training.batch_size, self.table.n_rows)
-        self.steps_per_epoch = -(-self.table.n_rows // self.batch_size)
+        self.device = self.source.device
+        self.batch_size = min(training.batch_size, self.source.n_rows)
+        self.steps_per_epoch = -(-self.source.n_rows // self.batch_size)
         self.objective = objective_for(
             network, objective, steps_per_epoch=self.steps_per_epoch, epochs=training.max_epochs
         )
@@ -155,7 +156,7 @@ class Trainer:
         before = self.position.seconds if self.position else 0.0
         started = time.perf_counter() - before
         terms = self._train_epoch(epoch, on_progress)
-        rows_per_second = self.table.n_rows / (time.perf_counter() - started)
+        rows_per_second = self.source.n_rows / (time.perf_counter() - started)
         last_step = (epoch + 1) * self.steps_per_epoch - 1
         lr = lr_at(last_step, self.steps_per_epoch, self.training)
         metrics = {"epoch": float(epoch), "training/lr": lr, "training/rows_per_second": rows_per_second}
@@ -169,21 +170,21 @@ class Trainer:
         """One pass over the training rows, or what is left of it after an interruption; returns mean terms."""
         self.network.train()
         random = Randomness.seeded(self.training.seed, epoch, device=self.device)
-        order = torch.randperm(self.table.n_rows, generator=random.device, device=self.device)
+        batches = self.source.batches(self.batch_size, random, self.position.step if self.position else 0)
         first, seconds, total = self._take_up(random)
         shown = time.perf_counter()
         started = shown - seconds
-        for number, rows in enumerate(order[first * self.batch_size :].split(self.batch_size), start=first):
-            terms = self._step(self.table.rows(rows), epoch * self.steps_per_epoch + number, random)
-            total += torch.stack(terms) * len(rows)
+        for number, batch in enumerate(batches, start=first):
+            terms = self._step(batch, epoch * self.steps_per_epoch + number, random)
+            total += torch.stack(terms) * batch.n_rows
             now = time.perf_counter()
             if now - shown > 0.5:
-                shown, done = now, number * self.batch_size + len(rows)
-                mine = self.objective.terms_type(*(term / self.world.weight(len(rows)) for term in terms))
+                shown, done = now, number * self.batch_size + batch.n_rows
+                mine = self.objective.terms_type(*(term / self.world.weight(batch.n_rows) for term in terms))
                 on_progress(epoch, done, self.objective.named(mine), done / (now - started))
             if (number + 1) % LOOK_STEPS == 0 and self._due(now):
                 self._save(Position(number + 1, self.world.gathered(total), random.state(), now - started))
-        return self.objective.terms_type(*(self.world.sum_(total) / self.table.n_rows))
+        return self.objective.terms_type(*(self.world.sum_(total) / self.source.n_rows))
 
     def _take_up(self, random: Randomness) -> tuple[int, float, Tensor]:
         """Where the epoch goes on: (steps done, seconds taken, this process's totals); sets `random` accordingly."""
@@ -246,7 +247,7 @@ class Trainer:
         return metrics
 
     @torch.inference_mode()
-    def evaluate_terms(self, table: TableTensors) -> Terms:
+    def evaluate_terms(self, table: Table) -> Terms:
         """Mean terms over rows, with the same masks and samples at every call (scalars on the device)."""
         self.network.eval()
         random = Randomness.seeded(self.training.seed, VALIDATION_STREAM, device=self.device)
