@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from prefect import task
 from pydantic import TypeAdapter
@@ -13,10 +15,10 @@ from safetensors.torch import load_file, save_file
 
 from tasks.prepare import Prepared
 from tasks.progress import training_progress
+from tasks.rows import EncodedRows
 from tasks.steps import log, reuse, step_folder, write_text
 from tasks.tracking import CurveLogger
 from varjepa.config import RetrainConfig
-from varjepa.data.encoded import Part, read_part
 from varjepa.data.preprocess import Preprocessor
 from varjepa.data.splits import PARTS
 from varjepa.errors import VarjepaError
@@ -30,6 +32,8 @@ from varjepa.training.loop import Evaluator, Trainer
 SECTIONS = {"model", "masking", "objective", "training"}
 """Parts of the configuration that pretraining depends on, beside the encoded data."""
 
+VALIDATION_ROWS = 1_000_000
+"""At most this many validation rows, a sample of larger parts, give the validation terms of an epoch."""
 
 WEIGHTS, HISTORY = "network.safetensors", "history.json"
 JOB, TRAINED, FAILURE = "job.json", "trained.json", "failure.txt"
@@ -84,7 +88,7 @@ class Pretrained:
 def pretrain(prepared: Prepared, config: RetrainConfig, run_id: str) -> Pretrained:
     """Trains a network; resumes from a checkpoint that an interrupted run left. Curves go to the tracking run."""
     uncertainty = config.uncertainty.model_dump() if config.training.selection == "selective_probe" else None
-    settings = config.model_dump(mode="json", include=SECTIONS)
+    settings = settings_of(config, SECTIONS)
     folder = step_folder("pretrain", str(prepared.encoded), settings, uncertainty, code=__name__)
     curves, job = CurveLogger(run_id, config.tracking), Job(prepared.encoded, prepared.preprocessor, folder, run_id)
     pretrained = reuse(folder, Pretrained, lambda: _pretrain(job, config, curves))
@@ -92,6 +96,13 @@ def pretrain(prepared: Prepared, config: RetrainConfig, run_id: str) -> Pretrain
         curves.log(metrics)
     log.info("selected epoch %d of %d", pretrained.best_epoch + 1, len(pretrained.curves()))
     return pretrained
+
+
+def settings_of(config: RetrainConfig, sections: set[str]) -> dict[str, Any]:
+    """What these sections say as far as results depend on it."""
+    settings = config.model_dump(mode="json", include=sections)
+    del settings["training"]["checkpoint_minutes"]
+    return settings
 
 
 def _pretrain(job: Job, config: RetrainConfig, curves: CurveLogger) -> Pretrained:
@@ -129,15 +140,14 @@ def train(job: Job, config: RetrainConfig, world: World, curves: CurveLogger) ->
     """Trains in this process, alone or as one of a world; only the leading one shows, logs and writes."""
     preprocessor = Preprocessor.model_validate_json(job.preprocessor.read_text(encoding="utf-8"))
     device, folder = local_device(resolve_device(config.training.device)), job.folder
-    parts = [read_part(job.encoded, preprocessor, name).to(device) for name in ("train", "validation")]
     network = new_network(preprocessor.sizes, config).to(device)
-    seen = parts[0].table
-    if config.data.split.seen == "all":
-        seen = read_part(job.encoded, preprocessor, *PARTS).to(device).table
-    checkpoint = folder / "checkpoint.pt"
+    parts, shards = PARTS if config.data.split.seen == "all" else PARTS[:1], folder / "shards"
+    rows = EncodedRows(job.encoded, preprocessor, config.training, device)
+    seen, checkpoint = rows.source(parts, shards, world), folder / "checkpoint.pt"
+    tables, evaluate = (seen, rows.at_most("validation", VALIDATION_ROWS)), _evaluator(rows, config)
     trainer = Trainer(
-        network=network, tables=(seen, parts[1].table), objective=config.objective, masking=config.masking,
-        training=config.training, evaluate=_evaluator(parts, preprocessor, config), checkpoint=checkpoint, world=world,
+        network=network, tables=tables, objective=config.objective, masking=config.masking,
+        training=config.training, evaluate=evaluate, checkpoint=checkpoint, world=world,
     )  # fmt: skip
     if not world.leads:
         trained = trainer.fit(lambda *_: None, lambda *_: None)
@@ -152,26 +162,23 @@ def train(job: Job, config: RetrainConfig, world: World, curves: CurveLogger) ->
     save_file({name: value.cpu().contiguous() for name, value in network.state_dict().items()}, folder / WEIGHTS)
     write_text(folder / HISTORY, json.dumps(trained.history))
     checkpoint.unlink(missing_ok=True)
+    shutil.rmtree(shards, ignore_errors=True)
     return Pretrained(folder / WEIGHTS, folder / HISTORY, trained.best_epoch, trained.stopped_early)
 
 
-def _evaluator(parts: list[Part], preprocessor: Preprocessor, config: RetrainConfig) -> Evaluator | None:
+def _evaluator(rows: EncodedRows, config: RetrainConfig) -> Evaluator | None:
     """Scores epochs as `training.selection` says; None means by validation ELBO."""
-    label, training, deterministic = preprocessor.label, config.training, config.model.kind == "t_jepa"
-    if training.selection in ("elbo", "rankme") or label is None:
-        return _unlabelled(parts[1], config)
-    train, validation = (part.labelled().sample(training.eval_rows, training.seed) for part in parts)
-    if not len(validation.labels):
+    label, training, deterministic = rows.preprocessor.label, config.training, config.model.kind == "t_jepa"
+    unlabelled = training.selection in ("elbo", "rankme") or label is None
+    validation = rows.sample("validation", training.eval_rows, labelled=not unlabelled)
+    if not unlabelled and not len(validation.labels):
         log.warning("No validation row has a label: the epoch is selected without one.")
-        return _unlabelled(parts[1], config)
+        unlabelled, validation = True, rows.sample("validation", training.eval_rows, labelled=False)
+    if unlabelled or label is None:
+        # T-JEPA's own objective can be had by collapse, so RankMe takes its place.
+        return RankMeEvaluator(validation.table) if training.selection == "rankme" or deterministic else None
+    train = rows.sample("train", training.eval_rows, labelled=True)
     return ProbeEvaluator(
         train.table, train.labels, validation.table, validation.labels, len(label.classes),
         training.selection == "selective_probe", config.uncertainty.aggregate, rank=deterministic,
     )  # fmt: skip
-
-
-def _unlabelled(validation: Part, config: RetrainConfig) -> Evaluator | None:
-    """T-JEPA's own objective can be had by collapse, so RankMe takes its place."""
-    if config.training.selection == "rankme" or config.model.kind == "t_jepa":
-        return RankMeEvaluator(validation.sample(config.training.eval_rows, config.training.seed).table)
-    return None

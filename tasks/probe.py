@@ -14,7 +14,7 @@ from tasks.prepare import Prepared
 from tasks.pretrain import Pretrained
 from tasks.steps import reuse, step_folder, write_text
 from varjepa.config import RetrainConfig
-from varjepa.data.encoded import Part, read_part
+from varjepa.data.encoded import Part, read_part, read_sample
 from varjepa.data.preprocess import Label, Preprocessor
 from varjepa.data.sources import ROW
 from varjepa.data.table import TableTensors
@@ -68,26 +68,27 @@ def _probe(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig, fo
     preprocessor = Preprocessor.model_validate_json(prepared.preprocessor.read_text(encoding="utf-8"))
     device = resolve_device(config.training.device)
     network = pretrained.network(preprocessor, config).to(device)
-    parts = {
-        name: read_part(prepared.encoded, preprocessor, name).to(device) for name in ("train", "validation", "test")
-    }
+    test = read_part(prepared.encoded, preprocessor, "test").to(device)
     linear = doubt = raw = None
     if preprocessor.label is not None:
         known = [
-            parts[name].labelled().sample(config.probe.max_rows, config.training.seed)
+            read_sample(
+                prepared.encoded, preprocessor, name, most=config.probe.max_rows, seed=config.training.seed,
+                labelled=True,
+            ).to(device)
             for name in ("train", "validation")
-        ]
+        ]  # fmt: skip
         linear, doubt = _fit_linear(known, network, preprocessor.label, config)
         raw = _fit(
             [(raw_features(part.table, preprocessor), part.labels) for part in known], preprocessor.label, config
         )
     model = TrainedModel(config, preprocessor, network, linear, doubt)
     save_model(folder / "model", model)
-    predictions, sample = _predict(model, raw, parts["test"])
+    predictions, sample = _predict(model, raw, test)
     predictions.write_parquet(folder / "predictions.parquet")
     np.save(folder / "points.npy", _map(sample).cpu().numpy())
     metrics = _probe_metrics(predictions, preprocessor.label)
-    metrics |= _objective_metrics(model, parts, pretrained) | _latent_metrics(model, parts["test"].table, sample)
+    metrics |= _objective_metrics(model, test.table, pretrained) | _latent_metrics(model, test.table, sample)
     write_text(folder / "metrics.json", json.dumps(metrics))
     return Probed(folder / "model", folder / "predictions.parquet", folder / "points.npy", metrics)
 
@@ -167,9 +168,9 @@ def _probe_metrics(predictions: pl.DataFrame, label: Label | None) -> dict[str, 
     return metrics
 
 
-def _objective_metrics(model: TrainedModel, parts: dict[str, Part], pretrained: Pretrained) -> dict[str, float]:
+def _objective_metrics(model: TrainedModel, table: TableTensors, pretrained: Pretrained) -> dict[str, float]:
     """Terms on the test rows and their headline (`elbo/test`, `prediction/test`), with that of the validation rows."""
-    config, table = model.config, parts["test"].table
+    config = model.config
     trainer = Trainer(
         network=model.network, tables=(table, table), objective=config.objective, masking=config.masking,
         training=config.training,

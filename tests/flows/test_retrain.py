@@ -214,15 +214,19 @@ def test_without_a_label_the_elbo_selects(varjepa, tmp_path: Path) -> None:
     assert "calibration/latent_pit_ks" in metrics
 
 
-def test_several_processes_train_one_model(varjepa, tmp_path: Path) -> None:
+def test_several_processes_train_one_model_on_a_table_larger_than_memory(varjepa, tmp_path: Path) -> None:
     found = {}
     for devices in (1, 2):
-        training = {"devices": devices, "precision": "float32"}
+        training = {"devices": devices, "precision": "float32", "memory": 1e-6}
         folder, data = tmp_path / str(devices), {"label": "rich"}
         job = write_job(folder, person_table(200), data=data, training=training, generator={"n_layers": 0})
         answer = varjepa("retrain", job, "--json")
         assert answer.code == 0, answer.err
+        assert devices > 1 or "they are read from" in answer.err  # several processes say it on the terminal
         found[devices] = answer.json["metrics"]
+    left = [path.name for path in (tmp_path / "home" / "mlruns" / "work").glob("pretrain-*/*")]
+    assert "network.safetensors" in left
+    assert not {"shards", "checkpoint.pt"} & set(left)
     for name in ("elbo/val", "elbo/test", "probe/accuracy"):
         assert found[2][name] == pytest.approx(found[1][name], abs=1e-3), name
 

@@ -17,10 +17,10 @@ ONE_MACHINE = {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
 TIMES = {"training/seconds", "training/rows_per_second"}
 
 
-def run_together(out: Path, kind: str, rows: int, processes: int = 2, checkpoint: Path | None = None) -> dict:
+def run_together(out: Path, kind: str, rows: int, processes: int = 2, **files: Path) -> dict:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}",
                shared_batches.__file__, str(out), kind, str(rows)]  # fmt: skip
-    command += [str(checkpoint)] if checkpoint else []
+    command += [f"{name}={path}" for name, path in files.items()]
     root = str(Path(__file__).parents[2])
     subprocess.run(command, check=True, env=os.environ | ONE_MACHINE | {"PYTHONPATH": root}, timeout=300)
     return torch.load(out)
@@ -30,7 +30,7 @@ def run_together(out: Path, kind: str, rows: int, processes: int = 2, checkpoint
 def test_two_processes_have_the_loss_curve_of_one(kind: str, tmp_path: Path) -> None:
     # 193 rows in batches of 32: the last batch has one row, which two processes cannot divide.
     together = run_together(tmp_path / "together.pt", kind, 193)
-    shared_batches.main(tmp_path / "alone.pt", kind, 193, None)
+    shared_batches.main(tmp_path / "alone.pt", kind, 193)
     alone = torch.load(tmp_path / "alone.pt")
     assert (alone["size"], together["size"]) == (1, 2)
     for mine, theirs in zip(alone["history"], together["history"], strict=True):
@@ -42,12 +42,16 @@ def test_two_processes_have_the_loss_curve_of_one(kind: str, tmp_path: Path) -> 
 
 
 def test_processes_go_on_from_the_leaders_checkpoint(tmp_path: Path) -> None:
-    checkpoint = tmp_path / "checkpoint.pt"
-    whole = run_together(tmp_path / "whole.pt", "var_t_jepa", 128, checkpoint=checkpoint)
-    content = torch.load(checkpoint)
-    assert len(content["history"]) == 4
-    again = run_together(tmp_path / "again.pt", "var_t_jepa", 128, checkpoint=checkpoint)
-    assert again["history"] == whole["history"]
+    # 10 steps an epoch, a checkpoint after 8 of them: what is left there is put back as if a kill had followed.
+    checkpoint, within = tmp_path / "checkpoint.pt", tmp_path / "within.pt"
+    whole = run_together(tmp_path / "whole.pt", "t_jepa", 305, checkpoint=checkpoint, keep=within)
+    assert len(torch.load(checkpoint)["history"]) == 4
+    content = torch.load(within)
+    assert (len(content["history"]), content["position"]["step"]) == (3, 8)
+    within.replace(checkpoint)
+    again = run_together(tmp_path / "again.pt", "t_jepa", 305, checkpoint=checkpoint)
+    for mine, theirs in zip(whole["history"], again["history"], strict=True):
+        assert {k: mine[k] for k in mine.keys() - TIMES} == {k: theirs[k] for k in theirs.keys() - TIMES}
     assert all(torch.equal(again["weights"][name], value) for name, value in whole["weights"].items())
 
 

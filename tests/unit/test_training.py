@@ -5,10 +5,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.conftest import SIZES, random_table, small_network
+from tests.conftest import SIZES, SMALL, random_table, small_network
 from varjepa.config import MaskingSection, ObjectiveSection, TrainingSection
+from varjepa.config.heads import GeneratorSection
+from varjepa.data.bars import Cells
 from varjepa.errors import ConfigError, VarjepaError
+from varjepa.inference.fitting import cut_bars
+from varjepa.models.kinds import build_network
+from varjepa.nn.random import initial_weights
 from varjepa.training.device import resolve_device
+from varjepa.training.generator import GeneratorTrainer
 from varjepa.training.loop import Trainer
 
 TRAINING = TrainingSection(max_epochs=4, batch_size=32, lr=3e-3, warmup_epochs=0.5, patience=10)
@@ -23,12 +29,12 @@ def correlated(rows: int = 256) -> tuple:
 
 
 def trainer(
-    training: TrainingSection = TRAINING, checkpoint: Path | None = None, evaluate=None, dropout: float = 0.01
+    training: TrainingSection = TRAINING, checkpoint: Path | None = None, evaluate=None, kind: str = "var_t_jepa"
 ) -> Trainer:
-    from tests.conftest import SMALL
-
-    model = SMALL.model_copy(update={"dropout": dropout})
-    return Trainer(network=small_network(sizes=SIZES, model=model), tables=correlated(), objective=ObjectiveSection(),
+    model = SMALL.model_copy(update={"dropout": 0.01, "kind": kind})
+    with initial_weights(0):
+        network = build_network(sizes=SIZES, model=model)
+    return Trainer(network=network, tables=correlated(), objective=ObjectiveSection(),
                    masking=MaskingSection(), training=training, evaluate=evaluate, checkpoint=checkpoint)  # fmt: skip
 
 
@@ -58,26 +64,68 @@ def test_same_seed_same_weights_other_seed_other_weights() -> None:
     assert not torch.equal(weights(runs[0]), weights(runs[2]))
 
 
-def test_an_interrupted_run_resumes_to_the_same_weights(tmp_path: Path) -> None:
-    whole = trainer()
-    expected = whole.fit(quiet, quiet)
+class KilledError(Exception):
+    pass
 
-    class KilledError(Exception):
-        pass
 
-    def kill(metrics: dict[str, float]) -> None:
-        if metrics["epoch"] == 1:
+def killed_at(run, step: int, call) -> None:
+    """Calls, and kills the training before a step that would come after so many."""
+    real, taken = run._step, iter(range(step))
+
+    def step_or_die(*arguments):
+        if next(taken, None) is None:
             raise KilledError
+        return real(*arguments)
 
+    run._step = step_or_die
     with pytest.raises(KilledError):
-        trainer(checkpoint=tmp_path / "c.pt").fit(kill, quiet)
-    resumed, seen = trainer(checkpoint=tmp_path / "c.pt"), []
+        call()
+
+
+def undated(history: list[dict[str, float]]) -> list[dict[str, float]]:
+    return [{k: v for k, v in m.items() if k not in ("training/seconds", "training/rows_per_second")} for m in history]
+
+
+# 24 steps an epoch, a checkpoint after every eighth: before the first, within both epochs, after an epoch, twice.
+@pytest.mark.parametrize("kills", [(5,), (13,), (24,), (45,), (19, 9)])
+@pytest.mark.parametrize("kind", ["var_t_jepa", "t_jepa"])
+def test_a_run_killed_at_any_step_ends_with_the_same_weights(kind: str, kills: tuple[int, ...], tmp_path: Path) -> None:
+    training = TRAINING.model_copy(update={"max_epochs": 2, "batch_size": 8, "checkpoint_minutes": 0.0})
+    whole = trainer(training, kind=kind)
+    expected = whole.fit(quiet, quiet)
+    for step in kills:
+        run = trainer(training, checkpoint=tmp_path / "c.pt", kind=kind)
+        killed_at(run, step, lambda run=run: run.fit(quiet, quiet))
+    resumed, seen = trainer(training, checkpoint=tmp_path / "c.pt", kind=kind), []
+    left, real = [], resumed._step
+    resumed._step = lambda *arguments: left.append(1) or real(*arguments)
     found = resumed.fit(lambda metrics: seen.append(metrics["epoch"]), quiet)
-    assert seen == [0, 1, 2, 3]
+    assert seen == [0, 1]
+    assert len(left) == 48 - sum(step // 8 * 8 for step in kills)
     assert torch.equal(weights(whole), weights(resumed))
-    drop = {"training/seconds", "training/rows_per_second"}
-    for a, b in zip(expected.history, found.history, strict=True):
-        assert {k: v for k, v in a.items() if k not in drop} == {k: v for k, v in b.items() if k not in drop}
+    assert undated(found.history) == undated(expected.history)
+
+
+def generator_trainer(checkpoint: Path | None = None) -> GeneratorTrainer:
+    tables = correlated()
+    cells = Cells(cut_bars(tables[0], 8), SIZES.cardinalities)
+    section = GeneratorSection(n_layers=1, max_steps=40, batch_size=32, evaluations=5)
+    return GeneratorTrainer(network=small_network(), cells=cells, tables=tables, section=section, n_heads=2, seed=3,
+                            checkpoint=checkpoint, checkpoint_minutes=0.0)  # fmt: skip
+
+
+@pytest.mark.parametrize("kills", [(5,), (17,), (39,), (19, 9)])
+def test_a_generator_killed_at_any_step_ends_with_the_same_weights(kills: tuple[int, ...], tmp_path: Path) -> None:
+    looks, again = [], []
+    whole = generator_trainer().fit(lambda steps, loss, _: looks.append((steps, loss)))
+    for step in kills:
+        run = generator_trainer(tmp_path / "g.pt")
+        killed_at(run, step, lambda run=run: run.fit(quiet))
+    resumed = generator_trainer(tmp_path / "g.pt").fit(lambda steps, loss, _: again.append((steps, loss)))
+    assert again == looks
+    assert len(looks) == 5
+    for name, value in whole.state_dict().items():
+        assert torch.equal(resumed.state_dict()[name], value), name
 
 
 def test_patience_counts_evaluations_and_the_best_score_wins() -> None:

@@ -108,6 +108,12 @@ class TrainingSection(Section):
     multiplies 16 bits natively."""
     compile: bool = False
     """Compile the encoders with torch.compile, on a GPU only; pays on long runs."""
+    memory: Annotated[float, Field(gt=0)] = 4.0
+    """GiB up to which training rows are held in memory; more are read from disk in shards, each a random sample of the
+    rows. The working folder then needs room for one more copy of them while training lasts."""
+    checkpoint_minutes: Weight = 2.0
+    """Minutes of training between two checkpoints within an epoch; there is one after every epoch as well. What is
+    learned does not depend on it."""
     selection: Literal["auto", "probe", "selective_probe", "elbo", "rankme"] = "auto"
     """What picks the checkpoint: validation loss of a linear probe, the same on the 80% least uncertain rows, the
     validation ELBO, or the effective rank of the validation embedding; auto: probe where there is a label, otherwise

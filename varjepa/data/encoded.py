@@ -1,5 +1,6 @@
-"""Reads encoded rows of one part back as tensors."""
+"""Reads encoded rows back as tensors: a part, a sample of it, or all of it some rows at a time."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,8 +12,14 @@ from torch import Tensor
 from varjepa.data.preprocess import LABEL, Preprocessor
 from varjepa.data.sources import ROW
 from varjepa.data.splits import PART
-from varjepa.data.table import TableTensors
-from varjepa.data.tensors import to_tensors
+from varjepa.data.table import PackedTable, TableTensors
+from varjepa.data.tensors import stacked, to_tensors
+
+CHUNK = 2**18
+"""Rows read at a time."""
+
+PERMUTED = 2**22
+"""Up to this many rows samples are cut from a permutation of all; beyond, that would take more memory than they do."""
 
 
 class Part(NamedTuple):
@@ -40,8 +47,7 @@ class Part(NamedTuple):
         """At most this many rows, drawn with `seed`, in their order."""
         if len(self.labels) <= most:
             return self
-        picks = np.random.default_rng(seed).permutation(len(self.labels))[:most]
-        return self.take(torch.from_numpy(np.sort(picks)).to(self.labels.device))
+        return self.take(torch.from_numpy(sampled(len(self.labels), most, seed)).to(self.labels.device))
 
     def to(self, device: torch.device) -> "Part":
         """The same rows on another device."""
@@ -50,6 +56,71 @@ class Part(NamedTuple):
 
 def read_part(path: Path, preprocessor: Preprocessor, *parts: str) -> Part:
     """Reads the rows of some parts (train, validation, test) of an encoded Parquet file, in their order."""
-    frame = pl.scan_parquet(path).filter(pl.col(PART).is_in(parts)).collect()
+    return _as_part(_scan(path, parts).collect(), preprocessor)
+
+
+def read_sample(
+    path: Path, preprocessor: Preprocessor, *parts: str, most: int, seed: int, labelled: bool = False
+) -> Part:
+    """`read_part(...).sample(most, seed)`, or the same of `labelled()` rows, in memory for the sample only."""
+    rows = _scan(path, parts)
+    if labelled:
+        rows = rows.filter(pl.col(LABEL).is_finite() if LABEL in rows.collect_schema() else pl.lit(value=False))
+    picks = sampled(_count(rows), most, seed)
+    taken, start = [rows.head(0).collect()], 0
+    for chunk in rows.collect_batches(chunk_size=CHUNK, maintain_order=True):
+        low, high = np.searchsorted(picks, [start, start + chunk.height])
+        taken.append(chunk[picks[low:high] - start])
+        start += chunk.height
+    return _as_part(pl.concat(taken), preprocessor)
+
+
+def sampled(rows: int, most: int, seed: int) -> np.ndarray:
+    """At most this many of the numbers below `rows`, drawn with `seed`, rising."""
+    if rows <= most:
+        return np.arange(rows)
+    random = np.random.default_rng(seed)
+    if rows <= PERMUTED:
+        return np.sort(random.permutation(rows)[:most])
+    return np.sort(random.choice(rows, most, replace=False, shuffle=False))
+
+
+def count_rows(path: Path, *parts: str) -> int:
+    """Number of rows of some parts of an encoded Parquet file."""
+    return _count(_scan(path, parts))
+
+
+def packed_chunks(path: Path, preprocessor: Preprocessor, *parts: str) -> Iterator[PackedTable]:
+    """The rows of some parts of an encoded Parquet file in their order, some at a time."""
+    code_type = np.dtype(preprocessor.sizes.code_type).type
+    names = [[feature.name for feature in group] for group in (preprocessor.numeric, preprocessor.categorical)]
+    for chunk in _scan(path, parts).collect_batches(chunk_size=CHUNK, maintain_order=True):
+        numeric, codes = stacked(chunk, names[0], np.float32), stacked(chunk, names[1], code_type)
+        yield PackedTable(torch.from_numpy(numeric), torch.from_numpy(codes))
+
+
+def read_packed(path: Path, preprocessor: Preprocessor, *parts: str) -> PackedTable:
+    """Reads the rows of some parts of an encoded Parquet file, in their order, in hardly more memory than they take."""
+    sizes, rows, start = preprocessor.sizes, count_rows(path, *parts), 0
+    code_type = getattr(torch, sizes.code_type)
+    table = PackedTable(
+        torch.empty(rows, sizes.n_numeric), torch.empty(rows, len(sizes.cardinalities), dtype=code_type)
+    )
+    for chunk in packed_chunks(path, preprocessor, *parts):
+        place = slice(start, start + chunk.n_rows)
+        table.numeric[place], table.codes[place] = chunk.numeric, chunk.codes
+        start = place.stop
+    return table
+
+
+def _scan(path: Path, parts: Sequence[str]) -> pl.LazyFrame:
+    return pl.scan_parquet(path).filter(pl.col(PART).is_in(parts))
+
+
+def _count(rows: pl.LazyFrame) -> int:
+    return int(rows.select(pl.len()).collect(engine="streaming").item())
+
+
+def _as_part(frame: pl.DataFrame, preprocessor: Preprocessor) -> Part:
     labels = frame[LABEL].to_numpy() if LABEL in frame.columns else np.full(frame.height, np.nan)
     return Part(to_tensors(frame, preprocessor), torch.tensor(labels), frame[ROW].to_numpy())

@@ -15,9 +15,8 @@ def to_tensors(encoded: pl.DataFrame, preprocessor: Preprocessor) -> TableTensor
         encoded: rows of `Preprocessor.encode`; other columns are ignored.
         preprocessor: the one that encoded them.
     """
-    rows = encoded.height
-    numeric = _stacked(encoded, [f.name for f in preprocessor.numeric], rows, np.float32)
-    codes = _stacked(encoded, [f.name for f in preprocessor.categorical], rows, np.int64)
+    numeric = stacked(encoded, [f.name for f in preprocessor.numeric], np.float32)
+    codes = stacked(encoded, [f.name for f in preprocessor.categorical], np.int64)
     present = ~np.isnan(numeric)
     observed = np.concatenate([present, codes != MISSING], axis=1)
     return TableTensors(
@@ -25,9 +24,9 @@ def to_tensors(encoded: pl.DataFrame, preprocessor: Preprocessor) -> TableTensor
     )
 
 
-def _stacked(encoded: pl.DataFrame, names: list[str], rows: int, dtype: type[np.generic]) -> np.ndarray:
-    """Columns side by side, row-major [rows, len(names)]; nulls of float columns become NaN."""
-    out = np.empty((rows, len(names)), dtype=dtype)
+def stacked(encoded: pl.DataFrame, names: list[str], dtype: type[np.generic]) -> np.ndarray:
+    """Columns side by side, row-major [N, len(names)]; nulls of float columns become NaN."""
+    out = np.empty((encoded.height, len(names)), dtype=dtype)
     for position, name in enumerate(names):
         out[:, position] = encoded[name].to_numpy()
     return out

@@ -1,6 +1,6 @@
 """From a trained network to a generator that can be asked: bars, training, reference."""
 
-from collections.abc import Callable
+from pathlib import Path
 
 from torch import Tensor
 
@@ -10,7 +10,8 @@ from varjepa.data.preprocess import Preprocessor
 from varjepa.data.table import TableTensors
 from varjepa.inference.generation import Reference, TableGenerator, measure_reference
 from varjepa.models.network import TableNetwork
-from varjepa.training.generator import GeneratorTrainer
+from varjepa.training.generator import GeneratorProgress, GeneratorTrainer
+from varjepa.training.rows import Table
 
 Held = tuple[TableTensors, Tensor]
 """Rows outside of training, and their deviations beyond the training range [N, n_numeric]."""
@@ -21,9 +22,10 @@ def fitted_generator(
     preprocessor: Preprocessor,
     config: RetrainConfig,
     *,
-    tables: tuple[TableTensors, TableTensors],
+    tables: tuple[Table, Table],
     held: tuple[Held, Held],
-    on_progress: Callable[[int, float], None] = lambda *_: None,
+    on_progress: GeneratorProgress = lambda *_: None,
+    checkpoint: Path | None = None,
 ) -> TableGenerator:
     """Trains a generator and measures its reference.
 
@@ -34,9 +36,10 @@ def fitted_generator(
         tables: (training rows, validation rows).
         held: rows for imputation intervals, which nothing should have looked at, and rows for anomaly scores.
         on_progress: see `GeneratorTrainer.fit`.
+        checkpoint: see `GeneratorTrainer`.
     """
     bars = cut_bars(tables[0], config.generator.n_bars)
-    cells = Cells(bars, preprocessor.sizes.cardinalities).to(tables[0].observed.device)
+    cells = Cells(bars, preprocessor.sizes.cardinalities).to(tables[0].device)
     trainer = GeneratorTrainer(
         network=network,
         cells=cells,
@@ -44,6 +47,8 @@ def fitted_generator(
         section=config.generator,
         n_heads=config.model.n_heads,
         seed=config.training.seed,
+        checkpoint=checkpoint,
+        checkpoint_minutes=config.training.checkpoint_minutes,
     )
     trained = trainer.fit(on_progress)
     generator = TableGenerator(network, trained, bars, preprocessor, Reference())
@@ -53,10 +58,9 @@ def fitted_generator(
     return generator
 
 
-def cut_bars(table: TableTensors, n_bars: int) -> tuple[Bars, ...]:
+def cut_bars(table: Table, n_bars: int) -> tuple[Bars, ...]:
     """Bars of the numeric features from evenly spaced training rows."""
-    stride = max(1, table.n_rows // CUT_ROWS)
+    rows = table.rows(slice(None, None, max(1, table.n_rows // CUT_ROWS)))
     return tuple(
-        cut(values[::stride][there[::stride]].cpu().numpy(), n_bars)
-        for values, there in zip(table.numeric.T, table.observed.T, strict=False)
+        cut(values[there].cpu().numpy(), n_bars) for values, there in zip(rows.numeric.T, rows.observed.T, strict=False)
     )

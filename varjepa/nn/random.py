@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from threading import Lock
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -52,6 +52,15 @@ class Randomness:
         sequence = np.random.SeedSequence(seed)
         generator = torch.Generator(device).manual_seed(int(sequence.generate_state(1, np.uint64)[0] >> 1))
         return cls(generator, np.random.default_rng(sequence.spawn(1)[0]))
+
+    def state(self) -> dict[str, Any]:
+        """Where both streams stand: tensors and plain data."""
+        return {"device": self.device.get_state(), "host": self.host.bit_generator.state}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Goes on from a `state`, in place."""
+        self.device.set_state(state["device"].cpu())
+        self.host.bit_generator.state = state["host"]
 
     def of_rows(self, rows: slice, total: int) -> "Randomness":
         """The same streams for some rows of a batch of `total`; all processes that share it must draw alike."""

@@ -52,6 +52,18 @@ class World:
             dist.all_reduce(tensor)
         return tensor
 
+    def gathered(self, tensor: Tensor) -> Tensor:
+        """The tensors of all processes, stacked in their order."""
+        stacked = tensor.new_zeros(self.size, *tensor.shape)
+        stacked[self.rank] = tensor
+        return self.sum_(stacked)
+
+    def own(self, stacked: Tensor) -> Tensor:
+        """This process's part of what `gathered` gave; of another number of processes, the first has their sum."""
+        if len(stacked) == self.size:
+            return stacked[self.rank].clone()
+        return stacked.sum(0) if self.leads else torch.zeros_like(stacked[0])
+
     def sum_gradients(self, parameters: Iterable[Tensor]) -> None:
         """Adds up the gradients in one message."""
         if self.size == 1:

@@ -1,7 +1,11 @@
 """Trains a generator on the frozen tokens of a network."""
 
 import math
+import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,12 +17,40 @@ from varjepa.models.generator import Generator, class_log_prob
 from varjepa.models.network import TableNetwork
 from varjepa.nn.random import Randomness, initial_weights
 from varjepa.objective.elbo import masked_mean
-from varjepa.training.loop import VALIDATION_STREAM
+from varjepa.training.checkpoints import load_checkpoint, save_checkpoint
+from varjepa.training.loop import LOOK_STEPS, VALIDATION_STREAM
+from varjepa.training.rows import Table
 
 WARMUP_STEPS = 50
 WEIGHT_DECAY = 1e-4
 STREAM = 2**21
 """Stream number of the generator's batches and masks."""
+
+
+GeneratorProgress = Callable[[int, float, float], None]
+"""Called with (steps done, mean negative log-probability of a hidden cell of the validation rows in nats, rows per
+second)."""
+
+
+@dataclass
+class _State:
+    """Where training stands.
+
+    Attributes:
+        step: steps done.
+        looks: (steps done, loss, rows per second) of every look at the validation rows.
+        best: weights of the lowest loss.
+        best_loss: that loss.
+        misses: looks since then.
+        seconds: taken by training so far.
+    """
+
+    step: int = 0
+    looks: list[tuple[int, float, float]] = field(default_factory=list)
+    best: dict[str, Tensor] = field(default_factory=dict)
+    best_loss: float = math.inf
+    misses: int = 0
+    seconds: float = 0.0
 
 
 class GeneratorTrainer:
@@ -31,6 +63,8 @@ class GeneratorTrainer:
         section: layers, steps and rates.
         n_heads: attention heads; divides the width of the tokens.
         seed: of weights, batches and masks.
+        checkpoint: file to resume from and to write now and then; None keeps nothing.
+        checkpoint_minutes: between two checkpoints.
     """
 
     def __init__(
@@ -38,15 +72,17 @@ class GeneratorTrainer:
         *,
         network: TableNetwork,
         cells: Cells,
-        tables: tuple[TableTensors, TableTensors],
+        tables: tuple[Table, Table],
         section: GeneratorSection,
         n_heads: int,
         seed: int,
+        checkpoint: Path | None = None,
+        checkpoint_minutes: float = 2.0,
     ) -> None:
+        self.checkpoint, self.checkpoint_minutes = checkpoint, checkpoint_minutes
         self.network, self.section, self.seed = network, section, seed
         self.table, self.validation = tables
-        self.classes, self.validation_classes = (cells.classes(table) for table in tables)
-        self.device = self.table.observed.device
+        self.cells, self.device = cells, self.table.device
         with initial_weights(seed):
             self.generator = Generator(
                 sizes=cells.sizes, d_token=network.d_hidden, n_layers=section.n_layers, n_heads=n_heads
@@ -55,33 +91,64 @@ class GeneratorTrainer:
             self.generator.parameters(), lr=section.lr, weight_decay=WEIGHT_DECAY, fused=True
         )
 
-    def fit(self, on_progress: Callable[[int, float], None]) -> Generator:
+    def fit(self, on_progress: GeneratorProgress) -> Generator:
         """Trains until `max_steps` or until patience runs out.
 
         Args:
-            on_progress: called at every look at the validation rows with (steps done, loss: mean negative
-                log-probability of a hidden cell, nats).
+            on_progress: receives every look at the validation rows, those before a resumption included.
 
         Returns:
             The generator with its best weights, in evaluation mode.
         """
         section, random = self.section, Randomness.seeded(self.seed, STREAM, device=self.device)
-        looks = {round(section.max_steps * (k + 1) / section.evaluations) for k in range(section.evaluations)}
-        best, best_loss, misses = dict[str, Tensor](), math.inf, 0
-        for step in range(section.max_steps):
-            self._step(step, random)
-            if step + 1 not in looks:
-                continue
-            loss = self.evaluate()
-            on_progress(step + 1, loss)
-            misses = 0 if loss < best_loss else misses + 1
-            if loss < best_loss or not best:
-                best_loss = loss
-                best = {name: value.detach().clone() for name, value in self.generator.state_dict().items()}
-            if misses >= section.patience:
-                break
-        self.generator.load_state_dict(best)
+        state = self._resumed(random)
+        for look in state.looks:
+            on_progress(*look)
+        ends = {round(section.max_steps * (k + 1) / section.evaluations) for k in range(section.evaluations)}
+        saved = time.perf_counter()
+        started = saved - state.seconds
+        while state.step < section.max_steps and state.misses < section.patience:
+            self._step(state.step, random)
+            state.step += 1
+            state.seconds = time.perf_counter() - started
+            if state.step in ends:
+                self._look(state)
+                on_progress(*state.looks[-1])
+            due = self.checkpoint is not None and time.perf_counter() - saved >= 60 * self.checkpoint_minutes
+            if due and state.step % LOOK_STEPS == 0:
+                self._save(state, random)
+                saved = time.perf_counter()
+        self.generator.load_state_dict(state.best)
         return self.generator.eval()
+
+    def _look(self, state: _State) -> None:
+        """Measures the loss on the validation rows and keeps the weights if it is the lowest."""
+        loss = self.evaluate()
+        state.looks.append((state.step, loss, state.step * self.section.batch_size / state.seconds))
+        state.misses = 0 if loss < state.best_loss else state.misses + 1
+        if loss < state.best_loss or not state.best:
+            state.best_loss = loss
+            state.best = {name: value.detach().clone() for name, value in self.generator.state_dict().items()}
+
+    def _save(self, state: _State, random: Randomness) -> None:
+        assert self.checkpoint is not None  # noqa: S101 (the caller looked)
+        content: dict[str, Any] = {
+            "generator": self.generator.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "random": random.state(),
+            "state": vars(state),
+        }
+        save_checkpoint(self.checkpoint, content)
+
+    def _resumed(self, random: Randomness) -> _State:
+        """Where a checkpoint left off, with `random` set accordingly; the beginning where there is none."""
+        content = load_checkpoint(self.checkpoint, self.device) if self.checkpoint else None
+        if content is None:
+            return _State()
+        self.generator.load_state_dict(content["generator"])
+        self.optimizer.load_state_dict(content["optimizer"])
+        random.restore(content["random"])
+        return _State(**content["state"])
 
     def _step(self, step: int, random: Randomness) -> None:
         section = self.section
@@ -90,17 +157,17 @@ class GeneratorTrainer:
             group["lr"] = section.lr * min(1.0, (step + 1) / WARMUP_STEPS) * share
         rows = torch.randint(self.table.n_rows, (section.batch_size,), generator=random.device, device=self.device)
         self.optimizer.zero_grad(set_to_none=True)
-        self._loss(self.table.rows(rows), self.classes[rows], random).mean().backward()
+        self._loss(self.table.rows(rows), random).mean().backward()
         torch.nn.utils.clip_grad_norm_(self.generator.parameters(), 1.0, foreach=True)
         self.optimizer.step()
 
-    def _loss(self, table: TableTensors, classes: Tensor, random: Randomness) -> Tensor:
+    def _loss(self, table: TableTensors, random: Randomness) -> Tensor:
         """Mean negative log-probability of each row's hidden cells [B]."""
         kept = random.uniform(*table.observed.shape) < random.uniform(table.n_rows, 1)
         with torch.no_grad():
             tokens = self.network.tokens(table)
         likelihood = self.generator(tokens, table.observed & kept)
-        return masked_mean(-class_log_prob(likelihood, classes), table.observed & ~kept)
+        return masked_mean(-class_log_prob(likelihood, self.cells.classes(table)), table.observed & ~kept)
 
     @torch.no_grad()
     def evaluate(self) -> float:
@@ -109,6 +176,6 @@ class GeneratorTrainer:
         random, total = Randomness.seeded(self.seed, VALIDATION_STREAM, device=self.device), 0.0
         for start in range(0, self.validation.n_rows, self.section.batch_size):
             rows = slice(start, start + self.section.batch_size)
-            total += float(self._loss(self.validation.rows(rows), self.validation_classes[rows], random).sum())
+            total += float(self._loss(self.validation.rows(rows), random).sum())
         self.generator.train()
         return total / max(self.validation.n_rows, 1)

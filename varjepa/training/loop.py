@@ -1,4 +1,4 @@
-"""The training loop: table and masks as tensors, no data loader, no waiting for the device inside an epoch."""
+"""The training loop: rows and masks as tensors, no waiting for the device inside an epoch."""
 
 import math
 import time
@@ -21,11 +21,15 @@ from varjepa.objective.schedules import lr_at
 from varjepa.training.checkpoints import load_checkpoint, save_checkpoint
 from varjepa.training.device import keep_memory, resolve_precision
 from varjepa.training.distributed import World
+from varjepa.training.rows import RowSource, Table, row_source
 
 ALONE = World()
 
 VALIDATION_STREAM = 2**20
 """Stream number of the masks and samples of validation, apart from those of any epoch."""
+
+LOOK_STEPS = 8
+"""Steps between looks at the clock for a checkpoint, on which all processes must agree."""
 
 
 class Evaluator(Protocol):
@@ -56,17 +60,35 @@ class Trained:
     stopped_early: bool
 
 
+@dataclass(frozen=True)
+class Position:
+    """Where training stands within an epoch.
+
+    Attributes:
+        step: steps of the epoch that are done.
+        totals: terms summed over their rows, by process [world size, terms].
+        random: see `Randomness.state`.
+        seconds: that the epoch took so far.
+    """
+
+    step: int
+    totals: Tensor
+    random: dict[str, Any]
+    seconds: float
+
+
 class Trainer:
     """Trains a network on a table and keeps the weights of the best epoch.
 
     Args:
         network: of any kind, on the device of the tables; trained in place.
-        tables: (training rows, validation rows).
+        tables: (training rows: a table in memory, or where else they come from; validation rows).
         objective: weights and KL schedules.
         masking: sizes and number of masks.
         training: optimiser, epochs, seeds, selection.
         evaluate: scores an epoch; None selects by the objective on validation rows.
-        checkpoint: file to resume from and to write after every epoch; None keeps nothing.
+        checkpoint: file to resume from, and to write after every epoch and every `training.checkpoint_minutes` within
+            one; None keeps nothing.
         world: the processes that share every batch; the leading one alone evaluates, reports and writes.
     """
 
@@ -74,7 +96,7 @@ class Trainer:
         self,
         *,
         network: TableNetwork,
-        tables: tuple[TableTensors, TableTensors],
+        tables: tuple[Table | RowSource, Table],
         objective: ObjectiveSection,
         masking: MaskingSection,
         training: TrainingSection,
@@ -83,11 +105,11 @@ class Trainer:
         world: World = ALONE,
     ) -> None:
         self.network, self.masking, self.training, self.world = network, masking, training, world
-        self.table, self.validation = tables
+        self.source, self.validation = row_source(tables[0]), tables[1]
         self.evaluate, self.checkpoint = evaluate, checkpoint
-        self.device = self.table.observed.device
-        self.batch_size = min(training.batch_size, self.table.n_rows)
-        self.steps_per_epoch = -(-self.table.n_rows // self.batch_size)
+        self.device = self.source.device
+        self.batch_size = min(training.batch_size, self.source.n_rows)
+        self.steps_per_epoch = -(-self.source.n_rows // self.batch_size)
         self.objective = objective_for(
             network, objective, steps_per_epoch=self.steps_per_epoch, epochs=training.max_epochs
         )
@@ -101,6 +123,8 @@ class Trainer:
         self.history: list[Metrics] = []
         self.best: dict[str, Tensor] = {}
         self.best_epoch = -1
+        self.position: Position | None = None
+        self.saved = time.perf_counter()
 
     def fit(self, on_epoch: Callable[[Metrics], None], on_progress: Progress) -> Trained:
         """Runs until `max_epochs` or until patience runs out, then loads the best weights.
@@ -129,9 +153,10 @@ class Trainer:
         return Trained(self.history, self.best_epoch, stopped_early)
 
     def _epoch(self, epoch: int, on_progress: Progress) -> Metrics:
-        started = time.perf_counter()
+        before = self.position.seconds if self.position else 0.0
+        started = time.perf_counter() - before
         terms = self._train_epoch(epoch, on_progress)
-        rows_per_second = self.table.n_rows / (time.perf_counter() - started)
+        rows_per_second = self.source.n_rows / (time.perf_counter() - started)
         last_step = (epoch + 1) * self.steps_per_epoch - 1
         lr = lr_at(last_step, self.steps_per_epoch, self.training)
         metrics = {"epoch": float(epoch), "training/lr": lr, "training/rows_per_second": rows_per_second}
@@ -142,21 +167,38 @@ class Trainer:
         return metrics | {"training/seconds": time.perf_counter() - started}
 
     def _train_epoch(self, epoch: int, on_progress: Progress) -> Terms:
-        """One pass over the training rows; returns mean terms."""
+        """One pass over the training rows, or what is left of it after an interruption; returns mean terms."""
         self.network.train()
         random = Randomness.seeded(self.training.seed, epoch, device=self.device)
-        order = torch.randperm(self.table.n_rows, generator=random.device, device=self.device)
-        total = self._zero()
-        started = shown = time.perf_counter()
-        for number, rows in enumerate(order.split(self.batch_size)):
-            terms = self._step(self.table.rows(rows), epoch * self.steps_per_epoch + number, random)
-            total += torch.stack(terms) * len(rows)
+        batches = self.source.batches(self.batch_size, random, self.position.step if self.position else 0)
+        first, seconds, total = self._take_up(random)
+        shown = time.perf_counter()
+        started = shown - seconds
+        for number, batch in enumerate(batches, start=first):
+            terms = self._step(batch, epoch * self.steps_per_epoch + number, random)
+            total += torch.stack(terms) * batch.n_rows
             now = time.perf_counter()
             if now - shown > 0.5:
-                shown, done = now, number * self.batch_size + len(rows)
-                mine = self.objective.terms_type(*(term / self.world.weight(len(rows)) for term in terms))
+                shown, done = now, number * self.batch_size + batch.n_rows
+                mine = self.objective.terms_type(*(term / self.world.weight(batch.n_rows) for term in terms))
                 on_progress(epoch, done, self.objective.named(mine), done / (now - started))
-        return self.objective.terms_type(*(self.world.sum_(total) / self.table.n_rows))
+            if (number + 1) % LOOK_STEPS == 0 and self._due(now):
+                self._save(Position(number + 1, self.world.gathered(total), random.state(), now - started))
+        return self.objective.terms_type(*(self.world.sum_(total) / self.source.n_rows))
+
+    def _take_up(self, random: Randomness) -> tuple[int, float, Tensor]:
+        """Where the epoch goes on: (steps done, seconds taken, this process's totals); sets `random` accordingly."""
+        position, self.position = self.position, None
+        if position is None:
+            return 0, 0.0, self._zero()
+        random.restore(position.random)
+        return position.step, position.seconds, self.world.own(position.totals.to(self.device))
+
+    def _due(self, now: float) -> bool:
+        """Whether it is time for a checkpoint, in the opinion of the leading process."""
+        if self.checkpoint is None:
+            return False
+        return self.world.told(now - self.saved >= 60 * self.training.checkpoint_minutes)
 
     def _step(self, table: TableTensors, step: int, random: Randomness) -> Terms:
         terms = self._terms(table, random)
@@ -205,7 +247,7 @@ class Trainer:
         return metrics
 
     @torch.inference_mode()
-    def evaluate_terms(self, table: TableTensors) -> Terms:
+    def evaluate_terms(self, table: Table) -> Terms:
         """Mean terms over rows, with the same masks and samples at every call (scalars on the device)."""
         self.network.eval()
         random = Randomness.seeded(self.training.seed, VALIDATION_STREAM, device=self.device)
@@ -221,7 +263,8 @@ class Trainer:
         evaluations = sum("selection/score" in metrics for metrics in self.history[self.best_epoch + 1 :])
         return evaluations >= self.training.patience
 
-    def _save(self) -> None:
+    def _save(self, position: Position | None = None) -> None:
+        """Writes a checkpoint; `position` is None between epochs."""
         if self.checkpoint is not None and self.world.leads:
             content: dict[str, Any] = {
                 "network": self.network.state_dict(),
@@ -229,8 +272,10 @@ class Trainer:
                 "history": self.history,
                 "best": self.best,
                 "best_epoch": self.best_epoch,
+                "position": vars(position) if position else None,
             }
             save_checkpoint(self.checkpoint, content)
+        self.saved = time.perf_counter()
 
     def _resume(self) -> None:
         reads = self.checkpoint if self.world.leads else None
@@ -239,6 +284,7 @@ class Trainer:
             self.network.load_state_dict(content["network"])
             self.optimizer.load_state_dict(content["optimizer"])
             self.history, self.best, self.best_epoch = content["history"], content["best"], content["best_epoch"]
+            self.position = Position(**content["position"]) if content["position"] else None
 
 
 def selected_epoch(history: Sequence[Metrics], tie_share: float, tie_break: str) -> int | None:

@@ -1,0 +1,97 @@
+"""Training and validation rows of a table of any size: in memory where they fit, from shards where they do not."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from tasks.steps import log
+from varjepa.config import TrainingSection
+from varjepa.data.encoded import Part, count_rows, packed_chunks, read_packed, read_sample
+from varjepa.data.preprocess import Preprocessor
+from varjepa.data.shards import Shards, throw
+from varjepa.data.table import TableSizes
+from varjepa.errors import VarjepaError
+from varjepa.training.distributed import World
+from varjepa.training.rows import HeldRows, RowSource, ShardedRows, Table
+
+SHARD_ROWS, MOST_SHARDS = 2**20, 1000
+"""Rows of a shard where the memory allows, and the number of shards beyond which they grow."""
+
+GIB = 2**30
+
+
+@dataclass(frozen=True)
+class EncodedRows:
+    """Encoded rows, and how much of them may be in memory.
+
+    Attributes:
+        path: Parquet file of the preprocessing step.
+        preprocessor: that encoded them.
+        training: says how much memory, and the seed of samples.
+        device: of what is read.
+    """
+
+    path: Path
+    preprocessor: Preprocessor
+    training: TrainingSection
+    device: torch.device
+
+    def source(self, parts: Sequence[str], folder: Path, world: World) -> RowSource:
+        """The rows of these parts; more than `training.memory` holds are thrown into shards in `folder` first.
+
+        Raises:
+            VarjepaError: there is no room for the shards.
+        """
+        sizes, rows = self.preprocessor.sizes, count_rows(self.path, *parts)
+        if self.fits(rows):
+            return HeldRows(read_packed(self.path, self.preprocessor, *parts).to(self.device))
+        shards: Shards | None = None
+        if world.leads:
+            count = shard_count(sizes, rows, self.training.memory)
+            if not folder.exists():
+                _need_room(folder.parent, rows * sizes.packed_bytes)
+                log.info("%s rows are more than training.memory: they are read from %d shards", f"{rows:,}", count)
+            chunks = packed_chunks(self.path, self.preprocessor, *parts)
+            shards = throw(chunks, folder, sizes=sizes, count=count, seed=self.training.seed)
+        shards = world.told(shards)
+        assert shards is not None  # noqa: S101 (the leading process said them)
+        return ShardedRows(shards, self.device)
+
+    def at_most(self, part: str, most: int) -> Table:
+        """The rows of a part, or a sample of them where there are more."""
+        if count_rows(self.path, part) <= most:
+            return read_packed(self.path, self.preprocessor, part).to(self.device)
+        return self.sample(part, most, labelled=False).table
+
+    def sample(self, part: str, most: int, *, labelled: bool) -> Part:
+        """At most this many rows of a part, with their labels."""
+        seed = self.training.seed
+        return read_sample(self.path, self.preprocessor, part, most=most, seed=seed, labelled=labelled).to(self.device)
+
+    def fits(self, rows: int) -> bool:
+        """Whether so many rows may be held in memory."""
+        return rows * self.preprocessor.sizes.packed_bytes <= self.training.memory * GIB
+
+
+def shard_count(sizes: TableSizes, rows: int, memory: float) -> int:
+    """Number of shards of which four fit into `memory` GiB.
+
+    Examples:
+        >>> shard_count(TableSizes(11, [10] * 4), 100_000_000, 4.0)
+        96
+    """
+    each = max(1, min(SHARD_ROWS, int(memory * GIB / 4 / sizes.packed_bytes)))
+    return min(MOST_SHARDS, -(-rows // each))
+
+
+def _need_room(folder: Path, needed: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise VarjepaError(
+            f"{folder} has {free / GIB:.1f} GiB left.",
+            expected=f"Expected {needed / GIB:.1f} GiB for the training rows, which are more than training.memory.",
+            fix="Make room, or raise training.memory.",
+        )

@@ -1,0 +1,157 @@
+"""Tables larger than memory: every row once per pass, in batches like uniform draws, and the same after a kill."""
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from tasks.prepare import divide, learn, write_encoded
+from tests.conftest import SMALL
+from tests.unit.test_training import killed_at, quiet, undated, weights
+from varjepa.config import DataSection, MaskingSection, ObjectiveSection, PreprocessSection, TrainingSection
+from varjepa.data import encoded
+from varjepa.data.encoded import Part, packed_chunks, read_packed, read_part, read_sample
+from varjepa.data.preprocess import Preprocessor
+from varjepa.data.shards import INDEX, Shards, throw
+from varjepa.data.sources import ROW
+from varjepa.models.kinds import build_network
+from varjepa.nn.random import Randomness, initial_weights
+from varjepa.training.loop import Trainer
+from varjepa.training.rows import ShardedRows
+
+ROWS, COUNT, BATCH = 6000, 7, 64
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Preprocessor]:
+    """An encoded table in the worst order, sorted by its label; `place` tells the row, gaps are everywhere."""
+    random, folder = np.random.default_rng(0), tmp_path_factory.mktemp("stored")
+    place = np.arange(ROWS, dtype=float)
+    gap = pl.Series(random.random(ROWS) < 0.1)
+    label = pl.Series(np.where(place < ROWS / 2, "low", "high")).set(pl.Series(random.random(ROWS) < 0.2), None)
+    words = pl.Series(np.array([f"w{n}" for n in range(300)])[(place / 20).astype(int)])
+    table = pl.DataFrame({ROW: np.arange(ROWS), "place": place / 2, "other": place + random.normal(0, 900, ROWS),
+                          "word": words, "label": label})  # fmt: skip
+    table = table.with_columns(pl.when(~gap).then("other").alias("other"), pl.when(~gap).then("word").alias("word"))
+    table.write_parquet(folder / "clean.parquet")
+    data = DataSection(path="t", label="label")
+    marked, _ = divide(folder / "clean.parquet", data)
+    preprocessor = learn(marked, data, PreprocessSection(min_count=2))
+    write_encoded(marked, preprocessor, folder / "encoded.parquet")
+    return folder / "encoded.parquet", preprocessor
+
+
+@pytest.fixture
+def shards(stored: tuple[Path, Preprocessor], tmp_path: Path) -> Shards:
+    return thrown(stored, tmp_path / "shards")
+
+
+def thrown(stored: tuple[Path, Preprocessor], folder: Path) -> Shards:
+    path, preprocessor = stored
+    return throw(packed_chunks(path, preprocessor, "train"), folder, sizes=preprocessor.sizes, count=COUNT, seed=1)
+
+
+def same(first: Part, second: Part) -> None:
+    assert np.array_equal(first.rows, second.rows)
+    assert torch.equal(first.labels.nan_to_num(-1), second.labels.nan_to_num(-1))
+    assert all(torch.equal(one, other) for one, other in zip(first.table, second.table, strict=True))
+
+
+def places(source: ShardedRows, seed: int, first: int = 0) -> list[torch.Tensor]:
+    """Place of the rows of each batch."""
+    return [batch.numeric[:, 0] for batch in source.batches(BATCH, Randomness.seeded(seed), first)]
+
+
+def test_packed_rows_and_samples_are_those_of_the_whole_part(stored, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoded, "CHUNK", 700)
+    path, preprocessor = stored
+    for parts in (("train",), ("train", "test")):
+        whole, packed = read_part(path, preprocessor, *parts), read_packed(path, preprocessor, *parts)
+        assert packed.codes.dtype == torch.int16
+        back = packed.rows(slice(None))
+        assert all(torch.equal(one, other) for one, other in zip(whole.table, back, strict=True))
+        assert [part.dtype for part in back] == [part.dtype for part in whole.table]
+        for most in (100, 10**6):
+            same(read_sample(path, preprocessor, *parts, most=most, seed=3), whole.sample(most, 3))
+            found = read_sample(path, preprocessor, *parts, most=most, seed=3, labelled=True)
+            same(found, whole.labelled().sample(most, 3))
+    monkeypatch.setattr(encoded, "PERMUTED", 10)
+    sample = read_sample(path, preprocessor, "train", most=400, seed=3)
+    assert len(np.unique(sample.rows)) == 400
+    assert (np.diff(sample.rows) > 0).all()
+    assert abs(sample.rows.mean() / ROWS - 0.5) < 5 * 0.29 / 20  # five standard errors
+
+
+def test_a_pass_visits_every_row_once_and_goes_on_anywhere(stored, shards: Shards) -> None:
+    path, preprocessor = stored
+    source = ShardedRows(shards, torch.device("cpu"))
+    batches = places(source, 0)
+    assert [len(batch) for batch in batches[:-1]] == [BATCH] * (source.n_rows // BATCH)
+    expected = read_packed(path, preprocessor, "train").numeric[:, 0]
+    assert torch.equal(torch.cat(batches).sort().values, expected.sort().values)
+    assert not torch.equal(torch.cat(batches), torch.cat(places(source, 1)))
+    for first in (1, 20, len(batches) - 1, len(batches)):
+        rest = places(source, 0, first)
+        assert len(rest) == len(batches) - first
+        assert all(torch.equal(one, other) for one, other in zip(rest, batches[first:], strict=True))
+
+
+def test_batches_of_a_sorted_table_look_like_uniform_draws(shards: Shards) -> None:
+    """Mean and spread of the place of a batch's rows, and its share of the first tenth, over 40 passes."""
+    source = ShardedRows(shards, torch.device("cpu"))
+    drawn = torch.stack([batch for seed in range(40) for batch in places(source, seed)[:-1]]).double()
+    ranks = drawn.flatten().argsort().argsort().view(drawn.shape) / drawn.numel()  # uniform in [0, 1)
+    n = len(drawn)
+    for values, expected in ((ranks, 1 / 12), ((ranks < 0.1).double(), 0.09)):
+        # The variance of batch means over that of independent draws is chi-square / n: four standard deviations.
+        ratio = float(values.mean(1).var() / (expected / BATCH))
+        assert abs(ratio - 1) < 4 * (2 / n) ** 0.5 + BATCH / source.n_rows
+    order = torch.arange(n * BATCH, dtype=torch.float64).view(n, BATCH) % (source.n_rows // BATCH * BATCH)
+    correlation = torch.corrcoef(torch.stack([order.flatten(), ranks.flatten()]))[0, 1]
+    assert abs(float(correlation)) < 4 / (n * BATCH) ** 0.5
+
+
+def test_shards_do_not_depend_on_how_they_were_read_or_interrupted(stored, shards: Shards, tmp_path, monkeypatch):
+    monkeypatch.setattr(encoded, "CHUNK", 300)
+    (tmp_path / "again").mkdir()
+    (tmp_path / "again" / "0000.numeric").write_bytes(b"left by a run that was killed")
+    again = thrown(stored, tmp_path / "again")
+    assert (again.rows, (again.folder / INDEX).is_file()) == (shards.rows, True)
+    for number in range(COUNT):
+        mine, theirs = shards.read(number), again.read(number)
+        assert torch.equal(mine.codes, theirs.codes)
+        assert torch.equal(mine.numeric.nan_to_num(99), theirs.numeric.nan_to_num(99))
+
+
+def trainer(stored: tuple[Path, Preprocessor], rows: object, checkpoint: Path | None = None) -> Trainer:
+    path, preprocessor = stored
+    with initial_weights(0):
+        network = build_network(sizes=preprocessor.sizes, model=SMALL)
+    training = TrainingSection(max_epochs=3, batch_size=BATCH, lr=3e-3, warmup_epochs=0.5, checkpoint_minutes=0)
+    return Trainer(
+        network=network, tables=(rows, read_packed(path, preprocessor, "validation")), objective=ObjectiveSection(),
+        masking=MaskingSection(), training=training, checkpoint=checkpoint,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("kills", [(3,), (30, 50)])
+def test_training_on_shards_survives_a_kill(stored, shards: Shards, kills: tuple[int, ...], tmp_path: Path) -> None:
+    source = ShardedRows(shards, torch.device("cpu"))
+    whole = trainer(stored, source)
+    expected = whole.fit(quiet, quiet)
+    for step in kills:
+        run = trainer(stored, source, tmp_path / "c.pt")
+        killed_at(run, step, lambda run=run: run.fit(quiet, quiet))
+    resumed = trainer(stored, source, tmp_path / "c.pt")
+    found = resumed.fit(quiet, quiet)
+    assert torch.equal(weights(whole), weights(resumed))
+    assert undated(found.history) == undated(expected.history)
+
+
+def test_shards_teach_what_memory_teaches(stored, shards: Shards) -> None:
+    held = trainer(stored, read_packed(stored[0], stored[1], "train")).fit(quiet, quiet)
+    read = trainer(stored, ShardedRows(shards, torch.device("cpu"))).fit(quiet, quiet)
+    first, last = held.history[0]["validation/elbo"], held.history[-1]["validation/elbo"]
+    assert read.history[-1]["validation/elbo"] == pytest.approx(last, abs=0.15 * (last - first))

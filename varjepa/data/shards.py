@@ -1,0 +1,88 @@
+"""Rows on disk in shards, each of them a random sample of the table: what training reads of tables larger than memory.
+
+Shuffling a large table in passes needs a compromise when it is made while training, as rows beside each other in the
+file stay beside each other in the buffer. Here every row is thrown once, before training, into a shard drawn for it
+alone; a shard read as a whole and permuted then gives batches that no property of the rows can tell from uniform draws.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from varjepa.config.base import Section
+from varjepa.data.table import PackedTable, TableSizes
+
+INDEX = "shards.json"
+
+
+class Shards(Section):
+    """A table that was thrown into shards.
+
+    Attributes:
+        folder: of the files, two per shard: numbers and codes, row by row.
+        rows: number of rows of every shard.
+        n_numeric: numeric features.
+        n_categorical: categorical features.
+        code_type: NumPy's name of the type of codes.
+    """
+
+    folder: Path
+    rows: tuple[int, ...]
+    n_numeric: int
+    n_categorical: int
+    code_type: str
+
+    def read(self, number: int) -> PackedTable:
+        """The rows of a shard, in the order of the table."""
+        numeric, codes = _files(self.folder, number)
+        values = np.fromfile(numeric, dtype=np.float32).reshape(self.rows[number], self.n_numeric)
+        words = np.fromfile(codes, dtype=self.code_type).reshape(self.rows[number], self.n_categorical)
+        return PackedTable(torch.from_numpy(values), torch.from_numpy(words))
+
+
+def throw(chunks: Iterable[PackedTable], folder: Path, *, sizes: TableSizes, count: int, seed: int) -> Shards:
+    """Writes every row into one of `count` shards, drawn for each row; goes by what is there if it is complete.
+
+    Args:
+        chunks: all rows, some at a time.
+        folder: for the shards alone.
+        sizes: of the table.
+        count: number of shards.
+        seed: of the draws.
+    """
+    index = folder / INDEX
+    if index.is_file():
+        return Shards.model_validate_json(index.read_bytes())
+    folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.iterdir():
+        left.unlink()
+    random, rows = np.random.default_rng(seed), np.zeros(count, dtype=np.int64)
+    for chunk in chunks:
+        drawn = random.integers(count, size=chunk.n_rows)
+        rows += _append(chunk, drawn, folder, count)
+    shards = Shards(
+        folder=folder.resolve(), rows=tuple(rows.tolist()), n_numeric=sizes.n_numeric,
+        n_categorical=len(sizes.cardinalities), code_type=sizes.code_type,
+    )  # fmt: skip
+    temporary = index.with_suffix(".tmp")
+    temporary.write_text(shards.model_dump_json(), encoding="utf-8")
+    temporary.replace(index)
+    return shards
+
+
+def _append(chunk: PackedTable, drawn: np.ndarray, folder: Path, count: int) -> np.ndarray:
+    """Appends rows to the files of the shards drawn for them; returns the number of rows for each."""
+    order = np.argsort(drawn, kind="stable")
+    ends = np.cumsum(np.bincount(drawn, minlength=count))
+    numeric, codes = chunk.numeric.numpy()[order], chunk.codes.numpy()[order]
+    for number, (start, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
+        for values, file in zip((numeric, codes), _files(folder, number), strict=True):
+            with file.open("ab") as stream:
+                stream.write(values[start:end].data)
+    return np.diff(ends, prepend=0)
+
+
+def _files(folder: Path, number: int) -> tuple[Path, Path]:
+    return folder / f"{number:04}.numeric", folder / f"{number:04}.codes"

@@ -1,0 +1,116 @@
+"""Where training rows come from: a table in memory, or shards on disk that are read ahead while training goes on."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from varjepa.data.shards import Shards
+from varjepa.data.table import PackedTable, TableTensors
+from varjepa.nn.random import Randomness
+
+
+class Table(Protocol):
+    """Rows in memory."""
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where they are."""
+
+    def rows(self, index: Tensor | slice) -> TableTensors:
+        """Those at `index`, in its order."""
+
+
+@runtime_checkable
+class RowSource(Protocol):
+    """Rows in batches, every row once per pass, in an order drawn for the pass."""
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where batches are."""
+
+    def batches(self, size: int, random: Randomness, first: int) -> Iterator[TableTensors]:
+        """The batches of a pass from number `first` on.
+
+        Args:
+            size: rows of every batch but the last.
+            random: draws the order, at once and the same amount whatever `first` is; the iterator leaves it alone.
+            first: number of a batch.
+        """
+
+
+class HeldRows:
+    """Rows of a table in memory; batches are uniform draws without replacement."""
+
+    def __init__(self, table: Table) -> None:
+        self.table, self.n_rows, self.device = table, table.n_rows, table.device
+
+    def batches(self, size: int, random: Randomness, first: int) -> Iterator[TableTensors]:
+        order = torch.randperm(self.n_rows, generator=random.device, device=self.device)
+        return (self.table.rows(rows) for rows in order[first * size :].split(size))
+
+
+class ShardedRows:
+    """Rows of shards on disk: shards in random order, the rows of each permuted, the next one read ahead.
+
+    Args:
+        shards: each a random sample of the table.
+        device: of the batches.
+    """
+
+    def __init__(self, shards: Shards, device: torch.device) -> None:
+        self.shards, self.device, self.n_rows = shards, device, sum(shards.rows)
+
+    def batches(self, size: int, random: Randomness, first: int) -> Iterator[TableTensors]:
+        return self._batches(size, int(random.host.integers(2**62)), first * size)
+
+    def _batches(self, size: int, seed: int, skip: int) -> Iterator[TableTensors]:
+        waiting, wanted = list[TableTensors](), size
+        for table, order in self._visits(seed, skip):
+            rest = order
+            while len(rest):
+                taken, rest = rest[:wanted], rest[wanted:]
+                waiting.append(table.rows(taken))
+                wanted -= len(taken)
+                if not wanted:
+                    yield _joined(waiting)
+                    waiting, wanted = [], size
+        if waiting:
+            yield _joined(waiting)
+
+    def _visits(self, seed: int, skip: int) -> Iterator[tuple[PackedTable, Tensor]]:
+        """Shards in the order of a pass, each with the order of its rows, without the first `skip` rows of the pass."""
+        visits = list[tuple[int, int]]()
+        for number in np.random.default_rng(seed).permutation(len(self.shards.rows)).tolist():
+            rows = self.shards.rows[number]
+            if skip < rows:
+                visits.append((number, skip))
+            skip = max(0, skip - rows)
+        with ThreadPoolExecutor(1) as reader:
+            coming = [reader.submit(self.shards.read, visits[0][0])] if visits else []
+            for position, (number, passed) in enumerate(visits):
+                table = coming.pop().result()
+                coming += [reader.submit(self.shards.read, following) for following, _ in visits[position + 1 :][:1]]
+                order = np.random.default_rng([seed, number]).permutation(table.n_rows)[passed:]
+                yield table.to(self.device), torch.from_numpy(order).to(self.device)
+
+
+def _joined(parts: list[TableTensors]) -> TableTensors:
+    """Rows of several tables, one after the other."""
+    return parts[0] if len(parts) == 1 else TableTensors(*map(torch.cat, zip(*parts, strict=True)))
+
+
+def row_source(rows: Table | RowSource) -> RowSource:
+    """The rows themselves, or those of a table."""
+    return rows if isinstance(rows, RowSource) else HeldRows(rows)
