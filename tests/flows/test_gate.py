@@ -1,7 +1,9 @@
 """The gate as a person meets it: good challengers take over, bad ones are refused for the right reason."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 from types import SimpleNamespace
 from typing import Any
 
@@ -183,6 +185,58 @@ def test_too_few_rows_prove_nothing(registry: Registry) -> None:
 def test_a_mistyped_subgroup_stops_before_training(registry: Registry) -> None:
     answer = registry.retrain(job_table(), "--set", 'gate.subgroups=["jobb"]', code=2)
     assert 'gate.subgroups names "jobb", which is no column. Did you mean "job"?' in answer["error"]
+
+
+def candidate_of(config: Any, run_id: str) -> Any:
+    """What a retrain hands to its last steps; all of it is there already."""
+    from tasks.calibrate import calibrate
+    from tasks.compare import Candidate
+    from tasks.generate import generate
+    from tasks.ingest import ingest
+    from tasks.prepare import preprocess
+    from tasks.pretrain import pretrain
+    from tasks.probe import probe
+    from tasks.validate import check_contract
+
+    snapshot = ingest.fn(config.data)
+    prepared = preprocess.fn(check_contract.fn(snapshot, config).clean, config.data, config.preprocess)
+    pretrained = pretrain.fn(prepared, config, run_id)
+    generated, probed = generate.fn(prepared, pretrained, config), probe.fn(prepared, pretrained, config)
+    return Candidate(
+        calibrate.fn(prepared, pretrained, generated, probed, config).model, prepared, snapshot.fingerprint
+    )
+
+
+def test_two_that_beat_the_champion_at_once_meet_each_other(registry: Registry) -> None:
+    """Both are compared with version 1; who comes second under the lock must be compared with the new champion."""
+    from tasks.gate import gate
+    from tasks.register import register
+    from varjepa.config import load_config
+
+    for seed in (1, 2):
+        registry.retrain(job_table(), "--set", f"training.seed={seed}", "--dry-run")
+    barrier = Barrier(2)
+
+    def challenge(seed: int) -> tuple[int, Any]:
+        uri = f"sqlite:///{registry.home}/home/mlruns/mlflow.db"
+        words = [f"training.seed={seed}", f"registry.name={registry.name}", f"tracking.uri={uri}"]
+        config = load_config(str(registry.home / "jobs/job.yaml"), words)
+        run_id = registry.client.create_run("0").info.run_id
+        candidate = candidate_of(config, run_id)
+        registered = register.fn(run_id, config, candidate, "# card")
+        barrier.wait()
+        return registered.version, gate.fn(candidate, registered, config)
+
+    with ThreadPoolExecutor(2) as pool:
+        found = dict(pool.map(challenge, (1, 2)))
+    assert set(found) == {2, 3}
+    against = {version: registry.client.get_model_version(registry.name, str(version)).tags["varjepa.gate.against"]
+               for version in found}  # fmt: skip
+    first = next(version for version, other in against.items() if other == "1")
+    second = 5 - first
+    assert against == {first: "1", second: str(first)}
+    assert found[first].promoted
+    assert registry.champion == (second if found[second].promoted else first)
 
 
 def test_by_hand_forwards_and_back(registry: Registry) -> None:
