@@ -42,7 +42,8 @@ def row_hashes(frame: pl.LazyFrame, columns: Sequence[str] | None = None, seed: 
     names = [name for name in known if not name.startswith("__")] if columns is None else list(columns)
     start = mixed(np.array([seed], dtype=np.uint64))[0]
     parts = [np.zeros(0, dtype=np.uint64)]
-    for batch in frame.select(names).collect_batches(chunk_size=CHUNK, maintain_order=True):
+    rows = frame.select(pl.col(names)).with_columns(pl.col(pl.Categorical, pl.Enum).cast(pl.String))
+    for batch in rows.collect_batches(chunk_size=CHUNK, maintain_order=True):
         total = np.zeros(batch.height, dtype=np.uint64)
         for name in names:
             total += mixed(cell_hashes(batch[name]) ^ _text_hashes(pl.Series([name]))[0], kept=batch[name])

@@ -46,9 +46,9 @@ class Verdict:
 
     @property
     def reason(self) -> str:
-        """Vetoes, comparison and notes in one line."""
+        """Comparison, vetoes and notes in one line."""
         vetoes = [f"refused by {veto.name}: {veto.reason}" for veto in self.vetoes]
-        return "; ".join([*vetoes, self.compared, *self.notes])
+        return "; ".join([self.compared, *vetoes, *self.notes])
 
 
 def judge(
@@ -77,19 +77,19 @@ def judge(
     if champion is None:
         return Verdict("first", "there is no champion yet", tuple(found), notes, numbers)
     numbers |= _measured("champion_", champion)
-    found += [*calibration(challenger, champion, section), *coverage(challenger, champion, groups, section)]
+    others = [*calibration(challenger, champion, section), *coverage(challenger, champion, groups, section)]
     if metric is None or challenger.goodness is None or champion.goodness is None or not len(challenger.goodness):
         words = "there is nothing to compare the two models by"
-        return Verdict("not compared", words, tuple(found), notes, numbers)
+        return Verdict("not compared", words, (*found, *others), notes, numbers)
     unit = UNITS[metric]
-    pairs = {name: (challenger.goodness[rows], champion.goodness[rows]) for name, rows in groups.items()}
-    found += groups_worse("subgroup", pairs, unit, section)
-    notes = (*notes, *_unjudged(groups, section))
     if reference is not None:
         found += groups_worse("reference", {"the champion's own test rows": reference}, unit, section)
         numbers["reference_difference"] = float(np.mean(reference.challenger) - np.mean(reference.champion))
+    pairs = {name: (challenger.goodness[rows], champion.goodness[rows]) for name, rows in groups.items()}
+    found += groups_worse("subgroup", pairs, unit, section)
     outcome, words, more = _compare(challenger.goodness, champion.goodness, unit, section)
-    return Verdict(outcome, words, tuple(found), notes, numbers | more)
+    notes = (*notes, *_unjudged(groups, section))
+    return Verdict(outcome, words, (*found, *others), notes, numbers | more)
 
 
 def _compare(
@@ -113,8 +113,8 @@ def _compare(
     if found.high < 0:
         return "worse", f"worse: {words}", numbers
     needed = rows * ((found.high - found.low) / 2 / margin) ** 2 if margin else 0.0
-    enough = f", about {rounded(needed):,} would" if needed > rows else ""
-    return "undecided", f"undecided: {words}: it may be worse by {margin:.4g}, too few rows tell{enough}", numbers
+    enough = f" (about {rounded(needed):,} would do)" if needed > rows else ""
+    return "undecided", f"undecided, too few rows to rule out a loss of {margin:.4g}{enough}: {words}", numbers
 
 
 def rounded(value: float) -> int:

@@ -18,6 +18,9 @@ SURE_SHARE = 0.8
 
 SUREST = "share of the surest 80%"
 
+SHOWN = 3
+"""Groups that a veto names, the worst first."""
+
 N_BINS, RESAMPLES = 15, 500
 STRICT_KINDS = ("numeric", "date")
 """Kinds that refuse what they cannot read."""
@@ -141,21 +144,35 @@ def coverage(
     margin, kept = section.coverage_margin, _accepted(challenger, champion)
     if kept is None:
         return
-    first, second, how = kept
-    groups = dict(groups) if how == SUREST else {"all rows": np.ones(len(first), dtype=bool), **groups}
-    pairs = {name: (first[rows].astype(float), second[rows].astype(float)) for name, rows in groups.items()}
-    yield from _worse("coverage", pairs, Unit(how, margin, 1), section, lambda _: margin)
+    here, there, how = kept
+    unit, pairs = Unit(how, margin, 1), {name: (here[rows], there[rows]) for name, rows in groups.items()}
+    if how != SUREST:
+        whole = list(_worse("coverage", {"all rows": (here, there)}, unit, section, lambda _: margin))
+        if whole:  # one cause, not one per group
+            yield from whole
+            return
+    yield from _worse("coverage", pairs, unit, section, lambda _: margin)
 
 
-def _accepted(challenger: Evidence, champion: Evidence) -> tuple[Bools, Bools, str] | None:
+def _accepted(challenger: Evidence, champion: Evidence) -> tuple[Floats, Floats, str] | None:
     """Rows that both accept: by their certificates, where the champion's accepts any; otherwise the surest ones."""
     if challenger.accepted is not None and champion.accepted is not None and champion.accepted.any():
-        return challenger.accepted, champion.accepted, "share accepted by the certificate"
-    doubts = challenger.uncertainty, champion.uncertainty
-    if doubts[0] is None or doubts[1] is None or not len(doubts[0]):
+        return challenger.accepted.astype(float), champion.accepted.astype(float), "share accepted by the certificate"
+    if challenger.uncertainty is None or champion.uncertainty is None or not len(challenger.uncertainty):
         return None
-    first, second = (values <= np.quantile(values, SURE_SHARE) for values in (doubts[0], doubts[1]))
-    return first, second, SUREST
+    return surest(challenger.uncertainty), surest(champion.uncertainty), SUREST
+
+
+def surest(uncertainty: Floats) -> Floats:
+    """1 for the surest 80% of rows, 0 for the others; rows that tie at the edge share what is left.
+
+    Examples:
+        >>> surest(np.array([0.1, 0.2, 0.3, 0.3])).tolist()
+        [1.0, 1.0, 0.6, 0.6]
+    """
+    edge = np.quantile(uncertainty, SURE_SHARE, method="higher")
+    below, ties = uncertainty < edge, uncertainty == edge
+    return below + ties * ((SURE_SHARE * len(uncertainty) - below.sum()) / ties.sum()).round(12)
 
 
 def groups_worse(
@@ -183,17 +200,17 @@ def _worse(
 ) -> Iterator[Veto]:
     """One veto that names every group worse than its limit; all tests together hold at the level (Bonferroni)."""
     judged = {group: pair for group, pair in pairs.items() if len(pair[0]) >= section.min_rows}
-    found = []
+    found: list[tuple[float, str]] = []
     for group, (first, second) in judged.items():
         allowed, lost = limit(second), float(second.mean() - first.mean())
         if lost > allowed and p_worse(first - second) < (1 - section.level) / 2 / len(judged):
             here, there = unit.sign * first.mean(), unit.sign * second.mean()
-            found.append(
-                f"{group} ({len(first):,} rows): {unit.word} {here:.4f} against {there:.4f}, worse by {lost:.4f}, "
-                f"allowed are {allowed:.4g}"
-            )
+            values = f"{unit.word} {here:.4f} against {there:.4f}, worse by {lost:.4f} (allowed {allowed:.4g})"
+            found.append((-lost / max(allowed, 1e-12), f"{group}, {len(first):,} rows: {values}"))
     if found:
-        yield Veto(name, ", and ".join(found))
+        words = [words for _, words in sorted(found)]
+        more = f", and {len(words) - SHOWN} more" if len(words) > SHOWN else ""
+        yield Veto(name, ", and ".join(words[:SHOWN]) + more)
 
 
 def p_worse(differences: Floats) -> float:
