@@ -8,6 +8,7 @@ import matplotlib as mpl
 import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
+from matplotlib.dates import AutoDateLocator
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
@@ -294,6 +295,9 @@ def _histograms(axis: Axes, reference: Numbers, new: Numbers) -> None:
         axis.stairs(shares, edges, fill=label == "reference", alpha=0.5 if label == "reference" else 1.0,
                     color=color, label=label, linewidth=1.6)  # fmt: skip
     axis.set_ylabel("% of rows")
+    if reference.days:  # Matplotlib counts days since 1970, too
+        axis.xaxis_date()
+        axis.xaxis.set_major_locator(AutoDateLocator(maxticks=4))
 
 
 def _mixes(axis: Axes, reference: Categories, new: Categories) -> None:

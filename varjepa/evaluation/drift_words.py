@@ -46,23 +46,27 @@ def sentence(finding: Finding, words: Mapping[str, int] | None = None) -> str:
     what = described(subject.name) if subject.group == "model" or subject.name in STATISTICS else subject.name
     reference, new, found = subject.reference, subject.new, finding.comparison
     if finding.aspect == "missing":
-        before, after = (sample.missing / max(sample.missing + sample.present, 1) for sample in (reference, new))
-        return f"{what} is missing in {after:.2%} of the rows, in the reference in {before:.2%}."
+        few, many = (sample.missing / max(sample.missing + sample.present, 1) for sample in (reference, new))
+        return f"{what} is missing in {many:.2%} of the rows, in the reference in {few:.2%}."
     if finding.aspect == "new categories":
         assert isinstance(reference, Categories)  # noqa: S101 (numbers have no categories)
         assert isinstance(new, Categories)  # noqa: S101
-        before, after = ((sample.other or 0) / max(sample.present, 1) for sample in (reference, new))
+        rare, more = ((sample.other or 0) / max(sample.present, 1) for sample in (reference, new))
         such_as = _such_as(words or {})
-        return f"{what} is no known category in {after:.2%} of the rows{such_as}, in the reference in {before:.2%}."
+        return f"{what} is no known category in {more:.2%} of the rows{such_as}, in the reference in {rare:.2%}."
     if isinstance(reference, Numbers) and isinstance(new, Numbers):
         shift = f"{found.shift:+.2f} standard deviations" if found.shift is not None else ""
+        before, after = (_mean(sample, days=reference.days) for sample in (reference, new))
         return (
-            f"{what}: {found.effect:.1%} of the rows lie elsewhere; the mean went from {reference.mean:.4g} to "
-            f"{new.mean:.4g} ({shift})."
+            f"{what}: {found.effect:.1%} of the rows lie elsewhere; the mean went from {before} to {after} ({shift})."
         )
     assert isinstance(reference, Categories)  # noqa: S101 (the other kind of sample)
     assert isinstance(new, Categories)  # noqa: S101
     return f"{what}: the mix changed by {100 * found.effect:.1f} points, most of all {_largest(reference, new)}."
+
+
+def _mean(sample: Numbers, *, days: bool) -> str:
+    return str(np.datetime64(round(sample.mean), "D")) if days else f"{sample.mean:.4g}"
 
 
 def _largest(reference: Categories, new: Categories) -> str:

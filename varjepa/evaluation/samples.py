@@ -26,6 +26,7 @@ class Numbers(Section):
         missing: rows without a value.
         mean: of the values; 0 where there are none.
         spread: sum of their squared distances from the mean.
+        days: whether they are dates, as days since 1970.
     """
 
     knots: tuple[float, ...]
@@ -33,9 +34,10 @@ class Numbers(Section):
     missing: int = 0
     mean: float = 0.0
     spread: float = 0.0
+    days: bool = False
 
     @classmethod
-    def of(cls, values: Floats, *, knots: Sequence[float] | None = None, missing: int = 0) -> Self:
+    def of(cls, values: Floats, *, knots: Sequence[float] | None = None, missing: int = 0, days: bool = False) -> Self:
         """Counts finite values [N], by the knots of another sample or by knots of their own.
 
         Examples:
@@ -47,7 +49,7 @@ class Numbers(Section):
         mean = float(values.mean()) if len(values) else 0.0
         return cls(
             knots=tuple(places.tolist()), counts=tuple(np.bincount(cells, minlength=2 * len(places) + 1).tolist()),
-            missing=missing, mean=mean, spread=float(np.square(values - mean).sum()),
+            missing=missing, mean=mean, spread=float(np.square(values - mean).sum()), days=days,
         )  # fmt: skip
 
     @property

@@ -57,7 +57,7 @@ def count_columns(
     found: dict[str, Sample] = {}
     for feature in preprocessor.numeric:
         known = None if like is None else like.columns[feature.name]
-        found[feature.name] = _numbers(cells[feature.name], known)
+        found[feature.name] = _numbers(cells[feature.name], known, days=feature.kind == "date")
     for category in preprocessor.categorical:
         counts = np.bincount(cells[category.name].to_numpy(), minlength=len(category.vocabulary) + 2)
         found[category.name] = Categories(
@@ -72,10 +72,10 @@ def _label_sample(cells: pl.DataFrame, label: Label, like: Counts | None) -> Sam
     return values.counted(None if like is None else like.label)
 
 
-def _numbers(column: pl.Series, like: Sample | None) -> Numbers:
+def _numbers(column: pl.Series, like: Sample | None, *, days: bool) -> Numbers:
     values = column.drop_nulls().to_numpy()
     knots = like.knots if isinstance(like, Numbers) else None
-    return Numbers.of(values, knots=knots, missing=column.null_count())
+    return Numbers.of(values, knots=knots, missing=column.null_count(), days=days)
 
 
 def _collected(frame: pl.DataFrame, columns: list[pl.Expr]) -> pl.DataFrame:
