@@ -13,13 +13,15 @@ from tasks.card import Facts
 from tasks.gate import Decision, gate
 from tasks.generate import generate
 from tasks.ingest import Snapshot, ingest
+from tasks.intervals import measure_intervals
+from tasks.lineage import predecessor
 from tasks.prepare import preprocess
 from tasks.pretrain import pretrain
 from tasks.probe import probe
 from tasks.publish import publish_card, summarise
 from tasks.register import Registered, register
 from tasks.tracking import git_commit, log_artifacts, log_prepared, log_results, log_setup, tracked_run
-from tasks.validate import check_contract, evidence
+from tasks.validate import check_contract, contract_of, evidence
 from varjepa.config import RetrainConfig
 from varjepa.errors import ContractError
 
@@ -78,7 +80,11 @@ def _retrain(config: RetrainConfig, snapshot: Snapshot, run_id: str, watch: Stop
     calibrated = watch("calibrate", calibrate, prepared, pretrained, generated, probed, config)
     assessed = watch("assess", assess_generator, calibrated.model, prepared, config)
     metrics = defined(probed.metrics | calibrated.metrics | assessed.metrics)
-    facts = Facts(config, run_id, git_commit(), snapshot, validation, prepared, pretrained, metrics, calibrated.said)
+    intervals = watch("calibrate", measure_intervals, probed, metrics)
+    facts = Facts(
+        config, run_id, git_commit(), snapshot, contract_of(config), validation, prepared, pretrained, metrics,
+        intervals, calibrated.said, watch("track", predecessor, config),
+    )  # fmt: skip
     found = {"figures": calibrated.figures, "uncertainty": calibrated.tables}
     found |= {"generation": assessed.tables} if assessed.tables is not None else {}
     watch("track", log_artifacts, run_id, tracking, found)
@@ -87,6 +93,7 @@ def _retrain(config: RetrainConfig, snapshot: Snapshot, run_id: str, watch: Stop
     decision = watch("gate", gate, registered, config)
     facts_found = {"varjepa.gate": decision.reason, "varjepa.model": registered.uri}
     watch("track", log_results, run_id, tracking, metrics, facts_found)
+    watch("track", publish_card, facts.handed_over(registered.uri, decision.reason))
     watch("track", summarise, card, registered, decision)
     return answer(facts, registered, decision, watch)
 

@@ -6,8 +6,9 @@ from pathlib import Path
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
 
-from tasks.card import Facts, html_card, markdown_card
+from tasks.card import Facts, brief_card, html_card, markdown_card
 from tasks.gate import Decision
+from tasks.page import write_csv
 from tasks.register import Registered
 from tasks.steps import may_help
 from tasks.tracking import client_for, tracking_uri
@@ -18,13 +19,17 @@ NOTE = "mlflow.note.content"
 
 @task(name="model card", retries=2, retry_delay_seconds=2, retry_condition_fn=may_help)
 def publish_card(facts: Facts) -> str:
-    """Puts the model card among the run's artifacts and on its page; returns its Markdown."""
-    client, text = client_for(tracking_uri(facts.config.tracking)), markdown_card(facts)
+    """Puts the model card with its intervals among the run's artifacts, and in brief on its page; returns that."""
+    client, text = client_for(tracking_uri(facts.config.tracking)), brief_card(facts)
     with tempfile.TemporaryDirectory() as folder:
-        for name, content in (("model_card.md", text), ("model_card.html", html_card(facts))):
+        for name, content in (("model_card.md", markdown_card(facts)), ("model_card.html", html_card(facts))):
             path = Path(folder) / name
             path.write_text(content, encoding="utf-8")
             client.log_artifact(facts.run_id, str(path))
+        if facts.intervals:
+            rows = [(name, repr(low), repr(high)) for name, (low, high) in facts.intervals.items()]
+            write_csv(Path(folder) / "intervals.csv", ("metric", "low", "high"), rows)
+            client.log_artifact(facts.run_id, str(Path(folder) / "intervals.csv"))
     client.set_tag(facts.run_id, NOTE, text)
     return text
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -76,6 +77,29 @@ def caller(home: Path, migrated: Path, monkeypatch: pytest.MonkeyPatch) -> Calla
         return Answer(code, out.getvalue(), err.getvalue())
 
     return call
+
+
+CONTRACT = """\
+max_quarantined: 0.05
+columns:
+  age: {kind: numeric, min: 18, max: 120}
+  job: {kind: categorical, max_missing: 0.3}
+  rich: {kind: categorical, nullable: false, values: ['no', 'yes']}
+"""
+
+
+@pytest.fixture(scope="session")
+def handed_over(prefect_server: None, migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+    """A registered version of a table with gaps and a contract that two of its rows break; tests only look at it."""
+    home = tmp_path_factory.mktemp("handed_over")
+    bad = pl.col("customer_id").is_in([5, 300])
+    table = person_table().with_columns(pl.when(bad).then(200).otherwise("age").alias("age"))
+    job = write_job(home, table, data={"label": "rich"}, contract={"path": "contract.yaml"})
+    (home / "contract.yaml").write_text(CONTRACT)
+    with pytest.MonkeyPatch.context() as patch:
+        answer = caller(home, migrated, patch)("retrain", job, "--json")
+    assert answer.code == 0, answer.err
+    return SimpleNamespace(home=home, table=table, uri=f"sqlite:///{home}/mlruns/mlflow.db", answer=answer.json)
 
 
 def free_port() -> int:
