@@ -118,6 +118,8 @@ class CategoricalFeature(SingleColumn):
     def encode(self, schema: Mapping[str, pl.DataType]) -> pl.Expr:
         """UInt32 expression of codes."""
         column = as_text(self.name, schema[self.name])
+        if self.dtype == "Boolean" and schema[self.name] == pl.String:  # as files and requests may hold them
+            column = column.str.strip_chars().str.to_lowercase().replace({"true": "1", "false": "0"})
         known = column.cast(pl.Enum(self.vocabulary), strict=False).to_physical().cast(pl.UInt32) + N_RESERVED
         return (
             pl.when(column.is_null()).then(MISSING).otherwise(known.fill_null(OTHER)).cast(pl.UInt32).alias(self.name)
