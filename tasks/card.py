@@ -1,8 +1,10 @@
 """The model card: one page per version, written from the run's facts alone."""
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from html import escape
+from textwrap import shorten
 from typing import Self
 
 from tasks.contract.run import Validation
@@ -33,6 +35,15 @@ GROUPS = {
     "prediction": "Squared error of the predicted latents",
     "latent": "Latents",
 }
+
+BRIEF = ("probe", "raw", "selective_shipped", "certificate", "calibration")
+"""Groups that the registry shows, too."""
+
+LONGEST, LONGEST_VALUE = 4000, 250
+"""Of a brief card and of a value in it: the registry keeps 5000 characters, and the gate has something to say, too."""
+
+HEADLINES = {"accuracy": "accuracy", "r2": "R2"}
+"""What the first line of a card tells of the probe."""
 
 MEASURES = {
     "max_probability": "1 minus the calibrated probability of the predicted class",
@@ -80,8 +91,25 @@ class Facts:
         """
         return replace(self, version={"registered as": uri, "gate": reason})
 
-    def sections(self) -> dict[str, dict[str, str]]:
-        """Titles, and names with values below each."""
+    @property
+    def summary(self) -> str:
+        """One line, which lists of versions show."""
+        parts = self.prepared.parts
+        told = [f"{word} {self._figure(f'probe/{name}')}" for name, word in HEADLINES.items() if f"probe/{name}" in
+                self.metrics]  # fmt: skip
+        told += [f"ELBO {self._figure('elbo/test')}"] if "elbo/test" in self.metrics and not told else []
+        figures = ", ".join(told) or "no label"
+        return (
+            f"{self.config.model.kind}: {figures} on {parts.get('test', 0):,} test rows, learned from "
+            f"{parts.get('train', 0):,} of {self.snapshot.source}"
+        )
+
+    def sections(self, groups: Collection[str] = tuple(GROUPS)) -> dict[str, dict[str, str]]:
+        """Titles, and names with values below each.
+
+        Args:
+            groups: of metrics.
+        """
         sections = {
             "Lineage": self.version | self._lineage(),
             "Data": self._data(),
@@ -89,10 +117,10 @@ class Facts:
             "How it was made": self._made(),
             "How sure it is": self._uncertainty(),
         }
-        for key, title in GROUPS.items():
+        for key in groups:
             rows = {name.partition("/")[2]: self._figure(name) for name in self.metrics if name.split("/")[0] == key}
             if rows:
-                sections[title] = rows
+                sections[GROUPS[key]] = rows
         return sections
 
     def _figure(self, name: str) -> str:
@@ -144,10 +172,10 @@ class Facts:
         }
 
     def _made(self) -> dict[str, str]:
-        epochs = len(self.pretrained.curves())
+        epochs, best = len(self.pretrained.curves()), self.pretrained.best_epoch + 1
         return {
             "model": self.config.model.kind,
-            "epochs": f"{epochs}, epoch {self.pretrained.best_epoch + 1} selected by {self.config.training.selection}",
+            "epochs": f"{epochs}, epoch {best} selected (training.selection: {self.config.training.selection})",
             "seed": str(self.config.training.seed),
             "all settings": "config.json among the run's artifacts",
         }
@@ -189,19 +217,33 @@ class Facts:
 
 
 def markdown_card(facts: Facts) -> str:
-    """The card as Markdown, for the registry and the run page."""
-    lines = [f"# {facts.config.registry.name}", ""]
-    for title, rows in facts.sections().items():
+    """The card as Markdown, whole."""
+    return _markdown(facts, facts.sections())
+
+
+def brief_card(facts: Facts) -> str:
+    """The card as Markdown, as short as the registry and the run page want it: its first line is what lists show."""
+    sections = {
+        title: {name: shorten(value, LONGEST_VALUE, placeholder=" ...") for name, value in rows.items()}
+        for title, rows in facts.sections(BRIEF).items()
+    }
+    return _markdown(facts, sections, "All figures are in model_card.html among the run's artifacts.")[:LONGEST]
+
+
+def _markdown(facts: Facts, sections: dict[str, dict[str, str]], end: str = "") -> str:
+    lines = [facts.summary, ""]
+    for title, rows in sections.items():
         lines += [f"## {title}", "", "| | |", "| --- | --- |"]
-        lines += [f"| {name} | {value.replace('|', '/')} |" for name, value in rows.items()]
+        # The tracking UI puts no space between columns: the name ends with two that do not break.
+        lines += [f"| {name}\u00a0\u00a0 | {value.replace('|', '/')} |" for name, value in rows.items()]
         lines.append("")
-    return "\n".join([*lines, "## Limits", "", *(f"- {limit}" for limit in facts.limits), ""])
+    return "\n".join([*lines, "## Limits", "", *(f"- {limit}" for limit in facts.limits), "", end]).rstrip() + "\n"
 
 
 def html_card(facts: Facts) -> str:
     """The card as one self-contained page."""
     name = facts.config.registry.name
-    body = [f"<h1>{escape(name)}</h1>"]
+    body = [f"<h1>{escape(name)}</h1><p>{escape(facts.summary)}</p>"]
     for title, rows in facts.sections().items():
         body.append(f"<h2>{escape(title)}</h2>{html_table(rows.items())}")
     body.append(f"<h2>Limits</h2><ul>{''.join(f'<li>{escape(limit)}</li>' for limit in facts.limits)}</ul>")

@@ -6,7 +6,7 @@ from pathlib import Path
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
 
-from tasks.card import Facts, html_card, markdown_card
+from tasks.card import Facts, brief_card, html_card, markdown_card
 from tasks.gate import Decision
 from tasks.page import write_csv
 from tasks.register import Registered
@@ -19,10 +19,10 @@ NOTE = "mlflow.note.content"
 
 @task(name="model card", retries=2, retry_delay_seconds=2, retry_condition_fn=may_help)
 def publish_card(facts: Facts) -> str:
-    """Puts the model card and its intervals among the run's artifacts and on its page; returns its Markdown."""
-    client, text = client_for(tracking_uri(facts.config.tracking)), markdown_card(facts)
+    """Puts the model card with its intervals among the run's artifacts, and in brief on its page; returns that."""
+    client, text = client_for(tracking_uri(facts.config.tracking)), brief_card(facts)
     with tempfile.TemporaryDirectory() as folder:
-        for name, content in (("model_card.md", text), ("model_card.html", html_card(facts))):
+        for name, content in (("model_card.md", markdown_card(facts)), ("model_card.html", html_card(facts))):
             path = Path(folder) / name
             path.write_text(content, encoding="utf-8")
             client.log_artifact(facts.run_id, str(path))
