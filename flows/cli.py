@@ -64,6 +64,9 @@ for _module in (train, schedule, infer, drift, registry, setup):
 def _log_to_stderr() -> None:
     """One short line per message on stderr."""
     logger = logging.getLogger("varjepa")
+    for handler in logger.handlers:
+        if isinstance(handler, logging.StreamHandler):
+            handler.setStream(sys.stderr)  # another one by now, where a process calls several commands
     if not logger.handlers:
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S"))
