@@ -194,11 +194,12 @@ def test_the_same_job_again_reuses_everything_and_makes_no_new_version(first: Si
     assert [(entry["name"], entry["version"]) for entry in listed] == [("people", 1)]
 
 
-def test_a_second_model_becomes_challenger_only(first: SimpleNamespace) -> None:
+def test_a_second_model_that_few_rows_cannot_judge_stays_challenger(first: SimpleNamespace) -> None:
     other = first.call("retrain", first.job, "--set", "training.seed=1", "--set", "uncertainty.aggregate=p90", "--json")
     assert other.code == 0, other.err
     assert other.json["promoted"] is False
-    assert "version 1 stays the champion" in other.json["reason"]
+    assert other.json["reason"].startswith("version 1: undecided: accuracy")
+    assert "too few rows tell" in other.json["reason"]
     assert (other.json["model"]["version"], other.json["model"]["aliases"]) == (2, ["challenger"])
     listed = {entry["version"]: entry["aliases"] for entry in first.call("models", "--json").json["models"]}
     assert listed == {2: ["challenger"], 1: ["champion"]}
