@@ -73,10 +73,9 @@ def judge(
         notes: of the caller, for the reason.
     """
     found = list(model_vetoes(challenger, champion, section))
-    numbers = _measured("", challenger)
     if champion is None:
-        return Verdict("first", "there is no champion yet", tuple(found), notes, numbers)
-    numbers |= _measured("champion_", champion)
+        return Verdict("first", "there is no champion yet", tuple(found), notes)
+    numbers = _measured("", challenger) | _measured("champion_", champion)
     others = [*calibration(challenger, champion, section), *coverage(challenger, champion, groups, section)]
     if metric is None or challenger.goodness is None or champion.goodness is None or not len(challenger.goodness):
         words = "there is nothing to compare the two models by"
