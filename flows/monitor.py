@@ -9,7 +9,7 @@ from prefect import flow
 from flows.retrain import retrain
 from tasks.drift import Question, compare
 from tasks.drift_record import announce, drift_metrics, drift_tags
-from tasks.drift_report import check_out, report_drift, summary, test_lines
+from tasks.drift_report import check_out, lines_of, report_drift, summary
 from tasks.steps import WORK, digest
 from tasks.tracking import log_artifacts, log_results, opened_run
 from varjepa.config import load_config
@@ -62,4 +62,4 @@ def monitor(
     if retrained is not None:
         log_results(run_id, drift.tracking, {}, {"varjepa.retrained": retrained["model"]["uri"]})
     seconds = round(time.perf_counter() - started, 2)
-    return found | {"tests": test_lines(drift), "event": event, "retrained": retrained, "seconds": seconds}
+    return found | {"tests": lines_of(drift), "event": event, "retrained": retrained, "seconds": seconds}

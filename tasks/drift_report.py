@@ -72,7 +72,7 @@ def report_drift(drift: Drift, folder: Path, out: Path | None) -> DriftReport:
     for name, figure in figures.items():
         figure.savefig(folder / f"{name}.png")
     write_text(folder / PAGE, _page(drift, [folder / f"{name}.png" for name in figures]))
-    lines = test_lines(drift)
+    lines = lines_of(drift)
     pl.DataFrame(lines, infer_schema_length=None).write_csv(folder / TABLE)
     write_text(folder / FACTS, json.dumps(summary(drift) | {"tests": lines}, indent=1))
     if out is None:
@@ -95,7 +95,7 @@ def summary(drift: Drift) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def test_lines(drift: Drift) -> list[dict[str, Any]]:
+def lines_of(drift: Drift) -> list[dict[str, Any]]:
     """One line per test, as plain data."""
     return [
         {

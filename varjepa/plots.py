@@ -288,7 +288,7 @@ def reference_and_new(samples: Mapping[str, tuple[Sample, Sample]]) -> Figure:
 def _histograms(axis: Axes, reference: Numbers, new: Numbers) -> None:
     """Bars over the bulk of the reference; rows beyond it are in the outer ones."""
     knots, upto = np.array(reference.knots), np.cumsum(reference.counts)[1::2] / reference.present
-    low, high = (knots[min(int(np.searchsorted(upto, share)), len(knots) - 1)] for share in (0.005, 0.995))
+    low, high = (knots[min(int(np.searchsorted(upto, share)), len(knots) - 1)] for share in (0.01, 0.98))
     edges = np.linspace(low, high if high > low else low + 1, N_BARS + 1)
     for label, sample, color in (("reference", reference, COLORS[0]), ("new", new, COLORS[1])):
         shares = 100 * np.diff(np.r_[0.0, sample.below(edges[1:-1]), 1.0])
