@@ -10,7 +10,7 @@ from typing import Any
 
 from prefect import task
 
-from tasks.logged import DIGEST_TAG, active_run, logged_before
+from tasks.logged import DIGEST_TAG, active_run, logged_before, use_store
 from tasks.steps import log, may_help
 from tasks.tracking import client_for, tracking_uri
 from varjepa.config import RetrainConfig
@@ -56,7 +56,7 @@ def register(run_id: str, config: RetrainConfig, model: Path, clean: Path, descr
     new = version is None
     if version is None:
         # What follows goes by MLflow's global setting, which another job of this process may have moved.
-        mlflow.set_tracking_uri(tracking_uri(config.tracking))
+        use_store(tracking_uri(config.tracking))
         # MLflow remarks on every detail of a signature that we have chosen on purpose.
         logging.getLogger("mlflow").setLevel(logging.ERROR)
         with active_run(run_id), warnings.catch_warnings():
