@@ -1,5 +1,6 @@
 """Whose a Prefect flow run is; flow runs whose process was killed do not stay "running"."""
 
+import logging
 import os
 import socket
 from collections.abc import Iterator
@@ -32,6 +33,8 @@ def owned() -> Iterator[None]:
 def claimed() -> Iterator[None]:
     """Inside a flow: says whose its run is where nobody did, and ends what killed processes left."""
     context = FlowRunContext.get()
+    if log.level == logging.NOTSET:  # a run of a deployment, which no command line has set up
+        log.setLevel(logging.INFO)
     os.environ[OWNER] = owner_tags()[PROCESS]
     end_children_of_the_dead()
     if context is None or context.flow_run is None:
