@@ -24,7 +24,8 @@ def labels() -> list[str]:
 
 @contextmanager
 def owned() -> Iterator[None]:
-    """Around the call of a flow: its run says from its first moment whose it is."""
+    """Around the call of a flow: its run, and the temporary server, say from their first moment whose they are."""
+    os.environ[OWNER] = owner_tags()[PROCESS]
     with tags(*labels()):
         yield
 
