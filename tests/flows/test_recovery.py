@@ -121,3 +121,23 @@ def test_a_retrain_killed_twice_ends_like_an_undisturbed_one(varjepa: Callable, 
             if run.parameters.get("config", {})["data"]["path"] == str(tmp_path / "people.csv")
         ]
     assert sorted(states) == ["Completed", "Completed", "Crashed", "Crashed"]
+
+
+def test_children_of_killed_flows_are_ended_and_no_others() -> None:
+    from tasks.owner import OWNER, end_children_of_the_dead, this_process
+
+    def child(word: str, owner: str) -> subprocess.Popen:
+        return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", word], env={OWNER: owner})
+
+    dead = f"{os.getpid()}@1.00"  # this number, but a process of long ago
+    lost = child("tasks.worker", dead)
+    kept = [child("tasks.worker", this_process()), child("something else", dead)]
+    try:
+        time.sleep(0.5)
+        end_children_of_the_dead()
+        assert lost.wait(timeout=10) == -signal.SIGKILL
+        assert [other.poll() for other in kept] == [None, None]
+    finally:
+        for other in kept:
+            other.kill()
+            other.wait()
