@@ -116,8 +116,8 @@ def _cpu() -> str:
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
-def publish(name: str, figures: Sequence[Figure], folder: Path) -> None:
-    """Prints a table and writes `folder/NAME.json`."""
+def publish(name: str, figures: Sequence[Figure], folder: Path, *, command: str | None = None) -> None:
+    """Prints a table and writes `folder/NAME.json`; `command` makes it again where it is not one of all benchmarks."""
     width = max(len(figure.what) for figure in figures)
     print(f"\n{name}")
     for figure in figures:
@@ -125,5 +125,6 @@ def publish(name: str, figures: Sequence[Figure], folder: Path) -> None:
         asked = f"   asked: {figure.asked}" if figure.asked else ""
         print(f"  {figure.what:{width}}  {figure.value:>12,.4g} {figure.unit:8} {noise:6}{asked}")
     folder.mkdir(parents=True, exist_ok=True)
-    content = facts() | {"command": f"python -m benchmarks {name}", "figures": [asdict(figure) for figure in figures]}
+    made = command or f"python -m benchmarks {name}"
+    content = facts() | {"command": made, "figures": [asdict(figure) for figure in figures]}
     (folder / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

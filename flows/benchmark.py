@@ -10,6 +10,7 @@ from tasks.benchmark import encoder_config, log_benchmark, log_cell, under_proto
 from tasks.benchmark_report import BenchmarkReport, report_benchmark
 from tasks.cells import Cell, Plan, run_cell
 from tasks.embeddings import Embedded, embed_rows
+from tasks.flow_runs import claimed
 from tasks.ingest import ingest
 from tasks.prepare import Prepared, preprocess
 from tasks.pretrain import pretrain
@@ -33,7 +34,7 @@ def benchmark(config: BenchmarkConfig) -> dict[str, Any]:
 def compare(config: BenchmarkConfig) -> dict[str, Any]:
     """Trains what is missing and reports; a run that was killed goes on with the cells that are missing."""
     started = time.perf_counter()
-    with opened_run(config.tracking, command="benchmark", name=",".join(config.datasets)) as run_id:
+    with claimed(), opened_run(config.tracking, command="benchmark", name=",".join(config.datasets)) as run_id:
         log_benchmark(run_id, config)
         plans = [plan for name in config.datasets for plan in _plans(config, name, run_id)]
         encoded = time.perf_counter() - started

@@ -8,6 +8,7 @@ from typing import Any
 from prefect import flow, unmapped
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from tasks.flow_runs import claimed
 from tasks.simulate import JEPA, Simulated, log_runs, log_study, train_model
 from tasks.steps import one_thread_each
 from tasks.study_report import StudyReport, report_study
@@ -23,7 +24,7 @@ RUNNER: Any = ThreadPoolTaskRunner(max_workers=os.cpu_count() or 1)
 def simulate(config: StudyConfig) -> dict[str, Any]:
     """Trains every model of the study in all its runs: the object that `varjepa simulate --json` prints."""
     started = time.perf_counter()
-    with opened_run(config.tracking, command="simulate", name=",".join(config.variants)) as run_id:
+    with claimed(), opened_run(config.tracking, command="simulate", name=",".join(config.variants)) as run_id:
         log_study(run_id, config)
         with one_thread_each():
             simulated = train_model.map(unmapped(config), [*config.variants, *JEPA]).result()

@@ -1,5 +1,6 @@
 """Whose a Prefect flow run is; flow runs whose process was killed do not stay "running"."""
 
+import logging
 import os
 import socket
 from collections.abc import Iterator
@@ -23,7 +24,8 @@ def labels() -> list[str]:
 
 @contextmanager
 def owned() -> Iterator[None]:
-    """Around the call of a flow: its run says from its first moment whose it is."""
+    """Around the call of a flow: its run, and the temporary server, say from their first moment whose they are."""
+    os.environ[OWNER] = owner_tags()[PROCESS]
     with tags(*labels()):
         yield
 
@@ -32,6 +34,8 @@ def owned() -> Iterator[None]:
 def claimed() -> Iterator[None]:
     """Inside a flow: says whose its run is where nobody did, and ends what killed processes left."""
     context = FlowRunContext.get()
+    if log.level == logging.NOTSET:  # a run of a deployment, which no command line has set up
+        log.setLevel(logging.INFO)
     os.environ[OWNER] = owner_tags()[PROCESS]
     end_children_of_the_dead()
     if context is None or context.flow_run is None:

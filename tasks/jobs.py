@@ -25,7 +25,7 @@ class Same:
 
     Attributes:
         run_id: its run.
-        uri: the version that came of it; empty where none did.
+        uri: the version that came of it.
     """
 
     run_id: str
@@ -34,8 +34,7 @@ class Same:
     @property
     def reason(self) -> str:
         """Why there is nothing to do, in words."""
-        made = f" made {self.uri}" if self.uri else ""
-        return f"data, settings and code are those of run {self.run_id}, which{made or ' finished'}"
+        return f"data, settings and code are those of run {self.run_id}, which made {self.uri}"
 
 
 def job_digest(config: RetrainConfig, snapshot: Snapshot) -> str:
@@ -48,20 +47,19 @@ def job_digest(config: RetrainConfig, snapshot: Snapshot) -> str:
 
 
 def last_retrain(config: RetrainConfig, job: str) -> Same | None:
-    """The last finished retrain of the registered name, if it was this job and its version is still there."""
+    """The last finished retrain that registered this name, if it was this job and its version is still there."""
     from mlflow.exceptions import MlflowException
 
     client, name = client_for(tracking_uri(config.tracking)), config.registry.name
     finished = "attributes.status = 'FINISHED' and tags.`varjepa.step` = 'retrain'"
-    mine = f"{finished} and params.`registry.name` = '{name}'"
+    mine = f"{finished} and params.`registry.name` = '{name}' and tags.`varjepa.model` LIKE 'models:/%'"
     order = ["attributes.start_time DESC"]
     found = client.search_runs([experiment_id(config.tracking)], mine, order_by=order, max_results=1)
     if not found or found[0].data.tags.get(JOB) != job:
         return None
-    uri = found[0].data.tags.get("varjepa.model", "")
+    uri = found[0].data.tags["varjepa.model"]
     try:
-        if uri:
-            client.get_model_version(name, uri.rpartition("/")[2])
+        client.get_model_version(name, uri.rpartition("/")[2])
     except MlflowException:
         return None
     return Same(found[0].info.run_id, uri)

@@ -1,5 +1,6 @@
 """Models that a run has logged, and logging one without ending the run."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -7,7 +8,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+VARIABLE = "MLFLOW_TRACKING_URI"
 DIGEST_TAG = "varjepa.model_digest"
+
+
+def use_store(uri: str) -> None:
+    """Points MLflow's global setting at a store, but not the environment, which wins over a config (`tracking_uri`)."""
+    import mlflow
+
+    said = os.environ.get(VARIABLE)
+    mlflow.set_tracking_uri(uri)
+    os.environ.pop(VARIABLE, None)
+    if said is not None:
+        os.environ[VARIABLE] = said
 
 
 @contextmanager

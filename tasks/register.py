@@ -13,7 +13,7 @@ from prefect import task
 from tasks.champion import CHALLENGER
 from tasks.compare import FINGERPRINT_TAG, ROWS_TAG, RUN_TAG, Candidate
 from tasks.locks import registry_lock
-from tasks.logged import DIGEST_TAG, active_run, logged_before
+from tasks.logged import DIGEST_TAG, active_run, logged_before, use_store
 from tasks.steps import log, may_help
 from tasks.tracking import client_for, tracking_uri
 from varjepa.config import RetrainConfig
@@ -70,10 +70,8 @@ def register(run_id: str, config: RetrainConfig, candidate: Candidate, descripti
 
 def _logged(run_id: str, candidate: Candidate, tracking: str) -> str:
     """Logs the model to the run; returns its URI."""
-    import mlflow
-
     # What follows goes by MLflow's global setting, which another job of this process may have moved.
-    mlflow.set_tracking_uri(tracking)
+    use_store(tracking)
     # MLflow remarks on every detail of a signature that we have chosen on purpose.
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     fingerprint = folder_digest(candidate.model)
@@ -86,7 +84,7 @@ def _logged(run_id: str, candidate: Candidate, tracking: str) -> str:
 def _version_of(source: str, name: str, tags: dict[str, str], tracking: str) -> int:
     import mlflow
 
-    mlflow.set_tracking_uri(tracking)
+    use_store(tracking)
     return int(mlflow.register_model(source, name, tags=tags).version)
 
 

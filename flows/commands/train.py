@@ -69,11 +69,13 @@ def simulate(variants: str, runs: int, overrides: tuple[str, ...], *, fresh: boo
     settings = study_config(overrides, variants=variants.split(","), runs=runs)
     from flows.show import show_study
     from flows.simulate import simulate as flow
+    from tasks.flow_runs import owned
     from tasks.steps import start_fresh
 
     if fresh:
         start_fresh()
-    result = flow(settings)
+    with owned():
+        result = flow(settings)
     show_study(result)
     finish(result, json_out=json_out)
 
@@ -105,11 +107,13 @@ def benchmark(
     config = benchmark_config(datasets.split(","), overrides, **settings)
     from flows.benchmark import benchmark as run
     from flows.show import show_benchmark
+    from tasks.flow_runs import owned
     from tasks.steps import start_fresh
 
     if fresh:
         start_fresh()
-    result = run(config)
+    with owned():
+        result = run(config)
     show_benchmark(result)
     finish(result, json_out=json_out)
 

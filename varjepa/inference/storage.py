@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from varjepa.config import RetrainConfig, parse_config
@@ -38,10 +38,10 @@ def save_model(folder: Path, model: TrainedModel) -> None:
     (folder / PREPROCESSOR).write_text(model.preprocessor.model_dump_json(), encoding="utf-8")
     weights = {name: value.detach().cpu().contiguous() for name, value in model.network.state_dict().items()}
     metadata = {"format": FORMAT, "kind": model.config.model.kind, "features": json.dumps(model.preprocessor.names)}
-    save_file(weights, folder / NETWORK, metadata=metadata)
+    _write(folder / NETWORK, weights, metadata)
     if model.probe is not None:
         tensors = {name: value.cpu().contiguous() for name, value in model.probe.tensors().items()}
-        save_file(tensors, folder / PROBE, metadata={"format": FORMAT, "l2": repr(model.probe.l2)})
+        _write(folder / PROBE, tensors, {"format": FORMAT, "l2": repr(model.probe.l2)})
     if model.doubt is not None:
         save_doubt(folder / DOUBT, model.doubt)
     if model.generator is not None:
@@ -57,13 +57,13 @@ def save_doubt(path: Path, doubt: Doubt) -> None:
     metadata |= {"reason": doubt.reason}
     if doubt.certificate is not None:
         metadata["certificate"] = doubt.certificate.model_dump_json()
-    save_file(tensors, path, metadata=metadata)
+    _write(path, tensors, metadata)
 
 
 def save_generator(folder: Path, generator: TableGenerator) -> None:
     """Writes the generator's weights, its bars and its reference."""
     weights = {name: value.cpu().contiguous() for name, value in generator.generator.state_dict().items()}
-    save_file(weights, folder / GENERATOR, metadata={"format": FORMAT})
+    _write(folder / GENERATOR, weights, {"format": FORMAT})
     (folder / BARS).write_text(json.dumps([bars.model_dump() for bars in generator.bars]), encoding="utf-8")
     (folder / REFERENCE).write_text(generator.reference.model_dump_json(), encoding="utf-8")
 
@@ -72,7 +72,17 @@ def save_profile(folder: Path, profile: Profile) -> None:
     """Writes counts as JSON, directions as arrays."""
     (folder / PROFILE).write_text(profile.counts.model_dump_json(), encoding="utf-8")
     tensors = {name: value.cpu().contiguous() for name, value in profile.directions._asdict().items()}
-    save_file(tensors, folder / DIRECTIONS, metadata={"format": FORMAT})
+    _write(folder / DIRECTIONS, tensors, {"format": FORMAT})
+
+
+def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    """Writes safetensors of which the same content gives the same bytes: the library shuffles the metadata."""
+    content = save(tensors, metadata)
+    length = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + length])
+    text = json.dumps(header | {"__metadata__": dict(sorted(metadata.items()))}, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # tensors begin at multiples of eight
+    path.write_bytes(len(text).to_bytes(8, "little") + text + content[8 + length :])
 
 
 def load_model(folder: Path, device: str = "auto") -> TrainedModel:

@@ -1,0 +1,104 @@
+"""What Prefect and MLflow cost: the retrain flow against its steps called as plain functions.
+
+    python -m benchmarks.overhead DATA [--repeats 3]
+
+DATA is the Adult table; the model is small, because what is measured does not depend on its size. Each is a process of
+its own in an empty folder, in turns: the command line with its temporary Prefect server and a new tracking database,
+and the same steps without either, without a registered model and without the model card. Writes
+`results/overhead.json`. CPU seconds (user and system, of all processes) are there because others may use the machine.
+"""
+
+import argparse
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.harness import RESULTS, Figure, publish
+from benchmarks.recovery import SETTINGS
+
+ROOT = Path(__file__).parents[1]
+CONFIG = str(ROOT / "configs" / "adult.yaml")
+
+
+class Unlogged:
+    """Curves that go nowhere."""
+
+    def log(self, _metrics: dict[str, float]) -> None:
+        """Forgets them."""
+
+
+def plain(words: list[str]) -> None:
+    """The steps of the flow that make a model and measure it, as functions."""
+    from tasks.assess import assess_generator
+    from tasks.calibrate import calibrate
+    from tasks.generate import generate
+    from tasks.ingest import ingest
+    from tasks.prepare import preprocess
+    from tasks.pretrain import Job, train
+    from tasks.probe import probe
+    from tasks.steps import step_folder
+    from tasks.validate import check_contract
+    from varjepa.config import load_config
+    from varjepa.training.distributed import World
+
+    config = load_config(CONFIG, words)
+    snapshot = ingest.fn(config.data)
+    validation = check_contract.fn(snapshot, config)
+    prepared = preprocess.fn(validation.clean, config.data, config.preprocess)
+    folder = step_folder("pretrain", code="tasks.pretrain")
+    folder.mkdir(parents=True)
+    job = Job(prepared.encoded, prepared.preprocessor, folder, "no run")
+    pretrained = train(job, config, World(), Unlogged())  # type: ignore[arg-type]
+    generated = generate.fn(prepared, pretrained, config)
+    probed = probe.fn(prepared, pretrained, config)
+    calibrated = calibrate.fn(prepared, pretrained, generated, probed, config)
+    assess_generator.fn(calibrated.model, prepared, config)
+
+
+def timed(command: list[str]) -> tuple[float, float]:
+    """Wall and CPU seconds of a process in an empty folder."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT", "MLFLOW"))}
+    with tempfile.TemporaryDirectory() as folder:
+        own = {"PYTHONPATH": str(ROOT), "PREFECT_HOME": f"{folder}/prefect"}
+        before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+        subprocess.run([sys.executable, "-m", *command], cwd=folder, env=kept | own, check=True, capture_output=True)
+        wall, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def main() -> None:
+    """Reads the arguments, measures in turns, reports."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--plain", action="store_true", help=argparse.SUPPRESS)
+    words = parser.parse_args()
+    settings = [f"data.path={words.data.absolute()}", *SETTINGS]
+    if words.plain:
+        plain(settings)
+        return
+    sets = [word for setting in settings for word in ("--set", setting)]
+    commands = {
+        "flow": ["flows.cli", "retrain", CONFIG, *sets],
+        "plain": ["benchmarks.overhead", "--plain", str(words.data.absolute())],
+    }
+    found: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
+    for _ in range(words.repeats):
+        for name, command in commands.items():
+            found[name].append(timed(command))
+    figures = []
+    for index, unit in enumerate(("wall s", "CPU s")):
+        median = {name: statistics.median(times[index] for times in all_times) for name, all_times in found.items()}
+        figures += [Figure(f"retrain of Adult, {name}", value, unit) for name, value in median.items()]
+        asked = "at most 20" if index == 0 else ""
+        figures.append(Figure("retrain of Adult, flow less plain", median["flow"] - median["plain"], unit, None, asked))
+    publish("overhead", figures, RESULTS, command="python -m benchmarks.overhead adult.csv.gz")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""Killed processes: what they leave, and that starting again ends as if nothing had happened."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.flows.conftest import person_table, write_job
+
+ROOT = str(Path(__file__).parents[2])
+
+
+def environment(**more: str) -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": ROOT} | more
+
+
+DIES = """
+import os, signal, sys
+from tasks.tracking import CurveLogger, nested_run, opened_run
+from varjepa.config.operations import TrackingSection
+tracking = TrackingSection(uri=sys.argv[1])
+def opened(name):
+    return opened_run(tracking, command="retrain", name=name, job=f"job {name}")
+with opened("a") as a, opened("b") as b, opened("c") as c, nested_run(tracking, b, step="part", name="b1") as part:
+    CurveLogger(a, tracking).log({"epoch": 0.0, "training/rows_per_second": 1.0})
+    print(a, b, c, part, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_the_same_job_goes_on_with_its_run_and_others_are_ended(migrated: Path, tmp_path: Path) -> None:
+    from tasks.owner import HOST
+    from tasks.tracking import CurveLogger, client_for, opened_run
+    from varjepa.config.operations import TrackingSection
+
+    (tmp_path / "mlflow.db").write_bytes(migrated.read_bytes())
+    tracking = TrackingSection(uri=f"sqlite:///{tmp_path}/mlflow.db")
+    client = client_for(tracking.uri)
+
+    words = [sys.executable, "-c", DIES, tracking.uri]
+    done = subprocess.run(words, env=environment(), stdout=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL
+    same, other, elsewhere, part = done.stdout.split()
+    client.set_tag(elsewhere, HOST, "another machine")
+
+    def status(run_id: str) -> str:
+        return client.get_run(run_id).info.status
+
+    assert {status(run) for run in (same, other, elsewhere, part)} == {"RUNNING"}
+    with opened_run(tracking, command="retrain", name="a", job="job a") as run_id:
+        assert run_id == same
+        assert {status(run) for run in (other, part)} == {"KILLED"}
+        assert "was killed" in client.get_run(other).data.tags["varjepa.failure"]
+        with opened_run(tracking, command="retrain", name="a", job="job a") as second:
+            assert second not in (same, elsewhere)  # this process lives, the other machine may
+        assert {status(run) for run in (same, elsewhere)} == {"RUNNING"}
+        curves = CurveLogger(run_id, tracking)
+        for epoch in (0.0, 1.0):
+            curves.log({"epoch": epoch, "training/rows_per_second": 2.0})
+    assert status(same) == "FINISHED"
+    points = client.get_metric_history(run_id, "training/rows_per_second")
+    assert [(point.step, point.value) for point in points] == [(1, 1.0), (2, 2.0)]
+
+
+def test_a_retrain_killed_twice_ends_like_an_undisturbed_one(varjepa: Callable, migrated: Path, tmp_path: Path) -> None:
+    """Killed while it trains, and again when its version is there but not its end."""
+    from mlflow import MlflowClient
+    from prefect.client.orchestration import get_client
+    from prefect.settings import PREFECT_API_URL
+
+    job = write_job(tmp_path, person_table(200), data={"label": "rich"}, training={"max_epochs": 3})
+    whole = varjepa("retrain", job, "--json").json
+    home = tmp_path / "killed"
+    (home / "mlruns").mkdir(parents=True)
+    (home / "mlruns/mlflow.db").write_bytes(migrated.read_bytes())
+    words = [sys.executable, "-m", "flows.cli", "retrain", str(job), "--json"]
+    url = str(PREFECT_API_URL.value())  # the tests' server, so that the process need not start one of its own
+    client = MlflowClient(f"sqlite:///{home}/mlruns/mlflow.db")
+
+    def killed_when(ready: Callable[[], object]) -> None:
+        process = subprocess.Popen(
+            words, cwd=home, env=environment(PREFECT_API_URL=url), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        deadline = time.monotonic() + 240
+        while not ready() and time.monotonic() < deadline:
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.kill()
+        process.wait()
+
+    def one_run(status: str) -> str:
+        (run,) = client.search_runs(["1"])
+        assert run.info.status == status
+        return run.info.run_id
+
+    killed_when(lambda: list(home.glob("mlruns/work/pretrain-*/checkpoint.pt")))
+    first = one_run("RUNNING")
+    killed_when(lambda: client.search_model_versions("name = 'people'"))
+    assert one_run("RUNNING") == first
+    done = subprocess.run(
+        words, cwd=home, env=environment(PREFECT_API_URL=url), stdout=subprocess.PIPE, text=True, check=True
+    )
+    answer = json.loads(done.stdout.strip().splitlines()[-1])
+    assert one_run("FINISHED") == answer["run_id"] == first
+    assert answer["metrics"] == whole["metrics"]
+    (version,) = client.search_model_versions("name = 'people'")
+    (original,) = MlflowClient(f"sqlite:///{tmp_path}/home/mlruns/mlflow.db").search_model_versions("name = 'people'")
+    assert version.tags["varjepa.model_digest"] == original.tags["varjepa.model_digest"]
+    assert len(client.search_logged_models(["1"])) == 1
+    for name in ("train/elbo", "probe/accuracy"):
+        steps = [point.step for point in client.get_metric_history(first, name)]
+        assert steps == ([1, 2, 3] if name == "train/elbo" else [0]), name
+    with get_client(sync_client=True) as prefect:
+        states = [
+            run.state.name
+            for run in prefect.read_flow_runs()
+            if run.parameters.get("config", {})["data"]["path"] == str(tmp_path / "people.csv")
+        ]
+    assert sorted(states) == ["Completed", "Completed", "Crashed", "Crashed"]
+
+
+def test_children_of_killed_flows_are_ended_and_no_others() -> None:
+    from tasks.owner import OWNER, end_children_of_the_dead, this_process
+
+    def child(word: str, owner: str) -> subprocess.Popen:
+        return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", word], env={OWNER: owner})
+
+    dead = f"{os.getpid()}@1.00"  # this number, but a process of long ago
+    lost = child("tasks.worker", dead)
+    kept = [child("tasks.worker", this_process()), child("something else", dead)]
+    try:
+        time.sleep(0.5)
+        end_children_of_the_dead()
+        assert lost.wait(timeout=10) == -signal.SIGKILL
+        assert [other.poll() for other in kept] == [None, None]
+    finally:
+        for other in kept:
+            other.kill()
+            other.wait()

@@ -1,0 +1,157 @@
+"""Schedules on a real Prefect server, and what is refused."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.flows.conftest import caller, person_table, write_job
+
+ROOT = Path(__file__).parents[2]
+DEADLINE = 300
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def eventually(look: Callable[[], Any], what: str) -> Any:
+    end = time.monotonic() + DEADLINE
+    while time.monotonic() < end:
+        if found := look():
+            return found
+        time.sleep(0.2)
+    raise AssertionError(f"never: {what}")
+
+
+@contextmanager
+def scheduled(home: Path, *words: object) -> Iterator[subprocess.Popen]:
+    """`varjepa schedule ...` as a person starts it, with nothing configured."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT", "MLFLOW"))}
+    environment = kept | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PREFECT_HOME": str(home / "prefect"),
+                          "PREFECT_RUNNER_POLL_FREQUENCY": "1"}  # fmt: skip
+    command = [sys.executable, "-m", "flows.cli", "schedule", *map(str, words)]
+    with (home / "schedule.log").open("w") as log:
+        process = subprocess.Popen(command, cwd=home, env=environment, stdout=log, stderr=log)
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=90)
+
+
+def test_a_schedule_retrains_by_itself_and_only_when_something_changed(migrated: Path, tmp_path: Path) -> None:
+    """Three runs come: the table's, one of changed data and parameters, and one that finds nothing to do."""
+    from mlflow import MlflowClient
+    from prefect.client.orchestration import get_client
+    from prefect.exceptions import PrefectHTTPStatusError
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    (tmp_path / "mlruns").mkdir()
+    (tmp_path / "mlruns/mlflow.db").write_bytes(migrated.read_bytes())
+    job, port = write_job(tmp_path, person_table(100), data={"label": "rich"}, generator={"n_layers": 0}), free_port()
+    mlflow = MlflowClient(f"sqlite:///{tmp_path}/mlruns/mlflow.db")
+
+    def runs(status: str) -> list[Any]:
+        experiments = [e.experiment_id for e in mlflow.search_experiments()]
+        return mlflow.search_runs(experiments, f"status = '{status}'", order_by=["attributes.start_time"])
+
+    with (
+        scheduled(tmp_path, job, "--interval", "12s", "--server", "--port", port),
+        temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{port}/api"}),
+    ):
+        eventually(lambda: runs("RUNNING"), "a first run")  # which has its snapshot
+        person_table(120, seed=1).write_csv(tmp_path / "people.csv")
+        with get_client(sync_client=True) as prefect:
+            (deployment,) = prefect.read_deployments()
+            assert (deployment.name, deployment.schedules[0].active) == ("people", True)
+            overlapping = prefect.create_flow_run_from_deployment(deployment.id)
+            config = deployment.parameters["config"]
+            edited = config | {"training": config["training"] | {"max_epochs": 1}}
+            prefect.update_deployment(deployment.id, deployment_update(parameters={"config": edited}))
+            wrong = config | {"training": config["training"] | {"max_epochs": "many"}}
+            with pytest.raises(PrefectHTTPStatusError, match="many"):
+                prefect.create_flow_run_from_deployment(deployment.id, parameters={"config": wrong})
+            eventually(lambda: len(runs("FINISHED")) > 2, "three runs")
+            one, two, three = runs("FINISHED")[:3]
+            assert prefect.read_flow_run(overlapping.id).state.name == "Cancelled"
+            eventually(lambda: "Skipped" in {run.state.name for run in prefect.read_flow_runs()}, "a skipped flow run")
+
+    def said(run: Any) -> tuple[Any, ...]:
+        return run.data.tags["varjepa.step"], run.data.params["training.max_epochs"], run.data.tags.get("varjepa.model")
+
+    assert said(one) == ("retrain", "2", "models:/people/1")
+    assert said(two) == ("retrain", "1", "models:/people/2")
+    assert said(three) == ("schedule", "1", None)
+    assert two.data.tags["varjepa.fingerprint"] == three.data.tags["varjepa.fingerprint"]
+    assert f"run {two.info.run_id}, which made models:/people/2" in three.data.tags["varjepa.skipped"]
+    assert len(mlflow.search_model_versions("name = 'people'")) == 2
+
+
+def deployment_update(**values: Any) -> Any:
+    from prefect.client.schemas.actions import DeploymentUpdate
+
+    return DeploymentUpdate(**values)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--cron", "99 3 * * *"], '--cron "99 3 * * *" is no schedule'),
+        (["--cron", "0 3 * * *", "--timezone", "Mars"], "in Mars is no schedule"),
+        (["--interval", "soon"], "--interval soon is no schedule"),
+        (["--interval", "0"], "--interval 0 is no schedule"),
+        ([], "needs --cron or --interval"),
+        (["--interval", "1h", "--cron", "0 3 * * *"], "Expected one of both"),
+        (["--interval", "1h"], "There is no Prefect server to keep the schedule. Add --server"),
+    ],
+)
+def test_impossible_schedules_are_refused(
+    migrated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], message: str
+) -> None:
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    with temporary_settings(restore_defaults={PREFECT_API_URL}):
+        answer = caller(tmp_path, migrated, monkeypatch)("schedule", write_job(tmp_path, person_table(20)), *words)
+    assert answer.code == 2
+    assert message in answer.err
+    assert "\n" not in answer.err.strip()
+
+
+def test_one_run_per_model_at_a_time(tmp_path: Path) -> None:
+    from tasks.turns import turn
+    from varjepa.config import RetrainConfig
+
+    def config(name: str) -> RetrainConfig:
+        uri = f"sqlite:///{tmp_path}/mlflow.db"
+        return RetrainConfig.model_validate(
+            {"data": {"name": "sim"}, "registry": {"name": name}, "tracking": {"uri": uri}}
+        )
+
+    order, started = [], threading.Event()
+
+    def second() -> None:
+        started.set()
+        with turn(config("a")):
+            order.append("second")
+
+    with turn(config("a")) as mine, turn(config("b"), wait=False) as other, turn(config("a"), wait=False) as again:
+        assert (mine, other, again) == (True, True, False)
+        thread = threading.Thread(target=second)
+        thread.start()
+        started.wait()
+        time.sleep(0.3)
+        order.append("first")
+    thread.join(timeout=30)
+    assert order == ["first", "second"]
