@@ -7,7 +7,7 @@ from pathlib import Path
 from tasks.processes import HOST, Child, ended_by_sigterm, require_free
 from tasks.registry import store
 from tasks.steps import log
-from tasks.tracking import client_for
+from tasks.tracking import client_for, hidden_credentials
 from varjepa.config.operations import TrackingSection
 
 LOG = Path("mlruns/ui.log")
@@ -49,6 +49,6 @@ def serve_ui(uri: str | None, port: int, *, browser: bool) -> None:
 
 
 def _announce(url: str, *, browser: bool) -> None:
-    log.info("tracking UI: %s", url)
+    log.info("tracking UI: %s", hidden_credentials(url))
     if browser:
         webbrowser.open(url)
