@@ -36,6 +36,8 @@ GROUPS = {
     "latent": "Latents",
 }
 
+PARTS = ("train", "validation", "calibration", "test")
+
 BRIEF = ("probe", "raw", "selective_shipped", "certificate", "calibration")
 """Groups that the registry shows, too."""
 
@@ -97,11 +99,11 @@ class Facts:
         parts = self.prepared.parts
         told = [f"{word} {self._figure(f'probe/{name}')}" for name, word in HEADLINES.items() if f"probe/{name}" in
                 self.metrics]  # fmt: skip
-        told += [f"ELBO {self._figure('elbo/test')}"] if "elbo/test" in self.metrics and not told else []
-        figures = ", ".join(told) or "no label"
+        if "elbo/test" in self.metrics and not told:
+            told = [f"ELBO {self._figure('elbo/test')}"]
         return (
-            f"{self.config.model.kind}: {figures} on {parts.get('test', 0):,} test rows, learned from "
-            f"{parts.get('train', 0):,} of {self.snapshot.source}"
+            f"{', '.join(told) or 'no label'} on {parts.get('test', 0):,} test rows; {self.config.model.kind} learned "
+            f"from {parts.get('train', 0):,} of {self.snapshot.source}"
         )
 
     def sections(self, groups: Collection[str] = tuple(GROUPS)) -> dict[str, dict[str, str]]:
@@ -151,7 +153,7 @@ class Facts:
         return {
             "source": self.snapshot.source,
             "rows": f"{self.snapshot.rows:,}, of which {self.validation.quarantined:,} in quarantine",
-            "parts": ", ".join(f"{name} {rows:,}" for name, rows in prepared.parts.items()),
+            "parts": ", ".join(f"{name} {prepared.parts[name]:,}" for name in PARTS if name in prepared.parts),
             "features": str(prepared.features),
             "left out": "; ".join(f"{name} ({why})" for name, why in prepared.left_out.items()) or "nothing",
             "joined": "; ".join(f"{name} ({len(c)} columns)" for name, c in prepared.joined.items()) or "nothing",
@@ -161,7 +163,7 @@ class Facts:
     def _contract(self) -> dict[str, str]:
         contract, kinds = self.contract, Counter(column.kind for column in self.contract.columns.values())
         if self.config.contract.path is None:
-            return {"file": f"none, {self.validation.rules} rules checked all the same"}
+            return {"file": f"none; rules checked all the same: {self.validation.rules}"}
         shares = f"{self.validation.quarantined:,} of {self.validation.rows:,}"
         return {
             "file": self.config.contract.path,

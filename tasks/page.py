@@ -10,6 +10,7 @@ STYLE = (
     "body{{font:15px/1.5 system-ui,sans-serif;max-width:{width}rem;margin:2rem auto;padding:0 1rem;color:#222}}"
     "table{{border-collapse:collapse;margin:.5rem 0 1.5rem}}td,th{{padding:.2rem .9rem .2rem 0;text-align:left;"
     "border-bottom:1px solid #e4e4e4}}td:last-child{{font-variant-numeric:tabular-nums}}h2{{font-size:1.1rem}}"
+    "td:first-child{{white-space:nowrap}}td:nth-child(2):last-child{{overflow-wrap:anywhere}}"
 )
 
 

@@ -5,8 +5,10 @@ import pwd
 import signal
 import socket
 import subprocess
+import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -86,6 +88,16 @@ class Child:
             else:
                 return
         raise SetupError(f"The {self.name} server does not start: {self.last_words()}.", fix=f"See {self.log}.")
+
+
+@contextmanager
+def ended_by_sigterm(code: int) -> Iterator[None]:
+    """Lets SIGTERM end the block as an exit with a code: a terminated command must not leave its servers behind."""
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(code))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def as_user(owner: str | None) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """A tracking server and a Prefect server on PostgreSQL, for a trial of working together."""
 
-import signal
 import sys
 import time
 from contextlib import ExitStack
@@ -8,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.postgres import driver, ensure_databases, postgres, require_no_password
-from tasks.processes import HOST, Child, require_free
+from tasks.processes import HOST, Child, ended_by_sigterm, require_free
 from tasks.steps import log
 from varjepa.errors import SetupError
 
@@ -58,10 +57,8 @@ def run_servers(wanted: Wanted) -> None:
     require_free("--prefect-port", wanted.prefect_port)
     folder = wanted.folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
-    # A terminated command must not leave its servers behind.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
-        with ExitStack() as stack:
+        with ended_by_sigterm(0), ExitStack() as stack:
             if wanted.database is None:
                 require_free("--database-port", wanted.database_port)
                 database = stack.enter_context(postgres(folder, wanted.database_port))

@@ -4,6 +4,7 @@ import getpass
 import json
 import logging
 import os
+import re
 import subprocess
 import tempfile
 import time
@@ -131,9 +132,12 @@ def hidden_credentials(uri: str) -> str:
     Examples:
         >>> hidden_credentials("postgresql://me:secret@host/db")
         'postgresql://***@host/db'
+        >>> hidden_credentials("postgresql://host/db?user=me&password=secret")
+        'postgresql://host/db?user=me&password=***'
     """
     netloc = urlsplit(uri).netloc
-    return uri.replace(netloc, "***@" + netloc.rpartition("@")[2]) if "@" in netloc else uri
+    shown = uri.replace(netloc, "***@" + netloc.rpartition("@")[2]) if "@" in netloc else uri
+    return re.sub(r"(?<=password=)[^&]+", "***", shown)
 
 
 def experiment_id(tracking: TrackingSection) -> str:

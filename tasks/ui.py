@@ -1,14 +1,13 @@
 """Opens the tracking UI."""
 
-import signal
 import sys
 import webbrowser
 from pathlib import Path
 
-from tasks.processes import HOST, Child, require_free
+from tasks.processes import HOST, Child, ended_by_sigterm, require_free
 from tasks.registry import store
 from tasks.steps import log
-from tasks.tracking import client_for
+from tasks.tracking import client_for, hidden_credentials
 from varjepa.config.operations import TrackingSection
 
 LOG = Path("mlruns/ui.log")
@@ -33,8 +32,6 @@ def serve_ui(uri: str | None, port: int, *, browser: bool) -> None:
     client = client_for(uri)  # makes the database where there is none, and says what is wrong with it
     experiment = client.get_experiment_by_name(TrackingSection().experiment)
     require_free("--port", port)
-    # A terminated command must not leave its server behind.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     environment: dict[str, str | None] = {
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_BACKEND_STORE_URI": uri,
@@ -42,7 +39,7 @@ def serve_ui(uri: str | None, port: int, *, browser: bool) -> None:
     command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port), "-w", "1"]
     LOG.parent.mkdir(exist_ok=True)
     try:
-        with Child("tracking", command, LOG, environment=environment) as server:
+        with ended_by_sigterm(1), Child("tracking", command, LOG, environment=environment) as server:
             server.require_up(f"http://{HOST}:{port}")
             page = f"/#/experiments/{experiment.experiment_id}?workflowType=machine_learning" if experiment else ""
             _announce(f"http://{HOST}:{port}{page}", browser=browser)
@@ -52,6 +49,6 @@ def serve_ui(uri: str | None, port: int, *, browser: bool) -> None:
 
 
 def _announce(url: str, *, browser: bool) -> None:
-    log.info("tracking UI: %s", url)
+    log.info("tracking UI: %s", hidden_credentials(url))
     if browser:
         webbrowser.open(url)

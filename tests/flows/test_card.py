@@ -95,7 +95,7 @@ def test_the_card_says_where_a_version_comes_from_and_what_it_cannot(run: Simple
         assert words in card, words
     assert run.id in run.version.description
     brief = plain(run.data.tags["mlflow.note.content"])
-    assert brief.startswith("var_t_jepa: accuracy ")
+    assert brief.startswith("accuracy ")
     assert len(run.version.description) <= 5000  # what a registry on PostgreSQL keeps
     lines = set(card.splitlines()) | {"All figures are in model_card.html among the run's artifacts."}
     assert set(brief.splitlines()) <= lines

@@ -1,0 +1,155 @@
+"""The tracking UI in a real browser: what a person sees of a retrain.
+
+Screenshots go into the folder that VARJEPA_SCREENSHOTS names.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.flows.conftest import free_port, person_table, write_job
+
+CODE = Path(__file__).parents[2]
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
+            "--disable-sync", "--no-first-run"]  # fmt: skip
+EPOCHS = 4
+PATIENCE = 60_000  # milliseconds; a page of the UI takes seconds on a busy machine
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    program = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    if program is None:
+        pytest.skip(f"there is no browser on this machine ({', '.join(BROWSERS)})")
+    with api.sync_playwright() as play:
+        found = play.chromium.launch(executable_path=program, args=SWITCHES)
+        yield found
+        found.close()
+
+
+@pytest.fixture(scope="module")
+def ui(browser, tmp_path_factory) -> Iterator[SimpleNamespace]:
+    """Two versions of a model, and `varjepa ui` over them; all by processes of the command line."""
+    home = tmp_path_factory.mktemp("ui")
+    job = write_job(home, person_table(300), data={"label": "rich"}, training={"max_epochs": EPOCHS})
+    environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
+    environment |= {"PYTHONPATH": str(CODE), "OMP_NUM_THREADS": "1"}
+    program, options = [sys.executable, "-m", "flows.cli"], {"cwd": home, "env": environment, "text": True}
+    runs = []
+    for seed in (1, 2):
+        command = [*program, "retrain", str(job), "--set", f"training.seed={seed}", "--json"]
+        done = subprocess.run(command, capture_output=True, check=False, **options)
+        assert done.returncode == 0, done.stderr
+        runs.append(json.loads(done.stdout.splitlines()[-1]))
+    port = free_port()
+    server = subprocess.Popen([*program, "ui", "--no-browser", "--port", str(port)], stderr=subprocess.PIPE, **options)
+    try:
+        line = server.stderr.readline()
+        assert f"http://127.0.0.1:{port}" in line, line + server.stderr.read()
+        yield SimpleNamespace(base=f"http://127.0.0.1:{port}", link=line.split()[-1], runs=runs)
+    finally:
+        server.terminate()
+        server.wait(60)
+
+
+@pytest.fixture
+def page(browser, request, tmp_path: Path) -> Iterator[Any]:
+    """A page whose every request stays on this machine; photographed at the end of the test."""
+    context = browser.new_context(viewport={"width": 1500, "height": 1100})
+    shown, asked = context.new_page(), set()
+    shown.set_default_timeout(PATIENCE)
+    shown.on("request", lambda one: asked.add(urlsplit(one.url).hostname))
+    yield shown
+    folder = Path(os.environ.get("VARJEPA_SCREENSHOTS", tmp_path))
+    folder.mkdir(parents=True, exist_ok=True)
+    shown.screenshot(path=folder / f"{request.node.name.removeprefix('test_')}.png")
+    context.close()
+    assert asked <= {"127.0.0.1", None}, asked  # None: data inside the page
+
+
+def run_page(ui: SimpleNamespace, number: int, tab: str = "") -> str:
+    experiment = urlsplit(ui.link).fragment.split("/")[2].partition("?")[0]
+    return f"{ui.base}/#/experiments/{experiment}/runs/{ui.runs[number]['run_id']}{tab}"
+
+
+def open_artifact(page, ui: SimpleNamespace, *names: str) -> None:
+    page.goto(run_page(ui, 0, "/artifacts"))
+    for name in names:
+        page.get_by_text(name, exact=True).first.click()
+
+
+def test_the_link_shows_the_runs(page, ui) -> None:
+    page.goto(ui.link)
+    page.get_by_text("2 matching runs").wait_for()
+    assert page.get_by_role("link", name="retrain people").count() == 2
+
+
+def test_the_run_tells_its_results(page, ui) -> None:
+    page.goto(run_page(ui, 0))
+    accuracy = ui.runs[0]["metrics"]["probe/accuracy"]
+    page.get_by_text(f"accuracy {accuracy:.4f}").first.wait_for()  # the card in brief
+    page.get_by_text("Finished", exact=True).wait_for()
+    page.get_by_placeholder("Search metrics").fill("probe/accuracy")
+    page.get_by_role("link", name="probe/accuracy", exact=True).wait_for()
+    assert page.get_by_text(str(accuracy)[:8]).count()
+
+
+def test_the_elbo_has_curves(page, ui) -> None:
+    page.goto(run_page(ui, 0, "/model-metrics"))
+    page.get_by_placeholder("Search metric charts").fill("/elbo$")
+    for curve in ("(train/elbo)", "(validation/elbo)"):
+        page.get_by_text(curve).wait_for()
+    charts = page.locator(".js-plotly-plot")
+    charts.nth(1).locator(".scatterlayer path.js-line").first.wait_for()
+    assert charts.count() == 2
+    for chart in charts.all():
+        assert chart.locator(".scatterlayer .points path").count() == EPOCHS
+        assert chart.locator(".scatterlayer path.js-line").first.get_attribute("d").count("L") == EPOCHS - 1
+
+
+def test_the_figures_are_there(page, ui) -> None:
+    open_artifact(page, ui, "figures", "elbo_curves.png")
+    image = page.locator("img[src*='elbo_curves'], img[src^='blob:']").first
+    image.wait_for()
+    assert image.evaluate("image => image.decode().then(() => image.naturalWidth)") > 500
+
+
+def test_the_model_card_can_be_read(page, ui) -> None:
+    open_artifact(page, ui, "model_card.html")
+    card = page.frame_locator("iframe").first
+    card.get_by_role("heading", name="Lineage").wait_for()
+    assert card.get_by_text(ui.runs[0]["data"]["fingerprint"]).count() == 1
+    assert card.get_by_text("none: people had no champion when this one was made").count() == 1
+    assert card.get_by_role("heading", name="Limits").count() == 1
+
+
+def test_the_registry_shows_aliases_and_what_versions_are_worth(page, ui) -> None:
+    page.goto(f"{ui.base}/#/models/people")
+    champion = 2 if ui.runs[1]["promoted"] else 1
+    for alias, number in (("champion", champion), ("challenger", 2)):
+        row = page.get_by_role("row").filter(has_text=f"@ {alias}")
+        row.first.wait_for()
+        assert row.count() == 1
+        assert row.get_by_text(f"Version {number}").count() == 1
+    for number, run in enumerate(ui.runs, start=1):
+        row = page.get_by_role("row").filter(has_text=f"Version {number}")
+        assert row.get_by_text(f"accuracy {run['metrics']['probe/accuracy']:.4f}").count() == 1
+
+
+def test_a_version_has_its_card(page, ui) -> None:
+    page.goto(f"{ui.base}/#/models/people/versions/2")
+    page.get_by_role("heading", name="Lineage").wait_for()
+    assert page.get_by_text(f"version 1, run {ui.runs[0]['run_id']}").count() == 1
+    assert page.get_by_role("heading", name="How sure it is").count() == 1
+    page.get_by_text("challenger").first.wait_for()
