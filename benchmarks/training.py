@@ -62,9 +62,11 @@ ASKED = {"adult": "at least 2,000", "covertype": "at least 600"}
 def made_table(sizes: TableSizes, rows: int) -> TableTensors:
     """Random cells, all observed."""
     generator = torch.Generator().manual_seed(0)
-    codes = [torch.randint(2, c, (rows,), generator=generator) for c in sizes.cardinalities]
+    codes = torch.zeros(rows, len(sizes.cardinalities), dtype=torch.long)
+    for number, size in enumerate(sizes.cardinalities):
+        codes[:, number] = torch.randint(2, size, (rows,), generator=generator)
     numeric = torch.randn(rows, sizes.n_numeric, generator=generator)
-    return TableTensors(numeric, torch.stack(codes, 1), torch.ones(rows, sizes.n_features, dtype=torch.bool))
+    return TableTensors(numeric, codes, torch.ones(rows, sizes.n_features, dtype=torch.bool))
 
 
 class Stepper:
