@@ -8,11 +8,13 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import polars as pl
 import torch
 
 from benchmarks.harness import Figure, child, in_turns
@@ -21,9 +23,13 @@ from benchmarks.scoring import TINY
 from tasks.rows import EncodedRows
 from varjepa.config import DataSection, MaskingSection, ObjectiveSection, PreprocessSection, TrainingSection
 from varjepa.config.learning import ModelSection
+from varjepa.data.encoded import packed_chunks
 from varjepa.data.preprocess import Preprocessor
 from varjepa.data.shards import throw
-from varjepa.data.table import PackedTable, TableSizes
+from varjepa.data.sources import ROW
+from varjepa.data.synthetic import sim_table
+from varjepa.data.table import PackedTable, TableSizes, TableTensors
+from varjepa.evaluation.selection import ProbeEvaluator
 from varjepa.models.kinds import build_network
 from varjepa.nn.random import Randomness, initial_weights
 from varjepa.training.device import keep_memory
@@ -39,6 +45,8 @@ BATCH, STEPS, REPEATS = 512, 10, 7
 MEMORY_STEPS = 40
 SORTED_ROWS, SORTED_SHARDS, GROUP = 2_000_000, 16, 125_000
 """Of the table whose order is measured; rows of a row group of Parquet files as the preprocessing step writes them."""
+SIM_ROWS, SEEDS = 20_000, (0, 1, 2)
+"""Of the trainings whose outcome is compared."""
 
 
 def run(few: int = FEW, many: int = MANY) -> list[Figure]:
@@ -67,7 +75,7 @@ def run(few: int = FEW, many: int = MANY) -> list[Figure]:
         Figure(f"rows/s from shards over rows/s in memory, {kind}", speed[kind], "x", speed[f"{kind} noise"], "1")
         for kind in ("published sizes", "tiny network")
     ]
-    return figures + quality()
+    return figures + quality() + learned()
 
 
 def _child(role: str, *words: object) -> tuple[float, dict[str, float]]:
@@ -85,8 +93,9 @@ def quality() -> list[Figure]:
         shards = throw(chunks, Path(folder) / "shards", sizes=sizes, count=SORTED_SHARDS, seed=0)
         source = ShardedRows(shards, torch.device("cpu"))
         thrown = [batch.numeric[:, 0].numpy() for batch in source.batches(BATCH, Randomness.seeded(0), 0)]
-    figures = []
-    for name, batches in (("shards", thrown), ("window of four row groups", list(_windowed()))):
+    places = _windowed(SORTED_ROWS, SORTED_SHARDS, BATCH, np.random.default_rng(0))
+    window, figures = [batch / SORTED_ROWS for batch in places], []
+    for name, batches in (("shards", thrown), ("window of four row groups", window)):
         spread, correlation = _order(batches)
         asked = ("1", "0") if name == "shards" else ("", "")
         figures += [
@@ -97,13 +106,65 @@ def quality() -> list[Figure]:
     return figures
 
 
-def _windowed() -> Iterator[np.ndarray]:
-    """What shuffling while training does: row groups in random order, four at a time permuted."""
-    random = np.random.default_rng(0)
-    groups = random.permutation(SORTED_ROWS // GROUP).reshape(-1, 4)
-    for four in groups:
-        places = np.concatenate([np.arange(group * GROUP, (group + 1) * GROUP) for group in four])
-        yield from np.split(random.permutation(places) / SORTED_ROWS, range(BATCH, len(places), BATCH))
+def _windowed(rows: int, groups: int, size: int, random: np.random.Generator) -> Iterator[np.ndarray]:
+    """Places in the order of shuffling while training: row groups in random order, four at a time permuted."""
+    edges = np.arange(groups + 1) * rows // groups
+    for four in random.permutation(groups).reshape(-1, 4):
+        places = random.permutation(np.concatenate([np.arange(edges[one], edges[one + 1]) for one in four]))
+        yield from np.split(places, range(size, len(places), size))
+
+
+class WindowRows(HeldRows):
+    """A table whose batches come from a window over row groups."""
+
+    def batches(self, size: int, random: Randomness, first: int) -> Iterator[TableTensors]:
+        """Batches in the order of `_windowed`."""
+        assert first == 0
+        order = _windowed(self.n_rows, SORTED_SHARDS, size, random.host)
+        return (self.table.rows(torch.from_numpy(places)) for places in order)
+
+
+def learned() -> list[Figure]:
+    """What a table sorted by its label teaches, batches being uniform draws, from shards, or from a window."""
+    found: dict[str, list[tuple[float, float]]] = {"uniform draws": [], "shards": [], "window of four row groups": []}
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        table = sim_table(rows=SIM_ROWS).drop("ambiguity").sort("label")
+        table.insert_column(0, pl.Series(ROW, np.arange(SIM_ROWS))).write_parquet(folder / "table.parquet")
+        prepare(folder, "label")
+        rows = encoded_rows(folder, 4)
+        held = rows.source(["train"], folder / "none", World())
+        assert isinstance(held, HeldRows)
+        chunks = packed_chunks(rows.path, rows.preprocessor, "train")
+        thrown = throw(chunks, folder / "shards", sizes=rows.preprocessor.sizes, count=SORTED_SHARDS, seed=0)
+        sources = (held, ShardedRows(thrown, rows.device), WindowRows(held.table))
+        for seed in SEEDS:
+            for into, source in zip(found.values(), sources, strict=True):
+                into.append(_outcome(rows, source, seed))
+    figures = []
+    for name, outcomes in found.items():
+        elbo, accuracy = (float(np.mean(values)) for values in zip(*outcomes, strict=True))
+        spread = float(np.std([one[0] for one in outcomes]))
+        figures += [
+            Figure(f"sorted by label, {name}: validation ELBO, mean of {len(SEEDS)} seeds", elbo, "nats"),
+            Figure("... standard deviation over seeds", spread, "nats"),
+            Figure("... accuracy of the probe", accuracy, ""),
+        ]
+    return figures
+
+
+def _outcome(rows: EncodedRows, source: RowSource, seed: int) -> tuple[float, float]:
+    """Validation ELBO and accuracy of the probe after the last epoch."""
+    training = rows.training.model_copy(update={"seed": seed, "max_epochs": 3, "batch_size": 128, "lr": 3e-3})
+    rows = replace(rows, training=training)
+    train, validation = (rows.sample(part, 5000, labelled=True) for part in ("train", "validation"))
+    trainer = table_trainer(source, rows, ModelSection.model_validate(TINY), seed)
+    trainer.evaluate = ProbeEvaluator(
+        train.table, train.labels, validation.table, validation.labels, len(rows.preprocessor.label.classes),
+        selective=False, aggregate="mean",
+    )  # fmt: skip
+    last = trainer.fit(lambda _: None, lambda *_: None).history[-1]
+    return last["validation/elbo"], last["validation/probe_accuracy"]
 
 
 def _order(batches: list[np.ndarray]) -> tuple[float, float]:
@@ -122,9 +183,9 @@ def encoded_rows(folder: Path, memory: float) -> EncodedRows:
     )
 
 
-def table_trainer(source: RowSource, rows: EncodedRows, model: ModelSection) -> Trainer:
+def table_trainer(source: RowSource, rows: EncodedRows, model: ModelSection, seed: int = 0) -> Trainer:
     """A new network on these rows."""
-    with initial_weights(0):
+    with initial_weights(seed):
         network = build_network(sizes=rows.preprocessor.sizes, model=model)
     validation = rows.at_most("validation", 10_000)
     return Trainer(
@@ -137,11 +198,11 @@ def _nothing(_folder: Path) -> dict[str, float]:
     return {}
 
 
-def prepare(folder: Path) -> dict[str, float]:
+def prepare(folder: Path, label: str = LABEL) -> dict[str, float]:
     """Preprocesses `table.parquet` of a folder."""
     from tasks.prepare import divide, learn, write_encoded
 
-    data = DataSection(path="table.parquet", label=LABEL)
+    data = DataSection(path="table.parquet", label=label)
     marked, _ = divide(folder / "table.parquet", data)
     preprocessor = learn(marked, data, PreprocessSection())
     write_encoded(marked, preprocessor, folder / "encoded.parquet")
