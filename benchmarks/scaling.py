@@ -65,7 +65,7 @@ def _by_rows(rows: tuple[int, ...]) -> list[Figure]:
             Figure(f"exponent of rows: {words}", exponents[stage], "", None, "about 1; below where a fixed cost counts")
         )
     line = {"proportional to rows": (rows, [found[-1]["epoch"] * count / rows[-1] for count in rows])}
-    drawn = plots.cost_plot(points, line, labels=("rows", "seconds"), title="Cost by rows (tiny network, two cores)")
+    drawn = plots.cost_plot(points, line, labels=("rows", "seconds"), title="Cost by rows (tiny network)")
     drawn.savefig(FIGURES / "cost_rows.png")
     return figures
 
@@ -102,7 +102,7 @@ def _by_features(features: tuple[int, ...]) -> list[Figure]:
         "its linear part a + b D": (grid, 1e3 * (fit[0] + fit[1] * grid)),
         f"arithmetic of the products at {np.median(speeds):.0f} GFLOP/s": (counts, 1e-6 * work / np.median(speeds)),
     }
-    title = "Cost of a training step by features (published widths, two cores)"
+    title = "Cost of a training step by features (published widths)"
     points = {"measured": (counts, 1e3 * seconds)}
     drawn = plots.cost_plot(points, lines, labels=("features D", "milliseconds per row"), title=title)
     drawn.savefig(FIGURES / "cost_features.png")
