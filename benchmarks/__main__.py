@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmarks.harness import RESULTS, publish
 
-NAMES = ("training", "processes", "scoring", "preprocessing", "validation", "commands")
+NAMES = ("training", "processes", "scoring", "preprocessing", "validation", "commands", "shards", "scaling")
 
 
 def main() -> None:

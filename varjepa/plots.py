@@ -309,3 +309,26 @@ def _mixes(axis: Axes, reference: Categories, new: Categories) -> None:
         axis.barh(np.arange(len(shown)) + shift, values[shown], 0.4, color=color, label=label)
     axis.set_yticks(range(len(shown)), [names[place][:18] for place in shown])
     axis.set_xlabel("% of rows")
+
+
+Line = tuple[Sequence[float] | Floats, Sequence[float] | Floats]
+"""Places and values."""
+
+
+def cost_plot(points: Mapping[str, Line], lines: Mapping[str, Line], labels: tuple[str, str], title: str) -> Figure:
+    """Measured costs as dots and expected ones as lines, on logarithmic axes.
+
+    Args:
+        points: name -> what was measured.
+        lines: name -> what was expected or fitted.
+        labels: of the two axes.
+        title: of the figure.
+    """
+    with _panels(1, 1, size=(5.4, 3.8)) as (figure, (axis,)):
+        for name, (places, values) in points.items():
+            axis.plot(places, values, "o", label=name)
+        for (name, (places, values)), style in zip(lines.items(), ("-", "--", ":"), strict=False):
+            axis.plot(places, values, style, color="#888888", linewidth=1.2, label=name)
+        axis.set(title=title, xlabel=labels[0], ylabel=labels[1], xscale="log", yscale="log")
+        axis.legend()
+    return figure

@@ -13,6 +13,8 @@ from varjepa.errors import ConfigError, VarjepaError
 from varjepa.inference.fitting import cut_bars
 from varjepa.models.kinds import build_network
 from varjepa.nn.random import initial_weights
+from varjepa.training import loop
+from varjepa.training.activations import kept_bytes
 from varjepa.training.device import resolve_device
 from varjepa.training.generator import GeneratorTrainer
 from varjepa.training.loop import Trainer
@@ -126,6 +128,30 @@ def test_a_generator_killed_at_any_step_ends_with_the_same_weights(kills: tuple[
     assert len(looks) == 5
     for name, value in whole.state_dict().items():
         assert torch.equal(resumed.state_dict()[name], value), name
+
+
+@pytest.mark.parametrize("kind", ["var_t_jepa", "t_jepa"])
+def test_a_batch_in_parts_teaches_what_it_teaches_as_a_whole(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    training = TRAINING.model_copy(update={"precision": "float32", "max_epochs": 2})
+    whole = trainer(training, kind=kind)
+    assert whole.rows_at_once > training.batch_size
+    row_bytes = loop.ACTIVATIONS // whole.rows_at_once
+    monkeypatch.setattr(loop, "ACTIVATIONS", 7 * row_bytes)
+    parts = trainer(training, kind=kind)
+    assert parts.rows_at_once in (6, 7)
+    for mine, theirs in zip(whole.fit(quiet, quiet).history, parts.fit(quiet, quiet).history, strict=True):
+        for name in mine.keys() - {"training/seconds", "training/rows_per_second"}:
+            assert theirs[name] == pytest.approx(mine[name], abs=1e-4, rel=1e-4), name
+    torch.testing.assert_close(weights(parts), weights(whole), atol=1e-3, rtol=1e-3)
+
+
+def test_what_a_forward_pass_keeps_is_counted_once() -> None:
+    weight, x = torch.randn(50, 50, requires_grad=True), torch.randn(10, 50)
+
+    def forward() -> torch.Tensor:
+        return ((x @ weight).exp() * x).sum()
+
+    assert kept_bytes(forward, [weight]) == 2 * 4 * 500  # x and the exponential, both once
 
 
 def test_patience_counts_evaluations_and_the_best_score_wins() -> None:

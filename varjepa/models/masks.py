@@ -42,6 +42,13 @@ def draw_sizes(n_features: int, masking: MaskingSection, random: Randomness) -> 
     return n_context, n_targets
 
 
+def largest_sizes(n_features: int, masking: MaskingSection) -> tuple[int, int]:
+    """The largest context that `draw_sizes` may draw, and the largest targets beside it."""
+    n_context = min(_range(n_features, masking.ctx_share_min, masking.ctx_share_max)[1], max(n_features - 1, 1))
+    most = _range(n_features, masking.trg_share_min, masking.trg_share_max)[1]
+    return n_context, min(most, n_features - n_context)
+
+
 def _range(n_features: int, share_min: float, share_max: float) -> tuple[int, int]:
     # The small term keeps 0.3 * 10 = 2.9999... at its meant floor of 3.
     low, high = (max(1, math.floor(share * n_features + 1e-9)) for share in (share_min, share_max))

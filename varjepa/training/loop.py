@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,11 +13,12 @@ from torch import Tensor
 from varjepa.config import MaskingSection, ObjectiveSection, TrainingSection
 from varjepa.data.table import TableTensors
 from varjepa.errors import VarjepaError
-from varjepa.models.masks import draw_masks, draw_sizes
+from varjepa.models.masks import Masks, draw_masks, draw_sizes, largest_sizes
 from varjepa.models.network import TableNetwork
 from varjepa.nn.random import Randomness
 from varjepa.objective.kinds import Terms, objective_for
 from varjepa.objective.schedules import lr_at
+from varjepa.training.activations import ACTIVATIONS, kept_bytes, split_evenly
 from varjepa.training.checkpoints import load_checkpoint, save_checkpoint
 from varjepa.training.device import keep_memory, resolve_precision
 from varjepa.training.distributed import World
@@ -27,6 +28,9 @@ ALONE = World()
 
 VALIDATION_STREAM = 2**20
 """Stream number of the masks and samples of validation, apart from those of any epoch."""
+
+MEASURED_ROWS = 8
+"""Rows on which the memory of a row's activations is measured."""
 
 LOOK_STEPS = 8
 """Steps between looks at the clock for a checkpoint, on which all processes must agree."""
@@ -120,6 +124,7 @@ class Trainer:
         self.forward: Callable[..., Any] = network
         if training.compile and self.device.type != "cpu":
             self.forward = torch.compile(network, dynamic=True)
+        self.rows_at_once = self._measure_rows_at_once()
         self.history: list[Metrics] = []
         self.best: dict[str, Tensor] = {}
         self.best_epoch = -1
@@ -201,30 +206,57 @@ class Trainer:
         return self.world.told(now - self.saved >= 60 * self.training.checkpoint_minutes)
 
     def _step(self, table: TableTensors, step: int, random: Randomness) -> Terms:
-        terms = self._terms(table, random)
         lr = lr_at(step, self.steps_per_epoch, self.training)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         self.optimizer.zero_grad(set_to_none=True)
-        self.objective.loss(terms, step).backward()
+        total = self._zero()
+        for terms in self._terms(table, random):
+            self.objective.loss(terms, step).backward()
+            total += torch.stack(terms).detach()
         self.world.sum_gradients(self.network.parameters())
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.training.clip_norm, foreach=True)
         self.optimizer.step()
         self.objective.after_step(step)
-        return self.objective.terms_type(*(term.detach() for term in terms))
+        return self.objective.terms_type(*total)
 
-    def _terms(self, table: TableTensors, random: Randomness) -> Terms:
-        """Terms of the rows of a batch that are this process's; summed over processes, the means of the batch."""
+    def _terms(self, table: TableTensors, random: Randomness) -> Iterator[Terms]:
+        """Terms of the rows of a batch that are this process's, as many rows at a time as memory allows.
+
+        Summed over all of them and over processes they are the means of the batch.
+        """
         masking, total = self.masking, table.n_rows
         sizes = draw_sizes(table.observed.shape[1], masking, random)
         masks = draw_masks(table.observed, sizes, masking.num_targets, random)
-        if self.world.size > 1:
-            mine = self.world.share(total)
-            table, masks, random = table.rows(mine), masks.rows(mine), random.of_rows(mine, total)
+        mine = self.world.share(total)
+        parts = list(split_evenly(mine, self.rows_at_once))
+        # Every part draws for all rows of the batch and takes its own, as processes that share a batch do.
+        state = random.state() if len(parts) > 1 else None
+        for part in parts:
+            weight = self.world.weight(total) * ((part.stop - part.start) / (mine.stop - mine.start))
+            if state is not None:
+                random.restore(state)
+            if part == slice(0, total):
+                terms = self._mean_terms(table, masks, random)
+            else:
+                terms = self._mean_terms(table.rows(part), masks.rows(part), random.of_rows(part, total))
+            yield self.objective.terms_type(*(term * weight for term in terms))
+
+    def _mean_terms(self, table: TableTensors, masks: Masks, random: Randomness) -> Terms:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == torch.bfloat16):
             outputs = self.forward(table, masks, random)
-        terms = self.objective.terms(table, masks, outputs).mean()
-        return self.objective.terms_type(*(term * self.world.weight(total) for term in terms))
+        return self.objective.terms(table, masks, outputs).mean()
+
+    def _measure_rows_at_once(self) -> int:
+        """Rows whose activations fit into `ACTIVATIONS`, measured with the largest masks; on a GPU all of a batch."""
+        table = self.validation.rows(slice(0, MEASURED_ROWS))
+        if self.device.type != "cpu" or not table.n_rows:
+            return self.batch_size
+        random = Randomness.seeded(self.training.seed, device=self.device)
+        sizes = largest_sizes(table.observed.shape[1], self.masking)
+        masks = draw_masks(table.observed, sizes, self.masking.num_targets, random)
+        needed = kept_bytes(lambda: self._mean_terms(table, masks, random), self.network.parameters())
+        return max(1, ACTIVATIONS * table.n_rows // max(needed, 1))
 
     def _zero(self) -> Tensor:
         """Where the terms of many batches add up."""
@@ -254,7 +286,8 @@ class Trainer:
         total = self._zero()
         for start in range(0, table.n_rows, self.batch_size):
             batch = table.rows(slice(start, start + self.batch_size))
-            total += torch.stack(self._terms(batch, random)) * batch.n_rows
+            for terms in self._terms(batch, random):
+                total += torch.stack(terms) * batch.n_rows
         return self.objective.terms_type(*(self.world.sum_(total) / table.n_rows))
 
     def _patience_over(self) -> bool:
