@@ -42,7 +42,7 @@ FEW, MANY = 10_000_000, 50_000_000
 SMALL = 0.25
 """GiB of `training.memory` with which both are read from shards."""
 BATCH, STEPS, REPEATS = 512, 10, 7
-MEMORY_STEPS = 40
+MEMORY_STEPS = 20
 SORTED_ROWS, SORTED_SHARDS, GROUP = 2_000_000, 16, 125_000
 """Of the table whose order is measured; rows of a row group of Parquet files as the preprocessing step writes them."""
 SIM_ROWS, SEEDS = 10_000, (0, 1, 2)
