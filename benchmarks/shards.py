@@ -42,10 +42,10 @@ FEW, MANY = 10_000_000, 50_000_000
 SMALL = 0.25
 """GiB of `training.memory` with which both are read from shards."""
 BATCH, STEPS, REPEATS = 512, 10, 7
-MEMORY_STEPS = 40
+MEMORY_STEPS = 20
 SORTED_ROWS, SORTED_SHARDS, GROUP = 2_000_000, 16, 125_000
 """Of the table whose order is measured; rows of a row group of Parquet files as the preprocessing step writes them."""
-SIM_ROWS, SEEDS = 20_000, (0, 1, 2)
+SIM_ROWS, SEEDS = 10_000, (0, 1, 2)
 """Of the trainings whose outcome is compared."""
 
 
@@ -155,7 +155,7 @@ def learned() -> list[Figure]:
 
 def _outcome(rows: EncodedRows, source: RowSource, seed: int) -> tuple[float, float]:
     """Validation ELBO and accuracy of the probe after the last epoch."""
-    training = rows.training.model_copy(update={"seed": seed, "max_epochs": 3, "batch_size": 128, "lr": 3e-3})
+    training = rows.training.model_copy(update={"seed": seed, "max_epochs": 2, "batch_size": 128, "lr": 3e-3})
     rows = replace(rows, training=training)
     train, validation = (rows.sample(part, 5000, labelled=True) for part in ("train", "validation"))
     trainer = table_trainer(source, rows, ModelSection.model_validate(TINY), seed)

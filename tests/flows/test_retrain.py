@@ -226,7 +226,6 @@ def test_several_processes_train_one_model_on_a_table_larger_than_memory(varjepa
         job = write_job(folder, person_table(200), data=data, training=training, generator={"n_layers": 0})
         answer = varjepa("retrain", job, "--json")
         assert answer.code == 0, answer.err
-        assert devices > 1 or "they are read from" in answer.err  # several processes say it on the terminal
         found[devices] = answer.json["metrics"]
     left = [path.name for path in (tmp_path / "home" / "mlruns" / "work").glob("pretrain-*/*")]
     assert "network.safetensors" in left

@@ -1,6 +1,8 @@
 """Tables larger than memory: every row once per pass, in batches like uniform draws, and the same after a kill."""
 
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -8,6 +10,7 @@ import pytest
 import torch
 
 from tasks.prepare import divide, learn, write_encoded
+from tasks.rows import EncodedRows
 from tests.conftest import SMALL
 from tests.unit.test_training import killed_at, quiet, undated, weights
 from varjepa.config import DataSection, MaskingSection, ObjectiveSection, PreprocessSection, TrainingSection
@@ -16,10 +19,12 @@ from varjepa.data.encoded import Part, packed_chunks, read_packed, read_part, re
 from varjepa.data.preprocess import Preprocessor
 from varjepa.data.shards import INDEX, Shards, throw
 from varjepa.data.sources import ROW
+from varjepa.errors import VarjepaError
 from varjepa.models.kinds import build_network
 from varjepa.nn.random import Randomness, initial_weights
+from varjepa.training.distributed import World
 from varjepa.training.loop import Trainer
-from varjepa.training.rows import ShardedRows
+from varjepa.training.rows import HeldRows, ShardedRows
 
 ROWS, COUNT, BATCH = 6000, 7, 64
 
@@ -123,6 +128,23 @@ def test_shards_do_not_depend_on_how_they_were_read_or_interrupted(stored, shard
         mine, theirs = shards.read(number), again.read(number)
         assert torch.equal(mine.codes, theirs.codes)
         assert torch.equal(mine.numeric.nan_to_num(99), theirs.numeric.nan_to_num(99))
+
+
+def test_what_does_not_fit_into_memory_is_read_from_shards(stored, tmp_path: Path, monkeypatch) -> None:
+    path, preprocessor = stored
+    folder, device = tmp_path / "shards", torch.device("cpu")
+    held = EncodedRows(path, preprocessor, TrainingSection(), device).source(["train"], folder, World())
+    assert isinstance(held, HeldRows)
+    assert not folder.exists()
+    rows = EncodedRows(path, preprocessor, TrainingSection(memory=2e-5), device)  # 21 kB, 10 bytes a row
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10))
+        with pytest.raises(VarjepaError, match=r"Make room, or raise training\.memory"):
+            rows.source(["train"], folder, World())
+    found = rows.source(["train"], folder, World())
+    assert isinstance(found, ShardedRows)
+    assert found.n_rows == held.n_rows
+    assert 4 * max(found.shards.rows) * 10 < 1.3 * 2e-5 * 2**30  # drawn sizes vary
 
 
 def trainer(stored: tuple[Path, Preprocessor], rows: object, checkpoint: Path | None = None) -> Trainer:
