@@ -132,7 +132,7 @@ def test_without_a_label_shuffled_rows_show_in_what_cells_say_of_each_other(shar
     table = job_table().select("x", "job", "region", "part").with_columns(work=pl.col("job"), area=pl.col("region"))
     registry, columns = shared(request.node.name), [name for name in table.columns if name != "part"]
     more = {"data": {"label": None, "drop": []}, "gate": {"margin": 10},
-            "generator": {"n_layers": 1, "max_steps": 300, "assess_rows": 0}}  # fmt: skip
+            "generator": {"n_layers": 1, "max_steps": 800, "lr": 5e-3, "assess_rows": 0}}  # fmt: skip
     registry.retrain(table, **more)
     equal = registry.retrain(table, "--set", "training.seed=1", **more)
     assert equal["promoted"], equal["reason"]
