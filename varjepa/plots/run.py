@@ -1,0 +1,146 @@
+"""Figures of one training run: curves, uncertainty, calibration, the embedding."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from varjepa.evaluation.calibration import Reliability, ks_uniform
+from varjepa.evaluation.selective import RiskCoverage, aurc
+from varjepa.plots.style import COLORS, Floats, panels
+
+TERMS = {
+    "elbo": "ELBO (higher is better)",
+    "rec": "rec: -log p(x | s_x)",
+    "gen": "gen: -log p(w | s_w)",
+    "kl_sx": "kl_sx",
+    "kl_z": "kl_z",
+    "kl_sy": "kl_sy",
+    "prediction": "squared error of the prediction",
+    "rankme": "RankMe of the validation embedding",
+}
+"""Panels of the training curves, and their titles; a kind of model has some of them."""
+
+
+def training_curves(history: Sequence[Mapping[str, float]], best_epoch: int) -> Figure:
+    """Every known term per epoch, training and validation, the selected epoch marked.
+
+    Args:
+        history: metrics per epoch with keys such as `train/elbo` and `validation/rec`.
+        best_epoch: counted from 0.
+    """
+    parts = ("train", "validation")
+    shown = [term for term in TERMS if any(f"{part}/{term}" in m for part in parts for m in history)]
+    columns = min(3, len(shown))
+    with panels(-(-len(shown) // columns), columns) as (figure, axes):
+        for axis, term in zip(axes, shown, strict=False):
+            for part, color in zip(parts, COLORS, strict=False):
+                points = [(m["epoch"] + 1, m[f"{part}/{term}"]) for m in history if f"{part}/{term}" in m]
+                if points:
+                    axis.plot(*zip(*points, strict=True), marker=".", label=part, color=color)
+            axis.axvline(best_epoch + 1, color="#888888", linestyle=":", label="selected")
+            axis.set(title=TERMS[term], xlabel="epoch")
+            axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes[0].legend()
+    return figure
+
+
+def risk_coverage_plot(curves: Mapping[str, RiskCoverage]) -> Figure:
+    """Selective risk against coverage, one line per uncertainty measure, the area under each in the legend."""
+    with panels(1, 1, size=(5.4, 3.8)) as (figure, (axis,)):
+        for style, (name, curve) in zip(("-", "-", "--", "-.", ":")[-len(curves) :], curves.items(), strict=True):
+            # The first rows of a curve are a handful of errors divided by a handful of rows: noise that hides the rest.
+            shown = curve.coverage >= 0.01
+            axis.plot(curve.coverage[shown], curve.risk[shown], style, label=f"{name} (AURC {aurc(curve):.4f})")
+        axis.set(title="Risk among the surest rows", xlabel="coverage", ylabel="error rate", xlim=(0, 1))
+        axis.set_ylim(bottom=0)
+        axis.legend()
+    return figure
+
+
+def reliability_diagram(bins: Reliability, ece: float) -> Figure:
+    """Accuracy against confidence, with the number of rows per bin below."""
+    with panels(2, 1, size=(4.8, 2.4)) as (figure, (upper, lower)):
+        upper.plot([0, 1], [0, 1], color="#888888", linestyle=":", label="calibrated")
+        upper.plot(bins.confidence, bins.accuracy, marker="o", label=f"probe (ECE {ece:.4f})")
+        upper.set(title="Reliability", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1))
+        upper.legend()
+        lower.bar(bins.confidence, bins.rows, width=0.04)
+        lower.set(xlabel="confidence", ylabel="rows", xlim=(0, 1))
+    return figure
+
+
+def latent_pit(pits: Mapping[str, Floats]) -> Figure:
+    """Histograms of the probability integral transform of target latents under the predictor; flat is calibrated.
+
+    Args:
+        pits: name -> values in [0, 1].
+    """
+    with panels(1, 1, size=(4.8, 3.2)) as (figure, (axis,)):
+        for (name, values), color in zip(pits.items(), COLORS, strict=False):
+            label = f"{name} (KS {ks_uniform(values.astype(np.float64)):.3f})"
+            axis.hist(values, bins=40, range=(0, 1), density=True, histtype="step", color=color, label=label)
+        axis.axhline(1.0, color="#888888", linestyle=":")
+        axis.set(title="PIT of s_y under the predictor", xlabel="PIT", ylabel="density", xlim=(0, 1))
+        axis.legend()
+    return figure
+
+
+def measures_plot(differences: Mapping[Any, tuple[float, float, float]]) -> Figure:
+    """AURC of every uncertainty measure minus that of maximum probability, with intervals; left of 0 is better.
+
+    Args:
+        differences: measure -> (difference, low, high).
+    """
+    names = sorted(differences, key=lambda name: -differences[name][0])
+    with panels(1, 1, size=(5.4, 0.26 * len(names) + 1.0)) as (figure, (axis,)):
+        for place, name in enumerate(names):
+            middle, low, high = differences[name]
+            axis.plot([low, high], [place, place], color=COLORS[0])
+            axis.plot([middle], [place], "o", color=COLORS[0], markersize=4)
+        axis.axvline(0, color="#888888", linestyle=":")
+        axis.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
+        axis.set(title="AURC on test rows, minus that of max. probability", xlabel="difference (95% interval)")
+    return figure
+
+
+def embedding_map(points: Floats, uncertainty: Floats | None, labels: Floats | None, classes: Sequence[str]) -> Figure:
+    """Two-dimensional map of rows, coloured by uncertainty and by label, where known.
+
+    Args:
+        points: [N, 2].
+        uncertainty: [N], or None.
+        labels: [N] class numbers or values, or None.
+        classes: names of the classes; empty for values.
+    """
+    with panels(1, max(1, (uncertainty is not None) + (labels is not None)), size=(5.0, 4.2)) as (figure, axes):
+        if uncertainty is not None:
+            _by_uncertainty(figure, axes[0], points, uncertainty)
+        if labels is not None:
+            _by_label(figure, axes[-1], points, labels, classes)
+        if uncertainty is None and labels is None:
+            axes[0].scatter(points[:, 0], points[:, 1], s=5)
+        for axis in axes:
+            axis.set(xlabel="component 1", ylabel="component 2")
+    return figure
+
+
+def _by_uncertainty(figure: Figure, axis: Axes, points: Floats, uncertainty: Floats) -> None:
+    low, high = np.quantile(uncertainty, [0.02, 0.98]) if len(uncertainty) else (0.0, 1.0)
+    dots = axis.scatter(points[:, 0], points[:, 1], c=uncertainty, s=5, cmap="viridis", vmin=low, vmax=high)
+    figure.colorbar(dots, ax=axis)
+    axis.set(title="Latent uncertainty")
+
+
+def _by_label(figure: Figure, axis: Axes, points: Floats, labels: Floats, classes: Sequence[str]) -> None:
+    axis.set(title="Label")
+    if not classes:
+        figure.colorbar(axis.scatter(points[:, 0], points[:, 1], c=labels, s=5, cmap="plasma"), ax=axis)
+        return
+    for number, name in enumerate(classes[: len(COLORS)]):
+        x, y = points[labels == number].T
+        axis.scatter(x, y, s=5, color=COLORS[number], label=name)
+    axis.legend(markerscale=3)

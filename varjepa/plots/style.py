@@ -1,0 +1,41 @@
+"""The look of all figures."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from cycler import cycler
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+MANY_COLORS = tuple(mpl.color_sequences["tab10"])
+COLORS = ("#3366aa", "#cc6633", "#449966", "#aa4477", "#888888", "#ccaa33", "#66bbcc")
+STYLE: Any = {
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#e6e6e6",
+    "axes.axisbelow": True,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "axes.labelsize": 9,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "axes.prop_cycle": cycler(color=COLORS),
+    "savefig.dpi": 120,
+}
+
+Floats = NDArray[np.floating]
+
+
+@contextmanager
+def panels(rows: int, columns: int, *, size: tuple[float, float] = (3.6, 2.7)) -> Iterator[tuple[Figure, list[Axes]]]:
+    """A figure of rows times columns axes, each of this size in inches."""
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(size[0] * columns, size[1] * rows), layout="constrained")
+        yield figure, list(np.atleast_1d(figure.subplots(rows, columns)).ravel())
