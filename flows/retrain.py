@@ -10,7 +10,8 @@ from prefect import flow
 from tasks.assess import assess_generator
 from tasks.calibrate import calibrate
 from tasks.card import Facts
-from tasks.gate import Decision, gate
+from tasks.compare import Candidate
+from tasks.gate import Decision, gate, require_subgroups
 from tasks.generate import generate
 from tasks.ingest import Snapshot, ingest
 from tasks.intervals import measure_intervals
@@ -50,8 +51,12 @@ class Stopwatch:
 
 
 @flow(name="retrain", flow_run_name="retrain {config.registry.name}", validate_parameters=True)
-def retrain(config: RetrainConfig) -> dict[str, Any]:
+def retrain(config: RetrainConfig, *, dry_run: bool = False) -> dict[str, Any]:
     """Makes a model version from a table: the object that `varjepa retrain --json` prints.
+
+    Args:
+        config: of the job.
+        dry_run: register nothing and move nothing, but say what the gate would decide.
 
     Raises:
         UserError: the data or the configuration is at fault.
@@ -59,12 +64,15 @@ def retrain(config: RetrainConfig) -> dict[str, Any]:
     """
     watch = Stopwatch()
     snapshot = watch("ingest", ingest, config.data)
+    require_subgroups(list(snapshot.columns), config)
     with tracked_run(config) as run_id:
         watch("track", log_setup, run_id, config, snapshot)
-        return _retrain(config, snapshot, run_id, watch)
+        return _retrain(config, snapshot, run_id, watch, dry_run=dry_run)
 
 
-def _retrain(config: RetrainConfig, snapshot: Snapshot, run_id: str, watch: Stopwatch) -> dict[str, Any]:
+def _retrain(
+    config: RetrainConfig, snapshot: Snapshot, run_id: str, watch: Stopwatch, *, dry_run: bool
+) -> dict[str, Any]:
     tracking = config.tracking
     try:
         validation = watch("validate", check_contract, snapshot, config)
@@ -89,12 +97,14 @@ def _retrain(config: RetrainConfig, snapshot: Snapshot, run_id: str, watch: Stop
     found |= {"generation": assessed.tables} if assessed.tables is not None else {}
     watch("track", log_artifacts, run_id, tracking, found)
     card = watch("track", publish_card, facts)
-    registered = watch("register", register, run_id, config, calibrated.model, validation.clean, card)
-    decision = watch("gate", gate, registered, config)
-    facts_found = {"varjepa.gate": decision.reason, "varjepa.model": registered.uri}
-    watch("track", log_results, run_id, tracking, metrics, facts_found)
-    watch("track", publish_card, facts.handed_over(registered.uri, decision.reason))
-    watch("track", summarise, card, registered, decision)
+    candidate = Candidate(calibrated.model, prepared, snapshot.fingerprint)
+    registered = None if dry_run else watch("register", register, run_id, config, candidate, card)
+    decision = watch("gate", gate, candidate, registered, config)
+    facts_found = {"varjepa.gate": decision.reason[:5000]} | ({"varjepa.model": registered.uri} if registered else {})
+    watch("track", log_results, run_id, tracking, metrics | decision.metrics, facts_found)
+    if registered:
+        watch("track", publish_card, facts.handed_over(registered.uri, decision.reason))
+    watch("track", summarise, card, config.registry.name, registered, decision)
     return answer(facts, registered, decision, watch)
 
 
@@ -103,14 +113,14 @@ def defined(metrics: dict[str, float]) -> dict[str, float]:
     return {name: value for name, value in metrics.items() if math.isfinite(value)}
 
 
-def answer(facts: Facts, registered: Registered, decision: Decision, watch: Stopwatch) -> dict[str, Any]:
+def answer(facts: Facts, registered: Registered | None, decision: Decision, watch: Stopwatch) -> dict[str, Any]:
     """What `retrain --json` prints."""
     return {
         "run_id": facts.run_id,
         "model": {
-            "name": registered.name,
-            "version": registered.version,
-            "uri": registered.uri,
+            "name": facts.config.registry.name,
+            "version": registered.version if registered else None,
+            "uri": registered.uri if registered else None,
             "aliases": decision.aliases,
         },
         "data": {
@@ -119,7 +129,7 @@ def answer(facts: Facts, registered: Registered, decision: Decision, watch: Stop
             "fingerprint": facts.snapshot.fingerprint,
             "features": facts.prepared.features,
         },
-        "metrics": facts.metrics,
+        "metrics": facts.metrics | decision.metrics,
         "promoted": decision.promoted,
         "reason": decision.reason,
         "seconds": watch.report(),

@@ -4,6 +4,7 @@ import os
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from tasks.doctor import Check
@@ -23,7 +24,7 @@ OTHER = ("calibration/ece", "calibration/latent_pit_ks", "imputation/rmse_to_mea
 def show_result(result: dict[str, Any], config: RetrainConfig) -> None:
     """The table at the end of a retrain, and where to look."""
     metrics, model = result["metrics"], result["model"]
-    table = Table("test rows", "embedding", "raw features", title=f"{model['name']} version {model['version']}")
+    table = Table("test rows", "embedding", "raw features", title=_title(model))
     _pairs(table, metrics, SHOWN, "probe", "raw")
     if "selective_msp/aurc" in metrics:
         table.add_section()
@@ -44,10 +45,23 @@ def show_result(result: dict[str, Any], config: RetrainConfig) -> None:
     data, seconds = result["data"], result["seconds"]
     console.print(f"{data['rows']:,} rows, {data['quarantined']:,} quarantined, {data['features']} features")
     console.print("  ".join(f"{step} {value:.1f} s" for step, value in seconds.items()))
-    verdict = "promoted to champion" if result["promoted"] else "not promoted"
-    console.print(f"{model['uri']} ({', '.join(model['aliases'])}), {verdict}: {result['reason']}")
+    verdict = "[green]promoted to champion[/green]" if result["promoted"] else "[yellow]not promoted[/yellow]"
+    named = f"{model['uri']} ({', '.join(model['aliases'])})" if model["uri"] else f"{model['name']}, not registered"
+    console.print(f"[b]{escape(named)}[/b]: {verdict}")
+    show_reason(result["reason"])
     console.print(f"run {result['run_id']} in {hidden_credentials(tracking_uri(config.tracking))}")
     console.print(f"Look at it: [b]{_ui_command(config)}[/b]")
+
+
+def _title(model: dict[str, Any]) -> str:
+    return f"{model['name']} version {model['version']}" if model["version"] else f"{model['name']}, dry run"
+
+
+def show_reason(reason: str) -> None:
+    """Each part of a gate's reason on a line of its own, vetoes in red."""
+    for part in reason.split("; "):
+        style = "red" if "refused by" in part else ""
+        console.print(f"  {part}", style=style or None, markup=False)
 
 
 def _ui_command(config: RetrainConfig) -> str:
@@ -114,14 +128,38 @@ def show_profile(started: Started) -> None:
 
 def show_models(found: list[dict[str, Any]]) -> None:
     """Registered versions, newest first."""
-    table = Table("model", "version", "aliases", "made", "accuracy or R2", "rows", "run")
+    table = Table("model", "version", "aliases", "gate", "made", "accuracy or R2", "rows", "run")
     for entry in found:
         quality = entry["quality"]
         table.add_row(
-            entry["name"], str(entry["version"]), ", ".join(entry["aliases"]), entry["created"],
+            entry["name"], str(entry["version"]), ", ".join(entry["aliases"]), _gate(entry["gate"]), entry["created"],
             "" if quality is None else f"{quality:.4f}", entry["rows"], entry["run_id"] or "",
         )  # fmt: skip
     console.print(table if found else "Nothing is registered yet. Start with: [b]varjepa retrain configs/demo.yaml[/b]")
+
+
+def _gate(said: dict[str, str]) -> str:
+    return f"[red]refused by {said['vetoes']}[/red]" if said["vetoes"] else said["outcome"]
+
+
+def show_history(events: list[dict[str, Any]]) -> None:
+    """Who became champion when, newest first."""
+    for event in events:
+        before = f"after version {event['before']}" if event["before"] is not None else "as the first one"
+        console.print(
+            f"{event['time']}  {event['name']} version {event['version']} became champion {before}, "
+            f"by {event['by']} ({event['who']}): {event['reason'].split('; ')[0]}", markup=False,
+        )  # fmt: skip
+
+
+def show_move(result: dict[str, Any]) -> None:
+    """What `promote` or `rollback` did, or would do."""
+    if "gate" in result:
+        console.print("Its gate said:")
+        show_reason(result["gate"]["reason"])
+    would = "would become" if result["dry_run"] else "is now" if result["moved"] else "already was"
+    before = f" (before: version {result['before']})" if result["before"] not in (None, result["version"]) else ""
+    console.print(f"[b]{result['uri']}[/b] {would} the champion{before}")
 
 
 def show_checks(checks: list[Check]) -> None:

@@ -129,7 +129,8 @@ def _config_text(data: str, config: Path, contract: Path, label: str | None, pro
     home = config.parent.absolute()
     path = place.relative_to(home) if place.is_relative_to(home) else place
     content = {
-        "data": {"path": str(path), "label": label},
+        # Rows keep their parts when the table grows, so that champions never learn from a challenger's test rows.
+        "data": {"path": str(path), "label": label, "split": {"by": "hash"}},
         "contract": {"path": str(contract.relative_to(config.parent))},
         "registry": {"name": config.stem},
     }

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
+from tasks.champion import CHAMPION
+from tasks.compare import RUN_TAG
 from tasks.tracking import client_for, tracking_uri
 from varjepa.config import RetrainConfig
-
-CHAMPION = "champion"
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ def predecessor(config: RetrainConfig) -> Predecessor | None:
     client, name = client_for(tracking_uri(config.tracking)), config.registry.name
     try:
         version = client.get_model_version_by_alias(name, CHAMPION)
-        run_id = version.tags.get("varjepa.run_id") or version.run_id or ""
+        run_id = version.tags.get(RUN_TAG) or version.run_id or ""
         fingerprint = client.get_run(run_id).data.tags.get("varjepa.fingerprint", "") if run_id else ""
     except MlflowException as error:
         if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):

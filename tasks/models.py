@@ -12,6 +12,7 @@ from varjepa.inference.storage import CONFIG, load_model
 
 REGISTRY = "models:/"
 RUN = re.compile(r"(?:runs:/)?([0-9a-f]{32})(?:/model)?")
+VERSIONS = "models:/NAME@champion or models:/NAME/VERSION"
 EXAMPLES = "Expected a folder, models:/NAME@champion, models:/NAME/VERSION, or the id of a run."
 
 
@@ -30,7 +31,7 @@ def open_model(name: str, tracking_uri: str | None = None, device: str = "auto")
     """
     run = RUN.fullmatch(name)
     if name.startswith(REGISTRY):
-        return load_model(_registered(name.removeprefix(REGISTRY), tracking_uri), device)
+        return load_model(_registered(name, tracking_uri), device)
     folder = Path(name).expanduser()
     if run is not None and not folder.exists():
         return load_model(_of_run(run.group(1), tracking_uri), device)
@@ -45,7 +46,15 @@ def _inside(folder: Path) -> Path:
     return next((place for place in places if (place / CONFIG).is_file()), folder)
 
 
-def _registered(name: str, tracking_uri: str | None) -> Path:
+def registered_version(uri: str, tracking_uri: str | None) -> tuple[str, str]:
+    """Name and version that `models:/NAME/VERSION` or `models:/NAME@ALIAS` stands for.
+
+    Raises:
+        ModelError: it is no such URI, or there is no such model, version or alias.
+    """
+    if not uri.startswith(REGISTRY):
+        raise ModelError(f"{uri} is no version of a registered model.", expected=f"Expected {VERSIONS}.")
+    name = uri.removeprefix(REGISTRY)
     client = client_for(store(tracking_uri))
     model, at, alias = name.partition("@")
     model, version = (model, None) if at else (name.rpartition("/")[0], name.rpartition("/")[2])
@@ -66,6 +75,11 @@ def _registered(name: str, tracking_uri: str | None) -> Path:
             f" and the aliases {listed(known.aliases)}." if known.aliases else "."
         )
         raise ModelError(f'The model "{model}" in {where} has no {what}.', fix=have)
+    return model, number
+
+
+def _registered(uri: str, tracking_uri: str | None) -> Path:
+    model, number = registered_version(uri, tracking_uri)
     return _fetched(f"{REGISTRY}{model}/{number}", tracking_uri)
 
 

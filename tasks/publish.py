@@ -35,9 +35,9 @@ def publish_card(facts: Facts) -> str:
 
 
 @task(name="summarise")
-def summarise(card: str, registered: Registered, decision: Decision) -> None:
+def summarise(card: str, name: str, registered: Registered | None, decision: Decision) -> None:
     """Leaves the card and the decision as a Prefect artifact."""
     verdict = "is the new champion" if decision.promoted else "is not promoted"
-    head = f"**{registered.uri}** {verdict}: {decision.reason}\n\n"
-    key = "retrain-" + "".join(c if c.isalnum() else "-" for c in registered.name.lower()).strip("-")
-    create_markdown_artifact(head + card, key=key, description=f"Retrain of {registered.name}")
+    head = f"**{registered.uri if registered else name}** {verdict}: {decision.reason}\n\n"
+    key = "retrain-" + "".join(c if c.isalnum() else "-" for c in name.lower()).strip("-")
+    create_markdown_artifact(head + card, key=key, description=f"Retrain of {name}")

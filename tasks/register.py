@@ -10,12 +10,14 @@ from typing import Any
 
 from prefect import task
 
+from tasks.champion import CHALLENGER
+from tasks.compare import FINGERPRINT_TAG, ROWS_TAG, RUN_TAG, Candidate
+from tasks.locks import registry_lock
 from tasks.steps import log, may_help
 from tasks.tracking import client_for, tracking_uri
 from varjepa.config import RetrainConfig
 
 EXAMPLE_ROWS = 3
-CHALLENGER, CHAMPION = "challenger", "champion"
 DIGEST_TAG = "varjepa.model_digest"
 
 
@@ -28,47 +30,62 @@ class Registered:
         version: its number.
         uri: `models:/name/version`.
         new: whether this run made it; an identical model keeps its version.
+        run_id: run that asked for it.
     """
 
     name: str
     version: int
     uri: str
     new: bool
+    run_id: str
 
 
 @task(name="register", task_run_name="register {config.registry.name}", retries=2, retry_delay_seconds=5,
       retry_condition_fn=may_help)  # fmt: skip
-def register(run_id: str, config: RetrainConfig, model: Path, clean: Path, description: str) -> Registered:
+def register(run_id: str, config: RetrainConfig, candidate: Candidate, description: str) -> Registered:
     """Logs the model to the run and registers it, unless the registry already has it.
 
     Args:
         run_id: run that made the model.
         config: of the job.
-        model: folder of the model.
-        clean: Parquet file whose first rows become the input example.
+        candidate: the model, and the rows it was made from, whose first ones become the input example.
         description: Markdown for the registry.
     """
+    uri, name, fingerprint = tracking_uri(config.tracking), config.registry.name, folder_digest(candidate.model)
+    client = client_for(uri)
+    source = None if known_version(name, fingerprint, config) else _logged(run_id, candidate, uri)
+    with registry_lock(uri, name):
+        version = known_version(name, fingerprint, config)
+        new = version is None
+        if version is None:
+            tags = {DIGEST_TAG: fingerprint, RUN_TAG: run_id, FINGERPRINT_TAG: candidate.fingerprint,
+                    ROWS_TAG: str(candidate.rows)}  # fmt: skip
+            version = _version_of(source or _logged(run_id, candidate, uri), name, tags, uri)
+            client.update_model_version(name, str(version), description)
+        else:
+            log.info("register: version %d of %s is this very model, no new version is made", version, name)
+        client.set_registered_model_alias(name, CHALLENGER, str(version))
+    return Registered(name, version, f"models:/{name}/{version}", new, run_id)
+
+
+def _logged(run_id: str, candidate: Candidate, tracking: str) -> str:
+    """Logs the model to the run; returns its URI."""
     import mlflow
 
-    client = client_for(tracking_uri(config.tracking))
-    name, fingerprint = config.registry.name, folder_digest(model)
-    version = known_version(name, fingerprint, config)
-    new = version is None
-    if version is None:
-        # What follows goes by MLflow's global setting, which another job of this process may have moved.
-        mlflow.set_tracking_uri(tracking_uri(config.tracking))
-        # MLflow remarks on every detail of a signature that we have chosen on purpose.
-        logging.getLogger("mlflow").setLevel(logging.ERROR)
-        with mlflow.start_run(run_id=run_id), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", category=UserWarning)
-            uri = _log_model(model, clean)
-        created = mlflow.register_model(uri, name, tags={DIGEST_TAG: fingerprint, "varjepa.run_id": run_id})
-        version = int(created.version)
-        client.update_model_version(name, str(version), description)
-    else:
-        log.info("register: version %d of %s is this very model, no new version is made", version, name)
-    client.set_registered_model_alias(name, CHALLENGER, str(version))
-    return Registered(name, version, f"models:/{name}/{version}", new)
+    # What follows goes by MLflow's global setting, which another job of this process may have moved.
+    mlflow.set_tracking_uri(tracking)
+    # MLflow remarks on every detail of a signature that we have chosen on purpose.
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
+    with mlflow.start_run(run_id=run_id), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=UserWarning)
+        return _log_model(candidate.model, candidate.prepared.clean)
+
+
+def _version_of(source: str, name: str, tags: dict[str, str], tracking: str) -> int:
+    import mlflow
+
+    mlflow.set_tracking_uri(tracking)
+    return int(mlflow.register_model(source, name, tags=tags).version)
 
 
 def folder_digest(folder: Path) -> str:

@@ -1,10 +1,13 @@
 """What is registered."""
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from tasks.champion import history
 from tasks.tracking import client_for, tracking_uri
 from varjepa.config.operations import TrackingSection
+from varjepa.errors import ModelError, listed, nearest
 
 QUALITY = ("probe/accuracy", "probe/r2")
 
@@ -14,18 +17,41 @@ def store(uri: str | None) -> str:
     return tracking_uri(TrackingSection()) if uri is None else uri
 
 
-def registered_models(uri: str | None) -> list[dict[str, Any]]:
+def registered_models(uri: str | None, name: str | None = None) -> list[dict[str, Any]]:
     """All versions, by name, newest first.
 
     Args:
         uri: tracking store; None means the usual one.
+        name: one registered model; None means all.
+
+    Raises:
+        ModelError: no model has that name.
     """
     client, found = client_for(store(uri)), []
-    for model in client.search_registered_models():
+    for model in _models(client, name):
         for version in client.search_model_versions(f"name = '{model.name}'"):
             aliases = sorted(alias for alias, number in model.aliases.items() if int(number) == int(version.version))
             found.append(_entry(client, version, aliases))
     return sorted(found, key=lambda entry: (entry["name"], -entry["version"]))
+
+
+def champions(uri: str | None, name: str | None = None) -> list[dict[str, Any]]:
+    """Every change of a champion, by name, newest first; for the arguments see `registered_models`."""
+    client = client_for(store(uri))
+    return [
+        {"name": model.name, **asdict(event)}
+        for model in sorted(_models(client, name), key=lambda model: model.name)
+        for event in reversed(history(client, model.name))
+    ]
+
+
+def _models(client: Any, name: str | None) -> list[Any]:
+    found = list(client.search_registered_models())
+    known = [model.name for model in found]
+    if name is not None and name not in known:
+        hint = nearest(name, known) or (f"Registered: {listed(known)}." if known else "Nothing is registered there.")
+        raise ModelError(f'No model "{name}" is registered.', fix=hint)
+    return [model for model in found if name in (None, model.name)]
 
 
 def _entry(client: Any, version: Any, aliases: list[str]) -> dict[str, Any]:
@@ -40,4 +66,9 @@ def _entry(client: Any, version: Any, aliases: list[str]) -> dict[str, Any]:
         "quality": next((metrics[name] for name in QUALITY if name in metrics), None),
         "rows": version.tags.get("varjepa.rows", ""),
         "run_id": run_id,
+        "gate": {
+            "outcome": version.tags.get("varjepa.gate.outcome", ""),
+            "vetoes": version.tags.get("varjepa.gate.vetoes", ""),
+            "reason": version.tags.get("varjepa.gate", ""),
+        },
     }

@@ -31,8 +31,9 @@ def init(data: str, label: str | None, out: Path | None, *, force: bool, json_ou
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key, such as training.lr=1e-3."
 )
 @click.option("--fresh", is_flag=True, help="Make every step anew instead of reusing what has not changed.")
+@click.option("--dry-run", is_flag=True, help="Register nothing and move nothing; say what the gate would decide.")
 @as_json
-def retrain(config: str, overrides: tuple[str, ...], *, fresh: bool, json_out: bool) -> None:
+def retrain(config: str, overrides: tuple[str, ...], *, fresh: bool, dry_run: bool, json_out: bool) -> None:
     """Train, measure and register a model as CONFIG (YAML) says."""
     from varjepa.config import load_config
 
@@ -42,7 +43,7 @@ def retrain(config: str, overrides: tuple[str, ...], *, fresh: bool, json_out: b
 
     if fresh:
         start_fresh()
-    result = flow(settings)
+    result = flow(settings, dry_run=dry_run)
     from flows.show import show_result
 
     show_result(result, settings)

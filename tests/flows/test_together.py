@@ -83,16 +83,19 @@ def test_four_retrains_at_once_lose_nothing(together: SimpleNamespace) -> None:
     assert seeds == {str(seed) for seed in SEEDS}
 
 
-def test_there_is_one_champion_and_everybody_says_so(together: SimpleNamespace) -> None:
+def test_there_is_one_champion_and_its_history_is_whole(together: SimpleNamespace) -> None:
     from mlflow import MlflowClient
 
-    answers = [json.loads(out.splitlines()[-1]) for out in together.out]
+    from tasks.champion import history
+
     client = MlflowClient(together.uri)
-    aliases = client.get_registered_model("people").aliases
-    champion = int(aliases["champion"])
+    champion = int(client.get_registered_model("people").aliases["champion"])
+    answers = [json.loads(out.splitlines()[-1]) for out in together.out]
     promoted = {answer["model"]["version"] for answer in answers if answer["promoted"]}
-    assert champion in promoted
-    versions = client.search_model_versions("name = 'people'")
-    assert all(one.tags["varjepa.gate"] for one in versions)
-    first = [one for one in versions if "had no champion" in one.tags["varjepa.gate"]]
-    assert len(first) == 1, [one.tags["varjepa.gate"] for one in versions]
+    events = history(client, "people")
+    assert [event.before for event in events] == [None, *(event.version for event in events)][:-1]
+    assert {event.version for event in events} == promoted
+    assert events[-1].version == champion
+    tags = [one.tags for one in client.search_model_versions("name = 'people'")]
+    assert all(one["varjepa.gate"] for one in tags)
+    assert [one["varjepa.gate.outcome"] for one in tags].count("first") == 1

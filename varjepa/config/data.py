@@ -13,18 +13,20 @@ KIND = Literal["numeric", "categorical", "boolean", "date", "identifier"]
 class SplitSection(Section):
     """How rows are divided into training, validation and test parts."""
 
-    by: Literal["random", "column", "time"] = "random"
-    """random: by `seed`; column: `column` holds the words train, validation, calibration and test; time: oldest rows
-    train."""
+    by: Literal["random", "hash", "column", "time"] = "random"
+    """random: by `seed`; hash: by what stands in the row and `seed`, so that a row keeps its part when the table grows,
+    and equal rows share one; column: `column` holds the words train, validation, calibration and test; time: oldest
+    rows train."""
     column: str | None = None
-    """The column that holds the part (by: column; calibration may be absent) or the time (by: time)."""
+    """The column that holds the part (by: column; calibration may be absent) or the time (by: time). For by: hash the
+    one column to look at, such as a customer's number, whose rows then stay together; null looks at all."""
     seed: NonNegative = 0
-    """Seed of the random split, and of the draw of `data.rows`."""
+    """Seed of the random and hash splits, and of the draw of `data.rows`."""
     seen: Literal["train", "all"] = "train"
     """Rows that preprocessing and pretraining may look at; all: those of validation and test, too, but no labels (the
     paper's transductive protocol, for comparisons)."""
     train: Share = 0.6
-    """Share of rows for training (by: random and time)."""
+    """Share of rows for training (by: random, hash and time)."""
     validation: Share = 0.1
     """Share of rows for validation: they choose epochs, penalties, temperatures and the uncertainty measure."""
     calibration: Share = 0.1
@@ -33,7 +35,7 @@ class SplitSection(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.by != "random" and not self.column:
+        if self.by in ("column", "time") and not self.column:
             raise ValueError(f"split.by is {self.by}, which needs split.column")
         if not 0 < self.train < 1 or self.train + self.validation + self.calibration >= 1:
             raise ValueError(

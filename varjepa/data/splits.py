@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 
 from varjepa.config import SplitSection
+from varjepa.data.row_hash import row_hashes, shares
 from varjepa.errors import DataError, listed
 
 PART = "__part__"
@@ -21,8 +22,8 @@ def assign_parts(frame: pl.LazyFrame, split: SplitSection) -> pl.Series:
 
     Args:
         frame: all rows, in a fixed order.
-        split: by seed, by a column that holds the words in `PARTS`, or by time (oldest rows train, newest test; rows of
-            one moment stay together).
+        split: by seed, by content (see `varjepa.data.row_hash`), by a column that holds the words in `PARTS`, or by
+            time (oldest rows train, newest test; rows of one moment stay together).
 
     Returns:
         Series `PART` of type Enum, one entry per row.
@@ -38,12 +39,16 @@ def assign_parts(frame: pl.LazyFrame, split: SplitSection) -> pl.Series:
         )
     if split.by == "column":
         parts = _by_column(frame, str(split.column))
+    elif split.by == "hash":
+        parts = _by_hash(frame, split)
     else:
         ranks = np.random.default_rng(split.seed).permutation(rows) if split.by == "random" else _by_time(frame, split)
         parts = pl.Series(PART, _cut(ranks, rows, split)).cat.to(pl.Enum(PARTS))
     empty = [part for part in NEEDED if not (parts == part).any()]
     if empty:
-        raise DataError(f"The split leaves no rows for {listed(empty)}.", fix="Check data.split.")
+        random = " Small tables and those of few distinct rows are better divided by: random."
+        fix = "Check data.split." + (random if split.by == "hash" else "")
+        raise DataError(f"The split leaves no rows for {listed(empty)}.", fix=fix)
     return parts
 
 
@@ -53,6 +58,13 @@ def _cut(ranks: np.ndarray, rows: int, split: SplitSection) -> np.ndarray:
     n_seen = min(n_train + max(1, round(rows * split.validation)), rows - 1)
     n_known = min(n_seen + round(rows * split.calibration), rows - 1)
     return np.searchsorted([n_train, n_seen, n_known], ranks, side="right").astype(np.uint8)
+
+
+def _by_hash(frame: pl.LazyFrame, split: SplitSection) -> pl.Series:
+    ends = np.cumsum([split.train, split.validation, split.calibration])
+    hashes = row_hashes(frame, [split.column] if split.column else None, split.seed)
+    codes = np.searchsorted(ends, shares(hashes), side="right").astype(np.uint8)
+    return pl.Series(PART, codes).cat.to(pl.Enum(PARTS))
 
 
 def _by_time(frame: pl.LazyFrame, split: SplitSection) -> np.ndarray:

@@ -1,0 +1,89 @@
+"""Moves the champion by hand: to a named version, or back to the champion before."""
+
+from typing import Any
+
+from tasks.champion import CHAMPION, champion_of, history, move_champion, succession
+from tasks.gate import GATE_TAG
+from tasks.locks import registry_lock
+from tasks.models import registered_version
+from tasks.registry import store
+from tasks.tracking import client_for
+from varjepa.errors import ModelError, listed
+
+REFUSED = ("worse",)
+"""Outcomes that a person must override; undecided ones are theirs to decide."""
+
+
+def promote(model: str, uri: str | None, *, force: bool, dry_run: bool) -> dict[str, Any]:
+    """Makes a version the champion; returns what was done.
+
+    Args:
+        model: `models:/NAME/VERSION` or `models:/NAME@ALIAS`.
+        uri: tracking store; None means the usual one.
+        force: whatever its gate said.
+        dry_run: say what would be done.
+
+    Raises:
+        ModelError: there is no such version, or its gate refused it.
+    """
+    place = store(uri)
+    name, number = registered_version(model, uri)
+    client, version = client_for(place), int(number)
+    tags = client.get_model_version(name, number).tags
+    outcome, vetoes = tags.get(f"{GATE_TAG}.outcome"), tags.get(f"{GATE_TAG}.vetoes", "")
+    said = tags.get(GATE_TAG, "its gate has said nothing")
+    if (vetoes or outcome in REFUSED) and not force:
+        raise ModelError(
+            f"The gate refused version {version} of {name}: {said}.", fix="Promote another one, or add --force."
+        )
+    with registry_lock(place, name):
+        before = champion_of(client, name)
+        moved = before != version
+        if moved and not dry_run:
+            reason = f"promoted by hand{' with --force' if force else ''}; {said}"
+            move_champion(client, name, version, by="promote", reason=reason)
+    verdict = {"outcome": outcome, "vetoes": [word for word in vetoes.split(", ") if word], "reason": said}
+    return _answer(name, version, before, moved=moved, dry_run=dry_run) | {"gate": verdict, "forced": force}
+
+
+def rollback(name: str, uri: str | None, *, steps: int, dry_run: bool) -> dict[str, Any]:
+    """Makes the champion of some steps before the champion again; returns what was done.
+
+    Args:
+        name: registered model.
+        uri: tracking store; None means the usual one.
+        steps: champions to go back; versions that are deleted do not count.
+        dry_run: say what would be done.
+
+    Raises:
+        ModelError: there is no such model, or there were not so many champions before.
+    """
+    place = store(uri)
+    client = client_for(place)
+    name, _ = registered_version(f"models:/{name}@{CHAMPION}", uri)
+    with registry_lock(place, name):
+        events, before = history(client, name), champion_of(client, name)
+        line = succession(events)
+        if line[-1:] != [before] and before is not None:  # the alias was moved by other means
+            line.append(before)
+        alive = {int(version.version) for version in client.search_model_versions(f"name = '{name}'")}
+        places = [place for place, version in enumerate(line[:-1]) if version in alive]
+        if len(places) < steps:
+            known = f"before it: {listed(map(str, dict.fromkeys(line[place] for place in places)))}" if places else ""
+            raise ModelError(
+                f"{name} has no champion {steps} steps before version {before}; {known or 'it is the first one'}.",
+                fix="`varjepa models NAME` shows the history, `varjepa promote` takes any version.",
+            )
+        back = places[-steps]
+        version, taken = line[back], len(line) - 1 - back
+        if not dry_run:
+            reason = f"rolled back by {steps} step{'s' * (steps > 1)}"
+            move_champion(client, name, version, by="rollback", reason=reason, steps=taken)
+    return _answer(name, version, before, moved=True, dry_run=dry_run) | {"steps": steps}
+
+
+def _answer(name: str, version: int, before: int | None, *, moved: bool, dry_run: bool) -> dict[str, Any]:
+    return {
+        "name": name, "version": version, "uri": f"models:/{name}/{version}", "before": before,
+        "moved": moved and not dry_run, "dry_run": dry_run,
+    }  # fmt: skip

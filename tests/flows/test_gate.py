@@ -1,0 +1,279 @@
+"""The gate as a person meets it: good challengers take over, bad ones are refused for the right reason."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from tests.flows.conftest import Answer, caller, write_job
+
+ROWS = {"train": 900, "validation": 200, "calibration": 300, "test": 1000}
+LEARNED = ("train", "validation", "calibration")
+DATA = {"label": "fit", "drop": ["region"], "split": {"by": "column", "column": "part"}}
+GATE = {"margin": 0.03, "subgroups": ["job", "region"], "latency_ratio": None}  # other work may slow a model down
+TRAINING = {"max_epochs": 4, "lr": 5e-3, "batch_size": 64, "warmup_epochs": 0.1}
+COLLAPSE = {"weight_rec": 0, "weight_gen": 0} | {
+    f"{term}_{key}": value for term in ("kl_sx", "kl_z", "kl_sy") for key, value in (("final", 1), ("anneal_epochs", 0))
+}
+"""Nothing rewards latents that know their row."""
+
+
+def job_table(seed: int = 0) -> pl.DataFrame:
+    """Two numbers decide who is fit, but for nurses, of whom nearly all are."""
+    rng, rows = np.random.default_rng(seed), sum(ROWS.values())
+    x, y = rng.normal(size=(2, rows))
+    job = rng.choice(["clerk", "smith", "nurse"], rows, p=[0.6, 0.3, 0.1])
+    fit = np.where(job == "nurse", rng.random(rows) < 0.95, x + y + rng.normal(0, 0.5, rows) > 0)
+    return pl.DataFrame({
+        "x": x.round(3), "y": y.round(3), "job": job, "region": rng.choice(["north", "south"], rows),
+        "fit": np.where(fit, "yes", "no"), "part": np.repeat(list(ROWS), list(ROWS.values())),
+    })  # fmt: skip
+
+
+def shuffled(table: pl.DataFrame, *columns: str, parts: tuple[str, ...] = tuple(ROWS)) -> pl.DataFrame:
+    """The same cells in these columns and parts, each column in an order of its own."""
+    rng, rows = np.random.default_rng(1), table["part"].is_in(parts).to_numpy()
+    for name in columns:
+        cells = table[name].to_numpy().copy()
+        cells[rows] = rng.permutation(cells[rows])
+        table = table.with_columns(pl.Series(name, cells))
+    return table
+
+
+class Registry:
+    """Retrains under a name of its own, in a folder that all tests share, so that equal steps are made once."""
+
+    def __init__(self, home: Path, call: Callable[..., Answer], name: str) -> None:
+        self.home, self.call, self.name = home, call, name
+
+    @property
+    def client(self) -> Any:
+        from mlflow import MlflowClient
+
+        return MlflowClient(f"sqlite:///{self.home}/home/mlruns/mlflow.db")
+
+    @property
+    def champion(self) -> int:
+        return int(self.client.get_registered_model(self.name).aliases["champion"])
+
+    def retrain(self, table: pl.DataFrame, *words: str, code: int = 0, **more: Any) -> dict[str, Any]:
+        sections = {"data": DATA, "gate": GATE, "training": TRAINING, "generator": {"n_layers": 0}}
+        merged = {name: sections.get(name, {}) | more.get(name, {}) for name in sections | more}
+        job = write_job(self.home / "jobs", table, **merged)
+        answer = self.call("retrain", job, "--set", f"registry.name={self.name}", "--json", *words)
+        assert answer.code == code, answer.err
+        return answer.json | {"err": answer.err}
+
+    def verdict(self, version: int) -> SimpleNamespace:
+        tags = self.client.get_model_version(self.name, str(version)).tags
+        vetoes = [word for word in tags["varjepa.gate.vetoes"].split(", ") if word]
+        return SimpleNamespace(outcome=tags["varjepa.gate.outcome"], vetoes=vetoes, reason=tags["varjepa.gate"])
+
+
+@pytest.fixture(scope="module")
+def shared(prefect_server, migrated, tmp_path_factory) -> Iterator[Callable[[str], Registry]]:
+    home = tmp_path_factory.mktemp("gate")
+    with pytest.MonkeyPatch.context() as patch:
+        call = caller(home / "home", migrated, patch)
+        yield lambda name: Registry(home, call, name)
+
+
+@pytest.fixture
+def registry(shared, request) -> Registry:
+    """A registry with a champion, version 1, under a name of the test's own."""
+    found = shared(request.node.name)
+    assert found.retrain(job_table())["promoted"]
+    return found
+
+
+def test_an_equal_challenger_takes_over_and_the_registry_says_why(registry: Registry) -> None:
+    assert registry.verdict(1).outcome == "first"
+    other = registry.retrain(job_table(), "--set", "training.seed=1")
+    assert other["promoted"], other["reason"]
+    assert other["model"]["aliases"] == ["challenger", "champion"]
+    verdict, metrics = registry.verdict(2), other["metrics"]
+    assert (verdict.vetoes, verdict.reason) == ([], other["reason"])
+    assert verdict.outcome in ("better", "not worse")
+    assert metrics["gate/metric"] == metrics["probe/accuracy"]
+    assert metrics["gate/low"] <= metrics["gate/difference"] <= metrics["gate/high"]
+    assert metrics["gate/difference"] == pytest.approx(metrics["gate/metric"] - metrics["gate/champion_metric"])
+    run = registry.client.get_run(other["run_id"])
+    assert run.data.metrics["gate/low"] == metrics["gate/low"]
+    description = registry.client.get_model_version(registry.name, "2").description
+    assert description.startswith("# ")  # the card is still there
+    assert "## Gate\n\nPromoted, against version 1." in description
+    again = registry.retrain(job_table(), "--set", "training.seed=1")
+    assert "version 2 already is the champion" in again["reason"]
+    assert again["metrics"] == metrics
+
+
+def test_shuffled_data_are_refused_though_their_own_test_rows_are_shuffled_too(registry: Registry) -> None:
+    answer = registry.retrain(shuffled(job_table(), "x", "y", "job", "region", "fit"))
+    assert not answer["promoted"]
+    assert registry.champion == 1
+    verdict = registry.verdict(2)
+    assert "reference" in verdict.vetoes, verdict.reason
+    assert "refused by reference: the champion's own test rows, 1,000 rows: accuracy 0." in answer["reason"]
+    assert answer["metrics"]["gate/reference_difference"] < -0.1
+
+
+def test_a_model_of_shuffled_rows_is_worse_on_real_ones(registry: Registry) -> None:
+    answer = registry.retrain(shuffled(job_table(), "x", "y", "job", "region", "fit", parts=LEARNED))
+    assert (answer["promoted"], registry.verdict(2).outcome, registry.champion) == (False, "worse", 1)
+    assert "worse: accuracy 0.5" in answer["reason"]
+
+
+def test_a_collapsed_model_is_refused_though_a_probe_still_reads_it(registry: Registry) -> None:
+    """Trained to collapse. What the latents whisper is standardised by the probe, so that accuracy tells nothing."""
+    training = {"max_epochs": 8, "selection": "elbo"}
+    answer = registry.retrain(job_table(), objective=COLLAPSE, training=training)
+    verdict = registry.verdict(2)
+    assert answer["metrics"]["latent/active_units"] == 0
+    assert verdict.outcome in ("better", "not worse")
+    assert (answer["promoted"], verdict.vetoes, registry.champion) == (False, ["collapse"], 1)
+    assert "0 of 24 dimensions vary" in answer["reason"]
+
+
+def test_better_on_average_and_bad_for_nurses_is_refused(shared, request) -> None:
+    registry, table = shared(request.node.name), job_table()
+    registry.retrain(shuffled(table, "y", parts=LEARNED))  # a champion that has learned from one number alone
+    nurse = (pl.col("job") == "nurse") & (pl.col("part") != "test")
+    wrong = pl.when(nurse).then(pl.lit("no")).otherwise("fit").alias("fit")
+    # Who is wrong about nurses is too sure of them, too: those vetoes are off, to see that this one is enough.
+    alone = {"coverage_margin": None, "calibration_margin": None}
+    answer = registry.retrain(table.with_columns(wrong), gate=alone)
+    verdict = registry.verdict(2)
+    assert (answer["promoted"], verdict.outcome, verdict.vetoes) == (False, "better", ["subgroup"]), verdict.reason
+    assert "refused by subgroup: job nurse" in answer["reason"]
+    assert registry.champion == 1
+
+
+def test_a_challenger_that_asks_for_more_breaks_the_contract(registry: Registry) -> None:
+    wider = job_table().with_columns(extra=pl.col("x") * 2 + pl.col("y"))
+    answer = registry.retrain(wider)
+    assert registry.verdict(2).vetoes == ["contract"], answer["reason"]
+    assert 'asks for "extra", which the champion does not need' in answer["reason"]
+    assert registry.retrain(wider, "--set", "gate.same_inputs=false")["promoted"]
+    unread = registry.retrain(job_table())  # and now the champion cannot read the rows
+    assert "cannot read the test rows" in unread["reason"]
+    assert 'The column "extra" is missing' in unread["reason"]
+
+
+def test_a_dry_run_shows_the_decision_and_leaves_nothing(registry: Registry) -> None:
+    before = registry.call("models", registry.name, "--json").json
+    answer = registry.retrain(job_table(), "--set", "training.seed=1", "--dry-run")
+    assert answer["reason"].startswith("dry run, would be promoted: not worse")
+    assert answer["model"] == {"name": registry.name, "version": None, "uri": None, "aliases": []}
+    assert answer["promoted"] is False
+    bad = registry.retrain(shuffled(job_table(), "x", "y", "fit", parts=LEARNED), "--dry-run")
+    assert bad["reason"].startswith("dry run, would not be promoted: worse")
+    assert registry.call("models", registry.name, "--json").json == before
+
+
+def test_too_few_rows_prove_nothing(registry: Registry) -> None:
+    answer = registry.retrain(job_table(), "--set", "training.seed=1", "--set", "gate.margin=0.001")
+    assert (answer["promoted"], registry.verdict(2).outcome) == (False, "undecided")
+    assert "too few rows to rule out a loss of 0.001 (about" in answer["reason"]
+
+
+def test_a_mistyped_subgroup_stops_before_training(registry: Registry) -> None:
+    answer = registry.retrain(job_table(), "--set", 'gate.subgroups=["jobb"]', code=2)
+    assert 'gate.subgroups names "jobb", which is no column. Did you mean "job"?' in answer["error"]
+
+
+def candidate_of(config: Any, run_id: str) -> Any:
+    """What a retrain hands to its last steps; all of it is there already."""
+    from tasks.calibrate import calibrate
+    from tasks.compare import Candidate
+    from tasks.generate import generate
+    from tasks.ingest import ingest
+    from tasks.prepare import preprocess
+    from tasks.pretrain import pretrain
+    from tasks.probe import probe
+    from tasks.validate import check_contract
+
+    snapshot = ingest.fn(config.data)
+    prepared = preprocess.fn(check_contract.fn(snapshot, config).clean, config.data, config.preprocess)
+    pretrained = pretrain.fn(prepared, config, run_id)
+    generated, probed = generate.fn(prepared, pretrained, config), probe.fn(prepared, pretrained, config)
+    return Candidate(
+        calibrate.fn(prepared, pretrained, generated, probed, config).model, prepared, snapshot.fingerprint
+    )
+
+
+def test_two_that_beat_the_champion_at_once_meet_each_other(registry: Registry) -> None:
+    """Both are compared with version 1; who comes second under the lock must be compared with the new champion."""
+    from tasks.gate import gate
+    from tasks.register import register
+    from varjepa.config import load_config
+
+    for seed in (1, 2):
+        registry.retrain(job_table(), "--set", f"training.seed={seed}", "--dry-run")
+    barrier = Barrier(2)
+
+    def challenge(seed: int) -> tuple[int, Any]:
+        uri = f"sqlite:///{registry.home}/home/mlruns/mlflow.db"
+        words = [f"training.seed={seed}", f"registry.name={registry.name}", f"tracking.uri={uri}"]
+        config = load_config(str(registry.home / "jobs/job.yaml"), words)
+        run_id = registry.client.create_run("0").info.run_id
+        candidate = candidate_of(config, run_id)
+        registered = register.fn(run_id, config, candidate, "# card")
+        barrier.wait()
+        return registered.version, gate.fn(candidate, registered, config)
+
+    with ThreadPoolExecutor(2) as pool:
+        found = dict(pool.map(challenge, (1, 2)))
+    assert set(found) == {2, 3}
+    against = {version: registry.client.get_model_version(registry.name, str(version)).tags["varjepa.gate.against"]
+               for version in found}  # fmt: skip
+    first = next(version for version, other in against.items() if other == "1")
+    second = 5 - first
+    assert against == {first: "1", second: str(first)}
+    assert found[first].promoted
+    assert registry.champion == (second if found[second].promoted else first)
+
+
+def test_by_hand_forwards_and_back(registry: Registry) -> None:
+    for seed in (1, 2):
+        assert registry.retrain(job_table(), "--set", f"training.seed={seed}")["promoted"]
+    bad = registry.retrain(shuffled(job_table(), "x", "y", "fit", parts=LEARNED))
+    name, uri = registry.name, f"models:/{registry.name}"
+
+    def does(*words: str, code: int = 0) -> dict[str, Any]:
+        answer = registry.call(*words, "--json")
+        assert answer.code == code, answer.err
+        assert "Traceback" not in answer.err
+        return answer.json
+
+    refused = does("promote", f"{uri}@challenger", code=2)["error"]
+    assert f"The gate refused version 4 of {name}: {bad['reason']}" in refused
+    assert does("rollback", name, "--steps", "2", "--dry-run")["version"] == 1
+    assert registry.champion == 3
+    assert does("rollback", name)["version"] == 2
+    assert does("rollback", name)["version"] == 1
+    assert "has no champion 1 steps before version 1" in does("rollback", name, code=2)["error"]
+    again = registry.retrain(job_table(), "--set", "training.seed=2")
+    assert (again["promoted"], again["model"]["version"]) == (False, 3)  # a rollback holds
+    assert "it was rolled back at" in again["reason"]
+    assert does("promote", f"{uri}/3")["moved"]
+    assert does("promote", f"{uri}/4", "--force", "--dry-run")["moved"] is False
+    assert does("promote", f"{uri}/4", "--force")["before"] == 3
+    assert does("rollback", name, "--steps", "2")["version"] == 1
+    registry.client.set_registered_model_alias(name, "champion", "2")  # by hand, in the tracking UI
+    assert does("rollback", name)["version"] == 1
+    listed = does("models", name)
+    told = [(event["version"], event["before"], event["by"]) for event in reversed(listed["history"])]
+    assert told == [
+        (1, None, "retrain"), (2, 1, "retrain"), (3, 2, "retrain"), (2, 3, "rollback"), (1, 2, "rollback"),
+        (3, 1, "promote"), (4, 3, "promote"), (1, 4, "rollback"), (2, 1, "outside"), (1, 2, "rollback"),
+    ]  # fmt: skip
+    assert {entry["version"]: entry["gate"]["outcome"] for entry in listed["models"]}[4] == "worse"
+    assert "No model" in does("rollback", "nothing", code=2)["error"]
+    assert "names no version" in does("promote", "models:/", code=2)["error"]
+    assert "is no version of a registered model" in does("promote", name, code=2)["error"]

@@ -1,0 +1,66 @@
+"""The ELBO of single rows, so that two models can be compared on the same rows without a label."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from varjepa.config import MaskingSection, ObjectiveSection
+from varjepa.data.table import TableTensors
+from varjepa.inference.model import TrainedModel
+from varjepa.models.masks import draw_masks, draw_sizes
+from varjepa.models.var_t_jepa import VarTJEPANetwork
+from varjepa.nn.random import Randomness
+from varjepa.objective.elbo import final_weights, loss_terms, masked_mean
+
+BATCH, DRAWS = 512, 2
+"""Rows that share their mask sizes, and how often masks are drawn for each row."""
+
+
+@torch.inference_mode()
+def row_elbo(
+    model: TrainedModel, table: TableTensors, objective: ObjectiveSection, masking: MaskingSection
+) -> NDArray[np.float64] | None:
+    """ELBO per row, nats, on one scale for all models that have the same features.
+
+    Each model standardises by training rows of its own, which would move its densities: they are told in units of the
+    spread that these rows have. Masks are the same for every model.
+
+    Args:
+        model: of any kind.
+        table: rows, encoded by this model.
+        objective: weights of the terms.
+        masking: sizes of the masks.
+
+    Returns:
+        float64 [N]; None for kinds without an ELBO.
+    """
+    network = model.network
+    if not isinstance(network, VarTJEPANetwork):
+        return None
+    weights, spread, rows = final_weights(objective), _log_spread(table), []
+    for start in range(0, table.n_rows, BATCH):
+        batch = table.rows(slice(start, start + BATCH))
+        total = torch.zeros(batch.n_rows, device=model.device)
+        for draw in range(DRAWS):
+            drawn = Randomness.seeded(start, draw, device=model.device)
+            sizes = draw_sizes(batch.observed.shape[1], masking, drawn)
+            masks = draw_masks(batch.observed, sizes, masking.num_targets, drawn)
+            outputs = network(batch, masks, Randomness.seeded(start, draw, 1, device=model.device))
+            context = torch.zeros_like(batch.observed).scatter(1, masks.context, masks.context_valid)
+            moved = weights.gen * masked_mean(spread.expand_as(batch.observed), batch.observed)
+            moved += weights.rec * masked_mean(spread.expand_as(batch.observed), context)
+            total -= loss_terms(batch, masks, *outputs).loss(weights) - moved
+        rows.append(total / DRAWS)
+    return torch.cat(rows).double().cpu().numpy() if rows else np.zeros(0)
+
+
+def _log_spread(table: TableTensors) -> Tensor:
+    """Log standard deviation [D] of the observed cells of numeric features; 0 for others, and for constant ones."""
+    n_numeric = table.numeric.shape[1]
+    seen = table.observed[:, :n_numeric].double()
+    values, count = torch.where(seen > 0, table.numeric.double(), 0.0), seen.sum(0).clamp(min=1)
+    mean = values.sum(0) / count
+    var = ((values - mean).square() * seen).sum(0) / count
+    spread = torch.where(var > 0, 0.5 * torch.log(var.clamp(min=1e-12)), 0.0)
+    return torch.nn.functional.pad(spread, (0, table.observed.shape[1] - n_numeric)).float()
