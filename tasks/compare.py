@@ -15,7 +15,7 @@ from varjepa.errors import UserError
 if TYPE_CHECKING:
     import polars as pl
 
-    from varjepa.evaluation.evidence import Metric, Reference
+    from varjepa.evaluation.evidence import Evidence, Metric
     from varjepa.evaluation.gate import Verdict
     from varjepa.inference.model import TrainedModel
 
@@ -116,13 +116,12 @@ def _reference(
     frame: "pl.DataFrame",
     metric: "Metric | None",
     config: RetrainConfig,
-) -> tuple["Reference | None", tuple[str, ...]]:  # fmt: skip
+) -> tuple["tuple[Evidence, Evidence] | None", tuple[str, ...]]:  # fmt: skip
     """Both models on the champion's own test rows, where those are kept and are other ones."""
     from varjepa.data.row_hash import row_hashes
-    from varjepa.evaluation.evidence import Reference
     from varjepa.inference.evidence import gather, judged_rows
 
-    if not config.gate.reference or metric is None:
+    if not config.gate.reference:
         return None, ()
     rows = _kept_rows(version, config)
     if rows is None:
@@ -131,12 +130,9 @@ def _reference(
         return None, ()
     try:
         rows = judged_rows(rows, models[0].preprocessor.label)
-        first, second = (gather(one, rows, metric, models[0]).goodness for one in models)
+        return (gather(models[0], rows, metric, models[0]), gather(models[1], rows, metric, models[0])), ()
     except UserError as error:
         return None, (f"the test rows of version {version} cannot be compared on: {error}".rstrip("."),)
-    if first is None or second is None or not len(first):
-        return None, ()
-    return Reference(first, second), ()
 
 
 def _kept_rows(version: int, config: RetrainConfig) -> "pl.DataFrame | None":

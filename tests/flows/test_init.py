@@ -26,7 +26,8 @@ def test_init_writes_a_job_that_runs(varjepa, tmp_path: Path) -> None:
     answer = varjepa("retrain", config, *small, "--json")
     assert answer.code == 0, answer.err
     assert answer.json["data"]["quarantined"] == 0
-    assert yaml.safe_load(config.read_text())["registry"]["name"] == "people"
+    written = yaml.safe_load(config.read_text())
+    assert (written["registry"]["name"], written["data"]["split"]) == ("people", {"by": "hash"})
 
 
 def test_init_never_overwrites_unasked_and_names_what_is_wrong(varjepa, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from varjepa.config.operations import GateSection
-from varjepa.evaluation.evidence import Evidence, Metric, Reference
+from varjepa.evaluation.evidence import Evidence, Metric
 from varjepa.evaluation.gate import Verdict, judge
 from varjepa.evaluation.vetoes import p_worse
 
@@ -158,7 +158,7 @@ def test_the_champions_own_rows_are_a_subgroup_too() -> None:
     rng = np.random.default_rng(8)
     challenger, champion = pair(rng, gain=0.05)
     bad, good = rng.random(500) < 0.6, rng.random(500) < 0.85
-    verdict = ruled(challenger, champion, reference=Reference(bad.astype(float), good.astype(float)))
+    verdict = ruled(challenger, champion, reference=(Evidence(bad.astype(float)), Evidence(good.astype(float))))
     assert (verdict.outcome, [veto.name for veto in verdict.vetoes]) == ("better", ["reference"])
 
 

@@ -35,6 +35,9 @@ class GateSection(Section):
     reference: bool = True
     """Keep the test rows of a version with its run, and compare on those of the champion, too, as if they were one more
     subgroup: data that are broken from top to bottom bring broken test rows of their own."""
+    structure_margin: Limit = 0.1
+    """By how many nats a hidden cell may be less probable given the others of its row, where both models have a
+    generator: rows whose cells do not belong together teach nothing of the kind."""
     calibration_margin: Limit = 0.02
     """The expected calibration error may exceed the champion's by this."""
     coverage_margin: Limit = 0.1

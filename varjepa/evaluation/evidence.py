@@ -51,8 +51,10 @@ class Evidence:
         goodness: [N] in the metric, higher is better; None where the model has none.
         confidence: [N], probability given to the predicted class; None without classes.
         correct: [N], whether the prediction is right; None without classes.
-        uncertainty: [N], the one that ships, larger = less sure; None where the model has none.
+        uncertainty: [N], the one that ships, larger = less sure; None without classes.
         accepted: [N], by the certificate; None without one.
+        structure: [n], log density of a cell given the others of its row (mean over cells, nats, higher is better) of
+            the first n rows; None without a generator.
         active_units: dimensions of the embedding that vary over rows.
         dimensions: of the embedding.
         rankme: its effective rank.
@@ -68,6 +70,7 @@ class Evidence:
     correct: Bools | None = None
     uncertainty: Floats | None = None
     accepted: Bools | None = None
+    structure: Floats | None = None
     active_units: int = 0
     dimensions: int = 0
     rankme: float = 0.0
@@ -76,10 +79,3 @@ class Evidence:
     outputs: tuple[str, ...] = ()
     label: str = ""
     classes: tuple[str, ...] = ()
-
-
-class Reference(NamedTuple):
-    """Goodness of both models on the champion's own test rows."""
-
-    challenger: Floats
-    champion: Floats

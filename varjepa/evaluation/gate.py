@@ -8,13 +8,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-import numpy as np
-
 from varjepa.config.operations import GateSection
 from varjepa.evaluation.calibration import Floats
-from varjepa.evaluation.evidence import UNITS, Bools, Evidence, Metric, Reference, Unit
+from varjepa.evaluation.evidence import UNITS, Bools, Evidence, Metric, Unit
 from varjepa.evaluation.paired import paired_bootstrap
-from varjepa.evaluation.vetoes import Veto, calibration, coverage, groups_worse, model_vetoes
+from varjepa.evaluation.vetoes import Veto, calibration, coverage, groups_worse, model_vetoes, structure
 
 Outcome = Literal["first", "better", "not worse", "undecided", "worse", "not compared"]
 PROMOTED = ("first", "better", "not worse")
@@ -58,7 +56,7 @@ def judge(
     metric: Metric | None,
     groups: Mapping[str, Bools],
     section: GateSection,
-    reference: Reference | None = None,
+    reference: tuple[Evidence, Evidence] | None = None,
     notes: tuple[str, ...] = (),
 ) -> Verdict:
     """Judges a challenger.
@@ -69,27 +67,37 @@ def judge(
         metric: of `goodness`; None where nothing can be compared.
         groups: name -> which test rows belong to it.
         section: margins and limits.
-        reference: both on the champion's own test rows, where they are others.
+        reference: challenger and champion on the champion's own test rows, where those are others.
         notes: of the caller, for the reason.
     """
     found = list(model_vetoes(challenger, champion, section))
-    numbers = _measured("", challenger)
     if champion is None:
-        return Verdict("first", "there is no champion yet", tuple(found), notes, numbers)
-    numbers |= _measured("champion_", champion)
-    others = [*calibration(challenger, champion, section), *coverage(challenger, champion, groups, section)]
-    if metric is None or challenger.goodness is None or champion.goodness is None or not len(challenger.goodness):
+        return Verdict("first", "there is no champion yet", tuple(found), notes)
+    numbers = _measured("", challenger) | _measured("champion_", champion)
+    others = [
+        *structure("structure", "all rows", challenger, champion, section),
+        *calibration(challenger, champion, section),
+        *coverage(challenger, champion, groups, section),
+    ]
+    unit = None if metric is None else UNITS[metric]
+    if reference is not None:
+        found += _on_own_rows(*reference, unit, section)
+    if unit is None or challenger.goodness is None or champion.goodness is None or not len(challenger.goodness):
         words = "there is nothing to compare the two models by"
         return Verdict("not compared", words, (*found, *others), notes, numbers)
-    unit = UNITS[metric]
-    if reference is not None:
-        found += groups_worse("reference", {"the champion's own test rows": reference}, unit, section)
-        numbers["reference_difference"] = float(np.mean(reference.challenger) - np.mean(reference.champion))
     pairs = {name: (challenger.goodness[rows], champion.goodness[rows]) for name, rows in groups.items()}
     found += groups_worse("subgroup", pairs, unit, section)
     outcome, words, more = _compare(challenger.goodness, champion.goodness, unit, section)
     notes = (*notes, *_unjudged(groups, section))
     return Verdict(outcome, words, (*found, *others), notes, numbers | more)
+
+
+def _on_own_rows(challenger: Evidence, champion: Evidence, unit: Unit | None, section: GateSection) -> Iterator[Veto]:
+    """Whether the challenger is worse on the test rows that the champion was once judged on."""
+    rows = "the champion's own test rows"
+    if unit is not None and challenger.goodness is not None and champion.goodness is not None:
+        yield from groups_worse("reference", {rows: (challenger.goodness, champion.goodness)}, unit, section)
+    yield from structure("reference", rows, challenger, champion, section)
 
 
 def _compare(

@@ -30,7 +30,7 @@ class Veto(NamedTuple):
     """Why a challenger is refused, whatever its average.
 
     Attributes:
-        name: collapse, latency, contract, calibration, coverage, subgroup or reference.
+        name: collapse, latency, contract, structure, calibration, coverage, subgroup or reference.
         reason: what was found, and what was allowed.
     """
 
@@ -95,6 +95,14 @@ def _broken_contract(challenger: Evidence, champion: Evidence) -> Iterator[str]:
         yield f"never predicts {listed(lost)}"
     if lost := [name for name in champion.outputs if name not in challenger.outputs]:
         yield f"gives no {listed(lost)}"
+
+
+def structure(name: str, rows: str, challenger: Evidence, champion: Evidence, section: GateSection) -> Iterator[Veto]:
+    """Whether a cell says less of the others of its row: neither accuracy nor the ELBO need to notice."""
+    margin, here, there = section.structure_margin, challenger.structure, champion.structure
+    if margin is not None and here is not None and there is not None:
+        unit = Unit("log density of a cell given the others", margin, 1)
+        yield from _worse(name, {rows: (here, there)}, unit, section, lambda _: margin)
 
 
 def calibration(challenger: Evidence, champion: Evidence, section: GateSection) -> Iterator[Veto]:

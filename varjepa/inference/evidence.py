@@ -14,11 +14,14 @@ from varjepa.evaluation.evidence import Evidence, Metric
 from varjepa.evaluation.groups import truth_of
 from varjepa.evaluation.latents import active_units, rankme
 from varjepa.evaluation.selective import Floats
+from varjepa.inference.fill import outside_range
+from varjepa.inference.generation import TableGenerator, batches
 from varjepa.inference.model import TrainedModel
 from varjepa.inference.row_elbo import row_elbo
+from varjepa.objective.elbo import masked_mean
 
-LATENT_ROWS = 2000
-"""Collapse is looked for among this many rows."""
+LATENT_ROWS = STRUCTURE_ROWS = 2000
+"""Collapse is looked for among this many rows, and cells are hidden in so many."""
 
 TIMED_ROWS, TURNS = 256, 5
 """Rows of one call that is timed, and how often."""
@@ -64,10 +67,12 @@ def gather(model: TrainedModel, frame: pl.DataFrame, metric: Metric | None, chal
     if label is not None and label.classes and label.name in frame.columns:
         found["confidence"] = predicted["probability"].to_numpy()
         found["correct"] = (predicted["prediction"] == truth_of(frame, label)).to_numpy()
-    if "uncertainty" in predicted.columns:
+    if "probability" in predicted.columns:  # elsewhere nobody is told to abstain
         found["uncertainty"] = predicted["uncertainty"].to_numpy()
     if "accept" in predicted.columns:
         found["accepted"] = predicted["accept"].to_numpy()
+    if model.generator is not None and names == challenger.preprocessor.names:
+        found["structure"] = _structure(model, model.generator, frame.head(STRUCTURE_ROWS))
     kinds = {column: one.kind for one in (*model.preprocessor.numeric, *model.preprocessor.categorical)
              for column in one.columns}  # fmt: skip
     goodness = None
@@ -87,6 +92,15 @@ def gather(model: TrainedModel, frame: pl.DataFrame, metric: Metric | None, chal
         label="" if label is None else f'"{label.name}" by {label.task}',
         classes=() if label is None else label.classes,
     )
+
+
+def _structure(model: TrainedModel, generator: TableGenerator, frame: pl.DataFrame) -> Floats:
+    """Mean log density per row [n] of its observed cells, each given the others."""
+    table, outside, found = model.encode(frame), outside_range(frame, model.preprocessor).to(model.device), []
+    for rows in batches(table.n_rows, TIMED_ROWS):
+        part = table.rows(rows)
+        found.append(-masked_mean(generator.surprise(part, outside[rows]), part.observed).double().cpu())
+    return torch.cat(found).numpy() if found else np.zeros(0)
 
 
 def _same_label(first: Label | None, second: Label | None) -> bool:
