@@ -23,7 +23,7 @@ from tasks.ingest import Snapshot
 from tasks.orphans import JOB, taken_over
 from tasks.owner import owner_tags
 from tasks.prepare import Prepared
-from tasks.steps import digest, may_help
+from tasks.steps import digest, log, may_help
 from varjepa.config import RetrainConfig, as_flat
 from varjepa.config.operations import TrackingSection
 from varjepa.errors import SetupError, VarjepaError
@@ -151,6 +151,8 @@ def experiment_id(tracking: TrackingSection) -> str:
     client = client_for(tracking_uri(tracking))
     experiment, place = client.get_experiment_by_name(tracking.experiment), artifact_place(tracking)
     if experiment is None:
+        if place and tracking.artifacts is None and database_file(tracking_uri(tracking)) is None:
+            log.warning("Artifacts go to %s on this machine; tracking.artifacts names a place for all.", place)
         try:
             return client.create_experiment(tracking.experiment, artifact_location=place)
         except MlflowException as error:
