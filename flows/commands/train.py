@@ -45,10 +45,10 @@ def retrain(config: str, overrides: tuple[str, ...], *, fresh: bool, json_out: b
         start_fresh()
     with owned():
         result = flow(settings)
-    from flows.show import show_result
+        from flows.show import show_result
 
-    show_result(result, settings)
-    finish(result, json_out=json_out)
+        show_result(result, settings)
+        finish(result, json_out=json_out)
 
 
 @click.command()
