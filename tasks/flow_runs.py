@@ -13,8 +13,9 @@ from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.context import FlowRunContext, TagsContext
 from prefect.states import Crashed
 
-from tasks.owner import HOST, OWNER, PROCESS, abandoned, end_children_of_the_dead, owner_tags
+from tasks.owner import ASKED, HOST, OWNER, PROCESS, abandoned, end_children_of_the_dead, owner_tags, waiting
 from tasks.steps import log
+from tasks.tracking import client_for
 
 
 def labels() -> list[str]:
@@ -24,10 +25,20 @@ def labels() -> list[str]:
 
 @contextmanager
 def owned() -> Iterator[None]:
-    """Around the call of a flow: its run, and the temporary server, say from their first moment whose they are."""
+    """Around a command: its flow run and its temporary server say from their first moment whose they are.
+
+    A tracking run that has ended says until the end of the block that nobody knows its result yet.
+    """
     os.environ[OWNER] = owner_tags()[PROCESS]
-    with tags(*labels()):
-        yield
+    opened: list[tuple[str, str]] = []
+    token = waiting.set(opened)
+    try:
+        with tags(*labels()):
+            yield
+        for uri, run_id in opened:
+            client_for(uri).delete_tag(run_id, ASKED)
+    finally:
+        waiting.reset(token)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import os
 import socket
 from collections.abc import Mapping
+from contextvars import ContextVar
 
 import psutil
 
@@ -11,6 +12,12 @@ HOST, PROCESS = "varjepa.host", "varjepa.process"
 
 OWNER = "VARJEPA_OWNER"
 """Environment variable that tells the children of a flow whose they are."""
+
+ASKED = "varjepa.asked"
+"""Tag of a run for whose answer a command waits; gone when the answer was given."""
+
+waiting: ContextVar[list[tuple[str, str]] | None] = ContextVar("waiting", default=None)
+"""Store and id of the runs that the command at work has opened; None outside of one."""
 
 SLACK = 2.0
 """Seconds by which the start of one process may seem to move: the clock of a machine is set now and then."""

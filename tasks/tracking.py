@@ -21,7 +21,7 @@ from prefect import task
 from tasks.health import require_answer
 from tasks.ingest import Snapshot
 from tasks.orphans import JOB, taken_over
-from tasks.owner import owner_tags
+from tasks.owner import ASKED, owner_tags, waiting
 from tasks.prepare import Prepared
 from tasks.steps import digest, log, may_help
 from varjepa.config import RetrainConfig, as_flat
@@ -218,7 +218,8 @@ def opened_run(tracking: TrackingSection, *, command: str, name: str, job: str |
         "mlflow.source.type": "LOCAL",
         "varjepa.step": command,
     }
-    tags |= owner_tags() | ({JOB: job} if job is not None else {})
+    asked = waiting.get() if job is not None else None
+    tags |= owner_tags() | ({JOB: job} if job is not None else {}) | ({ASKED: "yes"} if asked is not None else {})
     if commit := git_commit():
         tags["mlflow.source.git.commit"] = commit
     run_name = f"{command} {name} {time.strftime('%Y-%m-%d %H:%M:%S')}"
@@ -227,6 +228,8 @@ def opened_run(tracking: TrackingSection, *, command: str, name: str, job: str |
         run_id = taken_over(client, experiment, job)
         if run_id is None:
             run_id = client.create_run(experiment, tags=tags, run_name=run_name).info.run_id
+    if asked is not None:
+        asked.append((tracking_uri(tracking), run_id))
     try:
         yield run_id
     except BaseException as error:

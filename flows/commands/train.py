@@ -50,10 +50,10 @@ def retrain(config: str, overrides: tuple[str, ...], *, fresh: bool, dry_run: bo
         start_fresh()
     with owned():
         result = flow(settings, dry_run=dry_run)
-    from flows.show import show_result
+        from flows.show import show_result
 
-    show_result(result, settings)
-    finish(result, json_out=json_out)
+        show_result(result, settings)
+        finish(result, json_out=json_out)
 
 
 @click.command()

@@ -66,8 +66,10 @@ def test_the_same_job_goes_on_with_its_run_and_others_are_ended(migrated: Path, 
     assert [(point.step, point.value) for point in points] == [(1, 1.0), (2, 2.0)]
 
 
-def test_a_retrain_killed_twice_ends_like_an_undisturbed_one(varjepa: Callable, migrated: Path, tmp_path: Path) -> None:
-    """Killed while it trains, and again when its version is there but not its end."""
+def test_a_retrain_killed_again_and_again_ends_like_an_undisturbed_one(
+    varjepa: Callable, migrated: Path, tmp_path: Path
+) -> None:
+    """Killed while it trains, when its version is there but not its end, and when its end is there but no answer."""
     from mlflow import MlflowClient
     from prefect.client.orchestration import get_client
     from prefect.settings import PREFECT_API_URL
@@ -101,12 +103,15 @@ def test_a_retrain_killed_twice_ends_like_an_undisturbed_one(varjepa: Callable, 
     first = one_run("RUNNING")
     killed_when(lambda: client.search_model_versions("name = 'people'"))
     assert one_run("RUNNING") == first
+    killed_when(lambda: client.get_run(first).info.status == "FINISHED")  # but nobody has seen an answer
+    assert one_run("FINISHED") == first
     done = subprocess.run(
         words, cwd=home, env=environment(PREFECT_API_URL=url), stdout=subprocess.PIPE, text=True, check=True
     )
     answer = json.loads(done.stdout.strip().splitlines()[-1])
     assert one_run("FINISHED") == answer["run_id"] == first
     assert answer["metrics"] == whole["metrics"]
+    assert "varjepa.asked" not in client.get_run(first).data.tags
     (version,) = client.search_model_versions("name = 'people'")
     (original,) = MlflowClient(f"sqlite:///{tmp_path}/home/mlruns/mlflow.db").search_model_versions("name = 'people'")
     assert version.tags["varjepa.model_digest"] == original.tags["varjepa.model_digest"]
@@ -120,7 +125,8 @@ def test_a_retrain_killed_twice_ends_like_an_undisturbed_one(varjepa: Callable, 
             for run in prefect.read_flow_runs()
             if run.parameters.get("config", {})["data"]["path"] == str(tmp_path / "people.csv")
         ]
-    assert sorted(states) == ["Completed", "Completed", "Crashed", "Crashed"]
+    assert (len(states), set(states)) == (5, {"Completed", "Crashed"})
+    assert states.count("Crashed") >= 2  # the third may have told Prefect that it was done
 
 
 def test_children_of_killed_flows_are_ended_and_no_others() -> None:
