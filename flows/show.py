@@ -9,7 +9,7 @@ from rich.table import Table
 
 from tasks.doctor import Check
 from tasks.initialise import Started
-from tasks.tracking import hidden_credentials, tracking_uri
+from tasks.uris import hidden_credentials, tracking_uri
 from varjepa.config import RetrainConfig
 
 console = Console(stderr=True, highlight=False)

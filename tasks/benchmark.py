@@ -7,7 +7,9 @@ from prefect import task
 
 from tasks.cells import Cell
 from tasks.steps import may_help
-from tasks.tracking import client_for, nested_run, tracking_uri
+from tasks.store import client_for
+from tasks.tracking import nested_run
+from tasks.uris import tracking_uri
 from varjepa.config import BenchmarkConfig, FeatureSet, Protocol, RetrainConfig, as_flat
 
 

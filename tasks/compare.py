@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from tasks.models import open_model
 from tasks.prepare import Prepared
 from tasks.steps import log
-from tasks.tracking import client_for, tracking_uri
+from tasks.store import client_for
+from tasks.uris import tracking_uri
 from varjepa.config import RetrainConfig
 from varjepa.errors import UserError
 

@@ -13,7 +13,8 @@ from packaging.requirements import Requirement
 
 from tasks.health import require_answer
 from tasks.registry import store
-from tasks.tracking import client_for, hidden_credentials
+from tasks.store import client_for
+from tasks.uris import hidden_credentials
 from varjepa.errors import VarjepaError
 
 GIBIBYTE = 2**30

@@ -15,7 +15,7 @@ from prefect.states import Crashed
 
 from tasks.owner import ASKED, HOST, OWNER, PROCESS, abandoned, end_children_of_the_dead, owner_tags, waiting
 from tasks.steps import log
-from tasks.tracking import client_for
+from tasks.store import client_for
 
 
 def labels() -> list[str]:

@@ -11,7 +11,8 @@ from tasks.compare import Candidate, compare, keep_test_rows
 from tasks.locks import registry_lock
 from tasks.register import Registered
 from tasks.steps import log, may_help
-from tasks.tracking import client_for, tracking_uri
+from tasks.store import client_for
+from tasks.uris import tracking_uri
 from varjepa.config import RetrainConfig
 from varjepa.errors import ConfigError, listed, nearest
 

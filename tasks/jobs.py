@@ -9,7 +9,9 @@ from prefect import task
 from tasks.ingest import Snapshot, file_fingerprint
 from tasks.orphans import JOB
 from tasks.steps import code_digest, digest
-from tasks.tracking import client_for, experiment_id, log_setup, opened_run, tracking_uri
+from tasks.store import client_for, experiment_id
+from tasks.tracking import log_setup, opened_run
+from tasks.uris import tracking_uri
 from varjepa.config import RetrainConfig
 
 STEPS = ("ingest", "validate", "prepare", "pretrain", "generate", "probe", "calibrate", "assess", "profile")

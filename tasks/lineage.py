@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from tasks.champion import CHAMPION
 from tasks.compare import RUN_TAG
-from tasks.tracking import client_for, tracking_uri
+from tasks.store import client_for
+from tasks.uris import tracking_uri
 from varjepa.config import RetrainConfig
 
 

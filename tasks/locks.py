@@ -1,5 +1,6 @@
-"""A lock around what one registered model's versions and aliases depend on, for all who share the registry."""
+"""Locks around a tracking store: those that all who share it respect, and those of one machine."""
 
+import getpass
 import hashlib
 import tempfile
 import time
@@ -11,65 +12,83 @@ from filelock import FileLock, Timeout
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
-from tasks.tracking import database_file
+from tasks.steps import digest
+from tasks.uris import database_file
 from varjepa.errors import SetupError
 
 PATIENCE = 600.0
-"""Seconds to wait for another process; what is done under the lock takes a few."""
+"""Seconds to wait for another process; what is done under a shared lock takes a few."""
 
 TAKE = {"postgresql": "SELECT pg_try_advisory_lock(:key)", "mysql": "SELECT GET_LOCK(:key, 0)"}
 GIVE = {"postgresql": "SELECT pg_advisory_unlock(:key)", "mysql": "SELECT RELEASE_LOCK(:key)"}
 
 
-@contextmanager
-def registry_lock(uri: str, name: str) -> Iterator[None]:
-    """Nobody else who takes this lock changes versions and aliases of `name` meanwhile.
+def host_lock(uri: str, what: str) -> FileLock:
+    """A lock among the processes of this machine: beside a SQLite database, else in the temporary folder."""
+    database = database_file(uri)
+    if database is not None:
+        return FileLock(database.with_name(f"{database.stem}-{digest(what)}.lock"))
+    return FileLock(Path(tempfile.gettempdir()) / f"varjepa-{getpass.getuser()}-{digest(uri, what)}.lock")
 
-    A SQLite registry is locked by a file beside the database, PostgreSQL and MySQL by an advisory lock of the server,
-    which ends with its connection. An MLflow server has no locks to give: a file in the temporary folder keeps the
-    processes of this machine apart, and those of others must look again right before they change something.
+
+@contextmanager
+def store_lock(uri: str, what: str) -> Iterator[None]:
+    """Nobody else who takes the lock of this name works on the store meanwhile.
+
+    PostgreSQL and MySQL give an advisory lock, which ends with its connection, however this process ends. A SQLite
+    database has a file beside it. An MLflow server has no locks to give: a file keeps the processes of this machine
+    apart, and those of others must look again right before they change something.
 
     Raises:
         SetupError: somebody has held the lock for `PATIENCE` seconds.
     """
-    digest = hashlib.sha256(f"varjepa registry {name}".encode()).digest()
-    dialect, database = uri.split(":", 1)[0].split("+", maxsplit=1)[0], database_file(uri)
+    dialect = uri.split(":", 1)[0].split("+", maxsplit=1)[0]
     if dialect in TAKE:
-        with _server_lock(uri, dialect, digest):
+        with _server_lock(uri, dialect, what):
             yield
         return
-    beside = database.absolute().parent if database else Path(tempfile.gettempdir())
-    where = hashlib.sha256(digest + uri.encode()).hexdigest()[:12]
     try:
-        with FileLock(beside / f"varjepa-registry-{where}.lock", timeout=PATIENCE):
+        with host_lock(uri, what).acquire(timeout=PATIENCE):
             yield
     except Timeout:
-        raise _held(name) from None
+        raise _held(what) from None
 
 
 @contextmanager
-def _server_lock(uri: str, dialect: str, digest: bytes) -> Iterator[None]:
+def registry_lock(uri: str, name: str) -> Iterator[None]:
+    """Nobody else who takes this lock changes versions and aliases of the registered model `name` meanwhile.
+
+    Raises:
+        SetupError: see `store_lock`.
+    """
+    with store_lock(uri, f'registry of "{name}"'):
+        yield
+
+
+@contextmanager
+def _server_lock(uri: str, dialect: str, what: str) -> Iterator[None]:
     # PostgreSQL takes 64 bits, MySQL a text.
-    key = int.from_bytes(digest[:8], signed=True) if dialect == "postgresql" else digest.hex()[:40]
+    bits = hashlib.sha256(f"varjepa {what}".encode()).digest()
+    key = int.from_bytes(bits[:8], signed=True) if dialect == "postgresql" else bits.hex()[:40]
     engine = create_engine(uri, poolclass=NullPool, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        _wait(connection, dialect, key)
+        _wait(connection, dialect, key, what)
         try:
             yield
         finally:
             connection.execute(text(GIVE[dialect]), {"key": key})
 
 
-def _wait(connection: Connection, dialect: str, key: int | str) -> None:
+def _wait(connection: Connection, dialect: str, key: int | str, what: str) -> None:
     began = time.monotonic()
     while not connection.execute(text(TAKE[dialect]), {"key": key}).scalar():
         if time.monotonic() - began > PATIENCE:
-            raise _held(str(key))
+            raise _held(what)
         time.sleep(0.05)
 
 
-def _held(name: str) -> SetupError:
+def _held(what: str) -> SetupError:
     return SetupError(
-        f'The registry of "{name}" has been locked by another process for {PATIENCE:.0f} seconds.',
+        f"The {what} of the tracking store has been locked by another process for {PATIENCE:.0f} seconds.",
         fix="End the process that holds it, then run the same command again.",
     )

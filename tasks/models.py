@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from tasks.registry import store
-from tasks.tracking import client_for, hidden_credentials
+from tasks.store import client_for
+from tasks.uris import hidden_credentials
 from varjepa.errors import ModelError, listed, nearest
 from varjepa.inference.model import TrainedModel
 from varjepa.inference.storage import CONFIG, load_model

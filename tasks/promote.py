@@ -7,7 +7,7 @@ from tasks.gate import GATE_TAG
 from tasks.locks import registry_lock
 from tasks.models import registered_version
 from tasks.registry import store
-from tasks.tracking import client_for
+from tasks.store import client_for
 from varjepa.errors import ModelError, listed
 
 REFUSED = ("worse",)

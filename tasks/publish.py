@@ -11,7 +11,8 @@ from tasks.gate import Decision
 from tasks.page import write_csv
 from tasks.register import Registered
 from tasks.steps import may_help
-from tasks.tracking import client_for, tracking_uri
+from tasks.store import client_for
+from tasks.uris import tracking_uri
 
 NOTE = "mlflow.note.content"
 """Tag whose Markdown the tracking UI shows on the run's page."""

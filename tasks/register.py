@@ -15,7 +15,8 @@ from tasks.compare import FINGERPRINT_TAG, ROWS_TAG, RUN_TAG, Candidate
 from tasks.locks import registry_lock
 from tasks.logged import DIGEST_TAG, active_run, logged_before, use_store
 from tasks.steps import log, may_help
-from tasks.tracking import client_for, tracking_uri
+from tasks.store import client_for
+from tasks.uris import tracking_uri
 from varjepa.config import RetrainConfig
 
 EXAMPLE_ROWS = 3

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tasks.champion import history
-from tasks.tracking import client_for, tracking_uri
+from tasks.store import client_for
+from tasks.uris import tracking_uri
 from varjepa.config.operations import TrackingSection
 from varjepa.errors import ModelError, listed, nearest
 

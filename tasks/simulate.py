@@ -9,7 +9,9 @@ from typing import get_args
 from prefect import task
 
 from tasks.steps import log, reuse, step_folder, write_text
-from tasks.tracking import client_for, nested_run, tracking_uri
+from tasks.store import client_for
+from tasks.tracking import nested_run
+from tasks.uris import tracking_uri
 from varjepa.config import StudyConfig, as_flat
 from varjepa.models.jepa import Target
 from varjepa.objective.variants import VARIANTS

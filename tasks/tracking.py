@@ -1,195 +1,27 @@
-"""Talks to the MLflow tracking store: connects, opens a run, writes what people look for."""
+"""Opens runs of the tracking store, and writes to them what people look for."""
 
 import getpass
 import json
-import logging
-import os
-import re
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-from filelock import FileLock
 from prefect import task
 
-from tasks.health import require_answer
 from tasks.ingest import Snapshot
+from tasks.locks import host_lock
 from tasks.orphans import JOB, taken_over
 from tasks.owner import ASKED, owner_tags, waiting
 from tasks.prepare import Prepared
-from tasks.steps import digest, log, may_help
+from tasks.steps import may_help
+from tasks.store import client_for, experiment_id
+from tasks.uris import tracking_uri
 from varjepa.config import RetrainConfig, as_flat
 from varjepa.config.operations import TrackingSection
-from varjepa.errors import SetupError, VarjepaError
-
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
-
-SQLITE, POSTGRES = "sqlite:///", "postgresql"
-
-LOCK_KEY = 0x7661726A657061
-"""Of our lock in a PostgreSQL database, where locks are numbers: "varjepa" in ASCII."""
-
-
-def tracking_uri(tracking: TrackingSection) -> str:
-    """Where runs go; the environment variable wins over the configuration, as people expect."""
-    uri = os.environ.get("MLFLOW_TRACKING_URI") or tracking.uri
-    database = database_file(uri)
-    return uri if database is None else f"{SQLITE}{database.absolute()}"
-
-
-def database_file(uri: str) -> Path | None:
-    """The file behind a SQLite URI, or None.
-
-    Examples:
-        >>> database_file("sqlite:///mlruns/mlflow.db").as_posix()
-        'mlruns/mlflow.db'
-    """
-    return Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
-
-
-def store_lock(uri: str, what: str) -> FileLock:
-    """A lock that ends with its process, beside the database of a store, or in the temporary folder for others."""
-    database = database_file(uri)
-    if database is not None:
-        return FileLock(database.with_name(f"{database.stem}-{digest(what)}.lock"))
-    return FileLock(Path(tempfile.gettempdir()) / f"varjepa-{getpass.getuser()}-{digest(uri, what)}.lock")
-
-
-@cache
-def client_for(uri: str) -> "MlflowClient":
-    """A client of a tracking store, which is created where it is a file that does not exist yet.
-
-    Raises:
-        SetupError: the store cannot be reached.
-    """
-    # MLflow tells every migration of a fresh database; nobody who trains a model wants to read them.
-    for name in ("alembic", "mlflow.store.db.utils"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    import mlflow
-
-    database = database_file(uri)
-    try:
-        if database is not None:
-            database.parent.mkdir(parents=True, exist_ok=True)
-            _create(database)
-        elif uri.startswith("http"):
-            require_answer(uri, seconds=15)  # once: MLflow itself would ask again and again for minutes
-        with _alone(uri):
-            client = mlflow.MlflowClient(uri)
-            client.search_experiments(max_results=1)
-            return client
-    except ModuleNotFoundError as error:
-        raise SetupError(
-            f"The tracking store {hidden_credentials(uri)} needs the module {error.name}, which is not installed.",
-            fix="pip install 'varjepa[postgres]'" if uri.startswith(POSTGRES) else f"pip install {error.name}",
-        ) from error
-    except Exception as error:
-        reason = " ".join(str(error).replace(uri, hidden_credentials(uri)).split())[:300]
-        raise SetupError(
-            f"The tracking store {hidden_credentials(uri)} cannot be used: {reason}.",
-            fix="Check tracking.uri and MLFLOW_TRACKING_URI; `varjepa doctor` says more.",
-        ) from error
-
-
-def _create(database: Path) -> None:
-    """Makes a database in one move: MLflow cannot go on with migrations that were killed halfway."""
-    import mlflow
-
-    with FileLock(database.with_suffix(".lock")):
-        if database.exists():
-            return
-        unfinished = database.with_suffix(".unfinished")
-        for file in (unfinished, Path(f"{unfinished}-journal")):
-            file.unlink(missing_ok=True)
-        mlflow.MlflowClient(f"{SQLITE}{unfinished}").search_experiments(max_results=1)
-        unfinished.replace(database)
-
-
-@contextmanager
-def _alone(uri: str) -> Iterator[None]:
-    """Keeps others out of a PostgreSQL store while the block runs: two that create its tables at once break it."""
-    if not uri.startswith(POSTGRES):
-        yield
-        return
-    from sqlalchemy import NullPool, create_engine, text
-
-    # The lock ends with its connection, however this process ends.
-    with create_engine(uri, poolclass=NullPool).connect() as connection:
-        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": LOCK_KEY})
-        yield
-
-
-def hidden_credentials(uri: str) -> str:
-    """The URI without user name and password.
-
-    Examples:
-        >>> hidden_credentials("postgresql://me:secret@host/db")
-        'postgresql://***@host/db'
-        >>> hidden_credentials("postgresql://host/db?user=me&password=secret")
-        'postgresql://host/db?user=me&password=***'
-    """
-    netloc = urlsplit(uri).netloc
-    shown = uri.replace(netloc, "***@" + netloc.rpartition("@")[2]) if "@" in netloc else uri
-    return re.sub(r"(?<=password=)[^&]+", "***", shown)
-
-
-def experiment_id(tracking: TrackingSection) -> str:
-    """Finds or creates the experiment.
-
-    Raises:
-        SetupError: it is deleted, or keeps its artifacts elsewhere than the configuration says.
-    """
-    from mlflow.exceptions import MlflowException
-
-    client = client_for(tracking_uri(tracking))
-    experiment, place = client.get_experiment_by_name(tracking.experiment), artifact_place(tracking)
-    if experiment is None:
-        if place and tracking.artifacts is None and database_file(tracking_uri(tracking)) is None:
-            log.warning("Artifacts go to %s on this machine; tracking.artifacts names a place for all.", place)
-        try:
-            return client.create_experiment(tracking.experiment, artifact_location=place)
-        except MlflowException as error:
-            # Somebody else may have been faster.
-            experiment = client.get_experiment_by_name(tracking.experiment)
-            if error.error_code != "RESOURCE_ALREADY_EXISTS" or experiment is None:
-                raise
-    if experiment.lifecycle_stage != "active":
-        raise SetupError(
-            f'The experiment "{tracking.experiment}" is deleted.',
-            fix="Restore it in the tracking UI, or set tracking.experiment to another name.",
-        )
-    if tracking.artifacts is not None and experiment.artifact_location.rstrip("/") != str(place).rstrip("/"):
-        raise SetupError(
-            f'The experiment "{tracking.experiment}" keeps its artifacts in '
-            f"{hidden_credentials(experiment.artifact_location)}, which cannot be changed.",
-            expected=f"Expected {hidden_credentials(str(place))} (tracking.artifacts).",
-            fix="Set tracking.experiment to another name, or leave out tracking.artifacts.",
-        )
-    return experiment.experiment_id
-
-
-def artifact_place(tracking: TrackingSection) -> str | None:
-    """Where a new experiment keeps its artifacts; None leaves that to the tracking server.
-
-    Examples:
-        >>> artifact_place(TrackingSection(artifacts="s3://bucket/models"))
-        's3://bucket/models'
-    """
-    uri, place = tracking_uri(tracking), tracking.artifacts
-    if place is not None:
-        return place if "://" in place else Path(place).absolute().as_uri()
-    if uri.startswith("http"):
-        return None
-    database = database_file(uri)
-    folder = (Path("mlruns") if database is None else database.parent) / "artifacts"
-    return folder.absolute().as_uri()
+from varjepa.errors import VarjepaError
 
 
 @contextmanager
@@ -224,7 +56,7 @@ def opened_run(tracking: TrackingSection, *, command: str, name: str, job: str |
         tags["mlflow.source.git.commit"] = commit
     run_name = f"{command} {name} {time.strftime('%Y-%m-%d %H:%M:%S')}"
     experiment = experiment_id(tracking)
-    with store_lock(tracking_uri(tracking), "runs"):  # else two processes might take over one run
+    with host_lock(tracking_uri(tracking), "runs"):  # else two processes might take over one run
         run_id = taken_over(client, experiment, job)
         if run_id is None:
             run_id = client.create_run(experiment, tags=tags, run_name=run_name).info.run_id

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from filelock import Timeout
 
+from tasks.locks import host_lock
 from tasks.steps import log
-from tasks.tracking import store_lock, tracking_uri
+from tasks.uris import tracking_uri
 from varjepa.config import RetrainConfig
 
 
@@ -22,7 +23,7 @@ def turn(config: RetrainConfig, *, wait: bool = True) -> Iterator[bool]:
     Yields:
         Whether it is this run's turn.
     """
-    lock = store_lock(tracking_uri(config.tracking), f"model {config.registry.name}")
+    lock = host_lock(tracking_uri(config.tracking), f"model {config.registry.name}")
     Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
     try:
         lock.acquire(blocking=False)

@@ -7,7 +7,8 @@ from pathlib import Path
 from tasks.processes import HOST, Child, ended_by_sigterm, require_free
 from tasks.registry import store
 from tasks.steps import log
-from tasks.tracking import client_for, hidden_credentials
+from tasks.store import client_for
+from tasks.uris import hidden_credentials
 from varjepa.config.operations import TrackingSection
 
 LOG = Path("mlruns/ui.log")

@@ -1,9 +1,12 @@
 """Starts the slow parts of the machine side by side: Prefect's temporary server, and the imports of a retrain."""
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Thread
+
+from tasks.owner import OWNER, this_process
 
 
 @contextmanager
@@ -20,6 +23,7 @@ def server_under_way() -> Iterator[None]:
         return
     from prefect.server.api.server import SubprocessASGIServer
 
+    os.environ[OWNER] = this_process()  # should this process be killed, its server is ended by the next one
     server = SubprocessASGIServer()  # the one of this process, which flows find running
 
     def start() -> None:

@@ -47,7 +47,7 @@ def prefect_server() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tracking database, migrated once (7 s) and copied where one is needed."""
-    from tasks.tracking import client_for
+    from tasks.store import client_for
 
     path = tmp_path_factory.mktemp("database") / "mlflow.db"
     client_for(f"sqlite:///{path}")

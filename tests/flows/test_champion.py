@@ -18,7 +18,7 @@ def uri_of(folder: Path, migrated: Path) -> str:
 
 
 def registered(uri: str, versions: int) -> None:
-    from tasks.tracking import client_for
+    from tasks.store import client_for
 
     client = client_for(uri)
     client.create_registered_model(NAME)
@@ -47,7 +47,7 @@ def test_moves_at_once_follow_one_another(kind: str, tmp_path: Path, migrated: P
         pool = ProcessPoolExecutor(WORKERS, mp_context=multiprocessing.get_context("spawn"))
     with pool:
         moved = 1 + sum(pool.map(partial(move, uri), range(2, VERSIONS + 1)))
-    from tasks.tracking import client_for
+    from tasks.store import client_for
 
     client = client_for(uri)
     events = history(client, NAME)
@@ -83,7 +83,7 @@ def test_a_version_is_rolled_back_until_it_is_promoted_again() -> None:
 
 def test_a_version_that_was_deleted_is_stepped_over(tmp_path: Path, migrated: Path) -> None:
     from tasks.promote import promote, rollback
-    from tasks.tracking import client_for
+    from tasks.store import client_for
 
     uri = uri_of(tmp_path, migrated)
     registered(uri, 3)

@@ -34,7 +34,8 @@ with opened("a") as a, opened("b") as b, opened("c") as c, nested_run(tracking, 
 
 def test_the_same_job_goes_on_with_its_run_and_others_are_ended(migrated: Path, tmp_path: Path) -> None:
     from tasks.owner import HOST
-    from tasks.tracking import CurveLogger, client_for, opened_run
+    from tasks.store import client_for
+    from tasks.tracking import CurveLogger, opened_run
     from varjepa.config.operations import TrackingSection
 
     (tmp_path / "mlflow.db").write_bytes(migrated.read_bytes())

@@ -1,0 +1,41 @@
+"""Addresses of tracking stores."""
+
+import os
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from varjepa.config.operations import TrackingSection
+
+SQLITE, POSTGRES = "sqlite:///", "postgresql"
+
+
+def tracking_uri(tracking: TrackingSection) -> str:
+    """Where runs go; the environment variable wins over the configuration, as people expect."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or tracking.uri
+    database = database_file(uri)
+    return uri if database is None else f"{SQLITE}{database.absolute()}"
+
+
+def database_file(uri: str) -> Path | None:
+    """The file behind a SQLite URI, or None.
+
+    Examples:
+        >>> database_file("sqlite:///mlruns/mlflow.db").as_posix()
+        'mlruns/mlflow.db'
+    """
+    return Path(uri.removeprefix(SQLITE)) if uri.startswith(SQLITE) else None
+
+
+def hidden_credentials(uri: str) -> str:
+    """The URI without user name and password.
+
+    Examples:
+        >>> hidden_credentials("postgresql://me:secret@host/db")
+        'postgresql://***@host/db'
+        >>> hidden_credentials("postgresql://host/db?user=me&password=secret")
+        'postgresql://host/db?user=me&password=***'
+    """
+    netloc = urlsplit(uri).netloc
+    shown = uri.replace(netloc, "***@" + netloc.rpartition("@")[2]) if "@" in netloc else uri
+    return re.sub(r"(?<=password=)[^&]+", "***", shown)
