@@ -65,8 +65,8 @@ def _log_to_stderr() -> None:
     """One short line per message on stderr."""
     logger = logging.getLogger("varjepa")
     for handler in logger.handlers:
-        if isinstance(handler, logging.StreamHandler):
-            handler.setStream(sys.stderr)  # another one by now, where a process calls several commands
+        if type(handler) is logging.StreamHandler:  # ours; it had another stream, where a process calls many commands
+            handler.setStream(sys.stderr)
     if not logger.handlers:
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S"))

@@ -37,7 +37,11 @@ def postgres_uri() -> Iterator[str]:
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def together(request, prefect_server, tmp_path_factory) -> SimpleNamespace:
-    """Four processes of the command line, started at once in one folder on a store that does not exist yet."""
+    """Four processes of the command line, started at once in one folder on a store that does not exist yet.
+
+    On a database file they wait for each other, as runs for one model on one machine do. On the server each has a
+    temporary folder of its own, where locks of a machine lie, and so stands for a machine.
+    """
     from prefect.settings import get_current_settings
 
     home = tmp_path_factory.mktemp(request.param)
@@ -48,10 +52,13 @@ def together(request, prefect_server, tmp_path_factory) -> SimpleNamespace:
         "OMP_NUM_THREADS": "1",
     }  # fmt: skip
     command = [sys.executable, "-m", "flows.cli", "retrain", str(job), "--json", "--set"]
+    places = [home / f"machine{seed}" if request.param == "postgresql" else home for seed in SEEDS]
+    for place in places:
+        place.mkdir(exist_ok=True)
     processes = [
-        subprocess.Popen([*command, f"training.seed={seed}"], cwd=home, env=environment, text=True,
-                         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        for seed in SEEDS
+        subprocess.Popen([*command, f"training.seed={seed}"], cwd=home, env=environment | {"TMPDIR": str(place)},
+                         text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for seed, place in zip(SEEDS, places, strict=True)
     ]  # fmt: skip
     said = [process.communicate(timeout=500) for process in processes]
     codes = [process.returncode for process in processes]
