@@ -97,7 +97,8 @@ def main() -> None:
         figures += [Figure(f"retrain of Adult, {name}", value, unit) for name, value in median.items()]
         asked = "at most 20" if index == 0 else ""
         figures.append(Figure("retrain of Adult, flow less plain", median["flow"] - median["plain"], unit, None, asked))
-    publish("overhead", figures, RESULTS, command="python -m benchmarks.overhead adult.csv.gz")
+    made = f"python -m benchmarks.overhead adult.csv.gz --repeats {words.repeats}"
+    publish("overhead", figures, RESULTS, command=made)
 
 
 if __name__ == "__main__":

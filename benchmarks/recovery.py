@@ -35,6 +35,8 @@ SETTINGS = (
 )  # fmt: skip
 """A retrain of Adult in less than a minute; every step is there."""
 
+ANSWER = "answer.json"
+
 
 @dataclass(frozen=True)
 class Left:
@@ -86,28 +88,27 @@ class Try:
     seconds: float
 
 
-def start(folder: Path, data: Path) -> subprocess.Popen[str]:
+def start(folder: Path, data: Path) -> subprocess.Popen[bytes]:
     """Starts a retrain in a folder, with everything of its own there."""
     folder.mkdir(parents=True, exist_ok=True)
     sets = [word for setting in (f"data.path={data.absolute()}", *SETTINGS) for word in ("--set", setting)]
     command = [sys.executable, "-m", "flows.cli", "retrain", str(ROOT / "configs" / "adult.yaml"), *sets, "--json"]
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT", "MLFLOW"))}
     own = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PREFECT_HOME": str(folder / "prefect")}
-    with (folder / "retrain.log").open("a") as log:
-        return subprocess.Popen(
-            command, cwd=folder, env=kept | own, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True
-        )
+    # Files, no pipes: a temporary server that outlives its flow would hold them open.
+    with (folder / "retrain.log").open("a") as log, (folder / ANSWER).open("w") as out:
+        return subprocess.Popen(command, cwd=folder, env=kept | own, stdout=out, stderr=log, start_new_session=True)
 
 
 def finish(folder: Path, data: Path) -> Left:
     """Retrains to the end and looks at what is there."""
     began = time.perf_counter()
     process = start(folder, data)
-    out, _ = process.communicate()
+    process.wait()
     seconds = time.perf_counter() - began
     if process.returncode:
         raise RuntimeError(f"the retrain in {folder} ended with {process.returncode}")
-    answer = json.loads(out.splitlines()[-1])
+    answer = json.loads((folder / ANSWER).read_text().splitlines()[-1])
     (model,) = folder.glob("mlruns/work/calibrate-*/model")
     weights = hashlib.sha256(b"".join(file.read_bytes() for file in sorted(model.iterdir()))).hexdigest()
     tracking, prefect = folder / "mlruns" / "mlflow.db", folder / "prefect" / "prefect.db"
@@ -144,11 +145,11 @@ def killed(folder: Path, data: Path, moment: float, *, whole_group: bool) -> tup
     """Kills a retrain: finished steps and status of its run at that moment; None where it had answered before."""
     process = start(folder, data)
     try:
-        process.communicate(timeout=moment)
+        process.wait(timeout=moment)
     except subprocess.TimeoutExpired:
         (os.killpg if whole_group else os.kill)(process.pid, signal.SIGKILL)
-        out, _ = process.communicate()
-        if out.strip():
+        process.wait()
+        if (folder / ANSWER).read_text().strip():
             return None
     else:
         return None
