@@ -41,6 +41,7 @@ def plain(words: list[str]) -> None:
     from tasks.prepare import preprocess
     from tasks.pretrain import Job, train
     from tasks.probe import probe
+    from tasks.profile import profile_model
     from tasks.steps import step_folder
     from tasks.validate import check_contract
     from varjepa.config import load_config
@@ -58,6 +59,7 @@ def plain(words: list[str]) -> None:
     probed = probe.fn(prepared, pretrained, config)
     calibrated = calibrate.fn(prepared, pretrained, generated, probed, config)
     assess_generator.fn(calibrated.model, prepared, config)
+    profile_model.fn(calibrated.model, prepared, config)
 
 
 def timed(command: list[str]) -> tuple[float, float]:

@@ -30,7 +30,7 @@ class Snapshot:
     source: str
 
 
-@task(name="ingest", task_run_name="ingest {data.path}{data.name}", retries=2, retry_delay_seconds=5,
+@task(name="ingest", task_run_name="ingest", retries=2, retry_delay_seconds=5,
       retry_condition_fn=may_help)  # fmt: skip
 def ingest(data: DataSection) -> Snapshot:
     """Reads the source once and keeps it as Parquet.

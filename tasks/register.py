@@ -62,9 +62,10 @@ def register(run_id: str, config: RetrainConfig, candidate: Candidate, descripti
             tags = {DIGEST_TAG: fingerprint, RUN_TAG: run_id, FINGERPRINT_TAG: candidate.fingerprint,
                     ROWS_TAG: str(candidate.rows)}  # fmt: skip
             version = _version_of(source or _logged(run_id, candidate, uri), name, tags, uri)
-            client.update_model_version(name, str(version), description)
         else:
             log.info("register: version %d of %s is this very model, no new version is made", version, name)
+        if not client.get_model_version(name, str(version)).description:
+            client.update_model_version(name, str(version), description)
         client.set_registered_model_alias(name, CHALLENGER, str(version))
     return Registered(name, version, f"models:/{name}/{version}", new, run_id)
 

@@ -46,11 +46,12 @@ def drift(
     settings |= {"out": None if out is None else str(out), "retrain_config": job, "overrides": list(overrides)}
     from flows.monitor import monitor
     from flows.show_drift import show_drift
+    from tasks.flow_runs import owned
 
-    with _store(tracking_uri):
+    with _store(tracking_uri), owned():
         result: Any = monitor(model, new, tracking_uri=tracking_uri, **settings)
-    show_drift(result)
-    finish(result, json_out=json_out)
+        show_drift(result)
+        finish(result, json_out=json_out)
     return DRIFTED if fail and result["drifted"] else 0
 
 
