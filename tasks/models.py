@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from tasks.logged import use_store
 from tasks.registry import store
 from tasks.store import client_for
 from tasks.uris import hidden_credentials
@@ -118,5 +119,5 @@ def _of_run(run_id: str, tracking_uri: str | None) -> Path:
 def _fetched(uri: str, tracking_uri: str | None) -> Path:
     import mlflow
 
-    mlflow.set_tracking_uri(store(tracking_uri))
+    use_store(store(tracking_uri))
     return _inside(Path(mlflow.artifacts.download_artifacts(artifact_uri=uri)))

@@ -269,7 +269,7 @@ def test_t_jepa_without_a_label_is_selected_by_rank(varjepa, tmp_path: Path) -> 
     answer = varjepa("retrain", job, "--json")
     assert answer.code == 0, answer.err
     assert {name.split("/")[0] for name in answer.json["metrics"]} == {
-        "prediction", "latent", "generator", "imputation", "samples", "anomaly", "gate",
+        "prediction", "latent", "generator", "imputation", "samples", "anomaly",
     }  # fmt: skip
     history = json.loads(next((tmp_path / "home/mlruns/work").glob("pretrain-*/history.json")).read_text())
     assert all(epoch["selection/score"] == epoch["validation/rankme"] for epoch in history)
