@@ -1,6 +1,7 @@
 """Scoring a table of many files as a flow: one task per file, wherever the runner computes it."""
 
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from tasks.models import model_folder
 from tasks.parts import Job, parts_of, score_part, threads_each, waiting
 from tasks.register import folder_digest
 from tasks.runners import task_runner
+from tasks.steps import one_thread_each
 from varjepa.inference.storage import load_model
 
 
@@ -41,7 +43,9 @@ def score_files(
     parts = parts_of(source, out, load_model(folder, "cpu").config.data)
     left = waiting(parts, job, out, force=options["force"])
     started = time.perf_counter()
-    scored = score_all.with_options(task_runner=task_runner(runner, workers, dask_address))(left, job) if left else []
+    with one_thread_each() if runner == "threads" else nullcontext():
+        run = score_all.with_options(task_runner=task_runner(runner, workers, dask_address))
+        scored = run(left, job) if left else []
     seconds, rows = time.perf_counter() - started, sum(part["rows"] for part in scored)
     found: dict[str, Any] = {"rows": rows, "files": len(parts), "scored": len(scored), "out": str(out)}
     if rows and all("accepted" in part for part in scored):

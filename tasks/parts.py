@@ -35,7 +35,7 @@ class Job:
         columns: groups of columns to write.
         keep: columns of the files to carry along.
         batch_size: rows at a time; 0 means as many as suit the model.
-        threads: of each task; 0 leaves them alone.
+        threads: of each worker process; 0 leaves them alone.
     """
 
     model: str
@@ -116,6 +116,6 @@ def _opened(name: str, tracking_uri: str | None, device: str, digest: str) -> Tr
 
 
 def threads_each(runner: str, workers: int) -> int:
-    """Threads of a task, so that those of this machine share its cores; 0 where another machine decides."""
+    """Threads of a worker process of this machine, so that they share its cores; 0 leaves them alone."""
     cores = os.cpu_count() or 1
-    return 0 if runner == "dask" else max(1, cores // (workers or cores))
+    return max(1, cores // (workers or cores)) if runner == "processes" else 0
