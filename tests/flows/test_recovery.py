@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from tests.flows.conftest import person_table, write_job
 
@@ -68,7 +69,7 @@ def test_the_same_job_goes_on_with_its_run_and_others_are_ended(migrated: Path, 
 
 
 def test_a_retrain_killed_again_and_again_ends_like_an_undisturbed_one(
-    varjepa: Callable, migrated: Path, tmp_path: Path
+    prefect_server: None, migrated: Path, tmp_path: Path
 ) -> None:
     """Killed while it trains, when its version is there but not its end, and when its end is there but no answer."""
     from mlflow import MlflowClient
@@ -76,12 +77,20 @@ def test_a_retrain_killed_again_and_again_ends_like_an_undisturbed_one(
     from prefect.settings import PREFECT_API_URL
 
     job = write_job(tmp_path, person_table(200), data={"label": "rich"}, training={"max_epochs": 3})
-    whole = varjepa("retrain", job, "--json").json
-    home = tmp_path / "killed"
-    (home / "mlruns").mkdir(parents=True)
-    (home / "mlruns/mlflow.db").write_bytes(migrated.read_bytes())
+    whole_home, home = tmp_path / "whole", tmp_path / "killed"
+    for place in (whole_home, home):
+        (place / "mlruns").mkdir(parents=True)
+        (place / "mlruns/mlflow.db").write_bytes(migrated.read_bytes())
     words = [sys.executable, "-m", "flows.cli", "retrain", str(job), "--json"]
     url = str(PREFECT_API_URL.value())  # the tests' server, so that the process need not start one of its own
+
+    def answer_of(place: Path) -> dict[str, Any]:
+        done = subprocess.run(
+            words, cwd=place, env=environment(PREFECT_API_URL=url), stdout=subprocess.PIPE, text=True, check=True
+        )
+        return json.loads(done.stdout.strip().splitlines()[-1])
+
+    whole = answer_of(whole_home)
     client = MlflowClient(f"sqlite:///{home}/mlruns/mlflow.db")
 
     def killed_when(ready: Callable[[], object]) -> None:
@@ -106,15 +115,12 @@ def test_a_retrain_killed_again_and_again_ends_like_an_undisturbed_one(
     assert one_run("RUNNING") == first
     killed_when(lambda: client.get_run(first).info.status == "FINISHED")  # but nobody has seen an answer
     assert one_run("FINISHED") == first
-    done = subprocess.run(
-        words, cwd=home, env=environment(PREFECT_API_URL=url), stdout=subprocess.PIPE, text=True, check=True
-    )
-    answer = json.loads(done.stdout.strip().splitlines()[-1])
+    answer = answer_of(home)
     assert one_run("FINISHED") == answer["run_id"] == first
     assert answer["metrics"] == whole["metrics"]
     assert "varjepa.asked" not in client.get_run(first).data.tags
     (version,) = client.search_model_versions("name = 'people'")
-    (original,) = MlflowClient(f"sqlite:///{tmp_path}/home/mlruns/mlflow.db").search_model_versions("name = 'people'")
+    (original,) = MlflowClient(f"sqlite:///{whole_home}/mlruns/mlflow.db").search_model_versions("name = 'people'")
     assert version.tags["varjepa.model_digest"] == original.tags["varjepa.model_digest"]
     assert len(client.search_logged_models(["1"])) == 1
     for name in ("train/elbo", "probe/accuracy"):
