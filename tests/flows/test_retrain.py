@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tests.flows.conftest import Answer, caller, person_table, write_job
+from tests.flows.conftest import CONTRACT, Answer, caller, person_table, write_job
 
 METRICS = {
     "probe/accuracy", "probe/balanced_accuracy", "probe/f1_weighted", "probe/f1_macro",
@@ -27,14 +27,6 @@ METRICS = {
     *(f"latent/{latent}_{name}{floor}" for latent in ("s_x", "z") for floor in ("", "_floor") for name in (
         "kl_agg", "sigreg_mse", "cov_frobenius", "mean_norm", "mutual_information", "active_units", "rankme")),
 }  # fmt: skip
-
-CONTRACT = """\
-max_quarantined: 0.05
-columns:
-  age: {kind: numeric, min: 18, max: 120}
-  job: {kind: categorical, max_missing: 0.3}
-  rich: {kind: categorical, nullable: false, values: ['no', 'yes']}
-"""
 
 
 @pytest.fixture(scope="module")
