@@ -96,18 +96,23 @@ def child(*arguments: str, env: dict[str, str] | None = None) -> tuple[float, st
 
 def facts() -> dict[str, Any]:
     """Commit, machine and versions."""
-    root = Path(__file__).parents[1]
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], cwd=root, capture_output=True, text=True, check=False
-    )
     return {
-        "commit": commit.stdout.strip(),
+        "commit": COMMIT,
         "date": date.today().isoformat(),  # noqa: DTZ011 (a day is enough)
         "cpu": _cpu(),
         "cores": os.cpu_count(),
         "python": platform.python_version(),
         "versions": {name: version(name) for name in PACKAGES},
     }
+
+
+def _commit() -> str:
+    command = ["git", "describe", "--always", "--dirty"]
+    return subprocess.run(command, cwd=RESULTS, capture_output=True, text=True, check=False).stdout.strip()
+
+
+COMMIT = _commit()
+"""Of the code that is measured: asked before results and figures are written, which would mark it as changed."""
 
 
 def _cpu() -> str:

@@ -89,7 +89,7 @@ def _by_features(features: tuple[int, ...]) -> list[Figure]:
     figures += [
         Figure("fit a + b D + c D^2: a", 1e3 * fit[0], "ms"),
         Figure("fit: b", 1e3 * fit[1], "ms"),
-        Figure("fit: c", 1e6 * fit[2], "ns"),
+        Figure("fit: c", 1e6 * fit[2], "us"),
         Figure("fit: largest relative error", off, ""),
         Figure(f"share of attention (D^2) in the arithmetic at {features[-1]} features", float(quadratic[-1]), ""),
         Figure("arithmetic per second, most over least", float(speeds.max() / speeds.min()), "x"),
