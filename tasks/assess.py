@@ -11,8 +11,6 @@ from tasks.prepare import Prepared
 from tasks.steps import reuse, step_folder, write_text
 from varjepa.config import RetrainConfig
 from varjepa.data.preprocess import Preprocessor
-from varjepa.data.sources import ROW
-from varjepa.data.splits import PART
 from varjepa.inference.assessment import assess
 from varjepa.inference.storage import load_model
 
@@ -46,10 +44,8 @@ def assess_generator(model: Path, prepared: Prepared, config: RetrainConfig) -> 
 
 def _assess(model: Path, prepared: Prepared, config: RetrainConfig, folder: Path) -> Assessed:
     trained = load_model(model, config.training.device)
-    parts = pl.scan_parquet(prepared.encoded).select(ROW, PART)
-    marked = pl.scan_parquet(prepared.clean).join(parts, on=ROW, how="left", maintain_order="left")
     train, test = (
-        _rows(marked, name, most, trained.preprocessor)
+        _rows(prepared, name, most, trained.preprocessor)
         for name, most in (("train", BASELINE_ROWS), ("test", config.generator.assess_rows))
     )
     found = assess(trained, train, test, seed=config.training.seed)
@@ -60,8 +56,8 @@ def _assess(model: Path, prepared: Prepared, config: RetrainConfig, folder: Path
     return Assessed(tables, found.metrics)
 
 
-def _rows(marked: pl.LazyFrame, part: str, most: int, preprocessor: Preprocessor) -> pl.DataFrame:
+def _rows(prepared: Prepared, part: str, most: int, preprocessor: Preprocessor) -> pl.DataFrame:
     """Evenly spaced rows of a part, in the order of the source; columns that features are made from."""
-    rows = marked.filter(pl.col(PART) == part).select(preprocessor.order)
-    stride = -(-int(rows.select(pl.len()).collect().item()) // most)
-    return rows.gather_every(max(1, stride)).collect()
+    stride = -(-prepared.parts.get(part, 0) // most)
+    rows = prepared.raw(part).select(preprocessor.order)
+    return rows.gather_every(max(1, stride)).collect(engine="streaming")

@@ -15,12 +15,12 @@ from torch import Tensor
 from tasks.generate import Generated
 from tasks.prepare import Prepared
 from tasks.pretrain import Pretrained
-from tasks.probe import Probed, classified
+from tasks.probe import Probed, classified, measured_part
 from tasks.steps import log, reuse, step_folder, write_text
 from varjepa import plots
 from varjepa.config import RetrainConfig
 from varjepa.config.heads import MEASURE
-from varjepa.data.encoded import Part, read_part
+from varjepa.data.encoded import read_sample
 from varjepa.data.sources import ROW
 from varjepa.evaluation.calibration import ks_uniform, pit_values, recalibrated
 from varjepa.evaluation.certificate import Certificate, certify
@@ -190,7 +190,7 @@ def _uncertainty(
 def _measured(
     measures: Measures, prepared: Prepared, model: TrainedModel, part_name: str, names: list[MEASURE]
 ) -> _Measured:
-    part = read_part(prepared.encoded, model.preprocessor, part_name).labelled().to(model.device)
+    part = measured_part(prepared.encoded, model.preprocessor, part_name, model.config).labelled().to(model.device)
     found: dict[MEASURE, list[Tensor]] = {one: [] for one in names}
     wrong = [torch.zeros(0, dtype=torch.bool)]
     for rows in batches(len(part.labels), CHUNK):
@@ -266,7 +266,7 @@ def _latent_calibration(
 
 
 def _latent_pit(model: TrainedModel, network: VarTJEPANetwork, prepared: Prepared, name: str) -> np.ndarray:
-    part: Part = read_part(prepared.encoded, model.preprocessor, name).sample(PIT_ROWS, seed=0)
+    part = read_sample(prepared.encoded, model.preprocessor, name, most=PIT_ROWS, seed=0)
     random = Randomness.seeded(model.config.training.seed, device=model.device)
     # Small batches: mask sizes are drawn once per batch, and many sizes should be seen.
     table = part.table.to(model.device)

@@ -23,7 +23,7 @@ from varjepa.inference.fitting import fitted_generator
 from varjepa.inference.storage import save_generator
 from varjepa.training.device import resolve_device
 
-VALIDATION_ROWS = 100_000
+VALIDATION_ROWS = 20_000
 """At most this many validation rows, a sample of larger parts, say which weights are best."""
 
 REFERENCE_ROWS = 5000

@@ -37,6 +37,17 @@ class Prepared:
     left_out: dict[str, str]
     joined: dict[str, tuple[str, ...]]
 
+    def raw(self, *parts: str) -> "LazyFrame":
+        """The rows of some parts as they came, in their order, unread."""
+        import polars as pl
+
+        from varjepa.data.splits import PART
+
+        # Both files hold the same rows in the same order; to join them by number would hold all numbers in memory.
+        marks = pl.scan_parquet(self.encoded).select(PART)
+        both = pl.concat([pl.scan_parquet(self.clean), marks], how="horizontal")
+        return both.filter(pl.col(PART).is_in(parts)).drop(PART)
+
 
 @task(name="preprocess", task_run_name="preprocess")
 def preprocess(clean: Path, data: DataSection, settings: PreprocessSection) -> Prepared:

@@ -14,7 +14,7 @@ from tasks.prepare import Prepared
 from tasks.pretrain import Pretrained
 from tasks.steps import reuse, step_folder, write_text
 from varjepa.config import RetrainConfig
-from varjepa.data.encoded import Part, read_part, read_sample
+from varjepa.data.encoded import Part, read_sample
 from varjepa.data.preprocess import Label, Preprocessor
 from varjepa.data.sources import ROW
 from varjepa.data.table import TableTensors
@@ -68,7 +68,7 @@ def _probe(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig, fo
     preprocessor = Preprocessor.model_validate_json(prepared.preprocessor.read_text(encoding="utf-8"))
     device = resolve_device(config.training.device)
     network = pretrained.network(preprocessor, config).to(device)
-    test = read_part(prepared.encoded, preprocessor, "test").to(device)
+    test = measured_part(prepared.encoded, preprocessor, "test", config).to(device)
     linear = doubt = raw = None
     if preprocessor.label is not None:
         known = [
@@ -91,6 +91,11 @@ def _probe(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig, fo
     metrics |= _objective_metrics(model, test.table, pretrained) | _latent_metrics(model, test.table, sample)
     write_text(folder / "metrics.json", json.dumps(metrics))
     return Probed(folder / "model", folder / "predictions.parquet", folder / "points.npy", metrics)
+
+
+def measured_part(path: Path, preprocessor: Preprocessor, name: str, config: RetrainConfig) -> Part:
+    """The rows of a part outside of training that a model is measured on: all, or a sample of very many."""
+    return read_sample(path, preprocessor, name, most=config.probe.max_test_rows, seed=config.training.seed)
 
 
 def _fit_linear(

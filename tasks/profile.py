@@ -9,9 +9,7 @@ from prefect import task
 from tasks.prepare import Prepared
 from tasks.steps import log, reuse, step_folder
 from varjepa.config import RetrainConfig
-from varjepa.data.encoded import read_part
-from varjepa.data.sources import ROW
-from varjepa.data.splits import PART
+from varjepa.data.encoded import read_sample
 from varjepa.inference.profiling import make_profile
 from varjepa.inference.row_statistics import principal_directions
 from varjepa.inference.storage import load_model, save_model
@@ -49,7 +47,7 @@ def profile_model(model: Path, prepared: Prepared, config: RetrainConfig) -> Pro
 
 def _profile(model: Path, prepared: Prepared, config: RetrainConfig, folder: Path) -> Profiled:
     trained = load_model(model, config.training.device)
-    some = read_part(prepared.encoded, trained.preprocessor, "train").sample(DIRECTION_ROWS, seed=0)
+    some = read_sample(prepared.encoded, trained.preprocessor, "train", most=DIRECTION_ROWS, seed=0)
     directions = principal_directions(trained, some.table.to(trained.device))
     profile = make_profile(
         trained,
@@ -63,6 +61,5 @@ def _profile(model: Path, prepared: Prepared, config: RetrainConfig, folder: Pat
 
 def _rows(prepared: Prepared, parts: tuple[str, ...], most: int) -> pl.DataFrame:
     """Evenly spaced rows of some parts, as they came."""
-    places = pl.scan_parquet(prepared.encoded).filter(pl.col(PART).is_in(parts)).select(ROW).collect()
-    chosen = places.gather_every(max(1, -(-places.height // most)))
-    return pl.scan_parquet(prepared.clean).join(chosen.lazy(), on=ROW, how="semi").collect()
+    stride = -(-sum(prepared.parts.get(name, 0) for name in parts) // most)
+    return prepared.raw(*parts).gather_every(max(1, stride)).collect(engine="streaming")

@@ -201,9 +201,11 @@ def test_a_second_model_takes_over_where_the_rows_show_that_it_is_not_worse(firs
 
 
 def test_without_a_label_the_elbo_selects(varjepa, tmp_path: Path) -> None:
-    job = write_job(tmp_path, person_table(120).drop("rich"))
+    job = write_job(tmp_path, person_table(120).drop("rich"), probe={"max_test_rows": 10})
     answer = varjepa("retrain", job, "--json")
     assert answer.code == 0, answer.err
+    (predictions,) = (tmp_path / "home" / "mlruns" / "work").glob("probe-*/predictions.parquet")
+    assert pl.read_parquet(predictions).height == 10
     metrics = answer.json["metrics"]
     assert not [name for name in metrics if name.startswith(("probe/", "raw/", "selective"))]
     assert metrics["elbo/val"] < 0

@@ -79,9 +79,9 @@ def test_packed_rows_and_samples_are_those_of_the_whole_part(stored, monkeypatch
         assert all(torch.equal(one, other) for one, other in zip(whole.table, back, strict=True))
         assert [part.dtype for part in back] == [part.dtype for part in whole.table]
         for most in (100, 10**6):
-            same(read_sample(path, preprocessor, *parts, most=most, seed=3), whole.sample(most, 3))
-            found = read_sample(path, preprocessor, *parts, most=most, seed=3, labelled=True)
-            same(found, whole.labelled().sample(most, 3))
+            for labelled, rows in ((False, whole), (True, whole.labelled())):
+                found = read_sample(path, preprocessor, *parts, most=most, seed=3, labelled=labelled)
+                same(found, rows.take(torch.from_numpy(encoded.sampled(len(rows.labels), most, 3))))
     monkeypatch.setattr(encoded, "PERMUTED", 10)
     sample = read_sample(path, preprocessor, "train", most=400, seed=3)
     assert len(np.unique(sample.rows)) == 400

@@ -108,12 +108,20 @@ def test_a_run_killed_at_any_step_ends_with_the_same_weights(kind: str, kills: t
     assert undated(found.history) == undated(expected.history)
 
 
-def generator_trainer(checkpoint: Path | None = None) -> GeneratorTrainer:
+def generator_trainer(checkpoint: Path | None = None, **settings: int) -> GeneratorTrainer:
     tables = correlated()
     cells = Cells(cut_bars(tables[0], 8), SIZES.cardinalities)
-    section = GeneratorSection(n_layers=1, max_steps=40, batch_size=32, evaluations=5)
-    return GeneratorTrainer(network=small_network(), cells=cells, tables=tables, section=section, n_heads=2, seed=3,
-                            checkpoint=checkpoint, checkpoint_minutes=0.0)  # fmt: skip
+    section = GeneratorSection(n_layers=1, evaluations=5, **({"max_steps": 40, "batch_size": 32} | settings))
+    training = TrainingSection(seed=3, checkpoint_minutes=0.0)
+    return GeneratorTrainer(network=small_network(), cells=cells, tables=tables, section=section, n_heads=2,
+                            training=training, checkpoint=checkpoint)  # fmt: skip
+
+
+def test_a_generator_of_few_rows_takes_few_steps() -> None:
+    looks = []
+    generator_trainer(max_steps=2000, max_epochs=2).fit(lambda steps, *_: looks.append(steps))
+    assert looks[-1] == 2 * 192 / 32
+    assert generator_trainer(batch_size=1000, max_epochs=7).steps == 7  # no batch is larger than the table
 
 
 @pytest.mark.parametrize("kills", [(5,), (17,), (39,), (19, 9)])

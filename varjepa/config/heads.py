@@ -19,6 +19,9 @@ class ProbeSection(Section):
 
     max_rows: Positive = 50_000
     """At most this many training rows fit the probe."""
+    max_test_rows: Positive = 200_000
+    """At most this many rows of the test part, a sample of larger ones, are predicted and measured; the certificate and
+    the choice of the uncertainty measure look at as many calibration and validation rows."""
     l2: tuple[Annotated[float, Field(gt=0)], ...] = (1e-4, 1e-3, 1e-2)
     """Ridge penalties per training row to choose from on the validation rows."""
 
@@ -55,6 +58,8 @@ class GeneratorSection(Section):
     """Bars that a numeric feature is cut into."""
     max_steps: Positive = 2000
     """At most this many optimiser steps."""
+    max_epochs: Positive = 300
+    """At most this many passes over the training rows: small tables take fewer steps."""
     batch_size: Positive = 256
     lr: Annotated[float, Field(gt=0)] = 2e-3
     """Peak learning rate of AdamW."""

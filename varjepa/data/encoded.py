@@ -43,12 +43,6 @@ class Part(NamedTuple):
         """The rows at `index`."""
         return Part(self.table.rows(index), self.labels[index], self.rows[index.cpu().numpy()])
 
-    def sample(self, most: int, seed: int) -> "Part":
-        """At most this many rows, drawn with `seed`, in their order."""
-        if len(self.labels) <= most:
-            return self
-        return self.take(torch.from_numpy(sampled(len(self.labels), most, seed)).to(self.labels.device))
-
     def to(self, device: torch.device) -> "Part":
         """The same rows on another device."""
         return Part(self.table.to(device), self.labels.to(device, torch.float32), self.rows)
@@ -62,7 +56,9 @@ def read_part(path: Path, preprocessor: Preprocessor, *parts: str) -> Part:
 def read_sample(
     path: Path, preprocessor: Preprocessor, *parts: str, most: int, seed: int, labelled: bool = False
 ) -> Part:
-    """`read_part(...).sample(most, seed)`, or the same of `labelled()` rows, in memory for the sample only."""
+    """At most this many rows of some parts, or of those with a label, drawn with `seed`, in their order; no others are
+    in memory.
+    """
     rows = _scan(path, parts)
     if labelled:
         rows = rows.filter(pl.col(LABEL).is_finite() if LABEL in rows.collect_schema() else pl.lit(value=False))

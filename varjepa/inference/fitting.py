@@ -45,10 +45,9 @@ def fitted_generator(
         cells=cells,
         tables=tables,
         section=config.generator,
+        training=config.training,
         n_heads=config.model.n_heads,
-        seed=config.training.seed,
         checkpoint=checkpoint,
-        checkpoint_minutes=config.training.checkpoint_minutes,
     )
     trained = trainer.fit(on_progress)
     generator = TableGenerator(network, trained, bars, preprocessor, Reference())

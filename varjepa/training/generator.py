@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from varjepa.config import TrainingSection
 from varjepa.config.heads import GeneratorSection
 from varjepa.data.bars import Cells
 from varjepa.data.table import TableTensors
@@ -18,6 +19,7 @@ from varjepa.models.network import TableNetwork
 from varjepa.nn.random import Randomness, initial_weights
 from varjepa.objective.elbo import masked_mean
 from varjepa.training.checkpoints import load_checkpoint, save_checkpoint
+from varjepa.training.device import resolve_precision
 from varjepa.training.loop import LOOK_STEPS, VALIDATION_STREAM
 from varjepa.training.rows import Table
 
@@ -61,10 +63,9 @@ class GeneratorTrainer:
         cells: classes of cells.
         tables: (training rows, validation rows) on the network's device.
         section: layers, steps and rates.
+        training: seed of weights, batches and masks, precision, minutes between two checkpoints.
         n_heads: attention heads; divides the width of the tokens.
-        seed: of weights, batches and masks.
         checkpoint: file to resume from and to write now and then; None keeps nothing.
-        checkpoint_minutes: between two checkpoints.
     """
 
     def __init__(
@@ -74,16 +75,17 @@ class GeneratorTrainer:
         cells: Cells,
         tables: tuple[Table, Table],
         section: GeneratorSection,
+        training: TrainingSection,
         n_heads: int,
-        seed: int,
         checkpoint: Path | None = None,
-        checkpoint_minutes: float = 2.0,
     ) -> None:
-        self.checkpoint, self.checkpoint_minutes = checkpoint, checkpoint_minutes
-        self.network, self.section, self.seed = network, section, seed
+        self.network, self.section, self.training, self.checkpoint = network, section, training, checkpoint
         self.table, self.validation = tables
         self.cells, self.device = cells, self.table.device
-        with initial_weights(seed):
+        self.precision = resolve_precision(training.precision, self.device)
+        self.batch_size = min(section.batch_size, self.table.n_rows)
+        self.steps = min(section.max_steps, -(-section.max_epochs * self.table.n_rows // self.batch_size))
+        with initial_weights(training.seed):
             self.generator = Generator(
                 sizes=cells.sizes, d_token=network.d_hidden, n_layers=section.n_layers, n_heads=n_heads
             ).to(self.device)
@@ -92,7 +94,7 @@ class GeneratorTrainer:
         )
 
     def fit(self, on_progress: GeneratorProgress) -> Generator:
-        """Trains until `max_steps` or until patience runs out.
+        """Trains until the last step or until patience runs out.
 
         Args:
             on_progress: receives every look at the validation rows, those before a resumption included.
@@ -100,21 +102,21 @@ class GeneratorTrainer:
         Returns:
             The generator with its best weights, in evaluation mode.
         """
-        section, random = self.section, Randomness.seeded(self.seed, STREAM, device=self.device)
+        section, random = self.section, Randomness.seeded(self.training.seed, STREAM, device=self.device)
         state = self._resumed(random)
         for look in state.looks:
             on_progress(*look)
-        ends = {round(section.max_steps * (k + 1) / section.evaluations) for k in range(section.evaluations)}
+        ends = {round(self.steps * (k + 1) / section.evaluations) for k in range(section.evaluations)}
         saved = time.perf_counter()
         started = saved - state.seconds
-        while state.step < section.max_steps and state.misses < section.patience:
+        while state.step < self.steps and state.misses < section.patience:
             self._step(state.step, random)
             state.step += 1
             state.seconds = time.perf_counter() - started
             if state.step in ends:
                 self._look(state)
                 on_progress(*state.looks[-1])
-            due = self.checkpoint is not None and time.perf_counter() - saved >= 60 * self.checkpoint_minutes
+            due = self.checkpoint is not None and time.perf_counter() - saved >= 60 * self.training.checkpoint_minutes
             if due and state.step % LOOK_STEPS == 0:
                 self._save(state, random)
                 saved = time.perf_counter()
@@ -124,7 +126,7 @@ class GeneratorTrainer:
     def _look(self, state: _State) -> None:
         """Measures the loss on the validation rows and keeps the weights if it is the lowest."""
         loss = self.evaluate()
-        state.looks.append((state.step, loss, state.step * self.section.batch_size / state.seconds))
+        state.looks.append((state.step, loss, state.step * self.batch_size / state.seconds))
         state.misses = 0 if loss < state.best_loss else state.misses + 1
         if loss < state.best_loss or not state.best:
             state.best_loss = loss
@@ -151,11 +153,10 @@ class GeneratorTrainer:
         return _State(**content["state"])
 
     def _step(self, step: int, random: Randomness) -> None:
-        section = self.section
-        share = 0.5 * (1 + math.cos(math.pi * step / section.max_steps))
+        share = 0.5 * (1 + math.cos(math.pi * step / self.steps))
         for group in self.optimizer.param_groups:
-            group["lr"] = section.lr * min(1.0, (step + 1) / WARMUP_STEPS) * share
-        rows = torch.randint(self.table.n_rows, (section.batch_size,), generator=random.device, device=self.device)
+            group["lr"] = self.section.lr * min(1.0, (step + 1) / WARMUP_STEPS) * share
+        rows = torch.randint(self.table.n_rows, (self.batch_size,), generator=random.device, device=self.device)
         self.optimizer.zero_grad(set_to_none=True)
         self._loss(self.table.rows(rows), random).mean().backward()
         torch.nn.utils.clip_grad_norm_(self.generator.parameters(), 1.0, foreach=True)
@@ -166,14 +167,15 @@ class GeneratorTrainer:
         kept = random.uniform(*table.observed.shape) < random.uniform(table.n_rows, 1)
         with torch.no_grad():
             tokens = self.network.tokens(table)
-        likelihood = self.generator(tokens, table.observed & kept)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == torch.bfloat16):
+            likelihood = self.generator(tokens, table.observed & kept)
         return masked_mean(-class_log_prob(likelihood, self.cells.classes(table)), table.observed & ~kept)
 
     @torch.no_grad()
     def evaluate(self) -> float:
         """Loss on the validation rows, the same cells hidden at every call."""
         self.generator.eval()
-        random, total = Randomness.seeded(self.seed, VALIDATION_STREAM, device=self.device), 0.0
+        random, total = Randomness.seeded(self.training.seed, VALIDATION_STREAM, device=self.device), 0.0
         for start in range(0, self.validation.n_rows, self.section.batch_size):
             rows = slice(start, start + self.section.batch_size)
             total += float(self._loss(self.validation.rows(rows), random).sum())
