@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from tasks.warm import quick_imports
 from varjepa.data.contract import Contract
 from varjepa.errors import ContractError
 
@@ -75,13 +76,13 @@ def validate(
 
 def _checked(snapshot: Path, contract: Contract, draft: Path, label: str | None, memory_limit: str) -> "Outcome":
     """Writes all parts into `draft`."""
-    # Great Expectations takes seconds to import.
-    from tasks.contract.engine import workbench
-    from tasks.contract.expectations import build_rules, numbered
-    from tasks.contract.findings import Outcome, trace
-    from tasks.contract.page import render_page
-    from tasks.contract.quarantine import Split, count_quarantined
-    from tasks.contract.view import ROW, VIEW, open_view, select
+    with quick_imports():  # Great Expectations takes seconds
+        from tasks.contract.engine import workbench
+        from tasks.contract.expectations import build_rules, numbered
+        from tasks.contract.findings import Outcome, trace
+        from tasks.contract.page import render_page
+        from tasks.contract.quarantine import Split, count_quarantined
+        from tasks.contract.view import ROW, VIEW, open_view, select
 
     with workbench(draft / "docs" / "gx", draft / "spill", memory_limit) as bench:
         kinds = {name: column.kind for name, column in contract.columns.items()}
