@@ -50,7 +50,7 @@ def compare(candidate: Candidate, champion: int | None, config: RetrainConfig) -
     """Judges a candidate against a version of the registry, or alone where there is none."""
     from varjepa.evaluation.gate import judge
     from varjepa.evaluation.groups import row_groups
-    from varjepa.inference.evidence import gather, metric_for, milliseconds_in_turns
+    from varjepa.inference.evidence import gather, gather_alone, metric_for, milliseconds_in_turns
     from varjepa.inference.storage import load_model
 
     challenger, section = load_model(candidate.model, config.training.device), config.gate
@@ -59,7 +59,7 @@ def compare(candidate: Candidate, champion: int | None, config: RetrainConfig) -
     groups = row_groups(frame, challenger.preprocessor.label, section.subgroups)
     if champion is None:
         (speed,) = milliseconds_in_turns([challenger], frame)
-        evidence = replace(gather(challenger, frame, metric, challenger), milliseconds=speed)
+        evidence = replace(gather_alone(challenger, frame), milliseconds=speed)
         return judge(evidence, None, metric=metric, groups=groups, section=section, notes=notes)
     uri = tracking_uri(config.tracking)
     try:
@@ -90,16 +90,13 @@ def test_rows(candidate: Candidate, config: RetrainConfig) -> "pl.DataFrame":
 
     from varjepa.data.preprocess import Preprocessor
     from varjepa.data.sources import ROW
-    from varjepa.data.splits import PART
     from varjepa.inference.evidence import judged_rows
 
-    parts = pl.scan_parquet(candidate.prepared.encoded).select(ROW, PART)
     label = Preprocessor.model_validate_json(candidate.prepared.preprocessor.read_text(encoding="utf-8")).label
-    rows = pl.scan_parquet(candidate.prepared.clean).join(parts, on=ROW, how="left", maintain_order="left")
-    rows = rows.filter(pl.col(PART) == "test").drop(ROW, PART)
+    rows = candidate.prepared.raw("test").drop(ROW)
     rows = rows if label is None else rows.filter(pl.col(label.name).is_not_null())
-    stride = -(-int(rows.select(pl.len()).collect().item()) // config.gate.rows)
-    return judged_rows(rows.gather_every(max(1, stride)).collect(), label)
+    stride = -(-int(rows.select(pl.len()).collect(engine="streaming").item()) // config.gate.rows)
+    return judged_rows(rows.gather_every(max(1, stride)).collect(engine="streaming"), label)
 
 
 def keep_test_rows(candidate: Candidate, run_id: str, config: RetrainConfig) -> None:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -60,8 +61,7 @@ def gather(model: TrainedModel, frame: pl.DataFrame, metric: Metric | None, chal
         DataError: the model cannot read the rows.
     """
     predicted, names, label = model.predict(frame), model.preprocessor.names, model.preprocessor.label
-    flat = torch.from_numpy(predicted["embedding"].to_numpy().reshape(frame.height, -1))
-    sample = flat[:LATENT_ROWS]
+    flat = _flat(predicted)
     comparable = metric == "elbo" or _same_label(label, challenger.preprocessor.label)
     found: dict[str, Any] = {}
     if label is not None and label.classes and label.name in frame.columns:
@@ -73,17 +73,31 @@ def gather(model: TrainedModel, frame: pl.DataFrame, metric: Metric | None, chal
         found["accepted"] = predicted["accept"].to_numpy()
     if model.generator is not None and names == challenger.preprocessor.names:
         found["structure"] = _structure(model, model.generator, frame.head(STRUCTURE_ROWS))
-    kinds = {column: one.kind for one in (*model.preprocessor.numeric, *model.preprocessor.categorical)
-             for column in one.columns}  # fmt: skip
     goodness = None
     if metric == "elbo" and names == challenger.preprocessor.names:
         config = challenger.config
         goodness = row_elbo(model, model.encode(frame), config.objective, config.masking)
     elif metric is not None and comparable:
         goodness = _goodness(model, frame, predicted, flat, metric)
+    return replace(_facts(model, predicted), goodness=goodness, **found)
+
+
+def gather_alone(model: TrainedModel, frame: pl.DataFrame) -> Evidence:
+    """What the gate looks at where there is no model to compare with: the embedding of the first of the rows.
+
+    Raises:
+        DataError: the model cannot read the rows.
+    """
+    return _facts(model, model.predict(frame.head(LATENT_ROWS)))
+
+
+def _facts(model: TrainedModel, predicted: pl.DataFrame) -> Evidence:
+    """What the model is, and the shape of its embedding."""
+    sample, label = _flat(predicted)[:LATENT_ROWS], model.preprocessor.label
+    kinds = {column: one.kind for one in (*model.preprocessor.numeric, *model.preprocessor.categorical)
+             for column in one.columns}  # fmt: skip
     return Evidence(
-        goodness=goodness,
-        **found,
+        goodness=None,
         active_units=active_units(sample),
         dimensions=sample.shape[1],
         rankme=rankme(sample),
@@ -92,6 +106,11 @@ def gather(model: TrainedModel, frame: pl.DataFrame, metric: Metric | None, chal
         label="" if label is None else f'"{label.name}" by {label.task}',
         classes=() if label is None else label.classes,
     )
+
+
+def _flat(predicted: pl.DataFrame) -> torch.Tensor:
+    """Embeddings [N, D d]."""
+    return torch.from_numpy(predicted["embedding"].to_numpy().reshape(predicted.height, -1))
 
 
 def _structure(model: TrainedModel, generator: TableGenerator, frame: pl.DataFrame) -> Floats:
