@@ -30,15 +30,15 @@ def score_files(
         runner: processes, threads or dask.
         workers: files at a time; 0 means one per core.
         dask_address: scheduler of a running Dask cluster.
-        options: tracking_uri, device, batch_size and force, as the command line has them.
+        options: tracking_uri, device, precision, batch_size and force, as the command line has them.
 
     Raises:
         UserError: the model, the files or the folder are at fault.
     """
     folder = model_folder(model, options["tracking_uri"])
     job = Job(
-        model, options["tracking_uri"], options["device"], folder_digest(folder), columns, keep, options["batch_size"],
-        threads_each(runner, workers),
+        model, options["tracking_uri"], options["device"], options["precision"], folder_digest(folder), columns, keep,
+        options["batch_size"], threads_each(runner, workers),
     )  # fmt: skip
     parts = parts_of(source, out, load_model(folder, "cpu").config.data)
     left = waiting(parts, job, out, force=options["force"])

@@ -18,7 +18,9 @@ VERSIONS = "models:/NAME@champion or models:/NAME/VERSION"
 EXAMPLES = "Expected a folder, models:/NAME@champion, models:/NAME/VERSION, or the id of a run."
 
 
-def open_model(name: str, tracking_uri: str | None = None, device: str = "auto") -> TrainedModel:
+def open_model(
+    name: str, tracking_uri: str | None = None, device: str = "auto", precision: str = "float32"
+) -> TrainedModel:
     """Loads a model.
 
     Args:
@@ -26,12 +28,13 @@ def open_model(name: str, tracking_uri: str | None = None, device: str = "auto")
             `VarTJEPA.save`, a retrain or MLflow wrote.
         tracking_uri: tracking store; None means the usual one.
         device: auto, cpu, or a GPU by name.
+        precision: float32, bfloat16 or auto; see `load_model`.
 
     Raises:
         ModelError: there is no such model, or it cannot be read.
         SetupError: the tracking store cannot be used.
     """
-    return load_model(model_folder(name, tracking_uri), device)
+    return load_model(model_folder(name, tracking_uri), device, precision)
 
 
 def model_folder(name: str, tracking_uri: str | None = None) -> Path:

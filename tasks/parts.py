@@ -31,6 +31,7 @@ class Job:
         model: as a person names it.
         tracking_uri: tracking store; None means the usual one.
         device: auto, cpu, or a GPU by name.
+        precision: float32, bfloat16 or auto.
         digest: of the model's folder: no worker may find another one.
         columns: groups of columns to write.
         keep: columns of the files to carry along.
@@ -41,6 +42,7 @@ class Job:
     model: str
     tracking_uri: str | None
     device: str
+    precision: str
     digest: str
     columns: tuple[str, ...]
     keep: tuple[str, ...]
@@ -67,15 +69,15 @@ def waiting(parts: list[tuple[Path, Path]], job: Job, out: Path, *, force: bool)
     """The files that have no scores yet, or older ones than themselves; the folder is made, and says what is in it.
 
     Raises:
-        ConfigError: OUT holds scores of another model or of other columns.
+        ConfigError: OUT holds scores of another model, precision or other columns.
     """
     out.mkdir(parents=True, exist_ok=True)
-    stamp = {name: value for name, value in asdict(job).items() if name in ("digest", "columns", "keep")}
+    stamp = {name: value for name, value in asdict(job).items() if name in ("digest", "precision", "columns", "keep")}
     text, place = json.dumps(stamp, default=list), out / STAMP
     known = place.is_file() and place.read_text(encoding="utf-8") == text
     if not known and not force and any(file != place for file in out.iterdir()):
         raise ConfigError(
-            f"{out} is not empty, and holds no scores of this model and these columns.",
+            f"{out} is not empty, and holds no scores of this model, precision and columns.",
             fix="Choose another folder, or overwrite them with --force.",
         )
     write_text(place, text)
@@ -99,20 +101,20 @@ def score_part(source: Path, out: Path, job: Job) -> dict[str, Any]:
 
         torch.set_num_threads(job.threads)
     request = Request(str(source), out, job.keep, job.batch_size, force=True)
-    return score(_opened(job.model, job.tracking_uri, job.device, job.digest), request, job.columns)
+    return score(_opened(job), request, job.columns)
 
 
 @lru_cache(maxsize=1)
-def _opened(name: str, tracking_uri: str | None, device: str, digest: str) -> TrainedModel:
+def _opened(job: Job) -> TrainedModel:
     """The model, opened once per worker.
 
     Raises:
         ModelError: the name stands for another model by now.
     """
-    folder = model_folder(name, tracking_uri)
-    if folder_digest(folder) != digest:
-        raise ModelError(f"{name} is another model than at the start.", fix="Name a version instead of an alias.")
-    return load_model(folder, device)
+    folder = model_folder(job.model, job.tracking_uri)
+    if folder_digest(folder) != job.digest:
+        raise ModelError(f"{job.model} is another model than at the start.", fix="Name a version instead of an alias.")
+    return load_model(folder, job.device, job.precision)
 
 
 def threads_each(runner: str, workers: int) -> int:

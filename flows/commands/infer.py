@@ -15,6 +15,8 @@ def over_files(command: Callable[..., None]) -> Callable[..., None]:
         as_json,
         click.option("--force", is_flag=True, help="Overwrite OUT."),
         click.option("--device", default="auto", show_default=True, help="auto, cpu, or a GPU by name."),
+        click.option("--precision", type=click.Choice(["float32", "bfloat16", "auto"]), default="float32",
+                     show_default=True, help="Of matrix products; auto is bfloat16 where the device has it."),
         click.option("--batch-size", type=click.IntRange(min=0), default=0,
                      help="Rows at a time; changes nothing but memory."),
         tracking_option,
@@ -54,10 +56,8 @@ def score(
         show_summary(result)
         finish(result, json_out=options["json_out"])
         return
-    from tasks.infer import score as run
-
     files = {"source": source, "out": out, "keep": kept}
-    _infer(model, files, options, lambda trained, request: run(trained, request, groups))
+    _infer(model, files, options, lambda steps, trained, request: steps.score(trained, request, groups))
 
 
 @click.command()
@@ -75,11 +75,9 @@ def impute(model: str, source: str, out: Path, *, draws: int, level: float, seed
 
     MODEL, IN and OUT are as for `score`.
     """
-    from tasks.infer import impute as run
-
     settings: dict[str, Any] = {"draws": draws, "level": level, "seed": seed}
     files = {"source": source, "out": out}
-    _infer(model, files, options, lambda trained, request: run(trained, request, **settings))
+    _infer(model, files, options, lambda steps, trained, request: steps.impute(trained, request, **settings))
 
 
 @click.command()
@@ -94,20 +92,22 @@ def sample(model: str, rows: int, out: Path, *, seed: int, gaps: bool, **options
 
     MODEL and OUT are as for `score`.
     """
-    from tasks.infer import sample as run
-
     settings: dict[str, Any] = {"seed": seed, "gaps": gaps}
     files = {"source": "", "out": out}
-    _infer(model, files, options, lambda trained, request: run(trained, rows, request, **settings))
+    _infer(model, files, options, lambda steps, trained, request: steps.sample(trained, rows, request, **settings))
 
 
 def _infer(model: str, files: dict[str, Any], options: dict[str, Any], run: Callable[..., dict[str, Any]]) -> None:
     """Opens the model, calls a step over files, and says what came of it."""
-    from flows.show import show_summary
-    from tasks.infer import Request
-    from tasks.models import open_model
+    from tasks.warm import quick_imports
 
-    trained = open_model(model, options["tracking_uri"], options["device"])
-    result = run(trained, Request(**files, batch_size=options["batch_size"], force=options["force"]))
+    with quick_imports():
+        from flows.show import show_summary
+        from tasks import infer
+        from tasks.models import open_model
+
+    trained = open_model(model, options["tracking_uri"], options["device"], options["precision"])
+    request = infer.Request(**files, batch_size=options["batch_size"], force=options["force"])
+    result = run(infer, trained, request)
     show_summary(result)
     finish(result, json_out=options["json_out"])

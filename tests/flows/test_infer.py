@@ -63,6 +63,17 @@ def test_scores_are_those_of_the_model_in_any_batch(made: SimpleNamespace) -> No
     assert [odd.split("; ")[0] for odd in three["odd_columns"]] == [names[k].removeprefix("oddity.") for k in top]
 
 
+def test_sixteen_bits_are_close(made: SimpleNamespace) -> None:
+    for bits in ("float32", "bfloat16"):
+        answer = made.call("score", MODEL, "new.csv", f"{bits}.parquet", "--precision", bits)
+        assert answer.code == 0, answer.err
+    found, expected = (pl.read_parquet(made.home / f"{bits}.parquet") for bits in ("bfloat16", "float32"))
+    for name, atol in (("probability", 0.02), ("anomaly", 1.0)):
+        assert not found[name].equals(expected[name])
+        np.testing.assert_allclose(found[name], expected[name], atol=atol)
+    assert (found["prediction"] == expected["prediction"]).mean() > 0.97
+
+
 def test_the_certificate_travels_with_the_model(made: SimpleNamespace) -> None:
     from mlflow import MlflowClient
 
@@ -265,7 +276,7 @@ def test_files_are_scored_side_by_side_and_once(made: SimpleNamespace, runner: s
     assert (out / "0.parquet").stat().st_mtime_ns == kept
     other = made.call(*words, "--columns", "uncertainty")
     assert other.code == 2
-    assert "holds no scores of this model and these columns" in other.json["error"]
+    assert "holds no scores of this model, precision and columns" in other.json["error"]
 
 
 def test_scores_never_land_among_the_files_of_the_table(made: SimpleNamespace) -> None:

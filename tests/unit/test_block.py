@@ -49,6 +49,16 @@ def test_fused_equals_plain(
         torch.testing.assert_close(ours, expected)
 
 
+@pytest.mark.parametrize("bits", [32, 16])
+def test_some_positions_are_those_of_the_whole(bits: int) -> None:
+    torch.manual_seed(0)
+    encoder = TransformerEncoder(d_model=12, n_layers=3, n_heads=3, d_feedforward=20, dropout=0.0)
+    x, positions = torch.randn(5, 7, 12), torch.tensor([1, 6, 3])
+    with torch.autocast("cpu", torch.bfloat16, enabled=bits == 16):
+        found, whole = encoder.at(x, positions), encoder(x)
+    torch.testing.assert_close(found, whole[:, positions], **({"atol": 0.02, "rtol": 0.02} if bits == 16 else {}))
+
+
 def test_sixteen_bits_stay_close_and_keep_the_type_of_the_parameters() -> None:
     of = block(dtype=torch.float32)
     x, valid = rows(9)

@@ -11,6 +11,7 @@ from tests.unit.conftest import known_table
 from varjepa.errors import ModelError
 from varjepa.inference.generation import conformal_reach
 from varjepa.inference.storage import load_model, save_model
+from varjepa.models.generator import class_log_prob
 
 
 def with_gaps(frame: pl.DataFrame, share: float, seed: int = 0) -> pl.DataFrame:
@@ -151,6 +152,16 @@ def test_a_model_without_a_generator_says_so(world: SimpleNamespace) -> None:
     for ask in (lambda: bare.impute(world.train), bare.sampler, lambda: bare.anomalies(world.train)):
         with pytest.raises(ModelError, match="no generator"):
             ask()
+
+
+def test_single_cells_are_as_likely_as_among_all(world: SimpleNamespace) -> None:
+    model = world.model
+    generator, table = model.generator, model.encode(with_gaps(known_table(50, 4), 0.2))
+    tokens, classes = model.network.tokens(table), generator.cells.classes(table)
+    with torch.inference_mode():
+        every = class_log_prob(generator.generator(tokens, table.observed), classes)
+        some = generator.generator.log_prob_at(tokens, table.observed, classes, torch.tensor([4, 0, 2]))
+    torch.testing.assert_close(some, every[:, [4, 0, 2]])
 
 
 def test_missing_cells_do_not_change_what_others_say(world: SimpleNamespace) -> None:

@@ -13,7 +13,8 @@ from varjepa.config.base import Section
 from varjepa.data.bars import Bars, Cells
 from varjepa.data.preprocess import Preprocessor
 from varjepa.data.table import TableTensors
-from varjepa.models.generator import Generator, class_log_prob, probabilities
+from varjepa.models.embedding import lowered
+from varjepa.models.generator import Generator, probabilities
 from varjepa.models.network import TableNetwork
 
 MOST_PASSES = 16
@@ -121,7 +122,9 @@ class TableGenerator:
     @torch.inference_mode()
     def probabilities(self, table: TableTensors, seen: Tensor) -> Tensor:
         """Distribution of every cell given the seen ones, float32 [B, D, C]."""
-        return probabilities(self.generator(self.network.tokens(table), seen), self.n_features)
+        with lowered(self.network, self.device):
+            likelihood = self.generator(self.network.tokens(table), seen)
+        return probabilities(likelihood, self.n_features)
 
     @torch.inference_mode()
     def surprise(self, table: TableTensors, outside: Tensor) -> Tensor:
@@ -141,7 +144,8 @@ class TableGenerator:
             hidden = torch.arange(first, self.n_features, passes, device=self.device)
             seen = table.observed.clone()
             seen[:, hidden] = False
-            out[:, hidden] = -class_log_prob(self.generator(tokens, seen), classes)[:, hidden]
+            with lowered(self.network, self.device):
+                out[:, hidden] = -self.generator.log_prob_at(tokens, seen, classes, hidden)
         for j, widths in enumerate(self.log_widths):
             out[:, j] += widths[classes[:, j]]
         out[:, : self.n_numeric] += outside

@@ -21,7 +21,7 @@ from varjepa.inference.profile import Counts, Directions, Profile
 from varjepa.models.generator import Generator
 from varjepa.models.kinds import build_network
 from varjepa.models.network import TableNetwork
-from varjepa.training.device import resolve_device
+from varjepa.training.device import resolve_device, resolve_precision
 
 FORMAT = "2"
 """Version of the folder's layout; a model of another one is refused, not guessed at."""
@@ -85,12 +85,13 @@ def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> 
     path.write_bytes(len(text).to_bytes(8, "little") + text + content[8 + length :])
 
 
-def load_model(folder: Path, device: str = "auto") -> TrainedModel:
+def load_model(folder: Path, device: str = "auto", precision: str = "float32") -> TrainedModel:
     """Reads what `save_model` wrote.
 
     Args:
         folder: the model's folder.
         device: auto, cpu, or a GPU by name.
+        precision: of the matrix products: float32, bfloat16, or auto (bfloat16 where the device has it).
 
     Raises:
         ModelError: no model there, a damaged file, or another format.
@@ -102,6 +103,7 @@ def load_model(folder: Path, device: str = "auto") -> TrainedModel:
         network = build_network(sizes=preprocessor.sizes, model=config.model)
         network.load_state_dict(_load_weights(folder / NETWORK))
         network = network.to(target).eval()
+        network.precision = resolve_precision(precision, target)
         probe, doubt = _load_probe(folder / PROBE, target), _load_doubt(folder / DOUBT, target)
         generator = load_generator(folder, network, preprocessor, config) if (folder / GENERATOR).is_file() else None
         profile = _load_profile(folder) if (folder / PROFILE).is_file() else None

@@ -1,12 +1,14 @@
 """Embeddings of whole rows from a trained network of any kind (var-jepa.md section 3)."""
 
+from contextlib import AbstractContextManager
+
 import torch
 from torch import Tensor
 
 from varjepa.data.table import TableTensors
 from varjepa.models.network import Embedding, TableNetwork
 
-__all__ = ["Embedding", "embed", "row_uncertainty"]
+__all__ = ["Embedding", "embed", "lowered", "row_uncertainty"]
 
 
 @torch.inference_mode()
@@ -24,12 +26,18 @@ def embed(network: TableNetwork, table: TableTensors, batch_size: int = 1024) ->
     training = network.training
     network.eval()
     try:
-        parts = [network.embed(table.rows(slice(i, i + batch_size))) for i in range(0, table.n_rows, batch_size)]
+        with lowered(network, table.observed.device):
+            parts = [network.embed(table.rows(slice(i, i + batch_size))) for i in range(0, table.n_rows, batch_size)]
     finally:
         network.train(training)
     means = [part.mean for part in parts] or [torch.empty(0, table.observed.shape[1], network.d_hidden)]
     scales = [part.scale for part in parts if part.scale is not None] or means
     return Embedding(torch.cat(means), torch.cat(scales) if network.has_scale else None)
+
+
+def lowered(network: TableNetwork, device: torch.device) -> AbstractContextManager[None]:
+    """Within it matrix products have the network's precision."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=network.precision == torch.bfloat16)
 
 
 def row_uncertainty(scale: Tensor, aggregate: str) -> Tensor:

@@ -45,6 +45,24 @@ class Generator(nn.Module):
         shown = torch.where(seen[:, :, None], self.project(tokens), self.mask_token)
         return self.decoder(self.encoder(shown + self.position))
 
+    @torch.no_grad()
+    def log_prob_at(self, tokens: Tensor, seen: Tensor, classes: Tensor, positions: Tensor) -> Tensor:
+        """Log-probability [B, P] of the classes [B, D] of some cells alone; for less than `forward` takes.
+
+        Args:
+            tokens: [B, D, d].
+            seen: bool [B, D].
+            classes: int64 [B, D].
+            positions: of the cells, int64 [P].
+        """
+        shown = torch.where(seen[:, :, None], self.project(tokens), self.mask_token)
+        said = self.encoder.at(shown + self.position, positions)
+        found = [
+            self.decoder.class_log_probs(said[:, place], j).gather(1, classes[:, j : j + 1])
+            for place, j in enumerate(positions.tolist())
+        ]
+        return torch.cat(found, dim=1)
+
 
 class ClassDecoder(FeatureDecoder):
     """A `FeatureDecoder` for which every feature has classes; class c is code c + 1."""

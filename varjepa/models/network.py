@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from varjepa.config import ModelSection
@@ -32,10 +33,12 @@ class TableNetwork(nn.Module, ABC):
     Attributes:
         has_scale: whether embeddings say how sure they are.
         d_hidden: width d of the latents.
+        precision: of the matrix products when somebody asks for embeddings; training chooses its own.
     """
 
     has_scale: ClassVar[bool]
     d_hidden: int
+    precision: torch.dtype = torch.float32
 
     @abstractmethod
     def __init__(self, *, sizes: TableSizes, model: ModelSection) -> None:

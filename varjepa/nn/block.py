@@ -111,6 +111,33 @@ class FusedBlock(torch.autograd.Function):
         return through.add_(grad).view(*shape[:2], -1), None, None, None, *widened
 
 
+def block_at(x: Tensor, positions: Tensor, n_heads: int, w: BlockWeights) -> Tensor:
+    """What `FusedBlock` says of some positions, the same for all rows, without dropout, blanks or a gradient.
+
+    Keys and values need all tokens, everything else only those asked for.
+
+    Shape:
+        x [B, L, d], positions int64 [P] -> [B, P, d]
+    """
+    dtype = torch.bfloat16 if torch.is_autocast_enabled(x.device.type) else x.dtype
+    (batch, length, d), count = x.shape, len(positions)
+    narrow = _narrowed(w, n_heads, 1.0, dtype)
+    with torch.autocast(x.device.type, enabled=False):
+        n1 = _normalised(x, w.norm_attention, w.norm_attention_bias)[0].to(dtype)
+        q = torch.addmm(narrow.qkv_bias[:d], n1[:, positions].view(-1, d), narrow.qkv[:d].t())
+        kv = torch.addmm(narrow.qkv_bias[d:], n1.view(-1, d), narrow.qkv[d:].t()).view(batch, length, 2, n_heads, -1)
+        q, k = (
+            part.view(batch, -1, n_heads, d // n_heads).transpose(1, 2).flatten(0, 1)
+            for part in (q, kv[:, :, 0].contiguous())
+        )
+        mixed = mix(Heads(q, k, with_ones(kv[:, :, 1].transpose(1, 2), None)), backward=False)
+        said = mixed.out.view(batch, n_heads, count, -1).transpose(1, 2).reshape(-1, d)
+        y = x[:, positions].view(-1, d) + torch.addmm(narrow.out_bias, said, narrow.out.t())
+        n2 = _normalised(y, w.norm_feedforward, w.norm_feedforward_bias)[0].to(dtype)
+        hidden = _relu_(torch.addmm(narrow.expand_bias, n2, narrow.expand.t()))
+        return y.add_(torch.addmm(narrow.contract_bias, hidden, narrow.contract.t())).view(batch, count, d)
+
+
 def _narrowed(w: BlockWeights, n_heads: int, keep: float, dtype: torch.dtype) -> BlockWeights:
     """Weights in the type of the products; what scales activations is applied to them, as they are far smaller:
     the root of d in the queries, and the dropout inside the feed-forward part.

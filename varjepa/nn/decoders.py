@@ -53,6 +53,11 @@ class FeatureDecoder(nn.Module):
         self.bias = nn.Parameter(torch.zeros(n_numeric))
         self.raw_noise = nn.Parameter(torch.tensor(0.0))
         buckets = bucketed([c - 1 for c in cardinalities])
+        self.places = {
+            feature: (bucket, place)
+            for bucket, (members, _) in enumerate(buckets)
+            for place, feature in enumerate(members)
+        }
         self.class_weights = nn.ParameterList(
             torch.randn(len(members), d_token, classes) / d_token**0.5 for members, classes in buckets
         )
@@ -77,6 +82,12 @@ class FeatureDecoder(nn.Module):
             latent = tokens[:, self.n_numeric + group].transpose(0, 1)  # [G, B, d]
             logits.append(widened(torch.baddbmm(bias[:, None, :], latent, weight)).transpose(0, 1))  # [B, G, C]
         return Likelihood(DiagonalGaussian(mean, logvar), tuple(logits), groups)
+
+    def class_log_probs(self, tokens: Tensor, feature: int) -> Tensor:
+        """Log-probabilities [B, C] of the classes of one categorical feature from its tokens [B, d_token]."""
+        bucket, place = self.places[feature]
+        weight, bias = self.class_weights[bucket][place], self.class_biases[bucket][place]
+        return widened(torch.addmm(bias, widened(tokens), weight)).log_softmax(1)
 
 
 def class_bias(sizes: Sequence[int], classes: int) -> Tensor:

@@ -3,11 +3,12 @@
 from collections.abc import Iterable
 from typing import cast
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from varjepa.nn.attention import Attention
-from varjepa.nn.block import LAYER_NORM_EPS, BlockWeights, Dropped, FusedBlock
+from varjepa.nn.block import LAYER_NORM_EPS, BlockWeights, Dropped, FusedBlock, block_at
 from varjepa.nn.dropout import drop_, drop_before_relu_, keep_scale, positions
 from varjepa.nn.packed import Blank, blank_tokens
 from varjepa.nn.random import Randomness
@@ -91,3 +92,13 @@ class TransformerEncoder(nn.Module):
         for block in blocks:
             x = block.fused(x, blank, random) if fused else block(x, valid, random)
         return self.norm(x)
+
+    @torch.no_grad()
+    def at(self, x: Tensor, positions: Tensor) -> Tensor:
+        """What `forward` says of some positions int64 [P], for less: [B, P, d_model], without a gradient."""
+        if x.device.type != "cpu" or not len(self.blocks):
+            return self(x)[:, positions]
+        *blocks, last = cast("Iterable[Block]", self.blocks)
+        for block in blocks:
+            x = block.fused(x, None, None)
+        return self.norm(block_at(x, positions, last.attention.n_heads, last.weights))
