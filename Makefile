@@ -18,8 +18,9 @@ $(INSTALLED): pyproject.toml
 run: $(INSTALLED)
 	$(BIN)/varjepa retrain configs/demo.yaml
 
+# Workers share the tests by file; with more than one thread each they would wait for each other.
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
