@@ -285,9 +285,10 @@ def test_many_rows_are_read_as_a_stream_with_the_same_result(monkeypatch: pytest
     }).with_columns(pl.when(pl.col("number") < 1.5).then("number").alias("number"))  # fmt: skip
     data, settings = DataSection(path="x.csv", label="label"), PreprocessSection()
     whole = fit(frame.lazy(), data, settings).model_dump()
-    monkeypatch.setattr("varjepa.data.fit.KNOT_ROWS", n - 1)
-    monkeypatch.setattr("varjepa.data.fit.GLANCE_ROWS", 1000)
+    monkeypatch.setattr("varjepa.data.streamed.STREAM_ROWS", n - 1)
+    monkeypatch.setattr("varjepa.data.streamed.GLANCE_ROWS", 1000)
     monkeypatch.setattr("varjepa.data.fit.COLUMNS_AT_ONCE", 2)
+    monkeypatch.setattr("varjepa.data.streamed.COLUMNS_AT_ONCE", 2)
     streamed = fit(frame.lazy(), data, settings).model_dump()
     assert whole["left_out"].keys() == {"identifier", "constant"}
     for mine, theirs in zip(whole.pop("numeric"), streamed.pop("numeric"), strict=True):
