@@ -295,3 +295,10 @@ def test_many_rows_are_read_as_a_stream_with_the_same_result(monkeypatch: pytest
         for name, value in mine.items():
             assert theirs[name] == (pytest.approx(value, rel=1e-9) if isinstance(value, float | tuple) else value), name
     assert streamed == whole
+
+
+def test_what_is_learned_in_memory_repeats_to_the_last_digit() -> None:
+    rng = np.random.default_rng(0)
+    frame = pl.DataFrame({f"x{k}": rng.normal(300, 20, size=400_000) for k in range(6)})
+    data, settings = DataSection(path="x.csv"), PreprocessSection()
+    assert len({fit(frame.lazy(), data, settings).model_dump_json() for _ in range(6)}) == 1

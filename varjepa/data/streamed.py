@@ -13,6 +13,9 @@ from varjepa.data.training_rows import COLUMNS_AT_ONCE, MOST_DECIMALS, Moments, 
 STREAM_ROWS = 1_000_000
 """More rows than these are read as a stream."""
 
+PIECE_ROWS = 100_000
+"""Up to so many rows are one piece of a stream, which has an order only among pieces."""
+
 GLANCE_ROWS = 100_000
 """Of tables read as a stream so many rows, evenly spaced, tell the kinds of most columns."""
 
@@ -88,9 +91,11 @@ class StreamedRows:
             yield one.frequent(counts)
 
     @property
-    def _engine(self) -> Literal["auto", "streaming"]:
+    def _engine(self) -> Literal["auto", "in-memory", "streaming"]:
         # Streams add up in any order, which shows in the last digit; where memory is no matter, results repeat exactly.
-        return "streaming" if self.rows > STREAM_ROWS else "auto"
+        if self.rows > STREAM_ROWS:
+            return "streaming"
+        return "in-memory" if self.rows > PIECE_ROWS else "auto"
 
 
 def one_set(runs: Sequence[Sequence[ColumnProfile]]) -> list[pl.Expr]:
