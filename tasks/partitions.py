@@ -13,7 +13,7 @@ from uuid import uuid4
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks.runners import task_runner
+from tasks.runners import shared_server, task_runner
 from tasks.steps import may_help
 from varjepa.config import PreprocessSection, SplitSection
 
@@ -142,31 +142,32 @@ def workers(settings: PreprocessSection) -> Iterator["Everywhere"]:
     """
     count = settings.workers or os.cpu_count() or 1
     local = settings.runner == "processes" or (settings.runner == "dask" and not settings.dask_address)
-    shared = _cores_shared(count) if local else nullcontext()
-    with shared, task_runner(settings.runner, count, settings.dask_address) as runner:
+    home = _at_home(count) if local else nullcontext()
+    with home, task_runner(settings.runner, count, settings.dask_address) as runner:
+        yield partial(_everywhere, runner)
 
-        def everywhere(function: Callable[[_A], _R], things: Iterable[_A]) -> Iterator[_R]:
-            what = function.func.__name__ if isinstance(function, partial) else getattr(function, "__name__", "call")
-            futures = deque(
-                runner.submit(call, {"function": function, "thing": thing, "what": what, "place": place})
-                for place, thing in enumerate(things)
-            )
-            # A result that was handed on is forgotten, so that not all of them are held.
-            return (futures.popleft().result() for _ in range(len(futures)))
 
-        yield everywhere
+def _everywhere(runner: Any, function: Callable[[_A], _R], things: Iterable[_A]) -> Iterator[_R]:
+    what = getattr(function, "func", function).__name__
+    futures = deque(
+        runner.submit(call, {"function": function, "thing": thing, "what": what, "place": place})
+        for place, thing in enumerate(things)
+    )
+    # A result that was handed on is forgotten, so that not all of them are held.
+    return (futures.popleft().result() for _ in range(len(futures)))
 
 
 @contextmanager
-def _cores_shared(count: int) -> Iterator[None]:
-    """Processes that start meanwhile inherit an environment by which Polars in all of them has one thread per core."""
+def _at_home(count: int) -> Iterator[None]:
+    """Processes that start meanwhile share the Prefect server, and the cores: Polars in all has a thread for each."""
     import polars as pl
 
     pl.thread_pool_size()  # here there are as many as there were
     before = os.environ.get(THREADS)
     os.environ[THREADS] = before or str(max(1, (os.cpu_count() or 1) // count))
     try:
-        yield
+        with shared_server():
+            yield
     finally:
         if before is None:
             del os.environ[THREADS]
