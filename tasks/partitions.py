@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 THREADS = "POLARS_MAX_THREADS"
 
+MOST_AT_ONCE = 8
+"""Partitions of a task, whose results are held together."""
+
 _A = TypeVar("_A")
 _R = TypeVar("_R")
 
@@ -127,10 +130,10 @@ def _opened(path: Path, _changed: int) -> "Preprocessor":
     return Preprocessor.model_validate_json(path.read_text(encoding="utf-8"))
 
 
-@task(name="partition", task_run_name="{what} {place}", retries=1, retry_condition_fn=may_help, cache_policy=NO_CACHE)
-def call(function: Callable[[Any], Any], thing: Any, what: str, place: int) -> Any:  # noqa: ARG001 (for the name)
-    """Calls the function with one thing."""
-    return function(thing)
+@task(name="partitions", task_run_name="{what}", retries=1, retry_condition_fn=may_help, cache_policy=NO_CACHE)
+def call(function: Callable[[Any], Any], things: list[Any], what: str) -> list[Any]:  # noqa: ARG001 (for the name)
+    """Calls the function with one thing after the other."""
+    return [function(thing) for thing in things]
 
 
 @contextmanager
@@ -144,17 +147,40 @@ def workers(settings: PreprocessSection) -> Iterator["Everywhere"]:
     local = settings.runner == "processes" or (settings.runner == "dask" and not settings.dask_address)
     home = _at_home(count) if local else nullcontext()
     with home, task_runner(settings.runner, count, settings.dask_address) as runner:
-        yield partial(_everywhere, runner)
+        yield partial(_everywhere, runner, _slots(runner, count))
 
 
-def _everywhere(runner: Any, function: Callable[[_A], _R], things: Iterable[_A]) -> Iterator[_R]:
-    what = getattr(function, "func", function).__name__
-    futures = deque(
-        runner.submit(call, {"function": function, "thing": thing, "what": what, "place": place})
-        for place, thing in enumerate(things)
-    )
-    # A result that was handed on is forgotten, so that not all of them are held.
-    return (futures.popleft().result() for _ in range(len(futures)))
+def _everywhere(
+    runner: Any, slots: int, function: Callable[[_A], _R], things: Iterable[_A]
+) -> Iterator[_R]:  # fmt: skip
+    name, every = getattr(function, "func", function).__name__, list(things)
+    futures: deque[Any] = deque()
+    for low, high in shares(len(every), slots):
+        what = f"{name} {low + 1} to {high} of {len(every)}"
+        futures.append(runner.submit(call, {"function": function, "things": every[low:high], "what": what}))
+    # Results that were handed on are forgotten, so that not all of them are held.
+    return (result for _ in range(len(futures)) for result in futures.popleft().result())
+
+
+def shares(count: int, slots: int) -> list[tuple[int, int]]:
+    """First and last (exclusive) of the things of each task: two tasks for each slot, or more where those are large.
+
+    A task takes a quarter of a second of a worker's time, whatever it does.
+
+    Examples:
+        >>> shares(5, 2)
+        [(0, 1), (1, 2), (2, 3), (3, 5)]
+        >>> len(shares(100, 2))
+        13
+    """
+    tasks = max(min(count, 2 * slots), -(-count // MOST_AT_ONCE))
+    return [(count * place // tasks, count * (place + 1) // tasks) for place in range(tasks)]
+
+
+def _slots(runner: Any, count: int) -> int:
+    """Tasks that run at a time; of a Dask cluster it is known when it runs."""
+    client = getattr(runner, "client", None)
+    return max(1, sum(client.nthreads().values())) if client is not None else count
 
 
 @contextmanager
