@@ -55,8 +55,7 @@ def same(parted: Prepared, whole: Prepared, files: int) -> None:
     assert (test.rows == other.filter(pl.col(PART) == "test")[ROW].to_numpy()).all()
 
 
-@pytest.mark.parametrize("runner", ["threads", "processes"])
-@pytest.mark.parametrize("by", ["random", "hash"])
+@pytest.mark.parametrize(("runner", "by"), [("threads", "random"), ("processes", "hash")])
 def test_partitions_are_prepared_on_this_machine(
     prefect_server: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runner: str, by: str
 ) -> None:

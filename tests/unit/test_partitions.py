@@ -27,6 +27,9 @@ DATA = DataSection(name="t", label="label", kinds={"zip": "categorical", "text_n
 def table(seed: int = 0, rows: int = N) -> pl.DataFrame:
     """Columns of every kind, with gaps, in no order."""
     rng = np.random.default_rng(seed)
+    left = rng.integers(0, 2, rows)
+    right = 1 - left
+    right[[left.argmin(), left.argmax()]] = 0, 1  # one row with none set, one with two
     colour, many = rng.choice(3, size=rows, p=[0.6, 0.3, 0.1]), (400 * rng.random(rows) ** 3).astype(int)
     columns: dict[str, Any] = {
         "normal": np.where(rng.random(rows) < 0.05, [np.nan, np.inf] * (rows // 2), rng.normal(size=rows)),
@@ -36,6 +39,7 @@ def table(seed: int = 0, rows: int = N) -> pl.DataFrame:
         "moment": pl.Series(rng.integers(0, 10**15, rows)).cast(pl.Datetime("us")),
         "coin": rng.random(rows) < 0.3, "bit": rng.integers(0, 2, rows).astype(float),
         "red": (colour == 0).astype(int), "green": (colour == 1).astype(int), "blue": (colour == 2).astype(int),
+        "left": left, "right": right,
         "word": rng.choice(["a", "b", "c", "d", "e"], rows, p=[0.5, 0.3, 0.15, 0.048, 0.002]),
         "many": [f"place {number}" for number in many], "zip": rng.integers(0, 90, rows),
         "category": pl.Series(rng.choice(["x", "y", "z"], rows), dtype=pl.Categorical),
@@ -126,7 +130,7 @@ def test_identifiers_are_told_across_partitions(
     monkeypatch.setattr(partitions, "RANGE_VALUES", 100)
     names = np.array([f"{number:06}" for number in range(1000)])
     if twice:
-        names[700] = names[100]
+        names[700] = names[99]  # sorted, they are the last of a partition and the first of the next
     names = np.sort(names) if sort else np.random.default_rng(0).permutation(names)
     frame = pl.DataFrame({"name": names, "x": np.arange(1000) % 7})
     parts = [partial(frame[start : start + 100].lazy) for start in range(0, 1000, 100)]
