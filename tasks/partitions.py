@@ -156,7 +156,8 @@ def _everywhere(
     name, every = getattr(function, "func", function).__name__, list(things)
     futures: deque[Any] = deque()
     for low, high in shares(len(every), slots):
-        what = f"{name} {low + 1} to {high} of {len(every)}"
+        which = f"{low + 1} to {high}" if high > low + 1 else high
+        what = f"{name} {which} of {len(every)}"
         futures.append(runner.submit(call, {"function": function, "things": every[low:high], "what": what}))
     # Results that were handed on are forgotten, so that not all of them are held.
     return (result for _ in range(len(futures)) for result in futures.popleft().result())
