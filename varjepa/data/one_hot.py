@@ -10,7 +10,7 @@ import polars as pl
 
 from varjepa.config.base import Section
 from varjepa.data.inspect import ColumnProfile, flag
-from varjepa.data.table import MISSING, N_RESERVED, OTHER
+from varjepa.data.sizes import MISSING, N_RESERVED, OTHER
 
 if TYPE_CHECKING:
     from varjepa.data.training_rows import TrainingRows
