@@ -67,7 +67,7 @@ class PartitionedRows:
         declared: Mapping[str, KIND],
         enough: Mapping[str, int],  # noqa: ARG002
     ) -> dict[str, ColumnProfile]:
-        """In one round, and another for each column that may be an identifier across partitions only."""
+        """From all rows, whatever is enough; in one round, and another for each column that may identify rows."""
         found = list(self._everywhere(partial(facts, columns=list(columns)), self._partitions))
         self._heights = [height for height, _ in found]
         profiles = {}
