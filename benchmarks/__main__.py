@@ -6,7 +6,17 @@ from pathlib import Path
 
 from benchmarks.harness import RESULTS, publish
 
-NAMES = ("training", "processes", "scoring", "preprocessing", "validation", "commands", "shards", "scaling")
+NAMES = (
+    "training",
+    "processes",
+    "scoring",
+    "preprocessing",
+    "partitions",
+    "validation",
+    "commands",
+    "shards",
+    "scaling",
+)
 
 
 def main() -> None:

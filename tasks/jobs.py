@@ -8,6 +8,7 @@ from prefect import task
 
 from tasks.ingest import Snapshot, file_fingerprint
 from tasks.orphans import JOB
+from tasks.prepare import ELSEWHERE
 from tasks.steps import code_digest, digest
 from tasks.store import client_for, experiment_id
 from tasks.tracking import log_setup, opened_run
@@ -40,8 +41,8 @@ class Same:
 
 
 def job_digest(config: RetrainConfig, snapshot: Snapshot) -> str:
-    """Stands for data, settings, data contract and code; not for where they lie and where results go."""
-    places: dict[str, Any] = {"tracking": True, "data": {"path"}, "contract": {"path"}}
+    """Stands for data, settings, data contract and code; not for where they lie, are computed, and where results go."""
+    places: dict[str, Any] = {"tracking": True, "data": {"path"}, "contract": {"path"}, "preprocess": ELSEWHERE}
     settings = config.model_dump(mode="json", exclude=places)
     contract = Path(config.contract.path) if config.contract.path else None
     promised = file_fingerprint((contract,)) if contract is not None and contract.is_file() else None

@@ -1,18 +1,36 @@
 """Step 3: divide the rows, learn the preprocessing from the training part, encode everything."""
 
+import shutil
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prefect import task
 
-from tasks.steps import log, reuse, step_folder, write_text
+from tasks.partitions import (
+    Partition,
+    encode,
+    hashed_codes,
+    learned_from,
+    partitions_of,
+    training_rows,
+    workers,
+    write_encoded,
+)
+from tasks.steps import digest, log, reuse, step_folder, write_text
 from varjepa.config import DataSection, PreprocessSection
 
 if TYPE_CHECKING:
     from polars import LazyFrame
 
+    from varjepa.data.partitions import Everywhere
     from varjepa.data.preprocess import Preprocessor
+
+ELSEWHERE = {"runner", "workers", "dask_address", "partition_rows"}
+"""Settings that say where the work is done; results do not depend on them."""
+
+ENCODED, PREPROCESSOR, SPLIT = "encoded.parquet", "preprocessor.json", "parts.parquet"
 
 
 @dataclass(frozen=True)
@@ -21,7 +39,8 @@ class Prepared:
 
     Attributes:
         clean: Parquet file with the same rows as they came.
-        encoded: Parquet file with row number, part, features and label.
+        encoded: Parquet file with row number, part, features and label; or a folder of such files, which hold the
+            rows in the order of their names.
         preprocessor: JSON file.
         features: number of features.
         parts: rows per part.
@@ -55,10 +74,10 @@ def preprocess(clean: Path, data: DataSection, settings: PreprocessSection) -> P
 
     Raises:
         DataError: too few rows, unknown columns, or nothing to learn from.
+        SetupError: the runner is not installed.
     """
-    folder = step_folder(
-        "preprocess", str(clean), data.model_dump(mode="json"), settings.model_dump(mode="json"), code=__name__
-    )
+    learned = settings.model_dump(mode="json", exclude=ELSEWHERE)
+    folder = step_folder("preprocess", str(clean), data.model_dump(mode="json"), learned, code=__name__)
     prepared = reuse(folder, Prepared, lambda: _preprocess(clean, data, settings, folder))
     for name, reason in prepared.left_out.items():
         log.warning('The column "%s" is left out: %s.', name, reason)
@@ -68,13 +87,23 @@ def preprocess(clean: Path, data: DataSection, settings: PreprocessSection) -> P
 
 
 def _preprocess(clean: Path, data: DataSection, settings: PreprocessSection, folder: Path) -> Prepared:
-    marked, counts = divide(clean, data)
-    preprocessor = learn(marked, data, settings)
-    write_encoded(marked, preprocessor, folder / "encoded.parquet")
-    write_text(folder / "preprocessor.json", preprocessor.model_dump_json(indent=1))
+    partitions: list[Partition] = []
+    if settings.runner != "none":
+        # Workers need not run in the folder that this process runs in.
+        partitions = partitions_of(clean.resolve(), folder.resolve() / SPLIT, settings.partition_rows)
+    if len(partitions) > 1:
+        log.info("preprocessing %d partitions: %s", len(partitions), settings.runner)
+        with workers(settings) as everywhere:
+            preprocessor, counts = in_partitions(partitions, data, settings, folder, everywhere)
+    else:
+        marked, counts = divide(clean, data)
+        preprocessor = learn(marked, data, settings)
+        _clear(folder / ENCODED)
+        write_encoded(marked, preprocessor, folder / ENCODED)
+        write_text(folder / PREPROCESSOR, preprocessor.model_dump_json(indent=1))
     return Prepared(
-        clean, folder / "encoded.parquet", folder / "preprocessor.json", preprocessor.sizes.n_features, counts,
-        preprocessor.left_out, preprocessor.joined,
+        clean, folder / ENCODED, folder / PREPROCESSOR, preprocessor.sizes.n_features, counts, preprocessor.left_out,
+        preprocessor.joined,
     )  # fmt: skip
 
 
@@ -92,21 +121,54 @@ def divide(clean: Path, data: DataSection) -> tuple["LazyFrame", dict[str, int]]
 
 def learn(marked: "LazyFrame", data: DataSection, settings: PreprocessSection) -> "Preprocessor":
     """Fits on the rows that preprocessing may look at."""
+    from varjepa.data.fit import fit
+
+    return fit(learned_from(marked, data.split.seen), data, settings)
+
+
+def in_partitions(
+    partitions: list[Partition], data: DataSection, settings: PreprocessSection, folder: Path, everywhere: "Everywhere"
+) -> tuple["Preprocessor", dict[str, int]]:
+    """The same in partitions, of which this process holds the part of each row and what all rows have in common.
+
+    Partitions that an interrupted run encoded in the same way are not encoded again.
+    """
+    from varjepa.data.fit import fit_rows
+    from varjepa.data.partitions import PartitionedRows
+
+    counts = _divide(partitions, data, everywhere)
+    openers = [partial(training_rows, partition, data.split.seen) for partition in partitions]
+    preprocessor = fit_rows(PartitionedRows(openers, everywhere), data, settings)
+    text = preprocessor.model_dump_json(indent=1)
+    write_text(folder / PREPROCESSOR, text)
+    draft = folder.resolve() / f"draft-{digest(text, [partition.start for partition in partitions])}"
+    draft.mkdir(exist_ok=True)
+    for _ in everywhere(partial(encode, preprocessor=draft.with_name(PREPROCESSOR), folder=draft), partitions):
+        pass
+    _clear(folder / ENCODED)
+    draft.replace(folder / ENCODED)
+    for left in (folder / SPLIT, *folder.glob("draft-*")):
+        _clear(left)
+    return preprocessor, counts
+
+
+def _divide(partitions: list[Partition], data: DataSection, everywhere: "Everywhere") -> dict[str, int]:
+    """Writes the part of each row to where the partitions look for it; the number of rows per part."""
+    import numpy as np
     import polars as pl
 
-    from varjepa.data.fit import fit
-    from varjepa.data.sources import ROW
-    from varjepa.data.splits import PART
+    from varjepa.data.splits import assign_parts
 
-    seen = marked if data.split.seen == "all" else marked.filter(pl.col(PART) == "train")
-    return fit(seen.drop(ROW, PART), data, settings)
+    hashed = None
+    if data.split.by == "hash":
+        hashed = np.concatenate(list(everywhere(partial(hashed_codes, split=data.split), partitions)))
+    parts = assign_parts(pl.scan_parquet(partitions[0].clean), data.split, hashed)
+    parts.to_frame().write_parquet(partitions[0].parts, row_group_size=partitions[0].rows)
+    return dict(parts.value_counts().iter_rows())
 
 
-def write_encoded(marked: "LazyFrame", preprocessor: "Preprocessor", path: Path) -> None:
-    """Encodes all rows into a Parquet file, in bounded memory."""
-    from varjepa.data.sources import ROW
-    from varjepa.data.splits import PART
-
-    encoded = preprocessor.encode(marked, keep=(ROW, PART), with_label=True)
-    # Floats of 32 bits hardly get smaller, and slower compression takes longer than all the rest.
-    encoded.sink_parquet(path, maintain_order=True, compression="snappy")
+def _clear(path: Path) -> None:
+    """Removes a file or a folder, where there is one."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    path.unlink(missing_ok=True)

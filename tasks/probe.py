@@ -10,7 +10,7 @@ import torch
 from prefect import task
 from torch import Tensor
 
-from tasks.prepare import Prepared
+from tasks.prepare import ELSEWHERE, Prepared
 from tasks.pretrain import Pretrained
 from tasks.steps import reuse, step_folder, write_text
 from varjepa.config import RetrainConfig
@@ -60,7 +60,8 @@ class Probed:
 @task(name="probe", task_run_name="probe")
 def probe(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig) -> Probed:
     """Fits the probes on training rows, chooses their penalty on validation rows, measures on test rows."""
-    folder = step_folder("probe", str(pretrained.weights), config.model_dump(mode="json"), code=__name__)
+    settings = config.model_dump(mode="json", exclude={"preprocess": ELSEWHERE})
+    folder = step_folder("probe", str(pretrained.weights), settings, code=__name__)
     return reuse(folder, Probed, lambda: _probe(prepared, pretrained, config, folder))
 
 

@@ -1,6 +1,8 @@
 """Where tasks that do not wait for each other are computed."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from varjepa.errors import SetupError
@@ -33,3 +35,21 @@ def task_runner(runner: str, workers: int = 0, dask_address: str | None = None) 
     if dask_address:
         return DaskTaskRunner(address=dask_address)
     return DaskTaskRunner(cluster_kwargs={"n_workers": workers, "threads_per_worker": 1, "dashboard_address": None})
+
+
+@contextmanager
+def shared_server() -> Iterator[None]:
+    """Where no Prefect server is configured, processes that start meanwhile use this process's temporary one.
+
+    Otherwise each of them starts one of its own, which takes seconds.
+    """
+    from prefect.server.api.server import SubprocessASGIServer
+    from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings
+
+    if get_current_settings().api.url:
+        yield
+        return
+    server = SubprocessASGIServer()  # the one that Prefect starts by itself
+    server.start()
+    with temporary_settings({PREFECT_API_URL: server.api_url}):
+        yield

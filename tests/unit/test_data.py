@@ -285,12 +285,20 @@ def test_many_rows_are_read_as_a_stream_with_the_same_result(monkeypatch: pytest
     }).with_columns(pl.when(pl.col("number") < 1.5).then("number").alias("number"))  # fmt: skip
     data, settings = DataSection(path="x.csv", label="label"), PreprocessSection()
     whole = fit(frame.lazy(), data, settings).model_dump()
-    monkeypatch.setattr("varjepa.data.fit.KNOT_ROWS", n - 1)
-    monkeypatch.setattr("varjepa.data.fit.GLANCE_ROWS", 1000)
+    monkeypatch.setattr("varjepa.data.streamed.STREAM_ROWS", n - 1)
+    monkeypatch.setattr("varjepa.data.streamed.GLANCE_ROWS", 1000)
     monkeypatch.setattr("varjepa.data.fit.COLUMNS_AT_ONCE", 2)
+    monkeypatch.setattr("varjepa.data.streamed.COLUMNS_AT_ONCE", 2)
     streamed = fit(frame.lazy(), data, settings).model_dump()
     assert whole["left_out"].keys() == {"identifier", "constant"}
     for mine, theirs in zip(whole.pop("numeric"), streamed.pop("numeric"), strict=True):
         for name, value in mine.items():
             assert theirs[name] == (pytest.approx(value, rel=1e-9) if isinstance(value, float | tuple) else value), name
     assert streamed == whole
+
+
+def test_what_is_learned_in_memory_repeats_to_the_last_digit() -> None:
+    rng = np.random.default_rng(0)
+    frame = pl.DataFrame({f"x{k}": rng.normal(300, 20, size=400_000) for k in range(6)})
+    data, settings = DataSection(path="x.csv"), PreprocessSection()
+    assert len({fit(frame.lazy(), data, settings).model_dump_json() for _ in range(6)}) == 1

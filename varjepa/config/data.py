@@ -107,3 +107,12 @@ class PreprocessSection(Section):
     """Categories seen fewer times than this in the training rows share one reserved code with unseen ones."""
     max_categories: Positive = 1000
     """At most this many categories per column keep a code of their own."""
+    runner: Literal["none", "processes", "threads", "dask"] = "none"
+    """none: this process reads the rows as a stream. Otherwise partitions of them are fitted and encoded by processes
+    or threads of this machine, or on a Dask cluster, with the same result."""
+    workers: NonNegative = 0
+    """Partitions at a time; 0: as many as there are cores."""
+    dask_address: str | None = None
+    """Scheduler of a running Dask cluster (runner: dask); without one a local cluster is started."""
+    partition_rows: Positive = 1_000_000
+    """About so many rows are in a partition; smaller tables stay in this process. A worker has one in memory."""

@@ -1,16 +1,25 @@
 """Learns from the training rows how cells become numbers (see `varjepa.data.preprocess`), in bounded memory."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import polars as pl
 
 from varjepa.config import DataSection, PreprocessSection
 from varjepa.config.data import KIND
-from varjepa.data.inspect import ColumnProfile, profile
+from varjepa.data.inspect import ColumnProfile
 from varjepa.data.one_hot import Group, OneHotFeature, find_groups, group_name
-from varjepa.data.preprocess import CategoricalFeature, Label, NumericFeature, Preprocessor, as_number, as_text
+from varjepa.data.preprocess import CategoricalFeature, Label, NumericFeature, Preprocessor
 from varjepa.data.quantiles import normal_scores
+from varjepa.data.streamed import StreamedRows
+from varjepa.data.training_rows import (
+    CLASSES_OF_NUMBERS,
+    COLUMNS_AT_ONCE,
+    Moments,
+    TrainingRows,
+    Wanted,
+    number_kind,
+)
 from varjepa.errors import DataError
 
 SKEWED = 1.0
@@ -20,19 +29,7 @@ HEAVY_TAILED = 6.0
 """auto: so are columns with a training value further than this many deviations from the mean."""
 
 KNOT_ROWS = 1_000_000
-"""Quantiles come from at most this many training rows, evenly spaced; more than these are read as a stream."""
-
-GLANCE_ROWS = 100_000
-"""Of tables read as a stream so many rows, evenly spaced, tell the kinds of most columns."""
-
-COLUMNS_AT_ONCE = 16
-"""Columns whose statistics are gathered in one pass."""
-
-MOST_DECIMALS = 6
-"""Numbers with up to this many decimals are imputed and drawn with as many."""
-
-CLASSES_OF_NUMBERS = 20
-"""auto: a label of whole numbers with at most this many values is a class."""
+"""Quantiles come from about this many training rows, evenly spaced, where there are more."""
 
 
 def fit(frame: pl.LazyFrame, data: DataSection, preprocess: PreprocessSection) -> Preprocessor:
@@ -46,124 +43,99 @@ def fit(frame: pl.LazyFrame, data: DataSection, preprocess: PreprocessSection) -
     Raises:
         DataError: the label cannot be predicted, text stands in a numeric column, or no feature is left.
     """
-    schema = frame.collect_schema()
+    return fit_rows(StreamedRows(frame), data, preprocess)
+
+
+def fit_rows(rows: TrainingRows, data: DataSection, preprocess: PreprocessSection) -> Preprocessor:
+    """The same from rows that anybody reads."""
     split_column = [str(data.split.column)] if data.split.by == "column" else []
     away = {*data.drop, *split_column, *([data.label] if data.label else [])}
-    rows = int(frame.select(pl.len()).collect().item())
-    profiles = _profiles(frame.select(name for name in schema if name not in away), dict(data.kinds), rows)
+    labels = [data.label] if data.label is not None and data.task != "none" else []
+    names = [name for name in rows.schema if name not in away]
+    declared: dict[str, KIND] = {**data.kinds, **dict.fromkeys(labels, "categorical")}
+    profiles = rows.profiles([*names, *labels], declared, dict.fromkeys(labels, CLASSES_OF_NUMBERS))
+    targets = [profiles.pop(name) for name in labels]
     used = {name: facts for name, facts in profiles.items() if not facts.left_out}
     if not used:
         raise DataError("No feature is left to learn from.", expected="Expected at least one column that varies.")
-    groups = find_groups(frame, list(used.values()), data.kinds) if preprocess.one_hot == "join" else []
-    numbers = [facts for facts in used.values() if facts.kind in ("numeric", "date")]
+    groups = find_groups(rows, list(used.values()), data.kinds) if preprocess.one_hot == "join" else []
+    numeric = tuple(_fit_numbers(rows, list(used.values()), preprocess))
+    words, label = _categories(used, groups), _label(targets[0], data) if targets else None
+    wanted = [_wanted(facts, preprocess) for facts in words.values()]
+    classes = [Wanted(facts, 1, None) for facts in targets if label and label.task == "classification"]
+    values = rows.frequent([*wanted, *classes])
+    vocabularies = {name: next(values) for name in words}
+    if label and classes:
+        label = label.model_copy(update={"classes": _ordered(next(values), targets[0])})
     return Preprocessor(
-        numeric=tuple(_fit_numbers(frame, numbers, preprocess, rows)),
-        categorical=tuple(_fit_categories(frame, used, groups, preprocess)),
+        numeric=numeric,
+        categorical=tuple(_fit_categories(used, groups, vocabularies, preprocess)),
         order=tuple(used),
-        label=_fit_label(frame, data, rows),
+        label=label,
         left_out={name: facts.left_out for name, facts in profiles.items() if facts.left_out},
     )
 
 
-def _profiles(frame: pl.LazyFrame, declared: dict[str, KIND], rows: int, enough: int = 2) -> dict[str, ColumnProfile]:
-    """Profiles of all columns; of many rows those of a sample where more rows could not change the kind.
-
-    To count the values of a column of many different numbers takes more memory than to train on it.
-
-    Args:
-        frame: rows to look at.
-        declared: kinds that a person gave.
-        rows: their number.
-        enough: more different values than these are as good as any number of them.
-    """
-    if rows <= KNOT_ROWS:
-        return profile(frame, declared)
-    schema = frame.collect_schema()
-    glanced = [name for name, dtype in schema.items() if dtype.is_numeric() or dtype in (pl.Date, pl.Datetime)]
-    sample = frame.select(glanced).gather_every(rows // GLANCE_ROWS).collect(engine="streaming")
-    settled = {
-        name: facts
-        for name, facts in profile(sample.lazy(), declared).items()
-        # One value twice, or a fraction: no identifier.
-        if facts.distinct > enough and (facts.distinct < facts.rows - facts.missing or not facts.whole)
-    }
-    with pl.Config(engine_affinity="streaming"):
-        return {name: settled.get(name) or profile(frame.select(name), declared)[name] for name in schema}
-
-
 def _fit_numbers(
-    frame: pl.LazyFrame, columns: Sequence[ColumnProfile], preprocess: PreprocessSection, rows: int
+    rows: TrainingRows, columns: Sequence[ColumnProfile], preprocess: PreprocessSection
 ) -> Iterator[NumericFeature]:
-    for start in range(0, len(columns), COLUMNS_AT_ONCE):
-        together = columns[start : start + COLUMNS_AT_ONCE]
-        moments = _moments(frame, together, rows)
-        chosen = [preprocess.numeric if preprocess.numeric != "auto" else _transform(of) for of in moments]
-        skewed = [facts for facts, transform in zip(together, chosen, strict=True) if transform == "quantile"]
-        numbers = [as_number(facts.name, _kind(facts), facts.dtype).alias(facts.name) for facts in skewed]
-        sample = frame.select(numbers).gather_every(max(1, rows // KNOT_ROWS)).collect(engine=_engine(rows))
-        for facts, of, transform in zip(together, moments, chosen, strict=True):
-            knots: tuple[float, ...] = ()
-            scores: tuple[float, ...] = ()
-            if transform == "quantile":
-                knots, scores = normal_scores(sample[facts.name].drop_nulls().to_numpy(), preprocess.n_quantiles)
-            scale = 1e-12 * max(abs(of["min"]), abs(of["max"]))
-            yield NumericFeature(
-                name=facts.name, dtype=str(facts.dtype), kind=_kind(facts), transform=transform, mean=of["mean"],
-                std=of["std"] or 1.0, clip=preprocess.clip, smallest=of["min"], largest=of["max"],
-                decimals=next((d for d in range(MOST_DECIMALS + 1) if of[f"beyond {d}"] <= scale), None), knots=knots,
-                scores=scores,
-            )  # fmt: skip
+    numbers = [facts for facts in columns if facts.kind in ("numeric", "date")]
+    moments = dict(zip((facts.name for facts in numbers), rows.moments(numbers), strict=True))
+    chosen = {
+        name: preprocess.numeric if preprocess.numeric != "auto" else _transform(of) for name, of in moments.items()
+    }
+    skewed = [facts for facts in numbers if chosen[facts.name] == "quantile"]
+    knots: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {}
+    for start in range(0, len(skewed), COLUMNS_AT_ONCE):
+        sample = rows.sample(skewed[start : start + COLUMNS_AT_ONCE], max(1, rows.rows // KNOT_ROWS))
+        knots |= {cells.name: normal_scores(cells.drop_nulls().to_numpy(), preprocess.n_quantiles) for cells in sample}
+    for facts in numbers:
+        of, (places, scores) = moments[facts.name], knots.get(facts.name, ((), ()))
+        scale = 1e-12 * max(abs(of.smallest), abs(of.largest))
+        yield NumericFeature(
+            name=facts.name, dtype=str(facts.dtype), kind=number_kind(facts), transform=chosen[facts.name],
+            mean=of.mean, std=of.std or 1.0, clip=preprocess.clip, smallest=of.smallest, largest=of.largest,
+            decimals=next((d for d, distance in enumerate(of.beyond) if distance <= scale), None), knots=places,
+            scores=scores,
+        )  # fmt: skip
 
 
-def _moments(frame: pl.LazyFrame, columns: Sequence[ColumnProfile], rows: int) -> list[dict[str, Any]]:
-    """Statistics of numeric columns, gathered in one pass over the rows."""
-    parts = []
-    for number, facts in enumerate(columns):
-        column = as_number(facts.name, _kind(facts), facts.dtype)
-        statistics = {
-            "mean": column.mean(), "std": column.std(ddof=0), "skew": column.skew(), "min": column.min(),
-            "max": column.max(),
-        } | {f"beyond {d}": (column.round(d) - column).abs().max() for d in range(MOST_DECIMALS + 1)}  # fmt: skip
-        parts.append(pl.struct(value.alias(name) for name, value in statistics.items()).alias(str(number)))
-    try:
-        return list(frame.select(parts).collect(engine=_engine(rows)).row(0))
-    except pl.exceptions.InvalidOperationError:
-        if len(columns) > 1:
-            # Alone, the column at fault can be named.
-            return [_moments(frame, [facts], rows)[0] for facts in columns]
-        facts = columns[0]
-        raise DataError(f'The column "{facts.name}" holds text.', expected=f"Expected a {facts.kind} column.") from None
+def _transform(moments: Moments) -> Literal["standard", "quantile"]:
+    std = moments.std or 1.0
+    furthest = max(moments.mean - moments.smallest, moments.largest - moments.mean) / std
+    return "quantile" if abs(moments.skew or 0) > SKEWED or furthest > HEAVY_TAILED else "standard"
 
 
-def _transform(moments: Mapping[str, Any]) -> Literal["standard", "quantile"]:
-    mean, std = moments["mean"], moments["std"] or 1.0
-    furthest = max(mean - moments["min"], moments["max"] - mean) / std
-    return "quantile" if abs(moments["skew"] or 0) > SKEWED or furthest > HEAVY_TAILED else "standard"
+def _categories(used: Mapping[str, ColumnProfile], groups: Sequence[Group]) -> dict[str, ColumnProfile]:
+    """Columns that are a categorical feature each."""
+    joined = {name for group in groups for name in group.columns}
+    return {name: facts for name, facts in used.items() if name not in joined and facts.kind not in ("numeric", "date")}
 
 
-def _kind(facts: ColumnProfile) -> Literal["numeric", "date"]:
-    return "date" if facts.kind == "date" else "numeric"
-
-
-def _engine(rows: int) -> Literal["auto", "streaming"]:
-    # Streams add up in any order, which shows in the last digit; where memory is no matter, results repeat exactly.
-    return "streaming" if rows > KNOT_ROWS else "auto"
+def _wanted(facts: ColumnProfile, preprocess: PreprocessSection) -> Wanted:
+    # A boolean keeps both of its values however rare one is.
+    return Wanted(facts, 1 if facts.kind == "boolean" else preprocess.min_count, preprocess.max_categories)
 
 
 def _fit_categories(
-    frame: pl.LazyFrame, used: Mapping[str, ColumnProfile], groups: Sequence[Group], preprocess: PreprocessSection
+    used: Mapping[str, ColumnProfile],
+    groups: Sequence[Group],
+    vocabularies: Mapping[str, list[str]],
+    preprocess: PreprocessSection,
 ) -> Iterator[CategoricalFeature | OneHotFeature]:
     """Categorical features in the order of their (first) columns."""
     first = {group.columns[0]: group for group in groups}
-    others = {name for group in groups for name in group.columns[1:]}
     taken = set(used)
     for name, facts in used.items():
         if name in first:
             joined = group_name(first[name].columns, taken)
             taken.add(joined)
             yield _fit_one_hot(joined, first[name], preprocess)
-        elif name not in others and facts.kind not in ("numeric", "date"):
-            yield _fit_categorical(frame, facts, preprocess)
+        elif name in vocabularies:
+            kind: Literal["categorical", "boolean"] = "boolean" if facts.kind == "boolean" else "categorical"
+            yield CategoricalFeature(
+                name=name, dtype=str(facts.dtype), kind=kind, vocabulary=tuple(vocabularies[name])
+            )  # fmt: skip
 
 
 def _fit_one_hot(name: str, group: Group, preprocess: PreprocessSection) -> OneHotFeature:
@@ -173,45 +145,19 @@ def _fit_one_hot(name: str, group: Group, preprocess: PreprocessSection) -> OneH
     return OneHotFeature(name=name, columns=group.columns, vocabulary=vocabulary)
 
 
-def _fit_categorical(frame: pl.LazyFrame, facts: ColumnProfile, preprocess: PreprocessSection) -> CategoricalFeature:
-    text = as_text(facts.name, facts.dtype).alias("value")
-    counts = (
-        frame.select(text)
-        .drop_nulls()
-        .group_by("value")
-        .len()
-        .collect(engine="streaming")
-        .sort(["len", "value"], descending=[True, False])
-    )
-    # A boolean keeps both of its values however rare one is.
-    fewest = 1 if facts.kind == "boolean" else preprocess.min_count
-    frequent = counts.filter(pl.col("len") >= fewest)["value"].head(preprocess.max_categories).to_list()
-    kind: Literal["categorical", "boolean"] = "boolean" if facts.kind == "boolean" else "categorical"
-    return CategoricalFeature(
-        name=facts.name, dtype=str(facts.dtype), kind=kind, vocabulary=tuple(frequent or counts["value"].head(1))
-    )
-
-
-def _fit_label(frame: pl.LazyFrame, data: DataSection, rows: int) -> Label | None:
-    if data.label is None or data.task == "none":
-        return None
-    facts = _profiles(frame.select(data.label), {data.label: "categorical"}, rows, CLASSES_OF_NUMBERS)[data.label]
+def _label(facts: ColumnProfile, data: DataSection) -> Label:
+    """The label, its classes still to come."""
     if facts.distinct < 2:
         raise DataError(
-            f'The label "{data.label}" has {facts.distinct} different value(s) in the training rows.',
+            f'The label "{facts.name}" has {facts.distinct} different value(s) in the training rows.',
             expected="Expected at least 2.",
             fix="Leave out data.label to learn without one.",
         )
     few = facts.whole and facts.distinct <= CLASSES_OF_NUMBERS
-    task = data.task
-    if task == "auto":
-        task = "regression" if facts.dtype.is_numeric() and not few else "classification"
-    if task == "regression":
-        return Label(name=data.label, dtype=str(facts.dtype), task="regression")
-    text = as_text(data.label, facts.dtype).alias("value")
-    classes = frame.select(text).drop_nulls().unique().collect(engine="streaming").to_series().to_list()
+    numbers = data.task == "regression" or (data.task == "auto" and facts.dtype.is_numeric() and not few)
+    return Label(name=facts.name, dtype=str(facts.dtype), task="regression" if numbers else "classification")
+
+
+def _ordered(classes: Sequence[str], facts: ColumnProfile) -> tuple[str, ...]:
     by_number = facts.dtype.is_numeric()
-    return Label(
-        name=data.label, dtype=str(facts.dtype), task="classification",
-        classes=tuple(sorted(classes, key=lambda c: (float(c), c) if by_number else (0.0, c))),
-    )  # fmt: skip
+    return tuple(sorted(classes, key=lambda c: (float(c), c) if by_number else (0.0, c)))

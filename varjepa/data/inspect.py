@@ -1,5 +1,6 @@
 """Looks at a table: profile and kind of every column."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -59,7 +60,7 @@ class ColumnProfile:
         }.get(self.kind, "")
 
 
-def profile(frame: pl.LazyFrame, declared: dict[str, KIND] | None = None) -> dict[str, ColumnProfile]:
+def profile(frame: pl.LazyFrame, declared: Mapping[str, KIND] | None = None) -> dict[str, ColumnProfile]:
     """Profiles every column in one pass.
 
     Args:
@@ -74,8 +75,12 @@ def profile(frame: pl.LazyFrame, declared: dict[str, KIND] | None = None) -> dic
     facts = frame.select([part for name, dtype in flat.items() for part in _facts(name, dtype)]).collect()
     values = facts.row(0, named=True) if flat else {}
     rows = int(frame.select(pl.len()).collect().item())
-    kinds: dict[str, KIND] = declared or {}
-    return {name: _profile(name, dtype, rows, values, kinds.get(name)) for name, dtype in schema.items()}
+    of: dict[str, dict[str, Any]] = {name: {} for name in schema}
+    for key, value in values.items():
+        fact, _, name = key.partition(":")
+        of[name][fact] = value
+    kinds = declared or {}
+    return {name: column_profile(name, dtype, rows, of[name], kinds.get(name)) for name, dtype in schema.items()}
 
 
 def finite(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
@@ -110,15 +115,29 @@ def _facts(name: str, dtype: pl.DataType) -> list[pl.Expr]:
     return [fact.alias(f"{key}:{name}") for key, fact in facts.items()]
 
 
-def _profile(name: str, dtype: pl.DataType, rows: int, values: dict[str, Any], declared: KIND | None) -> ColumnProfile:
-    facts = {key: values.get(f"{key}:{name}") for key in ("missing", "distinct", "min", "max", "whole")}
-    missing, distinct = facts["missing"] or 0, facts["distinct"] or 0
-    whole = dtype.is_integer() or bool(facts["whole"])
-    numbers, present = values.get(f"numbers:{name}") or 0, rows - missing
+def column_profile(
+    name: str, dtype: pl.DataType, rows: int, facts: Mapping[str, Any], declared: KIND | None
+) -> ColumnProfile:
+    """The profile of a column with these facts.
+
+    Args:
+        name: of the column.
+        dtype: of the column.
+        rows: that were looked at.
+        facts: missing, distinct; of numbers and dates min and max; of floats whole; of text how many cells are
+            `numbers`, and one of the others in `words`. What is not said is 0 or false.
+        declared: kind that a person gave.
+
+    Raises:
+        DataError: text that is mostly numbers, which no declared kind explains.
+    """
+    missing, distinct = facts.get("missing") or 0, facts.get("distinct") or 0
+    whole = dtype.is_integer() or bool(facts.get("whole"))
+    numbers, present = facts.get("numbers") or 0, rows - missing
     if declared is None and NUMBER_SHARE * present < numbers < present:
         raise DataError(
             f'The column "{name}" holds text in {present - numbers} of {present} cells, for example '
-            f'"{values[f"words:{name}"]}"; the rest are numbers.',
+            f'"{facts["words"]}"; the rest are numbers.',
             expected="Expected numbers.",
             fix=f"Mend the data, add the text to data.na_values, let a contract quarantine those rows, or say that it "
             f"is meant: --set data.kinds.{name}=categorical.",
@@ -131,10 +150,12 @@ def _profile(name: str, dtype: pl.DataType, rows: int, values: dict[str, Any], d
         kind = "constant"
     else:
         kind = declared or _infer(name, dtype, present, distinct, facts, whole=whole)
-    return ColumnProfile(name, dtype, kind, rows, missing, distinct, facts["min"], facts["max"], whole)
+    return ColumnProfile(name, dtype, kind, rows, missing, distinct, facts.get("min"), facts.get("max"), whole)
 
 
-def _infer(name: str, dtype: pl.DataType, present: int, distinct: int, facts: dict[str, Any], *, whole: bool) -> Kind:
+def _infer(
+    name: str, dtype: pl.DataType, present: int, distinct: int, facts: Mapping[str, Any], *, whole: bool
+) -> Kind:
     if dtype in (pl.Date, pl.Datetime):
         return "date"
     if distinct == 2 and (dtype.is_numeric() or dtype == pl.Boolean):

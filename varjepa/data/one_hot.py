@@ -3,14 +3,17 @@
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from os.path import commonprefix
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 import polars as pl
 
 from varjepa.config.base import Section
 from varjepa.data.inspect import ColumnProfile, flag
-from varjepa.data.table import MISSING, N_RESERVED, OTHER
+from varjepa.data.sizes import MISSING, N_RESERVED, OTHER
+
+if TYPE_CHECKING:
+    from varjepa.data.training_rows import TrainingRows
 
 
 class Group(NamedTuple):
@@ -53,34 +56,32 @@ class OneHotFeature(Section):
         ]
 
 
-def find_groups(frame: pl.LazyFrame, profiles: Sequence[ColumnProfile], apart: Collection[str] = ()) -> list[Group]:
+def find_groups(rows: "TrainingRows", profiles: Sequence[ColumnProfile], apart: Collection[str] = ()) -> list[Group]:
     """Runs of neighbouring 0/1 columns of which every row has exactly one set.
 
     Two passes over the rows, whatever their number: sums of columns propose groups, sums of rows confirm them.
 
     Args:
-        frame: the training rows.
-        profiles: of its columns, in their order.
+        rows: the training rows.
+        profiles: of their columns, in their order.
         apart: columns that belong to no group.
 
     Examples:
-        >>> from varjepa.data.inspect import profile
-        >>> rows = pl.LazyFrame({"red": [1, 0, 0, 1], "blue": [0, 1, 1, 0], "odd": [1, 0, 1, 0], "x": [3, 1, 4, 1]})
-        >>> find_groups(rows, list(profile(rows).values()))
+        >>> from varjepa.data.streamed import StreamedRows
+        >>> table = {"red": [1, 0, 0, 1], "blue": [0, 1, 1, 0], "odd": [1, 0, 1, 0], "x": [3, 1, 4, 1]}
+        >>> rows = StreamedRows(pl.LazyFrame(table))
+        >>> find_groups(rows, list(rows.profiles(list(table), {}, {}).values()))
         [Group(columns=('red', 'blue'), counts=(2, 2))]
     """
-    able = [facts for facts in profiles if _is_flag(facts) and facts.name not in apart]
-    flags = {facts.name: flag(facts.name, facts.dtype) for facts in able}
-    if not flags:
+    able = {facts.name: facts for facts in profiles if _is_flag(facts) and facts.name not in apart}
+    if not able:
         return []
-    sums = frame.select(column.sum().alias(name) for name, column in flags.items()).collect().row(0, named=True)
-    rows = int(frame.select(pl.len()).collect().item())
+    sums = rows.flag_sums(list(able.values()))
     names = [facts.name for facts in profiles]
-    proposed = [names[start:end] for start, end in _runs([sums.get(name) for name in names], rows)]
+    proposed = [names[start:end] for start, end in _runs([sums.get(name) for name in names], rows.rows)]
     if not proposed:
         return []
-    set_in_row = [pl.sum_horizontal(flags[name] for name in run) for run in proposed]
-    exact = frame.select((count == 1).all().alias(str(n)) for n, count in enumerate(set_in_row)).collect().row(0)
+    exact = rows.one_set([[able[name] for name in run] for run in proposed])
     taken: set[str] = set()
     groups = []
     for run, holds in zip(proposed, exact, strict=True):

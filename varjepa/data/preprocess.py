@@ -14,7 +14,7 @@ from varjepa.config.base import Section
 from varjepa.data.inspect import finite
 from varjepa.data.one_hot import OneHotFeature
 from varjepa.data.quantiles import interpolation
-from varjepa.data.table import MISSING, N_RESERVED, OTHER, TableSizes
+from varjepa.data.sizes import MISSING, N_RESERVED, OTHER, TableSizes
 from varjepa.errors import DataError, nearest
 
 LABEL = "__label__"

@@ -17,13 +17,14 @@ NEEDED = ("train", "validation", "test")
 FEWEST_ROWS = 10
 
 
-def assign_parts(frame: pl.LazyFrame, split: SplitSection) -> pl.Series:
+def assign_parts(frame: pl.LazyFrame, split: SplitSection, hashed: np.ndarray | None = None) -> pl.Series:
     """Assigns every row of `frame` to a part.
 
     Args:
         frame: all rows, in a fixed order.
         split: by seed, by content (see `varjepa.data.row_hash`), by a column that holds the words in `PARTS`, or by
             time (oldest rows train, newest test; rows of one moment stay together).
+        hashed: of a split by content, `hashed_codes` of all rows where somebody has them already.
 
     Returns:
         Series `PART` of type Enum, one entry per row.
@@ -40,10 +41,10 @@ def assign_parts(frame: pl.LazyFrame, split: SplitSection) -> pl.Series:
     if split.by == "column":
         parts = _by_column(frame, str(split.column))
     elif split.by == "hash":
-        parts = _by_hash(frame, split)
+        parts = _named(hashed_codes(frame, split) if hashed is None else hashed)
     else:
-        ranks = np.random.default_rng(split.seed).permutation(rows) if split.by == "random" else _by_time(frame, split)
-        parts = pl.Series(PART, _cut(ranks, rows, split)).cat.to(pl.Enum(PARTS))
+        ranks = _at_random(rows, split) if split.by == "random" else _by_time(frame, split)
+        parts = _named(_cut(ranks, rows, split))
     empty = [part for part in NEEDED if not (parts == part).any()]
     if empty:
         random = " Small tables and those of few distinct rows are better divided by: random."
@@ -57,14 +58,28 @@ def _cut(ranks: np.ndarray, rows: int, split: SplitSection) -> np.ndarray:
     n_train = min(round(rows * split.train), rows - 2)
     n_seen = min(n_train + max(1, round(rows * split.validation)), rows - 1)
     n_known = min(n_seen + round(rows * split.calibration), rows - 1)
-    return np.searchsorted([n_train, n_seen, n_known], ranks, side="right").astype(np.uint8)
+    codes = np.zeros(rows, dtype=np.uint8)
+    for first in (n_train, n_seen, n_known):
+        codes += ranks >= first
+    return codes
 
 
-def _by_hash(frame: pl.LazyFrame, split: SplitSection) -> pl.Series:
+def hashed_codes(frame: pl.LazyFrame, split: SplitSection) -> np.ndarray:
+    """Part codes of rows by what stands in them, uint8 [N]: the same wherever the rows are."""
     ends = np.cumsum([split.train, split.validation, split.calibration])
     hashes = row_hashes(frame, [split.column] if split.column else None, split.seed)
-    codes = np.searchsorted(ends, shares(hashes), side="right").astype(np.uint8)
+    return np.searchsorted(ends, shares(hashes), side="right").astype(np.uint8)
+
+
+def _named(codes: np.ndarray) -> pl.Series:
     return pl.Series(PART, codes).cat.to(pl.Enum(PARTS))
+
+
+def _at_random(rows: int, split: SplitSection) -> np.ndarray:
+    """`permutation(rows)`, in half the memory."""
+    ranks = np.arange(rows, dtype=np.uint32 if rows < 2**32 else np.int64)
+    np.random.default_rng(split.seed).shuffle(ranks)
+    return ranks
 
 
 def _by_time(frame: pl.LazyFrame, split: SplitSection) -> np.ndarray:
@@ -78,9 +93,11 @@ def _by_time(frame: pl.LazyFrame, split: SplitSection) -> np.ndarray:
 
 
 def _by_column(frame: pl.LazyFrame, column: str) -> pl.Series:
-    words = frame.select(pl.col(column).cast(pl.String).alias(PART)).collect().to_series()
-    other = words.filter(~words.is_in(PARTS) | words.is_null()).unique().to_list()
-    if other:
-        found = listed(str(word) for word in other)
+    words = frame.select(pl.col(column).cast(pl.String).alias(PART))
+    parts = words.select(pl.col(PART).cast(pl.Enum(PARTS), strict=False)).collect().to_series()
+    if parts.null_count():
+        is_other = pl.col(PART).is_in(PARTS).not_() | pl.col(PART).is_null()
+        other = words.filter(is_other).unique().collect().to_series()
+        found = listed(str(word) for word in other.to_list())
         raise DataError(f'The split column "{column}" holds {found}.', expected=f"Expected only {listed(PARTS)}.")
-    return words.cast(pl.Enum(PARTS))
+    return parts

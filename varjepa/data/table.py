@@ -1,14 +1,13 @@
 """A table as tensors: what the model reads, whatever the data came from."""
 
-from collections.abc import Sequence
 from typing import NamedTuple, Self
 
-import numpy as np
 import torch
 from torch import Tensor
 
-MISSING, OTHER, N_RESERVED = 0, 1, 2
-"""Codes of a missing cell and of a rare or unseen category; known categories follow."""
+from varjepa.data.sizes import MISSING, N_RESERVED, OTHER, TableSizes
+
+__all__ = ["MISSING", "N_RESERVED", "OTHER", "PackedTable", "TableSizes", "TableTensors"]
 
 
 class TableTensors(NamedTuple):
@@ -83,31 +82,3 @@ class PackedTable(NamedTuple):
     def to(self, device: torch.device | str) -> Self:
         """The same rows on another device."""
         return self._replace(numeric=self.numeric.to(device), codes=self.codes.to(device))
-
-
-class TableSizes(NamedTuple):
-    """What a model must know of a table to be built for it.
-
-    Attributes:
-        n_numeric: numeric features.
-        cardinalities: codes per categorical feature, the two reserved ones included.
-    """
-
-    n_numeric: int
-    cardinalities: Sequence[int]
-
-    @property
-    def n_features(self) -> int:
-        """Number of features D."""
-        return self.n_numeric + len(self.cardinalities)
-
-    @property
-    def code_type(self) -> str:
-        """NumPy's name of the smallest integer that holds every code."""
-        largest = max(self.cardinalities, default=1) - 1
-        return "uint8" if largest < 2**8 else "int16" if largest < 2**15 else "int32"
-
-    @property
-    def packed_bytes(self) -> int:
-        """Bytes of a row in a `PackedTable`."""
-        return 4 * self.n_numeric + np.dtype(self.code_type).itemsize * len(self.cardinalities)

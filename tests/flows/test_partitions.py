@@ -1,0 +1,135 @@
+"""Preprocessing in partitions, wherever they are, prepares what preprocessing in one process prepares."""
+
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+from prefect import flow
+
+from tasks.ingest import ingest
+from tasks.prepare import Prepared, preprocess
+from tasks.steps import start_fresh
+from tests.flows.conftest import person_table, write_job
+from varjepa.config import DataSection, PreprocessSection
+from varjepa.data.encoded import read_part
+from varjepa.data.preprocess import Preprocessor
+from varjepa.data.sources import ROW
+from varjepa.data.splits import PART
+
+
+@flow
+def prepared(clean: Path, data: DataSection, settings: PreprocessSection) -> Prepared:
+    return preprocess(clean, data, settings)
+
+
+def in_both_ways(data: DataSection, settings: dict[str, Any]) -> tuple[Prepared, Prepared]:
+    """What one process prepares, and what is prepared in partitions."""
+    clean = ingest.fn(data).path
+    whole = preprocess.fn(clean, data, PreprocessSection())
+    start_fresh()
+    return whole, prepared(clean, data, PreprocessSection(workers=2, **settings))
+
+
+def same(parted: Prepared, whole: Prepared, files: int) -> None:
+    assert len(list(parted.encoded.iterdir())) == files
+    assert {path.name for path in parted.encoded.parent.iterdir()} == {
+        "encoded.parquet", "preprocessor.json", "result.json"
+    }  # fmt: skip
+    places = {"encoded": whole.encoded, "preprocessor": whole.preprocessor}
+    assert replace(parted, **places) == whole
+    one, other = (pl.read_parquet(of.encoded) for of in (parted, whole))
+    # Numbers hang on means, which are known to the last digit but one.
+    assert_frame_equal(one, other, rel_tol=1e-6, abs_tol=1e-6)
+    exact = [name for name, dtype in one.schema.items() if dtype != pl.Float32]
+    assert {ROW, PART} < set(exact)
+    assert one.select(exact).equals(other.select(exact))
+    preprocessor = Preprocessor.model_validate_json(parted.preprocessor.read_text())
+    test = read_part(parted.encoded, preprocessor, "test")
+    assert (test.rows == other.filter(pl.col(PART) == "test")[ROW].to_numpy()).all()
+
+
+@pytest.mark.parametrize(("runner", "by"), [("threads", "random"), ("processes", "hash")])
+def test_partitions_are_prepared_on_this_machine(
+    prefect_server: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, runner: str, by: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_job(tmp_path, person_table(1000))
+    data = DataSection(path="people.csv", label="rich", split={"by": by})
+    whole, parted = in_both_ways(data, {"runner": runner, "partition_rows": 300})
+    same(parted, whole, 4)
+
+
+def test_a_dask_cluster_prepares_a_real_table(
+    prefect_server: None, tmp_path: Path, adult: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("prefect_dask")
+    monkeypatch.chdir(tmp_path)
+    data = DataSection(path=str(adult), label="income", split={"by": "time", "column": "age"})
+    whole, parted = in_both_ways(data, {"runner": "dask", "partition_rows": 10_000})
+    same(parted, whole, 5)
+
+
+def test_a_retrain_in_partitions_is_the_same_job(varjepa, tmp_path: Path) -> None:
+    job = write_job(tmp_path, person_table(), data={"label": "rich"})
+    here = ["--set", "preprocess.runner=threads", "--set", "preprocess.partition_rows=150"]
+    first = varjepa("retrain", job, *here, "--json")
+    assert first.code == 0, first.err
+    assert "preprocessing 3 partitions: threads" in first.err
+    # Nobody who trains, measures or registers asks where the rows were prepared.
+    again = varjepa("retrain", job, "--json")
+    assert again.code == 0, again.err
+    assert again.json["metrics"] == pytest.approx(first.json["metrics"])
+    for step in ("preprocess", "pretrain", "probe", "calibrate"):
+        assert f"{step}: nothing has changed" in again.err
+        assert len(list((tmp_path / "home/mlruns/work").glob(f"{step}-*/"))) == 1
+
+
+def test_a_fault_that_a_worker_finds_is_the_users(varjepa, tmp_path: Path) -> None:
+    job = write_job(tmp_path, person_table(), data={"label": "rich", "kinds": {"job": "numeric"}})
+    here = ["--set", "preprocess.runner=processes", "--set", "preprocess.partition_rows=150"]
+    answer = varjepa("retrain", job, *here, "--json")
+    assert answer.code == 2
+    assert answer.json["error"] == 'The column "job" holds text. Expected a numeric column.'
+    assert "Traceback" not in answer.err
+
+
+IN_PARTITIONS = """
+import os, signal, sys
+from pathlib import Path
+from tasks.partitions import encode, partitions_of
+from tasks.prepare import in_partitions
+from varjepa.config import DataSection, PreprocessSection
+def everywhere(function, things):
+    for place, thing in enumerate(things):
+        if function.func is encode and place == int(sys.argv[2]):
+            os.kill(os.getpid(), signal.SIGKILL)
+        yield function(thing)
+folder = Path("prepared").resolve()
+folder.mkdir(exist_ok=True)
+partitions = partitions_of(Path(sys.argv[1]), folder / "parts.parquet", 300)
+in_partitions(partitions, DataSection(path="people.csv", label="rich"), PreprocessSection(), folder, everywhere)
+"""
+
+
+def test_partitions_that_were_encoded_are_not_encoded_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_job(tmp_path, person_table(1000))
+    clean = ingest.fn(DataSection(path="people.csv")).path.resolve()
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    words = [sys.executable, "-c", IN_PARTITIONS, str(clean)]
+    killed = subprocess.run([*words, "2"], env=environment, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    done = {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("prepared/draft-*/*.parquet")}
+    assert len(done) == 2
+    subprocess.run([*words, "-1"], env=environment, check=True)
+    files = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "prepared/encoded.parquet").iterdir()}
+    assert len(files) == 4
+    assert done.items() <= files.items()
+    assert {path.name for path in (tmp_path / "prepared").iterdir()} == {"encoded.parquet", "preprocessor.json"}

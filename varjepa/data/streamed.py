@@ -1,0 +1,109 @@
+"""Statistics of training rows that Polars reads in this process, as a stream where there are many."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
+
+import polars as pl
+
+from varjepa.config.data import KIND
+from varjepa.data.inspect import ColumnProfile, flag, profile
+from varjepa.data.preprocess import as_text
+from varjepa.data.training_rows import COLUMNS_AT_ONCE, MOST_DECIMALS, Moments, Wanted, number, told_apart
+
+STREAM_ROWS = 1_000_000
+"""More rows than these are read as a stream."""
+
+PIECE_ROWS = 100_000
+"""Up to so many rows are one piece of a stream, which has an order only among pieces."""
+
+GLANCE_ROWS = 100_000
+"""Of tables read as a stream so many rows, evenly spaced, tell the kinds of most columns."""
+
+
+class StreamedRows:
+    """See `varjepa.data.training_rows.TrainingRows`."""
+
+    def __init__(self, frame: pl.LazyFrame) -> None:
+        self._frame = frame
+        self.schema: Mapping[str, pl.DataType] = frame.collect_schema()
+        self.rows = int(frame.select(pl.len()).collect().item())
+
+    def profiles(
+        self, columns: Sequence[str], declared: Mapping[str, KIND], enough: Mapping[str, int]
+    ) -> dict[str, ColumnProfile]:
+        """Profiles of columns; of many rows those of a sample where more rows could not change the kind.
+
+        To count the values of a column of many different numbers takes more memory than to train on it.
+        """
+        frame = self._frame.select(columns)
+        if self.rows <= STREAM_ROWS:
+            return profile(frame, declared)
+        glanced = [
+            name for name in columns if self.schema[name].is_numeric() or self.schema[name] in (pl.Date, pl.Datetime)
+        ]
+        sample = frame.select(glanced).gather_every(self.rows // GLANCE_ROWS).collect(engine="streaming")
+        settled = {
+            name: facts
+            for name, facts in profile(sample.lazy(), declared).items()
+            # One value twice, or a fraction: no identifier.
+            if facts.distinct > enough.get(name, 2) and (facts.distinct < facts.rows - facts.missing or not facts.whole)
+        }
+        with pl.Config(engine_affinity="streaming"):
+            return {name: settled.get(name) or profile(frame.select(name), declared)[name] for name in columns}
+
+    def flag_sums(self, flags: Sequence[ColumnProfile]) -> dict[str, int]:
+        """In one pass over the rows."""
+        sums = (flag(facts.name, facts.dtype).sum().alias(facts.name) for facts in flags)
+        return self._frame.select(sums).collect().row(0, named=True)
+
+    def one_set(self, runs: Sequence[Sequence[ColumnProfile]]) -> list[bool]:
+        """In one pass over the rows."""
+        return list(self._frame.select(one_set(runs)).collect().row(0))
+
+    def moments(self, columns: Sequence[ColumnProfile]) -> list[Moments]:
+        """In a pass over the rows for some columns at a time."""
+        starts = range(0, len(columns), COLUMNS_AT_ONCE)
+        return [of for start in starts for of in told_apart(self._moments, columns[start : start + COLUMNS_AT_ONCE])]
+
+    def _moments(self, columns: Sequence[ColumnProfile]) -> list[Moments]:
+        parts = []
+        for place, facts in enumerate(columns):
+            column = number(facts)
+            statistics = {
+                "mean": column.mean(), "std": column.std(ddof=0), "skew": column.skew(), "min": column.min(),
+                "max": column.max(),
+            } | {f"beyond {d}": beyond(column, d) for d in range(MOST_DECIMALS + 1)}  # fmt: skip
+            parts.append(pl.struct(value.alias(name) for name, value in statistics.items()).alias(str(place)))
+        found = self._frame.select(parts).collect(engine=self._engine).row(0)
+        return [
+            Moments(of["mean"], of["std"], of["skew"], of["min"], of["max"], tuple(of.values())[5:]) for of in found
+        ]
+
+    def sample(self, columns: Sequence[ColumnProfile], stride: int) -> pl.DataFrame:
+        """In one pass over the rows."""
+        return self._frame.select(map(number, columns)).gather_every(stride).collect(engine=self._engine)
+
+    def frequent(self, wanted: Sequence[Wanted]) -> Iterator[list[str]]:
+        """In a pass over the rows for each column, so that the values of one at a time are in memory."""
+        for one in wanted:
+            text = as_text(one.facts.name, one.facts.dtype).alias("value")
+            counts = self._frame.select(text).drop_nulls().group_by("value").len().collect(engine="streaming")
+            yield one.frequent(counts)
+
+    @property
+    def _engine(self) -> Literal["auto", "in-memory", "streaming"]:
+        # Streams add up in any order, which shows in the last digit; where memory is no matter, results repeat exactly.
+        if self.rows > STREAM_ROWS:
+            return "streaming"
+        return "in-memory" if self.rows > PIECE_ROWS else "auto"
+
+
+def one_set(runs: Sequence[Sequence[ColumnProfile]]) -> list[pl.Expr]:
+    """An expression per run of 0/1 columns: whether every row has exactly one of them set."""
+    counts = [pl.sum_horizontal(flag(facts.name, facts.dtype) for facts in run) for run in runs]
+    return [(count == 1).all().alias(str(place)) for place, count in enumerate(counts)]
+
+
+def beyond(column: pl.Expr, decimals: int) -> pl.Expr:
+    """The largest distance of cells from what they are when rounded."""
+    return (column.round(decimals) - column).abs().max()
