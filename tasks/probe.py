@@ -28,7 +28,7 @@ from varjepa.inference.storage import save_model
 from varjepa.models.embedding import embed
 from varjepa.models.network import TableNetwork
 from varjepa.models.var_t_jepa import VarTJEPANetwork
-from varjepa.nn.random import Randomness
+from varjepa.nn.random import Randomness, initial_weights
 from varjepa.training.device import resolve_device
 from varjepa.training.loop import Trainer
 
@@ -201,6 +201,7 @@ def _latent_metrics(model: TrainedModel, table: TableTensors, embedding: Tensor)
 def _map(embedding: Tensor) -> Tensor:
     """First two principal components [N, 2]."""
     centered = embedding - embedding.mean(0)
-    _, _, directions = torch.svd_lowrank(centered, q=min(4, *centered.shape), niter=4)
+    with initial_weights(0):  # the decomposition draws from torch's one global generator
+        _, _, directions = torch.svd_lowrank(centered, q=min(4, *centered.shape), niter=4)
     points = centered @ directions[:, :2]
     return torch.nn.functional.pad(points, (0, 2 - points.shape[1]))

@@ -71,6 +71,13 @@ def test_a_stack_computes_what_its_networks_compute(name: NeuralName) -> None:
         assert torch.allclose(output, new_network(name, WIDTHS, 2, SMALL).eval()(x), atol=1e-5)
 
 
+@pytest.mark.parametrize("name", NEURAL)
+def test_a_new_stack_leaves_the_global_generator_as_it_was(name: NeuralName) -> None:
+    before = torch.get_rng_state()
+    new_stack(name, WIDTHS, 2, SMALL, seeds=[3, 4], streams=Streams(StackedRandomness.seeded([3, 4])))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_stacks_built_in_threads_have_the_weights_of_their_seeds() -> None:
     # The generator that layers draw from is one for all threads: unguarded, a few of these stacks come out mixed.
     def weights(_: int) -> torch.Tensor:

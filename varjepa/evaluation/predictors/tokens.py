@@ -183,7 +183,9 @@ class StackedAttention(nn.Module):
 
 def _beside(*layers: nn.Linear) -> nn.Linear:
     """One linear map with the outputs of `layers` side by side."""
-    joined = nn.Linear(layers[0].in_features, sum(layer.out_features for layer in layers))
+    width = sum(layer.out_features for layer in layers)
+    # Drawing weights here would move the global generator under another thread that builds its network.
+    joined = nn.utils.skip_init(nn.Linear, layers[0].in_features, width)
     with torch.no_grad():
         joined.weight.copy_(torch.cat([layer.weight for layer in layers]))
         joined.bias.copy_(torch.cat([layer.bias for layer in layers]))
