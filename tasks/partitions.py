@@ -13,7 +13,7 @@ from uuid import uuid4
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks.runners import shared_server, task_runner
+from tasks.runners import at_home, shared_server, task_runner
 from tasks.steps import may_help
 from varjepa.config import PreprocessSection, SplitSection
 
@@ -144,8 +144,7 @@ def workers(settings: PreprocessSection) -> Iterator["Everywhere"]:
         SetupError: Dask is not installed.
     """
     count = settings.workers or os.cpu_count() or 1
-    local = settings.runner == "processes" or (settings.runner == "dask" and not settings.dask_address)
-    home = _at_home(count) if local else nullcontext()
+    home = _at_home(count) if at_home(settings.runner, settings.dask_address) else nullcontext()
     with home, task_runner(settings.runner, count, settings.dask_address) as runner:
         yield partial(_everywhere, runner, _slots(runner, count))
 

@@ -37,6 +37,11 @@ def task_runner(runner: str, workers: int = 0, dask_address: str | None = None) 
     return DaskTaskRunner(cluster_kwargs={"n_workers": workers, "threads_per_worker": 1, "dashboard_address": None})
 
 
+def at_home(runner: str, dask_address: str | None) -> bool:
+    """Whether a runner starts processes on this machine."""
+    return runner == "processes" or (runner == "dask" and not dask_address)
+
+
 @contextmanager
 def shared_server() -> Iterator[None]:
     """Where no Prefect server is configured, processes that start meanwhile use this process's temporary one.
