@@ -48,7 +48,11 @@ def test_paths_in_a_file_start_from_the_file_and_those_of_overrides_do_not(tmp_p
         ("data: {name: sim}\ntrainng: {lr: 1}", [], 'unknown key "trainng". Did you mean "training"'),
         ("data: {name: sim, lable: x}", [], 'unknown key "data.lable". Did you mean "label"'),
         ("data: {name: sim, split: {sed: 1}}", [], 'unknown key "data.split.sed". Did you mean "seed"'),
-        ("data: {name: sim}\nprobe: {zzz: 1}", [], 'Known keys here: "max_rows", "max_test_rows", "l2"'),
+        (
+            "data: {name: sim}\nprobe: {zzz: 1}",
+            [],
+            'unknown key "probe.zzz". Known keys here: "max_rows", "max_test_rows", "l2"',
+        ),
         ("data: {name: sim}", ["training.ler=1"], 'unknown key "training.ler". Did you mean "lr"'),
         ("data: {name: sim}", ["training.lr"], "has no key and value"),
         ("data: {name: sim}", ["data.name.x=1"], "goes below"),
