@@ -1,10 +1,12 @@
 """Runs benchmarks: `python -m benchmarks [NAME...] [--out FOLDER]`; without names all of them."""
 
 import argparse
+import os
 from importlib import import_module
 from pathlib import Path
 
 from benchmarks.harness import RESULTS, publish
+from flows.cli import QUIET
 
 NAMES = (
     "training",
@@ -18,6 +20,9 @@ NAMES = (
     "scaling",
 )
 
+SPIN = "GOMP_SPINCOUNT"
+"""How long threads that wait for each other spin; read when torch is imported."""
+
 
 def main() -> None:
     """Reads the arguments, runs what they name."""
@@ -28,6 +33,7 @@ def main() -> None:
     unknown = [name for name in words.names if name not in NAMES]
     if unknown:
         parser.error(f"unknown: {unknown[0]}; choose from {', '.join(NAMES)}")
+    os.environ.setdefault(SPIN, QUIET[SPIN])  # as the command line has it
     for name in words.names or NAMES:
         publish(name, import_module(f"benchmarks.{name}").run(), words.out)
 

@@ -22,7 +22,7 @@ QUIET = {
     "PREFECT_LOGGING_EXTRA_LOGGERS": "varjepa",
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",  # commands log outside of flows, too
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "GOMP_SPINCOUNT": "20000",  # threads that spin for long while they wait bring a shared machine to a standstill
+    "GOMP_SPINCOUNT": "1000",  # threads that spin for long wait for each other beside another busy process
 }
 
 
