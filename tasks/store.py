@@ -53,6 +53,14 @@ def client_for(uri: str) -> "MlflowClient":
         ) from error
 
 
+def open_known(tracking: TrackingSection) -> None:
+    """Opens a database that is there, which takes a second or two, for whoever needs it later; makes none."""
+    uri = tracking_uri(tracking)
+    database = database_file(uri)
+    if database is not None and database.is_file():
+        client_for(uri)
+
+
 def _create(database: Path) -> None:
     """Makes a database in one move: MLflow cannot go on with migrations that were killed halfway."""
     import mlflow

@@ -32,13 +32,22 @@ def server_under_way() -> Iterator[None]:
 
     A server that does not start is no error here: the flow tries again, and says what is wrong.
     """
+    with quick_imports():
+        starting = _starting_server()
+        try:
+            yield
+        finally:
+            if starting is not None:
+                starting.join()
+
+
+def _starting_server() -> Thread | None:
+    """The thread that starts the server; None where none will be needed."""
     from prefect.settings import get_current_settings
 
     settings = get_current_settings()
     if settings.api.url or not settings.server.ephemeral.enabled:
-        with quick_imports():
-            yield
-        return
+        return None
     from prefect.server.api.server import SubprocessASGIServer
 
     os.environ[OWNER] = this_process()  # should this process be killed, its server is ended by the next one
@@ -52,8 +61,4 @@ def server_under_way() -> Iterator[None]:
 
     thread = Thread(target=start, name="prefect server", daemon=True)
     thread.start()
-    try:
-        with quick_imports():
-            yield
-    finally:
-        thread.join()
+    return thread

@@ -41,11 +41,12 @@ def retrain(config: str, overrides: tuple[str, ...], *, fresh: bool, dry_run: bo
     from tasks.warm import server_under_way
 
     with server_under_way():
-        import mlflow  # noqa: F401 (needed anyway)
-
         from flows.retrain import retrain as flow
         from tasks.flow_runs import owned
         from tasks.steps import start_fresh
+        from tasks.store import open_known
+
+        open_known(settings.tracking)
 
     if fresh:
         start_fresh()
