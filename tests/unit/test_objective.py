@@ -143,3 +143,5 @@ def test_learning_rate_warms_up_and_decays() -> None:
     assert rates[20:] == sorted(rates[20:], reverse=True)
     assert rates[-1] == pytest.approx(0.1, abs=0.01)
     assert lr_at(50, 10, training.model_copy(update={"lr_end_share": 1.0})) == 1.0
+    larger = training.model_copy(update={"batch_size": 2048, "lr_batch": 512})
+    assert [lr_at(step, 10, larger) for step in range(100)] == pytest.approx([2 * rate for rate in rates])

@@ -90,6 +90,9 @@ class TrainingSection(Section):
     batch_size: Positive = 512
     lr: Annotated[float, Field(gt=0)] = 1e-3
     """Peak learning rate of AdamW."""
+    lr_batch: Positive | None = None
+    """Batch size that `lr` was chosen for: batches of another size take `lr` times the root of the ratio. Without it
+    `lr` is taken as it is."""
     warmup_epochs: Weight = 1.0
     """Epochs of linear warm-up."""
     lr_end_share: Share = 0.01
@@ -127,3 +130,13 @@ class TrainingSection(Section):
     """Evaluations without improvement after which training stops (P)."""
     eval_rows: Positive = 10_000
     """At most this many rows of each part are used by one evaluation during training."""
+
+    @property
+    def peak_lr(self) -> float:
+        """`lr` at this batch size, by the square root rule for Adam (Malladi et al. 2022; betas stay as they are).
+
+        Examples:
+            >>> TrainingSection(lr=1e-3, batch_size=2048, lr_batch=512).peak_lr
+            0.002
+        """
+        return self.lr * (self.batch_size / self.lr_batch) ** 0.5 if self.lr_batch else self.lr

@@ -26,10 +26,10 @@ def lr_at(step: int, steps_per_epoch: int, training: TrainingSection) -> float:
     warmup = training.warmup_epochs * steps_per_epoch
     total = training.max_epochs * steps_per_epoch
     if step < warmup:
-        return training.lr * (step + 1) / (warmup + 1)
+        return training.peak_lr * (step + 1) / (warmup + 1)
     progress = min(1.0, (step - warmup) / max(total - warmup, 1))
     share = training.lr_end_share + (1 - training.lr_end_share) * 0.5 * (1 + math.cos(math.pi * progress))
-    return training.lr * share
+    return training.peak_lr * share
 
 
 def ema_at(step: int, steps: int, start: float) -> float:

@@ -118,7 +118,7 @@ class Trainer:
             network, objective, steps_per_epoch=self.steps_per_epoch, epochs=training.max_epochs
         )
         self.optimizer = torch.optim.AdamW(
-            network.parameters(), lr=training.lr, weight_decay=training.weight_decay, fused=True
+            network.parameters(), lr=training.peak_lr, weight_decay=training.weight_decay, fused=True
         )
         self.precision = resolve_precision(training.precision, self.device)
         self.forward: Callable[..., Any] = network
