@@ -38,14 +38,14 @@ def ingest(data: DataSection) -> Snapshot:
     Raises:
         DataError: the source cannot be found or read, has no rows, or lacks a column that the configuration names.
     """
-    from varjepa.data.sources import open_source
+    from varjepa.data.sources import source_files
 
-    source = open_source(data)
-    fingerprint = file_fingerprint(source.files)
+    files = source_files(data)
+    fingerprint = file_fingerprint(files)
     options = data.model_dump(
         mode="json", include={"name", "version", "rows", "separator", "na_values", "rename", "noise"}
     )
-    seeded = data.rows or data.noise or not source.files
+    seeded = data.rows or data.noise or not files
     spared = data.label if data.noise else None
     folder = step_folder("ingest", fingerprint, options, data.split.seed if seeded else None, spared, code=__name__)
     snapshot = reuse(folder, Snapshot, lambda: _snapshot(data, folder, fingerprint))

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from varjepa.config import DataSection
-from varjepa.data.sources import open_source, readable
+from varjepa.data.sources import GLANCE, open_source, readable
 from varjepa.errors import DataError
 
 TABLE = pl.DataFrame({"a": [1, 2, 3], "b": ["x", None, "z"]})
@@ -46,6 +46,32 @@ def test_folders_and_globs_in_the_order_of_names(tmp_path: Path) -> None:
 def test_separators_are_found(tmp_path: Path, separator: str) -> None:
     TABLE.write_csv(tmp_path / "t.csv", separator=separator)
     assert read(tmp_path / "t.csv").equals(TABLE)
+
+
+@pytest.mark.parametrize(
+    ("first", "late", "dtype"),
+    [
+        ("1", "2", pl.Int64), ("1", "2.5", pl.Float64), ("1", "word", pl.String), ("1", "9" * 20, pl.Int128),
+        ("", "7", pl.Int64), ("", "word", pl.String), ("true", "yes", pl.String), ("2.5", "1e5", pl.Float64),
+        ("2020-01-01", "2020-02-03", pl.Date), ("2020-01-01", "today", pl.String), ("10:00:00", "x", pl.String),
+        ("2020-01-01", "2020-01-01T10:00:00", pl.String),
+        ("2020-01-01 10:00:00", "2020-01-01 11:00:00", pl.Datetime("us")),
+    ],
+)  # fmt: skip
+def test_the_last_row_has_a_say_in_the_types(tmp_path: Path, first: str, late: str, dtype: pl.DataType) -> None:
+    lines = ["n,a", *(f"{number},{first}" for number in range(GLANCE + 1)), f"{GLANCE + 1},{late}"]
+    (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
+    found = read(tmp_path / "t.csv")
+    assert found.schema == {"n": pl.Int64, "a": dtype}
+    expected = pl.read_csv(tmp_path / "t.csv", infer_schema_length=None, try_parse_dates=True)
+    assert found.equals(expected)
+
+
+def test_files_of_a_folder_have_the_same_columns(tmp_path: Path) -> None:
+    (tmp_path / "1.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "2.csv").write_text("b,a\n1,2\n")
+    with pytest.raises(DataError, match="differ"):
+        read(tmp_path)
 
 
 def test_words_for_missing_values(tmp_path: Path) -> None:
