@@ -71,7 +71,8 @@ def rollback(name: str, uri: str | None, *, steps: int, dry_run: bool) -> dict[s
         if len(places) < steps:
             known = f"before it: {listed(map(str, dict.fromkeys(line[place] for place in places)))}" if places else ""
             raise ModelError(
-                f"{name} has no champion {steps} steps before version {before}; {known or 'it is the first one'}.",
+                f"{name} has no champion {steps} step{'s' * (steps > 1)} before version {before}; "
+                f"{known or 'it is the first one'}.",
                 fix="`varjepa models NAME` shows the history, `varjepa promote` takes any version.",
             )
         back = places[-steps]

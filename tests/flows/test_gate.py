@@ -271,7 +271,7 @@ def test_by_hand_forwards_and_back(registry: Registry) -> None:
     assert registry.champion == 3
     assert does("rollback", name)["version"] == 2
     assert does("rollback", name)["version"] == 1
-    assert "has no champion 1 steps before version 1" in does("rollback", name, code=2)["error"]
+    assert "has no champion 1 step before version 1" in does("rollback", name, code=2)["error"]
     again = registry.retrain(job_table(), "--set", "training.seed=2")
     assert (again["promoted"], again["model"]["version"]) == (False, 3)  # a rollback holds
     assert "it was rolled back at" in again["reason"]
