@@ -281,12 +281,18 @@ def test_many_rows_are_read_as_a_stream_with_the_same_result(monkeypatch: pytest
     frame = pl.DataFrame({
         "number": rng.normal(size=n), "skewed": rng.exponential(size=n).round(2), "count": rng.integers(0, 7, n),
         "identifier": np.arange(n), "constant": np.ones(n), "flag": rng.random(n) < 0.3,
-        "word": rng.choice(["a", "b", "c"], n), "label": rng.integers(0, 2, n),
-    }).with_columns(pl.when(pl.col("number") < 1.5).then("number").alias("number"))  # fmt: skip
+        "word": rng.choice(["a", "b", "c"], n), "label": rng.integers(0, 2, n), "code": rng.choice(["7", "8", "x"], n),
+        "late": np.r_[rng.integers(0, 9, 1000), rng.normal(size=n - 1000).round(2)],
+        "hollow": rng.normal(size=n).round(1),
+    }).with_columns(
+        pl.when(pl.col("number") < 1.5).then("number").alias("number"),
+        pl.when(pl.col("identifier") > 1000).then("hollow").alias("hollow"),
+    )  # fmt: skip
     data, settings = DataSection(path="x.csv", label="label"), PreprocessSection()
     whole = fit(frame.lazy(), data, settings).model_dump()
     monkeypatch.setattr("varjepa.data.streamed.STREAM_ROWS", n - 1)
     monkeypatch.setattr("varjepa.data.streamed.GLANCE_ROWS", 1000)
+    monkeypatch.setattr("varjepa.data.streamed.PIECE_ROWS", 500)
     monkeypatch.setattr("varjepa.data.fit.COLUMNS_AT_ONCE", 2)
     monkeypatch.setattr("varjepa.data.streamed.COLUMNS_AT_ONCE", 2)
     streamed = fit(frame.lazy(), data, settings).model_dump()

@@ -91,12 +91,10 @@ def _fit_numbers(
         knots |= {cells.name: normal_scores(cells.drop_nulls().to_numpy(), preprocess.n_quantiles) for cells in sample}
     for facts in numbers:
         of, (places, scores) = moments[facts.name], knots.get(facts.name, ((), ()))
-        scale = 1e-12 * max(abs(of.smallest), abs(of.largest))
         yield NumericFeature(
             name=facts.name, dtype=str(facts.dtype), kind=number_kind(facts), transform=chosen[facts.name],
             mean=of.mean, std=of.std or 1.0, clip=preprocess.clip, smallest=of.smallest, largest=of.largest,
-            decimals=next((d for d, distance in enumerate(of.beyond) if distance <= scale), None), knots=places,
-            scores=scores,
+            decimals=of.decimals, knots=places, scores=scores,
         )  # fmt: skip
 
 

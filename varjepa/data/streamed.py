@@ -1,12 +1,13 @@
 """Statistics of training rows that Polars reads in this process, as a stream where there are many."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 import polars as pl
 
 from varjepa.config.data import KIND
-from varjepa.data.inspect import ColumnProfile, flag, profile
+from varjepa.data.inspect import ColumnProfile, column_profile, flag, profile
 from varjepa.data.preprocess import as_text
 from varjepa.data.training_rows import COLUMNS_AT_ONCE, MOST_DECIMALS, Moments, Wanted, number, told_apart
 
@@ -15,6 +16,9 @@ STREAM_ROWS = 1_000_000
 
 PIECE_ROWS = 100_000
 """Up to so many rows are one piece of a stream, which has an order only among pieces."""
+
+COUNT = "__count__"
+DECIMALS = tuple(range(MOST_DECIMALS + 1))
 
 GLANCE_ROWS = 100_000
 """Of tables read as a stream so many rows, evenly spaced, tell the kinds of most columns."""
@@ -49,7 +53,22 @@ class StreamedRows:
             if facts.distinct > enough.get(name, 2) and (facts.distinct < facts.rows - facts.missing or not facts.whole)
         }
         with pl.Config(engine_affinity="streaming"):
-            return {name: settled.get(name) or profile(frame.select(name), declared)[name] for name in columns}
+            return {name: settled.get(name) or self._profile(name, declared) for name in columns}
+
+    def _profile(self, name: str, declared: Mapping[str, KIND]) -> ColumnProfile:
+        """The profile of one column from all rows."""
+        rows, dtype = self._frame.select(name), self.schema[name]
+        if dtype != pl.String:
+            return profile(rows, declared)[name]
+        # Words repeat: each is looked at once.
+        word, count = pl.col(name), pl.col(COUNT)
+        number = word.str.strip_chars().cast(pl.Float64, strict=False)
+        counts = rows.group_by(name).agg(pl.len().alias(COUNT)).collect(engine="streaming")
+        facts = counts.select(
+            missing=count.filter(word.is_null()).sum(), distinct=word.drop_nulls().len(),
+            numbers=count.filter(number.is_not_null()).sum(), words=word.filter(number.is_null()).min(),
+        )  # fmt: skip
+        return column_profile(name, dtype, self.rows, facts.row(0, named=True), declared.get(name))
 
     def flag_sums(self, flags: Sequence[ColumnProfile]) -> dict[str, int]:
         """In one pass over the rows."""
@@ -66,18 +85,43 @@ class StreamedRows:
         return [of for start in starts for of in told_apart(self._moments, columns[start : start + COLUMNS_AT_ONCE])]
 
     def _moments(self, columns: Sequence[ColumnProfile]) -> list[Moments]:
+        if self.rows <= STREAM_ROWS:
+            return self._gathered(self._frame, columns, [DECIMALS] * len(columns))
+        # Rounding all cells seven times is most of the work, and a few rows tell which number of decimals is left.
+        few = self._gathered(self._frame.head(PIECE_ROWS), columns, [DECIMALS] * len(columns))
+        empty = [of.smallest is None for of in few]
+        out = [0 if none else len(DECIMALS) if of.decimals is None else of.decimals
+               for of, none in zip(few, empty, strict=True)]  # fmt: skip
+        asked = [DECIMALS if none else DECIMALS[n : n + 1] for n, none in zip(out, empty, strict=True)]
+        found = [
+            of._replace(beyond=some.beyond[:n] + of.beyond[n:])
+            for of, some, n in zip(self._gathered(self._frame, columns, asked), few, out, strict=True)
+        ]
+        told = [none or of.decimals == some.decimals for of, some, none in zip(found, few, empty, strict=True)]
+        others = [facts for facts, right in zip(columns, told, strict=True) if not right]
+        again = iter(self._gathered(self._frame, others, [DECIMALS] * len(others)) if others else [])
+        return [of if right else next(again) for of, right in zip(found, told, strict=True)]
+
+    def _gathered(
+        self, frame: pl.LazyFrame, columns: Sequence[ColumnProfile], asked: Sequence[Sequence[int]]
+    ) -> list[Moments]:
+        """In one pass; distances from what is rounded to the decimals `asked` for each column, infinite for others."""
         parts = []
-        for place, facts in enumerate(columns):
+        for place, (facts, decimals) in enumerate(zip(columns, asked, strict=True)):
             column = number(facts)
             statistics = {
                 "mean": column.mean(), "std": column.std(ddof=0), "skew": column.skew(), "min": column.min(),
                 "max": column.max(),
-            } | {f"beyond {d}": beyond(column, d) for d in range(MOST_DECIMALS + 1)}  # fmt: skip
+            } | {f"beyond {d}": beyond(column, d) for d in decimals}  # fmt: skip
             parts.append(pl.struct(value.alias(name) for name, value in statistics.items()).alias(str(place)))
-        found = self._frame.select(parts).collect(engine=self._engine).row(0)
+        found = frame.select(parts).collect(engine=self._engine).row(0)
         return [
-            Moments(of["mean"], of["std"], of["skew"], of["min"], of["max"], tuple(of.values())[5:]) for of in found
-        ]
+            Moments(
+                of["mean"], of["std"], of["skew"], of["min"], of["max"],
+                tuple(of.get(f"beyond {d}", math.inf) for d in DECIMALS),
+            )
+            for of in found
+        ]  # fmt: skip
 
     def sample(self, columns: Sequence[ColumnProfile], stride: int) -> pl.DataFrame:
         """In one pass over the rows."""

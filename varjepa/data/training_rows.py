@@ -41,6 +41,16 @@ class Moments(NamedTuple):
     largest: float
     beyond: tuple[float, ...]
 
+    @property
+    def decimals(self) -> int | None:
+        """With how many decimals all cells are told; None where they have more than `MOST_DECIMALS`."""
+        return next((d for d, distance in enumerate(self.beyond) if distance <= self.rounding), None)
+
+    @property
+    def rounding(self) -> float:
+        """Distances up to this one are those of numbers in binary from what they stand for."""
+        return 1e-12 * max(abs(self.smallest), abs(self.largest))
+
 
 class Wanted(NamedTuple):
     """Which values of a column are asked for.
