@@ -1,7 +1,6 @@
 """The benchmark as a flow: encoders first, then every cell wherever the runner computes it, one report for all."""
 
 import time
-from contextlib import nullcontext
 from typing import Any
 
 from prefect import flow
@@ -15,7 +14,7 @@ from tasks.flow_runs import claimed
 from tasks.ingest import ingest
 from tasks.prepare import Prepared, preprocess
 from tasks.pretrain import pretrain
-from tasks.runners import at_home, shared_server, task_runner
+from tasks.runners import shared_server, task_runner
 from tasks.steps import one_thread_each
 from tasks.tracking import log_artifacts, nested_run, opened_run
 from tasks.validate import check_contract
@@ -28,7 +27,7 @@ DEAR = ("autoint", "ft_transformer")
 def benchmark(config: BenchmarkConfig) -> dict[str, Any]:
     """Compares feature sets under predictors: the object that `varjepa benchmark --json` prints."""
     runner = task_runner(config.runner, config.workers, config.dask_address)
-    with shared_server() if at_home(config.runner, config.dask_address) else nullcontext():
+    with shared_server(config.runner, config.dask_address):
         return compare.with_options(task_runner=runner)(config)
 
 

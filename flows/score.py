@@ -10,7 +10,7 @@ from prefect import flow
 from tasks.models import model_folder
 from tasks.parts import Job, parts_of, score_part, threads_each, waiting
 from tasks.register import folder_digest
-from tasks.runners import at_home, shared_server, task_runner
+from tasks.runners import shared_server, task_runner
 from tasks.steps import one_thread_each
 from varjepa.inference.storage import load_model
 
@@ -43,12 +43,10 @@ def score_files(
     parts = parts_of(source, out, load_model(folder, "cpu").config.data)
     left = waiting(parts, job, out, force=options["force"])
     started = time.perf_counter()
-    with (
-        one_thread_each() if runner == "threads" else nullcontext(),
-        shared_server() if at_home(runner, dask_address) else nullcontext(),
-    ):
-        run = score_all.with_options(task_runner=task_runner(runner, workers, dask_address))
-        scored = run(left, job) if left else []
+    scored: list[dict[str, Any]] = []
+    if left:  # else no server needs to start
+        with one_thread_each() if runner == "threads" else nullcontext(), shared_server(runner, dask_address):
+            scored = score_all.with_options(task_runner=task_runner(runner, workers, dask_address))(left, job)
     seconds, rows = time.perf_counter() - started, sum(part["rows"] for part in scored)
     found: dict[str, Any] = {"rows": rows, "files": len(parts), "scored": len(scored), "out": str(out)}
     if rows and all("accepted" in part for part in scored):

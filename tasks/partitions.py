@@ -144,8 +144,9 @@ def workers(settings: PreprocessSection) -> Iterator["Everywhere"]:
         SetupError: Dask is not installed.
     """
     count = settings.workers or os.cpu_count() or 1
-    home = _at_home(count) if at_home(settings.runner, settings.dask_address) else nullcontext()
-    with home, task_runner(settings.runner, count, settings.dask_address) as runner:
+    where = settings.runner, settings.dask_address
+    cores = _shared_cores(count) if at_home(*where) else nullcontext()
+    with cores, shared_server(*where), task_runner(settings.runner, count, settings.dask_address) as runner:
         yield partial(_everywhere, runner, _slots(runner, count))
 
 
@@ -184,16 +185,15 @@ def _slots(runner: Any, count: int) -> int:
 
 
 @contextmanager
-def _at_home(count: int) -> Iterator[None]:
-    """Processes that start meanwhile share the Prefect server, and the cores: Polars in all has a thread for each."""
+def _shared_cores(count: int) -> Iterator[None]:
+    """Processes that start meanwhile share the cores: Polars in all has a thread for each."""
     import polars as pl
 
     pl.thread_pool_size()  # here there are as many as there were
     before = os.environ.get(THREADS)
     os.environ[THREADS] = before or str(max(1, (os.cpu_count() or 1) // count))
     try:
-        with shared_server():
-            yield
+        yield
     finally:
         if before is None:
             del os.environ[THREADS]

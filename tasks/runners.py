@@ -43,11 +43,14 @@ def at_home(runner: str, dask_address: str | None) -> bool:
 
 
 @contextmanager
-def shared_server() -> Iterator[None]:
-    """Where no Prefect server is configured, processes that start meanwhile use this process's temporary one.
+def shared_server(runner: str, dask_address: str | None) -> Iterator[None]:
+    """Where no Prefect server is configured, processes that a runner starts meanwhile use this process's temporary one.
 
     Otherwise each of them starts one of its own, which takes seconds.
     """
+    if not at_home(runner, dask_address):
+        yield
+        return
     from prefect.server.api.server import SubprocessASGIServer
     from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings
 
