@@ -12,7 +12,15 @@ from varjepa.data.inspect import ColumnProfile, column_profile
 from varjepa.data.merging import FEW, Facts, Sums, Tally, comparable, moments
 from varjepa.data.preprocess import as_text
 from varjepa.data.streamed import one_set
-from varjepa.data.training_rows import COLUMNS_AT_ONCE, Moments, Wanted, number, ordered_counts, told_apart
+from varjepa.data.training_rows import (
+    COLUMNS_AT_ONCE,
+    Moments,
+    Wanted,
+    number,
+    ordered_counts,
+    told_apart,
+    value_counts,
+)
 
 MOST_VALUES = 2**16
 """Columns of more different values than these are counted range by range, so that nobody holds all of them."""
@@ -178,7 +186,7 @@ def picked(placed: tuple[OpenRows, int], columns: Sequence[ColumnProfile], strid
 def tallied(rows: OpenRows, columns: Sequence[ColumnProfile], limit: int) -> list[Tally]:
     """Counts of the values of a partition's columns, as text."""
     texts = [as_text(of.name, of.dtype) for of in columns]
-    return [Tally(limit, _counts(rows(), text).collect()) for text in texts]
+    return [Tally(limit, value_counts(rows(), text).collect()) for text in texts]
 
 
 def counted(
@@ -190,11 +198,7 @@ def counted(
     above = pl.lit(value=True) if low is None else value >= low
     below = pl.lit(value=True) if high is None else value < high
     frame = pl.concat([rows().select(column.alias("value")) for rows in partitions]).filter(above, below)
-    return ordered_counts(_counts(frame, value).collect(engine="streaming"), most)
-
-
-def _counts(frame: pl.LazyFrame, column: pl.Expr) -> pl.LazyFrame:
-    return frame.select(column.alias("value")).drop_nulls().group_by("value").len()
+    return ordered_counts(value_counts(frame, value).collect(engine="streaming"), most)
 
 
 def _some(columns: Sequence[_A]) -> Iterator[Sequence[_A]]:

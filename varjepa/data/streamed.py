@@ -9,7 +9,7 @@ import polars as pl
 from varjepa.config.data import KIND
 from varjepa.data.inspect import ColumnProfile, column_profile, flag, profile
 from varjepa.data.preprocess import as_text
-from varjepa.data.training_rows import COLUMNS_AT_ONCE, MOST_DECIMALS, Moments, Wanted, number, told_apart
+from varjepa.data.training_rows import COLUMNS_AT_ONCE, MOST_DECIMALS, Moments, Wanted, number, told_apart, value_counts
 
 STREAM_ROWS = 1_000_000
 """More rows than these are read as a stream."""
@@ -17,11 +17,11 @@ STREAM_ROWS = 1_000_000
 PIECE_ROWS = 100_000
 """Up to so many rows are one piece of a stream, which has an order only among pieces."""
 
-COUNT = "__count__"
-DECIMALS = tuple(range(MOST_DECIMALS + 1))
-
 GLANCE_ROWS = 100_000
 """Of tables read as a stream so many rows, evenly spaced, tell the kinds of most columns."""
+
+DECIMALS = tuple(range(MOST_DECIMALS + 1))
+COUNT = "__count__"
 
 
 class StreamedRows:
@@ -62,11 +62,11 @@ class StreamedRows:
             return profile(rows, declared)[name]
         # Words repeat: each is looked at once.
         word, count = pl.col(name), pl.col(COUNT)
-        number = word.str.strip_chars().cast(pl.Float64, strict=False)
+        parsed = word.str.strip_chars().cast(pl.Float64, strict=False)
         counts = rows.group_by(name).agg(pl.len().alias(COUNT)).collect(engine="streaming")
         facts = counts.select(
             missing=count.filter(word.is_null()).sum(), distinct=word.drop_nulls().len(),
-            numbers=count.filter(number.is_not_null()).sum(), words=word.filter(number.is_null()).min(),
+            numbers=count.filter(parsed.is_not_null()).sum(), words=word.filter(parsed.is_null()).min(),
         )  # fmt: skip
         return column_profile(name, dtype, self.rows, facts.row(0, named=True), declared.get(name))
 
@@ -90,14 +90,15 @@ class StreamedRows:
         # Rounding all cells seven times is most of the work, and a few rows tell which number of decimals is left.
         few = self._gathered(self._frame.head(PIECE_ROWS), columns, [DECIMALS] * len(columns))
         empty = [of.smallest is None for of in few]
-        out = [0 if none else len(DECIMALS) if of.decimals is None else of.decimals
+        out = [len(DECIMALS) if none or of.decimals is None else of.decimals
                for of, none in zip(few, empty, strict=True)]  # fmt: skip
-        asked = [DECIMALS if none else DECIMALS[n : n + 1] for n, none in zip(out, empty, strict=True)]
         found = [
             of._replace(beyond=some.beyond[:n] + of.beyond[n:])
-            for of, some, n in zip(self._gathered(self._frame, columns, asked), few, out, strict=True)
+            for of, some, n in zip(
+                self._gathered(self._frame, columns, [DECIMALS[n : n + 1] for n in out]), few, out, strict=True
+            )
         ]
-        told = [none or of.decimals == some.decimals for of, some, none in zip(found, few, empty, strict=True)]
+        told = [not none and of.decimals == some.decimals for of, some, none in zip(found, few, empty, strict=True)]
         others = [facts for facts, right in zip(columns, told, strict=True) if not right]
         again = iter(self._gathered(self._frame, others, [DECIMALS] * len(others)) if others else [])
         return [of if right else next(again) for of, right in zip(found, told, strict=True)]
@@ -130,9 +131,8 @@ class StreamedRows:
     def frequent(self, wanted: Sequence[Wanted]) -> Iterator[list[str]]:
         """In a pass over the rows for each column, so that the values of one at a time are in memory."""
         for one in wanted:
-            text = as_text(one.facts.name, one.facts.dtype).alias("value")
-            counts = self._frame.select(text).drop_nulls().group_by("value").len().collect(engine="streaming")
-            yield one.frequent(counts)
+            counts = value_counts(self._frame, as_text(one.facts.name, one.facts.dtype))
+            yield one.frequent(counts.collect(engine="streaming"))
 
     @property
     def _engine(self) -> Literal["auto", "in-memory", "streaming"]:

@@ -122,6 +122,11 @@ def number(facts: ColumnProfile) -> pl.Expr:
     return as_number(facts.name, number_kind(facts), facts.dtype).alias(facts.name)
 
 
+def value_counts(frame: pl.LazyFrame, column: pl.Expr) -> pl.LazyFrame:
+    """Every value of a column as `value`, and how many cells have it as `len`; missing cells left out."""
+    return frame.select(column.alias("value")).drop_nulls().group_by("value").len()
+
+
 def ordered_counts(counts: pl.DataFrame, most: int | None) -> pl.DataFrame:
     """The largest counts, equal ones by value."""
     ordered = counts.sort(["len", "value"], descending=[True, False])
