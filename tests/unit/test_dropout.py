@@ -1,14 +1,18 @@
 import pytest
 import torch
 
-from varjepa.nn.dropout import drop_, drop_before_relu_, keep_scale
+from varjepa.nn.dropout import keep_scale, positions, zero_, zero_before_relu_
 from varjepa.nn.random import Randomness
+
+
+def hit(size: int, rate: float, random: Randomness, device: str = "cpu") -> torch.Tensor:
+    return positions(size, rate, random, torch.device(device))
 
 
 @pytest.mark.parametrize("rate", [0.001, 0.3, 0.9])
 def test_every_element_is_dropped_with_the_stated_probability(rate: float) -> None:
     random, n, repeats = Randomness.seeded(7), 500, 400
-    dropped = torch.stack([drop_(torch.ones(n), rate, random) == 0 for _ in range(repeats)]).double()
+    dropped = torch.stack([zero_(torch.ones(n), hit(n, rate, random)) == 0 for _ in range(repeats)]).double()
     # Totals and positions within 5.5 standard errors: false alarms below 1e-6 (Bonferroni over 500 positions at 6).
     error = (rate * (1 - rate) / (n * repeats)) ** 0.5
     assert abs(float(dropped.mean()) - rate) < 5.5 * error
@@ -19,17 +23,25 @@ def test_every_element_is_dropped_with_the_stated_probability(rate: float) -> No
 
 def test_gradients_are_dropped_with_their_elements() -> None:
     x = torch.ones(1000, requires_grad=True)
-    y = drop_(x * 2, 0.2, Randomness.seeded(0))
+    index = hit(1000, 0.2, Randomness.seeded(0))
+    y = zero_(x * 2, index)
     y.sum().backward()
     assert torch.equal(x.grad == 0, y == 0)
     z = torch.ones(1000, requires_grad=True)
-    w = torch.relu(drop_before_relu_(z * 2, 0.2, Randomness.seeded(0)))
+    w = torch.relu(zero_before_relu_(z * 2, index))
     w.sum().backward()
     assert torch.equal(z.grad, x.grad)
 
 
-def test_without_randomness_nothing_happens() -> None:
+def test_without_positions_nothing_happens() -> None:
     x = torch.ones(10)
-    assert drop_(x, 0.5, None) is x
-    assert drop_(x, 0.0, Randomness.seeded(0)) is x
+    assert zero_(x, None) is x
+    assert zero_before_relu_(x, None) is x
     assert keep_scale(0.2) == 1.25
+
+
+def test_on_a_gpu_the_count_follows_from_the_size() -> None:
+    random = Randomness.seeded(0)
+    before = random.state()["host"]
+    assert {len(hit(5000, 0.002, random, "meta")) for _ in range(9)} == {10}
+    assert random.state()["host"] == before

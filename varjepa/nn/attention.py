@@ -21,6 +21,11 @@ def attend(q: Tensor, k: Tensor, v: Tensor, valid: Tensor | None = None) -> Tens
     """
     if q.device.type == "cpu":
         return PackedAttention.apply(q, k, v, blank_tokens(valid))
+    return attend_by_torch(q, k, v, valid)
+
+
+def attend_by_torch(q: Tensor, k: Tensor, v: Tensor, valid: Tensor | None = None) -> Tensor:
+    """`attend` by torch's own kernels."""
     if valid is None:
         return F.scaled_dot_product_attention(q, k, v)
     # Half the smallest finite number instead of -inf, and blanked values: no NaN in rows without a valid key.

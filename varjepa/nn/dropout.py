@@ -30,24 +30,26 @@ class _ZeroAt(torch.autograd.Function):
         return grads[0].flatten().index_fill(0, index, 0.0).view_as(grads[0]), None
 
 
-def drop_(x: Tensor, rate: float, random: Randomness | None) -> Tensor:
-    """Zeroes each element with probability `rate`, in place and without rescaling (see `keep_scale`).
+def zero_(x: Tensor, index: Tensor | None) -> Tensor:
+    """Zeroes flat positions (None: none), in place but under `torch.compile`, which decides that itself.
 
     Args:
         x: any shape, contiguous; must not be needed by the backward pass of what made it.
-        rate: in [0, 1).
-        random: None drops nothing.
+        index: of `positions`.
     """
-    if random is None or rate == 0.0:
+    if index is None:
         return x
-    return _ZeroAt.apply(x, positions(x.numel(), rate, random, x.device))
+    if torch.compiler.is_compiling():
+        return x.flatten().index_fill(0, index, 0.0).view_as(x)
+    return _ZeroAt.apply(x, index)
 
 
-@torch.no_grad()
-def drop_before_relu_(x: Tensor, rate: float, random: Randomness | None) -> Tensor:
-    """As `drop_`, for the input of a ReLU: its own backward pass stops the gradient wherever its output is 0."""
-    if random is not None and rate > 0.0:
-        x.view(-1).index_fill_(0, positions(x.numel(), rate, random, x.device), 0.0)
+def zero_before_relu_(x: Tensor, index: Tensor | None) -> Tensor:
+    """As `zero_`, for the input of a ReLU: its own backward pass stops the gradient wherever its output is 0."""
+    if index is None or torch.compiler.is_compiling():
+        return zero_(x, index)
+    with torch.no_grad():
+        x.view(-1).index_fill_(0, index, 0.0)
     return x
 
 
@@ -62,8 +64,10 @@ def positions(size: int, rate: float, random: Randomness, device: torch.device) 
 
 
 def _darts(size: int, rate: float, random: Randomness, device: torch.device) -> Tensor:
-    # The count is drawn on the host, so that a GPU never waits for it.
-    count = int(random.host.poisson(-np.log1p(-rate) * size))
+    # The count is drawn on the host, so that a device never waits for it. A GPU replays steps of one shape, so there it
+    # is the expected one: an element survives with the same probability, up to the rounding of the count.
+    expected = -np.log1p(-rate) * size
+    count = int(random.host.poisson(expected)) if device.type == "cpu" else round(expected)
     return torch.randint(size, (count,), device=device, generator=random.device)
 
 

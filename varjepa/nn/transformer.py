@@ -1,6 +1,7 @@
 """Pre-norm transformer encoder for short sequences of feature tokens."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import cache
 from typing import cast
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 
 from varjepa.nn.attention import Attention
 from varjepa.nn.block import LAYER_NORM_EPS, BlockWeights, Dropped, FusedBlock, block_at
-from varjepa.nn.dropout import drop_, drop_before_relu_, keep_scale, positions
+from varjepa.nn.dropout import keep_scale, positions, zero_, zero_before_relu_
 from varjepa.nn.packed import Blank, blank_tokens
 from varjepa.nn.random import Randomness
 
@@ -32,13 +33,20 @@ class Block(nn.Module):
         self.dropout = dropout
 
     def forward(self, x: Tensor, valid: Tensor | None, random: Randomness | None) -> Tensor:
-        rate = self.dropout if self.training and random is not None else 0.0
-        keep = keep_scale(rate)
-        x = x.add(drop_(self.attention(self.norm_attention(x), valid), rate, random), alpha=keep)
+        return self.plain(x, valid, self.dropped(x, random))
+
+    def plain(self, x: Tensor, valid: Tensor | None, dropped: Dropped) -> Tensor:
+        """`forward` after everything that is drawn."""
+        keep = dropped.keep
+        x = x.add(zero_(self.attention(self.norm_attention(x), valid), dropped.attention), alpha=keep)
         # The scale of the dropout inside is applied to the weights, which are far smaller than the activations.
-        hidden = F.relu_(drop_before_relu_(self.expand(self.norm_feedforward(x)), rate, random))
+        hidden = F.relu_(zero_before_relu_(self.expand(self.norm_feedforward(x)), dropped.hidden))
         branch = F.linear(hidden, self.contract.weight * keep, self.contract.bias)
-        return x.add(drop_(branch, rate, random), alpha=keep)
+        return x.add(zero_(branch, dropped.feedforward), alpha=keep)
+
+    def compiled(self, x: Tensor, valid: Tensor | None, random: Randomness | None) -> Tensor:
+        """As `forward`, by one program that torch compiles for all blocks of equal widths and all sizes of a batch."""
+        return _compiled_block()(self, x, valid, self.dropped(x, random))
 
     @property
     def weights(self) -> BlockWeights:
@@ -62,10 +70,23 @@ class Block(nn.Module):
         return Dropped(first, second, third, keep_scale(self.dropout))
 
 
+def compile_blocks(network: nn.Module, *, on: bool) -> None:
+    """Whether the transformers of a network compile their blocks, where they are not on a CPU."""
+    for module in network.modules():
+        if isinstance(module, TransformerEncoder):
+            module.compiles = on
+
+
+@cache
+def _compiled_block() -> Callable[..., Tensor]:
+    return torch.compile(Block.plain, dynamic=True)
+
+
 class TransformerEncoder(nn.Module):
     """A stack of blocks with a final LayerNorm.
 
-    On a CPU each block is one fused operation (see `varjepa.nn.block`), on other devices many that torch compiles.
+    On a CPU each block is one fused operation (see `varjepa.nn.block`), on other devices many, which torch compiles
+    where `compiles` is set and a gradient is wanted.
 
     Args:
         d_model: token width.
@@ -85,12 +106,18 @@ class TransformerEncoder(nn.Module):
             for _ in range(n_layers)
         )
         self.norm = nn.LayerNorm(d_model)
+        self.compiles = False
 
     def forward(self, x: Tensor, valid: Tensor | None = None, random: Randomness | None = None) -> Tensor:
-        fused, blocks = x.device.type == "cpu", cast("Iterable[Block]", self.blocks)
-        blank = blank_tokens(valid) if fused else None
-        for block in blocks:
-            x = block.fused(x, blank, random) if fused else block(x, valid, random)
+        blocks = cast("Iterable[Block]", self.blocks)
+        if x.device.type == "cpu":
+            blank = blank_tokens(valid)
+            for block in blocks:
+                x = block.fused(x, blank, random)
+        else:
+            compiled = self.compiles and torch.is_grad_enabled()
+            for block in blocks:
+                x = block.compiled(x, valid, random) if compiled else block(x, valid, random)
         return self.norm(x)
 
     @torch.no_grad()
