@@ -110,7 +110,11 @@ class TrainingSection(Section):
     """bfloat16 runs matrix products in 16 bits; weights, sums over rows and loss stay in 32. auto: where the device
     multiplies 16 bits natively."""
     compile: bool = False
-    """Compile the encoders with torch.compile, on a GPU only; pays on long runs."""
+    """Compile the transformer blocks with torch.compile, on a GPU only: one program for all of equal widths; pays on
+    long runs."""
+    cuda_graphs: bool = True
+    """On one GPU, record the steps of each size of masks and replay them, which is what keeps small steps from waiting
+    for Python. What is learned does not depend on it."""
     memory: Annotated[float, Field(gt=0)] = 4.0
     """GiB up to which training rows are held in memory; more are read from disk in shards, each a random sample of the
     rows. The working folder then needs room for one more copy of them while training lasts."""

@@ -3,15 +3,13 @@
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
-from torch import Tensor
-
 from varjepa.config import ObjectiveSection
 from varjepa.data.table import TableTensors
 from varjepa.models.masks import Masks
 from varjepa.models.network import TableNetwork
 from varjepa.models.t_jepa import TJEPANetwork
 from varjepa.models.var_t_jepa import VarTJEPANetwork
-from varjepa.objective.elbo import LossTerms, final_weights, loss_terms
+from varjepa.objective.elbo import LossTerms, Weights, final_weights, loss_terms
 from varjepa.objective.prediction import PredictionTerms, prediction_terms
 from varjepa.objective.schedules import ema_at, weights_at
 
@@ -45,8 +43,8 @@ class Objective(ABC):
         """The terms per row [B] from what the network's `forward` gave for these masks."""
 
     @abstractmethod
-    def loss(self, terms: Any, step: int) -> Tensor:
-        """What the optimiser lowers at a step."""
+    def weights(self, step: int) -> tuple[float, ...]:
+        """Weights of the terms at a step; the optimiser lowers their weighted sum."""
 
     @abstractmethod
     def named(self, terms: Any) -> dict[str, float]:
@@ -73,8 +71,8 @@ class ELBOObjective(Objective):
         posterior, generated = outputs
         return loss_terms(table, masks, posterior, generated)
 
-    def loss(self, terms: LossTerms, step: int) -> Tensor:
-        return terms.loss(weights_at(step, self.steps_per_epoch, self.section))
+    def weights(self, step: int) -> Weights:
+        return weights_at(step, self.steps_per_epoch, self.section)
 
     def named(self, terms: LossTerms) -> dict[str, float]:
         """Terms and ELBO; the ELBO uses the final weights, so that epochs compare."""
@@ -85,8 +83,7 @@ class ELBOObjective(Objective):
         return named["elbo"]
 
     def schedule(self, step: int) -> dict[str, float]:
-        weights = weights_at(step, self.steps_per_epoch, self.section)
-        return {f"weights/{name}": weight for name, weight in weights._asdict().items()}
+        return {f"weights/{name}": weight for name, weight in self.weights(step)._asdict().items()}
 
 
 class PredictionObjective(Objective):
@@ -105,8 +102,8 @@ class PredictionObjective(Objective):
     def terms(self, table: TableTensors, masks: Masks, outputs: Any) -> PredictionTerms:  # noqa: ARG002
         return prediction_terms(masks, outputs)
 
-    def loss(self, terms: PredictionTerms, step: int) -> Tensor:  # noqa: ARG002
-        return terms.prediction
+    def weights(self, step: int) -> tuple[float]:  # noqa: ARG002
+        return (1.0,)
 
     def named(self, terms: PredictionTerms) -> dict[str, float]:
         return {"prediction": float(terms.prediction)}

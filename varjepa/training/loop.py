@@ -1,8 +1,7 @@
 """The training loop: rows and masks as tensors, no waiting for the device inside an epoch."""
 
-import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,13 +15,17 @@ from varjepa.errors import VarjepaError
 from varjepa.models.masks import Masks, draw_masks, draw_sizes, largest_sizes
 from varjepa.models.network import TableNetwork
 from varjepa.nn.random import Randomness
+from varjepa.nn.transformer import compile_blocks
 from varjepa.objective.kinds import Terms, objective_for
 from varjepa.objective.schedules import lr_at
 from varjepa.training.activations import ACTIVATIONS, kept_bytes, split_evenly
 from varjepa.training.checkpoints import load_checkpoint, save_checkpoint
 from varjepa.training.device import keep_memory, resolve_precision
 from varjepa.training.distributed import World
+from varjepa.training.recorded import RecordedSteps, Run
 from varjepa.training.rows import RowSource, Table, row_source
+from varjepa.training.selection import selected_epoch
+from varjepa.training.settings import StepSettings
 
 ALONE = World()
 
@@ -117,14 +120,21 @@ class Trainer:
         self.objective = objective_for(
             network, objective, steps_per_epoch=self.steps_per_epoch, epochs=training.max_epochs
         )
+        self.on_gpu = self.device.type == "cuda"
         self.optimizer = torch.optim.AdamW(
-            network.parameters(), lr=training.peak_lr, weight_decay=training.weight_decay, fused=True
+            network.parameters(),
+            lr=training.peak_lr,
+            weight_decay=training.weight_decay,
+            fused=True,
+            capturable=self.on_gpu,
         )
         self.precision = resolve_precision(training.precision, self.device)
-        self.forward: Callable[..., Any] = network
-        if training.compile and self.device.type != "cpu":
-            self.forward = torch.compile(network, dynamic=True)
+        compile_blocks(network, on=training.compile)
         self.rows_at_once = self._measure_rows_at_once()
+        self.settings = StepSettings(lambda step: (self._lr(step), *self.objective.weights(step)), self.device)
+        self.optimise: Run = self._optimise
+        if self.on_gpu and training.cuda_graphs and world.size == 1:
+            self.optimise = RecordedSteps(self._optimise, self.batch_size, self.device)
         self.history: list[Metrics] = []
         self.best: dict[str, Tensor] = {}
         self.best_epoch = -1
@@ -160,12 +170,12 @@ class Trainer:
     def _epoch(self, epoch: int, on_progress: Progress) -> Metrics:
         before = self.position.seconds if self.position else 0.0
         started = time.perf_counter() - before
-        terms = self._train_epoch(epoch, on_progress)
+        named = self.objective.named(self._train_epoch(epoch, on_progress))  # waits for the device
         rows_per_second = self.source.n_rows / (time.perf_counter() - started)
         last_step = (epoch + 1) * self.steps_per_epoch - 1
-        lr = lr_at(last_step, self.steps_per_epoch, self.training)
-        metrics = {"epoch": float(epoch), "training/lr": lr, "training/rows_per_second": rows_per_second}
-        metrics |= _prefixed("train", self.objective.named(terms)) | self.objective.schedule(last_step)
+        metrics = {"epoch": float(epoch), "training/lr": self._lr(last_step)}
+        metrics |= {"training/rows_per_second": rows_per_second}
+        metrics |= _prefixed("train", named) | self.objective.schedule(last_step)
         last = epoch + 1 == self.training.max_epochs
         if last or epoch % self.training.eval_every == self.training.eval_every - 1:
             metrics |= self._validate(epoch)
@@ -206,27 +216,38 @@ class Trainer:
         return self.world.told(now - self.saved >= 60 * self.training.checkpoint_minutes)
 
     def _step(self, table: TableTensors, step: int, random: Randomness) -> Terms:
-        lr = lr_at(step, self.steps_per_epoch, self.training)
+        self.settings.set(step)
         for group in self.optimizer.param_groups:
-            group["lr"] = lr
-        self.optimizer.zero_grad(set_to_none=True)
-        total = self._zero()
-        for terms in self._terms(table, random):
-            self.objective.loss(terms, step).backward()
-            total += torch.stack(terms).detach()
-        self.world.sum_gradients(self.network.parameters())
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.training.clip_norm, foreach=True)
-        self.optimizer.step()
+            group["lr"] = self.settings.now[0] if self.on_gpu else self._lr(step)
+        total = self.optimise(table, self._sizes(table, random), random)
         self.objective.after_step(step)
         return self.objective.terms_type(*total)
 
-    def _terms(self, table: TableTensors, random: Randomness) -> Iterator[Terms]:
+    def _lr(self, step: int) -> float:
+        return lr_at(step, self.steps_per_epoch, self.training)
+
+    def _sizes(self, table: TableTensors, random: Randomness) -> tuple[int, int]:
+        return draw_sizes(table.observed.shape[1], self.masking, random)
+
+    def _optimise(self, table: TableTensors, sizes: tuple[int, int], random: Randomness) -> Tensor:
+        """A step after everything that the host decides; the terms' means over the batch, or this process's part."""
+        self.optimizer.zero_grad(set_to_none=True)
+        total = self._zero()
+        for terms in self._terms(table, sizes, random):
+            stacked = torch.stack(terms)
+            (stacked * self.settings.now[1:]).sum().backward()
+            total += stacked.detach()
+        self.world.sum_gradients(self.network.parameters())
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.training.clip_norm, foreach=True)
+        self.optimizer.step()
+        return total
+
+    def _terms(self, table: TableTensors, sizes: tuple[int, int], random: Randomness) -> Iterator[Terms]:
         """Terms of the rows of a batch that are this process's, as many rows at a time as memory allows.
 
         Summed over all of them and over processes they are the means of the batch.
         """
         masking, total = self.masking, table.n_rows
-        sizes = draw_sizes(table.observed.shape[1], masking, random)
         masks = draw_masks(table.observed, sizes, masking.num_targets, random)
         mine = self.world.share(total)
         parts = list(split_evenly(mine, self.rows_at_once))
@@ -244,7 +265,7 @@ class Trainer:
 
     def _mean_terms(self, table: TableTensors, masks: Masks, random: Randomness) -> Terms:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == torch.bfloat16):
-            outputs = self.forward(table, masks, random)
+            outputs = self.network(table, masks, random)
         return self.objective.terms(table, masks, outputs).mean()
 
     def _measure_rows_at_once(self) -> int:
@@ -286,7 +307,7 @@ class Trainer:
         total = self._zero()
         for start in range(0, table.n_rows, self.batch_size):
             batch = table.rows(slice(start, start + self.batch_size))
-            for terms in self._terms(batch, random):
+            for terms in self._terms(batch, self._sizes(batch, random), random):
                 total += torch.stack(terms) * batch.n_rows
         return self.objective.terms_type(*(self.world.sum_(total) / table.n_rows))
 
@@ -318,34 +339,6 @@ class Trainer:
             self.optimizer.load_state_dict(content["optimizer"])
             self.history, self.best, self.best_epoch = content["history"], content["best"], content["best_epoch"]
             self.position = Position(**content["position"]) if content["position"] else None
-
-
-def selected_epoch(history: Sequence[Metrics], tie_share: float, tie_break: str) -> int | None:
-    """The epoch to keep: the best score, and among scores that tie with it the best value of another metric.
-
-    A probe tells epochs apart by a few rows of a validation part, long after it has stopped improving; the ELBO, say,
-    goes on to tell which of them has learned more of the table.
-
-    Args:
-        history: metrics of the epochs so far; those without an evaluation are passed over.
-        tie_share: scores within this share of the best one tie with it.
-        tie_break: the other metric; larger is better, and epochs without it come last.
-
-    Returns:
-        Number of the epoch; None where no score is finite.
-
-    Examples:
-        >>> epochs = [(-0.500, -3.0), (-0.501, -2.0), (-0.6, -1.0)]
-        >>> selected_epoch([{"selection/score": s, "elbo": e} for s, e in epochs], 0.005, "elbo")
-        1
-    """
-    scores = {epoch: metrics.get("selection/score", math.nan) for epoch, metrics in enumerate(history)}
-    finite = {epoch: score for epoch, score in scores.items() if math.isfinite(score)}
-    if not finite:
-        return None
-    top = max(finite.values())
-    ties = [epoch for epoch, score in finite.items() if score >= top - tie_share * abs(top)]
-    return max(ties, key=lambda epoch: (history[epoch].get(tie_break, -math.inf), finite[epoch]))
 
 
 def _prefixed(prefix: str, named: Metrics) -> Metrics:
