@@ -11,11 +11,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("torch", "polars", "duckdb", "great-expectations", "mlflow", "prefect", "scikit-learn", "numpy")
+MODULES = {"great-expectations": "great_expectations", "scikit-learn": "sklearn"}
+"""Modules of packages whose names differ."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ def facts() -> dict[str, Any]:
         "cpu": _cpu(),
         "cores": os.cpu_count(),
         "python": platform.python_version(),
-        "versions": {name: version(name) for name in PACKAGES},
+        "versions": {name: version(name) for name in PACKAGES if find_spec(MODULES.get(name, name))},
     }
 
 
@@ -121,14 +124,19 @@ def _cpu() -> str:
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
+def line(figure: Figure, width: int) -> str:
+    """A figure for people, its words padded to a width."""
+    noise = f"+-{figure.noise:.0%}" if figure.noise is not None else ""
+    asked = f"   asked: {figure.asked}" if figure.asked else ""
+    return f"{figure.what:{width}}  {figure.value:>12,.4g} {figure.unit:8} {noise:6}{asked}"
+
+
 def publish(name: str, figures: Sequence[Figure], folder: Path, *, command: str | None = None) -> None:
     """Prints a table and writes `folder/NAME.json`; `command` makes it again where it is not one of all benchmarks."""
     width = max(len(figure.what) for figure in figures)
     print(f"\n{name}")
     for figure in figures:
-        noise = f"+-{figure.noise:.0%}" if figure.noise is not None else ""
-        asked = f"   asked: {figure.asked}" if figure.asked else ""
-        print(f"  {figure.what:{width}}  {figure.value:>12,.4g} {figure.unit:8} {noise:6}{asked}")
+        print(f"  {line(figure, width)}")
     folder.mkdir(parents=True, exist_ok=True)
     made = command or f"python -m benchmarks {name}"
     content = facts() | {"command": made, "figures": [asdict(figure) for figure in figures]}

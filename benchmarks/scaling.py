@@ -118,7 +118,7 @@ def _fitted(counts: np.ndarray, cost: np.ndarray) -> np.ndarray:
 
 def _stepper(count: int) -> training.Stepper:
     shape = training.Shape(TableSizes(count, []), ModelSection(), MaskingSection(), FEATURE_BATCH)
-    return training.Stepper(shape, kind="var_t_jepa", precision="float32", steps=FEATURE_STEPS)
+    return training.Stepper(shape, precision="float32", steps=FEATURE_STEPS)
 
 
 def _stages(folder: Path) -> dict[str, float]:

@@ -70,14 +70,24 @@ def made_table(sizes: TableSizes, rows: int) -> TableTensors:
 
 
 class Stepper:
-    """Takes training steps, the same sequence of batches and mask sizes at every call."""
+    """Takes training steps, the same sequence of batches and mask sizes at every call.
 
-    def __init__(self, shape: Shape, *, kind: str, precision: str, steps: int = STEPS) -> None:
+    Args:
+        shape: of the table.
+        kind: of the network.
+        steps: of a call.
+        device: where they are taken.
+        settings: of `training`.
+    """
+
+    def __init__(
+        self, shape: Shape, *, kind: str = "var_t_jepa", steps: int = STEPS, device: str = "cpu", **settings: Any
+    ) -> None:
         self.batch = shape.batch
-        self.table = made_table(shape.sizes, steps * shape.batch)
+        self.table = made_table(shape.sizes, steps * shape.batch).to(device)
         with initial_weights(0):
-            network = build_network(sizes=shape.sizes, model=shape.model.model_copy(update={"kind": kind}))
-        training = TrainingSection(batch_size=shape.batch, precision=precision)
+            network = build_network(sizes=shape.sizes, model=shape.model.model_copy(update={"kind": kind})).to(device)
+        training = TrainingSection(batch_size=shape.batch, **settings)
         self.trainer = Trainer(
             network=network.train(), tables=(self.table, self.table), objective=ObjectiveSection(),
             masking=shape.masking, training=training,
@@ -85,7 +95,7 @@ class Stepper:
 
     def __call__(self) -> None:
         """Some steps."""
-        random = Randomness.seeded(0)
+        random = Randomness.seeded(0, device=self.table.device)
         for number, start in enumerate(range(0, self.table.n_rows, self.batch)):
             self.trainer._step(self.table.rows(slice(start, start + self.batch)), number, random)
 
@@ -196,8 +206,8 @@ def measured(name: str) -> list[Figure]:
     shape = SHAPES[name]
     rows = STEPS * shape.batch
     steppers = {
-        "bfloat16": Stepper(shape, kind="var_t_jepa", precision="bfloat16"),
-        "float32": Stepper(shape, kind="var_t_jepa", precision="float32"),
+        "bfloat16": Stepper(shape, precision="bfloat16"),
+        "float32": Stepper(shape, precision="float32"),
         "t_jepa": Stepper(shape, kind="t_jepa", precision="bfloat16"),
     }
     products = products_of(steppers["float32"])
@@ -234,7 +244,7 @@ import benchmarks.training as t
 def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 imports = peak()
 t.keep_memory()
-stepper = t.Stepper(t.SHAPES[sys.argv[1]], kind="var_t_jepa", precision=sys.argv[2])
+stepper = t.Stepper(t.SHAPES[sys.argv[1]], precision=sys.argv[2])
 for _ in range(3): stepper()
 print(peak() - imports)
 """
