@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.flows.conftest import person_table
 from varjepa.config import SplitSection
-from varjepa.data.row_hash import row_hashes, shares
+from varjepa.data.row_hash import hashes_in_pieces, row_hashes, shares
 from varjepa.data.splits import PARTS, assign_parts
 from varjepa.errors import DataError
 
@@ -69,7 +69,14 @@ def test_types_that_mean_the_same_are_the_same() -> None:
 def test_hashes_never_change() -> None:
     """Fixed values: a release that divides rows otherwise would show champions rows of the test part."""
     table = pl.DataFrame({"a": [1, 2], "b": ["x", "wörter"], "c": [0.1, None]})
-    assert row_hashes(table.lazy(), seed=3).tolist() == [3278505599287568092, 10788230028928471792]
+    (hashes,) = hashes_in_pieces(table.lazy(), seed=3)
+    assert hashes.tolist() == [3278505599287568092, 10788230028928471792]
+
+
+def test_words_that_repeat_have_the_hashes_that_they_have_alone() -> None:
+    words = pl.DataFrame({"word": ["b", None, "7", "", "b", "c", "7.0"]})
+    alone = [row_hashes(words[[place]].lazy())[0] for place in range(len(words))]
+    assert row_hashes(pl.concat([words] * 3).lazy()).tolist() == alone * 3
 
 
 @given(st.lists(st.text(), min_size=2, max_size=40))

@@ -7,7 +7,7 @@
 - The arithmetic is that of 64-bit integers in NumPy, not a hash of Polars', which promises none across its versions.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import polars as pl
@@ -27,28 +27,31 @@ NUMBER, TEXT = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD1B54A32D192ED03)
 BASE = np.uint64(0x100000001B3)
 
 
-def row_hashes(frame: pl.LazyFrame, columns: Sequence[str] | None = None, seed: int = 0) -> Hashes:
-    """A hash per row, in their order, with a bounded number of rows in memory.
+def row_hashes(frame: pl.LazyFrame) -> Hashes:
+    """A hash per row by all of its columns, in their order, uint64 [N]."""
+    return np.concatenate([np.zeros(0, dtype=np.uint64), *hashes_in_pieces(frame)])
+
+
+def hashes_in_pieces(frame: pl.LazyFrame, columns: Sequence[str] | None = None, seed: int = 0) -> Iterator[Hashes]:
+    """A hash per row, in their order, some rows at a time; only their cells are in memory.
 
     Args:
         frame: the rows; columns named like `__this__` are ours and do not count.
         columns: the ones that count; None means all.
         seed: other seeds, other hashes.
 
-    Returns:
-        uint64 [N].
+    Yields:
+        uint64 [n], for n rows after those before; nothing where there are no rows.
     """
     known = frame.collect_schema().names()
     names = [name for name in known if not name.startswith("__")] if columns is None else list(columns)
     start = mixed(np.array([seed], dtype=np.uint64))[0]
-    parts = [np.zeros(0, dtype=np.uint64)]
     rows = frame.select(pl.col(names)).with_columns(pl.col(pl.Categorical, pl.Enum).cast(pl.String))
     for batch in rows.collect_batches(chunk_size=CHUNK, maintain_order=True):
         total = np.zeros(batch.height, dtype=np.uint64)
         for name in names:
             total += mixed(cell_hashes(batch[name]) ^ _text_hashes(pl.Series([name]))[0], kept=batch[name])
-        parts.append(mixed(total ^ start))
-    return np.concatenate(parts)
+        yield mixed(total ^ start)
 
 
 def shares(hashes: Hashes) -> NDArray[np.float64]:
@@ -79,9 +82,15 @@ def cell_hashes(cells: pl.Series) -> Hashes:
     if dtype.is_nested():
         return _text_hashes(pl.Series([str(cell) for cell in cells.to_list()], dtype=pl.String))
     text = cells.cast(pl.String).fill_null("")
+    words = text.unique()
+    # Text costs ten times as much as a number, and mostly it repeats.
+    if len(words) < len(text) / 2:
+        text, places = words, text.cast(pl.Enum(words)).to_physical().to_numpy()
+    else:
+        places = np.arange(len(text))
     numbers = text.cast(pl.Float64, strict=False)
     as_numbers = _number_hashes(numbers.fill_null(0.0).to_numpy())
-    return np.where(numbers.is_not_null().to_numpy(), as_numbers, _text_hashes(text))
+    return np.where(numbers.is_not_null().to_numpy(), as_numbers, _text_hashes(text))[places]
 
 
 def _there(cells: pl.Series) -> NDArray[np.bool_]:

@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 
 from varjepa.config import SplitSection
-from varjepa.data.row_hash import row_hashes, shares
+from varjepa.data.row_hash import hashes_in_pieces, shares
 from varjepa.errors import DataError, listed
 
 PART = "__part__"
@@ -67,8 +67,9 @@ def _cut(ranks: np.ndarray, rows: int, split: SplitSection) -> np.ndarray:
 def hashed_codes(frame: pl.LazyFrame, split: SplitSection) -> np.ndarray:
     """Part codes of rows by what stands in them, uint8 [N]: the same wherever the rows are."""
     ends = np.cumsum([split.train, split.validation, split.calibration])
-    hashes = row_hashes(frame, [split.column] if split.column else None, split.seed)
-    return np.searchsorted(ends, shares(hashes), side="right").astype(np.uint8)
+    hashes = hashes_in_pieces(frame, [split.column] if split.column else None, split.seed)
+    codes = [np.searchsorted(ends, shares(some), side="right").astype(np.uint8) for some in hashes]
+    return np.concatenate(codes) if codes else np.zeros(0, dtype=np.uint8)
 
 
 def _named(codes: np.ndarray) -> pl.Series:
