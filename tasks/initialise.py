@@ -12,9 +12,10 @@ import yaml
 from tasks.steps import write_text
 from varjepa.config import DataSection
 from varjepa.data.contract import ColumnContract, Contract, dump_contract
-from varjepa.data.inspect import ColumnProfile, profile
+from varjepa.data.inspect import ColumnProfile
 from varjepa.data.preprocess import as_text
 from varjepa.data.sources import open_path, readable
+from varjepa.data.streamed import StreamedRows
 from varjepa.errors import ConfigError, DataError, listed, nearest
 
 MOST_VALUES = 60
@@ -60,31 +61,35 @@ def initialise(data: str, *, label: str | None, out: Path | None, force: bool) -
     section = DataSection(path=data)
     source = open_path(data, section)
     with readable(data):
-        frame = source.frame.collect()
-    if not frame.height:
+        rows = StreamedRows(source.frame)
+    if not rows.rows:
         raise DataError(f"{data} has no rows.", expected="Expected a header line and rows.")
-    if label is not None and label not in frame.columns:
-        raise ConfigError(f'The label "{label}" is no column of {data}.', fix=nearest(label, frame.columns))
-    profiles = profile(frame.lazy())
+    if label is not None and label not in rows.schema:
+        raise ConfigError(f'The label "{label}" is no column of {data}.', fix=nearest(label, list(rows.schema)))
+    with readable(data):
+        profiles = rows.whole_profiles()
+        drafted = _contract_text(source.frame, rows.rows, profiles)
     contract.parent.mkdir(parents=True, exist_ok=True)
-    write_text(contract, _contract_text(frame, profiles))
+    write_text(contract, drafted)
     write_text(config, _config_text(data, config, contract, label, profiles))
-    return Started(config, contract, frame.height, label, profiles)
+    return Started(config, contract, rows.rows, label, profiles)
 
 
-def _contract_text(frame: pl.DataFrame, profiles: dict[str, ColumnProfile]) -> str:
-    drafted = {name: column_contract(frame[name], facts) for name, facts in profiles.items() if facts.kind != "nested"}
-    contract = Contract(min_rows=max(1, frame.height // 2), columns=drafted)
+def _contract_text(frame: pl.LazyFrame, rows: int, profiles: dict[str, ColumnProfile]) -> str:
+    drafted = {
+        name: column_contract(frame.select(name), facts) for name, facts in profiles.items() if facts.kind != "nested"
+    }
+    contract = Contract(min_rows=max(1, rows // 2), columns=drafted)
     head = (
-        f"# Data contract, drafted from {frame.height:,} rows. It says what was seen, not what is right: review it.\n"
+        f"# Data contract, drafted from {rows:,} rows. It says what was seen, not what is right: review it.\n"
         "# Row rules (nullable, min, max, values, unique) quarantine the rows that break them; table rules\n"
         "# (max_missing, min_rows, missing columns, extra_columns) and more than max_quarantined stop the job.\n"
     )
     return head + dump_contract(contract)
 
 
-def column_contract(column: pl.Series, facts: ColumnProfile) -> ColumnContract:
-    """A draft of what one column promises, from what was seen."""
+def column_contract(column: pl.LazyFrame, facts: ColumnProfile) -> ColumnContract:
+    """A draft of what one column promises, from what was seen of it and, of few categories, its cells."""
     missing = facts.missing_share
     promised: dict[str, Any] = {"kind": facts.kind}
     two_numbers = facts.kind == "boolean" and facts.dtype.is_numeric() and (facts.smallest, facts.largest) != (0, 1)
@@ -99,8 +104,8 @@ def column_contract(column: pl.Series, facts: ColumnProfile) -> ColumnContract:
     elif promised["kind"] in ("numeric", "date") and facts.smallest is not None:
         promised["min"], promised["max"] = draft_range(facts.smallest, facts.largest, whole=facts.whole)
     elif facts.kind == "categorical" and facts.distinct <= MOST_VALUES:
-        values = column.to_frame().select(as_text(column.name, column.dtype)).to_series().drop_nulls().unique()
-        promised["values"] = tuple(values.sort())
+        values = column.select(as_text(facts.name, facts.dtype)).drop_nulls().unique().collect(engine="streaming")
+        promised["values"] = tuple(values.to_series().sort())
     return ColumnContract(**promised)
 
 

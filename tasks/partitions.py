@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     import numpy as np
     from polars import LazyFrame
 
-    from varjepa.data.partitions import Everywhere
     from varjepa.data.preprocess import Preprocessor
+    from varjepa.data.ranges import Everywhere
 
 THREADS = "POLARS_MAX_THREADS"
 

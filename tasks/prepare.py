@@ -24,8 +24,8 @@ from varjepa.config import DataSection, PreprocessSection
 if TYPE_CHECKING:
     from polars import LazyFrame
 
-    from varjepa.data.partitions import Everywhere
     from varjepa.data.preprocess import Preprocessor
+    from varjepa.data.ranges import Everywhere
 
 ELSEWHERE = {"runner", "workers", "dask_address", "partition_rows"}
 """Settings that say where the work is done; results do not depend on them."""

@@ -12,7 +12,7 @@ import pytest
 
 from varjepa.config import DataSection, PreprocessSection, SplitSection
 from varjepa.data import fit as fitting
-from varjepa.data import partitions
+from varjepa.data import partitions, ranges
 from varjepa.data.fit import fit, fit_rows
 from varjepa.data.merging import Sums, moments
 from varjepa.data.partitions import PartitionedRows
@@ -92,7 +92,7 @@ def test_partitions_teach_what_all_rows_teach(seed: int, monkeypatch: pytest.Mon
     same(in_partitions(frame, seed, max_categories=50), whole)
     # Values that nobody may hold all of, columns in several rounds, quantiles from every third row.
     monkeypatch.setattr(partitions, "MOST_VALUES", 7)
-    monkeypatch.setattr(partitions, "RANGE_VALUES", 40)
+    monkeypatch.setattr(ranges, "RANGE_VALUES", 40)
     monkeypatch.setattr(partitions, "COLUMNS_AT_ONCE", 4)
     monkeypatch.setattr(fitting, "COLUMNS_AT_ONCE", 2)
     monkeypatch.setattr(fitting, "KNOT_ROWS", N // 3)
@@ -127,7 +127,7 @@ def test_identifiers_are_told_across_partitions(
     sort: bool, twice: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
     """A value that two partitions have once each is in neither of them twice."""
-    monkeypatch.setattr(partitions, "RANGE_VALUES", 100)
+    monkeypatch.setattr(ranges, "RANGE_VALUES", 100)
     names = np.array([f"{number:06}" for number in range(1000)])
     if twice:
         names[700] = names[99]  # sorted, they are the last of a partition and the first of the next

@@ -1,49 +1,24 @@
 """Statistics of training rows in partitions: gathered wherever somebody calls a function with each, merged exactly."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from itertools import accumulate, pairwise
-from typing import Any, Protocol, TypeVar
+from itertools import accumulate
+from typing import Any, TypeVar
 
 import polars as pl
 
 from varjepa.config.data import KIND
-from varjepa.data.inspect import ColumnProfile, column_profile
-from varjepa.data.merging import FEW, Facts, Sums, Tally, comparable, moments
+from varjepa.data.inspect import ColumnProfile
+from varjepa.data.merging import Facts, Sums, Tally, comparable, moments
 from varjepa.data.preprocess import as_text
+from varjepa.data.ranges import Everywhere, OpenRows, counted, here, profiles_of, ranges
 from varjepa.data.streamed import one_set
-from varjepa.data.training_rows import (
-    COLUMNS_AT_ONCE,
-    Moments,
-    Wanted,
-    number,
-    ordered_counts,
-    told_apart,
-    value_counts,
-)
+from varjepa.data.training_rows import COLUMNS_AT_ONCE, Moments, Wanted, number, told_apart, value_counts
 
 MOST_VALUES = 2**16
 """Columns of more different values than these are counted range by range, so that nobody holds all of them."""
 
-RANGE_VALUES = 2**21
-"""About so many different values at most are in a range."""
-
-OpenRows = Callable[[], pl.LazyFrame]
-"""Opens the training rows of a partition; can be pickled where they are opened in another process."""
-
 _A = TypeVar("_A")
-_R = TypeVar("_R")
-
-
-class Everywhere(Protocol):
-    """Calls a function with each of some things, here or elsewhere; gives the results in their order."""
-
-    def __call__(self, function: Callable[[_A], _R], things: Iterable[_A]) -> Iterator[_R]: ...
-
-
-def here(function: Callable[[_A], _R], things: Iterable[_A]) -> Iterator[_R]:
-    """Calls the function in this thread, with one thing after the other."""
-    return map(function, things)
 
 
 class PartitionedRows:
@@ -62,7 +37,7 @@ class PartitionedRows:
         self._everywhere = everywhere
         self.schema: Mapping[str, pl.DataType] = partitions[0]().collect_schema()
         self._heights: list[int] = []
-        self._facts: dict[str, Facts] = {}
+        self._few: dict[str, dict[Any, int]] = {}
 
     @property
     def rows(self) -> int:
@@ -78,36 +53,15 @@ class PartitionedRows:
         """From all rows, whatever is enough; in one round, and another for each column that may identify rows."""
         found = list(self._everywhere(partial(facts, columns=list(columns)), self._partitions))
         self._heights = [height for height, _ in found]
-        profiles = {}
-        for name in columns:
-            parts = [of[name] for _, of in found]
-            known = self._facts[name] = Facts.merged(parts)
-            # Whether all values differ is looked at only where the kind hangs on it.
-            least, most = (self._profile(name, distinct, declared.get(name)) for distinct in _distinct(known))
-            differ = least.kind != most.kind and (_apart(parts) or self._all_differ(name))
-            profiles[name] = most if differ else least
-        return profiles
-
-    def _profile(self, name: str, distinct: int, declared: KIND | None) -> ColumnProfile:
-        known, dtype = self._facts[name], self.schema[name]
-        ordered = dtype.is_numeric() or dtype.is_temporal()
-        told = {
-            "missing": self.rows - known.present, "distinct": distinct, "whole": known.whole and dtype.is_float(),
-            "min": known.smallest if ordered else None, "max": known.largest if ordered else None,
-            "numbers": known.numbers, "words": known.word,
-        }  # fmt: skip
-        return column_profile(name, dtype, self.rows, told, declared)
-
-    def _all_differ(self, name: str) -> bool:
-        known = self._facts[name]
-        column = comparable(name, self.schema[name])
-        ranges = _ranges(known.cuts, known.present)
-        counts = self._everywhere(partial(counted, partitions=self._partitions, column=column, most=1), ranges)
-        return all(largest["len"].max() in (None, 1) for largest in counts)
+        parts = {name: [of[name] for _, of in found] for name in columns}
+        self._few = {name: Facts.merged(of).few or {} for name, of in parts.items()}
+        return profiles_of(
+            parts, self.schema, declared, rows=self.rows, partitions=self._partitions, everywhere=self._everywhere
+        )
 
     def flag_sums(self, flags: Sequence[ColumnProfile]) -> dict[str, int]:
         """Known already."""
-        return {of.name: (self._facts[of.name].few or {}).get(1, 0) for of in flags}
+        return {of.name: self._few[of.name].get(1, 0) for of in flags}
 
     def one_set(self, runs: Sequence[Sequence[ColumnProfile]]) -> list[bool]:
         """In one round."""
@@ -138,9 +92,8 @@ class PartitionedRows:
 
     def _by_ranges(self, wanted: Wanted, tally: Tally) -> pl.DataFrame:
         column = as_text(wanted.facts.name, wanted.facts.dtype)
-        ranges = _ranges(tally.cuts, tally.distinct)
         count = partial(counted, partitions=self._partitions, column=column, most=wanted.most)
-        return pl.concat(self._everywhere(count, ranges))
+        return pl.concat(self._everywhere(count, ranges(tally.cuts, tally.distinct)))
 
 
 NOTHING = pl.DataFrame(schema={"value": pl.String, "len": pl.get_index_type()})
@@ -189,38 +142,5 @@ def tallied(rows: OpenRows, columns: Sequence[ColumnProfile], limit: int) -> lis
     return [Tally(limit, value_counts(rows(), text).collect()) for text in texts]
 
 
-def counted(
-    ends: tuple[Any, Any], partitions: Sequence[OpenRows], column: pl.Expr, most: int | None
-) -> pl.DataFrame:  # fmt: skip
-    """The largest counts of values in all partitions, from the first end on and before the second; None is no end."""
-    low, high = ends
-    value = pl.col("value")
-    above = pl.lit(value=True) if low is None else value >= low
-    below = pl.lit(value=True) if high is None else value < high
-    frame = pl.concat([rows().select(column.alias("value")) for rows in partitions]).filter(above, below)
-    return ordered_counts(value_counts(frame, value).collect(engine="streaming"), most)
-
-
 def _some(columns: Sequence[_A]) -> Iterator[Sequence[_A]]:
     return (columns[start : start + COLUMNS_AT_ONCE] for start in range(0, len(columns), COLUMNS_AT_ONCE))
-
-
-def _distinct(known: Facts) -> tuple[int, int]:
-    """How many different values there are at least and at most, as far as kinds depend on it."""
-    if known.few is not None:
-        return len(known.few), len(known.few)
-    return FEW + 1, FEW + 1 if known.repeated else known.present
-
-
-def _apart(parts: Iterable[Facts]) -> bool:
-    """Whether the values of each partition lie beyond those of the others, as numbers of sorted rows do."""
-    ends = sorted((part.smallest, part.largest) for part in parts if part.present)
-    return all(one[1] < other[0] for one, other in pairwise(ends))
-
-
-def _ranges(values: Sequence[Any], distinct: int) -> list[tuple[Any, Any]]:
-    """Ranges that hold about `RANGE_VALUES` of so many different values each, of which some are given."""
-    count = -(-distinct // RANGE_VALUES)
-    ordered = sorted(values)
-    cuts = sorted({ordered[len(ordered) * place // count] for place in range(1, count)})
-    return list(zip([None, *cuts], [*cuts, None], strict=True))

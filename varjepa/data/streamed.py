@@ -1,14 +1,18 @@
 """Statistics of training rows that Polars reads in this process, as a stream where there are many."""
 
 import math
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal
+from dataclasses import replace
+from typing import Any, Literal
 
 import polars as pl
 
 from varjepa.config.data import KIND
-from varjepa.data.inspect import ColumnProfile, column_profile, flag, profile
+from varjepa.data.inspect import ColumnProfile, column_profile, finite, flag, profile
+from varjepa.data.merging import FEW, Facts, comparable
 from varjepa.data.preprocess import as_text
+from varjepa.data.ranges import profiles_of
 from varjepa.data.training_rows import COLUMNS_AT_ONCE, MOST_DECIMALS, Moments, Wanted, number, told_apart, value_counts
 
 STREAM_ROWS = 1_000_000
@@ -42,25 +46,54 @@ class StreamedRows:
         frame = self._frame.select(columns)
         if self.rows <= STREAM_ROWS:
             return profile(frame, declared)
-        glanced = [
-            name for name in columns if self.schema[name].is_numeric() or self.schema[name] in (pl.Date, pl.Datetime)
-        ]
-        sample = frame.select(glanced).gather_every(self.rows // GLANCE_ROWS).collect(engine="streaming")
-        settled = {
-            name: facts
-            for name, facts in profile(sample.lazy(), declared).items()
-            # One value twice, or a fraction: no identifier.
-            if facts.distinct > enough.get(name, 2) and (facts.distinct < facts.rows - facts.missing or not facts.whole)
-        }
-        with pl.Config(engine_affinity="streaming"):
-            return {name: settled.get(name) or self._profile(name, declared) for name in columns}
+        sample = frame.gather_every(self.rows // GLANCE_ROWS).collect(engine="streaming")
+        found = dict[str, ColumnProfile]()
+        for name in columns:
+            dtype, cells = self.schema[name], sample[name].drop_nulls()
+            if dtype.is_nested():
+                found[name] = column_profile(name, dtype, self.rows, {}, declared.get(name))
+            elif dtype == pl.String and cells.n_unique() < len(cells) / 2:
+                found[name] = self._words(name, declared)
+            elif dtype.is_numeric() or dtype in (pl.Date, pl.Datetime):
+                facts = profile(sample.lazy().select(name), declared)[name]
+                # One value twice, or a fraction: no identifier.
+                telling = facts.distinct < facts.rows - facts.missing or not facts.whole
+                if facts.distinct > enough.get(name, 2) and telling:
+                    found[name] = facts
+        found |= self._merged([name for name in columns if name not in found], declared)
+        return {name: found[name] for name in columns}
 
-    def _profile(self, name: str, declared: Mapping[str, KIND]) -> ColumnProfile:
-        """The profile of one column from all rows."""
+    def whole_profiles(self) -> dict[str, ColumnProfile]:
+        """Profiles of all columns for people, missing cells and ranges from all rows.
+
+        Of many rows the number of different values is an estimate to two digits where there are more than `FEW`.
+        """
+        found = self.profiles(list(self.schema), {}, {})
+        if self.rows <= STREAM_ROWS:
+            return found
+        flat = {name: dtype for name, dtype in self.schema.items() if found[name].kind != "nested"}
+        facts = self._frame.select(
+            pl.struct(value.alias(fact) for fact, value in _told(name, dtype).items()).alias(name)
+            for name, dtype in flat.items()
+        )
+        values = facts.collect(engine="streaming").row(0, named=True) if flat else {}
+        return {name: _told_of_all(of, self.rows, values.get(name, {})) for name, of in found.items()}
+
+    def _merged(self, columns: Sequence[str], declared: Mapping[str, KIND]) -> dict[str, ColumnProfile]:
+        """Profiles of columns from all rows, some at a time, so that columns of ever new values can be told, too."""
+        parts = defaultdict[str, list[Facts]](list)
+        for start in range(0, len(columns), COLUMNS_AT_ONCE):
+            some = self._frame.select(
+                comparable(name, self.schema[name]) for name in columns[start : start + COLUMNS_AT_ONCE]
+            )
+            for piece in some.collect_batches(chunk_size=STREAM_ROWS, maintain_order=True):
+                for cells in piece:
+                    parts[cells.name].append(Facts.of(cells))
+        return profiles_of(parts, self.schema, declared, rows=self.rows, partitions=[lambda: self._frame])
+
+    def _words(self, name: str, declared: Mapping[str, KIND]) -> ColumnProfile:
+        """The profile of a column of words that repeat: each is looked at once."""
         rows, dtype = self._frame.select(name), self.schema[name]
-        if dtype != pl.String:
-            return profile(rows, declared)[name]
-        # Words repeat: each is looked at once.
         word, count = pl.col(name), pl.col(COUNT)
         parsed = word.str.strip_chars().cast(pl.Float64, strict=False)
         counts = rows.group_by(name).agg(pl.len().alias(COUNT)).collect(engine="streaming")
@@ -140,6 +173,25 @@ class StreamedRows:
         if self.rows > STREAM_ROWS:
             return "streaming"
         return "in-memory" if self.rows > PIECE_ROWS else "auto"
+
+
+def _told(name: str, dtype: pl.DataType) -> dict[str, pl.Expr]:
+    """What of a column can be gathered from all rows in little memory."""
+    column = finite(pl.col(name), dtype)
+    told = {"missing": column.null_count(), "distinct": column.approx_n_unique()}
+    if dtype.is_numeric() or dtype.is_temporal():
+        told |= {"smallest": column.min(), "largest": column.max()}
+    return told | ({"whole": (column == column.round()).all()} if dtype.is_float() else {})
+
+
+def _told_of_all(facts: ColumnProfile, rows: int, told: dict[str, Any]) -> ColumnProfile:
+    if not told:
+        return facts
+    estimate = int(float(f"{told.pop('distinct'):.2g}"))
+    exact = facts.rows == rows and facts.distinct != FEW + 1
+    return replace(
+        facts, rows=rows, distinct=facts.distinct if exact else min(estimate, rows - told["missing"]), **told
+    )
 
 
 def one_set(runs: Sequence[Sequence[ColumnProfile]]) -> list[pl.Expr]:
