@@ -40,7 +40,8 @@ def score_files(
         model, options["tracking_uri"], options["device"], options["precision"], folder_digest(folder), columns, keep,
         options["batch_size"], threads_each(runner, workers),
     )  # fmt: skip
-    parts = parts_of(source, out, load_model(folder, "cpu").config.data)
+    load_model(folder, "cpu")  # what cannot be read is told here, not by every worker
+    parts = parts_of(source, out)
     left = waiting(parts, job, out, force=options["force"])
     started = time.perf_counter()
     scored: list[dict[str, Any]] = []

@@ -47,7 +47,7 @@ from varjepa.nn.random import Randomness
 PIT_ROWS = 2000
 """Rows of a part whose latents are compared with the predictor's distribution."""
 
-CHUNK = 4096
+CHUNK = 1024
 """Rows whose measures are computed at a time."""
 
 

@@ -11,6 +11,7 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import FlowRunFilter
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.context import FlowRunContext, TagsContext
+from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, get_current_settings, temporary_settings
 from prefect.states import Crashed
 
 from tasks.owner import ASKED, HOST, OWNER, PROCESS, abandoned, end_children_of_the_dead, owner_tags, waiting
@@ -33,7 +34,9 @@ def owned() -> Iterator[None]:
     opened: list[tuple[str, str]] = []
     token = waiting.set(opened)
     try:
-        with tags(*labels()):
+        # Heartbeats are for others on the server, and a flow's end waits up to a second for the thread that sends them.
+        unheard = {} if get_current_settings().api.url else {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
+        with tags(*labels()), temporary_settings(unheard):
             yield
         for uri, run_id in opened:
             client_for(uri).delete_tag(run_id, ASKED)

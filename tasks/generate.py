@@ -21,7 +21,7 @@ from varjepa.data.table import TableTensors
 from varjepa.inference.fill import outside_range
 from varjepa.inference.fitting import fitted_generator
 from varjepa.inference.storage import save_generator
-from varjepa.training.device import resolve_device
+from varjepa.training.device import give_back_memory, resolve_device
 
 VALIDATION_ROWS = 20_000
 """At most this many validation rows, a sample of larger parts, say which weights are best."""
@@ -73,6 +73,7 @@ def _generate(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig,
     generator = fitted_generator(
         network, preprocessor, config, tables=tables, held=(held, other), on_progress=on_progress, checkpoint=checkpoint
     )
+    give_back_memory()
     save_generator(folder, generator)
     checkpoint.unlink(missing_ok=True)
     return Generated(folder, best)

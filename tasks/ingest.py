@@ -40,7 +40,7 @@ def ingest(data: DataSection) -> Snapshot:
     """
     from varjepa.data.sources import source_files
 
-    files = source_files(data)
+    files = source_files(data.path) if data.path is not None else ()
     fingerprint = file_fingerprint(files)
     options = data.model_dump(
         mode="json", include={"name", "version", "rows", "separator", "na_values", "rename", "noise"}

@@ -13,8 +13,7 @@ from tasks.infer import Request, score
 from tasks.models import model_folder
 from tasks.register import folder_digest
 from tasks.steps import log, may_help, write_text
-from varjepa.config import DataSection
-from varjepa.data.sources import open_path
+from varjepa.data.sources import source_files
 from varjepa.errors import ConfigError, ModelError
 from varjepa.inference.model import TrainedModel
 from varjepa.inference.storage import load_model
@@ -50,14 +49,14 @@ class Job:
     threads: int
 
 
-def parts_of(source: str, out: Path, data: DataSection) -> list[tuple[Path, Path]]:
+def parts_of(source: str, out: Path) -> list[tuple[Path, Path]]:
     """Every file of a table, and the file of its scores.
 
     Raises:
         ConfigError: OUT is a file, or the folder that the table is in.
-        DataError: the table cannot be found or read.
+        DataError: the files cannot be found, or have an unknown or mixed format.
     """
-    files = open_path(source, data).files
+    files = source_files(source)
     if out.is_file() or out.suffix in (".parquet", ".csv"):
         raise ConfigError(f"{out} is a file.", expected="With a runner OUT is a folder, one file of scores per file.")
     if any(file.parent.resolve() == out.resolve() for file in files):

@@ -25,7 +25,7 @@ from varjepa.errors import VarjepaError
 from varjepa.evaluation.selection import ProbeEvaluator, RankMeEvaluator
 from varjepa.models.kinds import new_network
 from varjepa.models.network import TableNetwork
-from varjepa.training.device import resolve_device
+from varjepa.training.device import give_back_memory, resolve_device
 from varjepa.training.distributed import World, local_device
 from varjepa.training.loop import Evaluator, Trainer
 
@@ -108,7 +108,9 @@ def settings_of(config: RetrainConfig, sections: set[str]) -> dict[str, Any]:
 def _pretrain(job: Job, config: RetrainConfig, curves: CurveLogger) -> Pretrained:
     if config.training.devices > 1:
         return launch(job, config)
-    return train(job, config, World(), curves)
+    pretrained = train(job, config, World(), curves)
+    give_back_memory()
+    return pretrained
 
 
 def launch(job: Job, config: RetrainConfig) -> Pretrained:

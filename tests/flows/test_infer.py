@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from tasks.parts import parts_of
 from tests.flows.conftest import caller, person_table, write_job
 
 MODEL = "models:/people@champion"
@@ -277,6 +278,14 @@ def test_files_are_scored_side_by_side_and_once(made: SimpleNamespace, runner: s
     other = made.call(*words, "--columns", "uncertainty")
     assert other.code == 2
     assert "holds no scores of this model, precision and columns" in other.json["error"]
+
+
+def test_files_to_score_are_found_without_a_look_into_them(tmp_path: Path) -> None:
+    names = ["a.csv", "b.csv.gz"]
+    for name in names:
+        (tmp_path / name).write_bytes(b"\xff no table")
+    out = tmp_path / "out"
+    assert parts_of(str(tmp_path), out) == [(tmp_path / name, out / f"{name}.parquet") for name in names]
 
 
 def test_scores_never_land_among_the_files_of_the_table(made: SimpleNamespace) -> None:

@@ -3,7 +3,7 @@
 import csv
 import gzip
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -63,20 +63,11 @@ def open_source(data: DataSection) -> Source:
     return _open_openml(str(data.name), data.version)
 
 
-def source_files(data: DataSection) -> tuple[Path, ...]:
-    """The files of the table that the configuration names, unopened; none for generated and downloaded tables.
+def source_files(path: str) -> tuple[Path, ...]:
+    """A file, or all files of one format in a folder or glob, in the order of their names, unopened.
 
     Raises:
-        DataError: there are none.
-    """
-    return tuple(_files(data.path)) if data.path is not None else ()
-
-
-def open_path(path: str, data: DataSection) -> Source:
-    """Opens a file, or all files of one format in a folder or glob, in the order of their names.
-
-    Raises:
-        DataError: see `open_source`.
+        DataError: there are none, or they have an unknown or mixed format.
     """
     files = _files(path)
     formats = {_format(file) for file in files}
@@ -84,20 +75,30 @@ def open_path(path: str, data: DataSection) -> Source:
         raise DataError(
             f"{path} mixes the formats {listed(sorted(formats))}.", expected="Expected files of one format."
         )
-    kind = formats.pop()
+    return tuple(files)
+
+
+def open_path(path: str, data: DataSection) -> Source:
+    """Opens the table in these files.
+
+    Raises:
+        DataError: see `open_source`.
+    """
+    files = source_files(path)
+    kind = _format(files[0])
     with readable(path):
         if kind == "csv":
             frame = _scan_csv(files, data)
         else:
             scan = pl.scan_parquet if kind == "parquet" else pl.scan_ipc
-            frame = scan(files)
+            frame = scan(list(files))
         columns = frame.collect_schema().names()
     kept = [name for name in columns if name.startswith("__") and name.endswith("__")]
     if kept:
         raise DataError(
             f"{path} has columns named {listed(kept)}.", expected="Names like __this__ are kept.", fix=_RENAME
         )
-    return Source(frame, tuple(files), path)
+    return Source(frame, files, path)
 
 
 def _files(path: str) -> list[Path]:
@@ -136,7 +137,7 @@ def _endings() -> str:
     return ", ".join(FORMATS)
 
 
-def _scan_csv(files: list[Path], data: DataSection) -> pl.LazyFrame:
+def _scan_csv(files: Sequence[Path], data: DataSection) -> pl.LazyFrame:
     separator = data.separator
     for file in files:
         header = _header_line(file)
@@ -150,7 +151,9 @@ def _scan_csv(files: list[Path], data: DataSection) -> pl.LazyFrame:
                 fix="Rename or remove the copies in the header line.",
             )
     return _typed(
-        partial(pl.scan_csv, files, separator=separator or ",", null_values=list(data.na_values), try_parse_dates=True)
+        partial(
+            pl.scan_csv, list(files), separator=separator or ",", null_values=list(data.na_values), try_parse_dates=True
+        )
     )
 
 

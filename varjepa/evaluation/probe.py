@@ -34,7 +34,7 @@ class LinearProbe:
 
     def predict(self, x: Tensor) -> Tensor:
         """Logits [N, C] of a classifier, or values [N, 1] of a regression, for inputs [N, F]."""
-        return F.linear((x - self.center) / self.spread, self.weight, self.bias)
+        return F.linear((x - self.center).div_(self.spread), self.weight, self.bias)
 
     def tensors(self) -> dict[str, Tensor]:
         """The arrays by name, for saving."""
@@ -52,7 +52,7 @@ def fit_probe(x: Tensor, y: Tensor, *, n_classes: int, l2: float, max_iterations
         max_iterations: of L-BFGS.
     """
     center, spread = x.mean(0), x.std(0, correction=0).clamp(min=1e-6)
-    standard = (x - center) / spread
+    standard = (x - center).div_(spread)  # in place, as inputs may be most of what is in memory
     if n_classes == 0:
         weight, bias = _ridge(standard, y, l2)
     else:

@@ -111,7 +111,7 @@ class TrainedModel:
         return pl.concat([self._predict(table.rows(rows)) for rows in batches(max(frame.height, 1), batch_size)])
 
     def _predict(self, table: TableTensors) -> pl.DataFrame:
-        embedding = embed(self.network, table, max(table.n_rows, 1))
+        embedding = embed(self.network, table)
         flat = embedding.mean.flatten(1)
         columns = {"embedding": pl.Series(flat.cpu().numpy(), dtype=pl.Array(pl.Float32, flat.shape[1]))}
         latent, measures = self.latent_uncertainty(embedding), self.measures()

@@ -46,7 +46,8 @@ N_DIRECTIONS = 8
 STREAM = 2**22
 """Stream number of the contexts."""
 
-BATCH = 2048
+BATCH = 512
+"""Rows at a time: what they make fits into a cache."""
 
 RIGHT_OR_WRONG = ("wrong", "right")
 WITH_LABEL = ("correct", "calibration", "residual")
@@ -92,7 +93,7 @@ def row_statistics(model: TrainedModel, frame: pl.DataFrame, directions: Directi
     for rows in batches(max(frame.height, 1), BATCH):
         part = table.rows(rows)
         found = _terms(model, part, masks) | _surprise(model, part, outside[rows])
-        embedding = embed(model.network, part, BATCH)
+        embedding = embed(model.network, part)
         flat = embedding.mean.flatten(1)
         projected = ((flat - directions.center.to(flat.device)) @ directions.basis.to(flat.device)).T
         found |= {f"latent_{number}": values for number, values in enumerate(projected, start=1)}

@@ -10,9 +10,12 @@ from varjepa.models.network import Embedding, TableNetwork
 
 __all__ = ["Embedding", "embed", "lowered", "row_uncertainty"]
 
+CPU_ROWS, GPU_ROWS = 256, 1024
+"""Rows embedded at a time: a CPU is faster where they stay in its cache, a GPU where there are many."""
+
 
 @torch.inference_mode()
-def embed(network: TableNetwork, table: TableTensors, batch_size: int = 1024) -> Embedding:
+def embed(network: TableNetwork, table: TableTensors, batch_size: int | None = None) -> Embedding:
     """Embeds rows with all observed cells as context and means instead of samples.
 
     A missing cell has no latent of its own: it gets what the predictor expects from the cells that are there, the
@@ -21,18 +24,25 @@ def embed(network: TableNetwork, table: TableTensors, batch_size: int = 1024) ->
     Args:
         network: put into evaluation mode for the call.
         table: rows on the network's device.
-        batch_size: rows at a time.
+        batch_size: rows at a time; None means as many as suit the device.
     """
     training = network.training
+    batch_size = batch_size or (CPU_ROWS if table.device.type == "cpu" else GPU_ROWS)
     network.eval()
+    # Filled batch by batch: parts that are joined at the end would be there twice.
+    mean = torch.empty(*table.observed.shape, network.d_hidden, device=table.device)
+    scale = torch.empty_like(mean) if network.has_scale else None
     try:
-        with lowered(network, table.observed.device):
-            parts = [network.embed(table.rows(slice(i, i + batch_size))) for i in range(0, table.n_rows, batch_size)]
+        with lowered(network, table.device):
+            for start in range(0, table.n_rows, batch_size):
+                rows = slice(start, start + batch_size)
+                part = network.embed(table.rows(rows))
+                mean[rows] = part.mean
+                if scale is not None and part.scale is not None:
+                    scale[rows] = part.scale
     finally:
         network.train(training)
-    means = [part.mean for part in parts] or [torch.empty(0, table.observed.shape[1], network.d_hidden)]
-    scales = [part.scale for part in parts if part.scale is not None] or means
-    return Embedding(torch.cat(means), torch.cat(scales) if network.has_scale else None)
+    return Embedding(mean, scale)
 
 
 def lowered(network: TableNetwork, device: torch.device) -> AbstractContextManager[None]:

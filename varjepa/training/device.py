@@ -1,6 +1,7 @@
 """Which device to train and embed on, in which precision, and how its memory is kept."""
 
 import ctypes
+from contextlib import suppress
 
 import torch
 
@@ -40,6 +41,9 @@ def resolve_precision(wanted: str, device: torch.device) -> torch.dtype:
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Names of two settings of glibc's allocator (mallopt(3))."""
 
+LARGE = 2**25
+"""Bytes of an array that is given back when it is freed, by default glibc's largest threshold."""
+
 
 def keep_memory() -> None:
     """Asks glibc to keep freed memory for the next step instead of giving it back to the system.
@@ -47,9 +51,18 @@ def keep_memory() -> None:
     A training step frees all that it used; having every page of it zeroed again costs about a seventh of the time.
     Other C libraries are left as they are.
     """
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):
-        return
-    mallopt(M_MMAP_THRESHOLD, 2**30)
-    mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+    with suppress(AttributeError, OSError, TypeError):
+        library = ctypes.CDLL(None)
+        library.mallopt(M_MMAP_THRESHOLD, 2**30)
+        library.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def give_back_memory() -> None:
+    """Ends that once training is over: returns what is free, and from now on large arrays as soon as they are freed.
+
+    Embeddings of many rows, of which only a few are made, find no room among the pieces that training leaves.
+    """
+    with suppress(AttributeError, OSError, TypeError):
+        library = ctypes.CDLL(None)
+        library.mallopt(M_MMAP_THRESHOLD, LARGE)
+        library.malloc_trim(0)

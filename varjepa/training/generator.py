@@ -19,7 +19,7 @@ from varjepa.models.network import TableNetwork
 from varjepa.nn.random import Randomness, initial_weights
 from varjepa.objective.elbo import masked_mean
 from varjepa.training.checkpoints import load_checkpoint, save_checkpoint
-from varjepa.training.device import resolve_precision
+from varjepa.training.device import keep_memory, resolve_precision
 from varjepa.training.loop import LOOK_STEPS, VALIDATION_STREAM
 from varjepa.training.rows import Table
 
@@ -102,6 +102,7 @@ class GeneratorTrainer:
         Returns:
             The generator with its best weights, in evaluation mode.
         """
+        keep_memory()
         section, random = self.section, Randomness.seeded(self.training.seed, STREAM, device=self.device)
         state = self._resumed(random)
         for look in state.looks:
