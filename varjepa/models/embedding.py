@@ -30,7 +30,8 @@ def embed(network: TableNetwork, table: TableTensors, batch_size: int | None = N
     batch_size = batch_size or (CPU_ROWS if table.device.type == "cpu" else GPU_ROWS)
     network.eval()
     # Filled batch by batch: parts that are joined at the end would be there twice.
-    mean = torch.empty(*table.observed.shape, network.d_hidden, device=table.device)
+    dtype = next(network.parameters()).dtype
+    mean = torch.empty(*table.observed.shape, network.d_hidden, dtype=dtype, device=table.device)
     scale = torch.empty_like(mean) if network.has_scale else None
     try:
         with lowered(network, table.device):
