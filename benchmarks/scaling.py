@@ -19,7 +19,7 @@ from benchmarks import training
 from benchmarks.harness import Figure, Timing, child, in_turns
 from benchmarks.preprocessing import made_batch, make
 from benchmarks.scoring import GROUPS, TINY
-from benchmarks.shards import BATCH, encoded_rows, prepare, table_trainer
+from benchmarks.shards import encoded_rows, prepare, table_trainer
 from varjepa import plots
 from varjepa.config import MaskingSection, RetrainConfig, parse_config
 from varjepa.config.learning import ModelSection
@@ -136,7 +136,7 @@ def _stages(folder: Path) -> dict[str, float]:
         Randomness.seeded(0),
     )
     seconds = []
-    for batch in islice(trainer.source.batches(BATCH, random, 0), STEPS):
+    for batch in islice(trainer.epochs.batches(0, random, 0), STEPS):
         started = time.perf_counter()
         trainer._step(batch, 0, random)
         seconds.append(time.perf_counter() - started)

@@ -251,7 +251,7 @@ def _steps(trainer: Trainer, steps: int):  # noqa: ANN202 (a function)
 
     def batches() -> Iterator:
         for epoch in range(1000):
-            yield from trainer.source.batches(BATCH, Randomness.seeded(0, epoch), 0)
+            yield from trainer.epochs.batches(epoch, Randomness.seeded(0, epoch), 0)
 
     coming, random = batches(), Randomness.seeded(1)
 

@@ -21,6 +21,9 @@ from varjepa.errors import ConfigError, DataError, listed, nearest
 MOST_VALUES = 60
 """A column with more categories than this promises none of them in its draft contract."""
 
+LARGE, EPOCH_ROWS = 5_000_000, 1_000_000
+"""Of a table with more rows than the first, an epoch is to have as many as the second: a pass may take a day."""
+
 MARGIN = 0.1
 """Draft ranges reach this share of the observed range beyond it."""
 
@@ -71,8 +74,9 @@ def initialise(data: str, *, label: str | None, out: Path | None, force: bool) -
         drafted = _contract_text(source.frame, rows.rows, profiles)
     contract.parent.mkdir(parents=True, exist_ok=True)
     write_text(contract, drafted)
-    write_text(config, _config_text(data, config, contract, label, profiles))
-    return Started(config, contract, rows.rows, label, profiles)
+    started = Started(config, contract, rows.rows, label, profiles)
+    write_text(config, _config_text(data, started))
+    return started
 
 
 def _contract_text(frame: pl.LazyFrame, rows: int, profiles: dict[str, ColumnProfile]) -> str:
@@ -128,20 +132,23 @@ def draft_range(smallest: Any, largest: Any, *, whole: bool) -> tuple[Any, Any]:
     return round(low, digits), round(high, digits)
 
 
-def _config_text(data: str, config: Path, contract: Path, label: str | None, profiles: dict[str, ColumnProfile]) -> str:
-    away = {name: facts.left_out for name, facts in profiles.items() if facts.left_out and name != label}
+def _config_text(data: str, seen: Started) -> str:
+    away = {name: facts.left_out for name, facts in seen.profiles.items() if facts.left_out and name != seen.label}
     place = Path(data).expanduser().absolute()
-    home = config.parent.absolute()
+    home = seen.config.parent.absolute()
     path = place.relative_to(home) if place.is_relative_to(home) else place
-    content = {
+    content: dict[str, Any] = {
         # Rows keep their parts when the table grows, so that champions never learn from a challenger's test rows.
-        "data": {"path": str(path), "label": label, "split": {"by": "hash"}},
-        "contract": {"path": str(contract.relative_to(config.parent))},
-        "registry": {"name": config.stem},
+        "data": {"path": str(path), "label": seen.label, "split": {"by": "hash"}},
+        "contract": {"path": str(seen.contract.relative_to(seen.config.parent))},
+        "registry": {"name": seen.config.stem},
     }
     notes = [f"# {name} is left out by itself: {why}." for name, why in away.items()]
-    if label is None:
+    if seen.label is None:
         notes.append("# data.label names a column to predict; without one the validation ELBO selects the model.")
+    if seen.rows > LARGE:
+        content["training"] = {"epoch_rows": EPOCH_ROWS}
+        notes.append("# Epochs share a pass over the rows (training.epoch_rows); training.max_epochs says how many.")
     notes.append("# Put wrong kinds right under data.kinds; name columns to leave out under data.drop.")
     notes.append("# All keys and their defaults: varjepa schema.")
     return "\n".join([f"# Retrain job for {Path(data).name}.", *notes, yaml.safe_dump(content, sort_keys=False)])

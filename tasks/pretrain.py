@@ -154,7 +154,7 @@ def train(job: Job, config: RetrainConfig, world: World, curves: CurveLogger) ->
     if not world.leads:
         trained = trainer.fit(lambda *_: None, lambda *_: None)
         return Pretrained(folder / WEIGHTS, folder / HISTORY, trained.best_epoch, trained.stopped_early)
-    with training_progress(config.training.max_epochs, seen.n_rows) as progress:
+    with training_progress(config.training.max_epochs, trainer.epochs.rows(0)) as progress:
 
         def on_epoch(metrics: dict[str, float]) -> None:
             curves.log(metrics)

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import yaml
 
+from tasks import initialise
 from tests.flows.conftest import SMALL, person_table
+from varjepa.config import load_config
 from varjepa.data.contract import load_contract
 
 
@@ -28,6 +30,14 @@ def test_init_writes_a_job_that_runs(varjepa, tmp_path: Path) -> None:
     assert answer.json["data"]["quarantined"] == 0
     written = yaml.safe_load(config.read_text())
     assert (written["registry"]["name"], written["data"]["split"]) == ("people", {"by": "hash"})
+
+
+def test_epochs_of_a_large_table_share_a_pass(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(initialise, "LARGE", 100)
+    table, config = tmp_path / "people.parquet", tmp_path / "people.yaml"
+    person_table(200).write_parquet(table)
+    started = initialise.initialise(str(table), label=None, out=config, force=False)
+    assert load_config(started.config).training.epoch_rows == initialise.EPOCH_ROWS
 
 
 def test_init_never_overwrites_unasked_and_names_what_is_wrong(varjepa, tmp_path: Path) -> None:

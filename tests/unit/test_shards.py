@@ -22,9 +22,10 @@ from varjepa.data.sources import ROW
 from varjepa.errors import VarjepaError
 from varjepa.models.kinds import build_network
 from varjepa.nn.random import Randomness, initial_weights
+from varjepa.training import loop
 from varjepa.training.distributed import World
 from varjepa.training.loop import Trainer
-from varjepa.training.rows import HeldRows, ShardedRows
+from varjepa.training.rows import Epochs, HeldRows, ShardedRows
 
 ROWS, COUNT, BATCH = 6000, 7, 64
 
@@ -103,6 +104,26 @@ def test_a_pass_visits_every_row_once_and_goes_on_anywhere(stored, shards: Shard
         assert all(torch.equal(one, other) for one, other in zip(rest, batches[first:], strict=True))
 
 
+@pytest.mark.parametrize("most", [1, 700, 1000, ROWS])
+@pytest.mark.parametrize("held", [True, False])
+def test_epochs_that_share_a_pass_see_every_row_once(stored, shards: Shards, most: int, held: bool) -> None:
+    table = read_packed(*stored, "train")
+    source = HeldRows(table) if held else ShardedRows(shards, torch.device("cpu"))
+    epochs = Epochs(source, batch_size=BATCH, most=most, seed=0)
+
+    def seen(epoch: int, first: int = 0) -> torch.Tensor:
+        batches = epochs.batches(epoch, Randomness.seeded(0, epoch), first)
+        return torch.cat([batch.numeric[:, 0] for batch in batches])
+
+    both = [[seen(number * epochs.per_pass + share) for share in range(epochs.per_pass)] for number in (0, 1)]
+    for rows in both:
+        assert torch.equal(torch.cat(rows).sort().values, table.numeric[:, 0].sort().values)
+    assert not torch.equal(torch.cat(both[0]), torch.cat(both[1]))
+    for epoch, rows in enumerate(both[0] + both[1]):
+        assert len(rows) == epochs.rows(epoch) <= max(most, BATCH)
+        assert len(rows) <= BATCH or torch.equal(seen(epoch, 1), rows[BATCH:])
+
+
 def test_batches_of_a_sorted_table_look_like_uniform_draws(shards: Shards) -> None:
     """Mean and spread of the place of a batch's rows, and its share of the first tenth, over 40 passes."""
     source = ShardedRows(shards, torch.device("cpu"))
@@ -147,26 +168,31 @@ def test_what_does_not_fit_into_memory_is_read_from_shards(stored, tmp_path: Pat
     assert 4 * max(found.shards.rows) * 10 < 1.3 * 2e-5 * 2**30  # drawn sizes vary
 
 
-def trainer(stored: tuple[Path, Preprocessor], rows: object, checkpoint: Path | None = None) -> Trainer:
+def trainer(stored, rows: object, checkpoint: Path | None = None, epoch_rows: int | None = None) -> Trainer:
     path, preprocessor = stored
     with initial_weights(0):
         network = build_network(sizes=preprocessor.sizes, model=SMALL)
-    training = TrainingSection(max_epochs=2, batch_size=256, lr=3e-3, warmup_epochs=0.5, checkpoint_minutes=0)
+    training = TrainingSection(
+        max_epochs=4 if epoch_rows else 2, epoch_rows=epoch_rows, batch_size=256, lr=3e-3, warmup_epochs=0.5,
+        checkpoint_minutes=0,
+    )  # fmt: skip
     return Trainer(
         network=network, tables=(rows, read_packed(path, preprocessor, "validation")), objective=ObjectiveSection(),
         masking=MaskingSection(), training=training, checkpoint=checkpoint,
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("kills", [(3,), (13, 17)])
-def test_training_on_shards_survives_a_kill(stored, shards: Shards, kills: tuple[int, ...], tmp_path: Path) -> None:
+@pytest.mark.parametrize("case", [((3,), None), ((13, 17), None), ((3, 13), 1500)])
+def test_training_on_shards_survives_a_kill(stored, shards: Shards, case, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(loop, "LOOK_STEPS", 2)
+    kills, epoch_rows = case
     source = ShardedRows(shards, torch.device("cpu"))
-    whole = trainer(stored, source)
+    whole = trainer(stored, source, epoch_rows=epoch_rows)
     expected = whole.fit(quiet, quiet)
     for step in kills:
-        run = trainer(stored, source, tmp_path / "c.pt")
+        run = trainer(stored, source, tmp_path / "c.pt", epoch_rows)
         killed_at(run, step, lambda run=run: run.fit(quiet, quiet))
-    resumed = trainer(stored, source, tmp_path / "c.pt")
+    resumed = trainer(stored, source, tmp_path / "c.pt", epoch_rows)
     found = resumed.fit(quiet, quiet)
     assert torch.equal(weights(whole), weights(resumed))
     assert undated(found.history) == undated(expected.history)

@@ -87,6 +87,10 @@ class TrainingSection(Section):
     """The optimiser and the loop."""
 
     max_epochs: Positive = 12
+    epoch_rows: Positive | None = None
+    """Training rows of an epoch, rounded to whole batches: of a table with more, every epoch sees the next ones, until
+    all were seen. For tables so large that one would not wait a pass for the first evaluation. Without it an epoch is a
+    pass."""
     batch_size: Positive = 512
     lr: Annotated[float, Field(gt=0)] = 1e-3
     """Peak learning rate of AdamW."""

@@ -23,7 +23,7 @@ from varjepa.training.checkpoints import load_checkpoint, save_checkpoint
 from varjepa.training.device import keep_memory, resolve_precision
 from varjepa.training.distributed import World
 from varjepa.training.recorded import RecordedSteps, Run
-from varjepa.training.rows import RowSource, Table, row_source
+from varjepa.training.rows import Epochs, RowSource, Table
 from varjepa.training.selection import selected_epoch
 from varjepa.training.settings import StepSettings
 
@@ -112,11 +112,11 @@ class Trainer:
         world: World = ALONE,
     ) -> None:
         self.network, self.masking, self.training, self.world = network, masking, training, world
-        self.source, self.validation = row_source(tables[0]), tables[1]
-        self.evaluate, self.checkpoint = evaluate, checkpoint
-        self.device = self.source.device
-        self.batch_size = min(training.batch_size, self.source.n_rows)
-        self.steps_per_epoch = -(-self.source.n_rows // self.batch_size)
+        self.validation, self.evaluate, self.checkpoint = tables[1], evaluate, checkpoint
+        self.epochs = Epochs(
+            tables[0], batch_size=training.batch_size, most=training.epoch_rows, seed=training.seed
+        )  # fmt: skip
+        self.device, self.batch_size, self.steps_per_epoch = tables[0].device, self.epochs.batch_size, self.epochs.steps
         self.objective = objective_for(
             network, objective, steps_per_epoch=self.steps_per_epoch, epochs=training.max_epochs
         )
@@ -171,7 +171,7 @@ class Trainer:
         before = self.position.seconds if self.position else 0.0
         started = time.perf_counter() - before
         named = self.objective.named(self._train_epoch(epoch, on_progress))  # waits for the device
-        rows_per_second = self.source.n_rows / (time.perf_counter() - started)
+        rows_per_second = self.epochs.rows(epoch) / (time.perf_counter() - started)
         last_step = (epoch + 1) * self.steps_per_epoch - 1
         metrics = {"epoch": float(epoch), "training/lr": self._lr(last_step)}
         metrics |= {"training/rows_per_second": rows_per_second}
@@ -182,10 +182,10 @@ class Trainer:
         return metrics | {"training/seconds": time.perf_counter() - started}
 
     def _train_epoch(self, epoch: int, on_progress: Progress) -> Terms:
-        """One pass over the training rows, or what is left of it after an interruption; returns mean terms."""
+        """The training rows of an epoch, or what is left of them after an interruption; returns mean terms."""
         self.network.train()
         random = Randomness.seeded(self.training.seed, epoch, device=self.device)
-        batches = self.source.batches(self.batch_size, random, self.position.step if self.position else 0)
+        batches = self.epochs.batches(epoch, random, self.position.step if self.position else 0)
         first, seconds, total = self._take_up(random)
         shown = time.perf_counter()
         started = shown - seconds
@@ -199,7 +199,7 @@ class Trainer:
                 on_progress(epoch, done, self.objective.named(mine), done / (now - started))
             if (number + 1) % LOOK_STEPS == 0 and self._due(now):
                 self._save(Position(number + 1, self.world.gathered(total), random.state(), now - started))
-        return self.objective.terms_type(*(self.world.sum_(total) / self.source.n_rows))
+        return self.objective.terms_type(*(self.world.sum_(total) / self.epochs.rows(epoch)))
 
     def _take_up(self, random: Randomness) -> tuple[int, float, Tensor]:
         """Where the epoch goes on: (steps done, seconds taken, this process's totals); sets `random` accordingly."""

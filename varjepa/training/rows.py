@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -11,6 +12,9 @@ from torch import Tensor
 from varjepa.data.shards import Shards
 from varjepa.data.table import PackedTable, TableTensors
 from varjepa.nn.random import Randomness
+
+ORDER_STREAM = 2**21
+"""Stream number of the order of a pass that several epochs share, apart from those of any epoch."""
 
 
 class Table(Protocol):
@@ -111,6 +115,42 @@ def _joined(parts: list[TableTensors]) -> TableTensors:
     return parts[0] if len(parts) == 1 else TableTensors(*map(torch.cat, zip(*parts, strict=True)))
 
 
-def row_source(rows: Table | RowSource) -> RowSource:
-    """The rows themselves, or those of a table."""
-    return rows if isinstance(rows, RowSource) else HeldRows(rows)
+class Epochs:
+    """What each epoch sees: all rows of a source, or the next ones of a pass that several epochs share.
+
+    Args:
+        rows: a table in memory, or where else rows come from.
+        batch_size: rows of every batch but the last of a pass.
+        most: rows of an epoch at most, but a batch at least; None: all.
+        seed: of the orders of passes that epochs share; others are drawn by the epoch itself.
+
+    Attributes:
+        steps: batches of an epoch; the last one of a pass may have fewer.
+
+    Examples:
+        >>> table = TableTensors(torch.zeros(10, 1), torch.zeros(10, 0, dtype=torch.int64), torch.ones(10, 1).bool())
+        >>> epochs = Epochs(table, batch_size=2, most=6, seed=0)
+        >>> [epochs.rows(epoch) for epoch in range(4)]
+        [6, 4, 6, 4]
+    """
+
+    def __init__(self, rows: Table | RowSource, *, batch_size: int, most: int | None, seed: int) -> None:
+        self.source = rows if isinstance(rows, RowSource) else HeldRows(rows)
+        self.batch_size, self.seed = min(batch_size, self.source.n_rows), seed
+        steps = -(-self.source.n_rows // self.batch_size)
+        self.per_pass = -(-steps // max(1, most // self.batch_size)) if most else 1
+        self.steps = -(-steps // self.per_pass)
+
+    def rows(self, epoch: int) -> int:
+        """Number of rows of an epoch."""
+        whole = self.steps * self.batch_size
+        return min(whole, self.source.n_rows - epoch % self.per_pass * whole)
+
+    def batches(self, epoch: int, random: Randomness, first: int) -> Iterator[TableTensors]:
+        """The batches of an epoch from its number `first` on; `random` draws their order, as in `RowSource.batches`."""
+        if self.per_pass == 1:
+            return self.source.batches(self.batch_size, random, first)
+        number, share = divmod(epoch, self.per_pass)
+        order = Randomness.seeded(self.seed, ORDER_STREAM, number, device=self.source.device)
+        rest = self.source.batches(self.batch_size, order, share * self.steps + first)
+        return islice(rest, self.steps - first)
