@@ -82,12 +82,11 @@ def test_codes_missing_rare_unseen_and_known() -> None:
 
 @pytest.mark.parametrize("stored", [pl.Int64, pl.Float64, pl.String, pl.Boolean])
 def test_booleans_read_the_same_however_they_are_stored(stored: type[pl.DataType]) -> None:
-    preprocessor = fitted(frame(flag=[0, 1] * (N // 2)))
-    new = frame(flag=pl.Series([1, 0] * (N // 2)).cast(pl.Boolean if stored == pl.Boolean else stored))
-    assert (
-        preprocessor.encode(new.lazy()).collect()["flag"].head(2).to_list()
-        == preprocessor.encode(frame(flag=[1, 0] * (N // 2)).lazy()).collect()["flag"].head(2).to_list()
-    )
+    preprocessor = fitted(frame(flag=[0, 0, 1, 0] * (N // 4)))
+    new = frame(flag=pl.Series([1, 0, None, 1] * (N // 4)).cast(stored))
+    assert preprocessor.encode(new.lazy()).collect()["flag"].head(4).to_list() == [3, 2, 0, 3]
+    no_words = frame(text=new["flag"]) if stored == pl.Boolean else frame(text=["x", "y", None, "1"] * (N // 4))
+    assert preprocessor.encode(no_words.with_columns(flag=1).lazy()).collect()["text"].head(4).to_list() == [1, 1, 0, 1]
 
 
 def test_standard_and_quantile_transformations() -> None:
@@ -141,6 +140,7 @@ def test_dates_become_days() -> None:
         ([10, 2] * (N // 2), "classification", ("2", "10")),
         (np.linspace(0, 1, N), "regression", ()),
         ([None, "x", "y", "x"] * (N // 4), "classification", ("x", "y")),
+        ([None, True, False, True] * (N // 4), "classification", ("0", "1")),
     ],
 )
 def test_labels(label: object, task: str, classes: tuple[str, ...]) -> None:

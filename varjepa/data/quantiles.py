@@ -9,6 +9,9 @@ from scipy.special import ndtri
 MOST_CELLS = 2**17
 """Cells of the grid that spares `interpolation` its search."""
 
+BLOCK = 2**17
+"""Values looked up at a time, so that what is computed on the way stays in the cache."""
+
 
 def normal_scores(values: np.ndarray, n_quantiles: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Knots of a piecewise-linear map from values to standard normal scores.
@@ -52,13 +55,18 @@ def interpolation(knots: tuple[float, ...], scores: tuple[float, ...]) -> Callab
         return lambda values: np.interp(values, places, heights)
     slopes = np.append(np.diff(heights) / np.diff(places), 0.0)
     cells = _grid(places, bits)
-    below = np.searchsorted(cells, np.arange(cells[0], cells[-1] + 1)).astype(np.uint16)
+    below = np.searchsorted(cells, np.arange(cells[0], cells[-1] + 1))
 
     def look_up(values: np.ndarray) -> np.ndarray:
-        inside = np.clip(values, places[0], places[-1])
-        piece = below[np.clip(_grid(inside, bits) - cells[0], 0, len(below) - 1)].astype(np.intp)
-        piece -= inside < places[piece]
-        return slopes[piece] * (inside - places[piece]) + heights[piece]
+        found = np.empty(len(values))
+        for start in range(0, len(values), BLOCK):
+            inside = np.clip(values[start : start + BLOCK], places[0], places[-1])
+            piece = below.take(_grid(inside, bits) - cells[0], mode="clip")
+            piece -= inside < places.take(piece)
+            inside -= places.take(piece, mode="clip")
+            inside *= slopes.take(piece, mode="clip")
+            np.add(inside, heights.take(piece, mode="clip"), out=found[start : start + BLOCK])
+        return found
 
     return look_up
 
