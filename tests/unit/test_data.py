@@ -7,12 +7,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from varjepa.config import DataSection, PreprocessSection, SplitSection
+from varjepa.config import DataSection, PreprocessSection
 from varjepa.data.fit import fit
 from varjepa.data.inspect import profile
 from varjepa.data.preprocess import LABEL, Preprocessor
-from varjepa.data.quantiles import interpolation, normal_scores
-from varjepa.data.splits import assign_parts
 from varjepa.data.streamed import StreamedRows
 from varjepa.data.synthetic import sim_table
 from varjepa.data.tensors import to_tensors
@@ -105,15 +103,6 @@ def test_standard_and_quantile_transformations() -> None:
     clipped = fitted(table).encode(far.lazy()).collect()
     assert clipped["number"][0] == -8.0
     assert clipped["skewed"][0] == pytest.approx(encoded["skewed"].max(), abs=1e-6)
-
-
-def test_normal_scores_put_ties_in_the_middle_and_rise() -> None:
-    knots, scores = normal_scores(np.array([0.0] * 900 + list(range(1, 101))), 16)
-    assert len(knots) == len(scores) <= 16
-    assert knots[0] == 0.0
-    assert scores[0] == pytest.approx(-0.1257, abs=1e-3)  # standard normal quantile of 0.45
-    assert (np.diff(scores) > 0).all()
-    assert (np.diff(knots) > 0).all()
 
 
 def test_missing_values_of_every_sort_are_unobserved() -> None:
@@ -215,43 +204,6 @@ def test_values_beyond_the_training_range_are_measured_in_deviations() -> None:
     assert beyond == pytest.approx([1 / feature.std, 0, 0, 2, 0], abs=1e-5)
 
 
-def test_random_splits_are_exact_seeded_and_independent_of_content() -> None:
-    table = frame()
-    parts = assign_parts(table.lazy(), SplitSection(seed=3))
-    assert dict(parts.value_counts().iter_rows()) == {
-        "train": 120,
-        "validation": 20,
-        "calibration": 20,
-        "test": 40,
-    }
-    assert (parts == assign_parts(frame(number=np.zeros(N)).lazy(), SplitSection(seed=3))).all()
-    assert (parts != assign_parts(table.lazy(), SplitSection(seed=4))).any()
-
-
-def test_splits_by_time_keep_the_newest_for_testing_and_moments_together() -> None:
-    moments = np.repeat(np.random.default_rng(0).permutation(N // 4), 4)
-    parts = assign_parts(frame(moment=moments).lazy(), SplitSection(by="time", column="moment"))
-    table = pl.DataFrame({"moment": moments, "part": parts})
-    last = {part: table.filter(pl.col("part") == part)["moment"] for part in ("train", "validation", "test")}
-    assert last["train"].max() < last["validation"].min()
-    assert last["validation"].max() < last["test"].min()
-    assert table.group_by("moment").agg(pl.col("part").n_unique())["part"].max() == 1
-
-
-def test_splits_by_column_and_their_faults() -> None:
-    words = ["train"] * 100 + ["validation"] * 50 + ["test"] * 50
-    split = SplitSection(by="column", column="part")
-    assert assign_parts(frame(part=words).lazy(), split).cast(pl.String).to_list() == words
-    with pytest.raises(DataError, match='holds "dev"'):
-        assign_parts(frame(part=["dev", *words[1:]]).lazy(), split)
-    with pytest.raises(DataError, match='no rows for "test"'):
-        assign_parts(frame(part=["train"] * 150 + ["validation"] * 50).lazy(), split)
-    with pytest.raises(DataError, match="The table has 1 row to learn from"):
-        assign_parts(frame().head(1).lazy(), SplitSection())
-    with pytest.raises(DataError, match="time column"):
-        assign_parts(frame().lazy(), SplitSection(by="time", column="text"))
-
-
 def test_sim_is_seeded_and_its_ambiguity_means_something() -> None:
     table = sim_table(rows=4000, seed=1)
     assert table.equals(sim_table(rows=4000, seed=1))
@@ -264,18 +216,6 @@ def test_sim_is_seeded_and_its_ambiguity_means_something() -> None:
     ambiguous = table["ambiguity"].to_numpy() > 0.5
     assert (nearest == labels)[~ambiguous].mean() > 0.8
     assert (nearest == labels)[ambiguous].mean() < 0.6
-
-
-@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e9])
-def test_interpolation_is_numpys(scale: float) -> None:
-    rng = np.random.default_rng(0)
-    for sample in (rng.normal(size=5000), rng.exponential(size=5000), rng.integers(0, 9, 5000), np.array([0.0, 1.0])):
-        knots, scores = normal_scores(sample * scale, 1000)
-        values = np.concatenate(
-            [sample * scale, rng.normal(size=500) * 3 * scale, knots, [np.nan, np.inf, -np.inf, 0.0]]
-        )
-        expected = np.interp(values, knots, scores)
-        np.testing.assert_allclose(interpolation(knots, scores)(values), expected, rtol=1e-12, atol=1e-12)
 
 
 def test_many_rows_are_read_as_a_stream_with_the_same_result(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,9 +1,12 @@
 """Deterministic division of rows into training, validation, calibration and test parts."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import polars as pl
 
 from varjepa.config import SplitSection
+from varjepa.data.quantiles import order_statistics
 from varjepa.data.row_hash import hashes_in_pieces, shares
 from varjepa.errors import DataError, listed
 
@@ -43,8 +46,8 @@ def assign_parts(frame: pl.LazyFrame, split: SplitSection, hashed: np.ndarray | 
     elif split.by == "hash":
         parts = _named(hashed_codes(frame, split) if hashed is None else hashed)
     else:
-        ranks = _at_random(rows, split) if split.by == "random" else _by_time(frame, split)
-        parts = _named(_cut(ranks, rows, split))
+        firsts = _firsts(rows, split)
+        parts = _named(_at_random(rows, firsts, split.seed) if split.by == "random" else _by_time(frame, firsts, split))
     empty = [part for part in NEEDED if not (parts == part).any()]
     if empty:
         random = " Small tables and those of few distinct rows are better divided by: random."
@@ -53,15 +56,11 @@ def assign_parts(frame: pl.LazyFrame, split: SplitSection, hashed: np.ndarray | 
     return parts
 
 
-def _cut(ranks: np.ndarray, rows: int, split: SplitSection) -> np.ndarray:
-    """Part codes from ranks: exact counts, and at least one row in each part."""
+def _firsts(rows: int, split: SplitSection) -> tuple[int, int, int]:
+    """Ranks at which validation, calibration and test start: exact counts, and at least one row in each part."""
     n_train = min(round(rows * split.train), rows - 2)
     n_seen = min(n_train + max(1, round(rows * split.validation)), rows - 1)
-    n_known = min(n_seen + round(rows * split.calibration), rows - 1)
-    codes = np.zeros(rows, dtype=np.uint8)
-    for first in (n_train, n_seen, n_known):
-        codes += ranks >= first
-    return codes
+    return n_train, n_seen, min(n_seen + round(rows * split.calibration), rows - 1)
 
 
 def hashed_codes(frame: pl.LazyFrame, split: SplitSection) -> np.ndarray:
@@ -76,21 +75,30 @@ def _named(codes: np.ndarray) -> pl.Series:
     return pl.Series(PART, codes).cat.to(pl.Enum(PARTS))
 
 
-def _at_random(rows: int, split: SplitSection) -> np.ndarray:
-    """`permutation(rows)`, in half the memory."""
-    ranks = np.arange(rows, dtype=np.uint32 if rows < 2**32 else np.int64)
-    np.random.default_rng(split.seed).shuffle(ranks)
-    return ranks
+def _at_random(rows: int, firsts: Iterable[int], seed: int) -> np.ndarray:
+    # `permutation(rows)`, in half the memory.
+    ranks: np.ndarray = np.arange(rows, dtype=np.uint32 if rows < 2**32 else np.int64)
+    np.random.default_rng(seed).shuffle(ranks)
+    codes = np.zeros(rows, dtype=np.uint8)
+    for first in firsts:
+        codes += ranks >= first
+    return codes
 
 
-def _by_time(frame: pl.LazyFrame, split: SplitSection) -> np.ndarray:
-    times = frame.select(pl.col(str(split.column))).collect().to_series()
-    if times.null_count() or not (times.dtype.is_temporal() or times.dtype.is_numeric()):
+def _by_time(frame: pl.LazyFrame, firsts: tuple[int, ...], split: SplitSection) -> np.ndarray:
+    name = str(split.column)
+    times, dtype = frame.select(name), frame.collect_schema()[name]
+    missing, rows = times.select(pl.nth(0).null_count(), n=pl.len()).collect(engine="streaming").row(0)
+    if missing or not (dtype.is_temporal() or dtype.is_numeric()):
         raise DataError(
-            f'The time column "{split.column}" holds {times.null_count()} missing values and is of type {times.dtype}.',
+            f'The time column "{name}" holds {missing} missing values and is of type {dtype}.',
             expected="Expected dates or numbers in every row.",
         )
-    return (times.rank("min") - 1).to_numpy()
+    # A row is of a part if as many rows are older as the part has before it, so those of one moment stay together.
+    newest = order_statistics(times, [max(0, first - 1) for first in firsts], rows)
+    later = (pl.nth(0) > moment if first else pl.lit(value=True) for first, moment in zip(firsts, newest, strict=True))
+    codes = times.select(pl.sum_horizontal(part.cast(pl.UInt8) for part in later)).collect(engine="streaming")
+    return codes.to_series().cast(pl.UInt8).to_numpy()
 
 
 def _by_column(frame: pl.LazyFrame, column: str) -> pl.Series:
