@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tests.flows.conftest import CONTRACT, Answer, caller, person_table, write_job
+from tests.flows.conftest import CONTRACT, caller, person_table, write_job
 
 METRICS = {
     "probe/accuracy", "probe/balanced_accuracy", "probe/f1_weighted", "probe/f1_macro",
@@ -288,91 +288,3 @@ def test_a_tracking_uri_in_the_environment_wins(varjepa, tmp_path: Path, migrate
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     assert varjepa("models", "--json").json["models"] == []
     assert (elsewhere / "artifacts").is_dir()
-
-
-@pytest.fixture
-def refused(varjepa, tmp_path: Path):
-    """Runs a retrain that must be refused: one paragraph, the right code, nothing registered."""
-
-    def run(job: Path, *arguments: str, code: int = 2) -> str:
-        answer: Answer = varjepa("retrain", job, *arguments, "--json")
-        assert answer.code == code, answer.err
-        assert answer.json["exit_code"] == code
-        assert "Traceback" not in answer.err
-        assert "\n" not in answer.json["error"]
-        assert varjepa("models", "--json").json["models"] == []
-        return answer.json["error"]
-
-    return run
-
-
-def _files(folder: Path) -> dict[str, tuple[bytes, str]]:
-    good = person_table(60).write_csv().encode()
-    import gzip
-
-    return {
-        "empty.csv": (b"", "is empty"),
-        "header.csv": (b"a,b\n", "has no rows"),
-        "one_row.csv": (b"a,b,rich\n1,2,yes\n", "The table has 1 row to learn from. Expected at least 10"),
-        "all_null.csv": (b"a,b,rich\n" + b",,yes\n" * 30, "No feature is left"),
-        "constant.csv": (b"a,rich\n" + b"7,yes\n7,no\n" * 20, "No feature is left"),
-        "twice.csv": (b"a,a,rich\n1,2,yes\n", 'duplicate column names: "a"'),
-        "text.csv": (
-            good.replace(b",de,", b",de,", 1) + b"61,old,1.5,clerk,true,2020-01-01,de,yes\n",
-            "holds text in 1 of",
-        ),
-        "latin.csv": (b"a,rich\n" + "caf\xe9,yes\n".encode("latin-1") * 20, "is not UTF-8"),
-        "cut.csv.gz": (gzip.compress(good)[:600], "truncated or damaged"),
-        "one_class.csv": (b"a,rich\n" + b"".join(b"%d,yes\n" % (i % 7) for i in range(40)), 'The label "rich" has 1'),
-    }
-
-
-FAULTS = ["empty.csv", "header.csv", "one_row.csv", "all_null.csv", "constant.csv", "twice.csv", "text.csv",
-          "latin.csv", "cut.csv.gz", "one_class.csv"]  # fmt: skip
-
-
-@pytest.mark.parametrize("name", FAULTS)
-def test_bad_tables_are_refused(refused, tmp_path: Path, name: str) -> None:
-    job = write_job(tmp_path, person_table(60), data={"label": "rich"})
-    content, message = _files(tmp_path)[name]
-    (tmp_path / name).write_bytes(content)
-    assert message in refused(job, "--set", f"data.path={tmp_path / name}")
-
-
-def test_bad_settings_are_refused(refused, tmp_path: Path) -> None:
-    job = write_job(tmp_path, person_table(60), data={"label": "rich"})
-    assert "No such file or folder" in refused(job, "--set", "data.path=nowhere.csv")
-    assert 'Did you mean "rich"' in refused(job, "--set", "data.label=richh")
-    assert 'Did you mean "training"' in refused(job, "--set", "trainin.lr=1")
-    assert "cannot be used here" in refused(job, "--set", "training.device=warp")
-    assert "No such data contract" in refused(job, "--set", "contract.path=nowhere.yaml")
-    assert "No such configuration file" in refused(tmp_path / "nowhere.yaml")
-
-
-@pytest.mark.parametrize(
-    ("contract", "message"),
-    [
-        ("columns: {age: {kind: numeric, max: 30}}", "rows"),
-        ("columns: {agee: {kind: numeric}}", 'Did you mean "age"'),
-        ("{extra_columns: forbid, columns: {age: {kind: numeric}}}", "does not know"),
-        ("{min_rows: 1000}", "1,?000"),
-        ("columns: {job: {kind: categorical, max_missing: 0.01}}", "job"),
-    ],
-)
-def test_a_broken_contract_ends_with_3_and_shows_why(
-    refused, varjepa, tmp_path: Path, contract: str, message: str
-) -> None:
-    import re
-
-    (tmp_path / "contract.yaml").write_text(contract)
-    job = write_job(tmp_path, person_table(100), data={"label": "rich"}, contract={"path": "contract.yaml"})
-    error = refused(job, code=3)
-    assert re.search(message, error), error
-    from mlflow import MlflowClient
-
-    client = MlflowClient(f"sqlite:///{tmp_path}/home/mlruns/mlflow.db")
-    (run,) = client.search_runs(["1"])
-    assert run.info.status == "FAILED"
-    assert run.data.tags["varjepa.failure"] == error
-    assert {file.path for file in client.list_artifacts(run.info.run_id, "validation")} >= {"validation/docs"}
-    assert not client.search_logged_models(["1"])
