@@ -67,6 +67,7 @@ def run(rows: int = ROWS, compared_rows: int = COMPARED_ROWS) -> list[Figure]:
             ratios["encode"], "x", ratios["noise"], asked="at least 10",
         ),
         Figure("... the same from memory to memory", ratios["transform"], "x", ratios["noise"], asked="at least 10"),
+        Figure("... of copying the Parquet file, the most that there can be", ratios["copy"], "x", ratios["noise"]),
         Figure("... of encoding, seconds", ratios["our encode"], "s"),
         Figure("... of scikit-learn, seconds", ratios["their encode"], "s"),
         Figure("... the same ratio of fitting", ratios["fit"], "x"),
@@ -169,11 +170,13 @@ def _compare(folder: Path) -> dict[str, float]:
         "our transform": lambda: preprocessor.encode(table).collect(engine="streaming"),
         "our fit": lambda: learn(marked, everything, _SETTINGS),
         "our encode": lambda: write_encoded(marked, preprocessor, folder / "encoded.parquet"),
+        "copying": lambda: _copy(folder),
     }
     timings = in_turns(calls, repeats=5)
     seconds = {name: timing.median for name, timing in timings.items()}
     return seconds | {
         "encode": seconds["their encode"] / seconds["our encode"],
+        "copy": seconds["their encode"] / seconds["copying"],
         "transform": seconds["their transform"] / seconds["our transform"],
         "fit": seconds["their fit"] / seconds["our fit"],
         "noise": max(timing.noise for timing in timings.values()),

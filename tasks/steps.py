@@ -66,10 +66,12 @@ def reuse(folder: Path, result: type[_T], make: Callable[[], _T]) -> _T:
     adapter = TypeAdapter(result)
     done = folder / DONE
     folder.mkdir(parents=True, exist_ok=True)
+    step = folder.name.rsplit("-", 1)[0]
     with FileLock(folder.with_suffix(".lock")):
         if done.is_file():
-            log.info("%s: nothing has changed, reusing %s", folder.name.rsplit("-", 1)[0], folder)
+            log.info("%s: nothing has changed, reusing %s", step, folder)
             return adapter.validate_json(done.read_bytes())
+        log.info("%s starts", step)  # of a large table a step may take minutes before it has more to say
         value = make()
         write_text(done, adapter.dump_json(value).decode())
         return value
