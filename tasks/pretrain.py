@@ -18,7 +18,7 @@ from tasks.progress import training_progress
 from tasks.rows import EncodedRows
 from tasks.steps import log, reuse, step_folder, write_text
 from tasks.tracking import CurveLogger
-from varjepa.config import RetrainConfig
+from varjepa.config import RetrainConfig, TrainingSection
 from varjepa.data.preprocess import Preprocessor
 from varjepa.data.splits import PARTS
 from varjepa.errors import VarjepaError
@@ -33,7 +33,7 @@ SECTIONS = {"model", "masking", "objective", "training"}
 """Parts of the configuration that pretraining depends on, beside the encoded data."""
 
 VALIDATION_ROWS = 1_000_000
-"""At most this many validation rows, a sample of larger parts, give the validation terms of an epoch."""
+"""At most this many validation rows, a sample of larger parts, give the validation terms of a pass."""
 
 WEIGHTS, HISTORY = "network.safetensors", "history.json"
 JOB, TRAINED, FAILURE = "job.json", "trained.json", "failure.txt"
@@ -146,7 +146,8 @@ def train(job: Job, config: RetrainConfig, world: World, curves: CurveLogger) ->
     parts, shards = PARTS if config.data.split.seen == "all" else PARTS[:1], folder / "shards"
     rows = EncodedRows(job.encoded, preprocessor, config.training, device)
     seen, checkpoint = rows.source(parts, shards, world), folder / "checkpoint.pt"
-    tables, evaluate = (seen, rows.at_most("validation", VALIDATION_ROWS)), _evaluator(rows, config)
+    tables = seen, rows.at_most("validation", validation_rows(config.training))
+    evaluate = _evaluator(rows, config)
     trainer = Trainer(
         network=network, tables=tables, objective=config.objective, masking=config.masking,
         training=config.training, evaluate=evaluate, checkpoint=checkpoint, world=world,
@@ -166,6 +167,20 @@ def train(job: Job, config: RetrainConfig, world: World, curves: CurveLogger) ->
     checkpoint.unlink(missing_ok=True)
     shutil.rmtree(shards, ignore_errors=True)
     return Pretrained(folder / WEIGHTS, folder / HISTORY, trained.best_epoch, trained.stopped_early)
+
+
+def validation_rows(training: TrainingSection) -> int:
+    """At most how many validation rows give the validation terms of an epoch.
+
+    As a rule there are six times as many training rows, and an epoch of few rows should not wait for many more.
+
+    Examples:
+        >>> validation_rows(TrainingSection()), validation_rows(TrainingSection(epoch_rows=600_000))
+        (1000000, 100000)
+    """
+    if training.epoch_rows is None:
+        return VALIDATION_ROWS
+    return min(VALIDATION_ROWS, max(training.eval_rows, training.epoch_rows // 6))
 
 
 def _evaluator(rows: EncodedRows, config: RetrainConfig) -> Evaluator | None:
