@@ -5,6 +5,7 @@ import gc
 import json
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -79,6 +80,7 @@ def _log_to_stderr() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Runs the command line and exits with its code."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # else a terminated command leaves its server behind
     atexit.register(gc.freeze)  # else the end takes seconds, in search of garbage in all modules
     arguments = sys.argv[1:] if arguments is None else arguments
     sys.exit(guarded(lambda: cli.main(arguments, standalone_mode=False), arguments))

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from tests.flows.conftest import person_table, write_job
 
 ROOT = str(Path(__file__).parents[2])
@@ -134,6 +136,26 @@ def test_a_retrain_killed_again_and_again_ends_like_an_undisturbed_one(
         ]
     assert (len(states), set(states)) == (5, {"Completed", "Crashed"})
     assert states.count("Crashed") >= 2  # the third may have told Prefect that it was done
+
+
+def test_a_terminated_retrain_ends_with_its_server_and_says_that_it_goes_on(migrated: Path, tmp_path: Path) -> None:
+    job = write_job(tmp_path, person_table(200), data={"label": "rich"}, training={"max_epochs": 500, "patience": 500})
+    (tmp_path / "mlruns").mkdir()
+    (tmp_path / "mlruns/mlflow.db").write_bytes(migrated.read_bytes())
+    words = [sys.executable, "-m", "flows.cli", "retrain", str(job)]
+    own = environment(PREFECT_HOME=str(tmp_path / "prefect"))
+    own.pop("PREFECT_API_URL", None)
+    process = subprocess.Popen(words, cwd=tmp_path, env=own, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 240
+    while not list(tmp_path.glob("mlruns/work/pretrain-*/checkpoint.pt")) and time.monotonic() < deadline:
+        assert process.poll() is None
+        time.sleep(0.1)
+    servers = psutil.Process(process.pid).children(recursive=True)
+    assert servers
+    process.terminate()
+    _, said = process.communicate(timeout=60)
+    assert (process.returncode, "the same command goes on from here" in said) == (1, True)
+    assert not psutil.wait_procs(servers, timeout=30)[1]
 
 
 def test_children_of_killed_flows_are_ended_and_no_others() -> None:
