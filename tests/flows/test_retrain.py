@@ -215,7 +215,7 @@ def test_without_a_label_the_elbo_selects(varjepa, tmp_path: Path) -> None:
 def test_several_processes_train_one_model_on_a_table_larger_than_memory(varjepa, tmp_path: Path) -> None:
     found = {}
     for devices in (1, 2):
-        training = {"devices": devices, "precision": "float32", "memory": 1e-6}
+        training = {"devices": devices, "precision": "float32", "memory": 1e-6, "epoch_rows": 64}
         folder, data = tmp_path / str(devices), {"label": "rich"}
         job = write_job(folder, person_table(200), data=data, training=training, generator={"n_layers": 0})
         answer = varjepa("retrain", job, "--json")
