@@ -33,7 +33,7 @@ def test_init_writes_a_job_that_runs(varjepa, tmp_path: Path) -> None:
 
 
 def test_epochs_of_a_large_table_share_a_pass(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(initialise, "LARGE", 100)
+    monkeypatch.setattr(initialise, "LARGE", 100)  # millions of rows would take a minute to make and to look at
     table, config = tmp_path / "people.parquet", tmp_path / "people.yaml"
     person_table(200).write_parquet(table)
     started = initialise.initialise(str(table), label=None, out=config, force=False)

@@ -184,7 +184,7 @@ def trainer(stored, rows: object, checkpoint: Path | None = None, epoch_rows: in
 
 @pytest.mark.parametrize("case", [((3,), None), ((13, 17), None), ((3, 13), 1500)])
 def test_training_on_shards_survives_a_kill(stored, shards: Shards, case, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(loop, "LOOK_STEPS", 2)
+    monkeypatch.setattr(loop, "LOOK_STEPS", 2)  # else the short epochs have no checkpoint within them
     kills, epoch_rows = case
     source = ShardedRows(shards, torch.device("cpu"))
     whole = trainer(stored, source, epoch_rows=epoch_rows)

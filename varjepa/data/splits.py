@@ -1,7 +1,5 @@
 """Deterministic division of rows into training, validation, calibration and test parts."""
 
-from collections.abc import Iterable
-
 import numpy as np
 import polars as pl
 
@@ -46,8 +44,7 @@ def assign_parts(frame: pl.LazyFrame, split: SplitSection, hashed: np.ndarray | 
     elif split.by == "hash":
         parts = _named(hashed_codes(frame, split) if hashed is None else hashed)
     else:
-        firsts = _firsts(rows, split)
-        parts = _named(_at_random(rows, firsts, split.seed) if split.by == "random" else _by_time(frame, firsts, split))
+        parts = _named(_at_random(rows, split) if split.by == "random" else _by_time(frame, rows, split))
     empty = [part for part in NEEDED if not (parts == part).any()]
     if empty:
         random = " Small tables and those of few distinct rows are better divided by: random."
@@ -75,20 +72,20 @@ def _named(codes: np.ndarray) -> pl.Series:
     return pl.Series(PART, codes).cat.to(pl.Enum(PARTS))
 
 
-def _at_random(rows: int, firsts: Iterable[int], seed: int) -> np.ndarray:
+def _at_random(rows: int, split: SplitSection) -> np.ndarray:
     # `permutation(rows)`, in half the memory.
     ranks: np.ndarray = np.arange(rows, dtype=np.uint32 if rows < 2**32 else np.int64)
-    np.random.default_rng(seed).shuffle(ranks)
+    np.random.default_rng(split.seed).shuffle(ranks)
     codes = np.zeros(rows, dtype=np.uint8)
-    for first in firsts:
+    for first in _firsts(rows, split):
         codes += ranks >= first
     return codes
 
 
-def _by_time(frame: pl.LazyFrame, firsts: tuple[int, ...], split: SplitSection) -> np.ndarray:
-    name = str(split.column)
+def _by_time(frame: pl.LazyFrame, rows: int, split: SplitSection) -> np.ndarray:
+    name, firsts = str(split.column), _firsts(rows, split)
     times, dtype = frame.select(name), frame.collect_schema()[name]
-    missing, rows = times.select(pl.nth(0).null_count(), n=pl.len()).collect(engine="streaming").row(0)
+    missing = times.select(pl.nth(0).null_count()).collect(engine="streaming").item()
     if missing or not (dtype.is_temporal() or dtype.is_numeric()):
         raise DataError(
             f'The time column "{name}" holds {missing} missing values and is of type {dtype}.',

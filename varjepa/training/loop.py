@@ -113,9 +113,7 @@ class Trainer:
     ) -> None:
         self.network, self.masking, self.training, self.world = network, masking, training, world
         self.validation, self.evaluate, self.checkpoint = tables[1], evaluate, checkpoint
-        self.epochs = Epochs(
-            tables[0], batch_size=training.batch_size, most=training.epoch_rows, seed=training.seed
-        )  # fmt: skip
+        self.epochs = Epochs(tables[0], batch_size=training.batch_size, most=training.epoch_rows, seed=training.seed)
         self.device, self.batch_size, self.steps_per_epoch = tables[0].device, self.epochs.batch_size, self.epochs.steps
         self.objective = objective_for(
             network, objective, steps_per_epoch=self.steps_per_epoch, epochs=training.max_epochs

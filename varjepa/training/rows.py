@@ -13,8 +13,8 @@ from varjepa.data.shards import Shards
 from varjepa.data.table import PackedTable, TableTensors
 from varjepa.nn.random import Randomness
 
-ORDER_STREAM = 2**21
-"""Stream number of the order of a pass that several epochs share, apart from those of any epoch."""
+ORDER_STREAM = 2**23
+"""Stream number of the order of a pass that several epochs share, apart from any other of the seed."""
 
 
 class Table(Protocol):
