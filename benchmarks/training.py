@@ -103,11 +103,11 @@ class Stepper:
 class PlainBlock(nn.Module):
     """A block as torch's users write it."""
 
-    def __init__(self, block: Block) -> None:
+    def __init__(self, block: Block, dropout: float) -> None:
         super().__init__()
         width = block.norm_attention.normalized_shape[0]
         self.layer = nn.TransformerEncoderLayer(
-            width, block.attention.n_heads, block.expand.out_features, block.dropout, batch_first=True, norm_first=True
+            width, block.attention.n_heads, block.expand.out_features, dropout, batch_first=True, norm_first=True
         )
 
     def forward(self, x: Tensor, valid: Tensor | None, random: Randomness | None) -> Tensor:  # noqa: ARG002
@@ -120,7 +120,7 @@ class PlainEncoder(nn.Module):
 
     def __init__(self, encoder: TransformerEncoder) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(PlainBlock(block) for block in encoder.blocks)  # type: ignore[arg-type]
+        self.blocks = nn.ModuleList(PlainBlock(block, encoder.dropout) for block in encoder.blocks)  # type: ignore[arg-type]
         self.norm = nn.LayerNorm(encoder.norm.normalized_shape[0])
 
     def forward(self, x: Tensor, valid: Tensor | None = None, random: Randomness | None = None) -> Tensor:

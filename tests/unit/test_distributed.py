@@ -71,13 +71,15 @@ def test_shares_cover_a_batch_once_and_weigh_its_mean() -> None:
 def test_what_is_drawn_for_a_row_does_not_depend_on_who_draws_it() -> None:
     x, halves = torch.zeros(10, 3), (slice(0, 4), slice(4, 10))
     whole = Randomness.seeded(3)
-    noise, hit = whole.normal_like(x), positions(30, 0.2, whole, x.device)
+    noise, hits = whole.normal_like(x), positions(30, 0.2, whole, x.device, 3)
     parts = []
     for rows in halves:
         mine = Randomness.seeded(3).of_rows(rows, 10)
         assert torch.equal(mine.normal_like(x[rows]), noise[rows])
-        parts.append(positions(3 * (rows.stop - rows.start), 0.2, mine, x.device) + 3 * rows.start)
-    assert torch.equal(torch.cat(parts).sort().values, hit.sort().values)
+        found = positions(3 * (rows.stop - rows.start), 0.2, mine, x.device, 3)
+        parts.append([some + 3 * rows.start for some in found])
+    for hit, some in zip(hits, zip(*parts, strict=True), strict=True):
+        assert torch.equal(torch.cat(some).sort().values, hit.sort().values)
 
 
 def test_gpus_are_shared_out_by_local_rank(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,8 @@ from varjepa.nn.random import Randomness
 
 
 def hit(size: int, rate: float, random: Randomness, device: str = "cpu") -> torch.Tensor:
-    return positions(size, rate, random, torch.device(device))
+    (found,) = positions(size, rate, random, torch.device(device), 1)
+    return found
 
 
 @pytest.mark.parametrize("rate", [0.001, 0.3, 0.9])

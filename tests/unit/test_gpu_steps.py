@@ -13,7 +13,7 @@ from varjepa.models.kinds import build_network
 from varjepa.models.masks import draw_masks
 from varjepa.nn import attention
 from varjepa.nn.random import Randomness, initial_weights
-from varjepa.nn.transformer import Block, compile_blocks
+from varjepa.nn.transformer import TransformerEncoder, compile_blocks
 from varjepa.objective.kinds import objective_for
 from varjepa.training.loop import Trainer
 from varjepa.training.settings import BLOCK, StepSettings
@@ -58,11 +58,13 @@ def test_one_program_serves_all_blocks_and_all_sizes_of_a_batch(monkeypatch: pyt
     torch._dynamo.reset()
     for seed, (rows, length) in enumerate([(8, 5), (16, 7), (9, 18)]):
         torch.manual_seed(seed)
-        block = Block(d_model=16, n_heads=2, d_feedforward=24, dropout=0.1)
+        encoder = TransformerEncoder(d_model=16, n_layers=1, n_heads=2, d_feedforward=24, dropout=0.1)
+        block = encoder.blocks[0]
         x, valid = torch.randn(rows, length, 16, requires_grad=True), torch.rand(rows, length) < 0.7
         valid[0] = False
         wanted = (x, *block.parameters())
-        plain, compiled = (call(x, valid, Randomness.seeded(3)) for call in (block, block.compiled))
+        (dropped,) = encoder.dropped(x, Randomness.seeded(3))
+        plain, compiled = (call(x, valid, dropped) for call in (block, block.compiled))
         torch.testing.assert_close(compiled, plain)
         for found, expected in zip(*(torch.autograd.grad(y.square().sum(), wanted) for y in (compiled, plain)),
                                    strict=True):  # fmt: skip

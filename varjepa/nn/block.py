@@ -5,10 +5,12 @@ Autograd keeps and copies more than is needed here, and spends a good part of a 
 normalisation, parameters and their gradients keep theirs.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from varjepa.nn.packed import Blank, Heads, Mixed, mix, mix_backward, with_ones
@@ -17,20 +19,24 @@ LAYER_NORM_EPS = 1e-5
 
 
 class BlockWeights(NamedTuple):
-    """Parameters of a block in the order in which they are used."""
+    """Parameters of a block, those of its matrix products first."""
 
-    norm_attention: Tensor
-    norm_attention_bias: Tensor
     qkv: Tensor
     qkv_bias: Tensor
     out: Tensor
     out_bias: Tensor
-    norm_feedforward: Tensor
-    norm_feedforward_bias: Tensor
     expand: Tensor
     expand_bias: Tensor
     contract: Tensor
     contract_bias: Tensor
+    norm_attention: Tensor
+    norm_attention_bias: Tensor
+    norm_feedforward: Tensor
+    norm_feedforward_bias: Tensor
+
+
+N_PRODUCTS = 8
+"""Parameters of a block that belong to matrix products."""
 
 
 class Dropped(NamedTuple):
@@ -54,61 +60,90 @@ class FusedBlock(torch.autograd.Function):
     """What `varjepa.nn.transformer.Block` computes.
 
     Shape:
-        x [B, L, d], blank, number of heads, `Dropped`, parameters in the order of `BlockWeights` -> [B, L, d]
+        x [B, L, d], blank, number of heads, `Dropped`, what `ready_weights` makes of a block -> [B, L, d]
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, blank: Blank, n_heads: int, dropped: Dropped, *parameters: Tensor) -> Tensor:
-        dtype = torch.bfloat16 if torch.is_autocast_enabled(x.device.type) else x.dtype
-        w, shape, keep = BlockWeights(*parameters), Tokens(x.shape[0], x.shape[1], n_heads), dropped.keep
+    def forward(ctx: Any, x: Tensor, blank: Blank, n_heads: int, dropped: Dropped, *weights: Tensor) -> Tensor:
+        w, shape, dtype = BlockWeights(*weights), Tokens(x.shape[0], x.shape[1], n_heads), weights[0].dtype
         with torch.autocast(x.device.type, enabled=False):
-            narrow = _narrowed(w, n_heads, keep, dtype)
             x = x.reshape(-1, x.shape[2])  # [B L, d]
             n1, *moments1 = _normalised(x, w.norm_attention, w.norm_attention_bias)
             n1 = n1.to(dtype)
-            heads = _split(torch.addmm(narrow.qkv_bias, n1, narrow.qkv.t()), shape, blank)
+            heads = _split(F.linear(n1, w.qkv, w.qkv_bias), shape, blank)
             mixed = mix(heads, backward=any(ctx.needs_input_grad))
             said, inverse = _joined(mixed, shape)
-            y = x.add(_drop_(torch.addmm(narrow.out_bias, said, narrow.out.t()), dropped.attention), alpha=keep)
+            y = x + _drop_(F.linear(said, w.out, w.out_bias), dropped.attention)
             n2, *moments2 = _normalised(y, w.norm_feedforward, w.norm_feedforward_bias)
             n2 = n2.to(dtype)
-            hidden = _relu_(_drop_(torch.addmm(narrow.expand_bias, n2, narrow.expand.t()), dropped.hidden))
-            branch = torch.addmm(narrow.contract_bias, hidden, narrow.contract.t())
-            out = y.add(_drop_(branch, dropped.feedforward), alpha=keep)
+            hidden = _relu_(_drop_(F.linear(n2, w.expand, w.expand_bias), dropped.hidden))
+            out = y + _drop_(F.linear(hidden, w.contract, w.contract_bias), dropped.feedforward)
         ctx.save_for_backward(x, y, n1, n2, said, inverse, hidden, *moments1, *moments2, *heads, *mixed.weights)
-        ctx.rest = (w, narrow, blank, dropped, shape)
+        ctx.rest = (w, blank, dropped, shape)
         return out.view(*shape[:2], -1)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Any:
         x, y, n1, n2, said, inverse, hidden, *more = ctx.saved_tensors
         moments1, moments2, heads, kept = more[:2], more[2:4], Heads(*more[4:7]), more[7:]
-        w, narrow, blank, dropped, shape = ctx.rest
+        w, blank, dropped, shape = ctx.rest
         grad, dtype = grads[0].reshape(x.shape), n1.dtype
 
-        branch = _drop_(_branch(grad, dropped.keep, dtype), dropped.feedforward)
+        branch = _drop_(grad.to(dtype, copy=True), dropped.feedforward)
         contract, contract_bias = branch.t() @ hidden, branch.sum(0)
-        inner = _relu_backward_(branch @ narrow.contract, hidden)
+        inner = _relu_backward_(branch @ w.contract, hidden)
         expand, expand_bias = inner.t() @ n2, inner.sum(0)
         through, *norm_feedforward = _normalised_backward(
-            inner @ narrow.expand, y, moments2, w.norm_feedforward, w.norm_feedforward_bias
+            inner @ w.expand, y, moments2, w.norm_feedforward, w.norm_feedforward_bias
         )
         grad = through.add_(grad)
 
-        branch = _drop_(_branch(grad, dropped.keep, dtype), dropped.attention)
+        branch = _drop_(grad.to(dtype, copy=True), dropped.attention)
         out, out_bias = branch.t() @ said, branch.sum(0)
-        sums = _joined_backward(branch @ narrow.out, said, inverse, shape)
+        sums = _joined_backward(branch @ w.out, said, inverse, shape)
         qkv = _split_backward(mix_backward(heads, kept, sums), shape, blank)
         qkv_weight, qkv_bias = qkv.t() @ n1, qkv.sum(0)
         through, *norm_attention = _normalised_backward(
-            qkv @ narrow.qkv, x, moments1, w.norm_attention, w.norm_attention_bias
+            qkv @ w.qkv, x, moments1, w.norm_attention, w.norm_attention_bias
         )
-        found = (
-            *norm_attention, qkv_weight, qkv_bias, out, out_bias, *norm_feedforward, expand, expand_bias, contract,
-            contract_bias,
+        found = BlockWeights(
+            qkv_weight, qkv_bias, out, out_bias, expand, expand_bias, contract, contract_bias,
+            *norm_attention, *norm_feedforward,
         )  # fmt: skip
-        widened = _widened(BlockWeights(*found), w, shape.heads, dropped.keep)
-        return through.add_(grad).view(*shape[:2], -1), None, None, None, *widened
+        return through.add_(grad).view(*shape[:2], -1), None, None, None, *found
+
+
+def ready_weights(blocks: Sequence[BlockWeights], n_heads: int, keep: float, dtype: torch.dtype) -> list[BlockWeights]:
+    """Parameters of blocks of equal widths as `FusedBlock` takes them, differentiable, and all at once.
+
+    Those of matrix products get the type of the products, and what scales activations is applied to them, as they are
+    far smaller: the root of d in the queries, and what dropout multiplies survivors by.
+
+    Args:
+        blocks: at least one.
+        n_heads: attention heads.
+        keep: see `Dropped`.
+        dtype: of the products.
+    """
+    qkv, qkv_bias, out, out_bias, expand, expand_bias, contract, contract_bias = (
+        torch.stack(parts) for parts in list(zip(*blocks, strict=True))[:N_PRODUCTS]
+    )
+    scale = _queries_scale(out.shape[1], n_heads, out.dtype)
+    qkv, qkv_bias = qkv * scale[:, None], qkv_bias * scale
+    if keep != 1.0:
+        out, out_bias, contract, contract_bias = out * keep, out_bias * keep, contract * keep**2, contract_bias * keep
+    stacked = (qkv, qkv_bias, out, out_bias, expand, expand_bias, contract, contract_bias)
+    ready = zip(*(part.to(dtype).unbind() for part in stacked), strict=True)
+    return [BlockWeights(*of_one, *block[N_PRODUCTS:]) for of_one, block in zip(ready, blocks, strict=True)]
+
+
+@lru_cache
+def _queries_scale(d: int, n_heads: int, dtype: torch.dtype) -> Tensor:
+    """What divides queries, but not keys and values, by the root of a head's width, [3 d]."""
+    with torch.inference_mode(mode=False):  # training needs it, too, whoever comes first
+        scale = torch.ones(3 * d, dtype=dtype)
+        scale[:d] = (d // n_heads) ** -0.5
+    return scale
 
 
 def block_at(x: Tensor, positions: Tensor, n_heads: int, w: BlockWeights) -> Tensor:
@@ -119,48 +154,21 @@ def block_at(x: Tensor, positions: Tensor, n_heads: int, w: BlockWeights) -> Ten
     Shape:
         x [B, L, d], positions int64 [P] -> [B, P, d]
     """
-    dtype = torch.bfloat16 if torch.is_autocast_enabled(x.device.type) else x.dtype
-    (batch, length, d), count = x.shape, len(positions)
-    narrow = _narrowed(w, n_heads, 1.0, dtype)
+    (batch, length, d), count, dtype = x.shape, len(positions), w.qkv.dtype
     with torch.autocast(x.device.type, enabled=False):
         n1 = _normalised(x, w.norm_attention, w.norm_attention_bias)[0].to(dtype)
-        q = torch.addmm(narrow.qkv_bias[:d], n1[:, positions].view(-1, d), narrow.qkv[:d].t())
-        kv = torch.addmm(narrow.qkv_bias[d:], n1.view(-1, d), narrow.qkv[d:].t()).view(batch, length, 2, n_heads, -1)
+        q = F.linear(n1[:, positions].view(-1, d), w.qkv[:d], w.qkv_bias[:d])
+        kv = F.linear(n1.view(-1, d), w.qkv[d:], w.qkv_bias[d:]).view(batch, length, 2, n_heads, -1)
         q, k = (
             part.view(batch, -1, n_heads, d // n_heads).transpose(1, 2).flatten(0, 1)
             for part in (q, kv[:, :, 0].contiguous())
         )
         mixed = mix(Heads(q, k, with_ones(kv[:, :, 1].transpose(1, 2), None)), backward=False)
         said = mixed.out.view(batch, n_heads, count, -1).transpose(1, 2).reshape(-1, d)
-        y = x[:, positions].view(-1, d) + torch.addmm(narrow.out_bias, said, narrow.out.t())
+        y = x[:, positions].view(-1, d) + F.linear(said, w.out, w.out_bias)
         n2 = _normalised(y, w.norm_feedforward, w.norm_feedforward_bias)[0].to(dtype)
-        hidden = _relu_(torch.addmm(narrow.expand_bias, n2, narrow.expand.t()))
-        return y.add_(torch.addmm(narrow.contract_bias, hidden, narrow.contract.t())).view(batch, count, d)
-
-
-def _narrowed(w: BlockWeights, n_heads: int, keep: float, dtype: torch.dtype) -> BlockWeights:
-    """Weights in the type of the products; what scales activations is applied to them, as they are far smaller:
-    the root of d in the queries, and the dropout inside the feed-forward part.
-    """
-    qkv, qkv_bias = (_queries_scaled(part, n_heads) for part in (w.qkv, w.qkv_bias))
-    return BlockWeights(
-        *(part.to(dtype) for part in w._replace(qkv=qkv, qkv_bias=qkv_bias, contract=w.contract * keep))
-    )
-
-
-def _widened(found: BlockWeights, w: BlockWeights, n_heads: int, keep: float) -> list[Tensor]:
-    """Gradients of `w` from those of the narrowed weights."""
-    wide = BlockWeights(*(part.to(of.dtype) for part, of in zip(found, w, strict=True)))
-    qkv, qkv_bias = (_queries_scaled(part, n_heads) for part in (wide.qkv, wide.qkv_bias))
-    return list(wide._replace(qkv=qkv, qkv_bias=qkv_bias, contract=wide.contract * keep))
-
-
-def _queries_scaled(weight: Tensor, n_heads: int) -> Tensor:
-    """The same with the rows of the queries, the first third, divided by the root of a head's width."""
-    rows = len(weight) // 3
-    scaled = weight.clone()
-    scaled[:rows] *= (rows // n_heads) ** -0.5
-    return scaled
+        hidden = _relu_(F.linear(n2, w.expand, w.expand_bias))
+        return y.add_(F.linear(hidden, w.contract, w.contract_bias)).view(batch, count, d)
 
 
 def _normalised(x: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -171,11 +179,6 @@ def _normalised_backward(grad: Tensor, x: Tensor, moments: list[Tensor], weight:
     return torch.ops.aten.native_layer_norm_backward(
         grad.to(x.dtype), x, weight.shape, *moments, weight, bias, (True, True, True)
     )
-
-
-def _branch(grad: Tensor, keep: float, dtype: torch.dtype) -> Tensor:
-    """The gradient that a branch gets, a copy that may be written to."""
-    return grad.to(dtype, copy=True) if keep == 1.0 else (grad * keep).to(dtype)
 
 
 def _drop_(x: Tensor, index: Tensor | None) -> Tensor:

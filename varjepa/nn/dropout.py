@@ -53,22 +53,24 @@ def zero_before_relu_(x: Tensor, index: Tensor | None) -> Tensor:
     return x
 
 
-def positions(size: int, rate: float, random: Randomness, device: torch.device) -> Tensor:
-    """Flat positions, int64 [drops], that are hit among `size` numbers, rows first."""
+def positions(size: int, rate: float, random: Randomness, device: torch.device, times: int) -> list[Tensor]:
+    """Flat positions, int64 [drops] each, that are hit among `size` numbers, rows first, in independent draws."""
     if random.share is None:
-        return _darts(size, rate, random, device)
+        return _darts(size, rate, random, device, times)
     rows, total = random.share
     per_row = size // (rows.stop - rows.start)
-    hit = _darts(per_row * total, rate, random, device) - rows.start * per_row
-    return hit[(hit >= 0) & (hit < size)]
+    first = rows.start * per_row
+    all_rows = _darts(per_row * total, rate, random, device, times)
+    return [hit[(hit >= first) & (hit < first + size)] - first for hit in all_rows]
 
 
-def _darts(size: int, rate: float, random: Randomness, device: torch.device) -> Tensor:
-    # The count is drawn on the host, so that a device never waits for it. A GPU replays steps of one shape, so there it
-    # is the expected one: an element survives with the same probability, up to the rounding of the count.
+def _darts(size: int, rate: float, random: Randomness, device: torch.device, times: int) -> list[Tensor]:
+    # Counts are drawn on the host, so that a device never waits for them. A GPU replays steps of one shape, so there
+    # they are the expected one: an element survives with the same probability, up to the rounding of the count.
     expected = -np.log1p(-rate) * size
-    count = int(random.host.poisson(expected)) if device.type == "cpu" else round(expected)
-    return torch.randint(size, (count,), device=device, generator=random.device)
+    on_cpu = device.type == "cpu"
+    counts = random.host.poisson(expected, times).tolist() if on_cpu else [round(expected)] * times
+    return list(torch.randint(size, (sum(counts),), device=device, generator=random.device).split(counts))
 
 
 def keep_scale(rate: float) -> float:

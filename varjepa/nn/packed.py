@@ -55,14 +55,18 @@ class Heads(NamedTuple):
         """Attention weights in all."""
         return len(self.q) * self.q.shape[1] * self.k.shape[1]
 
-    def chunks(self) -> Iterator[slice]:
-        """Slices of the packed batch, each with about `CHUNK` weights."""
+    def chunks(self, *others: Tensor) -> Iterator[tuple["Heads", tuple[Tensor, ...]]]:
+        """Parts of the packed batch, each with about `CHUNK` weights, and the same parts of other tensors."""
         size = max(1, CHUNK // (self.q.shape[1] * self.k.shape[1]))
-        return (slice(start, start + size) for start in range(0, len(self.q), size))
+        if size >= len(self.q):
+            yield self, others
+            return
+        for parts in zip(*(tensor.split(size) for tensor in (*self, *others)), strict=True):
+            yield Heads(*parts[:3]), parts[3:]
 
-    def weights(self, part: slice) -> Tensor:
-        """Attention weights before normalisation, [., Q, L]."""
-        return torch.bmm(self.q[part], self.k[part].transpose(1, 2)).clamp_(-SCORE_LIMIT, SCORE_LIMIT).exp_()
+    def weights(self) -> Tensor:
+        """Attention weights before normalisation, [B H, Q, L]."""
+        return torch.bmm(self.q, self.k.transpose(1, 2)).clamp_(-SCORE_LIMIT, SCORE_LIMIT).exp_()
 
 
 class Mixed(NamedTuple):
@@ -99,9 +103,9 @@ def mix(heads: Heads, *, backward: bool) -> Mixed:
     """Attention; `backward` says whether `mix_backward` will be called."""
     sums = heads.q.new_empty(*heads.q.shape[:2], heads.v_one.shape[2])
     keep, kept = backward and heads.n_weights <= KEPT, []
-    for part in heads.chunks():
-        weights = heads.weights(part)
-        torch.bmm(weights, heads.v_one[part], out=sums[part])
+    for part, (sums_part,) in heads.chunks(sums):
+        weights = part.weights()
+        torch.bmm(weights, part.v_one, out=sums_part)
         if keep:
             kept.append(weights)
     return Mixed(sums, sums[..., -1:].clamp(min=SMALLEST_SUM).reciprocal_(), kept)
@@ -117,12 +121,12 @@ def mix_backward(heads: Heads, kept: list[Tensor], grad_sums: Tensor) -> tuple[T
             d of g times `Mixed.out`, times `inverse`.
     """
     grad_q, grad_k, grad_v = (torch.empty_like(part) for part in heads)
-    for number, part in enumerate(heads.chunks()):
-        weights = kept[number] if kept else heads.weights(part)
-        torch.bmm(weights.transpose(1, 2), grad_sums[part], out=grad_v[part])
-        scores = torch.bmm(grad_sums[part], heads.v_one[part].transpose(1, 2)).mul_(weights)
-        torch.bmm(scores, heads.k[part], out=grad_q[part])
-        torch.bmm(scores.transpose(1, 2), heads.q[part], out=grad_k[part])
+    for number, (part, (sums, q, k, v)) in enumerate(heads.chunks(grad_sums, grad_q, grad_k, grad_v)):
+        weights = kept[number] if kept else part.weights()
+        torch.bmm(weights.transpose(1, 2), sums, out=v)
+        scores = torch.bmm(sums, part.v_one.transpose(1, 2)).mul_(weights)
+        torch.bmm(scores, part.k, out=q)
+        torch.bmm(scores.transpose(1, 2), part.q, out=k)
     return grad_q, grad_k, grad_v[..., :-1]
 
 

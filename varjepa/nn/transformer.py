@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from varjepa.nn.attention import Attention
-from varjepa.nn.block import LAYER_NORM_EPS, BlockWeights, Dropped, FusedBlock, block_at
+from varjepa.nn.block import LAYER_NORM_EPS, BlockWeights, Dropped, FusedBlock, block_at, ready_weights
 from varjepa.nn.dropout import keep_scale, positions, zero_, zero_before_relu_
-from varjepa.nn.packed import Blank, blank_tokens
+from varjepa.nn.packed import blank_tokens
 from varjepa.nn.random import Randomness
 
 
@@ -20,23 +20,18 @@ class Block(nn.Module):
     part and on both residual branches.
 
     Shape:
-        x [B, L, d_model], valid bool [B, L] or None -> [B, L, d_model]
+        x [B, L, d_model], valid bool [B, L] or None, `Dropped` -> [B, L, d_model]
     """
 
-    def __init__(self, *, d_model: int, n_heads: int, d_feedforward: int, dropout: float) -> None:
+    def __init__(self, *, d_model: int, n_heads: int, d_feedforward: int) -> None:
         super().__init__()
         self.norm_attention = nn.LayerNorm(d_model, eps=LAYER_NORM_EPS)
         self.attention = Attention(d_model=d_model, n_heads=n_heads)
         self.norm_feedforward = nn.LayerNorm(d_model, eps=LAYER_NORM_EPS)
         self.expand = nn.Linear(d_model, d_feedforward)
         self.contract = nn.Linear(d_feedforward, d_model)
-        self.dropout = dropout
 
-    def forward(self, x: Tensor, valid: Tensor | None, random: Randomness | None) -> Tensor:
-        return self.plain(x, valid, self.dropped(x, random))
-
-    def plain(self, x: Tensor, valid: Tensor | None, dropped: Dropped) -> Tensor:
-        """`forward` after everything that is drawn."""
+    def forward(self, x: Tensor, valid: Tensor | None, dropped: Dropped) -> Tensor:
         keep = dropped.keep
         x = x.add(zero_(self.attention(self.norm_attention(x), valid), dropped.attention), alpha=keep)
         # The scale of the dropout inside is applied to the weights, which are far smaller than the activations.
@@ -44,30 +39,16 @@ class Block(nn.Module):
         branch = F.linear(hidden, self.contract.weight * keep, self.contract.bias)
         return x.add(zero_(branch, dropped.feedforward), alpha=keep)
 
-    def compiled(self, x: Tensor, valid: Tensor | None, random: Randomness | None) -> Tensor:
+    def compiled(self, x: Tensor, valid: Tensor | None, dropped: Dropped) -> Tensor:
         """As `forward`, by one program that torch compiles for all blocks of equal widths and all sizes of a batch."""
-        return _compiled_block()(self, x, valid, self.dropped(x, random))
+        return _compiled_block()(self, x, valid, dropped)
 
     @property
     def weights(self) -> BlockWeights:
         """All parameters."""
-        norm1, attention, norm2 = self.norm_attention, self.attention, self.norm_feedforward
-        layers = (norm1, attention.qkv, attention.out, norm2, self.expand, self.contract)
+        layers = (self.attention.qkv, self.attention.out, self.expand, self.contract,
+                  self.norm_attention, self.norm_feedforward)  # fmt: skip
         return BlockWeights(*(part for layer in layers for part in (layer.weight, layer.bias)))
-
-    def fused(self, x: Tensor, blank: Blank, random: Randomness | None) -> Tensor:
-        """As `forward`, in one operation for a CPU."""
-        return FusedBlock.apply(x, blank, self.attention.n_heads, self.dropped(x, random), *self.weights)
-
-    def dropped(self, x: Tensor, random: Randomness | None) -> Dropped:
-        """What dropout hits in a batch [B, L, d_model]: the same as `forward` would draw."""
-        if not self.training or random is None or self.dropout == 0.0:
-            return Dropped()
-        hidden = x.numel() // x.shape[2] * self.expand.out_features
-        first, second, third = (
-            positions(size, self.dropout, random, x.device) for size in (x.numel(), hidden, x.numel())
-        )
-        return Dropped(first, second, third, keep_scale(self.dropout))
 
 
 def compile_blocks(network: nn.Module, *, on: bool) -> None:
@@ -79,7 +60,7 @@ def compile_blocks(network: nn.Module, *, on: bool) -> None:
 
 @cache
 def _compiled_block() -> Callable[..., Tensor]:
-    return torch.compile(Block.plain, dynamic=True)
+    return torch.compile(Block.forward, dynamic=True)
 
 
 class TransformerEncoder(nn.Module):
@@ -102,22 +83,22 @@ class TransformerEncoder(nn.Module):
     def __init__(self, *, d_model: int, n_layers: int, n_heads: int, d_feedforward: int, dropout: float) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(
-            Block(d_model=d_model, n_heads=n_heads, d_feedforward=d_feedforward, dropout=dropout)
-            for _ in range(n_layers)
+            Block(d_model=d_model, n_heads=n_heads, d_feedforward=d_feedforward) for _ in range(n_layers)
         )
         self.norm = nn.LayerNorm(d_model)
+        self.n_heads, self.d_feedforward, self.dropout = n_heads, d_feedforward, dropout
         self.compiles = False
 
     def forward(self, x: Tensor, valid: Tensor | None = None, random: Randomness | None = None) -> Tensor:
-        blocks = cast("Iterable[Block]", self.blocks)
+        blocks, dropped = cast("Iterable[Block]", self.blocks), self.dropped(x, random)
         if x.device.type == "cpu":
-            blank = blank_tokens(valid)
-            for block in blocks:
-                x = block.fused(x, blank, random)
+            blank, keep = blank_tokens(valid), dropped[0].keep if dropped else 1.0
+            for weights, drop in zip(self._weights(x, keep), dropped, strict=True):
+                x = FusedBlock.apply(x, blank, self.n_heads, drop, *weights)
         else:
             compiled = self.compiles and torch.is_grad_enabled()
-            for block in blocks:
-                x = block.compiled(x, valid, random) if compiled else block(x, valid, random)
+            for block, drop in zip(blocks, dropped, strict=True):
+                x = block.compiled(x, valid, drop) if compiled else block(x, valid, drop)
         return self.norm(x)
 
     @torch.no_grad()
@@ -125,7 +106,24 @@ class TransformerEncoder(nn.Module):
         """What `forward` says of some positions int64 [P], for less: [B, P, d_model], without a gradient."""
         if x.device.type != "cpu" or not len(self.blocks):
             return self(x)[:, positions]
-        *blocks, last = cast("Iterable[Block]", self.blocks)
-        for block in blocks:
-            x = block.fused(x, None, None)
-        return self.norm(block_at(x, positions, last.attention.n_heads, last.weights))
+        *most, last = self._weights(x, 1.0)
+        for weights in most:
+            x = FusedBlock.apply(x, None, self.n_heads, Dropped(), *weights)
+        return self.norm(block_at(x, positions, self.n_heads, last))
+
+    def dropped(self, x: Tensor, random: Randomness | None) -> list[Dropped]:
+        """What dropout hits in a batch [B, L, d_model], block by block."""
+        n_blocks = len(self.blocks)
+        if not self.training or random is None or self.dropout == 0.0 or not n_blocks:
+            return [Dropped()] * n_blocks
+        residual = positions(x.numel(), self.dropout, random, x.device, 2 * n_blocks)
+        hidden = x.numel() // x.shape[2] * self.d_feedforward
+        inside = positions(hidden, self.dropout, random, x.device, n_blocks)
+        keep = keep_scale(self.dropout)
+        return [Dropped(*hit, keep) for hit in zip(residual[::2], inside, residual[1::2], strict=True)]
+
+    def _weights(self, x: Tensor, keep: float) -> list[BlockWeights]:
+        """What the fused blocks take, in the type of products with `x`."""
+        blocks = [block.weights for block in cast("Iterable[Block]", self.blocks)]
+        dtype = torch.bfloat16 if torch.is_autocast_enabled(x.device.type) else x.dtype
+        return ready_weights(blocks, self.n_heads, keep, dtype) if blocks else []
