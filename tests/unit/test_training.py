@@ -13,7 +13,7 @@ from varjepa.errors import ConfigError, VarjepaError
 from varjepa.inference.fitting import cut_bars
 from varjepa.models.kinds import build_network
 from varjepa.nn.random import initial_weights
-from varjepa.training import loop
+from varjepa.training import activations
 from varjepa.training.activations import kept_bytes
 from varjepa.training.device import resolve_device
 from varjepa.training.generator import GeneratorTrainer
@@ -143,14 +143,30 @@ def test_a_batch_in_parts_teaches_what_it_teaches_as_a_whole(kind: str, monkeypa
     training = TRAINING.model_copy(update={"precision": "float32", "max_epochs": 2})
     whole = trainer(training, kind=kind)
     assert whole.rows_at_once > training.batch_size
-    row_bytes = loop.ACTIVATIONS // whole.rows_at_once
-    monkeypatch.setattr(loop, "ACTIVATIONS", 7 * row_bytes)
+    row_bytes = activations.ACTIVATIONS // whole.rows_at_once
+    monkeypatch.setattr(activations, "ACTIVATIONS", 7 * row_bytes)
     parts = trainer(training, kind=kind)
     assert parts.rows_at_once in (6, 7)
     for mine, theirs in zip(whole.fit(quiet, quiet).history, parts.fit(quiet, quiet).history, strict=True):
         for name in mine.keys() - {"training/seconds", "training/rows_per_second"}:
             assert theirs[name] == pytest.approx(mine[name], abs=1e-4, rel=1e-4), name
     torch.testing.assert_close(weights(parts), weights(whole), atol=1e-3, rtol=1e-3)
+
+
+def test_a_generator_learns_from_a_batch_in_parts_what_it_learns_from_the_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    losses: dict[bool, list[float]] = {True: [], False: []}
+    whole = generator_trainer()
+    generator = whole.fit(lambda _, loss, __: losses[True].append(loss))
+    row_bytes = activations.ACTIVATIONS // whole.rows_at_once
+    monkeypatch.setattr(activations, "ACTIVATIONS", 7 * row_bytes)
+    parts = generator_trainer()
+    assert parts.rows_at_once in (6, 7)
+    other = parts.fit(lambda _, loss, __: losses[False].append(loss))
+    assert losses[False] == pytest.approx(losses[True], rel=2e-3)  # in bfloat16 where the machine has it
+    for name, value in generator.state_dict().items():
+        torch.testing.assert_close(other.state_dict()[name], value, atol=5e-3, rtol=5e-3)
 
 
 def test_what_a_forward_pass_keeps_is_counted_once() -> None:

@@ -6,6 +6,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+MEASURED_ROWS = 8
+"""Rows on which the memory of a row's activations is measured."""
+
 ACTIVATIONS = 448 * 2**20
 """Bytes that one part of a batch may keep for its backward pass on a CPU; with what else a step needs, training then
 stays below 1 GiB. A batch of 512 rows of Adult's 14 features is one part in 16 bits, two in 32."""
@@ -26,6 +29,11 @@ def kept_bytes(forward: Callable[[], object], parameters: Iterable[Tensor]) -> i
         graph = forward()
     del graph  # until here no storage was freed and used again
     return sum(kept.values())
+
+
+def rows_at_once(forward: Callable[[], object], parameters: Iterable[Tensor], n_rows: int) -> int:
+    """Rows whose activations fit into `ACTIVATIONS`, at least 1, from what `forward` keeps for `n_rows` of them."""
+    return max(1, ACTIVATIONS * n_rows // max(kept_bytes(forward, parameters), 1))
 
 
 def split_evenly(rows: slice, most: int) -> Iterator[slice]:

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from varjepa.models.generator import Generator, class_log_prob
 from varjepa.models.network import TableNetwork
 from varjepa.nn.random import Randomness, initial_weights
 from varjepa.objective.elbo import masked_mean
+from varjepa.training.activations import MEASURED_ROWS, rows_at_once, split_evenly
 from varjepa.training.checkpoints import load_checkpoint, save_checkpoint
 from varjepa.training.device import keep_memory, resolve_precision
 from varjepa.training.loop import LOOK_STEPS, VALIDATION_STREAM
@@ -92,6 +93,7 @@ class GeneratorTrainer:
         self.optimizer = torch.optim.AdamW(
             self.generator.parameters(), lr=section.lr, weight_decay=WEIGHT_DECAY, fused=True
         )
+        self.rows_at_once = self._measure_rows_at_once()
 
     def fit(self, on_progress: GeneratorProgress) -> Generator:
         """Trains until the last step or until patience runs out.
@@ -159,18 +161,32 @@ class GeneratorTrainer:
             group["lr"] = self.section.lr * min(1.0, (step + 1) / WARMUP_STEPS) * share
         rows = torch.randint(self.table.n_rows, (self.batch_size,), generator=random.device, device=self.device)
         self.optimizer.zero_grad(set_to_none=True)
-        self._loss(self.table.rows(rows), random).mean().backward()
+        for loss in self._losses(self.table.rows(rows), random):
+            (loss.sum() / len(rows)).backward()
         torch.nn.utils.clip_grad_norm_(self.generator.parameters(), 1.0, foreach=True)
         self.optimizer.step()
 
-    def _loss(self, table: TableTensors, random: Randomness) -> Tensor:
-        """Mean negative log-probability of each row's hidden cells [B]."""
+    def _losses(self, table: TableTensors, random: Randomness) -> Iterator[Tensor]:
+        """Mean negative log-probability of each row's hidden cells, [B] in as many parts as memory asks for."""
         kept = random.uniform(*table.observed.shape) < random.uniform(table.n_rows, 1)
+        for part in split_evenly(slice(0, table.n_rows), self.rows_at_once):
+            yield self._loss(table.rows(part), kept[part])
+
+    def _loss(self, table: TableTensors, kept: Tensor) -> Tensor:
+        """Mean negative log-probability [B] of each row's cells that are not kept, bool [B, D]."""
         with torch.no_grad():
             tokens = self.network.tokens(table)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == torch.bfloat16):
             likelihood = self.generator(tokens, table.observed & kept)
         return masked_mean(-class_log_prob(likelihood, self.cells.classes(table)), table.observed & ~kept)
+
+    def _measure_rows_at_once(self) -> int:
+        """As many as memory allows; on a GPU all of a batch."""
+        table = self.table.rows(slice(0, MEASURED_ROWS))
+        if self.device.type != "cpu":
+            return self.section.batch_size
+        kept = torch.zeros_like(table.observed)
+        return rows_at_once(lambda: self._loss(table, kept), self.generator.parameters(), table.n_rows)
 
     @torch.no_grad()
     def evaluate(self) -> float:
@@ -179,6 +195,6 @@ class GeneratorTrainer:
         random, total = Randomness.seeded(self.training.seed, VALIDATION_STREAM, device=self.device), 0.0
         for start in range(0, self.validation.n_rows, self.section.batch_size):
             rows = slice(start, start + self.section.batch_size)
-            total += float(self._loss(self.validation.rows(rows), random).sum())
+            total += sum(float(loss.sum()) for loss in self._losses(self.validation.rows(rows), random))
         self.generator.train()
         return total / max(self.validation.n_rows, 1)

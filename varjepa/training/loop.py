@@ -18,7 +18,7 @@ from varjepa.nn.random import Randomness
 from varjepa.nn.transformer import compile_blocks
 from varjepa.objective.kinds import Terms, objective_for
 from varjepa.objective.schedules import lr_at
-from varjepa.training.activations import ACTIVATIONS, kept_bytes, split_evenly
+from varjepa.training.activations import MEASURED_ROWS, rows_at_once, split_evenly
 from varjepa.training.checkpoints import load_checkpoint, save_checkpoint
 from varjepa.training.device import keep_memory, resolve_precision
 from varjepa.training.distributed import World
@@ -31,9 +31,6 @@ ALONE = World()
 
 VALIDATION_STREAM = 2**20
 """Stream number of the masks and samples of validation, apart from those of any epoch."""
-
-MEASURED_ROWS = 8
-"""Rows on which the memory of a row's activations is measured."""
 
 LOOK_STEPS = 8
 """Steps between looks at the clock for a checkpoint, on which all processes must agree."""
@@ -267,15 +264,14 @@ class Trainer:
         return self.objective.terms(table, masks, outputs).mean()
 
     def _measure_rows_at_once(self) -> int:
-        """Rows whose activations fit into `ACTIVATIONS`, measured with the largest masks; on a GPU all of a batch."""
+        """As many as memory allows, measured with the largest masks; on a GPU all of a batch."""
         table = self.validation.rows(slice(0, MEASURED_ROWS))
         if self.device.type != "cpu" or not table.n_rows:
             return self.batch_size
         random = Randomness.seeded(self.training.seed, device=self.device)
         sizes = largest_sizes(table.observed.shape[1], self.masking)
         masks = draw_masks(table.observed, sizes, self.masking.num_targets, random)
-        needed = kept_bytes(lambda: self._mean_terms(table, masks, random), self.network.parameters())
-        return max(1, ACTIVATIONS * table.n_rows // max(needed, 1))
+        return rows_at_once(lambda: self._mean_terms(table, masks, random), self.network.parameters(), table.n_rows)
 
     def _zero(self) -> Tensor:
         """Where the terms of many batches add up."""
