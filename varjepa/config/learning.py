@@ -116,9 +116,9 @@ class TrainingSection(Section):
     compile: bool = False
     """Compile the transformer blocks with torch.compile, on a GPU only: one program for all of equal widths; pays on
     long runs."""
-    cuda_graphs: bool = True
-    """On one GPU, record the steps of each size of masks and replay them, which is what keeps small steps from waiting
-    for Python. What is learned does not depend on it."""
+    cuda_graphs: bool = False
+    """On one GPU, record the steps of each size of masks and replay them, which keeps small steps from waiting for
+    Python. What is learned does not depend on it. Off until it has been run: no GPU was at hand."""
     memory: Annotated[float, Field(gt=0)] = 4.0
     """GiB up to which training rows are held in memory; more are read from disk in shards, each a random sample of the
     rows. The working folder then needs room for one more copy of them while training lasts."""
