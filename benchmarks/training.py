@@ -5,8 +5,8 @@ transformer layers.
 """
 
 from collections import defaultdict
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -120,7 +120,8 @@ class PlainEncoder(nn.Module):
 
     def __init__(self, encoder: TransformerEncoder) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(PlainBlock(block, encoder.dropout) for block in encoder.blocks)  # type: ignore[arg-type]
+        blocks = cast("Iterable[Block]", encoder.blocks)
+        self.blocks = nn.ModuleList(PlainBlock(block, encoder.dropout) for block in blocks)
         self.norm = nn.LayerNorm(encoder.norm.normalized_shape[0])
 
     def forward(self, x: Tensor, valid: Tensor | None = None, random: Randomness | None = None) -> Tensor:

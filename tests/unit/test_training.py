@@ -138,13 +138,17 @@ def test_a_generator_killed_at_any_step_ends_with_the_same_weights(kills: tuple[
         assert torch.equal(resumed.state_dict()[name], value), name
 
 
+def leave_memory_for_seven(run: Trainer | GeneratorTrainer, monkeypatch: pytest.MonkeyPatch) -> None:
+    row_bytes = activations.ACTIVATIONS // run.rows_at_once
+    monkeypatch.setattr(activations, "ACTIVATIONS", 7 * row_bytes)  # else batches of small tables are never divided
+
+
 @pytest.mark.parametrize("kind", ["var_t_jepa", "t_jepa"])
 def test_a_batch_in_parts_teaches_what_it_teaches_as_a_whole(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     training = TRAINING.model_copy(update={"precision": "float32", "max_epochs": 2})
     whole = trainer(training, kind=kind)
     assert whole.rows_at_once > training.batch_size
-    row_bytes = activations.ACTIVATIONS // whole.rows_at_once
-    monkeypatch.setattr(activations, "ACTIVATIONS", 7 * row_bytes)
+    leave_memory_for_seven(whole, monkeypatch)
     parts = trainer(training, kind=kind)
     assert parts.rows_at_once in (6, 7)
     for mine, theirs in zip(whole.fit(quiet, quiet).history, parts.fit(quiet, quiet).history, strict=True):
@@ -156,15 +160,14 @@ def test_a_batch_in_parts_teaches_what_it_teaches_as_a_whole(kind: str, monkeypa
 def test_a_generator_learns_from_a_batch_in_parts_what_it_learns_from_the_whole(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    losses: dict[bool, list[float]] = {True: [], False: []}
+    losses, again = [], []
     whole = generator_trainer()
-    generator = whole.fit(lambda _, loss, __: losses[True].append(loss))
-    row_bytes = activations.ACTIVATIONS // whole.rows_at_once
-    monkeypatch.setattr(activations, "ACTIVATIONS", 7 * row_bytes)
+    generator = whole.fit(lambda _, loss, __: losses.append(loss))
+    leave_memory_for_seven(whole, monkeypatch)
     parts = generator_trainer()
     assert parts.rows_at_once in (6, 7)
-    other = parts.fit(lambda _, loss, __: losses[False].append(loss))
-    assert losses[False] == pytest.approx(losses[True], rel=2e-3)  # in bfloat16 where the machine has it
+    other = parts.fit(lambda _, loss, __: again.append(loss))
+    assert again == pytest.approx(losses, rel=2e-3)  # in bfloat16 where the machine has it
     for name, value in generator.state_dict().items():
         torch.testing.assert_close(other.state_dict()[name], value, atol=5e-3, rtol=5e-3)
 

@@ -6,6 +6,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from varjepa.data.table import TableTensors
+from varjepa.training.rows import Table
+
 MEASURED_ROWS = 8
 """Rows on which the memory of a row's activations is measured."""
 
@@ -31,9 +34,21 @@ def kept_bytes(forward: Callable[[], object], parameters: Iterable[Tensor]) -> i
     return sum(kept.values())
 
 
-def rows_at_once(forward: Callable[[], object], parameters: Iterable[Tensor], n_rows: int) -> int:
-    """Rows whose activations fit into `ACTIVATIONS`, at least 1, from what `forward` keeps for `n_rows` of them."""
-    return max(1, ACTIVATIONS * n_rows // max(kept_bytes(forward, parameters), 1))
+def rows_at_once(
+    table: Table, batch_size: int, forward: Callable[[TableTensors], object], parameters: Iterable[Tensor]
+) -> int:
+    """Rows whose activations fit into `ACTIVATIONS`, at least 1, measured on some rows; on a GPU all of a batch.
+
+    Args:
+        table: rows to measure on; without any, all of a batch is computed at once, too.
+        batch_size: rows of a batch.
+        forward: the forward pass of training.
+        parameters: that it trains.
+    """
+    some = table.rows(slice(0, MEASURED_ROWS))
+    if table.device.type != "cpu" or not some.n_rows:
+        return batch_size
+    return max(1, ACTIVATIONS * some.n_rows // max(kept_bytes(lambda: forward(some), parameters), 1))
 
 
 def split_evenly(rows: slice, most: int) -> Iterator[slice]:

@@ -18,7 +18,7 @@ from varjepa.models.generator import Generator, class_log_prob
 from varjepa.models.network import TableNetwork
 from varjepa.nn.random import Randomness, initial_weights
 from varjepa.objective.elbo import masked_mean
-from varjepa.training.activations import MEASURED_ROWS, rows_at_once, split_evenly
+from varjepa.training.activations import rows_at_once, split_evenly
 from varjepa.training.checkpoints import load_checkpoint, save_checkpoint
 from varjepa.training.device import keep_memory, resolve_precision
 from varjepa.training.loop import LOOK_STEPS, VALIDATION_STREAM
@@ -93,7 +93,12 @@ class GeneratorTrainer:
         self.optimizer = torch.optim.AdamW(
             self.generator.parameters(), lr=section.lr, weight_decay=WEIGHT_DECAY, fused=True
         )
-        self.rows_at_once = self._measure_rows_at_once()
+        self.rows_at_once = rows_at_once(
+            self.table,
+            section.batch_size,
+            lambda some: self._loss(some, torch.zeros_like(some.observed)),
+            self.generator.parameters(),
+        )
 
     def fit(self, on_progress: GeneratorProgress) -> Generator:
         """Trains until the last step or until patience runs out.
@@ -179,14 +184,6 @@ class GeneratorTrainer:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == torch.bfloat16):
             likelihood = self.generator(tokens, table.observed & kept)
         return masked_mean(-class_log_prob(likelihood, self.cells.classes(table)), table.observed & ~kept)
-
-    def _measure_rows_at_once(self) -> int:
-        """As many as memory allows; on a GPU all of a batch."""
-        table = self.table.rows(slice(0, MEASURED_ROWS))
-        if self.device.type != "cpu":
-            return self.section.batch_size
-        kept = torch.zeros_like(table.observed)
-        return rows_at_once(lambda: self._loss(table, kept), self.generator.parameters(), table.n_rows)
 
     @torch.no_grad()
     def evaluate(self) -> float:

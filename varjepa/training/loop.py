@@ -18,7 +18,7 @@ from varjepa.nn.random import Randomness
 from varjepa.nn.transformer import compile_blocks
 from varjepa.objective.kinds import Terms, objective_for
 from varjepa.objective.schedules import lr_at
-from varjepa.training.activations import MEASURED_ROWS, rows_at_once, split_evenly
+from varjepa.training.activations import rows_at_once, split_evenly
 from varjepa.training.checkpoints import load_checkpoint, save_checkpoint
 from varjepa.training.device import keep_memory, resolve_precision
 from varjepa.training.distributed import World
@@ -125,7 +125,7 @@ class Trainer:
         )
         self.precision = resolve_precision(training.precision, self.device)
         compile_blocks(network, on=training.compile)
-        self.rows_at_once = self._measure_rows_at_once()
+        self.rows_at_once = rows_at_once(self.validation, self.batch_size, self._largest_terms, network.parameters())
         self.settings = StepSettings(lambda step: (self._lr(step), *self.objective.weights(step)), self.device)
         self.optimise: Run = self._optimise
         if self.on_gpu and training.cuda_graphs and world.size == 1:
@@ -263,15 +263,12 @@ class Trainer:
             outputs = self.network(table, masks, random)
         return self.objective.terms(table, masks, outputs).mean()
 
-    def _measure_rows_at_once(self) -> int:
-        """As many as memory allows, measured with the largest masks; on a GPU all of a batch."""
-        table = self.validation.rows(slice(0, MEASURED_ROWS))
-        if self.device.type != "cpu" or not table.n_rows:
-            return self.batch_size
+    def _largest_terms(self, table: TableTensors) -> Terms:
+        """Mean terms with the largest masks."""
         random = Randomness.seeded(self.training.seed, device=self.device)
         sizes = largest_sizes(table.observed.shape[1], self.masking)
         masks = draw_masks(table.observed, sizes, self.masking.num_targets, random)
-        return rows_at_once(lambda: self._mean_terms(table, masks, random), self.network.parameters(), table.n_rows)
+        return self._mean_terms(table, masks, random)
 
     def _zero(self) -> Tensor:
         """Where the terms of many batches add up."""
