@@ -48,7 +48,7 @@ def drift(
 
     with server_under_way():
         from flows.monitor import monitor
-        from flows.show_drift import show_drift
+        from flows.show.drift import show_drift
         from tasks.flow_runs import owned
 
     with _store(tracking_uri), owned():

@@ -49,7 +49,7 @@ def score(
     groups, kept = tuple(columns.split(",")), tuple(name for name in keep.split(",") if name)
     if runner is not None:
         from flows.score import score_files
-        from flows.show import show_summary
+        from flows.show.scoring import show_summary
 
         where: dict[str, Any] = {"runner": runner, "workers": workers, "dask_address": dask_address}
         result = score_files(model, source, out, groups, kept, **where, options=options)
@@ -102,7 +102,7 @@ def _infer(model: str, files: dict[str, Any], options: dict[str, Any], run: Call
     from tasks.warm import quick_imports
 
     with quick_imports():
-        from flows.show import show_summary
+        from flows.show.scoring import show_summary
         from tasks import infer
         from tasks.models import open_model
 

@@ -11,7 +11,7 @@ from flows.commands import as_json, finish, tracking_option
 @as_json
 def models(name: str | None, tracking_uri: str | None, *, json_out: bool) -> None:
     """List what is registered, what the gate said, and who was champion when."""
-    from flows.show import show_history, show_models
+    from flows.show.registry import show_history, show_models
     from tasks.registry import champions, registered_models
 
     found, history = registered_models(tracking_uri, name), champions(tracking_uri, name)
@@ -31,7 +31,7 @@ def promote(model: str, tracking_uri: str | None, *, dry_run: bool, force: bool,
 
     MODEL is models:/NAME/VERSION or models:/NAME@challenger. A version that its gate refused needs --force.
     """
-    from flows.show import show_move
+    from flows.show.registry import show_move
     from tasks.promote import promote as run
 
     result = run(model, tracking_uri, force=force, dry_run=dry_run)
@@ -50,7 +50,7 @@ def rollback(name: str, tracking_uri: str | None, *, steps: int, dry_run: bool, 
 
     One rollback after another goes further back. A version that was rolled back comes back by promote only.
     """
-    from flows.show import show_move
+    from flows.show.registry import show_move
     from tasks.promote import rollback as run
 
     result = run(name, tracking_uri, steps=steps, dry_run=dry_run)

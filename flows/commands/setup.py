@@ -40,7 +40,7 @@ def servers(**wanted: Any) -> None:
 @as_json
 def doctor(*, json_out: bool) -> None:
     """Say what is wrong with the set-up."""
-    from flows.show import show_checks
+    from flows.show.setup import show_checks
     from tasks.doctor import examine
 
     checks = examine()

@@ -17,7 +17,7 @@ from flows.commands import as_json, finish
 @as_json
 def init(data: str, label: str | None, out: Path | None, *, force: bool, json_out: bool) -> None:
     """Look at a table; write a config and a data contract to review."""
-    from flows.show import show_profile
+    from flows.show.setup import show_profile
     from tasks.initialise import initialise
 
     started = initialise(data, label=label, out=out, force=force)
@@ -52,7 +52,7 @@ def retrain(config: str, overrides: tuple[str, ...], *, fresh: bool, dry_run: bo
         start_fresh()
     with owned():
         result = flow(settings, dry_run=dry_run)
-        from flows.show import show_result
+        from flows.show.results import show_result
 
         show_result(result, settings)
         finish(result, json_out=json_out)
@@ -69,7 +69,7 @@ def simulate(variants: str, runs: int, overrides: tuple[str, ...], *, fresh: boo
     from varjepa.config import study_config
 
     settings = study_config(overrides, variants=variants.split(","), runs=runs)
-    from flows.show import show_study
+    from flows.show.studies import show_study
     from flows.simulate import simulate as flow
     from tasks.flow_runs import owned
     from tasks.steps import start_fresh
@@ -108,7 +108,7 @@ def benchmark(
     settings |= {name: value.split(",") for name, value in lists.items() if value}
     config = benchmark_config(datasets.split(","), overrides, **settings)
     from flows.benchmark import benchmark as run
-    from flows.show import show_benchmark
+    from flows.show.studies import show_benchmark
     from tasks.flow_runs import owned
     from tasks.steps import start_fresh
 

@@ -5,7 +5,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from flows.show import console
+from flows.show.console import console
 
 MOST_LINES = 25
 

@@ -1,0 +1,72 @@
+"""Tables for people, on stderr."""
+
+import os
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from flows.show.console import console
+from tasks.uris import hidden_credentials, tracking_uri
+from varjepa.config import RetrainConfig
+
+SHOWN = ("accuracy", "balanced_accuracy", "f1_weighted", "f1_macro", "rmse", "r2")
+SELECTIVE = ("accuracy_90", "accuracy_80", "accuracy_50", "aurc", "failure_auroc")
+OTHER = ("calibration/ece", "calibration/latent_pit_ks", "imputation/rmse_to_mean", "samples/auc",
+         "anomaly/auroc", "elbo/val", "prediction/val",
+         "latent/active_units", "latent/rankme")  # fmt: skip
+
+
+def show_result(result: dict[str, Any], config: RetrainConfig) -> None:
+    """The table at the end of a retrain, and where to look."""
+    metrics, model = result["metrics"], result["model"]
+    table = Table("test rows", "embedding", "raw features", title=_title(model))
+    _pairs(table, metrics, SHOWN, "probe", "raw")
+    if "selective_msp/aurc" in metrics:
+        table.add_section()
+        latent = "[b]latent[/b]" if "selective/aurc" in metrics else ""
+        table.add_row("[b]selective by[/b]", latent, "[b]max. probability[/b]")
+        _pairs(table, metrics, SELECTIVE, "selective", "selective_msp")
+        if "certificate/coverage" in metrics:
+            table.add_section()
+            table.add_row("[b]certificate[/b]", "[b]promised[/b]", "[b]kept[/b]")
+            kept = metrics.get("certificate/accuracy")
+            shown = "accepts nothing" if kept is None else f"{kept:.4f} of {metrics['certificate/coverage']:.1%}"
+            table.add_row("accuracy of accepted rows", f"{metrics['certificate/promised']:.4f}", shown)
+    table.add_section()
+    for name in OTHER:
+        if name in metrics:
+            table.add_row(name, f"{metrics[name]:.4f}", "")
+    console.print(table)
+    data, seconds = result["data"], result["seconds"]
+    console.print(f"{data['rows']:,} rows, {data['quarantined']:,} quarantined, {data['features']} features")
+    console.print("  ".join(f"{step} {value:.1f} s" for step, value in seconds.items()))
+    verdict = "[green]promoted to champion[/green]" if result["promoted"] else "[yellow]not promoted[/yellow]"
+    named = f"{model['uri']} ({', '.join(model['aliases'])})" if model["uri"] else f"{model['name']}, not registered"
+    console.print(f"[b]{escape(named)}[/b]: {verdict}")
+    show_reason(result["reason"])
+    console.print(f"run {result['run_id']} in {hidden_credentials(tracking_uri(config.tracking))}")
+    console.print(f"Look at it: [b]{_ui_command(config)}[/b]")
+
+
+def _title(model: dict[str, Any]) -> str:
+    return f"{model['name']} version {model['version']}" if model["version"] else f"{model['name']}, dry run"
+
+
+def show_reason(reason: str) -> None:
+    """Each part of a gate's reason on a line of its own, vetoes in red."""
+    for part in reason.split("; "):
+        style = "red" if "refused by" in part else ""
+        console.print(f"  {part}", style=style or None, markup=False)
+
+
+def _ui_command(config: RetrainConfig) -> str:
+    changed = not os.environ.get("MLFLOW_TRACKING_URI") and config.tracking.uri != type(config.tracking)().uri
+    return f"varjepa ui --tracking-uri {config.tracking.uri}" if changed else "varjepa ui"
+
+
+def _pairs(table: Table, metrics: dict[str, float], names: tuple[str, ...], left: str, right: str) -> None:
+    for name in names:
+        cells = [f"{metrics[key]:.4f}" if (key := f"{group}/{name}") in metrics else "" for group in (left, right)]
+        if any(cells):
+            table.add_row(name, *cells)

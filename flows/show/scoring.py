@@ -1,0 +1,16 @@
+"""What a batch command did, on the terminal."""
+
+from typing import Any
+
+from flows.show.console import console
+
+
+def show_summary(result: dict[str, Any]) -> None:
+    """What came of going over a file."""
+    shares = {name: f", {result[name]:.1%} {name}" for name in ("accepted",) if name in result}
+    cells = f", {result['cells']:,} cells filled" if "cells" in result else ""
+    files = f" of {result['scored']} files" if "files" in result else ""
+    console.print(
+        f"{result['rows']:,} rows{files}{cells}{''.join(shares.values())} to [b]{result['out']}[/b], "
+        f"{result['seconds']:.1f} s, {result['rows_per_second']:,} rows/s"
+    )
