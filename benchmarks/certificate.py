@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from tasks.models import open_model
+from tasks.registry.open_model import open_model
 from varjepa.data.preprocess import LABEL
 from varjepa.data.sources import open_source
 from varjepa.data.splits import PART, assign_parts

@@ -22,7 +22,7 @@ from scipy.stats import binomtest
 
 from benchmarks.harness import RESULTS, Figure, facts
 from flows.retrain import retrain
-from tasks.models import open_model
+from tasks.registry.open_model import open_model
 from varjepa.config import load_config
 from varjepa.data.sources import open_source
 from varjepa.data.splits import PART, assign_parts

@@ -112,7 +112,7 @@ def evidence(probe: LinearProbe, x: torch.Tensor, labels: torch.Tensor) -> Evide
 
 def probes(table: pl.DataFrame) -> tuple[list[Evidence], pl.DataFrame]:
     """Two probes per pair on the champion's embedding, each from a resample of training rows, on the test rows."""
-    from tasks.models import open_model
+    from tasks.registry.open_model import open_model
 
     model, rng = open_model("models:/adult/1", None, "cpu"), np.random.default_rng(1)
     assert model.preprocessor.label is not None
@@ -132,7 +132,7 @@ def probes(table: pl.DataFrame) -> tuple[list[Evidence], pl.DataFrame]:
 
 def by_seed(table: pl.DataFrame) -> list[Evidence]:
     """Whole models that differ in their seed, on the test rows."""
-    from tasks.models import open_model
+    from tasks.registry.open_model import open_model
     from varjepa.inference.evidence import gather
 
     test = table.filter(pl.col("part") == "test")

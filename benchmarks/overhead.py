@@ -42,7 +42,7 @@ def plain(words: list[str]) -> None:
     from tasks.pretrain import Job, train
     from tasks.probe import probe
     from tasks.profile import profile_model
-    from tasks.steps import step_folder
+    from tasks.steps.reuse import step_folder
     from tasks.validate import check_contract
     from varjepa.config import load_config
     from varjepa.training.distributed import World

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from benchmarks.harness import Figure, Timing, child
 from benchmarks.preprocessing import LABEL, made_batch, make
 from flows.cli import QUIET
-from tasks.partitions import workers
+from tasks.orchestration.parallel_map import workers
 from tasks.prepare import preprocess
 from varjepa.config import DataSection, PreprocessSection
 

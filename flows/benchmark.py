@@ -10,13 +10,12 @@ from tasks.benchmark import encoder_config, log_benchmark, log_cell, under_proto
 from tasks.benchmark_report import BenchmarkReport, report_benchmark
 from tasks.cells import Cell, Plan, run_cell
 from tasks.embeddings import Embedded, embed_rows
-from tasks.flow_runs import claimed
 from tasks.ingest import ingest
+from tasks.orchestration.flow_runs import claimed
+from tasks.orchestration.runners import one_thread_each, shared_server, task_runner
 from tasks.prepare import Prepared, preprocess
 from tasks.pretrain import pretrain
-from tasks.runners import shared_server, task_runner
-from tasks.steps import one_thread_each
-from tasks.tracking import log_artifacts, nested_run, opened_run
+from tasks.tracking.runs import log_artifacts, nested_run, opened_run
 from tasks.validate import check_contract
 from varjepa.config import BenchmarkConfig, RetrainConfig
 

@@ -10,8 +10,8 @@ from flows.retrain import retrain
 from tasks.drift import Question, compare
 from tasks.drift_record import announce, drift_metrics, drift_tags
 from tasks.drift_report import check_out, lines_of, report_drift, summary
-from tasks.steps import WORK, digest
-from tasks.tracking import log_artifacts, log_results, opened_run
+from tasks.steps.reuse import WORK, digest
+from tasks.tracking.runs import log_artifacts, log_results, opened_run
 from varjepa.config import load_config
 
 

@@ -11,21 +11,23 @@ from tasks.assess import assess_generator
 from tasks.calibrate import calibrate
 from tasks.card import Facts
 from tasks.compare import Candidate
-from tasks.flow_runs import claimed
 from tasks.gate import Decision, gate, require_subgroups
 from tasks.generate import generate
 from tasks.ingest import Snapshot, ingest
 from tasks.intervals import measure_intervals
 from tasks.jobs import job_digest
 from tasks.lineage import predecessor
+from tasks.orchestration.flow_runs import claimed
 from tasks.prepare import preprocess
 from tasks.pretrain import pretrain
 from tasks.probe import probe
 from tasks.profile import profile_model
 from tasks.publish import publish_card, summarise
 from tasks.register import Registered, register
-from tasks.tracking import git_commit, log_artifacts, log_prepared, log_results, log_setup, tracked_run
-from tasks.turns import turn
+from tasks.retrain.record import log_prepared, log_setup, tracked_run
+from tasks.steps.code import git_commit
+from tasks.tracking.locks import turn
+from tasks.tracking.runs import log_artifacts, log_results
 from tasks.validate import check_contract, contract_of, evidence
 from varjepa.config import RetrainConfig
 from varjepa.errors import ContractError

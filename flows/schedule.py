@@ -12,10 +12,10 @@ from prefect.schedules import Cron, Interval, Schedule
 from prefect.states import Completed
 
 from flows.retrain import Stopwatch, retrain_snapshot
-from tasks.flow_runs import claimed
 from tasks.ingest import ingest
 from tasks.jobs import job_digest, last_retrain, skip
-from tasks.turns import turn
+from tasks.orchestration.flow_runs import claimed
+from tasks.tracking.locks import turn
 from varjepa.config import RetrainConfig
 from varjepa.errors import ConfigError
 

@@ -7,11 +7,10 @@ from typing import Any
 
 from prefect import flow
 
-from tasks.models import model_folder
+from tasks.orchestration.runners import one_thread_each, shared_server, task_runner
 from tasks.parts import Job, parts_of, score_part, threads_each, waiting
 from tasks.register import folder_digest
-from tasks.runners import shared_server, task_runner
-from tasks.steps import one_thread_each
+from tasks.registry.open_model import model_folder
 from varjepa.inference.storage import load_model
 
 

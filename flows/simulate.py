@@ -8,11 +8,11 @@ from typing import Any
 from prefect import flow, unmapped
 from prefect.task_runners import ThreadPoolTaskRunner
 
-from tasks.flow_runs import claimed
+from tasks.orchestration.flow_runs import claimed
+from tasks.orchestration.runners import one_thread_each
 from tasks.simulate import JEPA, Simulated, log_runs, log_study, train_model
-from tasks.steps import one_thread_each
 from tasks.study_report import StudyReport, report_study
-from tasks.tracking import log_artifacts, opened_run
+from tasks.tracking.runs import log_artifacts, opened_run
 from varjepa.config import StudyConfig
 
 RUNNER: Any = ThreadPoolTaskRunner(max_workers=os.cpu_count() or 1)

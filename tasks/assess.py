@@ -8,7 +8,8 @@ import polars as pl
 from prefect import task
 
 from tasks.prepare import Prepared
-from tasks.steps import reuse, step_folder, write_text
+from tasks.steps.files import write_text
+from tasks.steps.reuse import reuse, step_folder
 from varjepa.config import RetrainConfig
 from varjepa.data.preprocess import Preprocessor
 from varjepa.inference.assessment import assess

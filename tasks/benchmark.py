@@ -6,10 +6,10 @@ import time
 from prefect import task
 
 from tasks.cells import Cell
-from tasks.steps import may_help
-from tasks.store import client_for
-from tasks.tracking import nested_run
-from tasks.uris import tracking_uri
+from tasks.steps.retries import may_help
+from tasks.tracking.runs import nested_run
+from tasks.tracking.store import client_for
+from tasks.tracking.uris import tracking_uri
 from varjepa.config import BenchmarkConfig, FeatureSet, Protocol, RetrainConfig, as_flat
 
 

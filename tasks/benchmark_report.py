@@ -11,7 +11,8 @@ from prefect import task
 from tasks.cells import Cell
 from tasks.made import how_made
 from tasks.page import html_image, html_page, html_table, write_csv
-from tasks.steps import step_folder, write_text
+from tasks.steps.files import write_text
+from tasks.steps.reuse import step_folder
 from varjepa import plots
 from varjepa.config import BenchmarkConfig
 from varjepa.evaluation.comparison import SELECTIVE, Duel, Row, duels, table_rows, tally

@@ -16,7 +16,9 @@ from tasks.generate import Generated
 from tasks.prepare import Prepared
 from tasks.pretrain import Pretrained
 from tasks.probe import Probed, classified, measured_part
-from tasks.steps import log, reuse, step_folder, write_text
+from tasks.steps.files import write_text
+from tasks.steps.log import log
+from tasks.steps.reuse import reuse, step_folder
 from varjepa import plots
 from varjepa.config import RetrainConfig
 from varjepa.config.heads import MEASURE

@@ -13,8 +13,11 @@ from prefect import task
 from torch import Tensor
 
 from tasks.embeddings import Embedded
+from tasks.orchestration.runners import one_thread_each
 from tasks.prepare import Prepared
-from tasks.steps import log, one_thread_each, reuse, step_folder, write_text
+from tasks.steps.files import write_text
+from tasks.steps.log import log
+from tasks.steps.reuse import reuse, step_folder
 from varjepa.config import FeatureSet, PredictorName, PredictorSettings
 from varjepa.data.encoded import Part, read_part
 from varjepa.data.preprocess import Label, Preprocessor

@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.models import open_model
 from tasks.prepare import Prepared
-from tasks.steps import log
-from tasks.store import client_for
-from tasks.uris import tracking_uri
+from tasks.registry.open_model import open_model
+from tasks.registry.tags import FINGERPRINT_TAG, ROWS_TAG, RUN_TAG
+from tasks.steps.log import log
+from tasks.tracking.store import client_for
+from tasks.tracking.uris import tracking_uri
 from varjepa.config import RetrainConfig
 from varjepa.errors import UserError
 
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 TEST_ROWS = "gate/test_rows.parquet"
 """Artifact of a version's run: the test rows that it was judged on."""
-
-FINGERPRINT_TAG, ROWS_TAG, RUN_TAG = "varjepa.fingerprint", "varjepa.rows", "varjepa.run_id"
 
 
 @dataclass(frozen=True)

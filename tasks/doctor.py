@@ -11,10 +11,9 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from tasks.health import require_answer
-from tasks.registry import store
-from tasks.store import client_for
-from tasks.uris import hidden_credentials
+from tasks.processes.health import require_answer
+from tasks.tracking.store import client_for
+from tasks.tracking.uris import hidden_credentials, store
 from varjepa.errors import VarjepaError
 
 GIBIBYTE = 2**30

@@ -8,10 +8,10 @@ import polars as pl
 from prefect import task
 
 from tasks.infer import LARGEST
-from tasks.models import open_model
-from tasks.registry import store
-from tasks.steps import log
+from tasks.registry.open_model import open_model
+from tasks.steps.log import log
 from tasks.stream import batches_of
+from tasks.tracking.uris import store
 from varjepa.config import DataSection
 from varjepa.config.operations import DriftSection, TrackingSection
 from varjepa.data.sources import open_path, readable

@@ -7,7 +7,7 @@ from prefect import task
 
 from tasks.drift import Drift
 from tasks.drift_report import verdict
-from tasks.steps import may_help
+from tasks.steps.retries import may_help
 
 EVENT = "varjepa.drift"
 """Event of a model whose new rows have drifted as far as its level."""

@@ -15,7 +15,7 @@ from prefect import task
 from tasks.drift import Drift
 from tasks.made import how_made
 from tasks.page import html_image, html_page, html_table
-from tasks.steps import write_text
+from tasks.steps.files import write_text
 from varjepa import plots
 from varjepa.errors import ConfigError
 from varjepa.evaluation.drift import Finding

@@ -9,7 +9,7 @@ from prefect import task
 
 from tasks.prepare import Prepared
 from tasks.pretrain import Pretrained
-from tasks.steps import reuse, step_folder
+from tasks.steps.reuse import reuse, step_folder
 from varjepa.config import RetrainConfig
 from varjepa.data.encoded import read_part
 from varjepa.data.preprocess import Preprocessor

@@ -6,21 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 from prefect import task
 
-from tasks.champion import champion_of, history, move_champion, rolled_back
 from tasks.compare import Candidate, compare, keep_test_rows
-from tasks.locks import registry_lock
 from tasks.register import Registered
-from tasks.steps import log, may_help
-from tasks.store import client_for
-from tasks.uris import tracking_uri
+from tasks.registry.champion import champion_of, history, move_champion, rolled_back
+from tasks.registry.tags import GATE_TAG
+from tasks.steps.log import log
+from tasks.steps.retries import may_help
+from tasks.tracking.locks import registry_lock
+from tasks.tracking.store import client_for
+from tasks.tracking.uris import tracking_uri
 from varjepa.config import RetrainConfig
 from varjepa.errors import ConfigError, listed, nearest
 
 if TYPE_CHECKING:
     from varjepa.evaluation.gate import Verdict
 
-GATE_TAG = "varjepa.gate"
-"""Version tag with the reason; .outcome, .vetoes (names), .against (version) and .numbers (JSON) stand beside it."""
 
 ATTEMPTS = 3
 """Comparisons outside of the lock, before one is made under it."""

@@ -11,7 +11,8 @@ from prefect import task
 from tasks.prepare import Prepared
 from tasks.pretrain import Pretrained, settings_of
 from tasks.rows import EncodedRows
-from tasks.steps import log, reuse, step_folder
+from tasks.steps.log import log
+from tasks.steps.reuse import reuse, step_folder
 from varjepa.config import RetrainConfig
 from varjepa.data.bars import CUT_ROWS
 from varjepa.data.encoded import read_sample

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from tasks.steps import log
+from tasks.steps.log import log
 from tasks.stream import batches_of, table_writer
 from varjepa.errors import ConfigError, DataError, ModelError, listed, nearest
 from varjepa.inference.model import TrainedModel

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from prefect import task
 
-from tasks.steps import digest, may_help, reuse, step_folder
+from tasks.steps.retries import may_help
+from tasks.steps.reuse import digest, reuse, step_folder
 from varjepa.config import DataSection
 from varjepa.errors import DataError, listed, nearest
 

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 import yaml
 
-from tasks.steps import write_text
+from tasks.steps.files import write_text
 from varjepa.config import DataSection
 from varjepa.data.contract import ColumnContract, Contract, dump_contract
 from varjepa.data.inspect import ColumnProfile

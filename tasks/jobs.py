@@ -7,12 +7,13 @@ from typing import Any
 from prefect import task
 
 from tasks.ingest import Snapshot, file_fingerprint
-from tasks.orphans import JOB
 from tasks.prepare import ELSEWHERE
-from tasks.steps import code_digest, digest
-from tasks.store import client_for, experiment_id
-from tasks.tracking import log_setup, opened_run
-from tasks.uris import tracking_uri
+from tasks.retrain.record import log_setup
+from tasks.steps.reuse import code_digest, digest
+from tasks.tracking.killed_runs import JOB
+from tasks.tracking.runs import opened_run
+from tasks.tracking.store import client_for, experiment_id
+from tasks.tracking.uris import tracking_uri
 from varjepa.config import RetrainConfig
 
 STEPS = ("ingest", "validate", "prepare", "pretrain", "generate", "probe", "calibrate", "assess", "profile")

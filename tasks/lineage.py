@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from tasks.champion import CHAMPION
-from tasks.compare import RUN_TAG
-from tasks.store import client_for
-from tasks.uris import tracking_uri
+from tasks.registry.champion import CHAMPION
+from tasks.registry.tags import RUN_TAG
+from tasks.tracking.store import client_for
+from tasks.tracking.uris import tracking_uri
 from varjepa.config import RetrainConfig
 
 

@@ -5,7 +5,7 @@ import platform
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tasks.tracking import git_commit
+from tasks.steps.code import git_commit
 from varjepa import __version__
 
 

@@ -1,36 +1,18 @@
 """Rows of a Parquet file in partitions: where they are, what is done with one of them, and who does it."""
 
-import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from prefect import task
-from prefect.cache_policies import NO_CACHE
-
-from tasks.runners import at_home, shared_server, task_runner
-from tasks.steps import may_help
-from varjepa.config import PreprocessSection, SplitSection
+from varjepa.config import SplitSection
 
 if TYPE_CHECKING:
     import numpy as np
     from polars import LazyFrame
 
     from varjepa.data.preprocess import Preprocessor
-    from varjepa.data.ranges import Everywhere
-
-THREADS = "POLARS_MAX_THREADS"
-
-MOST_AT_ONCE = 8
-"""Partitions of a task, whose results are held together."""
-
-_A = TypeVar("_A")
-_R = TypeVar("_R")
 
 
 @dataclass(frozen=True)
@@ -128,72 +110,3 @@ def _opened(path: Path, _changed: int) -> "Preprocessor":
     from varjepa.data.preprocess import Preprocessor
 
     return Preprocessor.model_validate_json(path.read_text(encoding="utf-8"))
-
-
-@task(name="partitions", task_run_name="{what}", retries=1, retry_condition_fn=may_help, cache_policy=NO_CACHE)
-def call(function: Callable[[Any], Any], things: list[Any], what: str) -> list[Any]:  # noqa: ARG001 (for the name)
-    """Calls the function with one thing after the other."""
-    return [function(thing) for thing in things]
-
-
-@contextmanager
-def workers(settings: PreprocessSection) -> Iterator["Everywhere"]:
-    """What calls functions where `preprocess.runner` says; they and what they are called with are pickled for it.
-
-    Raises:
-        SetupError: Dask is not installed.
-    """
-    count = settings.workers or os.cpu_count() or 1
-    where = settings.runner, settings.dask_address
-    cores = _shared_cores(count) if at_home(*where) else nullcontext()
-    with cores, shared_server(*where), task_runner(settings.runner, count, settings.dask_address) as runner:
-        yield partial(_everywhere, runner, _slots(runner, count))
-
-
-def _everywhere(
-    runner: Any, slots: int, function: Callable[[_A], _R], things: Iterable[_A]
-) -> Iterator[_R]:  # fmt: skip
-    name, every = getattr(function, "func", function).__name__, list(things)
-    futures: deque[Any] = deque()
-    for low, high in shares(len(every), slots):
-        which = f"{low + 1} to {high}" if high > low + 1 else high
-        what = f"{name} {which} of {len(every)}"
-        futures.append(runner.submit(call, {"function": function, "things": every[low:high], "what": what}))
-    # Results that were handed on are forgotten, so that not all of them are held.
-    return (result for _ in range(len(futures)) for result in futures.popleft().result())
-
-
-def shares(count: int, slots: int) -> list[tuple[int, int]]:
-    """First and last (exclusive) of the things of each task: two tasks for each slot, or more where those are large.
-
-    A task takes a quarter of a second of a worker's time, whatever it does.
-
-    Examples:
-        >>> shares(5, 2)
-        [(0, 1), (1, 2), (2, 3), (3, 5)]
-        >>> len(shares(100, 2))
-        13
-    """
-    tasks = max(min(count, 2 * slots), -(-count // MOST_AT_ONCE))
-    return [(count * place // tasks, count * (place + 1) // tasks) for place in range(tasks)]
-
-
-def _slots(runner: Any, count: int) -> int:
-    """Tasks that run at a time; of a Dask cluster it is known when it runs."""
-    client = getattr(runner, "client", None)
-    return max(1, sum(client.nthreads().values())) if client is not None else count
-
-
-@contextmanager
-def _shared_cores(count: int) -> Iterator[None]:
-    """Processes that start meanwhile share the cores: Polars in all has a thread for each."""
-    import polars as pl
-
-    pl.thread_pool_size()  # here there are as many as there were
-    before = os.environ.get(THREADS)
-    os.environ[THREADS] = before or str(max(1, (os.cpu_count() or 1) // count))
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[THREADS]

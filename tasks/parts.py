@@ -10,9 +10,11 @@ from typing import Any
 from prefect import task
 
 from tasks.infer import Request, score
-from tasks.models import model_folder
 from tasks.register import folder_digest
-from tasks.steps import log, may_help, write_text
+from tasks.registry.open_model import model_folder
+from tasks.steps.files import write_text
+from tasks.steps.log import log
+from tasks.steps.retries import may_help
 from varjepa.data.sources import source_files
 from varjepa.errors import ConfigError, ModelError
 from varjepa.inference.model import TrainedModel

@@ -13,7 +13,7 @@ from tempfile import NamedTemporaryFile
 from typing import Any
 from urllib.parse import urlsplit
 
-from tasks.processes import HOST, Child, as_user
+from tasks.processes.child import HOST, Child, as_user
 from varjepa.errors import SetupError
 
 USER = "varjepa"

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 
 from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings
 
-from tasks.health import require_answer
-from tasks.processes import HOST, Child, require_free
-from tasks.steps import log
+from tasks.processes.child import HOST, Child, require_free
+from tasks.processes.health import require_answer
+from tasks.steps.log import log
 from varjepa.errors import SetupError
 
 

@@ -8,17 +8,11 @@ from typing import TYPE_CHECKING
 
 from prefect import task
 
-from tasks.partitions import (
-    Partition,
-    encode,
-    hashed_codes,
-    learned_from,
-    partitions_of,
-    training_rows,
-    workers,
-    write_encoded,
-)
-from tasks.steps import digest, log, reuse, step_folder, write_text
+from tasks.orchestration.parallel_map import workers
+from tasks.partitions import Partition, encode, hashed_codes, learned_from, partitions_of, training_rows, write_encoded
+from tasks.steps.files import write_text
+from tasks.steps.log import log
+from tasks.steps.reuse import digest, reuse, step_folder
 from varjepa.config import DataSection, PreprocessSection
 
 if TYPE_CHECKING:

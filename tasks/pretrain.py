@@ -16,8 +16,10 @@ from safetensors.torch import load_file, save_file
 from tasks.prepare import Prepared
 from tasks.progress import training_progress
 from tasks.rows import EncodedRows
-from tasks.steps import log, reuse, step_folder, write_text
-from tasks.tracking import CurveLogger
+from tasks.steps.files import write_text
+from tasks.steps.log import log
+from tasks.steps.reuse import reuse, step_folder
+from tasks.tracking.runs import CurveLogger
 from varjepa.config import RetrainConfig, TrainingSection
 from varjepa.data.preprocess import Preprocessor
 from varjepa.data.splits import PARTS

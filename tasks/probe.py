@@ -12,7 +12,8 @@ from torch import Tensor
 
 from tasks.prepare import ELSEWHERE, Prepared
 from tasks.pretrain import Pretrained
-from tasks.steps import reuse, step_folder, write_text
+from tasks.steps.files import write_text
+from tasks.steps.reuse import reuse, step_folder
 from varjepa.config import RetrainConfig
 from varjepa.data.encoded import Part, read_sample
 from varjepa.data.preprocess import Label, Preprocessor

@@ -7,7 +7,8 @@ import polars as pl
 from prefect import task
 
 from tasks.prepare import Prepared
-from tasks.steps import log, reuse, step_folder
+from tasks.steps.log import log
+from tasks.steps.reuse import reuse, step_folder
 from varjepa.config import RetrainConfig
 from varjepa.data.encoded import read_sample
 from varjepa.inference.profiling import make_profile

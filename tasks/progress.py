@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from tasks.steps import log
+from tasks.steps.log import log
 
 
 @dataclass(frozen=True)

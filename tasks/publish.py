@@ -10,9 +10,9 @@ from tasks.card import Facts, brief_card, html_card, markdown_card
 from tasks.gate import Decision
 from tasks.page import write_csv
 from tasks.register import Registered
-from tasks.steps import may_help
-from tasks.store import client_for
-from tasks.uris import tracking_uri
+from tasks.steps.retries import may_help
+from tasks.tracking.store import client_for
+from tasks.tracking.uris import tracking_uri
 
 NOTE = "mlflow.note.content"
 """Tag whose Markdown the tracking UI shows on the run's page."""

@@ -10,13 +10,15 @@ from typing import Any
 
 from prefect import task
 
-from tasks.champion import CHALLENGER
-from tasks.compare import FINGERPRINT_TAG, ROWS_TAG, RUN_TAG, Candidate
-from tasks.locks import registry_lock
-from tasks.logged import DIGEST_TAG, active_run, logged_before, use_store
-from tasks.steps import log, may_help
-from tasks.store import client_for
-from tasks.uris import tracking_uri
+from tasks.compare import Candidate
+from tasks.registry.champion import CHALLENGER
+from tasks.registry.logged_models import DIGEST_TAG, active_run, logged_before, use_store
+from tasks.registry.tags import FINGERPRINT_TAG, ROWS_TAG, RUN_TAG
+from tasks.steps.log import log
+from tasks.steps.retries import may_help
+from tasks.tracking.locks import registry_lock
+from tasks.tracking.store import client_for
+from tasks.tracking.uris import tracking_uri
 from varjepa.config import RetrainConfig
 
 EXAMPLE_ROWS = 3

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from tasks.steps import log
+from tasks.steps.log import log
 from varjepa.config import TrainingSection
 from varjepa.data.encoded import Part, count_rows, packed_chunks, read_packed, read_sample
 from varjepa.data.preprocess import Preprocessor

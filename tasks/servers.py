@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.postgres import driver, ensure_databases, postgres, require_no_password
-from tasks.processes import HOST, Child, ended_by_sigterm, require_free
-from tasks.steps import log
+from tasks.processes.child import HOST, Child, ended_by_sigterm, require_free
+from tasks.steps.log import log
 from varjepa.errors import SetupError
 
 MLFLOW, PREFECT = "mlflow", "prefect"

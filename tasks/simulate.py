@@ -8,10 +8,12 @@ from typing import get_args
 
 from prefect import task
 
-from tasks.steps import log, reuse, step_folder, write_text
-from tasks.store import client_for
-from tasks.tracking import nested_run
-from tasks.uris import tracking_uri
+from tasks.steps.files import write_text
+from tasks.steps.log import log
+from tasks.steps.reuse import reuse, step_folder
+from tasks.tracking.runs import nested_run
+from tasks.tracking.store import client_for
+from tasks.tracking.uris import tracking_uri
 from varjepa.config import StudyConfig, as_flat
 from varjepa.models.jepa import Target
 from varjepa.objective.variants import VARIANTS

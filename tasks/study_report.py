@@ -10,7 +10,8 @@ from prefect import task
 from tasks.made import how_made
 from tasks.page import html_image, html_page, html_table, write_csv
 from tasks.simulate import JEPA, Simulated
-from tasks.steps import step_folder, write_text
+from tasks.steps.files import write_text
+from tasks.steps.reuse import step_folder
 from varjepa import plots
 from varjepa.config import StudyConfig
 from varjepa.data.simulation import D_S

@@ -4,11 +4,10 @@ import sys
 import webbrowser
 from pathlib import Path
 
-from tasks.processes import HOST, Child, ended_by_sigterm, require_free
-from tasks.registry import store
-from tasks.steps import log
-from tasks.store import client_for
-from tasks.uris import hidden_credentials
+from tasks.processes.child import HOST, Child, ended_by_sigterm, require_free
+from tasks.steps.log import log
+from tasks.tracking.store import client_for
+from tasks.tracking.uris import hidden_credentials, store
 from varjepa.config.operations import TrackingSection
 
 LOG = Path("mlruns/ui.log")

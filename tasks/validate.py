@@ -6,7 +6,8 @@ from prefect import task
 
 from tasks.contract.run import Validation, validate
 from tasks.ingest import Snapshot
-from tasks.steps import log, reuse, step_folder
+from tasks.steps.log import log
+from tasks.steps.reuse import reuse, step_folder
 from varjepa.config import RetrainConfig
 from varjepa.data.contract import Contract, load_contract
 

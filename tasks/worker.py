@@ -12,8 +12,8 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from tasks.pretrain import FAILURE, TRAINED, Job, Pretrained, train
-from tasks.steps import write_text
-from tasks.tracking import CurveLogger
+from tasks.steps.files import write_text
+from tasks.tracking.runs import CurveLogger
 from varjepa.config import RetrainConfig
 from varjepa.errors import VarjepaError
 from varjepa.training.device import resolve_device

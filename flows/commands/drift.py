@@ -44,12 +44,12 @@ def drift(
     if overrides and job is None:
         raise click.UsageError("--set changes the job of --retrain, which is missing.")
     settings |= {"out": None if out is None else str(out), "retrain_config": job, "overrides": list(overrides)}
-    from tasks.warm import server_under_way
+    from tasks.orchestration.warm_server import server_under_way
 
     with server_under_way():
         from flows.monitor import monitor
         from flows.show.drift import show_drift
-        from tasks.flow_runs import owned
+        from tasks.orchestration.flow_runs import owned
 
     with _store(tracking_uri), owned():
         result: Any = monitor(model, new, tracking_uri=tracking_uri, **settings)

@@ -99,12 +99,12 @@ def sample(model: str, rows: int, out: Path, *, seed: int, gaps: bool, **options
 
 def _infer(model: str, files: dict[str, Any], options: dict[str, Any], run: Callable[..., dict[str, Any]]) -> None:
     """Opens the model, calls a step over files, and says what came of it."""
-    from tasks.warm import quick_imports
+    from tasks.steps.imports import quick_imports
 
     with quick_imports():
         from flows.show.scoring import show_summary
         from tasks import infer
-        from tasks.models import open_model
+        from tasks.registry.open_model import open_model
 
     trained = open_model(model, options["tracking_uri"], options["device"], options["precision"])
     request = infer.Request(**files, batch_size=options["batch_size"], force=options["force"])

@@ -12,7 +12,7 @@ from flows.commands import as_json, finish, tracking_option
 def models(name: str | None, tracking_uri: str | None, *, json_out: bool) -> None:
     """List what is registered, what the gate said, and who was champion when."""
     from flows.show.registry import show_history, show_models
-    from tasks.registry import champions, registered_models
+    from tasks.registry.listing import champions, registered_models
 
     found, history = registered_models(tracking_uri, name), champions(tracking_uri, name)
     show_models(found)
@@ -32,7 +32,7 @@ def promote(model: str, tracking_uri: str | None, *, dry_run: bool, force: bool,
     MODEL is models:/NAME/VERSION or models:/NAME@challenger. A version that its gate refused needs --force.
     """
     from flows.show.registry import show_move
-    from tasks.promote import promote as run
+    from tasks.registry.promote import promote as run
 
     result = run(model, tracking_uri, force=force, dry_run=dry_run)
     show_move(result)
@@ -51,7 +51,7 @@ def rollback(name: str, tracking_uri: str | None, *, steps: int, dry_run: bool, 
     One rollback after another goes further back. A version that was rolled back comes back by promote only.
     """
     from flows.show.registry import show_move
-    from tasks.promote import rollback as run
+    from tasks.registry.promote import rollback as run
 
     result = run(name, tracking_uri, steps=steps, dry_run=dry_run)
     show_move(result)

@@ -38,13 +38,13 @@ def retrain(config: str, overrides: tuple[str, ...], *, fresh: bool, dry_run: bo
     from varjepa.config import load_config
 
     settings = load_config(config, overrides)
-    from tasks.warm import server_under_way
+    from tasks.orchestration.warm_server import server_under_way
 
     with server_under_way():
         from flows.retrain import retrain as flow
-        from tasks.flow_runs import owned
-        from tasks.steps import start_fresh
-        from tasks.store import open_known
+        from tasks.orchestration.flow_runs import owned
+        from tasks.steps.reuse import start_fresh
+        from tasks.tracking.store import open_known
 
         open_known(settings.tracking)
 
@@ -71,8 +71,8 @@ def simulate(variants: str, runs: int, overrides: tuple[str, ...], *, fresh: boo
     settings = study_config(overrides, variants=variants.split(","), runs=runs)
     from flows.show.studies import show_study
     from flows.simulate import simulate as flow
-    from tasks.flow_runs import owned
-    from tasks.steps import start_fresh
+    from tasks.orchestration.flow_runs import owned
+    from tasks.steps.reuse import start_fresh
 
     if fresh:
         start_fresh()
@@ -109,8 +109,8 @@ def benchmark(
     config = benchmark_config(datasets.split(","), overrides, **settings)
     from flows.benchmark import benchmark as run
     from flows.show.studies import show_benchmark
-    from tasks.flow_runs import owned
-    from tasks.steps import start_fresh
+    from tasks.orchestration.flow_runs import owned
+    from tasks.steps.reuse import start_fresh
 
     if fresh:
         start_fresh()

@@ -1,4 +1,4 @@
-"""Tables for people, on stderr."""
+"""The result of a retrain, on the terminal."""
 
 import os
 from typing import Any
@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from flows.show.console import console
-from tasks.uris import hidden_credentials, tracking_uri
+from tasks.tracking.uris import hidden_credentials, tracking_uri
 from varjepa.config import RetrainConfig
 
 SHOWN = ("accuracy", "balanced_accuracy", "f1_weighted", "f1_macro", "rmse", "r2")

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from tasks.warm import quick_imports
+from tasks.steps.imports import quick_imports
 from varjepa.data.contract import Contract
 from varjepa.errors import ContractError
 

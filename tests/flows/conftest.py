@@ -53,7 +53,7 @@ def no_store_of_another_test(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tracking database, migrated once (7 s) and copied where one is needed."""
-    from tasks.store import client_for
+    from tasks.tracking.store import client_for
 
     path = tmp_path_factory.mktemp("database") / "mlflow.db"
     client_for(f"sqlite:///{path}")

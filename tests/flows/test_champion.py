@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.champion import Event, history, rolled_back, succession
+from tasks.registry.champion import Event, history, rolled_back, succession
 
 NAME, VERSIONS, WORKERS = "crowd", 9, 3
 
@@ -18,7 +18,7 @@ def uri_of(folder: Path, migrated: Path) -> str:
 
 
 def registered(uri: str, versions: int) -> None:
-    from tasks.store import client_for
+    from tasks.tracking.store import client_for
 
     client = client_for(uri)
     client.create_registered_model(NAME)
@@ -28,7 +28,7 @@ def registered(uri: str, versions: int) -> None:
 
 def move(uri: str, version: int) -> int:
     """Promotes one version and, every third time, takes a step back; how often the champion changed."""
-    from tasks.promote import promote, rollback
+    from tasks.registry.promote import promote, rollback
 
     moved = promote(f"models:/{NAME}/{version}", uri, force=False, dry_run=False)["moved"]
     if version % 3 == 0:
@@ -47,7 +47,7 @@ def test_moves_at_once_follow_one_another(kind: str, tmp_path: Path, migrated: P
         pool = ProcessPoolExecutor(WORKERS, mp_context=multiprocessing.get_context("spawn"))
     with pool:
         moved = 1 + sum(pool.map(partial(move, uri), range(2, VERSIONS + 1)))
-    from tasks.store import client_for
+    from tasks.tracking.store import client_for
 
     client = client_for(uri)
     events = history(client, NAME)
@@ -82,8 +82,8 @@ def test_a_version_is_rolled_back_until_it_is_promoted_again() -> None:
 
 
 def test_a_version_that_was_deleted_is_stepped_over(tmp_path: Path, migrated: Path) -> None:
-    from tasks.promote import promote, rollback
-    from tasks.store import client_for
+    from tasks.registry.promote import promote, rollback
+    from tasks.tracking.store import client_for
 
     uri = uri_of(tmp_path, migrated)
     registered(uri, 3)

@@ -36,7 +36,7 @@ def made(prefect_server, migrated, tmp_path_factory) -> Iterator[SimpleNamespace
 
 
 def test_scores_are_those_of_the_model_in_any_batch(made: SimpleNamespace) -> None:
-    from tasks.models import open_model
+    from tasks.registry.open_model import open_model
 
     for source, out, options in (
         ("new.csv", "one.parquet", ["--keep", "customer_id,job"]), ("parts", "two.parquet", ["--batch-size", "7"]),

@@ -15,7 +15,7 @@ from prefect import flow
 
 from tasks.ingest import ingest
 from tasks.prepare import Prepared, preprocess
-from tasks.steps import start_fresh
+from tasks.steps.reuse import start_fresh
 from tests.flows.conftest import person_table, write_job
 from varjepa.config import DataSection, PreprocessSection
 from varjepa.data.encoded import read_part

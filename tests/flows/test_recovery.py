@@ -36,9 +36,9 @@ with opened("a") as a, opened("b") as b, opened("c") as c, nested_run(tracking, 
 
 
 def test_the_same_job_goes_on_with_its_run_and_others_are_ended(migrated: Path, tmp_path: Path) -> None:
-    from tasks.owner import HOST
-    from tasks.store import client_for
-    from tasks.tracking import CurveLogger, opened_run
+    from tasks.processes.owner import HOST
+    from tasks.tracking.runs import CurveLogger, opened_run
+    from tasks.tracking.store import client_for
     from varjepa.config.operations import TrackingSection
 
     (tmp_path / "mlflow.db").write_bytes(migrated.read_bytes())
@@ -159,7 +159,7 @@ def test_a_terminated_retrain_ends_with_its_server_and_says_that_it_goes_on(migr
 
 
 def test_children_of_killed_flows_are_ended_and_no_others() -> None:
-    from tasks.owner import OWNER, end_children_of_the_dead, this_process
+    from tasks.processes.owner import OWNER, end_children_of_the_dead, this_process
 
     def child(word: str, owner: str) -> subprocess.Popen:
         return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", word], env={OWNER: owner})

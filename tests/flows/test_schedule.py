@@ -130,7 +130,7 @@ def test_impossible_schedules_are_refused(
 
 
 def test_one_run_per_model_at_a_time(tmp_path: Path) -> None:
-    from tasks.turns import turn
+    from tasks.tracking.locks import turn
     from varjepa.config import RetrainConfig
 
     def config(name: str) -> RetrainConfig:

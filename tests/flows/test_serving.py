@@ -44,7 +44,7 @@ def offline(handed_over: SimpleNamespace) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def ask(offline: dict[str, str], tmp_path_factory) -> Iterator[Callable[..., tuple[int, Any]]]:
     """Serves the champion; asks with a request's body."""
-    from tasks.processes import HOST, Child
+    from tasks.processes.child import HOST, Child
 
     port, log = free_port(), tmp_path_factory.mktemp("serve") / "serve.log"
     command = [sys.executable, "-m", "mlflow", "models", "serve", *MODEL, "--host", HOST, "--port", str(port)]

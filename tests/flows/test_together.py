@@ -93,7 +93,7 @@ def test_four_retrains_at_once_lose_nothing(together: SimpleNamespace) -> None:
 def test_there_is_one_champion_and_its_history_is_whole(together: SimpleNamespace) -> None:
     from mlflow import MlflowClient
 
-    from tasks.champion import history
+    from tasks.registry.champion import history
 
     client = MlflowClient(together.uri)
     champion = int(client.get_registered_model("people").aliases["champion"])

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
-from tasks.code import code_files
-from tasks.steps import step_folder
+import pytest
+
+from tasks.steps.code import code_files
+from tasks.steps.reuse import step_folder
 
 
 def names(module: str) -> set[str]:
@@ -25,3 +27,8 @@ def test_folders_tell_inputs_and_steps_apart() -> None:
     folder = step_folder("a", 1, code="tasks.ingest")
     assert folder == step_folder("a", 1, code="tasks.ingest")
     assert len({folder, step_folder("a", 2, code="tasks.ingest"), step_folder("a", 1, code="tasks.prepare")}) == 3
+
+
+def test_an_unknown_module_has_no_digest() -> None:
+    with pytest.raises(ValueError, match=r'"tasks.pre" is not a module'):
+        code_files("tasks.pre")

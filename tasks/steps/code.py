@@ -1,6 +1,7 @@
 """Which code a step runs: results of older code are not reused, those that a change cannot touch are."""
 
 import re
+import subprocess
 from collections.abc import Iterator
 from functools import cache
 from importlib.util import find_spec
@@ -19,10 +20,15 @@ SETTINGS = "varjepa.config"
 def code_files(module: str) -> tuple[Path, ...]:
     """Source files of a module of ours and of all that it imports from us, sorted; also what functions import.
 
+    Raises:
+        ValueError: there is no such module; code that a step runs must not drop out of its digest without a word.
+
     Examples:
         >>> [file.name for file in code_files("varjepa.errors")]
         ['errors.py']
     """
+    if _file(module) is None:
+        raise ValueError(f'"{module}" is not a module of {" or ".join(OURS)}')
     found: dict[str, Path] = {}
     waiting = [module]
     while waiting:
@@ -51,3 +57,14 @@ def _imports(file: Path) -> Iterator[str]:
     for module, names, plain in IMPORT.findall(file.read_text(encoding="utf-8")):
         yield module or plain
         yield from (f"{module}.{name}" for name in re.findall(r"\w+", names))
+
+
+@cache
+def git_commit() -> str | None:
+    """Commit of the working folder, marked where files differ from it; None outside of git."""
+    try:
+        commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True)  # noqa: S607
+        changed = subprocess.run(["git", "status", "--porcelain"], capture_output=True, text=True, check=True)  # noqa: S607
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return commit.stdout.strip() + ("+changes" if changed.stdout.strip() else "")

@@ -39,3 +39,8 @@ def hidden_credentials(uri: str) -> str:
     netloc = urlsplit(uri).netloc
     shown = uri.replace(netloc, "***@" + netloc.rpartition("@")[2]) if "@" in netloc else uri
     return re.sub(r"(?<=password=)[^&]+", "***", shown)
+
+
+def store(uri: str | None) -> str:
+    """The tracking store that a command without a config talks to."""
+    return tracking_uri(TrackingSection()) if uri is None else uri

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tasks.health import require_answer
+from tasks.processes.health import require_answer
 from varjepa.errors import SetupError
 
 HOST = "127.0.0.1"

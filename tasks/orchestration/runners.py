@@ -61,3 +61,16 @@ def shared_server(runner: str, dask_address: str | None) -> Iterator[None]:
     server.start()
     with temporary_settings({PREFECT_API_URL: server.api_url}):
         yield
+
+
+@contextmanager
+def one_thread_each() -> Iterator[None]:
+    """For what is computed side by side; numbers then do not depend on how many cores there are, either."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -5,10 +5,10 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.health import require_answer
-from tasks.locks import store_lock
-from tasks.steps import log
-from tasks.uris import POSTGRES, SQLITE, database_file, hidden_credentials, tracking_uri
+from tasks.processes.health import require_answer
+from tasks.steps.log import log
+from tasks.tracking.locks import store_lock
+from tasks.tracking.uris import POSTGRES, SQLITE, database_file, hidden_credentials, tracking_uri
 from varjepa.config.operations import TrackingSection
 from varjepa.errors import SetupError
 

@@ -4,10 +4,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from tasks.logged import use_store
-from tasks.registry import store
-from tasks.store import client_for
-from tasks.uris import hidden_credentials
+from tasks.registry.logged_models import use_store
+from tasks.tracking.store import client_for
+from tasks.tracking.uris import hidden_credentials, store
 from varjepa.errors import ModelError, listed, nearest
 from varjepa.inference.model import TrainedModel
 from varjepa.inference.storage import CONFIG, load_model

@@ -3,8 +3,8 @@
 import socket
 from typing import TYPE_CHECKING
 
-from tasks.owner import ASKED, HOST, abandoned, owner_tags
-from tasks.steps import log
+from tasks.processes.owner import ASKED, HOST, abandoned, owner_tags
+from tasks.steps.log import log
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -1,29 +1,13 @@
-"""Starts the slow parts of the machine side by side: Prefect's temporary server, and the imports of a command."""
+"""Starts Prefect's temporary server while a command imports what it needs."""
 
-import gc
 import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Thread
 
-from tasks.owner import OWNER, this_process
-
-
-@contextmanager
-def quick_imports() -> Iterator[None]:
-    """Imports within the block take about three quarters of the time: nothing of what they make is garbage yet.
-
-    Nor will it be: afterwards the collector passes over all that is there.
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        if enabled:
-            gc.enable()
+from tasks.processes.owner import OWNER, this_process
+from tasks.steps.imports import quick_imports
 
 
 @contextmanager

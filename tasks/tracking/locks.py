@@ -12,8 +12,10 @@ from filelock import FileLock, Timeout
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.pool import NullPool
 
-from tasks.steps import digest
-from tasks.uris import database_file
+from tasks.steps.log import log
+from tasks.steps.reuse import digest
+from tasks.tracking.uris import database_file, tracking_uri
+from varjepa.config import RetrainConfig
 from varjepa.errors import SetupError
 
 PATIENCE = 600.0
@@ -92,3 +94,30 @@ def _held(what: str) -> SetupError:
         f"The {what} of the tracking store has been locked by another process for {PATIENCE:.0f} seconds.",
         fix="End the process that holds it, then run the same command again.",
     )
+
+
+@contextmanager
+def turn(config: RetrainConfig, *, wait: bool = True) -> Iterator[bool]:
+    """Lets one run per registered model and machine work at a time.
+
+    Args:
+        config: of the job.
+        wait: for the other run to end; otherwise the block learns that it is not its turn.
+
+    Yields:
+        Whether it is this run's turn.
+    """
+    lock = host_lock(tracking_uri(config.tracking), f"model {config.registry.name}")
+    Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        if not wait:
+            yield False
+            return
+        log.info("another run for the model %s is at work, this one waits", config.registry.name)
+        lock.acquire()
+    try:
+        yield True
+    finally:
+        lock.release()

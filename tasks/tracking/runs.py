@@ -1,34 +1,22 @@
 """Opens runs of the tracking store, and writes to them what people look for."""
 
 import getpass
-import json
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 
 from prefect import task
 
-from tasks.ingest import Snapshot
-from tasks.locks import host_lock
-from tasks.orphans import JOB, taken_over
-from tasks.owner import ASKED, owner_tags, waiting
-from tasks.prepare import Prepared
-from tasks.steps import may_help
-from tasks.store import client_for, experiment_id
-from tasks.uris import tracking_uri
-from varjepa.config import RetrainConfig, as_flat
+from tasks.processes.owner import ASKED, owner_tags, waiting
+from tasks.steps.code import git_commit
+from tasks.steps.retries import may_help
+from tasks.tracking.killed_runs import JOB, taken_over
+from tasks.tracking.locks import host_lock
+from tasks.tracking.store import client_for, experiment_id
+from tasks.tracking.uris import tracking_uri
 from varjepa.config.operations import TrackingSection
 from varjepa.errors import VarjepaError
-
-
-@contextmanager
-def tracked_run(config: RetrainConfig, job: str) -> Iterator[str]:
-    """Opens the run of a retrain, or the one that was killed while it did this job, and yields its id."""
-    with opened_run(config.tracking, command="retrain", name=config.registry.name, job=job) as run_id:
-        yield run_id
 
 
 @contextmanager
@@ -87,17 +75,6 @@ def nested_run(tracking: TrackingSection, parent_id: str, *, step: str, name: st
         client.set_terminated(run_id, status)
 
 
-@cache
-def git_commit() -> str | None:
-    """Commit of the working folder, marked where files differ from it; None outside of git."""
-    try:
-        commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True)  # noqa: S607
-        changed = subprocess.run(["git", "status", "--porcelain"], capture_output=True, text=True, check=True)  # noqa: S607
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return commit.stdout.strip() + ("+changes" if changed.stdout.strip() else "")
-
-
 class CurveLogger:
     """Writes the metrics of each epoch to a run once, as curves over epochs that start at 1."""
 
@@ -117,38 +94,6 @@ class CurveLogger:
         now, step = int(time.time() * 1000), int(metrics["epoch"]) + 1
         values = [Metric(name, value, now, step) for name, value in metrics.items() if name != "epoch"]
         self.client.log_batch(self.run_id, metrics=values)
-
-
-@task(name="log set-up", retries=2, retry_delay_seconds=2, retry_condition_fn=may_help)
-def log_setup(run_id: str, config: RetrainConfig, snapshot: Snapshot) -> None:
-    """Writes the resolved configuration and the data set (fingerprint, schema, size); what is there stays."""
-    from mlflow.entities import Dataset, DatasetInput, InputTag, Param
-
-    client = client_for(tracking_uri(config.tracking))
-    said = client.get_run(run_id).data.params
-    parameters = [Param(name, str(value)[:6000]) for name, value in as_flat(config).items() if name not in said]
-    client.log_batch(run_id, params=parameters)
-    client.log_dict(run_id, config.model_dump(mode="json"), "config.json")
-    schema = {
-        "mlflow_colspec": [{"type": _mlflow_type(t), "name": c, "required": True} for c, t in snapshot.columns.items()]
-    }
-    data = Dataset(
-        name=config.registry.name,
-        digest=snapshot.fingerprint[:36],
-        source_type="local",
-        source=json.dumps({"uri": snapshot.source}),
-        schema=json.dumps(schema),
-        profile=json.dumps({"num_rows": snapshot.rows, "num_elements": snapshot.rows * len(snapshot.columns)}),
-    )
-    client.log_inputs(run_id, [DatasetInput(data, [InputTag("mlflow.data.context", "retrain")])])
-    client.set_tag(run_id, "varjepa.fingerprint", snapshot.fingerprint)
-
-
-def _mlflow_type(dtype: str) -> str:
-    """MLflow's word for a Polars type."""
-    kind = dtype.rstrip("0123456789")
-    words = {"Int": "long", "UInt": "long", "Float": "double", "Boolean": "boolean", "Date": "datetime"}
-    return "datetime" if dtype.startswith("Datetime") else words.get(kind, "string")
 
 
 @task(name="log artifacts", retries=2, retry_delay_seconds=2, retry_condition_fn=may_help)
@@ -176,11 +121,3 @@ def log_results(run_id: str, tracking: TrackingSection, metrics: dict[str, float
     values = [Metric(name, value, now, 0) for name, value in metrics.items() if said.get(name) != value]
     tags = [RunTag(name, value) for name, value in facts.items()]
     client.log_batch(run_id, metrics=values, tags=tags)
-
-
-@task(name="log prepared", retries=2, retry_delay_seconds=2, retry_condition_fn=may_help)
-def log_prepared(run_id: str, tracking: TrackingSection, prepared: Prepared) -> None:
-    """Writes how many rows each part has and which columns are no features."""
-    client = client_for(tracking_uri(tracking))
-    facts = {"parts": prepared.parts, "left_out": prepared.left_out, "joined": prepared.joined}
-    client.log_dict(run_id, facts, "preprocess.json")

@@ -4,18 +4,12 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from tasks.champion import history
-from tasks.store import client_for
-from tasks.uris import tracking_uri
-from varjepa.config.operations import TrackingSection
+from tasks.registry.champion import history
+from tasks.tracking.store import client_for
+from tasks.tracking.uris import store
 from varjepa.errors import ModelError, listed, nearest
 
 QUALITY = ("probe/accuracy", "probe/r2")
-
-
-def store(uri: str | None) -> str:
-    """The tracking store that a command without a config talks to."""
-    return tracking_uri(TrackingSection()) if uri is None else uri
 
 
 def registered_models(uri: str | None, name: str | None = None) -> list[dict[str, Any]]:

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from tasks.champion import CHAMPION, champion_of, history, move_champion, succession
-from tasks.gate import GATE_TAG
-from tasks.locks import registry_lock
-from tasks.models import registered_version
-from tasks.registry import store
-from tasks.store import client_for
+from tasks.registry.champion import CHAMPION, champion_of, history, move_champion, succession
+from tasks.registry.open_model import registered_version
+from tasks.registry.tags import GATE_TAG
+from tasks.tracking.locks import registry_lock
+from tasks.tracking.store import client_for
+from tasks.tracking.uris import store
 from varjepa.errors import ModelError, listed
 
 REFUSED = ("worse",)

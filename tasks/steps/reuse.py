@@ -1,11 +1,9 @@
-"""What all steps share: folders named by their inputs, results that are reused, retries that can help."""
+"""Results of steps are kept in folders that are named by what they depend on, and reused."""
 
 import hashlib
 import json
-import logging
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,10 +11,9 @@ from typing import Any, TypeVar
 from filelock import FileLock
 from pydantic import TypeAdapter
 
-from tasks.code import code_files
-from varjepa.errors import VarjepaError
-
-log = logging.getLogger("varjepa")
+from tasks.steps.code import code_files
+from tasks.steps.files import write_text
+from tasks.steps.log import log
 
 WORK = Path("mlruns/work")
 """Home of intermediate results; may be deleted at any time when nothing runs."""
@@ -37,7 +34,7 @@ def digest(*parts: Any) -> str:
 @cache
 def code_digest(module: str) -> str:
     """Stands for the code that a step in `module` runs."""
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     return digest([(str(file.relative_to(root)), file.read_text(encoding="utf-8")) for file in code_files(module)])
 
 
@@ -80,34 +77,3 @@ def reuse(folder: Path, result: type[_T], make: Callable[[], _T]) -> _T:
 def start_fresh() -> None:
     """Makes every step of this process anew, whatever earlier ones left."""
     _fresh.append(digest(time.time_ns()))
-
-
-@contextmanager
-def one_thread_each() -> Iterator[None]:
-    """For what is computed side by side; numbers then do not depend on how many cores there are, either."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes a file in one move."""
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
-
-
-def may_help(_task: Any, _run: Any, state: Any) -> bool:
-    """Prefect retry condition: the user's input does not get better by asking again; a network or a lock may."""
-    try:
-        state.result()
-    except VarjepaError:
-        return False
-    except Exception:  # noqa: BLE001 (the condition looks at whatever the task raised)
-        return True
-    return False

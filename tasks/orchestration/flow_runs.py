@@ -14,9 +14,9 @@ from prefect.context import FlowRunContext, TagsContext
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, get_current_settings, temporary_settings
 from prefect.states import Crashed
 
-from tasks.owner import ASKED, HOST, OWNER, PROCESS, abandoned, end_children_of_the_dead, owner_tags, waiting
-from tasks.steps import log
-from tasks.store import client_for
+from tasks.processes.owner import ASKED, HOST, OWNER, PROCESS, abandoned, end_children_of_the_dead, owner_tags, waiting
+from tasks.steps.log import log
+from tasks.tracking.store import client_for
 
 
 def labels() -> list[str]:

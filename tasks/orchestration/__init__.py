@@ -1,0 +1,1 @@
+"""Prefect runners, work side by side, flow runs."""

@@ -1,0 +1,1 @@
+"""The model registry: champions, versions, opening and promoting models."""

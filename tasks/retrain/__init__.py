@@ -1,0 +1,1 @@
+"""The steps of the main flow, one file each, in its order."""

@@ -1,0 +1,63 @@
+"""What a retrain writes to its run beside results: settings, data, preprocessing."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prefect import task
+
+from tasks.ingest import Snapshot
+from tasks.prepare import Prepared
+from tasks.steps.retries import may_help
+from tasks.tracking.runs import opened_run
+from tasks.tracking.store import client_for
+from tasks.tracking.uris import tracking_uri
+from varjepa.config import RetrainConfig, as_flat
+from varjepa.config.operations import TrackingSection
+
+
+@contextmanager
+def tracked_run(config: RetrainConfig, job: str) -> Iterator[str]:
+    """Opens the run of a retrain, or the one that was killed while it did this job, and yields its id."""
+    with opened_run(config.tracking, command="retrain", name=config.registry.name, job=job) as run_id:
+        yield run_id
+
+
+@task(name="log set-up", retries=2, retry_delay_seconds=2, retry_condition_fn=may_help)
+def log_setup(run_id: str, config: RetrainConfig, snapshot: Snapshot) -> None:
+    """Writes the resolved configuration and the data set (fingerprint, schema, size); what is there stays."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag, Param
+
+    client = client_for(tracking_uri(config.tracking))
+    said = client.get_run(run_id).data.params
+    parameters = [Param(name, str(value)[:6000]) for name, value in as_flat(config).items() if name not in said]
+    client.log_batch(run_id, params=parameters)
+    client.log_dict(run_id, config.model_dump(mode="json"), "config.json")
+    schema = {
+        "mlflow_colspec": [{"type": _mlflow_type(t), "name": c, "required": True} for c, t in snapshot.columns.items()]
+    }
+    data = Dataset(
+        name=config.registry.name,
+        digest=snapshot.fingerprint[:36],
+        source_type="local",
+        source=json.dumps({"uri": snapshot.source}),
+        schema=json.dumps(schema),
+        profile=json.dumps({"num_rows": snapshot.rows, "num_elements": snapshot.rows * len(snapshot.columns)}),
+    )
+    client.log_inputs(run_id, [DatasetInput(data, [InputTag("mlflow.data.context", "retrain")])])
+    client.set_tag(run_id, "varjepa.fingerprint", snapshot.fingerprint)
+
+
+def _mlflow_type(dtype: str) -> str:
+    """MLflow's word for a Polars type."""
+    kind = dtype.rstrip("0123456789")
+    words = {"Int": "long", "UInt": "long", "Float": "double", "Boolean": "boolean", "Date": "datetime"}
+    return "datetime" if dtype.startswith("Datetime") else words.get(kind, "string")
+
+
+@task(name="log prepared", retries=2, retry_delay_seconds=2, retry_condition_fn=may_help)
+def log_prepared(run_id: str, tracking: TrackingSection, prepared: Prepared) -> None:
+    """Writes how many rows each part has and which columns are no features."""
+    client = client_for(tracking_uri(tracking))
+    facts = {"parts": prepared.parts, "left_out": prepared.left_out, "joined": prepared.joined}
+    client.log_dict(run_id, facts, "preprocess.json")

@@ -1,0 +1,1 @@
+"""What all steps share: reuse of results, what a result depends on, retries, files."""

@@ -1,0 +1,1 @@
+"""The tracking store: addresses, runs, locks, what killed runs left."""
