@@ -34,16 +34,16 @@ class Unlogged:
 
 def plain(words: list[str]) -> None:
     """The steps of the flow that make a model and measure it, as functions."""
-    from tasks.assess import assess_generator
-    from tasks.calibrate import calibrate
-    from tasks.generate import generate
-    from tasks.ingest import ingest
-    from tasks.prepare import preprocess
-    from tasks.pretrain import Job, train
-    from tasks.probe import probe
-    from tasks.profile import profile_model
+    from tasks.retrain.assess_generator import assess_generator
+    from tasks.retrain.calibrate import calibrate
+    from tasks.retrain.generate import generate
+    from tasks.retrain.ingest import ingest
+    from tasks.retrain.preprocess import preprocess
+    from tasks.retrain.pretrain import Job, train
+    from tasks.retrain.probe import probe
+    from tasks.retrain.reference import profile_model
+    from tasks.retrain.validate import check_contract
     from tasks.steps.reuse import step_folder
-    from tasks.validate import check_contract
     from varjepa.config import load_config
     from varjepa.training.distributed import World
 
@@ -51,7 +51,7 @@ def plain(words: list[str]) -> None:
     snapshot = ingest.fn(config.data)
     validation = check_contract.fn(snapshot, config)
     prepared = preprocess.fn(validation.clean, config.data, config.preprocess)
-    folder = step_folder("pretrain", code="tasks.pretrain")
+    folder = step_folder("pretrain", code="tasks.retrain.pretrain")
     folder.mkdir(parents=True)
     job = Job(prepared.encoded, prepared.preprocessor, folder, "no run")
     pretrained = train(job, config, World(), Unlogged())  # type: ignore[arg-type]

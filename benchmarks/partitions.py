@@ -11,7 +11,7 @@ from benchmarks.harness import Figure, Timing, child
 from benchmarks.preprocessing import LABEL, made_batch, make
 from flows.cli import QUIET
 from tasks.orchestration.parallel_map import workers
-from tasks.prepare import preprocess
+from tasks.retrain.preprocess import preprocess
 from varjepa.config import DataSection, PreprocessSection
 
 ROWS = 10_000_000

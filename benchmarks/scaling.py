@@ -123,7 +123,7 @@ def _stepper(count: int) -> training.Stepper:
 
 def _stages(folder: Path) -> dict[str, float]:
     """Seconds of every stage for one table."""
-    from tasks.infer import Request, score
+    from tasks.scoring.one_file import Request, score
 
     keep_memory()
     moments = [time.perf_counter()]

@@ -7,7 +7,7 @@ import polars as pl
 from pyarrow import parquet
 
 from benchmarks.harness import Figure, child, in_turns
-from tasks.infer import Request, score
+from tasks.scoring.one_file import Request, score
 from varjepa.data.synthetic import sim_table
 from varjepa.inference.estimator import VarTJEPA
 from varjepa.models.embedding import embed

@@ -20,7 +20,7 @@ import torch
 from benchmarks.harness import Figure, child, in_turns
 from benchmarks.preprocessing import LABEL, made_batch, make
 from benchmarks.scoring import TINY
-from tasks.rows import EncodedRows
+from tasks.retrain.encoded_rows import EncodedRows
 from varjepa.config import DataSection, MaskingSection, ObjectiveSection, PreprocessSection, TrainingSection
 from varjepa.config.learning import ModelSection
 from varjepa.data.encoded import packed_chunks
@@ -200,7 +200,7 @@ def _nothing(_folder: Path) -> dict[str, float]:
 
 def prepare(folder: Path, label: str = LABEL) -> dict[str, float]:
     """Preprocesses `table.parquet` of a folder."""
-    from tasks.prepare import divide, learn, write_encoded
+    from tasks.retrain.preprocess import divide, learn, write_encoded
 
     data = DataSection(path="table.parquet", label=label)
     marked, _ = divide(folder / "table.parquet", data)

@@ -6,17 +6,17 @@ from typing import Any
 from prefect import flow
 from prefect.futures import PrefectFuture
 
-from tasks.benchmark import encoder_config, log_benchmark, log_cell, under_protocol
-from tasks.benchmark_report import BenchmarkReport, report_benchmark
-from tasks.cells import Cell, Plan, run_cell
-from tasks.embeddings import Embedded, embed_rows
-from tasks.ingest import ingest
 from tasks.orchestration.flow_runs import claimed
 from tasks.orchestration.runners import one_thread_each, shared_server, task_runner
-from tasks.prepare import Prepared, preprocess
-from tasks.pretrain import pretrain
+from tasks.retrain.ingest import ingest
+from tasks.retrain.preprocess import Prepared, preprocess
+from tasks.retrain.pretrain import pretrain
+from tasks.retrain.validate import check_contract
+from tasks.studies.benchmark_cell import Cell, Plan, run_cell
+from tasks.studies.benchmark_report import BenchmarkReport, report_benchmark
+from tasks.studies.benchmark_runs import encoder_config, log_benchmark, log_cell, under_protocol
+from tasks.studies.embed_rows import Embedded, embed_rows
 from tasks.tracking.runs import log_artifacts, nested_run, opened_run
-from tasks.validate import check_contract
 from varjepa.config import BenchmarkConfig, RetrainConfig
 
 DEAR = ("autoint", "ft_transformer")

@@ -7,9 +7,9 @@ from typing import Any
 from prefect import flow
 
 from flows.retrain import retrain
-from tasks.drift import Question, compare
-from tasks.drift_record import announce, drift_metrics, drift_tags
-from tasks.drift_report import check_out, lines_of, report_drift, summary
+from tasks.drift.compare import Question, compare
+from tasks.drift.record import announce, drift_metrics, drift_tags
+from tasks.drift.report import check_out, lines_of, report_drift, summary
 from tasks.steps.reuse import WORK, digest
 from tasks.tracking.runs import log_artifacts, log_results, opened_run
 from varjepa.config import load_config

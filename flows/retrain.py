@@ -7,28 +7,28 @@ from typing import Any, TypeVar
 
 from prefect import flow
 
-from tasks.assess import assess_generator
-from tasks.calibrate import calibrate
-from tasks.card import Facts
-from tasks.compare import Candidate
-from tasks.gate import Decision, gate, require_subgroups
-from tasks.generate import generate
-from tasks.ingest import Snapshot, ingest
-from tasks.intervals import measure_intervals
-from tasks.jobs import job_digest
-from tasks.lineage import predecessor
 from tasks.orchestration.flow_runs import claimed
-from tasks.prepare import preprocess
-from tasks.pretrain import pretrain
-from tasks.probe import probe
-from tasks.profile import profile_model
-from tasks.publish import publish_card, summarise
-from tasks.register import Registered, register
+from tasks.release.card import Facts
+from tasks.release.compare import Candidate
+from tasks.release.gate import Decision, gate, require_subgroups
+from tasks.release.predecessor import predecessor
+from tasks.release.publish import publish_card, summarise
+from tasks.release.register import Registered, register
+from tasks.retrain.assess_generator import assess_generator
+from tasks.retrain.calibrate import calibrate
+from tasks.retrain.generate import generate
+from tasks.retrain.ingest import Snapshot, ingest
+from tasks.retrain.intervals import measure_intervals
+from tasks.retrain.preprocess import preprocess
+from tasks.retrain.pretrain import pretrain
+from tasks.retrain.probe import probe
 from tasks.retrain.record import log_prepared, log_setup, tracked_run
+from tasks.retrain.reference import profile_model
+from tasks.retrain.unchanged import job_digest
+from tasks.retrain.validate import check_contract, contract_of, evidence
 from tasks.steps.code import git_commit
 from tasks.tracking.locks import turn
 from tasks.tracking.runs import log_artifacts, log_results
-from tasks.validate import check_contract, contract_of, evidence
 from varjepa.config import RetrainConfig
 from varjepa.errors import ContractError
 

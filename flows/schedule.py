@@ -12,9 +12,9 @@ from prefect.schedules import Cron, Interval, Schedule
 from prefect.states import Completed
 
 from flows.retrain import Stopwatch, retrain_snapshot
-from tasks.ingest import ingest
-from tasks.jobs import job_digest, last_retrain, skip
 from tasks.orchestration.flow_runs import claimed
+from tasks.retrain.ingest import ingest
+from tasks.retrain.unchanged import job_digest, last_retrain, skip
 from tasks.tracking.locks import turn
 from varjepa.config import RetrainConfig
 from varjepa.errors import ConfigError

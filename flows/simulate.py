@@ -10,8 +10,8 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from tasks.orchestration.flow_runs import claimed
 from tasks.orchestration.runners import one_thread_each
-from tasks.simulate import JEPA, Simulated, log_runs, log_study, train_model
-from tasks.study_report import StudyReport, report_study
+from tasks.studies.simulation import JEPA, Simulated, log_runs, log_study, train_model
+from tasks.studies.simulation_report import StudyReport, report_study
 from tasks.tracking.runs import log_artifacts, opened_run
 from varjepa.config import StudyConfig
 

@@ -103,11 +103,11 @@ def _infer(model: str, files: dict[str, Any], options: dict[str, Any], run: Call
 
     with quick_imports():
         from flows.show.scoring import show_summary
-        from tasks import infer
         from tasks.registry.open_model import open_model
+        from tasks.scoring import one_file
 
     trained = open_model(model, options["tracking_uri"], options["device"], options["precision"])
-    request = infer.Request(**files, batch_size=options["batch_size"], force=options["force"])
-    result = run(infer, trained, request)
+    request = one_file.Request(**files, batch_size=options["batch_size"], force=options["force"])
+    result = run(one_file, trained, request)
     show_summary(result)
     finish(result, json_out=options["json_out"])

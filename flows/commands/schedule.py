@@ -31,7 +31,7 @@ def schedule(
     if os.environ.get("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL") == "CRITICAL":
         os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "INFO"  # who waits for hours wants to see the runs
     from flows.schedule import deployment_name, schedule_of, serve
-    from tasks.prefect_server import local_server, require_server
+    from tasks.servers.prefect import local_server, require_server
     from tasks.steps.log import log
 
     when = schedule_of(cron, interval, timezone)

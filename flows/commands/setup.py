@@ -14,7 +14,7 @@ from flows.commands import as_json, finish, tracking_option
 @click.option("--browser/--no-browser", default=True, help="Whether to open a browser.")
 def ui(tracking_uri: str | None, port: int, *, browser: bool) -> None:
     """Open the tracking UI; ends with Ctrl-C."""
-    from tasks.ui import serve_ui
+    from tasks.servers.tracking_ui import serve_ui
 
     serve_ui(tracking_uri, port, browser=browser)
 
@@ -31,7 +31,7 @@ def ui(tracking_uri: str | None, port: int, *, browser: bool) -> None:
               "for a password.")  # fmt: skip
 def servers(**wanted: Any) -> None:
     """Start a tracking server and a Prefect server on PostgreSQL for a trial; ends with Ctrl-C."""
-    from tasks.servers import Wanted, run_servers
+    from tasks.servers.team import Wanted, run_servers
 
     run_servers(Wanted(**wanted))
 
@@ -41,7 +41,7 @@ def servers(**wanted: Any) -> None:
 def doctor(*, json_out: bool) -> None:
     """Say what is wrong with the set-up."""
     from flows.show.setup import show_checks
-    from tasks.doctor import examine
+    from tasks.setup.doctor import examine
 
     checks = examine()
     show_checks(checks)

@@ -18,7 +18,7 @@ from flows.commands import as_json, finish
 def init(data: str, label: str | None, out: Path | None, *, force: bool, json_out: bool) -> None:
     """Look at a table; write a config and a data contract to review."""
     from flows.show.setup import show_profile
-    from tasks.initialise import initialise
+    from tasks.setup.initialise import initialise
 
     started = initialise(data, label=label, out=out, force=force)
     show_profile(started)

@@ -3,8 +3,8 @@
 from rich.table import Table
 
 from flows.show.console import console
-from tasks.doctor import Check
-from tasks.initialise import Started
+from tasks.setup.doctor import Check
+from tasks.setup.initialise import Started
 
 
 def show_profile(started: Started) -> None:

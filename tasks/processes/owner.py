@@ -63,7 +63,7 @@ def end_children_of_the_dead() -> None:
     for child in psutil.process_iter():
         try:
             words = " ".join(child.cmdline())
-            if "prefect.server.api.server:create_app" not in words and "tasks.worker" not in words:
+            if "prefect.server.api.server:create_app" not in words and "tasks.retrain.worker" not in words:
                 continue
             owner = child.environ().get(OWNER)
             if owner is not None and not lives(owner):

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 
 from prefect import task
 
-from tasks.ingest import Snapshot
-from tasks.prepare import Prepared
+from tasks.retrain.ingest import Snapshot
+from tasks.retrain.preprocess import Prepared
 from tasks.steps.retries import may_help
 from tasks.tracking.runs import opened_run
 from tasks.tracking.store import client_for

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 JOB = "varjepa.job"
-"""Tag of a run: stands for settings, data and code (see `tasks.jobs`)."""
+"""Tag of a run: stands for settings, data and code (see `tasks.retrain.unchanged`)."""
 
 
 def taken_over(client: "MlflowClient", experiment: str, job: str | None) -> str | None:

@@ -205,14 +205,14 @@ def test_a_mistyped_subgroup_stops_before_training(registry: Registry) -> None:
 
 def candidate_of(config: Any, run_id: str) -> Any:
     """What a retrain hands to its last steps; all of it is there already."""
-    from tasks.calibrate import calibrate
-    from tasks.compare import Candidate
-    from tasks.generate import generate
-    from tasks.ingest import ingest
-    from tasks.prepare import preprocess
-    from tasks.pretrain import pretrain
-    from tasks.probe import probe
-    from tasks.validate import check_contract
+    from tasks.release.compare import Candidate
+    from tasks.retrain.calibrate import calibrate
+    from tasks.retrain.generate import generate
+    from tasks.retrain.ingest import ingest
+    from tasks.retrain.preprocess import preprocess
+    from tasks.retrain.pretrain import pretrain
+    from tasks.retrain.probe import probe
+    from tasks.retrain.validate import check_contract
 
     snapshot = ingest.fn(config.data)
     prepared = preprocess.fn(check_contract.fn(snapshot, config).clean, config.data, config.preprocess)
@@ -225,8 +225,8 @@ def candidate_of(config: Any, run_id: str) -> Any:
 
 def test_two_that_beat_the_champion_at_once_meet_each_other(registry: Registry) -> None:
     """Both are compared with version 1; who comes second under the lock must be compared with the new champion."""
-    from tasks.gate import gate
-    from tasks.register import register
+    from tasks.release.gate import gate
+    from tasks.release.register import register
     from varjepa.config import load_config
 
     for seed in (1, 2):

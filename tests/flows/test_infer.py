@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tasks.parts import parts_of
+from tasks.scoring.many_files import parts_of
 from tests.flows.conftest import caller, person_table, write_job
 
 MODEL = "models:/people@champion"

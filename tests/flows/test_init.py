@@ -4,7 +4,7 @@ from pathlib import Path
 
 import yaml
 
-from tasks import initialise
+from tasks.setup import initialise
 from tests.flows.conftest import SMALL, person_table
 from varjepa.config import load_config
 from varjepa.data.contract import load_contract

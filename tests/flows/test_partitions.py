@@ -13,8 +13,8 @@ import pytest
 from polars.testing import assert_frame_equal
 from prefect import flow
 
-from tasks.ingest import ingest
-from tasks.prepare import Prepared, preprocess
+from tasks.retrain.ingest import ingest
+from tasks.retrain.preprocess import Prepared, preprocess
 from tasks.steps.reuse import start_fresh
 from tests.flows.conftest import person_table, write_job
 from varjepa.config import DataSection, PreprocessSection

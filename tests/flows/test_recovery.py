@@ -165,8 +165,8 @@ def test_children_of_killed_flows_are_ended_and_no_others() -> None:
         return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", word], env={OWNER: owner})
 
     dead = f"{os.getpid()}@1.00"  # this number, but a process of long ago
-    lost = child("tasks.worker", dead)
-    kept = [child("tasks.worker", this_process()), child("something else", dead)]
+    lost = child("tasks.retrain.worker", dead)
+    kept = [child("tasks.retrain.worker", this_process()), child("something else", dead)]
     try:
         time.sleep(0.5)
         end_children_of_the_dead()

@@ -21,7 +21,7 @@ PROGRAM = [sys.executable, "-m", "flows.cli"]
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A folder that an unprivileged user may enter, too."""
-    from tasks.postgres import program
+    from tasks.servers.postgres import program
 
     if program("initdb") is None or program("postgres") is None:
         pytest.skip("there is no PostgreSQL on this machine")

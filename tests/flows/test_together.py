@@ -21,7 +21,7 @@ CODE = Path(__file__).parents[2]
 @pytest.fixture(scope="module")
 def postgres_uri() -> Iterator[str]:
     """A PostgreSQL server with an empty database, in a folder that an unprivileged user may enter."""
-    from tasks.postgres import ensure_databases, postgres, program
+    from tasks.servers.postgres import ensure_databases, postgres, program
 
     if program("initdb") is None or program("postgres") is None:
         pytest.skip("there is no PostgreSQL on this machine")

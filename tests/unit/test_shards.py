@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 import torch
 
-from tasks.prepare import divide, learn, write_encoded
-from tasks.rows import EncodedRows
+from tasks.retrain.encoded_rows import EncodedRows
+from tasks.retrain.preprocess import divide, learn, write_encoded
 from tests.conftest import SMALL
 from tests.unit.test_training import killed_at, quiet, undated, weights
 from varjepa.config import DataSection, MaskingSection, ObjectiveSection, PreprocessSection, TrainingSection

@@ -14,19 +14,28 @@ def names(module: str) -> set[str]:
 
 
 def test_a_step_hangs_on_the_code_it_runs_and_on_no_other() -> None:
-    pretrain = names("tasks.pretrain")
-    assert {"tasks/pretrain.py", "varjepa/nn/attention.py", "varjepa/training/loop.py"} <= pretrain
+    pretrain = names("tasks.retrain.pretrain")
+    assert {"tasks/retrain/pretrain.py", "varjepa/nn/attention.py", "varjepa/training/loop.py"} <= pretrain
     assert "varjepa/objective/elbo.py" in pretrain
     assert not any(name.startswith(("varjepa/evaluation/predictors", "varjepa/config", "flows")) for name in pretrain)
-    assert "varjepa/evaluation/predictors/training.py" in names("tasks.cells")
+    assert "varjepa/evaluation/predictors/training.py" in names("tasks.studies.benchmark_cell")
     # Imported inside functions only.
-    assert {"varjepa/data/sources.py", "varjepa/data/synthetic.py"} <= names("tasks.ingest")
+    assert {"varjepa/data/sources.py", "varjepa/data/synthetic.py"} <= names("tasks.retrain.ingest")
 
 
 def test_folders_tell_inputs_and_steps_apart() -> None:
-    folder = step_folder("a", 1, code="tasks.ingest")
-    assert folder == step_folder("a", 1, code="tasks.ingest")
-    assert len({folder, step_folder("a", 2, code="tasks.ingest"), step_folder("a", 1, code="tasks.prepare")}) == 3
+    folder = step_folder("a", 1, code="tasks.retrain.ingest")
+    assert folder == step_folder("a", 1, code="tasks.retrain.ingest")
+    assert (
+        len(
+            {
+                folder,
+                step_folder("a", 2, code="tasks.retrain.ingest"),
+                step_folder("a", 1, code="tasks.retrain.preprocess"),
+            }
+        )
+        == 3
+    )
 
 
 def test_an_unknown_module_has_no_digest() -> None:

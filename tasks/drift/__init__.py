@@ -1,0 +1,1 @@
+"""Compare new rows with a model's reference, record and report it."""

@@ -1,0 +1,54 @@
+"""Records a comparison where people and automations look: a run in the tracking store, an event in Prefect."""
+
+import re
+from typing import Any
+
+from prefect import task
+
+from tasks.drift.compare import Drift
+from tasks.drift.report import verdict
+from tasks.steps.retries import may_help
+
+EVENT = "varjepa.drift"
+"""Event of a model whose new rows have drifted as far as its level."""
+
+ODD = re.compile(r"[^\w\-. /]")
+"""Characters that MLflow does not want in the name of a metric."""
+
+
+def drift_metrics(drift: Drift) -> dict[str, float]:
+    """Metrics of a run: the score, how many tests found drift, the effect per column or statistic, and quality."""
+    metrics = {
+        "drift/score": drift.score, "drift/alarm": float(drift.alarm), "drift/rows": float(drift.rows),
+        "drift/tests": float(len(drift.findings)), "drift/drifted": float(len(drift.drifted)),
+    }  # fmt: skip
+    for one in drift.findings:
+        aspect = {"values": "effect", "missing": "missing", "new categories": "new"}[one.aspect]
+        metrics[f"drift/{aspect}/{ODD.sub('_', one.subject.name)}"] = one.comparison.effect
+    return metrics | {f"drift/{name}": now for name, (_, now) in drift.quality.items()}
+
+
+def drift_tags(drift: Drift) -> dict[str, str]:
+    """Tags of a run."""
+    return {
+        "varjepa.model": drift.question.model, "varjepa.new": drift.question.new,
+        "varjepa.drift": "drift" if drift.drifted else "none", "mlflow.note.content": verdict(drift),
+    }  # fmt: skip
+
+
+@task(name="announce drift", task_run_name="announce drift", retries=2, retry_delay_seconds=2,
+      retry_condition_fn=may_help)  # fmt: skip
+def announce(drift: Drift, facts: dict[str, Any]) -> str | None:
+    """Emits the event `EVENT` where the level is reached; returns its id, None where there is nothing to say.
+
+    Args:
+        drift: what was found.
+        facts: plain data for whoever reacts.
+    """
+    from prefect.events import emit_event
+
+    if not drift.alarm:
+        return None
+    resource = {"prefect.resource.id": f"varjepa.model.{drift.name}", "prefect.resource.name": drift.name}
+    event = emit_event(EVENT, resource, payload=facts)
+    return str(event.id) if event is not None else None

@@ -1,0 +1,190 @@
+"""What a comparison with the reference leaves to read: one self-contained page, a table, JSON, figures."""
+
+import json
+import math
+import shutil
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from matplotlib.figure import Figure
+from prefect import task
+
+from tasks.drift.compare import Drift
+from tasks.reports.page import html_image, html_page, html_table
+from tasks.reports.provenance import how_made
+from tasks.steps.files import write_text
+from varjepa import plots
+from varjepa.errors import ConfigError
+from varjepa.evaluation.drift import Finding
+from varjepa.evaluation.drift_words import sentence
+from varjepa.evaluation.samples import Sample
+
+PAGE, TABLE, FACTS = "report.html", "tests.csv", "drift.json"
+
+HEADLINES = ("elbo", "prediction_error", "surprise")
+"""Statistics of rows that are always drawn."""
+
+MOST_PANELS, MOST_BARS = 12, 40
+
+
+@dataclass(frozen=True)
+class DriftReport:
+    """Files of a report.
+
+    Attributes:
+        folder: holds all of them.
+        page: HTML, to be opened.
+    """
+
+    folder: Path
+    page: Path
+
+
+def check_out(out: Path, *, force: bool) -> None:
+    """Looks whether a report may be written there, before anything is computed.
+
+    Raises:
+        ConfigError: a folder that is not there, an ending that is no page, or a report that would be lost.
+    """
+    if not out.parent.is_dir():
+        raise ConfigError(f"The folder {out.parent} does not exist.", fix="Make it, or choose another place.")
+    if out.suffix not in ("", ".html") and not out.is_dir():
+        raise ConfigError(f"{out} is no place for a report.", expected="Expected a folder, or a file ending in .html.")
+    full = any(out.iterdir()) if out.is_dir() else out.exists()
+    if full and not force:
+        raise ConfigError(f"{out} exists.", fix="Choose another name, or overwrite it with --force.")
+
+
+@task(name="report drift", task_run_name="report drift")
+def report_drift(drift: Drift, folder: Path, out: Path | None) -> DriftReport:
+    """Writes the report into a folder, and copies it to where it is wanted.
+
+    Args:
+        drift: what was found.
+        folder: made where it is not there.
+        out: another folder, or an HTML file for the page alone; None for nowhere else.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    figures = _figures(drift)
+    for name, figure in figures.items():
+        figure.savefig(folder / f"{name}.png")
+    write_text(folder / PAGE, _page(drift, [folder / f"{name}.png" for name in figures]))
+    lines = lines_of(drift)
+    pl.DataFrame(lines, infer_schema_length=None).write_csv(folder / TABLE)
+    write_text(folder / FACTS, json.dumps(summary(drift) | {"tests": lines}, indent=1))
+    if out is None:
+        return DriftReport(folder, folder / PAGE)
+    if out.suffix == ".html":
+        shutil.copyfile(folder / PAGE, out)
+        return DriftReport(folder, out)
+    shutil.copytree(folder, out, dirs_exist_ok=True)
+    return DriftReport(out, out / PAGE)
+
+
+def summary(drift: Drift) -> dict[str, Any]:
+    """The result without its tests, as plain data."""
+    return {
+        "model": drift.question.model, "new": drift.question.new, "rows": drift.rows, "model_rows": drift.model_rows,
+        "drifted": bool(drift.drifted), "alarm": drift.alarm, "score": drift.score,
+        "columns": sorted({one.subject.name for one in drift.drifted if one.subject.group == "column"}),
+        "settings": drift.section.model_dump(mode="json"),
+        "quality": {name: {"reference": before, "new": now} for name, (before, now) in drift.quality.items()},
+    }  # fmt: skip
+
+
+def lines_of(drift: Drift) -> list[dict[str, Any]]:
+    """One line per test, as plain data."""
+    return [
+        {
+            "name": one.subject.name, "group": one.subject.group, "aspect": one.aspect,
+            "test": one.comparison.method, "statistic": one.comparison.statistic, "p": one.comparison.p,
+            "adjusted": one.adjusted, "effect": one.comparison.effect, "shift": _number(one.comparison.shift),
+            "psi": _number(one.comparison.psi), "verdict": one.verdict, "says": _says(drift, one),
+        }
+        for one in drift.findings
+    ]  # fmt: skip
+
+
+def _says(drift: Drift, finding: Finding) -> str:
+    return sentence(finding, drift.words.get(finding.subject.name))
+
+
+def _number(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _figures(drift: Drift) -> dict[str, Figure]:
+    shown = drift.findings[:MOST_BARS]
+    figures = {
+        "effects": plots.drift_effects({
+            f"{one.subject.name}{'' if one.aspect == 'values' else f': {one.aspect}'}": (
+                one.comparison.effect, one.verdict
+            ) for one in shown
+        })
+    }  # fmt: skip
+    drifted = _samples([one for one in drift.drifted if one.aspect != "missing"][:MOST_PANELS])
+    if drifted:
+        figures["drifted"] = plots.reference_and_new(drifted)
+    always = _samples([one for one in drift.findings if one.subject.name in HEADLINES and one.subject.group == "model"])
+    if always:
+        figures["model"] = plots.reference_and_new(always)
+    return figures
+
+
+def _samples(findings: list[Finding]) -> dict[str, tuple[Sample, Sample]]:
+    return {one.subject.name: (one.subject.reference, one.subject.new) for one in findings}
+
+
+HEADER = ("what", "aspect", "test", "effect", "shift in sd", "PSI", "p, corrected", "verdict")
+
+
+def _cells(finding: Finding) -> list[str]:
+    found = finding.comparison
+    numbers = ["" if value is None else f"{value:.2f}" for value in (found.shift, found.psi)]
+    return [finding.subject.name, finding.aspect, found.method, f"{found.effect:.2%}", *numbers,
+            f"{finding.adjusted:.3g}", finding.verdict]  # fmt: skip
+
+
+def verdict(drift: Drift) -> str:
+    """The result in a sentence.
+
+    It says what was found of how many tests, and whether that reaches the level of a retrain.
+    """
+    if not drift.drifted:
+        return f"No drift: none of {len(drift.findings)} tests found a change that is certain and large enough."
+    reached = "reaches" if drift.alarm else "does not reach"
+    level = f"{drift.section.level:.1%}" if drift.section.level else "any drift"
+    return (
+        f"Drift: {len(drift.drifted)} of {len(drift.findings)} tests found a change. The largest concerns "
+        f"{drift.score:.1%} of the rows, which {reached} the level of a retrain ({level})."
+    )
+
+
+def _page(drift: Drift, figures: list[Path]) -> str:
+    section = drift.section
+    small = f"{section.smallest_effect:.1%} of the rows (missing cells, new categories: {section.smallest_share:.1%})"
+    explained = (
+        f"{drift.rows:,} new rows against the reference that travels with the model; {drift.model_rows:,} of them "
+        f"went through it. Where nothing has changed, at most {section.false_alarms:.0%} of such reports say drift: "
+        f"p-values are corrected for all {len(drift.findings)} tests (Holm). Changes of less than "
+        f"{small} are trifles."
+    )
+    body = [
+        f"<h1>Drift: {escape(drift.name)}</h1>", f"<p><b>{escape(verdict(drift))}</b></p>", f"<p>{explained}</p>",
+        html_table([("model", drift.question.model), ("new rows", drift.question.new)]),
+    ]  # fmt: skip
+    if drift.drifted:
+        items = "".join(f"<li>{escape(_says(drift, one))}</li>" for one in drift.drifted)
+        body.append(f"<h2>What changed</h2><ul>{items}</ul>")
+    if drift.quality:
+        lines = [(name, f"{before:.4f}", f"{now:.4f}") for name, (before, now) in drift.quality.items()]
+        body += ["<h2>The probe on labelled rows</h2>", html_table(lines, ("measure", "reference", "new"))]
+    titles = {"effects": "How much changed", "drifted": "What drifted", "model": "What the model says of rows"}
+    for figure in figures:
+        body += [f"<h2>{titles[figure.stem]}</h2>", html_image(figure)]
+    body += ["<h2>All tests</h2>", html_table(map(_cells, drift.findings), HEADER)]
+    body += ["<h2>How it was made</h2>", html_table(how_made().items())]
+    return html_page(f"Drift: {drift.name}", body, width=64)

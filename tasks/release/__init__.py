@@ -1,0 +1,1 @@
+"""From a finished model to a version: card, comparison, registration, gate."""

@@ -1,0 +1,252 @@
+"""The model card: one page per version, written from the run's facts alone."""
+
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+from html import escape
+from textwrap import shorten
+from typing import Self
+
+from tasks.contract.run import Validation
+from tasks.release.predecessor import Predecessor
+from tasks.reports.page import html_page, html_table
+from tasks.retrain.ingest import Snapshot
+from tasks.retrain.preprocess import Prepared
+from tasks.retrain.pretrain import Pretrained
+from varjepa import __version__
+from varjepa.config import RetrainConfig
+from varjepa.data.contract import Contract
+from varjepa.evaluation.intervals import Interval
+
+GROUPS = {
+    "probe": "Linear probe on the frozen embedding",
+    "raw": "The same probe on raw features",
+    "selective_shipped": "Selective prediction by the uncertainty that ships",
+    "selective": "Selective prediction by latent uncertainty",
+    "selective_msp": "Selective prediction by the probe's maximum probability",
+    "ambiguity": "Uncertainty against the known ambiguity",
+    "certificate": "Certificate: accuracy of accepted rows",
+    "calibration": "Calibration",
+    "generator": "Generator (nats per hidden cell)",
+    "imputation": "Imputation of hidden cells (errors of numbers as shares of the baselines' errors)",
+    "samples": "Samples (AUC of telling them from test rows; 0.5 is best)",
+    "anomaly": "Rows with one corrupted cell against the same rows",
+    "elbo": "ELBO and its terms",
+    "prediction": "Squared error of the predicted latents",
+    "latent": "Latents",
+}
+
+PARTS = ("train", "validation", "calibration", "test")
+
+BRIEF = ("probe", "raw", "selective_shipped", "certificate", "calibration")
+"""Groups that the registry shows, too."""
+
+LONGEST, LONGEST_VALUE = 4000, 250
+"""Of a brief card and of a value in it: the registry keeps 5000 characters, and the gate has something to say, too."""
+
+HEADLINES = {"accuracy": "accuracy", "r2": "R2"}
+"""What the first line of a card tells of the probe."""
+
+MEASURES = {
+    "max_probability": "1 minus the calibrated probability of the predicted class",
+    "entropy": "entropy of the calibrated probabilities",
+    "ensemble": "1 minus the largest mean probability of probes fitted on resampled training rows",
+    "propagated": "entropy of the mean probability over samples of the row's latents",
+    "propagated_aleatoric": "the part of that entropy which every sample of the latents has",
+    "propagated_epistemic": "the part of that entropy in which samples of the latents differ",
+    "mask_mean": "1 minus the largest mean probability over random halves of the features",
+    "mask_disagreement": "how much predictions from random halves of the features differ",
+    "weighted_scale": "probability of an error, learned from the scales of the row's latents",
+    "scale_mean": "mean scale of the row's latents",
+    "scale_p90": "90th percentile of the scales of the row's latents",
+    "surprise": "KL divergence of the target latents from what their context predicts",
+    "reconstruction": "minus the log-likelihood of the row's cells given its latents",
+    "distance": "distance to the nearest training rows in the embedding",
+}
+"""What the uncertainty of a row is, by the name of the measure."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a card is made of."""
+
+    config: RetrainConfig
+    run_id: str
+    commit: str | None
+    snapshot: Snapshot
+    contract: Contract
+    validation: Validation
+    prepared: Prepared
+    pretrained: Pretrained
+    metrics: dict[str, float]
+    intervals: dict[str, Interval]
+    said: dict[str, str]
+    before: Predecessor | None
+    version: dict[str, str] = field(default_factory=dict)
+
+    def handed_over(self, uri: str, reason: str) -> Self:
+        """The facts of a version that is registered.
+
+        Args:
+            uri: of the version.
+            reason: what the gate said.
+        """
+        return replace(self, version={"registered as": uri, "gate": reason})
+
+    @property
+    def summary(self) -> str:
+        """One line, which lists of versions show."""
+        parts = self.prepared.parts
+        told = [f"{word} {self._figure(f'probe/{name}')}" for name, word in HEADLINES.items() if f"probe/{name}" in
+                self.metrics]  # fmt: skip
+        if "elbo/test" in self.metrics and not told:
+            told = [f"ELBO {self._figure('elbo/test')}"]
+        return (
+            f"{', '.join(told) or 'no label'} on {parts.get('test', 0):,} test rows; {self.config.model.kind} learned "
+            f"from {parts.get('train', 0):,} of {self.snapshot.source}"
+        )
+
+    def sections(self, groups: Collection[str] = tuple(GROUPS)) -> dict[str, dict[str, str]]:
+        """Titles, and names with values below each.
+
+        Args:
+            groups: of metrics.
+        """
+        sections = {
+            "Lineage": self.version | self._lineage(),
+            "Data": self._data(),
+            "Contract": self._contract(),
+            "How it was made": self._made(),
+            "How sure it is": self._uncertainty(),
+        }
+        for key in groups:
+            rows = {name.partition("/")[2]: self._figure(name) for name in self.metrics if name.split("/")[0] == key}
+            if rows:
+                sections[GROUPS[key]] = rows
+        return sections
+
+    def _figure(self, name: str) -> str:
+        interval = self.intervals.get(name)
+        span = f" ({interval.low:.4f} to {interval.high:.4f})" if interval else ""
+        return f"{self.metrics[name]:.4f}{span}"
+
+    def _lineage(self) -> dict[str, str]:
+        before, name = self.before, self.config.registry.name
+        champion, data = f"none: {name} had no champion when this one was made", ""
+        if before is not None:
+            champion = f"version {before.version}" + (f", run {before.run_id}" if before.run_id else "")
+            if self.version.get("registered as", "").endswith(f"/{before.version}"):
+                champion = "itself: this very model was registered before"
+            same = before.fingerprint == self.snapshot.fingerprint
+            data = "the same as this one's" if same else f"fingerprint {before.fingerprint or 'unknown'}"
+        return {
+            "run": self.run_id,
+            "champion before it": champion,
+            **({"that champion's data": data} if data else {}),
+            "data fingerprint": self.snapshot.fingerprint,
+            "commit": self.commit or "not under git",
+            "varjepa": __version__,
+        }
+
+    def _data(self) -> dict[str, str]:
+        prepared = self.prepared
+        return {
+            "source": self.snapshot.source,
+            "rows": f"{self.snapshot.rows:,}, of which {self.validation.quarantined:,} in quarantine",
+            "parts": ", ".join(f"{name} {prepared.parts[name]:,}" for name in PARTS if name in prepared.parts),
+            "features": str(prepared.features),
+            "left out": "; ".join(f"{name} ({why})" for name, why in prepared.left_out.items()) or "nothing",
+            "joined": "; ".join(f"{name} ({len(c)} columns)" for name, c in prepared.joined.items()) or "nothing",
+            "label": self.config.data.label or "none",
+        }
+
+    def _contract(self) -> dict[str, str]:
+        contract, kinds = self.contract, Counter(column.kind for column in self.contract.columns.values())
+        if self.config.contract.path is None:
+            return {"file": f"none; rules checked all the same: {self.validation.rules}"}
+        shares = f"{self.validation.quarantined:,} of {self.validation.rows:,}"
+        return {
+            "file": self.config.contract.path,
+            "columns": ", ".join(f"{count} {kind}" for kind, count in kinds.items()) or "none named",
+            "other columns": "allowed" if contract.extra_columns == "allow" else "forbidden",
+            "rules": f"{self.validation.rules} checked, all table rules kept; at least {contract.min_rows:,} rows",
+            "rows in quarantine": f"{shares}, at most {contract.max_quarantined:.1%} allowed",
+        }
+
+    def _made(self) -> dict[str, str]:
+        epochs, best = len(self.pretrained.curves()), self.pretrained.best_epoch + 1
+        return {
+            "model": self.config.model.kind,
+            "epochs": f"{epochs}, epoch {best} selected (training.selection: {self.config.training.selection})",
+            "seed": str(self.config.training.seed),
+            "all settings": "config.json among the run's artifacts",
+        }
+
+    def _uncertainty(self) -> dict[str, str]:
+        if not self.said:
+            latent = "mean" if self.config.uncertainty.aggregate == "mean" else "90th percentile"
+            words = f"{latent} of the scales of the row's latents; larger = less sure, no probability of an error"
+            return {"uncertainty": words if self.config.model.kind == "var_t_jepa" else "this kind of model has none"}
+        measure, _, reason = self.said["uncertainty"].partition(": ")
+        return {
+            "uncertainty": f"{MEASURES[measure]} ({measure}); larger = less sure",
+            "why this measure": reason,
+            "certificate": self.said["certificate"],
+        }
+
+    @property
+    def limits(self) -> list[str]:
+        """What a reader must know before use."""
+        tell = (
+            "look at their uncertainty and anomaly. Latent uncertainty is no probability."
+            if self.config.model.kind == "var_t_jepa"
+            else "this kind of model has no latent uncertainty to tell."
+        )
+        measured = "Statistics, vocabularies and weights come from the training rows, figures from test rows"
+        strange = "Rows from elsewhere, categories never seen and values far outside the training range are embedded"
+        limits = [f"{measured} of the same source.", f"{strange} all the same: {tell}"]
+        if self.intervals:
+            limits.append(
+                "Intervals (95%) say how figures would vary with other test rows, and nothing of other seeds or other "
+                "training rows."
+            )
+        if "certificate/promised" in self.metrics:
+            limits.append(
+                "The certificate speaks of all accepted rows from the same source together, of no class or group by "
+                "itself, and no longer holds when the data drifts."
+            )
+        return limits
+
+
+def markdown_card(facts: Facts) -> str:
+    """The card as Markdown, whole."""
+    return _markdown(facts, facts.sections())
+
+
+def brief_card(facts: Facts) -> str:
+    """The card as Markdown, as short as the registry and the run page want it: its first line is what lists show."""
+    sections = {
+        title: {name: shorten(value, LONGEST_VALUE, placeholder=" ...") for name, value in rows.items()}
+        for title, rows in facts.sections(BRIEF).items()
+    }
+    return _markdown(facts, sections, "All figures are in model_card.html among the run's artifacts.")[:LONGEST]
+
+
+def _markdown(facts: Facts, sections: dict[str, dict[str, str]], end: str = "") -> str:
+    lines = [facts.summary, ""]
+    for title, rows in sections.items():
+        lines += [f"## {title}", "", "| | |", "| --- | --- |"]
+        # The tracking UI puts no space between columns: the name ends with two that do not break.
+        lines += [f"| {name}\u00a0\u00a0 | {value.replace('|', '/')} |" for name, value in rows.items()]
+        lines.append("")
+    return "\n".join([*lines, "## Limits", "", *(f"- {limit}" for limit in facts.limits), "", end]).rstrip() + "\n"
+
+
+def html_card(facts: Facts) -> str:
+    """The card as one self-contained page."""
+    name = facts.config.registry.name
+    body = [f"<h1>{escape(name)}</h1><p>{escape(facts.summary)}</p>"]
+    for title, rows in facts.sections().items():
+        body.append(f"<h2>{escape(title)}</h2>{html_table(rows.items())}")
+    body.append(f"<h2>Limits</h2><ul>{''.join(f'<li>{escape(limit)}</li>' for limit in facts.limits)}</ul>")
+    return html_page(f"Model card: {name}", body)

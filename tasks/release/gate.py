@@ -1,0 +1,160 @@
+"""Step 10: let the new version meet the champion, and decide which of them it is from now on."""
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from prefect import task
+
+from tasks.registry.champion import champion_of, history, move_champion, rolled_back
+from tasks.registry.tags import GATE_TAG
+from tasks.release.compare import Candidate, compare, keep_test_rows
+from tasks.release.register import Registered
+from tasks.steps.log import log
+from tasks.steps.retries import may_help
+from tasks.tracking.locks import registry_lock
+from tasks.tracking.store import client_for
+from tasks.tracking.uris import tracking_uri
+from varjepa.config import RetrainConfig
+from varjepa.errors import ConfigError, listed, nearest
+
+if TYPE_CHECKING:
+    from varjepa.evaluation.gate import Verdict
+
+
+ATTEMPTS = 3
+"""Comparisons outside of the lock, before one is made under it."""
+
+HEADLINE, LONGEST = "\n## Gate\n", 5000
+"""Of a version's description: where ours begins, and how long the registry lets it be."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What the gate decided.
+
+    Attributes:
+        promoted: whether the version became the champion now.
+        reason: why, in words.
+        aliases: of the version, afterwards.
+        metrics: gate/..., for the run.
+    """
+
+    promoted: bool
+    reason: str
+    aliases: list[str]
+    metrics: dict[str, float]
+
+
+def require_subgroups(columns: list[str], config: RetrainConfig) -> None:
+    """Checks that the gate's subgroups are columns, before anything is trained.
+
+    Raises:
+        ConfigError: with the nearest name that is one.
+    """
+    for name in config.gate.subgroups:
+        if name not in columns:
+            hint = nearest(name, columns) or f"Columns: {listed(columns, 20)}."
+            raise ConfigError(f'gate.subgroups names "{name}", which is no column.', fix=hint)
+
+
+@task(name="gate", task_run_name="gate {config.registry.name}", retries=2, retry_delay_seconds=2,
+      retry_condition_fn=may_help)  # fmt: skip
+def gate(candidate: Candidate, registered: Registered | None, config: RetrainConfig) -> Decision:
+    """Compares the candidate with the champion of its name, and gives it the alias where the verdict says so.
+
+    The comparison takes its time, so it is made before the registry is locked; where somebody else has moved the
+    champion meanwhile, it is made again with that one.
+
+    Args:
+        candidate: the finished model.
+        registered: its version; None decides for show and changes nothing.
+        config: of the job.
+    """
+    uri, name = tracking_uri(config.tracking), config.registry.name
+    client = client_for(uri)
+    if registered is None:
+        verdict = compare(candidate, champion_of(client, name), config)
+        would = "would be promoted" if _would(verdict, config) else "would not be promoted"
+        return Decision(
+            promoted=False, reason=f"dry run, {would}: {verdict.reason}", aliases=[], metrics=_metrics(verdict)
+        )
+    if registered.new and config.gate.reference:
+        keep_test_rows(candidate, registered.run_id, config)
+    for _attempt in range(ATTEMPTS):
+        champion = champion_of(client, name)
+        if champion == registered.version:
+            return _already(client, registered)
+        verdict = compare(candidate, champion, config)
+        with registry_lock(uri, name):
+            present = champion_of(client, name)
+            if present == champion:
+                return _settle(client, registered, verdict, champion, config)
+        log.info("gate: version %s became the champion meanwhile, comparing with that one", present)
+    with registry_lock(uri, name):
+        champion = champion_of(client, name)
+        return _settle(client, registered, compare(candidate, champion, config), champion, config)
+
+
+def _would(verdict: "Verdict", config: RetrainConfig) -> bool:
+    return verdict.promote and (verdict.outcome != "first" or config.gate.promote_first)
+
+
+def _settle(
+    client: Any, registered: Registered, verdict: "Verdict", champion: int | None, config: RetrainConfig
+) -> Decision:
+    """Moves the alias where the verdict says so, and writes down why; under the lock."""
+    name, version, reason = registered.name, registered.version, verdict.reason
+    undone = rolled_back(history(client, name), version)
+    promoted = _would(verdict, config) and undone is None
+    if verdict.outcome == "first" and not config.gate.promote_first:
+        reason = f"gate.promote_first is off; {reason}"
+    elif verdict.promote and undone is not None:
+        reason = f"it was rolled back at {undone.time}, and only `varjepa promote` brings it back; {reason}"
+    against = "" if champion is None else f"version {champion}: "
+    reason = f"{against}{reason}"
+    _write_down(client, registered, verdict, champion, reason, promoted=promoted)
+    if promoted:
+        move_champion(client, name, version, by="retrain", reason=reason)
+    aliases = _aliases(client, name, version)
+    return Decision(promoted=promoted, reason=reason, aliases=aliases, metrics=_metrics(verdict))
+
+
+def _already(client: Any, registered: Registered) -> Decision:
+    """The very model that is the champion: what was found then still holds."""
+    tags = client.get_model_version(registered.name, str(registered.version)).tags
+    reason = f"version {registered.version} already is the champion"
+    numbers = json.loads(tags.get(f"{GATE_TAG}.numbers", "{}"))
+    aliases = _aliases(client, registered.name, registered.version)
+    return Decision(promoted=False, reason=reason, aliases=aliases, metrics=numbers)
+
+
+def _metrics(verdict: "Verdict") -> dict[str, float]:
+    return {f"gate/{name}": value for name, value in verdict.numbers.items()}
+
+
+def _aliases(client: Any, name: str, version: int) -> list[str]:
+    found = client.get_registered_model(name).aliases
+    return sorted(alias for alias, number in found.items() if int(number) == version)
+
+
+def _write_down(
+    client: Any, registered: Registered, verdict: "Verdict", champion: int | None, reason: str, *, promoted: bool
+) -> None:
+    """The verdict in the version's tags and description."""
+    name, version = registered.name, str(registered.version)
+    tags = {
+        "": reason[:LONGEST],
+        ".outcome": verdict.outcome,
+        ".vetoes": ", ".join(veto.name for veto in verdict.vetoes),
+        ".against": "" if champion is None else str(champion),
+        ".numbers": json.dumps(_metrics(verdict)),
+    }
+    for ending, value in tags.items():
+        client.set_model_version_tag(name, version, f"{GATE_TAG}{ending}", value)
+    vetoes = [f"{veto.name}: {veto.reason}" for veto in verdict.vetoes]
+    lines = [f"- {line}" for line in (*vetoes, verdict.compared, *verdict.notes)]
+    met = "" if champion is None else f", against version {champion}"
+    ours = f"{HEADLINE}\n{'Promoted' if promoted else 'Not promoted'}{met}.\n\n{chr(10).join(lines)}\n"[:LONGEST]
+    card = (client.get_model_version(name, version).description or "").partition(HEADLINE)[0]
+    client.update_model_version(name, version, card[: LONGEST - len(ours)] + ours)

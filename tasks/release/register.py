@@ -1,0 +1,165 @@
+"""Step 9: hand the model over; logged with a signature, registered, alias `challenger`."""
+
+import hashlib
+import json
+import logging
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from prefect import task
+
+from tasks.registry.champion import CHALLENGER
+from tasks.registry.logged_models import DIGEST_TAG, active_run, logged_before, use_store
+from tasks.registry.tags import FINGERPRINT_TAG, ROWS_TAG, RUN_TAG
+from tasks.release.compare import Candidate
+from tasks.steps.log import log
+from tasks.steps.retries import may_help
+from tasks.tracking.locks import registry_lock
+from tasks.tracking.store import client_for
+from tasks.tracking.uris import tracking_uri
+from varjepa.config import RetrainConfig
+
+EXAMPLE_ROWS = 3
+
+SERVED = Path(__file__).parents[1] / "registry" / "served_model.py"
+"""The page of code that goes with a model; importing it here would tell MLflow that this process is the model."""
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A version in the registry.
+
+    Attributes:
+        name: registered model.
+        version: its number.
+        uri: `models:/name/version`.
+        new: whether this run made it; an identical model keeps its version.
+        run_id: run that asked for it.
+    """
+
+    name: str
+    version: int
+    uri: str
+    new: bool
+    run_id: str
+
+
+@task(name="register", task_run_name="register {config.registry.name}", retries=2, retry_delay_seconds=5,
+      retry_condition_fn=may_help)  # fmt: skip
+def register(run_id: str, config: RetrainConfig, candidate: Candidate, description: str) -> Registered:
+    """Logs the model to the run and registers it, unless the registry already has it.
+
+    Args:
+        run_id: run that made the model.
+        config: of the job.
+        candidate: the model, and the rows it was made from, whose first ones become the input example.
+        description: Markdown for the registry.
+    """
+    uri, name, fingerprint = tracking_uri(config.tracking), config.registry.name, folder_digest(candidate.model)
+    client = client_for(uri)
+    source = None if known_version(name, fingerprint, config) else _logged(run_id, candidate, uri)
+    with registry_lock(uri, name):
+        version = known_version(name, fingerprint, config)
+        new = version is None
+        if version is None:
+            tags = {DIGEST_TAG: fingerprint, RUN_TAG: run_id, FINGERPRINT_TAG: candidate.fingerprint,
+                    ROWS_TAG: str(candidate.rows)}  # fmt: skip
+            version = _version_of(source or _logged(run_id, candidate, uri), name, tags, uri)
+        else:
+            log.info("register: version %d of %s is this very model, no new version is made", version, name)
+        if not client.get_model_version(name, str(version)).description:
+            client.update_model_version(name, str(version), description)
+        client.set_registered_model_alias(name, CHALLENGER, str(version))
+    return Registered(name, version, f"models:/{name}/{version}", new, run_id)
+
+
+def _logged(run_id: str, candidate: Candidate, tracking: str) -> str:
+    """Logs the model to the run; returns its URI."""
+    # What follows goes by MLflow's global setting, which another job of this process may have moved.
+    use_store(tracking)
+    # MLflow remarks on every detail of a signature that we have chosen on purpose.
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
+    fingerprint = folder_digest(candidate.model)
+    with active_run(run_id), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=UserWarning)
+        before = logged_before(client_for(tracking), run_id, fingerprint)
+        return before or _log_model(candidate.model, candidate.prepared.clean, {DIGEST_TAG: fingerprint})
+
+
+def _version_of(source: str, name: str, tags: dict[str, str], tracking: str) -> int:
+    import mlflow
+
+    use_store(tracking)
+    return int(mlflow.register_model(source, name, tags=tags).version)
+
+
+def folder_digest(folder: Path) -> str:
+    """SHA-256 over the files of a model folder."""
+    total = hashlib.sha256()
+    for file in sorted(folder.iterdir()):
+        total.update(file.name.encode() + hashlib.sha256(file.read_bytes()).digest())
+    return total.hexdigest()
+
+
+def known_version(name: str, fingerprint: str, config: RetrainConfig) -> int | None:
+    """Newest version of `name` that holds this very model."""
+    client = client_for(tracking_uri(config.tracking))
+    found = client.search_model_versions(f"name = '{name}'")
+    return max((int(version.version) for version in found if version.tags.get(DIGEST_TAG) == fingerprint), default=None)
+
+
+def _log_model(model: Path, clean: Path, tags: dict[str, str]) -> str:
+    import mlflow
+    import polars as pl
+
+    from varjepa import __version__
+    from varjepa.inference.storage import load_model
+
+    # The example is what people copy: whole rows, and in the types that they were read in.
+    trained = load_model(model, "cpu")
+    frame = pl.scan_parquet(clean).select(trained.preprocessor.columns)
+    example = frame.drop_nulls().head(EXAMPLE_ROWS).collect()
+    example = example if example.height else frame.head(EXAMPLE_ROWS).collect()
+    info = mlflow.pyfunc.log_model(
+        name="model",
+        python_model=str(SERVED),
+        artifacts={"model": str(model)},
+        signature=signature(trained, dict(frame.collect_schema())),
+        input_example=example.to_pandas(),
+        pip_requirements=[f"varjepa=={__version__}"],
+        metadata={"features": json.dumps(trained.preprocessor.names)},
+        tags=tags,
+    )
+    if info.signature is None:
+        raise RuntimeError("MLflow dropped the model's signature")
+    return info.model_uri
+
+
+def signature(trained: Any, schema: dict[str, Any]) -> Any:
+    """Inputs: one optional column per column that features are made from; outputs as `TrainedModel.predict` gives them.
+
+    Numeric inputs are of type Any: MLflow refuses whole numbers for a double column, and missing cells, which turn
+    whole numbers into doubles, for a long one. The model checks them itself and says which cell is no number.
+    """
+    from mlflow.models import ModelSignature
+    from mlflow.types.schema import AnyType, Array, ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
+
+    label = trained.preprocessor.label
+    text = {name for name, dtype in schema.items() if str(dtype) in ("String", "Categorical", "Enum")}
+    names = trained.preprocessor.columns
+    inputs: list[ColSpec | TensorSpec] = [ColSpec("string" if name in text else AnyType(), name) for name in names]
+    outputs: list[ColSpec | TensorSpec] = [ColSpec(Array(DataType.double), "embedding")]
+    if trained.network.has_scale or trained.doubt is not None:
+        outputs.append(ColSpec("double", "uncertainty"))
+    if trained.network.has_scale:
+        outputs.append(ColSpec("double", "latent_uncertainty"))
+    if trained.probe is not None:
+        outputs.append(ColSpec("string" if label.classes else "double", "prediction"))
+        if label.classes:
+            outputs.append(ColSpec("double", "probability"))
+        if trained.doubt is not None and trained.doubt.certificate is not None:
+            outputs.append(ColSpec("boolean", "accept"))
+    params = ParamSchema([ParamSpec("batch_size", DataType.long, 1024)])
+    return ModelSignature(Schema(inputs), Schema(outputs), params)

@@ -1,0 +1,95 @@
+"""Step 5: learn what a cell may be, given the others of its row; for imputation, samples and anomaly scores."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+import torch
+from prefect import task
+
+from tasks.retrain.encoded_rows import EncodedRows
+from tasks.retrain.preprocess import Prepared
+from tasks.retrain.pretrain import Pretrained, settings_of
+from tasks.steps.log import log
+from tasks.steps.reuse import reuse, step_folder
+from varjepa.config import RetrainConfig
+from varjepa.data.bars import CUT_ROWS
+from varjepa.data.encoded import read_sample
+from varjepa.data.preprocess import Preprocessor
+from varjepa.data.sources import ROW
+from varjepa.data.table import TableTensors
+from varjepa.inference.fill import outside_range
+from varjepa.inference.fitting import fitted_generator
+from varjepa.inference.storage import save_generator
+from varjepa.training.device import give_back_memory, resolve_device
+
+VALIDATION_ROWS = 20_000
+"""At most this many validation rows, a sample of larger parts, say which weights are best."""
+
+REFERENCE_ROWS = 5000
+"""At most this many validation rows, and as many calibration rows, are what the reference is measured on."""
+
+
+@dataclass(frozen=True)
+class Generated:
+    """A trained generator.
+
+    Attributes:
+        folder: its files (see `varjepa.inference.storage.save_generator`); None where the configuration leaves it out.
+        loss: mean negative log-probability of hidden cells of validation rows, nats; 0 without one.
+    """
+
+    folder: Path | None
+    loss: float
+
+
+@task(name="generate", task_run_name="generate")
+def generate(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig) -> Generated:
+    """Trains the generator on training rows, its reference is measured on rows outside of them."""
+    if not config.generator.n_layers:
+        return Generated(None, 0.0)
+    settings = settings_of(config, {"model", "generator", "training"})
+    folder = step_folder("generate", str(pretrained.weights), settings, code=__name__)
+    return reuse(folder, Generated, lambda: _generate(prepared, pretrained, config, folder))
+
+
+def _generate(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig, folder: Path) -> Generated:
+    preprocessor = Preprocessor.model_validate_json(prepared.preprocessor.read_text(encoding="utf-8"))
+    device = resolve_device(config.training.device)
+    network = pretrained.network(preprocessor, config).to(device)
+    rows = EncodedRows(prepared.encoded, preprocessor, config.training, device)
+    tables = rows.at_most("train", _most(rows, prepared, config)), rows.at_most("validation", VALIDATION_ROWS)
+    best, checkpoint = math.inf, folder / "checkpoint.pt"
+
+    def on_progress(steps: int, loss: float, speed: float) -> None:
+        nonlocal best
+        best = min(best, loss)
+        log.info("generator, step %d: %.4f nats per hidden cell, %s rows/s", steps, loss, f"{speed:,.0f}")
+
+    other, held = (_part(prepared, preprocessor, name, device) for name in ("validation", "calibration"))
+    if not held[0].n_rows:
+        log.warning("There are no calibration rows: imputation intervals come from validation rows.")
+        held = other
+    generator = fitted_generator(
+        network, preprocessor, config, tables=tables, held=(held, other), on_progress=on_progress, checkpoint=checkpoint
+    )
+    give_back_memory()
+    save_generator(folder, generator)
+    checkpoint.unlink(missing_ok=True)
+    return Generated(folder, best)
+
+
+def _most(rows: EncodedRows, prepared: Prepared, config: RetrainConfig) -> int:
+    """Training rows to hold: all where they fit, otherwise more than the steps can look at."""
+    seen = prepared.parts["train"]
+    return seen if rows.fits(seen) else max(CUT_ROWS, 2 * config.generator.max_steps * config.generator.batch_size)
+
+
+def _part(
+    prepared: Prepared, preprocessor: Preprocessor, name: str, device: torch.device
+) -> tuple[TableTensors, torch.Tensor]:
+    """Some rows of a part, and how far their numbers lie beyond the training range."""
+    rows = read_sample(prepared.encoded, preprocessor, name, most=REFERENCE_ROWS, seed=0)
+    raw = pl.scan_parquet(prepared.clean).filter(pl.col(ROW).is_in(rows.rows.tolist())).collect()
+    return rows.table.to(device), outside_range(raw, preprocessor).to(device)

@@ -1,0 +1,176 @@
+"""Step 3: divide the rows, learn the preprocessing from the training part, encode everything."""
+
+import shutil
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from prefect import task
+
+from tasks.orchestration.parallel_map import workers
+from tasks.retrain.partitions import (
+    Partition,
+    encode,
+    hashed_codes,
+    learned_from,
+    partitions_of,
+    training_rows,
+    write_encoded,
+)
+from tasks.steps.files import write_text
+from tasks.steps.log import log
+from tasks.steps.reuse import digest, reuse, step_folder
+from varjepa.config import DataSection, PreprocessSection
+
+if TYPE_CHECKING:
+    from polars import LazyFrame
+
+    from varjepa.data.preprocess import Preprocessor
+    from varjepa.data.ranges import Everywhere
+
+ELSEWHERE = {"runner", "workers", "dask_address", "partition_rows"}
+"""Settings that say where the work is done; results do not depend on them."""
+
+ENCODED, PREPROCESSOR, SPLIT = "encoded.parquet", "preprocessor.json", "parts.parquet"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Encoded rows.
+
+    Attributes:
+        clean: Parquet file with the same rows as they came.
+        encoded: Parquet file with row number, part, features and label; or a folder of such files, which hold the
+            rows in the order of their names.
+        preprocessor: JSON file.
+        features: number of features.
+        parts: rows per part.
+        left_out: columns that are no features, and why.
+        joined: features that are made from several columns, and those.
+    """
+
+    clean: Path
+    encoded: Path
+    preprocessor: Path
+    features: int
+    parts: dict[str, int]
+    left_out: dict[str, str]
+    joined: dict[str, tuple[str, ...]]
+
+    def raw(self, *parts: str) -> "LazyFrame":
+        """The rows of some parts as they came, in their order, unread."""
+        import polars as pl
+
+        from varjepa.data.splits import PART
+
+        # Both files hold the same rows in the same order; to join them by number would hold all numbers in memory.
+        marks = pl.scan_parquet(self.encoded).select(PART)
+        both = pl.concat([pl.scan_parquet(self.clean), marks], how="horizontal")
+        return both.filter(pl.col(PART).is_in(parts)).drop(PART)
+
+
+@task(name="preprocess", task_run_name="preprocess")
+def preprocess(clean: Path, data: DataSection, settings: PreprocessSection) -> Prepared:
+    """Splits, fits on the training rows and encodes all rows.
+
+    Raises:
+        DataError: too few rows, unknown columns, or nothing to learn from.
+        SetupError: the runner is not installed.
+    """
+    learned = settings.model_dump(mode="json", exclude=ELSEWHERE)
+    folder = step_folder("preprocess", str(clean), data.model_dump(mode="json"), learned, code=__name__)
+    prepared = reuse(folder, Prepared, lambda: _preprocess(clean, data, settings, folder))
+    for name, reason in prepared.left_out.items():
+        log.warning('The column "%s" is left out: %s.', name, reason)
+    for name, columns in prepared.joined.items():
+        log.info('%d columns from "%s" to "%s" are one feature, "%s"', len(columns), columns[0], columns[-1], name)
+    return prepared
+
+
+def _preprocess(clean: Path, data: DataSection, settings: PreprocessSection, folder: Path) -> Prepared:
+    partitions: list[Partition] = []
+    if settings.runner != "none":
+        # Workers need not run in the folder that this process runs in.
+        partitions = partitions_of(clean.resolve(), folder.resolve() / SPLIT, settings.partition_rows)
+    if len(partitions) > 1:
+        log.info("preprocessing %d partitions: %s", len(partitions), settings.runner)
+        with workers(settings) as everywhere:
+            preprocessor, counts = in_partitions(partitions, data, settings, folder, everywhere)
+    else:
+        marked, counts = divide(clean, data)
+        preprocessor = learn(marked, data, settings)
+        _clear(folder / ENCODED)
+        write_encoded(marked, preprocessor, folder / ENCODED)
+        write_text(folder / PREPROCESSOR, preprocessor.model_dump_json(indent=1))
+    return Prepared(
+        clean, folder / ENCODED, folder / PREPROCESSOR, preprocessor.sizes.n_features, counts, preprocessor.left_out,
+        preprocessor.joined,
+    )  # fmt: skip
+
+
+def divide(clean: Path, data: DataSection) -> tuple["LazyFrame", dict[str, int]]:
+    """The rows with the part of each as one more column, unread, and the number of rows per part."""
+    import polars as pl
+
+    from varjepa.data.splits import assign_parts
+
+    frame = pl.scan_parquet(clean)
+    parts = assign_parts(frame, data.split)
+    marked = pl.concat([frame, parts.to_frame().lazy()], how="horizontal")
+    return marked, dict(parts.value_counts().iter_rows())
+
+
+def learn(marked: "LazyFrame", data: DataSection, settings: PreprocessSection) -> "Preprocessor":
+    """Fits on the rows that preprocessing may look at."""
+    from varjepa.data.fit import fit
+
+    return fit(learned_from(marked, data.split.seen), data, settings)
+
+
+def in_partitions(
+    partitions: list[Partition], data: DataSection, settings: PreprocessSection, folder: Path, everywhere: "Everywhere"
+) -> tuple["Preprocessor", dict[str, int]]:
+    """The same in partitions, of which this process holds the part of each row and what all rows have in common.
+
+    Partitions that an interrupted run encoded in the same way are not encoded again.
+    """
+    from varjepa.data.fit import fit_rows
+    from varjepa.data.partitions import PartitionedRows
+
+    counts = _divide(partitions, data, everywhere)
+    openers = [partial(training_rows, partition, data.split.seen) for partition in partitions]
+    preprocessor = fit_rows(PartitionedRows(openers, everywhere), data, settings)
+    text = preprocessor.model_dump_json(indent=1)
+    write_text(folder / PREPROCESSOR, text)
+    draft = folder.resolve() / f"draft-{digest(text, [partition.start for partition in partitions])}"
+    draft.mkdir(exist_ok=True)
+    for _ in everywhere(partial(encode, preprocessor=draft.with_name(PREPROCESSOR), folder=draft), partitions):
+        pass
+    _clear(folder / ENCODED)
+    draft.replace(folder / ENCODED)
+    for left in (folder / SPLIT, *folder.glob("draft-*")):
+        _clear(left)
+    return preprocessor, counts
+
+
+def _divide(partitions: list[Partition], data: DataSection, everywhere: "Everywhere") -> dict[str, int]:
+    """Writes the part of each row to where the partitions look for it; the number of rows per part."""
+    import numpy as np
+    import polars as pl
+
+    from varjepa.data.splits import assign_parts
+
+    hashed = None
+    if data.split.by == "hash":
+        hashed = np.concatenate(list(everywhere(partial(hashed_codes, split=data.split), partitions)))
+    parts = assign_parts(pl.scan_parquet(partitions[0].clean), data.split, hashed)
+    parts.to_frame().write_parquet(partitions[0].parts, row_group_size=partitions[0].rows)
+    return dict(parts.value_counts().iter_rows())
+
+
+def _clear(path: Path) -> None:
+    """Removes a file or a folder, where there is one."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    path.unlink(missing_ok=True)

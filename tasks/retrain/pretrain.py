@@ -1,0 +1,203 @@
+"""Step 4: learn the embedding, without labels; keep the best epoch."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from prefect import task
+from pydantic import TypeAdapter
+from safetensors.torch import load_file, save_file
+
+from tasks.retrain.encoded_rows import EncodedRows
+from tasks.retrain.preprocess import Prepared
+from tasks.retrain.progress import training_progress
+from tasks.steps.files import write_text
+from tasks.steps.log import log
+from tasks.steps.reuse import reuse, step_folder
+from tasks.tracking.runs import CurveLogger
+from varjepa.config import RetrainConfig, TrainingSection
+from varjepa.data.preprocess import Preprocessor
+from varjepa.data.splits import PARTS
+from varjepa.errors import VarjepaError
+from varjepa.evaluation.selection import ProbeEvaluator, RankMeEvaluator
+from varjepa.models.kinds import new_network
+from varjepa.models.network import TableNetwork
+from varjepa.training.device import give_back_memory, resolve_device
+from varjepa.training.distributed import World, local_device
+from varjepa.training.loop import Evaluator, Trainer
+
+SECTIONS = {"model", "masking", "objective", "training"}
+"""Parts of the configuration that pretraining depends on, beside the encoded data."""
+
+VALIDATION_ROWS = 1_000_000
+"""At most this many validation rows, a sample of larger parts, give the validation terms of a pass."""
+
+WEIGHTS, HISTORY = "network.safetensors", "history.json"
+JOB, TRAINED, FAILURE = "job.json", "trained.json", "failure.txt"
+"""What the processes of a distributed training are told, and what they leave."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a training process needs beside the configuration.
+
+    Attributes:
+        encoded: Parquet file of `Prepared`.
+        preprocessor: JSON file of `Prepared`.
+        folder: of the step.
+        run_id: tracking run of the curves.
+    """
+
+    encoded: Path
+    preprocessor: Path
+    folder: Path
+    run_id: str
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """A trained network.
+
+    Attributes:
+        weights: safetensors file.
+        history: JSON file with the metrics of every epoch.
+        best_epoch: from 0.
+        stopped_early: whether patience ran out.
+    """
+
+    weights: Path
+    history: Path
+    best_epoch: int
+    stopped_early: bool
+
+    def curves(self) -> list[dict[str, float]]:
+        """Metrics per epoch."""
+        return json.loads(self.history.read_text(encoding="utf-8"))
+
+    def network(self, preprocessor: Preprocessor, config: RetrainConfig) -> TableNetwork:
+        """The network with its trained weights, in evaluation mode, on the CPU."""
+        network = new_network(preprocessor.sizes, config)
+        network.load_state_dict(load_file(self.weights))
+        return network.eval()
+
+
+@task(name="pretrain", task_run_name="pretrain {config.model.kind}")
+def pretrain(prepared: Prepared, config: RetrainConfig, run_id: str) -> Pretrained:
+    """Trains a network; resumes from a checkpoint that an interrupted run left. Curves go to the tracking run."""
+    uncertainty = config.uncertainty.model_dump() if config.training.selection == "selective_probe" else None
+    settings = settings_of(config, SECTIONS)
+    folder = step_folder("pretrain", str(prepared.encoded), settings, uncertainty, code=__name__)
+    curves, job = CurveLogger(run_id, config.tracking), Job(prepared.encoded, prepared.preprocessor, folder, run_id)
+    pretrained = reuse(folder, Pretrained, lambda: _pretrain(job, config, curves))
+    for metrics in pretrained.curves():
+        curves.log(metrics)
+    log.info("selected epoch %d of %d", pretrained.best_epoch + 1, len(pretrained.curves()))
+    return pretrained
+
+
+def settings_of(config: RetrainConfig, sections: set[str]) -> dict[str, Any]:
+    """What these sections say as far as results depend on it."""
+    settings = config.model_dump(mode="json", include=sections)
+    del settings["training"]["checkpoint_minutes"]
+    return settings
+
+
+def _pretrain(job: Job, config: RetrainConfig, curves: CurveLogger) -> Pretrained:
+    if config.training.devices > 1:
+        return launch(job, config)
+    pretrained = train(job, config, World(), curves)
+    give_back_memory()
+    return pretrained
+
+
+def launch(job: Job, config: RetrainConfig) -> Pretrained:
+    """Trains with `training.devices` processes of this machine that share every batch.
+
+    Raises:
+        VarjepaError: what the leading process says, or that one of them failed.
+    """
+    processes, failure = config.training.devices, job.folder / FAILURE
+    failure.unlink(missing_ok=True)
+    content = {"job": asdict(job), "config": config.model_dump(mode="json")}
+    write_text(job.folder / JOB, json.dumps(content, default=str))
+    threads = max(1, len(os.sched_getaffinity(0)) // processes) if hasattr(os, "sched_getaffinity") else 1
+    # The workers find the modules that this process found, wherever they were imported from.
+    env = {"OMP_NUM_THREADS": str(threads)} | os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    if sys.platform == "linux":
+        env.setdefault("GLOO_SOCKET_IFNAME", "lo")  # the machine's own name need not resolve
+    arguments = ["--standalone", f"--nproc-per-node={processes}", "-m", "tasks.retrain.worker", str(job.folder / JOB)]
+    command = [sys.executable, "-m", "torch.distributed.run", *arguments]
+    done = subprocess.run(command, env=env, check=False)  # noqa: S603 (our own words)
+    if failure.is_file():
+        raise VarjepaError(failure.read_text(encoding="utf-8"))
+    if done.returncode:
+        raise VarjepaError(f"One of {processes} training processes ended with {done.returncode}; its words are above.")
+    return TypeAdapter(Pretrained).validate_json((job.folder / TRAINED).read_bytes())
+
+
+def train(job: Job, config: RetrainConfig, world: World, curves: CurveLogger) -> Pretrained:
+    """Trains in this process, alone or as one of a world; only the leading one shows, logs and writes."""
+    preprocessor = Preprocessor.model_validate_json(job.preprocessor.read_text(encoding="utf-8"))
+    device, folder = local_device(resolve_device(config.training.device)), job.folder
+    network = new_network(preprocessor.sizes, config).to(device)
+    parts, shards = PARTS if config.data.split.seen == "all" else PARTS[:1], folder / "shards"
+    rows = EncodedRows(job.encoded, preprocessor, config.training, device)
+    seen, checkpoint = rows.source(parts, shards, world), folder / "checkpoint.pt"
+    tables = seen, rows.at_most("validation", validation_rows(config.training))
+    evaluate = _evaluator(rows, config)
+    trainer = Trainer(
+        network=network, tables=tables, objective=config.objective, masking=config.masking,
+        training=config.training, evaluate=evaluate, checkpoint=checkpoint, world=world,
+    )  # fmt: skip
+    if not world.leads:
+        trained = trainer.fit(lambda *_: None, lambda *_: None)
+        return Pretrained(folder / WEIGHTS, folder / HISTORY, trained.best_epoch, trained.stopped_early)
+    with training_progress(config.training.max_epochs, trainer.epochs.rows(0)) as progress:
+
+        def on_epoch(metrics: dict[str, float]) -> None:
+            curves.log(metrics)
+            progress.on_epoch(metrics)
+
+        trained = trainer.fit(on_epoch, progress.on_progress)
+    save_file({name: value.cpu().contiguous() for name, value in network.state_dict().items()}, folder / WEIGHTS)
+    write_text(folder / HISTORY, json.dumps(trained.history))
+    checkpoint.unlink(missing_ok=True)
+    shutil.rmtree(shards, ignore_errors=True)
+    return Pretrained(folder / WEIGHTS, folder / HISTORY, trained.best_epoch, trained.stopped_early)
+
+
+def validation_rows(training: TrainingSection) -> int:
+    """At most how many validation rows give the validation terms of an epoch.
+
+    As a rule there are six times as many training rows, and an epoch of few rows should not wait for many more.
+
+    Examples:
+        >>> validation_rows(TrainingSection()), validation_rows(TrainingSection(epoch_rows=600_000))
+        (1000000, 100000)
+    """
+    if training.epoch_rows is None:
+        return VALIDATION_ROWS
+    return min(VALIDATION_ROWS, max(training.eval_rows, training.epoch_rows // 6))
+
+
+def _evaluator(rows: EncodedRows, config: RetrainConfig) -> Evaluator | None:
+    """Scores epochs as `training.selection` says; None means by validation ELBO."""
+    label, training, deterministic = rows.preprocessor.label, config.training, config.model.kind == "t_jepa"
+    unlabelled = training.selection in ("elbo", "rankme") or label is None
+    validation = rows.sample("validation", training.eval_rows, labelled=not unlabelled)
+    if not unlabelled and not len(validation.labels):
+        log.warning("No validation row has a label: the epoch is selected without one.")
+        unlabelled, validation = True, rows.sample("validation", training.eval_rows, labelled=False)
+    if unlabelled or label is None:
+        # T-JEPA's own objective can be had by collapse, so RankMe takes its place.
+        return RankMeEvaluator(validation.table) if training.selection == "rankme" or deterministic else None
+    train = rows.sample("train", training.eval_rows, labelled=True)
+    return ProbeEvaluator(
+        train.table, train.labels, validation.table, validation.labels, len(label.classes),
+        training.selection == "selective_probe", config.uncertainty.aggregate, rank=deterministic,
+    )  # fmt: skip

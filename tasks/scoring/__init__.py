@@ -1,0 +1,1 @@
+"""Score, impute and sample: one file, many files, streams."""

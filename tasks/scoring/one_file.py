@@ -1,0 +1,196 @@
+"""What a trained model is asked for, over files of any size: scores, imputations, samples."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from tasks.scoring.stream import batches_of, table_writer
+from tasks.steps.log import log
+from varjepa.errors import ConfigError, DataError, ModelError, listed, nearest
+from varjepa.inference.model import TrainedModel
+
+GROUPS = ("embedding", "uncertainty", "prediction", "anomaly", "oddity")
+"""What `score` can write."""
+
+CELLS = 2**22
+"""Numbers of embeddings held at a time: rows per batch follow from the width of the model."""
+
+LARGEST, SMALLEST = 32_768, 64
+SHOW_EVERY = 10.0
+"""Seconds between lines about the progress."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """Where rows come from and go to.
+
+    Attributes:
+        source: file, folder or glob.
+        out: Parquet or CSV file.
+        keep: columns of the source to carry along.
+        batch_size: rows at a time; 0 means as many as suit the model.
+        force: overwrite `out`.
+    """
+
+    source: str
+    out: Path
+    keep: tuple[str, ...] = ()
+    batch_size: int = 0
+    force: bool = False
+
+
+class _Progress:
+    """Says now and then how far things are."""
+
+    def __init__(self, what: str) -> None:
+        self.what, self.started, self.shown = what, time.perf_counter(), time.perf_counter()
+
+    def tell(self, rows: int) -> None:
+        now = time.perf_counter()
+        if now - self.shown > SHOW_EVERY:
+            self.shown = now
+            log.info("%s rows %s, %s rows/s", f"{rows:,}", self.what, f"{rows / (now - self.started):,.0f}")
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self.started
+
+
+def batch_rows(model: TrainedModel, wanted: int) -> int:
+    """Rows at a time: `wanted`, or as many as suit the width of the model."""
+    width = model.preprocessor.sizes.n_features * model.network.d_hidden
+    return wanted or max(SMALLEST, min(LARGEST, CELLS // width))
+
+
+def score(model: TrainedModel, request: Request, groups: tuple[str, ...]) -> dict[str, Any]:
+    """Writes what the model says of every row; returns a summary.
+
+    Args:
+        model: the model.
+        request: files.
+        groups: some of `GROUPS`.
+
+    Raises:
+        ConfigError: an unknown group, or OUT cannot be written.
+        DataError: the rows cannot be read, or lack a column.
+        ModelError: the model cannot say what is asked for.
+    """
+    unknown = [group for group in groups if group not in GROUPS]
+    if unknown:
+        raise ConfigError(
+            f'score knows no "{unknown[0]}".', fix=nearest(unknown[0], GROUPS) or f"Choose from {listed(GROUPS)}."
+        )
+    if model.generator is None and {"anomaly", "oddity"} & set(groups):
+        raise ModelError(
+            "The model has no generator, which anomaly and oddity need.", fix="Leave them out of --columns."
+        )
+    text = request.out.suffix == ".csv" and "embedding" in groups
+    if text:
+        log.warning("CSV holds no arrays: the embedding is left out; write to a .parquet file to have it.")
+    accepted, progress = list[int](), _Progress("scored")
+    with table_writer(request.out, force=request.force) as writer:
+        for frame in batches_of(request.source, model.config.data, batch_rows(model, request.batch_size)):
+            scored = _scored(model, frame, tuple(group for group in groups if not (text and group == "embedding")))
+            first = pl.DataFrame({"row": pl.Series(range(writer.rows, writer.rows + frame.height), dtype=pl.Int64)})
+            writer.write(pl.concat([first, _kept(frame, request.keep), scored], how="horizontal"))
+            if "accept" in scored.columns:
+                accepted.append(int(scored["accept"].sum()))
+            progress.tell(writer.rows)
+        rows = writer.rows
+    share = {"accepted": sum(accepted) / max(rows, 1)} if accepted else {}
+    return {"rows": rows, "out": str(request.out)} | share | _speed(rows, progress)
+
+
+def _scored(model: TrainedModel, frame: pl.DataFrame, groups: tuple[str, ...]) -> pl.DataFrame:
+    wanted = {
+        "embedding": ("embedding",),
+        "uncertainty": ("uncertainty", "latent_uncertainty"),
+        "prediction": ("prediction", "probability", "accept"),
+        "anomaly": ("anomaly", "odd_columns"),
+    }
+    parts = []
+    if set(groups) & {"embedding", "uncertainty", "prediction"}:
+        predicted = model.predict(frame)
+        names = [name for group in groups for name in wanted.get(group, ()) if name in predicted.columns]
+        parts.append(predicted.select(names))
+    if set(groups) & {"anomaly", "oddity"}:
+        odd = model.anomalies(frame)
+        each = [name for name in odd.columns if name.startswith("oddity.")] if "oddity" in groups else []
+        parts.append(odd.select([*(wanted["anomaly"] if "anomaly" in groups else ()), *each]))
+    return pl.concat(parts, how="horizontal") if parts else pl.DataFrame()
+
+
+def _kept(frame: pl.DataFrame, keep: tuple[str, ...]) -> pl.DataFrame:
+    for name in keep:
+        if name not in frame.columns:
+            hint = nearest(name, frame.columns) or f"Columns: {listed(frame.columns, 20)}."
+            raise DataError(f'--keep names "{name}", which is no column.', fix=hint)
+    return frame.select(keep)
+
+
+def _speed(rows: int, progress: _Progress) -> dict[str, Any]:
+    return {"seconds": round(progress.seconds, 2), "rows_per_second": round(rows / max(progress.seconds, 1e-9))}
+
+
+def impute(model: TrainedModel, request: Request, *, draws: int, level: float, seed: int) -> dict[str, Any]:
+    """Writes the table without gaps; returns a summary.
+
+    Without draws every row comes once, with `COLUMN.low`, `COLUMN.high` and `COLUMN.probability` behind it. With draws
+    it comes once per draw, numbered by the column `draw`.
+
+    Raises:
+        ConfigError: OUT cannot be written.
+        DataError: the rows cannot be read, or lack a column.
+        ModelError: the model has no generator.
+    """
+    imputer, filled, progress = model.imputer(draws=draws, level=level, seed=seed), 0, _Progress("imputed")
+    with table_writer(request.out, force=request.force) as writer:
+        rows, start = 0, 0
+        for frame in batches_of(request.source, model.config.data, batch_rows(model, request.batch_size)):
+            table = model.encode(frame)
+            found = imputer.impute(frame, table)
+            filled += int((~table.observed).sum())
+            rows, start = rows + frame.height, rows
+            if not draws:
+                writer.write(
+                    pl.concat([found.filled, _all_bounds(model, found.bounds, frame.height)], how="horizontal")
+                )
+            for number, drawn in enumerate(found.draws, start=1):
+                index = pl.Series("row", range(start, rows), dtype=pl.Int64)
+                writer.write(drawn.select(pl.lit(number, dtype=pl.Int32).alias("draw"), index, pl.all()))
+            progress.tell(rows)
+    return {"rows": rows, "cells": filled, "out": str(request.out)} | _speed(rows, progress)
+
+
+def _all_bounds(model: TrainedModel, bounds: pl.DataFrame, rows: int) -> pl.DataFrame:
+    """Bounds of every feature, whether or not this batch has gaps there: all batches of a file look the same."""
+    columns = []
+    for feature in model.preprocessor.numeric:
+        for end in (".low", ".high"):
+            dtype = pl.Date if feature.dtype == "Date" else pl.Datetime("us") if feature.kind == "date" else pl.Float64
+            columns.append((f"{feature.name}{end}", dtype))
+    columns += [(f"{feature.name}.probability", pl.Float64) for feature in model.preprocessor.categorical]
+    return pl.DataFrame([
+        bounds[name].cast(dtype) if name in bounds.columns else pl.Series(name, [None] * rows, dtype=dtype)
+        for name, dtype in columns
+    ])  # fmt: skip
+
+
+def sample(model: TrainedModel, rows: int, request: Request, *, seed: int, gaps: bool) -> dict[str, Any]:
+    """Writes new rows; returns a summary.
+
+    Raises:
+        ConfigError: OUT cannot be written.
+        ModelError: the model has no generator.
+    """
+    progress = _Progress("drawn")
+    sampler = model.sampler(seed=seed, gaps=gaps)
+    size = batch_rows(model, request.batch_size)
+    with table_writer(request.out, force=request.force) as writer:
+        for start in range(0, max(rows, 1), size):
+            writer.write(sampler.sample(min(size, rows - start)))
+            progress.tell(writer.rows)
+    return {"rows": rows, "out": str(request.out)} | _speed(rows, progress)

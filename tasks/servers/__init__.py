@@ -1,0 +1,1 @@
+"""Servers that people start: tracking UI, Prefect, PostgreSQL, a team's trial."""

@@ -1,0 +1,1 @@
+"""Before the first retrain: init and doctor."""

@@ -1,0 +1,160 @@
+"""One cell of the benchmark: a predictor on one feature set of one table, all seeds in one computation."""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from prefect import task
+from torch import Tensor
+
+from tasks.orchestration.runners import one_thread_each
+from tasks.retrain.preprocess import Prepared
+from tasks.steps.files import write_text
+from tasks.steps.log import log
+from tasks.steps.reuse import reuse, step_folder
+from tasks.studies.embed_rows import Embedded
+from varjepa.config import FeatureSet, PredictorName, PredictorSettings
+from varjepa.data.encoded import Part, read_part
+from varjepa.data.preprocess import Label, Preprocessor
+from varjepa.data.splits import PARTS
+from varjepa.evaluation.comparison import CellKey
+from varjepa.evaluation.predictors import Fitted, Inputs, embedding_inputs, fit_predictors, raw_inputs
+from varjepa.evaluation.report import Classified, classification_metrics, regression_metrics, uncertainty_metrics
+
+Metrics = dict[str, list[float]]
+"""Metric -> one value per seed."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where in the benchmark's table a cell stands.
+
+    Attributes:
+        dataset: name of the table.
+        features: what the predictor is given.
+        predictor: which one.
+    """
+
+    dataset: str
+    features: FeatureSet
+    predictor: PredictorName
+
+    @property
+    def key(self) -> CellKey:
+        """As comparisons call it."""
+        return self.dataset, self.features, self.predictor
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return " ".join(self.key)
+
+
+@dataclass(frozen=True)
+class Plan(Place):
+    """What a cell is made from.
+
+    Attributes:
+        prepared: encoded rows.
+        embedded: their embeddings; None for raw features.
+    """
+
+    prepared: Prepared
+    embedded: Embedded | None
+
+
+@dataclass(frozen=True)
+class Cell(Place):
+    """A finished cell.
+
+    Attributes:
+        metrics: JSON file, metric on the test rows -> one value per seed.
+        outputs: npz file: `test` and `validation` [R, N, C] probabilities (or values, C = 1), `label` and
+            `validation_label` [N], `row` [N] of the test rows in the source, `uncertainty` [N] where there is one.
+        best_epochs: per seed, from 1.
+        seconds: that fitting and measuring took when it was done.
+    """
+
+    metrics: Path
+    outputs: Path
+    best_epochs: list[int]
+    seconds: float
+
+    def values(self) -> Metrics:
+        """Metrics on the test rows."""
+        return json.loads(self.metrics.read_text(encoding="utf-8"))
+
+
+@task(name="cell", task_run_name="{plan.name}")
+def run_cell(plan: Plan, settings: PredictorSettings, seeds: Sequence[int]) -> Cell:
+    """Fits the predictor once per seed on training rows, stops it on validation rows, measures on test rows."""
+    inputs = str(plan.prepared.encoded) if plan.embedded is None else str(plan.embedded.folder)
+    folder = step_folder("cell", plan.name, inputs, settings.model_dump(mode="json"), list(seeds), code=__name__)
+    with one_thread_each():
+        cell = reuse(folder, Cell, lambda: _run(plan, settings, seeds, folder))
+    log.info("%s: %d seeds in %.0f s", plan.name, len(seeds), cell.seconds)
+    return cell
+
+
+def _run(plan: Plan, settings: PredictorSettings, seeds: Sequence[int], folder: Path) -> Cell:
+    started = time.perf_counter()
+    preprocessor = Preprocessor.model_validate_json(plan.prepared.preprocessor.read_text(encoding="utf-8"))
+    label = preprocessor.label
+    if label is None:
+        raise ValueError("a benchmark needs a label")
+    parts = {name: read_part(plan.prepared.encoded, preprocessor, name) for name in PARTS}
+    known = {name: torch.isfinite(part.labels) for name, part in parts.items()}
+    inputs = {name: _inputs(plan, preprocessor, name, part).rows(known[name]) for name, part in parts.items()}
+    labels = {name: part.labels[known[name]] for name, part in parts.items()}
+    fitted = fit_predictors(
+        plan.predictor, (inputs["train"], labels["train"]), (inputs["validation"], labels["validation"]),
+        inputs["test"], n_classes=len(label.classes), seeds=seeds, settings=settings,
+    )  # fmt: skip
+    uncertainty = None if plan.embedded is None else plan.embedded.uncertainty()
+    uncertainty = None if uncertainty is None else uncertainty[known["test"].numpy()]
+    _keep(folder, fitted, labels, parts["test"].rows[known["test"].numpy()], uncertainty)
+    values = _metrics(fitted.test, labels["test"], label, uncertainty)
+    write_text(folder / "metrics.json", json.dumps(values))
+    return Cell(
+        plan.dataset, plan.features, plan.predictor, folder / "metrics.json", folder / "outputs.npz",
+        [epoch + 1 for epoch in fitted.best_epochs], time.perf_counter() - started,
+    )  # fmt: skip
+
+
+def _inputs(plan: Plan, preprocessor: Preprocessor, name: str, part: Part) -> Inputs:
+    if plan.embedded is None:
+        return raw_inputs(part.table, preprocessor.sizes)
+    return embedding_inputs(torch.from_numpy(np.array(plan.embedded.part(name))))
+
+
+def _keep(
+    folder: Path, fitted: Fitted, labels: dict[str, Tensor], rows: np.ndarray, uncertainty: np.ndarray | None
+) -> None:
+    """Everything from which other measures of uncertainty can be computed afterwards."""
+    kept: dict[str, Any] = {
+        "test": fitted.test.numpy(),
+        "validation": fitted.validation.numpy(),
+        "label": labels["test"].numpy(),
+        "validation_label": labels["validation"].numpy(),
+        "row": rows,
+    }
+    if uncertainty is not None:
+        kept["uncertainty"] = uncertainty
+    np.savez_compressed(folder / "outputs.npz", **kept)
+
+
+def _metrics(outputs: Tensor, labels: Tensor, label: Label, uncertainty: np.ndarray | None) -> Metrics:
+    per_seed = []
+    for output in outputs.double().numpy():
+        if not label.classes:
+            per_seed.append(regression_metrics(output[:, 0], labels.numpy()))
+            continue
+        result = Classified(output, labels.long().numpy())
+        latent = None if uncertainty is None else uncertainty.astype(np.float64)
+        per_seed.append(classification_metrics(result) | uncertainty_metrics(result, latent))
+    return {name: [metrics[name] for metrics in per_seed] for name in per_seed[0]}

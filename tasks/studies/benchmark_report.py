@@ -1,0 +1,175 @@
+"""What a benchmark leaves to read: tables as CSV, Markdown and one self-contained page, and a figure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+import numpy as np
+from prefect import task
+
+from tasks.reports.page import html_image, html_page, html_table, write_csv
+from tasks.reports.provenance import how_made
+from tasks.steps.files import write_text
+from tasks.steps.reuse import step_folder
+from tasks.studies.benchmark_cell import Cell
+from varjepa import plots
+from varjepa.config import BenchmarkConfig
+from varjepa.evaluation.comparison import SELECTIVE, Duel, Row, duels, table_rows, tally
+from varjepa.evaluation.published import published_accuracies
+from varjepa.evaluation.report import Floats
+
+HEADER = ("dataset", "features", "predictor", "metric", "mean", "sd", "seeds", "published")
+DUEL_HEADER = ("dataset", "predictor", "features", "rival", "difference", "low", "high", "outcome")
+
+TITLES = {
+    "raw": "raw", "t_jepa": "T-JEPA", "var_t_jepa": "Var-T-JEPA", "mlp": "MLP", "dcnv2": "DCNv2", "resnet": "ResNet",
+    "autoint": "AutoInt", "ft_transformer": "FT-Transformer", "xgboost": "XGBoost",
+}  # fmt: skip
+
+MAIN = ("accuracy", "f1_weighted", "f1_macro", "rmse", "r2")
+
+
+@dataclass(frozen=True)
+class BenchmarkReport:
+    """Files of the report and the tables in them.
+
+    Attributes:
+        folder: holds `benchmark.csv`, `duels.csv`, `benchmark.md`, `report.html` and the figures.
+        page: HTML.
+        rows: every metric of every cell.
+        duels: feature sets against each other.
+        tally: (features, rival) -> wins, ties, losses.
+    """
+
+    folder: Path
+    page: Path
+    rows: list[Row]
+    duels: list[Duel]
+    tally: dict[tuple[str, str], dict[str, int]]
+
+
+@task(name="report benchmark")
+def report_benchmark(config: BenchmarkConfig, cells: Sequence[Cell]) -> BenchmarkReport:
+    """Puts all cells beside the published figures and beside each other."""
+    folder = step_folder("benchmark-report", config.model_dump(mode="json"), code=__name__)
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = table_rows({cell.key: cell.values() for cell in cells}, published_accuracies())
+    found = duels({cell.key: goodness(cell) for cell in cells}, config.seed)
+    write_csv(folder / "benchmark.csv", HEADER, map(_row_cells, rows))
+    write_csv(folder / "duels.csv", DUEL_HEADER, map(_duel_cells, found))
+    sections = [*_sections(config, rows, found), _made(config, cells)]
+    write_text(folder / "benchmark.md", _markdown(sections))
+    figures = []
+    for name in config.datasets:
+        figures.append(folder / f"{name}.png")
+        plots.benchmark_plot(_bars(rows, name), TITLES).savefig(figures[-1])
+    page = folder / "report.html"
+    write_text(page, _page(sections, figures))
+    return BenchmarkReport(folder, page, rows, found, tally(found))
+
+
+def goodness(cell: Cell) -> Floats:
+    """Per seed and test row: 1 where the class is right and 0 where it is wrong, or minus the squared error, [R, N]."""
+    with np.load(cell.outputs) as kept:
+        outputs, labels = kept["test"], kept["label"]
+    if outputs.shape[2] == 1:
+        return -np.square(outputs[..., 0].astype(np.float64) - labels)
+    return (outputs.argmax(2) == labels).astype(np.float64)
+
+
+def _row_cells(row: Row) -> list[str]:
+    sd, published = (("" if value is None else f"{value:.4g}") for value in (row.sd, row.published))
+    return [row.dataset, row.features, row.predictor, row.metric, f"{row.mean:.5g}", sd, str(row.seeds), published]
+
+
+def _duel_cells(duel: Duel) -> list[str]:
+    numbers = [f"{value:+.5f}" for value in duel.difference[:3]]
+    return [duel.dataset, duel.predictor, duel.features, duel.rival, *numbers, duel.difference.outcome]
+
+
+Table = tuple[str, list[str], list[list[str]]]
+"""Title, header and lines."""
+
+
+def _sections(config: BenchmarkConfig, rows: list[Row], found: list[Duel]) -> list[Table]:
+    """The tables of the report: Table 2 per metric, Table 3, duels and their tally."""
+    tables = [table for metric in MAIN if (table := _by_features(config, rows, metric))]
+    tables += [table for name in config.datasets if (table := _selective(config, rows, name))]
+    lines = [[TITLES[a], TITLES[b], *map(str, counts.values())] for (a, b), counts in tally(found).items()]
+    header = ["features", "against", "better", "no difference shown", "worse", "mean at or above"]
+    return [
+        *tables,
+        ("Cells won and lost (95% interval of the paired bootstrap)", header, lines),
+        ("Feature sets against each other", list(DUEL_HEADER), [_duel_cells(duel) for duel in found]),
+    ]
+
+
+def _made(config: BenchmarkConfig, cells: Sequence[Cell]) -> Table:
+    facts = {
+        "protocol": config.protocol,
+        "seeds": f"{config.seed} to {config.seed + config.seeds - 1}",
+        "cells": f"{len(cells)}, {sum(cell.seconds for cell in cells) / 60:.0f} minutes of one thread each",
+    }
+    return "How it was made", ["", ""], [list(fact) for fact in (facts | how_made()).items()]
+
+
+def _by_features(config: BenchmarkConfig, rows: list[Row], metric: str) -> Table | None:
+    """One line per table and feature set, one column per predictor, and their mean."""
+    lines = []
+    for name in config.datasets:
+        for features in config.features:
+            cells = {row.predictor: row for row in rows if row[:2] == (name, features) and row.metric == metric}
+            if cells:
+                average = sum(row.mean for row in cells.values()) / len(cells)
+                shown = [_shown(cells.get(predictor)) for predictor in config.predictors]
+                lines.append([name, TITLES[features], *shown, f"{average:.4f}"])
+    header = ["data set", "features", *(TITLES[predictor] for predictor in config.predictors), "mean"]
+    return (f"{metric} on test rows, mean ± deviation over seeds (published)", header, lines) if lines else None
+
+
+def _shown(row: Row | None) -> str:
+    if row is None:
+        return ""
+    sd = "" if row.sd is None else f" ± {row.sd:.4f}"
+    published = "" if row.published is None else f" ({row.published:.3f})"
+    return f"{row.mean:.4f}{sd}{published}"
+
+
+def _selective(config: BenchmarkConfig, rows: list[Row], name: str) -> Table | None:
+    """Table 3: accuracy of the rows that are surest, by latent uncertainty and by maximum probability."""
+    found = {row[1:4]: row for row in rows if row.dataset == name}
+    lines = [
+        [TITLES[features], words, TITLES[predictor], *(_shown(found.get((features, predictor, f"{group}/{metric}")))
+                                                       for metric in SELECTIVE)]
+        for features in config.features
+        for predictor in config.predictors
+        for group, words in (("selective", "latent"), ("selective_msp", "max. probability"))
+        if (features, predictor, f"{group}/{SELECTIVE[0]}") in found
+    ]  # fmt: skip
+    header = ["features", "uncertainty", "predictor", "90% kept", "80%", "50%"]
+    return (f"Selective accuracy on {name} (published)", header, lines) if lines else None
+
+
+def _bars(rows: list[Row], name: str) -> dict[str, dict[str, tuple[float, float | None]]]:
+    """Feature set -> predictor -> (ours, published) of the table's main metric."""
+    chosen = [row for row in rows if row.dataset == name and row.metric in ("accuracy", "r2")]
+    bars: dict[str, dict[str, tuple[float, float | None]]] = {}
+    for row in chosen:
+        bars.setdefault(row.features, {})[row.predictor] = (row.mean, row.published)
+    return bars
+
+
+def _markdown(sections: list[Table]) -> str:
+    lines: list[str] = []
+    for title, header, body in sections:
+        lines += [f"### {title}", "", "| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
+        lines += ["| " + " | ".join(line) + " |" for line in body]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _page(sections: list[Table], figures: list[Path]) -> str:
+    body = ["<h1>Benchmark</h1>", *map(html_image, figures)]
+    body += [f"<h2>{escape(title)}</h2>{html_table(lines, header)}" for title, header, lines in sections]
+    return html_page("Benchmark", body, width=80)

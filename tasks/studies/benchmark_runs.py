@@ -1,0 +1,58 @@
+"""The benchmark's encoders, and what it leaves in the tracking store."""
+
+import math
+import time
+
+from prefect import task
+
+from tasks.steps.retries import may_help
+from tasks.studies.benchmark_cell import Cell
+from tasks.tracking.runs import nested_run
+from tasks.tracking.store import client_for
+from tasks.tracking.uris import tracking_uri
+from varjepa.config import BenchmarkConfig, FeatureSet, Protocol, RetrainConfig, as_flat
+
+
+def encoder_config(job: RetrainConfig, kind: FeatureSet) -> RetrainConfig:
+    """The job with another kind of encoder, which selects its epoch by its own default."""
+    training = job.training if job.model.kind == kind else job.training.model_copy(update={"selection": "auto"})
+    return job.model_copy(update={"model": job.model.model_copy(update={"kind": kind}), "training": training})
+
+
+def under_protocol(job: RetrainConfig, protocol: Protocol) -> RetrainConfig:
+    """The job with what preprocessing and pretraining may look at; calibration rows join the training part."""
+    split = job.data.split
+    shares = {"train": split.train + split.calibration, "calibration": 0.0}
+    split = split.model_copy(update={"seen": "all" if protocol == "paper" else "train"} | shares)
+    return job.model_copy(update={"data": job.data.model_copy(update={"split": split})})
+
+
+@task(name="log benchmark", retries=2, retry_delay_seconds=2, retry_condition_fn=may_help)
+def log_benchmark(run_id: str, config: BenchmarkConfig) -> None:
+    """Writes the settings of the benchmark, those of every data set as a file."""
+    from mlflow.entities import Param
+
+    client = client_for(tracking_uri(config.tracking))
+    own = {name: value for name, value in as_flat(config).items() if not name.startswith("datasets.")}
+    own["datasets"] = ",".join(config.datasets)
+    client.log_batch(run_id, params=[Param(name, str(value)[:6000]) for name, value in own.items()])
+    client.log_dict(run_id, config.model_dump(mode="json"), "config.json")
+
+
+@task(name="log cell", task_run_name="log {cell.name}", retries=2, retry_delay_seconds=2, retry_condition_fn=may_help)
+def log_cell(parent_id: str, config: BenchmarkConfig, cell: Cell) -> None:
+    """Makes one nested run per cell, with one value per seed as steps of each metric."""
+    from mlflow.entities import Metric, Param
+
+    now = int(time.time() * 1000)
+    facts = {"dataset": cell.dataset, "features": cell.features, "predictor": cell.predictor}
+    values = {**cell.values(), "best_epoch": [float(epoch) for epoch in cell.best_epochs]}
+    metrics = [
+        Metric(key, value, now, config.seed + number)
+        for key, per_seed in values.items()
+        for number, value in enumerate(per_seed)
+        if math.isfinite(value)  # there is no ranking of errors where there are none
+    ]
+    with nested_run(config.tracking, parent_id, step="benchmark", name=cell.name) as run_id:
+        client = client_for(tracking_uri(config.tracking))
+        client.log_batch(run_id, params=[Param(key, value) for key, value in facts.items()], metrics=metrics)

@@ -1,0 +1,106 @@
+"""What a simulation study leaves to read: table, figures and one self-contained page."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from matplotlib.figure import Figure
+from prefect import task
+
+from tasks.reports.page import html_image, html_page, html_table, write_csv
+from tasks.reports.provenance import how_made
+from tasks.steps.files import write_text
+from tasks.steps.reuse import step_folder
+from tasks.studies.simulation import JEPA, Simulated
+from varjepa import plots
+from varjepa.config import StudyConfig
+from varjepa.data.simulation import D_S
+from varjepa.evaluation.aggregate import sampling_floors
+from varjepa.evaluation.published import Comparison, compare
+from varjepa.objective.variants import VARIANTS
+
+HEADER = ("variant", "latent", "diagnostic", "published", "ours", "sd", "runs", "difference_in_se")
+
+EXPLAINED = (
+    "Means over runs on test rows. Only the means of the published study are known, not their standard deviations: "
+    "the difference is given in standard errors of our own mean. The floor is what a perfect N(0, I) shows on as many "
+    "rows."
+)
+
+
+@dataclass(frozen=True)
+class StudyReport:
+    """Files of the report.
+
+    Attributes:
+        folder: holds all of them.
+        table: CSV, one line per variant, latent and diagnostic.
+        page: HTML.
+        comparisons: the table.
+    """
+
+    folder: Path
+    table: Path
+    page: Path
+    comparisons: list[Comparison]
+
+
+@task(name="report study")
+def report_study(config: StudyConfig, simulated: Sequence[Simulated]) -> StudyReport:
+    """Compares with the published table, draws the figures and writes the page."""
+    folder = step_folder("study-report", config.model_dump(mode="json"), code=__name__)
+    folder.mkdir(parents=True, exist_ok=True)
+    table = compare({model.name: model.final() for model in simulated if model.name in VARIANTS})
+    write_csv(folder / "simulation.csv", HEADER, map(_cells, table))
+    figures = _figures(config, simulated)
+    for name, figure in figures.items():
+        figure.savefig(folder / f"{name}.png")
+    page = folder / "report.html"
+    write_text(page, _page(config, simulated, table, [folder / f"{name}.png" for name in figures]))
+    return StudyReport(folder, folder / "simulation.csv", page, table)
+
+
+def _cells(cell: Comparison) -> list[str]:
+    """The cells of `HEADER`; empty where there is no number."""
+    numbers = [f"{cell.published:.4g}", f"{cell.ours:.4g}"]
+    numbers += ["" if cell.sd is None else f"{cell.sd:.2g}", str(cell.runs)]
+    numbers.append("" if cell.difference is None else f"{cell.difference:+.1f}")
+    return [cell.variant, cell.latent, cell.diagnostic, *numbers]
+
+
+def _figures(config: StudyConfig, simulated: Sequence[Simulated]) -> dict[str, Figure]:
+    floors = sampling_floors(config.test_rows, D_S)
+    curves = {model.name: model.curves() for model in simulated}
+    variants = {name: metrics for name, metrics in curves.items() if name in VARIANTS}
+    rankme = {name: metrics["s_x/rankme"] for name, metrics in curves.items() if name in (*JEPA, "A")}
+    rankme = {f"Var-JEPA {name}" if name == "A" else name: values for name, values in rankme.items()}
+    figures = {
+        f"diagnostics_{latent}": plots.study_curves(variants, latent, floors, config.epochs)
+        for latent in ("s_x", "s_y")
+    }
+    return figures | {"collapse": plots.collapse_plot(rankme, "RankMe of s_x; 1 is collapsed")}
+
+
+def _page(config: StudyConfig, simulated: Sequence[Simulated], table: list[Comparison], figures: list[Path]) -> str:
+    facts = (
+        f"{config.runs} runs per model, {config.rows:,} training and {config.test_rows:,} test pairs per run, "
+        f"{config.epochs} epochs, seeds from {config.seed}."
+    )
+    floors = ([name, f"{value:.3g}"] for name, value in sampling_floors(config.test_rows, D_S).items())
+    body = [
+        "<h1>Simulation study</h1>", f"<p>{facts} {EXPLAINED}</p>", html_table(map(_cells, table), HEADER),
+        "<h2>Sampling floors</h2>", html_table(floors, ("diagnostic", "floor")),
+        "<h2>Collapse of deterministic JEPA</h2>",
+        html_table(map(_collapse, simulated), ("model", "RankMe", "active units", "probe accuracy")),
+        "<h2>Diagnostics over epochs</h2>", *map(html_image, figures),
+        "<h2>How it was made</h2>", html_table(how_made().items()),
+    ]  # fmt: skip
+    return html_page("Simulation study", body)
+
+
+def _collapse(model: Simulated) -> list[str]:
+    final = model.final()
+    means = (
+        sum(final[f"s_x/{name}"]) / len(final["s_x/rankme"]) for name in ("rankme", "active_units", "probe_accuracy")
+    )
+    return [model.name, *(f"{value:.3f}" for value in means)]
