@@ -14,9 +14,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from tasks.registry.open_model import open_model
-from varjepa.data.preprocess import LABEL
-from varjepa.data.sources import open_source
-from varjepa.data.splits import PART, assign_parts
+from varjepa.data.encode.features import LABEL
+from varjepa.data.read.sources import open_source
+from varjepa.data.read.splits import PART, assign_parts
 from varjepa.evaluation.certificate import certify
 from varjepa.inference.model import TrainedModel
 

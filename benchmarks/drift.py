@@ -24,8 +24,8 @@ from benchmarks.harness import RESULTS, Figure, facts
 from flows.retrain import retrain
 from tasks.registry.open_model import open_model
 from varjepa.config import load_config
-from varjepa.data.sources import open_source
-from varjepa.data.splits import PART, assign_parts
+from varjepa.data.read.sources import open_source
+from varjepa.data.read.splits import PART, assign_parts
 from varjepa.evaluation.drift import Finding, find_drift
 from varjepa.inference.model import TrainedModel
 from varjepa.inference.profile import Counts, Profile

@@ -27,8 +27,8 @@ import yaml
 from benchmarks.harness import RESULTS, Figure, facts
 from varjepa.config import DataSection, SplitSection, load_config
 from varjepa.config.operations import GateSection
-from varjepa.data.sources import open_path
-from varjepa.data.splits import assign_parts
+from varjepa.data.read.sources import open_path
+from varjepa.data.read.splits import assign_parts
 from varjepa.evaluation.evidence import Evidence
 from varjepa.evaluation.gate import Verdict, judge
 from varjepa.evaluation.probe import LinearProbe, fit_probe

@@ -16,9 +16,9 @@ import polars as pl
 
 from benchmarks.harness import Figure, child, in_turns
 from varjepa.config import DataSection, PreprocessSection
-from varjepa.data.fit import KNOT_ROWS
-from varjepa.data.preprocess import Preprocessor
-from varjepa.data.sources import ROW
+from varjepa.data.encode.preprocessor import Preprocessor
+from varjepa.data.fit.preprocessor_fit import KNOT_ROWS
+from varjepa.data.read.sources import ROW
 
 ROWS = 50_000_000
 """Rows of the large table."""

@@ -23,8 +23,8 @@ from benchmarks.shards import encoded_rows, prepare, table_trainer
 from varjepa import plots
 from varjepa.config import MaskingSection, RetrainConfig, parse_config
 from varjepa.config.learning import ModelSection
-from varjepa.data.sources import ROW
-from varjepa.data.table import TableSizes
+from varjepa.data.read.sources import ROW
+from varjepa.data.tensors.table import TableSizes
 from varjepa.inference.model import TrainedModel
 from varjepa.nn.random import Randomness
 from varjepa.training.device import keep_memory

@@ -8,7 +8,7 @@ from pyarrow import parquet
 
 from benchmarks.harness import Figure, child, in_turns
 from tasks.scoring.one_file import Request, score
-from varjepa.data.synthetic import sim_table
+from varjepa.data.read.sim_table import sim_table
 from varjepa.inference.estimator import VarTJEPA
 from varjepa.models.embedding import embed
 

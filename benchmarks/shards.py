@@ -23,12 +23,12 @@ from benchmarks.scoring import TINY
 from tasks.retrain.encoded_rows import EncodedRows
 from varjepa.config import DataSection, MaskingSection, ObjectiveSection, PreprocessSection, TrainingSection
 from varjepa.config.learning import ModelSection
-from varjepa.data.encoded import packed_chunks
-from varjepa.data.preprocess import Preprocessor
-from varjepa.data.shards import throw
-from varjepa.data.sources import ROW
-from varjepa.data.synthetic import sim_table
-from varjepa.data.table import PackedTable, TableSizes, TableTensors
+from varjepa.data.encode.encoded import packed_chunks
+from varjepa.data.encode.preprocessor import Preprocessor
+from varjepa.data.read.sim_table import sim_table
+from varjepa.data.read.sources import ROW
+from varjepa.data.tensors.shards import throw
+from varjepa.data.tensors.table import PackedTable, TableSizes, TableTensors
 from varjepa.evaluation.selection import ProbeEvaluator
 from varjepa.models.kinds import build_network
 from varjepa.nn.random import Randomness, initial_weights

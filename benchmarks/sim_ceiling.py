@@ -13,7 +13,7 @@ import numpy as np
 from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
-from varjepa.data.synthetic import N_BINS, N_CATEGORICAL, N_CLASSES, N_NUMERIC, SEPARATION, sim_table
+from varjepa.data.read.sim_table import N_BINS, N_CATEGORICAL, N_CLASSES, N_NUMERIC, SEPARATION, sim_table
 
 ROWS, SEED, GRID = 10_000, 0, np.linspace(0, 1, 61)
 

@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from benchmarks.harness import Figure, child, in_turns
 from varjepa.config import MaskingSection, ObjectiveSection, TrainingSection
 from varjepa.config.learning import ModelSection
-from varjepa.data.table import TableSizes, TableTensors
+from varjepa.data.tensors.table import TableSizes, TableTensors
 from varjepa.models.kinds import build_network
 from varjepa.models.masks import draw_masks, draw_sizes
 from varjepa.models.var_t_jepa import VarTJEPANetwork

@@ -11,8 +11,8 @@ import polars as pl
 
 from benchmarks.harness import Figure, child
 from benchmarks.preprocessing import COMPLETE, LABEL, made_batch, make, words
-from varjepa.data.contract import Contract
-from varjepa.data.sources import ROW
+from varjepa.data.read.contract import Contract
+from varjepa.data.read.sources import ROW
 
 ROWS = 20_000_000
 """Rows of the table."""

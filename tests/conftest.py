@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from varjepa.config import ModelSection
-from varjepa.data.table import TableSizes, TableTensors
+from varjepa.data.tensors.table import TableSizes, TableTensors
 from varjepa.models.var_t_jepa import VarTJEPANetwork
 
 SIZES = TableSizes(3, [4, 6, 3])

@@ -8,7 +8,7 @@ import great_expectations.expectations as gxe
 from tasks.contract.findings import counted
 from tasks.contract.row_rules import Rule, row_rules
 from tasks.contract.view import POSITION, ROW, Reading
-from varjepa.data.contract import ColumnContract, Contract
+from varjepa.data.read.contract import ColumnContract, Contract
 from varjepa.errors import listed, nearest
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import great_expectations.expectations as gxe
 
 from tasks.contract.view import KINDS, Reading, literal, quoted, select
-from varjepa.data.contract import ColumnContract
+from varjepa.data.read.contract import ColumnContract
 from varjepa.errors import ConfigError, listed
 
 

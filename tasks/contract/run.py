@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from tasks.steps.imports import quick_imports
-from varjepa.data.contract import Contract
+from varjepa.data.read.contract import Contract
 from varjepa.errors import ContractError
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from tasks.steps.log import log
 from tasks.tracking.uris import store
 from varjepa.config import DataSection
 from varjepa.config.operations import DriftSection, TrackingSection
-from varjepa.data.sources import open_path, readable
+from varjepa.data.read.sources import open_path, readable
 from varjepa.errors import DataError, ModelError
 from varjepa.evaluation.drift import Finding, drift_score, find_drift
 from varjepa.evaluation.samples import Sample

@@ -15,7 +15,7 @@ from tasks.steps.retries import may_help
 from varjepa.config import PreprocessSection
 
 if TYPE_CHECKING:
-    from varjepa.data.ranges import Everywhere
+    from varjepa.data.fit.ranges import Everywhere
 
 THREADS = "POLARS_MAX_THREADS"
 

@@ -15,7 +15,7 @@ from tasks.retrain.preprocess import Prepared
 from tasks.retrain.pretrain import Pretrained
 from varjepa import __version__
 from varjepa.config import RetrainConfig
-from varjepa.data.contract import Contract
+from varjepa.data.read.contract import Contract
 from varjepa.evaluation.intervals import Interval
 
 GROUPS = {

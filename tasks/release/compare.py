@@ -87,8 +87,8 @@ def test_rows(candidate: Candidate, config: RetrainConfig) -> "pl.DataFrame":
     """The raw test rows that count, in the order of the source; at most `gate.rows`, evenly spaced."""
     import polars as pl
 
-    from varjepa.data.preprocess import Preprocessor
-    from varjepa.data.sources import ROW
+    from varjepa.data.encode.preprocessor import Preprocessor
+    from varjepa.data.read.sources import ROW
     from varjepa.inference.evidence import judged_rows
 
     label = Preprocessor.model_validate_json(candidate.prepared.preprocessor.read_text(encoding="utf-8")).label
@@ -115,7 +115,7 @@ def _reference(
     config: RetrainConfig,
 ) -> tuple["tuple[Evidence, Evidence] | None", tuple[str, ...]]:  # fmt: skip
     """Both models on the champion's own test rows, where those are kept and are other ones."""
-    from varjepa.data.row_hash import row_hashes
+    from varjepa.data.read.row_hash import row_hashes
     from varjepa.inference.evidence import gather, judged_rows
 
     if not config.gate.reference:
@@ -169,7 +169,7 @@ def _seen(candidate: Candidate, champion: int, reigning: "TrainedModel", config:
 def _columns(candidate: Candidate) -> set[str]:
     import polars as pl
 
-    from varjepa.data.sources import ROW
+    from varjepa.data.read.sources import ROW
 
     return set(pl.scan_parquet(candidate.prepared.clean).collect_schema()) - {ROW}
 

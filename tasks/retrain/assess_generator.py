@@ -11,7 +11,7 @@ from tasks.retrain.preprocess import Prepared
 from tasks.steps.files import write_text
 from tasks.steps.reuse import reuse, step_folder
 from varjepa.config import RetrainConfig
-from varjepa.data.preprocess import Preprocessor
+from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.inference.assessment import assess
 from varjepa.inference.storage import load_model
 

@@ -22,8 +22,8 @@ from tasks.steps.reuse import reuse, step_folder
 from varjepa import plots
 from varjepa.config import RetrainConfig
 from varjepa.config.heads import MEASURE
-from varjepa.data.encoded import read_sample
-from varjepa.data.sources import ROW
+from varjepa.data.encode.encoded import read_sample
+from varjepa.data.read.sources import ROW
 from varjepa.evaluation.calibration import ks_uniform, pit_values, recalibrated
 from varjepa.evaluation.certificate import Certificate, certify
 from varjepa.evaluation.latents import predictor_residuals

@@ -9,10 +9,10 @@ import torch
 
 from tasks.steps.log import log
 from varjepa.config import TrainingSection
-from varjepa.data.encoded import Part, count_rows, packed_chunks, read_packed, read_sample
-from varjepa.data.preprocess import Preprocessor
-from varjepa.data.shards import Shards, throw
-from varjepa.data.table import TableSizes
+from varjepa.data.encode.encoded import Part, count_rows, packed_chunks, read_packed, read_sample
+from varjepa.data.encode.preprocessor import Preprocessor
+from varjepa.data.tensors.shards import Shards, throw
+from varjepa.data.tensors.table import TableSizes
 from varjepa.errors import VarjepaError
 from varjepa.training.distributed import World
 from varjepa.training.rows import HeldRows, RowSource, ShardedRows, Table

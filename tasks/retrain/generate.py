@@ -14,11 +14,11 @@ from tasks.retrain.pretrain import Pretrained, settings_of
 from tasks.steps.log import log
 from tasks.steps.reuse import reuse, step_folder
 from varjepa.config import RetrainConfig
-from varjepa.data.bars import CUT_ROWS
-from varjepa.data.encoded import read_sample
-from varjepa.data.preprocess import Preprocessor
-from varjepa.data.sources import ROW
-from varjepa.data.table import TableTensors
+from varjepa.data.encode.encoded import read_sample
+from varjepa.data.encode.preprocessor import Preprocessor
+from varjepa.data.read.sources import ROW
+from varjepa.data.tensors.bars import CUT_ROWS
+from varjepa.data.tensors.table import TableTensors
 from varjepa.inference.fill import outside_range
 from varjepa.inference.fitting import fitted_generator
 from varjepa.inference.storage import save_generator

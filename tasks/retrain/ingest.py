@@ -39,7 +39,7 @@ def ingest(data: DataSection) -> Snapshot:
     Raises:
         DataError: the source cannot be found or read, has no rows, or lacks a column that the configuration names.
     """
-    from varjepa.data.sources import source_files
+    from varjepa.data.read.sources import source_files
 
     files = source_files(data.path) if data.path is not None else ()
     fingerprint = file_fingerprint(files)
@@ -77,8 +77,8 @@ def _snapshot(data: DataSection, folder: Path, fingerprint: str) -> Snapshot:
     import numpy as np
     import polars as pl
 
-    from varjepa.data.sources import ROW, open_source, readable
-    from varjepa.data.synthetic import blended_with_noise
+    from varjepa.data.read.sim_table import blended_with_noise
+    from varjepa.data.read.sources import ROW, open_source, readable
 
     source = open_source(data)
     frame, path = source.frame.rename(data.rename, strict=False).with_row_index(ROW), folder / "snapshot.parquet"

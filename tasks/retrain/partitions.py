@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from polars import LazyFrame
 
-    from varjepa.data.preprocess import Preprocessor
+    from varjepa.data.encode.preprocessor import Preprocessor
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ def partitions_of(clean: Path, parts: Path, rows: int) -> list[Partition]:
 
 
 def hashed_codes(partition: Partition, split: SplitSection) -> "np.ndarray":
-    """See `varjepa.data.splits.hashed_codes`."""
-    from varjepa.data import splits
+    """See `varjepa.data.read.splits.hashed_codes`."""
+    from varjepa.data.read import splits
 
     return splits.hashed_codes(partition.raw(), split)
 
@@ -79,16 +79,16 @@ def learned_from(marked: "LazyFrame", seen: str) -> "LazyFrame":
     """The same of rows that say their part."""
     import polars as pl
 
-    from varjepa.data.sources import ROW
-    from varjepa.data.splits import PART
+    from varjepa.data.read.sources import ROW
+    from varjepa.data.read.splits import PART
 
     return (marked if seen == "all" else marked.filter(pl.col(PART) == "train")).drop(ROW, PART)
 
 
 def write_encoded(marked: "LazyFrame", preprocessor: "Preprocessor", path: Path) -> None:
     """Encodes rows into a Parquet file, in bounded memory."""
-    from varjepa.data.sources import ROW
-    from varjepa.data.splits import PART
+    from varjepa.data.read.sources import ROW
+    from varjepa.data.read.splits import PART
 
     encoded = preprocessor.encode(marked, keep=(ROW, PART), with_label=True)
     # Floats of 32 bits hardly get smaller, and slower compression takes longer than all the rest.
@@ -107,6 +107,6 @@ def encode(partition: Partition, preprocessor: Path, folder: Path) -> None:
 
 @lru_cache(maxsize=4)
 def _opened(path: Path, _changed: int) -> "Preprocessor":
-    from varjepa.data.preprocess import Preprocessor
+    from varjepa.data.encode.preprocessor import Preprocessor
 
     return Preprocessor.model_validate_json(path.read_text(encoding="utf-8"))

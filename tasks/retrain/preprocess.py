@@ -26,8 +26,8 @@ from varjepa.config import DataSection, PreprocessSection
 if TYPE_CHECKING:
     from polars import LazyFrame
 
-    from varjepa.data.preprocess import Preprocessor
-    from varjepa.data.ranges import Everywhere
+    from varjepa.data.encode.preprocessor import Preprocessor
+    from varjepa.data.fit.ranges import Everywhere
 
 ELSEWHERE = {"runner", "workers", "dask_address", "partition_rows"}
 """Settings that say where the work is done; results do not depend on them."""
@@ -62,7 +62,7 @@ class Prepared:
         """The rows of some parts as they came, in their order, unread."""
         import polars as pl
 
-        from varjepa.data.splits import PART
+        from varjepa.data.read.splits import PART
 
         # Both files hold the same rows in the same order; to join them by number would hold all numbers in memory.
         marks = pl.scan_parquet(self.encoded).select(PART)
@@ -113,7 +113,7 @@ def divide(clean: Path, data: DataSection) -> tuple["LazyFrame", dict[str, int]]
     """The rows with the part of each as one more column, unread, and the number of rows per part."""
     import polars as pl
 
-    from varjepa.data.splits import assign_parts
+    from varjepa.data.read.splits import assign_parts
 
     frame = pl.scan_parquet(clean)
     parts = assign_parts(frame, data.split)
@@ -123,7 +123,7 @@ def divide(clean: Path, data: DataSection) -> tuple["LazyFrame", dict[str, int]]
 
 def learn(marked: "LazyFrame", data: DataSection, settings: PreprocessSection) -> "Preprocessor":
     """Fits on the rows that preprocessing may look at."""
-    from varjepa.data.fit import fit
+    from varjepa.data.fit.preprocessor_fit import fit
 
     return fit(learned_from(marked, data.split.seen), data, settings)
 
@@ -135,8 +135,8 @@ def in_partitions(
 
     Partitions that an interrupted run encoded in the same way are not encoded again.
     """
-    from varjepa.data.fit import fit_rows
-    from varjepa.data.partitions import PartitionedRows
+    from varjepa.data.fit.partitioned_rows import PartitionedRows
+    from varjepa.data.fit.preprocessor_fit import fit_rows
 
     counts = _divide(partitions, data, everywhere)
     openers = [partial(training_rows, partition, data.split.seen) for partition in partitions]
@@ -159,7 +159,7 @@ def _divide(partitions: list[Partition], data: DataSection, everywhere: "Everywh
     import numpy as np
     import polars as pl
 
-    from varjepa.data.splits import assign_parts
+    from varjepa.data.read.splits import assign_parts
 
     hashed = None
     if data.split.by == "hash":

@@ -21,8 +21,8 @@ from tasks.steps.log import log
 from tasks.steps.reuse import reuse, step_folder
 from tasks.tracking.runs import CurveLogger
 from varjepa.config import RetrainConfig, TrainingSection
-from varjepa.data.preprocess import Preprocessor
-from varjepa.data.splits import PARTS
+from varjepa.data.encode.preprocessor import Preprocessor
+from varjepa.data.read.splits import PARTS
 from varjepa.errors import VarjepaError
 from varjepa.evaluation.selection import ProbeEvaluator, RankMeEvaluator
 from varjepa.models.kinds import new_network

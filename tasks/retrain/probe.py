@@ -15,10 +15,11 @@ from tasks.retrain.pretrain import Pretrained
 from tasks.steps.files import write_text
 from tasks.steps.reuse import reuse, step_folder
 from varjepa.config import RetrainConfig
-from varjepa.data.encoded import Part, read_sample
-from varjepa.data.preprocess import Label, Preprocessor
-from varjepa.data.sources import ROW
-from varjepa.data.table import TableTensors
+from varjepa.data.encode.encoded import Part, read_sample
+from varjepa.data.encode.features import Label
+from varjepa.data.encode.preprocessor import Preprocessor
+from varjepa.data.read.sources import ROW
+from varjepa.data.tensors.table import TableTensors
 from varjepa.evaluation.latents import active_units, rankme
 from varjepa.evaluation.probe import LinearProbe, best_probe
 from varjepa.evaluation.report import Classified, classification_metrics, regression_metrics

@@ -9,7 +9,7 @@ from tasks.retrain.ingest import Snapshot
 from tasks.steps.log import log
 from tasks.steps.reuse import reuse, step_folder
 from varjepa.config import RetrainConfig
-from varjepa.data.contract import Contract, load_contract
+from varjepa.data.read.contract import Contract, load_contract
 
 
 @task(name="validate", task_run_name="validate")

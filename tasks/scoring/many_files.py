@@ -15,7 +15,7 @@ from tasks.scoring.one_file import Request, score
 from tasks.steps.files import write_text
 from tasks.steps.log import log
 from tasks.steps.retries import may_help
-from varjepa.data.sources import source_files
+from varjepa.data.read.sources import source_files
 from varjepa.errors import ConfigError, ModelError
 from varjepa.inference.model import TrainedModel
 from varjepa.inference.storage import load_model

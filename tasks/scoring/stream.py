@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from varjepa.config import DataSection
-from varjepa.data.sources import open_path, readable
+from varjepa.data.read.sources import open_path, readable
 from varjepa.errors import ConfigError
 
 OUTPUTS = (".parquet", ".csv")

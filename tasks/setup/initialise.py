@@ -11,11 +11,11 @@ import yaml
 
 from tasks.steps.files import write_text
 from varjepa.config import DataSection
-from varjepa.data.contract import ColumnContract, Contract, dump_contract
-from varjepa.data.inspect import ColumnProfile
-from varjepa.data.preprocess import as_text
-from varjepa.data.sources import open_path, readable
-from varjepa.data.streamed import StreamedRows
+from varjepa.data.cells import as_text
+from varjepa.data.fit.streamed_rows import StreamedRows
+from varjepa.data.read.column_profile import ColumnProfile
+from varjepa.data.read.contract import ColumnContract, Contract, dump_contract
+from varjepa.data.read.sources import open_path, readable
 from varjepa.errors import ConfigError, DataError, listed, nearest
 
 MOST_VALUES = 60

@@ -19,9 +19,10 @@ from tasks.steps.log import log
 from tasks.steps.reuse import reuse, step_folder
 from tasks.studies.embed_rows import Embedded
 from varjepa.config import FeatureSet, PredictorName, PredictorSettings
-from varjepa.data.encoded import Part, read_part
-from varjepa.data.preprocess import Label, Preprocessor
-from varjepa.data.splits import PARTS
+from varjepa.data.encode.encoded import Part, read_part
+from varjepa.data.encode.features import Label
+from varjepa.data.encode.preprocessor import Preprocessor
+from varjepa.data.read.splits import PARTS
 from varjepa.evaluation.comparison import CellKey
 from varjepa.evaluation.predictors import Fitted, Inputs, embedding_inputs, fit_predictors, raw_inputs
 from varjepa.evaluation.report import Classified, classification_metrics, regression_metrics, uncertainty_metrics

@@ -11,9 +11,9 @@ from tasks.retrain.preprocess import Prepared
 from tasks.retrain.pretrain import Pretrained
 from tasks.steps.reuse import reuse, step_folder
 from varjepa.config import RetrainConfig
-from varjepa.data.encoded import read_part
-from varjepa.data.preprocess import Preprocessor
-from varjepa.data.splits import PARTS
+from varjepa.data.encode.encoded import read_part
+from varjepa.data.encode.preprocessor import Preprocessor
+from varjepa.data.read.splits import PARTS
 from varjepa.models.embedding import embed, row_uncertainty
 from varjepa.training.device import resolve_device
 

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from tasks.contract.run import Validation, validate
-from varjepa.data.contract import Contract
+from varjepa.data.read.contract import Contract
 from varjepa.errors import ConfigError, ContractError
 
 

@@ -7,7 +7,7 @@ import yaml
 from tasks.setup import initialise
 from tests.flows.conftest import SMALL, person_table
 from varjepa.config import load_config
-from varjepa.data.contract import load_contract
+from varjepa.data.read.contract import load_contract
 
 
 def test_init_writes_a_job_that_runs(varjepa, tmp_path: Path) -> None:

@@ -18,10 +18,10 @@ from tasks.retrain.preprocess import Prepared, preprocess
 from tasks.steps.reuse import start_fresh
 from tests.flows.conftest import person_table, write_job
 from varjepa.config import DataSection, PreprocessSection
-from varjepa.data.encoded import read_part
-from varjepa.data.preprocess import Preprocessor
-from varjepa.data.sources import ROW
-from varjepa.data.splits import PART
+from varjepa.data.encode.encoded import read_part
+from varjepa.data.encode.preprocessor import Preprocessor
+from varjepa.data.read.sources import ROW
+from varjepa.data.read.splits import PART
 
 
 @flow

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tasks.contract.run import validate
 from tests.flows.test_contract import AGE, COLUMNS, check, reasons, snapshot
-from varjepa.data.contract import Contract
+from varjepa.data.read.contract import Contract
 
 
 def test_pages_need_no_network_and_the_result_is_kept(tmp_path):

@@ -3,7 +3,7 @@
 import torch
 
 from tests.conftest import SIZES, SMALL
-from varjepa.data.table import TableTensors
+from varjepa.data.tensors.table import TableTensors
 from varjepa.models.embedding import embed
 from varjepa.models.masks import Masks
 from varjepa.models.var_t_jepa import VarTJEPANetwork

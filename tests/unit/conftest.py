@@ -8,8 +8,8 @@ import pytest
 
 from tests.conftest import SMALL
 from varjepa.config import parse_config
-from varjepa.data.fit import fit
-from varjepa.data.tensors import to_tensors
+from varjepa.data.encode.tensors import to_tensors
+from varjepa.data.fit.preprocessor_fit import fit
 from varjepa.inference.fill import outside_range
 from varjepa.inference.fitting import fitted_generator
 from varjepa.inference.model import TrainedModel

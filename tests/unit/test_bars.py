@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from varjepa.data.bars import N_POINTS, Cells, cut
-from varjepa.data.table import TableTensors
+from varjepa.data.tensors.bars import N_POINTS, Cells, cut
+from varjepa.data.tensors.table import TableTensors
 
 
 def table(values: np.ndarray) -> TableTensors:

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from varjepa.config import benchmark_config
-from varjepa.data.synthetic import blended_with_noise
+from varjepa.data.read.sim_table import blended_with_noise
 from varjepa.errors import ConfigError
 from varjepa.evaluation.comparison import duels, table_rows, tally
 from varjepa.evaluation.published import published_accuracies

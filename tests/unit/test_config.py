@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from varjepa.config import RetrainConfig, as_flat, load_config
-from varjepa.data.contract import ColumnContract, Contract, dump_contract, load_contract
+from varjepa.data.read.contract import ColumnContract, Contract, dump_contract, load_contract
 from varjepa.errors import ConfigError
 
 SHIPPED = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))

@@ -8,12 +8,13 @@ import polars as pl
 import pytest
 
 from varjepa.config import DataSection, PreprocessSection
-from varjepa.data.fit import fit
-from varjepa.data.inspect import profile
-from varjepa.data.preprocess import LABEL, Preprocessor
-from varjepa.data.streamed import StreamedRows
-from varjepa.data.synthetic import sim_table
-from varjepa.data.tensors import to_tensors
+from varjepa.data.encode.features import LABEL
+from varjepa.data.encode.preprocessor import Preprocessor
+from varjepa.data.encode.tensors import to_tensors
+from varjepa.data.fit.preprocessor_fit import fit
+from varjepa.data.fit.streamed_rows import StreamedRows
+from varjepa.data.read.column_profile import profile
+from varjepa.data.read.sim_table import sim_table
 from varjepa.errors import DataError
 
 N = 200
@@ -232,11 +233,11 @@ def test_many_rows_are_read_as_a_stream_with_the_same_result(monkeypatch: pytest
     )  # fmt: skip
     data, settings = DataSection(path="x.csv", label="label"), PreprocessSection()
     whole = fit(frame.lazy(), data, settings).model_dump()
-    monkeypatch.setattr("varjepa.data.streamed.STREAM_ROWS", n - 1)
-    monkeypatch.setattr("varjepa.data.streamed.GLANCE_ROWS", 1000)
-    monkeypatch.setattr("varjepa.data.streamed.PIECE_ROWS", 500)
-    monkeypatch.setattr("varjepa.data.fit.COLUMNS_AT_ONCE", 2)
-    monkeypatch.setattr("varjepa.data.streamed.COLUMNS_AT_ONCE", 2)
+    monkeypatch.setattr("varjepa.data.fit.streamed_rows.STREAM_ROWS", n - 1)
+    monkeypatch.setattr("varjepa.data.fit.streamed_rows.GLANCE_ROWS", 1000)
+    monkeypatch.setattr("varjepa.data.fit.streamed_rows.PIECE_ROWS", 500)
+    monkeypatch.setattr("varjepa.data.fit.preprocessor_fit.COLUMNS_AT_ONCE", 2)
+    monkeypatch.setattr("varjepa.data.fit.streamed_rows.COLUMNS_AT_ONCE", 2)
     streamed = fit(frame.lazy(), data, settings).model_dump()
     assert whole["left_out"].keys() == {"identifier", "constant"}
     for mine, theirs in zip(whole.pop("numeric"), streamed.pop("numeric"), strict=True):
@@ -264,9 +265,9 @@ def test_of_many_rows_the_kinds_are_those_of_all_and_different_values_are_estima
     )  # fmt: skip
     exact = StreamedRows(frame.lazy()).whole_profiles()
     assert exact == profile(frame.lazy())
-    monkeypatch.setattr("varjepa.data.streamed.STREAM_ROWS", 900)
-    monkeypatch.setattr("varjepa.data.streamed.GLANCE_ROWS", 400)
-    monkeypatch.setattr("varjepa.data.ranges.RANGE_VALUES", 1000)
+    monkeypatch.setattr("varjepa.data.fit.streamed_rows.STREAM_ROWS", 900)
+    monkeypatch.setattr("varjepa.data.fit.streamed_rows.GLANCE_ROWS", 400)
+    monkeypatch.setattr("varjepa.data.fit.ranges.RANGE_VALUES", 1000)
     found = StreamedRows(frame.lazy()).whole_profiles()
     kinds = {name: facts.kind for name, facts in exact.items()}
     assert kinds["counter"] == kinds["hollow_id"] == kinds["key"] == "identifier"

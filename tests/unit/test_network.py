@@ -5,7 +5,7 @@ import torch
 
 from tests.conftest import SIZES, random_table, small_network
 from varjepa.config import MaskingSection
-from varjepa.data.table import TableSizes, TableTensors
+from varjepa.data.tensors.table import TableSizes, TableTensors
 from varjepa.models.embedding import embed, row_uncertainty
 from varjepa.models.masks import draw_masks
 from varjepa.nn.random import Randomness

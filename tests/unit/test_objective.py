@@ -8,7 +8,7 @@ from torch.distributions import MultivariateNormal
 
 from tests.conftest import random_table, small_network
 from varjepa.config import ObjectiveSection, TrainingSection
-from varjepa.data.table import TableTensors
+from varjepa.data.tensors.table import TableTensors
 from varjepa.models.masks import Masks
 from varjepa.models.var_t_jepa import Generated, Posterior
 from varjepa.nn.decoders import Likelihood

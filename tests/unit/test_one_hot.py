@@ -5,9 +5,9 @@ import polars as pl
 import pytest
 
 from varjepa.config import DataSection, PreprocessSection
-from varjepa.data.fit import fit
-from varjepa.data.preprocess import Preprocessor
-from varjepa.data.tensors import to_tensors
+from varjepa.data.encode.preprocessor import Preprocessor
+from varjepa.data.encode.tensors import to_tensors
+from varjepa.data.fit.preprocessor_fit import fit
 from varjepa.errors import DataError
 
 N = 120

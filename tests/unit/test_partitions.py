@@ -11,13 +11,12 @@ import polars as pl
 import pytest
 
 from varjepa.config import DataSection, PreprocessSection, SplitSection
-from varjepa.data import fit as fitting
-from varjepa.data import partitions, ranges
-from varjepa.data.fit import fit, fit_rows
-from varjepa.data.merging import Sums, moments
-from varjepa.data.partitions import PartitionedRows
-from varjepa.data.preprocess import Preprocessor
-from varjepa.data.splits import PARTS, assign_parts, hashed_codes
+from varjepa.data.encode.preprocessor import Preprocessor
+from varjepa.data.fit import partitioned_rows, preprocessor_fit, ranges
+from varjepa.data.fit.merging import Sums, moments
+from varjepa.data.fit.partitioned_rows import PartitionedRows
+from varjepa.data.fit.preprocessor_fit import fit, fit_rows
+from varjepa.data.read.splits import PARTS, assign_parts, hashed_codes
 from varjepa.errors import DataError
 
 N = 1500
@@ -91,11 +90,11 @@ def test_partitions_teach_what_all_rows_teach(seed: int, monkeypatch: pytest.Mon
     assert {feature.transform for feature in whole.numeric} == {"standard", "quantile"}
     same(in_partitions(frame, seed, max_categories=50), whole)
     # Values that nobody may hold all of, columns in several rounds, quantiles from every third row.
-    monkeypatch.setattr(partitions, "MOST_VALUES", 7)
+    monkeypatch.setattr(partitioned_rows, "MOST_VALUES", 7)
     monkeypatch.setattr(ranges, "RANGE_VALUES", 40)
-    monkeypatch.setattr(partitions, "COLUMNS_AT_ONCE", 4)
-    monkeypatch.setattr(fitting, "COLUMNS_AT_ONCE", 2)
-    monkeypatch.setattr(fitting, "KNOT_ROWS", N // 3)
+    monkeypatch.setattr(partitioned_rows, "COLUMNS_AT_ONCE", 4)
+    monkeypatch.setattr(preprocessor_fit, "COLUMNS_AT_ONCE", 2)
+    monkeypatch.setattr(preprocessor_fit, "KNOT_ROWS", N // 3)
     same(in_partitions(frame, seed, max_categories=50), fit(frame.lazy(), DATA, settings))
 
 

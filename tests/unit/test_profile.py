@@ -14,7 +14,7 @@ from tests.conftest import SMALL
 from tests.unit.conftest import known_table
 from varjepa.config import parse_config
 from varjepa.config.operations import DriftSection
-from varjepa.data.fit import fit
+from varjepa.data.fit.preprocessor_fit import fit
 from varjepa.evaluation.drift import find_drift
 from varjepa.evaluation.samples import Categories, Numbers
 from varjepa.inference.model import TrainedModel

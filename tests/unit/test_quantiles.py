@@ -4,8 +4,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from varjepa.data import quantiles
-from varjepa.data.quantiles import interpolation, normal_scores, order_statistics
+from varjepa.data.encode.interpolation import interpolation
+from varjepa.data.fit.normal_scores import normal_scores
+from varjepa.data.read import order_statistics as places_by_rank
+from varjepa.data.read.order_statistics import order_statistics
 
 
 def test_normal_scores_put_ties_in_the_middle_and_rise() -> None:
@@ -32,7 +34,7 @@ def test_interpolation_is_numpys(scale: float) -> None:
 @pytest.mark.parametrize("kind", ["sorted", "shuffled", "ties", "periodic", "gaps", "date"])
 @pytest.mark.parametrize("rows", [10, 999, 10_000])
 def test_order_statistics_are_those_of_the_sorted_column(kind: str, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(quantiles, "SAMPLE_ROWS", 100)  # of 10,000 rows every hundredth: the period of "periodic"
+    monkeypatch.setattr(places_by_rank, "SAMPLE_ROWS", 100)  # of 10,000 rows every hundredth: the period of "periodic"
     random, place = np.random.default_rng(0), np.arange(rows)
     values = pl.Series("x", {
         "sorted": place, "shuffled": random.permutation(rows), "ties": random.integers(3, size=rows),

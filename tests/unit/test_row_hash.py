@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from tests.flows.conftest import person_table
 from varjepa.config import SplitSection
-from varjepa.data.row_hash import hashes_in_pieces, row_hashes, shares
-from varjepa.data.splits import PARTS, assign_parts
+from varjepa.data.read.row_hash import hashes_in_pieces, row_hashes, shares
+from varjepa.data.read.splits import PARTS, assign_parts
 from varjepa.errors import DataError
 
 BY_HASH = SplitSection(by="hash")

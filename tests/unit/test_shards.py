@@ -14,11 +14,11 @@ from tasks.retrain.preprocess import divide, learn, write_encoded
 from tests.conftest import SMALL
 from tests.unit.test_training import killed_at, quiet, undated, weights
 from varjepa.config import DataSection, MaskingSection, ObjectiveSection, PreprocessSection, TrainingSection
-from varjepa.data import encoded
-from varjepa.data.encoded import Part, packed_chunks, read_packed, read_part, read_sample
-from varjepa.data.preprocess import Preprocessor
-from varjepa.data.shards import INDEX, Shards, throw
-from varjepa.data.sources import ROW
+from varjepa.data.encode import encoded
+from varjepa.data.encode.encoded import Part, packed_chunks, read_packed, read_part, read_sample
+from varjepa.data.encode.preprocessor import Preprocessor
+from varjepa.data.read.sources import ROW
+from varjepa.data.tensors.shards import INDEX, Shards, throw
 from varjepa.errors import VarjepaError
 from varjepa.models.kinds import build_network
 from varjepa.nn.random import Randomness, initial_weights

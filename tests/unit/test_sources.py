@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from varjepa.config import DataSection
-from varjepa.data.sources import GLANCE, open_source, readable
+from varjepa.data.read.sources import GLANCE, open_source, readable
 from varjepa.errors import DataError
 
 TABLE = pl.DataFrame({"a": [1, 2, 3], "b": ["x", None, "z"]})

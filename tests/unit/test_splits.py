@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from varjepa.config import SplitSection
-from varjepa.data.splits import assign_parts
+from varjepa.data.read.splits import assign_parts
 from varjepa.errors import DataError
 
 N = 200

@@ -20,7 +20,7 @@ def test_a_step_hangs_on_the_code_it_runs_and_on_no_other() -> None:
     assert not any(name.startswith(("varjepa/evaluation/predictors", "varjepa/config", "flows")) for name in pretrain)
     assert "varjepa/evaluation/predictors/training.py" in names("tasks.studies.benchmark_cell")
     # Imported inside functions only.
-    assert {"varjepa/data/sources.py", "varjepa/data/synthetic.py"} <= names("tasks.retrain.ingest")
+    assert {"varjepa/data/read/sources.py", "varjepa/data/read/sim_table.py"} <= names("tasks.retrain.ingest")
 
 
 def test_folders_tell_inputs_and_steps_apart() -> None:

@@ -10,7 +10,7 @@ from tests.conftest import SIZES, SMALL, random_table
 from tests.unit.test_network import vandalised
 from tests.unit.test_training import TRAINING, correlated, quiet, weights
 from varjepa.config import MaskingSection, ObjectiveSection
-from varjepa.data.table import TableSizes, TableTensors
+from varjepa.data.tensors.table import TableSizes, TableTensors
 from varjepa.evaluation.selection import ProbeEvaluator, RankMeEvaluator
 from varjepa.models.embedding import embed
 from varjepa.models.masks import Masks, draw_masks, full_context

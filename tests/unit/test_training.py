@@ -8,7 +8,7 @@ import torch
 from tests.conftest import SIZES, SMALL, random_table, small_network
 from varjepa.config import MaskingSection, ObjectiveSection, TrainingSection
 from varjepa.config.heads import GeneratorSection
-from varjepa.data.bars import Cells
+from varjepa.data.tensors.bars import Cells
 from varjepa.errors import ConfigError, VarjepaError
 from varjepa.inference.fitting import cut_bars
 from varjepa.models.kinds import build_network

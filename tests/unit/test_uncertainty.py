@@ -10,7 +10,7 @@ from sklearn.metrics import brier_score_loss, log_loss
 from tests.conftest import random_table, small_network
 from tests.unit.test_t_jepa import small_t_jepa
 from varjepa.config.heads import UncertaintySection
-from varjepa.data.table import TableTensors
+from varjepa.data.tensors.table import TableTensors
 from varjepa.evaluation.calibration import (
     adaptive_calibration_error,
     brier_score,

@@ -5,7 +5,8 @@ from itertools import pairwise
 
 import polars as pl
 
-from varjepa.data.preprocess import Label, as_text
+from varjepa.data.cells import as_text
+from varjepa.data.encode.features import Label
 from varjepa.evaluation.evidence import Bools
 
 FEW_VALUES = 12

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from varjepa.config import MaskingSection
-from varjepa.data.table import TableTensors
+from varjepa.data.tensors.table import TableTensors
 from varjepa.models.masks import draw_masks, draw_sizes
 from varjepa.models.var_t_jepa import VarTJEPANetwork
 from varjepa.nn.random import Randomness

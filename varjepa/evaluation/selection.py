@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from varjepa.data.table import TableTensors
+from varjepa.data.tensors.table import TableTensors
 from varjepa.evaluation.latents import rankme
 from varjepa.evaluation.probe import fit_probe, probe_loss
 from varjepa.models.embedding import embed, row_uncertainty

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from varjepa.data.table import TableTensors
+from varjepa.data.tensors.table import TableTensors
 from varjepa.evaluation.aggregate import diagnose, sampling_floors
 from varjepa.models.masks import full_context
 from varjepa.models.var_t_jepa import VarTJEPANetwork

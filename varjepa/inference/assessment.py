@@ -8,10 +8,11 @@ import polars as pl
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from varjepa.data.one_hot import OneHotFeature
-from varjepa.data.preprocess import CategoricalFeature, Preprocessor
-from varjepa.data.table import MISSING
-from varjepa.data.tensors import to_tensors
+from varjepa.data.encode.features import CategoricalFeature
+from varjepa.data.encode.one_hot import OneHotFeature
+from varjepa.data.encode.preprocessor import Preprocessor
+from varjepa.data.encode.tensors import to_tensors
+from varjepa.data.tensors.table import MISSING
 from varjepa.inference.model import TrainedModel
 
 LEVEL = 0.9

@@ -13,10 +13,10 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from varjepa.config import DataSection, RetrainConfig, load_config, parse_config
-from varjepa.data.fit import fit
-from varjepa.data.preprocess import Preprocessor
-from varjepa.data.splits import FEWEST_ROWS
-from varjepa.data.tensors import to_tensors
+from varjepa.data.encode.preprocessor import Preprocessor
+from varjepa.data.encode.tensors import to_tensors
+from varjepa.data.fit.preprocessor_fit import fit
+from varjepa.data.read.splits import FEWEST_ROWS
 from varjepa.errors import ConfigError, DataError, ModelError
 from varjepa.inference.fill import Imputation, outside_range
 from varjepa.inference.fitting import fitted_generator

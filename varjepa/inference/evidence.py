@@ -10,7 +10,7 @@ import polars as pl
 import torch
 
 from varjepa.config import RetrainConfig
-from varjepa.data.preprocess import LABEL, Label
+from varjepa.data.encode.features import LABEL, Label
 from varjepa.evaluation.evidence import Evidence, Metric
 from varjepa.evaluation.groups import truth_of
 from varjepa.evaluation.latents import active_units, rankme

@@ -8,8 +8,8 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from varjepa.data.preprocess import Preprocessor
-from varjepa.data.table import MISSING, TableTensors
+from varjepa.data.encode.preprocessor import Preprocessor
+from varjepa.data.tensors.table import MISSING, TableTensors
 from varjepa.inference.generation import Draws, TableGenerator, batches
 
 LOW, HIGH, PROBABILITY = ".low", ".high", ".probability"

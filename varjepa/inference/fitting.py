@@ -5,9 +5,9 @@ from pathlib import Path
 from torch import Tensor
 
 from varjepa.config import RetrainConfig
-from varjepa.data.bars import CUT_ROWS, Bars, Cells, cut
-from varjepa.data.preprocess import Preprocessor
-from varjepa.data.table import TableTensors
+from varjepa.data.encode.preprocessor import Preprocessor
+from varjepa.data.tensors.bars import CUT_ROWS, Bars, Cells, cut
+from varjepa.data.tensors.table import TableTensors
 from varjepa.inference.generation import Reference, TableGenerator, measure_reference
 from varjepa.models.network import TableNetwork
 from varjepa.training.generator import GeneratorProgress, GeneratorTrainer

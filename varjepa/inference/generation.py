@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from varjepa.config.base import Section
-from varjepa.data.bars import Bars, Cells
-from varjepa.data.preprocess import Preprocessor
-from varjepa.data.table import TableTensors
+from varjepa.data.encode.preprocessor import Preprocessor
+from varjepa.data.tensors.bars import Bars, Cells
+from varjepa.data.tensors.table import TableTensors
 from varjepa.models.embedding import lowered
 from varjepa.models.generator import Generator, probabilities
 from varjepa.models.network import TableNetwork

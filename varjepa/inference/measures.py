@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from varjepa.config.heads import MEASURE, UncertaintySection
-from varjepa.data.table import TableTensors
+from varjepa.data.tensors.table import TableTensors
 from varjepa.evaluation.calibration import fit_temperature
 from varjepa.evaluation.certificate import Certificate
 from varjepa.evaluation.probe import LinearProbe, best_probe, fit_probe

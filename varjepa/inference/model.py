@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from varjepa.config import RetrainConfig
-from varjepa.data.preprocess import Preprocessor
-from varjepa.data.table import TableTensors
-from varjepa.data.tensors import to_tensors
+from varjepa.data.encode.preprocessor import Preprocessor
+from varjepa.data.encode.tensors import to_tensors
+from varjepa.data.tensors.table import TableTensors
 from varjepa.errors import DataError, ModelError
 from varjepa.evaluation.probe import LinearProbe
 from varjepa.inference.fill import Imputation, Imputer, Sampler, outside_range

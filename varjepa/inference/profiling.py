@@ -9,8 +9,10 @@ from collections.abc import Mapping
 import numpy as np
 import polars as pl
 
-from varjepa.data.preprocess import LABEL, CategoricalFeature, Label, Preprocessor, as_text
-from varjepa.data.table import MISSING, OTHER
+from varjepa.data.cells import as_text
+from varjepa.data.encode.features import LABEL, CategoricalFeature, Label
+from varjepa.data.encode.preprocessor import Preprocessor
+from varjepa.data.tensors.table import MISSING, OTHER
 from varjepa.errors import DataError
 from varjepa.evaluation.calibration import expected_calibration_error, reliability
 from varjepa.evaluation.drift import Subject

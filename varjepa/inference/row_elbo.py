@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from varjepa.config import MaskingSection, ObjectiveSection
-from varjepa.data.table import TableTensors
+from varjepa.data.tensors.table import TableTensors
 from varjepa.inference.model import TrainedModel
 from varjepa.models.masks import draw_masks, draw_sizes
 from varjepa.models.var_t_jepa import VarTJEPANetwork

@@ -22,8 +22,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from varjepa.data.preprocess import LABEL
-from varjepa.data.table import TableTensors
+from varjepa.data.encode.features import LABEL
+from varjepa.data.tensors.table import TableTensors
 from varjepa.evaluation.samples import Categories, Numbers, Sample
 from varjepa.inference.fill import outside_range
 from varjepa.inference.generation import batches

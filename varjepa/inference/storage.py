@@ -9,8 +9,8 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from varjepa.config import RetrainConfig, parse_config
-from varjepa.data.bars import Bars, Cells
-from varjepa.data.preprocess import Preprocessor
+from varjepa.data.encode.preprocessor import Preprocessor
+from varjepa.data.tensors.bars import Bars, Cells
 from varjepa.errors import ModelError
 from varjepa.evaluation.certificate import Certificate
 from varjepa.evaluation.probe import LinearProbe

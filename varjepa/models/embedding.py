@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 import torch
 from torch import Tensor
 
-from varjepa.data.table import TableTensors
+from varjepa.data.tensors.table import TableTensors
 from varjepa.models.network import Embedding, TableNetwork
 
 __all__ = ["Embedding", "embed", "lowered", "row_uncertainty"]

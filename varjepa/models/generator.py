@@ -22,7 +22,7 @@ class Generator(nn.Module):
     """A transformer over the tokens of the cells that are seen and mask tokens for the others.
 
     Args:
-        sizes: classes per feature (see `varjepa.data.bars.Cells`).
+        sizes: classes per feature (see `varjepa.data.tensors.bars.Cells`).
         d_token: width of the tokens.
         n_layers: of the transformer.
         n_heads: attention heads; divides `d_token`.

@@ -1,7 +1,7 @@
 """The kinds of table networks by the name that a configuration gives them."""
 
 from varjepa.config import ModelSection, RetrainConfig
-from varjepa.data.table import TableSizes
+from varjepa.data.tensors.table import TableSizes
 from varjepa.models.network import TableNetwork
 from varjepa.models.t_jepa import TJEPANetwork
 from varjepa.models.var_t_jepa import VarTJEPANetwork

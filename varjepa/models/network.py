@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from varjepa.config import ModelSection
-from varjepa.data.table import TableSizes, TableTensors
+from varjepa.data.tensors.table import TableSizes, TableTensors
 from varjepa.models.masks import Masks
 from varjepa.nn.random import Randomness
 from varjepa.nn.tokenizer import FeatureTokenizer

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from varjepa.config import ModelSection
-from varjepa.data.table import TableSizes, TableTensors
+from varjepa.data.tensors.table import TableSizes, TableTensors
 from varjepa.models.masks import Masks, full_context
 from varjepa.models.network import Embedding, TableNetwork, new_tokenizer
 from varjepa.models.predictor import attend_to_context, predictor_encoder, prepend_valid

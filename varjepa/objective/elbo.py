@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from varjepa.config import ObjectiveSection
-from varjepa.data.table import TableTensors
+from varjepa.data.tensors.table import TableTensors
 from varjepa.models.masks import Masks
 from varjepa.models.var_t_jepa import Generated, Posterior
 from varjepa.nn.gaussian import DiagonalGaussian

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 from varjepa.config import ObjectiveSection
-from varjepa.data.table import TableTensors
+from varjepa.data.tensors.table import TableTensors
 from varjepa.models.masks import Masks
 from varjepa.models.network import TableNetwork
 from varjepa.models.t_jepa import TJEPANetwork

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from varjepa.config import TrainingSection
 from varjepa.config.heads import GeneratorSection
-from varjepa.data.bars import Cells
-from varjepa.data.table import TableTensors
+from varjepa.data.tensors.bars import Cells
+from varjepa.data.tensors.table import TableTensors
 from varjepa.models.generator import Generator, class_log_prob
 from varjepa.models.network import TableNetwork
 from varjepa.nn.random import Randomness, initial_weights

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from varjepa.config import MaskingSection, ObjectiveSection, TrainingSection
-from varjepa.data.table import TableTensors
+from varjepa.data.tensors.table import TableTensors
 from varjepa.errors import VarjepaError
 from varjepa.models.masks import Masks, draw_masks, draw_sizes, largest_sizes
 from varjepa.models.network import TableNetwork

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from varjepa.data.shards import Shards
-from varjepa.data.table import PackedTable, TableTensors
+from varjepa.data.tensors.shards import Shards
+from varjepa.data.tensors.table import PackedTable, TableTensors
 from varjepa.nn.random import Randomness
 
 ORDER_STREAM = 2**23

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from varjepa.data.table import TableSizes, TableTensors
+from varjepa.data.tensors.table import TableSizes, TableTensors
 
 SMALLEST_SPREAD = 1e-6
 """Numbers that vary less than this over the training rows are only centered, in effect."""

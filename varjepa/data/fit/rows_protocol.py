@@ -6,8 +6,8 @@ from typing import Literal, NamedTuple, Protocol, TypeVar
 import polars as pl
 
 from varjepa.config.data import KIND
-from varjepa.data.inspect import ColumnProfile
-from varjepa.data.preprocess import as_number
+from varjepa.data.cells import as_number
+from varjepa.data.read.column_profile import ColumnProfile
 from varjepa.errors import DataError
 
 COLUMNS_AT_ONCE = 16

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import polars as pl
 
-from varjepa.data.inspect import finite
-from varjepa.data.training_rows import CLASSES_OF_NUMBERS, MOST_DECIMALS, Moments
+from varjepa.data.cells import finite
+from varjepa.data.fit.rows_protocol import CLASSES_OF_NUMBERS, MOST_DECIMALS, Moments
 
 FEW = CLASSES_OF_NUMBERS
 """Up to this many different values of a column are told with their counts."""

@@ -5,7 +5,7 @@ from typing import NamedTuple, Self
 import torch
 from torch import Tensor
 
-from varjepa.data.sizes import MISSING, N_RESERVED, OTHER, TableSizes
+from varjepa.data.tensors.sizes import MISSING, N_RESERVED, OTHER, TableSizes
 
 __all__ = ["MISSING", "N_RESERVED", "OTHER", "PackedTable", "TableSizes", "TableTensors"]
 

@@ -8,9 +8,9 @@ from typing import Any, Protocol, TypeVar
 import polars as pl
 
 from varjepa.config.data import KIND
-from varjepa.data.inspect import ColumnProfile, column_profile
-from varjepa.data.merging import FEW, Facts, comparable
-from varjepa.data.training_rows import ordered_counts, value_counts
+from varjepa.data.fit.merging import FEW, Facts, comparable
+from varjepa.data.fit.rows_protocol import ordered_counts, value_counts
+from varjepa.data.read.column_profile import ColumnProfile, column_profile
 
 RANGE_VALUES = 2**21
 """About so many different values at most are in a range."""

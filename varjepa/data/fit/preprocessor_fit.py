@@ -1,4 +1,4 @@
-"""Learns from the training rows how cells become numbers (see `varjepa.data.preprocess`), in bounded memory."""
+"""Learns from the training rows how cells become numbers (see `varjepa.data.encode`), in bounded memory."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
@@ -7,12 +7,12 @@ import polars as pl
 
 from varjepa.config import DataSection, PreprocessSection
 from varjepa.config.data import KIND
-from varjepa.data.inspect import ColumnProfile
-from varjepa.data.one_hot import Group, OneHotFeature, find_groups, group_name
-from varjepa.data.preprocess import CategoricalFeature, Label, NumericFeature, Preprocessor
-from varjepa.data.quantiles import normal_scores
-from varjepa.data.streamed import StreamedRows
-from varjepa.data.training_rows import (
+from varjepa.data.encode.features import CategoricalFeature, Label, NumericFeature
+from varjepa.data.encode.one_hot import OneHotFeature
+from varjepa.data.encode.preprocessor import Preprocessor
+from varjepa.data.fit.normal_scores import normal_scores
+from varjepa.data.fit.one_hot_groups import Group, find_groups, group_name
+from varjepa.data.fit.rows_protocol import (
     CLASSES_OF_NUMBERS,
     COLUMNS_AT_ONCE,
     Moments,
@@ -20,6 +20,8 @@ from varjepa.data.training_rows import (
     Wanted,
     number_kind,
 )
+from varjepa.data.fit.streamed_rows import StreamedRows
+from varjepa.data.read.column_profile import ColumnProfile
 from varjepa.errors import DataError
 
 SKEWED = 1.0

@@ -9,11 +9,19 @@ from typing import Any, Literal
 import polars as pl
 
 from varjepa.config.data import KIND
-from varjepa.data.inspect import ColumnProfile, column_profile, finite, flag, profile
-from varjepa.data.merging import FEW, Facts, comparable
-from varjepa.data.preprocess import as_text
-from varjepa.data.ranges import profiles_of
-from varjepa.data.training_rows import COLUMNS_AT_ONCE, MOST_DECIMALS, Moments, Wanted, number, told_apart, value_counts
+from varjepa.data.cells import as_text, finite, flag
+from varjepa.data.fit.merging import FEW, Facts, comparable
+from varjepa.data.fit.ranges import profiles_of
+from varjepa.data.fit.rows_protocol import (
+    COLUMNS_AT_ONCE,
+    MOST_DECIMALS,
+    Moments,
+    Wanted,
+    number,
+    told_apart,
+    value_counts,
+)
+from varjepa.data.read.column_profile import ColumnProfile, column_profile, profile
 
 STREAM_ROWS = 1_000_000
 """More rows than these are read as a stream."""
@@ -29,7 +37,7 @@ COUNT = "__count__"
 
 
 class StreamedRows:
-    """See `varjepa.data.training_rows.TrainingRows`."""
+    """See `varjepa.data.fit.rows_protocol.TrainingRows`."""
 
     def __init__(self, frame: pl.LazyFrame) -> None:
         self._frame = frame

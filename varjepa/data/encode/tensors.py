@@ -4,8 +4,8 @@ import numpy as np
 import polars as pl
 import torch
 
-from varjepa.data.preprocess import Preprocessor
-from varjepa.data.table import MISSING, TableTensors
+from varjepa.data.encode.preprocessor import Preprocessor
+from varjepa.data.tensors.table import MISSING, TableTensors
 
 
 def to_tensors(encoded: pl.DataFrame, preprocessor: Preprocessor) -> TableTensors:

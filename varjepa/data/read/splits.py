@@ -4,8 +4,8 @@ import numpy as np
 import polars as pl
 
 from varjepa.config import SplitSection
-from varjepa.data.quantiles import order_statistics
-from varjepa.data.row_hash import hashes_in_pieces, shares
+from varjepa.data.read.order_statistics import order_statistics
+from varjepa.data.read.row_hash import hashes_in_pieces, shares
 from varjepa.errors import DataError, listed
 
 PART = "__part__"
@@ -23,8 +23,8 @@ def assign_parts(frame: pl.LazyFrame, split: SplitSection, hashed: np.ndarray | 
 
     Args:
         frame: all rows, in a fixed order.
-        split: by seed, by content (see `varjepa.data.row_hash`), by a column that holds the words in `PARTS`, or by
-            time (oldest rows train, newest test; rows of one moment stay together).
+        split: by seed, by content (see `varjepa.data.read.row_hash`), by a column that holds the words in `PARTS`, or
+            by time (oldest rows train, newest test; rows of one moment stay together).
         hashed: of a split by content, `hashed_codes` of all rows where somebody has them already.
 
     Returns:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from varjepa.config.base import Section
-from varjepa.data.table import PackedTable, TableSizes
+from varjepa.data.tensors.table import PackedTable, TableSizes
 
 INDEX = "shards.json"
 

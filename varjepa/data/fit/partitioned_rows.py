@@ -8,12 +8,12 @@ from typing import Any, TypeVar
 import polars as pl
 
 from varjepa.config.data import KIND
-from varjepa.data.inspect import ColumnProfile
-from varjepa.data.merging import Facts, Sums, Tally, comparable, moments
-from varjepa.data.preprocess import as_text
-from varjepa.data.ranges import Everywhere, OpenRows, counted, here, profiles_of, ranges
-from varjepa.data.streamed import one_set
-from varjepa.data.training_rows import COLUMNS_AT_ONCE, Moments, Wanted, number, told_apart, value_counts
+from varjepa.data.cells import as_text
+from varjepa.data.fit.merging import Facts, Sums, Tally, comparable, moments
+from varjepa.data.fit.ranges import Everywhere, OpenRows, counted, here, profiles_of, ranges
+from varjepa.data.fit.rows_protocol import COLUMNS_AT_ONCE, Moments, Wanted, number, told_apart, value_counts
+from varjepa.data.fit.streamed_rows import one_set
+from varjepa.data.read.column_profile import ColumnProfile
 
 MOST_VALUES = 2**16
 """Columns of more different values than these are counted range by range, so that nobody holds all of them."""
@@ -22,7 +22,7 @@ _A = TypeVar("_A")
 
 
 class PartitionedRows:
-    """See `varjepa.data.training_rows.TrainingRows`. Takes a handful of rounds, whatever the number of columns.
+    """See `varjepa.data.fit.rows_protocol.TrainingRows`. Takes a handful of rounds, whatever the number of columns.
 
     Kinds, counts, vocabularies and samples are those of all rows in one place; means and deviations are, up to
     rounding.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from varjepa.config.base import Section
-from varjepa.data.table import TableTensors
+from varjepa.data.tensors.table import TableTensors
 
 N_POINTS = 17
 """Points kept per bar: its smallest and largest value, and quantiles between them."""

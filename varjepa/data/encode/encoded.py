@@ -9,11 +9,12 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from varjepa.data.preprocess import LABEL, Preprocessor
-from varjepa.data.sources import ROW
-from varjepa.data.splits import PART
-from varjepa.data.table import PackedTable, TableTensors
-from varjepa.data.tensors import stacked, to_tensors
+from varjepa.data.encode.features import LABEL
+from varjepa.data.encode.preprocessor import Preprocessor
+from varjepa.data.encode.tensors import stacked, to_tensors
+from varjepa.data.read.sources import ROW
+from varjepa.data.read.splits import PART
+from varjepa.data.tensors.table import PackedTable, TableTensors
 
 CHUNK = 2**18
 """Rows read at a time."""

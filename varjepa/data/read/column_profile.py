@@ -7,6 +7,7 @@ from typing import Any, Literal
 import polars as pl
 
 from varjepa.config.data import KIND
+from varjepa.data.cells import finite
 from varjepa.errors import DataError
 
 Kind = Literal["numeric", "categorical", "boolean", "date", "identifier", "constant", "empty", "nested"]
@@ -81,25 +82,6 @@ def profile(frame: pl.LazyFrame, declared: Mapping[str, KIND] | None = None) -> 
         of[name][fact] = value
     kinds = declared or {}
     return {name: column_profile(name, dtype, rows, of[name], kinds.get(name)) for name, dtype in schema.items()}
-
-
-def finite(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    """The column with NaN and infinities made null."""
-    return pl.when(column.is_finite()).then(column) if dtype.is_float() else column
-
-
-def flag(name: str, dtype: pl.DataType) -> pl.Expr:
-    """A 0/1 column as whole numbers, null where it is missing or something else.
-
-    Raises:
-        DataError: the column holds text.
-    """
-    column = pl.col(name)
-    if dtype == pl.Boolean:
-        return column.cast(pl.Int64)
-    if not (dtype.is_numeric() or dtype == pl.Null):
-        raise DataError(f'The column "{name}" is of type {dtype}.', expected="Expected 0 and 1.")
-    return pl.when((column == 0) | (column == 1)).then(column).cast(pl.Int64)
 
 
 def _facts(name: str, dtype: pl.DataType) -> list[pl.Expr]:

@@ -1,19 +1,16 @@
-"""Columns that are one category spread over several of them, as `get_dummies` leaves it, and the feature they make."""
+"""Finds neighbouring 0/1 columns of which every row has exactly one set."""
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from os.path import commonprefix
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
 import polars as pl
 
-from varjepa.config.base import Section
-from varjepa.data.inspect import ColumnProfile, flag
-from varjepa.data.sizes import MISSING, N_RESERVED, OTHER
+from varjepa.data.read.column_profile import ColumnProfile
 
 if TYPE_CHECKING:
-    from varjepa.data.training_rows import TrainingRows
+    from varjepa.data.fit.rows_protocol import TrainingRows
 
 
 class Group(NamedTuple):
@@ -21,39 +18,6 @@ class Group(NamedTuple):
 
     columns: tuple[str, ...]
     counts: tuple[int, ...]
-
-
-class OneHotFeature(Section):
-    """A category in several 0/1 columns: code 0 missing, 1 other, then `vocabulary` in its order.
-
-    Other is a row with no known column set, or with several: what its category is cannot be told.
-    """
-
-    name: str
-    kind: Literal["one_hot"] = "one_hot"
-    columns: tuple[str, ...]
-    vocabulary: tuple[str, ...]
-    """Those of `columns` that are set often enough for a code of their own."""
-
-    def encode(self, schema: Mapping[str, pl.DataType]) -> pl.Expr:
-        """UInt32 expression of codes."""
-        flags = {name: flag(name, schema[name]) for name in self.columns}
-        count = pl.sum_horizontal(flags.values(), ignore_nulls=True)
-        code = pl.lit(OTHER)
-        for number, name in enumerate(self.vocabulary, start=N_RESERVED):
-            code = pl.when(flags[name] == 1).then(number).otherwise(code)
-        unknown = pl.any_horizontal(column.is_null() for column in flags.values())
-        code = pl.when(count > 1).then(OTHER).when((count == 0) & unknown).then(MISSING).otherwise(code)
-        return code.cast(pl.UInt32).alias(self.name)
-
-    def decode(self, codes: np.ndarray, schema: Mapping[str, pl.DataType]) -> list[pl.Series]:
-        """The columns from codes [N] of known categories; any other code sets none of them."""
-        names = dict(enumerate(self.vocabulary, start=N_RESERVED))
-        chosen = [names.get(code, "") for code in codes.tolist()]
-        return [
-            pl.Series(name, [word == name for word in chosen]).cast(schema.get(name) or pl.UInt8())
-            for name in self.columns
-        ]
 
 
 def find_groups(rows: "TrainingRows", profiles: Sequence[ColumnProfile], apart: Collection[str] = ()) -> list[Group]:
@@ -67,7 +31,7 @@ def find_groups(rows: "TrainingRows", profiles: Sequence[ColumnProfile], apart: 
         apart: columns that belong to no group.
 
     Examples:
-        >>> from varjepa.data.streamed import StreamedRows
+        >>> from varjepa.data.fit.streamed_rows import StreamedRows
         >>> table = {"red": [1, 0, 0, 1], "blue": [0, 1, 1, 0], "odd": [1, 0, 1, 0], "x": [3, 1, 4, 1]}
         >>> rows = StreamedRows(pl.LazyFrame(table))
         >>> find_groups(rows, list(rows.profiles(list(table), {}, {}).values()))

@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from varjepa.config import DataSection
-from varjepa.data.synthetic import sim_table
+from varjepa.data.read.sim_table import sim_table
 from varjepa.errors import DataError, listed, nearest
 
 ROW = "__row__"

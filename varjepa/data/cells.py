@@ -1,0 +1,81 @@
+"""Expressions for cells, whatever type their column has: as numbers, as text, as flags."""
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from varjepa.errors import DataError
+
+
+def finite(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """The column with NaN and infinities made null."""
+    return pl.when(column.is_finite()).then(column) if dtype.is_float() else column
+
+
+def flag(name: str, dtype: pl.DataType) -> pl.Expr:
+    """A 0/1 column as whole numbers, null where it is missing or something else.
+
+    Raises:
+        DataError: the column holds text.
+    """
+    column = pl.col(name)
+    if dtype == pl.Boolean:
+        return column.cast(pl.Int64)
+    if not (dtype.is_numeric() or dtype == pl.Null):
+        raise DataError(f'The column "{name}" is of type {dtype}.', expected="Expected 0 and 1.")
+    return pl.when((column == 0) | (column == 1)).then(column).cast(pl.Int64)
+
+
+def named_type(name: str) -> pl.DataType:
+    """The Polars type of that name; text where it has parameters that a name does not tell.
+
+    Examples:
+        >>> named_type("Int64")
+        Int64
+    """
+    if name.startswith("Datetime"):
+        return pl.Datetime("us")
+    found = getattr(pl, name, pl.String)
+    return found() if isinstance(found, type) else pl.String()
+
+
+def as_number(name: str, kind: str, dtype: pl.DataType) -> pl.Expr:
+    """Float64 expression of a column, null where missing; dates as days since 1970."""
+    column = pl.col(name)
+    if kind == "date" and dtype == pl.String:
+        column, dtype = column.str.to_datetime(strict=True), pl.Datetime("us")
+    if dtype in (pl.Date, pl.Datetime):
+        return column.cast(pl.Datetime("us")).dt.timestamp("us") / 86_400e6
+    if dtype == pl.String:
+        return finite(column.str.strip_chars().cast(pl.Float64), pl.Float64())
+    if not (dtype.is_numeric() or dtype in (pl.Boolean, pl.Null)):
+        raise DataError(f'The column "{name}" is of type {dtype}.', expected="Expected numbers.")
+    return finite(column.cast(pl.Float64), pl.Float64())
+
+
+def as_text(name: str, dtype: pl.DataType) -> pl.Expr:
+    """String expression of a column; whole numbers read the same whether stored as 1, 1.0 or true."""
+    column = pl.col(name)
+    if dtype.is_float():
+        column = finite(column, dtype)
+        whole = column == column.round()
+        return (
+            pl.when(whole).then(column.cast(pl.Int64, strict=False).cast(pl.String)).otherwise(column.cast(pl.String))
+        )
+    if dtype == pl.Boolean:
+        return column.cast(pl.UInt8).cast(pl.String)
+    return column.cast(pl.String)
+
+
+def plain_cells(name: str, dtype: pl.DataType) -> pl.Expr:
+    """The column as it is where it is Boolean, otherwise its text."""
+    return pl.col(name) if dtype == pl.Boolean else as_text(name, dtype)
+
+
+def positions(cells: pl.Expr, dtype: pl.DataType, words: Sequence[str]) -> pl.Expr:
+    """Expression: which of the words each of `plain_cells` is, null where none."""
+    if dtype != pl.Boolean:
+        return cells.cast(pl.Enum(words), strict=False).to_physical()
+    # Booleans need no way through text, which takes sixteen times as long.
+    no, yes = (pl.lit(words.index(word) if word in words else None, pl.UInt32) for word in "01")
+    return pl.when(cells).then(yes).when(cells.not_()).then(no)

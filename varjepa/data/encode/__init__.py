@@ -1,0 +1,1 @@
+"""Cells as numbers: features, encoding, encoded files."""

@@ -1,0 +1,128 @@
+"""Features and the label: how each turns its column into numbers and back."""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+import numpy as np
+import polars as pl
+from pydantic import Field
+
+from varjepa.config.base import Section
+from varjepa.data.cells import as_number, named_type, plain_cells, positions
+from varjepa.data.encode.interpolation import interpolation
+from varjepa.data.tensors.sizes import MISSING, N_RESERVED, OTHER
+
+LABEL = "__label__"
+"""Column of the encoded label: class number, or the number itself; null where unknown."""
+
+
+class SingleColumn(Section):
+    """What is made from one column, whose name and type it bears."""
+
+    name: str
+    dtype: str
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of the table that it is made from."""
+        return (self.name,)
+
+
+class NumericFeature(SingleColumn):
+    """A numeric or date column: `clip((value - mean) / std)`, or normal scores between quantile knots."""
+
+    kind: Literal["numeric", "date"]
+    transform: Literal["standard", "quantile"]
+    mean: float
+    std: Annotated[float, Field(gt=0)]
+    clip: float
+    smallest: float
+    largest: float
+    decimals: int | None
+    """Decimals of the training values, 0 for whole numbers; None where they have many."""
+    knots: tuple[float, ...] = ()
+    scores: tuple[float, ...] = ()
+
+    def number(self, schema: Mapping[str, pl.DataType]) -> pl.Expr:
+        """Float64 expression of the column as it is, null where missing; dates as days since 1970."""
+        return as_number(self.name, self.kind, schema[self.name]).alias(self.name)
+
+    def encode(self, schema: Mapping[str, pl.DataType]) -> pl.Expr:
+        """Float32 expression, null where missing."""
+        column = self.number(schema)
+        if self.transform == "quantile":
+            knots, scores = self.knots, self.scores
+
+            def interpolate(values: pl.Series) -> pl.Series:
+                return pl.Series(values.name, interpolation(knots, scores)(values.to_numpy()), nan_to_null=True)
+
+            column = column.map_batches(interpolate, return_dtype=pl.Float64, is_elementwise=True)
+        else:
+            column = ((column - self.mean) / self.std).clip(-self.clip, self.clip)
+        return column.cast(pl.Float32).alias(self.name)
+
+    def decode(self, values: np.ndarray) -> np.ndarray:
+        """Numbers of the column (dates: days since 1970) from encoded ones, float64 of one shape."""
+        if self.transform == "quantile":
+            return np.interp(values, self.scores, self.knots)
+        return np.clip(values * self.std + self.mean, self.smallest, self.largest)
+
+    def column(self, numbers: np.ndarray, dtype: pl.DataType | None = None) -> pl.Series:
+        """Decoded numbers [N] as the column holds them, NaN as null; `dtype` is that of the table at hand."""
+        target = dtype or named_type(self.dtype)
+        rounded = numbers if self.decimals is None else numbers.round(self.decimals)
+        series = pl.Series(self.name, rounded, nan_to_null=True)
+        if self.kind == "date" and not target.is_numeric():
+            moment = (series * 86_400e6).round().cast(pl.Int64).cast(pl.Datetime("us"))
+            day = target == pl.String and named_type(self.dtype) == pl.Date
+            return (moment.cast(pl.Date) if day else moment).cast(target)
+        return series.round().cast(target) if target.is_integer() else series.cast(target)
+
+    def outside(self, schema: Mapping[str, pl.DataType]) -> pl.Expr:
+        """Float32 expression: deviations by which a value lies beyond the training rows' range; 0 inside of it."""
+        column = self.number(schema)
+        beyond = pl.max_horizontal(column - self.largest, self.smallest - column, 0.0) / self.std
+        return beyond.fill_null(0.0).cast(pl.Float32).alias(self.name)
+
+
+class CategoricalFeature(SingleColumn):
+    """A categorical or boolean column: code 0 missing, 1 other, then the vocabulary in its order."""
+
+    kind: Literal["categorical", "boolean"]
+    vocabulary: tuple[str, ...]
+
+    def encode(self, schema: Mapping[str, pl.DataType]) -> pl.Expr:
+        """UInt32 expression of codes."""
+        dtype = schema[self.name]
+        column = plain_cells(self.name, dtype)
+        if self.dtype == "Boolean" and dtype == pl.String:  # as files and requests may hold them
+            column = column.str.strip_chars().str.to_lowercase().replace({"true": "1", "false": "0"})
+        known = positions(column, dtype, self.vocabulary).cast(pl.UInt32) + N_RESERVED
+        return (
+            pl.when(column.is_null()).then(MISSING).otherwise(known.fill_null(OTHER)).cast(pl.UInt32).alias(self.name)
+        )
+
+    def decode(self, codes: np.ndarray, schema: Mapping[str, pl.DataType]) -> list[pl.Series]:
+        """The column from codes [N] of known categories; any other code is null."""
+        words = pl.Series(self.name, [None] * N_RESERVED + list(self.vocabulary), dtype=pl.String)
+        text = words.gather(codes)
+        target = schema.get(self.name) or named_type(self.dtype)
+        if target == pl.Boolean:
+            return [text == "1"]
+        return [text.cast(target, strict=False)]
+
+
+class Label(SingleColumn):
+    """The column to predict: `classes` in order, or none for a number."""
+
+    task: Literal["classification", "regression"]
+    classes: tuple[str, ...] = ()
+
+    def encode(self, schema: Mapping[str, pl.DataType]) -> pl.Expr:
+        """Float64 expression `LABEL`: class number or value, null where missing or unseen."""
+        dtype = schema[self.name]
+        if self.task == "regression":
+            column = as_number(self.name, "numeric", dtype)
+        else:
+            column = positions(plain_cells(self.name, dtype), dtype, self.classes)
+        return column.cast(pl.Float64).alias(LABEL)

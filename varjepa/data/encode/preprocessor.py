@@ -1,0 +1,70 @@
+"""From cells to numbers and back: statistics and vocabularies of the training rows, applied lazily in Polars.
+
+The fitted state is plain data (pydantic models) and travels with the model as JSON.
+"""
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from varjepa.config.base import Section
+from varjepa.data.encode.features import CategoricalFeature, Label, NumericFeature
+from varjepa.data.encode.one_hot import OneHotFeature
+from varjepa.data.tensors.sizes import N_RESERVED, TableSizes
+from varjepa.errors import DataError, nearest
+
+
+class Preprocessor(Section):
+    """Everything learned from the training rows; features are ordered numeric first, then categorical.
+
+    Attributes:
+        left_out: columns that are no features, with the reason in words.
+    """
+
+    numeric: tuple[NumericFeature, ...]
+    categorical: tuple[CategoricalFeature | OneHotFeature, ...]
+    order: tuple[str, ...]
+    """Columns of the table that features are made from, in its order."""
+    label: Label | None
+    left_out: dict[str, str]
+
+    @property
+    def names(self) -> list[str]:
+        """Feature names in the model's order."""
+        return [*(feature.name for feature in self.numeric), *(feature.name for feature in self.categorical)]
+
+    @property
+    def columns(self) -> list[str]:
+        """Columns of the table that the features are made from."""
+        return [column for feature in (*self.numeric, *self.categorical) for column in feature.columns]
+
+    @property
+    def joined(self) -> dict[str, tuple[str, ...]]:
+        """Features that are made from several columns, and those."""
+        return {feature.name: feature.columns for feature in self.categorical if len(feature.columns) > 1}
+
+    @property
+    def sizes(self) -> TableSizes:
+        """What the model must know of the table."""
+        return TableSizes(len(self.numeric), [len(f.vocabulary) + N_RESERVED for f in self.categorical])
+
+    def encode(self, frame: pl.LazyFrame, keep: Sequence[str] = (), *, with_label: bool = False) -> pl.LazyFrame:
+        """Encodes rows lazily, in their order.
+
+        Args:
+            frame: columns in any order; those that are no features are ignored.
+            keep: columns to carry along unchanged, in front.
+            with_label: whether to append `LABEL`.
+
+        Raises:
+            DataError: a feature is not among the columns, or text stands where numbers were learned.
+        """
+        schema = dict(frame.collect_schema())
+        encoders: list[NumericFeature | CategoricalFeature | OneHotFeature | Label] = [*self.numeric, *self.categorical]
+        if with_label and self.label is not None:
+            encoders.append(self.label)
+        for name in (column for encoder in encoders for column in encoder.columns):
+            if name not in schema:
+                hint = nearest(name, schema) or "Check the data."
+                raise DataError(f'The column "{name}" is missing.', fix=hint)
+        return frame.select(*keep, *(encoder.encode(schema) for encoder in encoders))

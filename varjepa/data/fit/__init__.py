@@ -1,0 +1,1 @@
+"""What is learned from training rows: statistics, vocabularies, knots."""

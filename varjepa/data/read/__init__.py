@@ -1,0 +1,1 @@
+"""Tables as they come: sources, column profiles, contracts, splits."""

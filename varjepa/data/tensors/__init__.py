@@ -1,0 +1,1 @@
+"""Encoded rows as tensors: tables, sizes, bars, shards."""
