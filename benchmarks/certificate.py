@@ -17,7 +17,7 @@ from tasks.registry.open_model import open_model
 from varjepa.data.encode.features import LABEL
 from varjepa.data.read.sources import open_source
 from varjepa.data.read.splits import PART, assign_parts
-from varjepa.evaluation.certificate import certify
+from varjepa.evaluation.uncertainty.certificate import certify
 from varjepa.inference.model import TrainedModel
 
 Floats = NDArray[np.float64]

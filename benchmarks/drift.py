@@ -26,10 +26,10 @@ from tasks.registry.open_model import open_model
 from varjepa.config import load_config
 from varjepa.data.read.sources import open_source
 from varjepa.data.read.splits import PART, assign_parts
-from varjepa.evaluation.drift import Finding, find_drift
+from varjepa.evaluation.drift.tests import Finding, find_drift
+from varjepa.inference.drift_counts import count_columns, subjects_of
+from varjepa.inference.drift_reference import Counts, Profile
 from varjepa.inference.model import TrainedModel
-from varjepa.inference.profile import Counts, Profile
-from varjepa.inference.profiling import count_columns, subjects_of
 from varjepa.inference.row_statistics import RowValues, row_statistics
 
 CONFIG = Path(__file__).parents[1] / "configs" / "adult.yaml"

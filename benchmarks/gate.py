@@ -29,8 +29,8 @@ from varjepa.config import DataSection, SplitSection, load_config
 from varjepa.config.operations import GateSection
 from varjepa.data.read.sources import open_path
 from varjepa.data.read.splits import assign_parts
-from varjepa.evaluation.evidence import Evidence
-from varjepa.evaluation.gate import Verdict, judge
+from varjepa.evaluation.gate.evidence import Evidence
+from varjepa.evaluation.gate.verdict import Verdict, judge
 from varjepa.evaluation.probe import LinearProbe, fit_probe
 from varjepa.models.embedding import embed
 
@@ -133,7 +133,7 @@ def probes(table: pl.DataFrame) -> tuple[list[Evidence], pl.DataFrame]:
 def by_seed(table: pl.DataFrame) -> list[Evidence]:
     """Whole models that differ in their seed, on the test rows."""
     from tasks.registry.open_model import open_model
-    from varjepa.inference.evidence import gather
+    from varjepa.inference.gate_evidence import gather
 
     test = table.filter(pl.col("part") == "test")
     found = []

@@ -19,7 +19,7 @@ from benchmarks.harness import RESULTS, Figure, Timing, in_turns, line, publish
 from benchmarks.training import SHAPES, Shape, Stepper, flops, made_table, products_of
 from varjepa.config import ObjectiveSection, TrainingSection
 from varjepa.data.tensors.table import TableTensors
-from varjepa.models.kinds import build_network
+from varjepa.models.new_network import build_network
 from varjepa.nn.random import initial_weights
 from varjepa.training.loop import Metrics, Trainer
 

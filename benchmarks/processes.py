@@ -10,7 +10,7 @@ import torch
 from benchmarks.harness import Figure, child
 from benchmarks.training import BATCH, SHAPES, made_table
 from varjepa.config import ObjectiveSection, TrainingSection
-from varjepa.models.kinds import build_network
+from varjepa.models.new_network import build_network
 from varjepa.nn.random import initial_weights
 from varjepa.training.device import keep_memory
 from varjepa.training.distributed import joined_world, leave

@@ -29,13 +29,13 @@ from varjepa.data.read.sim_table import sim_table
 from varjepa.data.read.sources import ROW
 from varjepa.data.tensors.shards import throw
 from varjepa.data.tensors.table import PackedTable, TableSizes, TableTensors
-from varjepa.evaluation.selection import ProbeEvaluator
-from varjepa.models.kinds import build_network
+from varjepa.evaluation.epoch_scores import ProbeEvaluator
+from varjepa.models.new_network import build_network
 from varjepa.nn.random import Randomness, initial_weights
 from varjepa.training.device import keep_memory
 from varjepa.training.distributed import World
+from varjepa.training.epoch_rows import HeldRows, RowSource, ShardedRows
 from varjepa.training.loop import Trainer
-from varjepa.training.rows import HeldRows, RowSource, ShardedRows
 
 FEW, MANY = 10_000_000, 50_000_000
 """Rows of the tables."""

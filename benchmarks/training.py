@@ -16,8 +16,8 @@ from benchmarks.harness import Figure, child, in_turns
 from varjepa.config import MaskingSection, ObjectiveSection, TrainingSection
 from varjepa.config.learning import ModelSection
 from varjepa.data.tensors.table import TableSizes, TableTensors
-from varjepa.models.kinds import build_network
 from varjepa.models.masks import draw_masks, draw_sizes
+from varjepa.models.new_network import build_network
 from varjepa.models.var_t_jepa import VarTJEPANetwork
 from varjepa.nn.random import Randomness, initial_weights
 from varjepa.nn.transformer import Block, TransformerEncoder

@@ -9,9 +9,8 @@ from prefect import flow
 
 from tasks.orchestration.runners import one_thread_each, shared_server, task_runner
 from tasks.registry.open_model import model_folder
-from tasks.release.register import folder_digest
 from tasks.scoring.many_files import Job, parts_of, score_part, threads_each, waiting
-from varjepa.inference.storage import load_model
+from varjepa.inference.storage import folder_digest, load_model
 
 
 def score_files(

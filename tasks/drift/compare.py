@@ -16,11 +16,11 @@ from varjepa.config import DataSection
 from varjepa.config.operations import DriftSection, TrackingSection
 from varjepa.data.read.sources import open_path, readable
 from varjepa.errors import DataError, ModelError
-from varjepa.evaluation.drift import Finding, drift_score, find_drift
-from varjepa.evaluation.samples import Sample
+from varjepa.evaluation.drift.samples import Sample
+from varjepa.evaluation.drift.tests import Finding, drift_score, find_drift
+from varjepa.inference.drift_counts import count_columns, quality, subjects_of, unseen_words
+from varjepa.inference.drift_reference import Counts, Profile
 from varjepa.inference.model import TrainedModel
-from varjepa.inference.profile import Counts, Profile
-from varjepa.inference.profiling import count_columns, quality, subjects_of, unseen_words
 from varjepa.inference.row_statistics import row_statistics
 
 SEED = 0

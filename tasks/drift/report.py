@@ -18,9 +18,9 @@ from tasks.reports.provenance import how_made
 from tasks.steps.files import write_text
 from varjepa import plots
 from varjepa.errors import ConfigError
-from varjepa.evaluation.drift import Finding
-from varjepa.evaluation.drift_words import sentence
-from varjepa.evaluation.samples import Sample
+from varjepa.evaluation.drift.samples import Sample
+from varjepa.evaluation.drift.tests import Finding
+from varjepa.evaluation.drift.words import sentence
 
 PAGE, TABLE, FACTS = "report.html", "tests.csv", "drift.json"
 

@@ -16,7 +16,7 @@ from tasks.retrain.pretrain import Pretrained
 from varjepa import __version__
 from varjepa.config import RetrainConfig
 from varjepa.data.read.contract import Contract
-from varjepa.evaluation.intervals import Interval
+from varjepa.evaluation.uncertainty.intervals import Interval
 
 GROUPS = {
     "probe": "Linear probe on the frozen embedding",

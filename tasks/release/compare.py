@@ -17,8 +17,8 @@ from varjepa.errors import UserError
 if TYPE_CHECKING:
     import polars as pl
 
-    from varjepa.evaluation.evidence import Evidence, Metric
-    from varjepa.evaluation.gate import Verdict
+    from varjepa.evaluation.gate.evidence import Evidence, Metric
+    from varjepa.evaluation.gate.verdict import Verdict
     from varjepa.inference.model import TrainedModel
 
 TEST_ROWS = "gate/test_rows.parquet"
@@ -47,9 +47,9 @@ class Candidate:
 
 def compare(candidate: Candidate, champion: int | None, config: RetrainConfig) -> "Verdict":
     """Judges a candidate against a version of the registry, or alone where there is none."""
-    from varjepa.evaluation.gate import judge
-    from varjepa.evaluation.groups import row_groups
-    from varjepa.inference.evidence import gather, gather_alone, metric_for, milliseconds_in_turns
+    from varjepa.evaluation.gate.groups import row_groups
+    from varjepa.evaluation.gate.verdict import judge
+    from varjepa.inference.gate_evidence import gather, gather_alone, metric_for, milliseconds_in_turns
     from varjepa.inference.storage import load_model
 
     challenger, section = load_model(candidate.model, config.training.device), config.gate
@@ -76,8 +76,8 @@ def compare(candidate: Candidate, champion: int | None, config: RetrainConfig) -
 
 
 def _unreadable(champion: int, error: UserError) -> "Verdict":
-    from varjepa.evaluation.gate import Verdict
-    from varjepa.evaluation.vetoes import Veto
+    from varjepa.evaluation.gate.verdict import Verdict
+    from varjepa.evaluation.gate.vetoes import Veto
 
     veto = Veto("contract", f"version {champion}, the champion, cannot read the test rows: {error}".rstrip("."))
     return Verdict("not compared", "there is nothing to compare the two models by", (veto,))
@@ -89,7 +89,7 @@ def test_rows(candidate: Candidate, config: RetrainConfig) -> "pl.DataFrame":
 
     from varjepa.data.encode.preprocessor import Preprocessor
     from varjepa.data.read.sources import ROW
-    from varjepa.inference.evidence import judged_rows
+    from varjepa.inference.gate_evidence import judged_rows
 
     label = Preprocessor.model_validate_json(candidate.prepared.preprocessor.read_text(encoding="utf-8")).label
     rows = candidate.prepared.raw("test").drop(ROW)
@@ -116,7 +116,7 @@ def _reference(
 ) -> tuple["tuple[Evidence, Evidence] | None", tuple[str, ...]]:  # fmt: skip
     """Both models on the champion's own test rows, where those are kept and are other ones."""
     from varjepa.data.read.row_hash import row_hashes
-    from varjepa.inference.evidence import gather, judged_rows
+    from varjepa.inference.gate_evidence import gather, judged_rows
 
     if not config.gate.reference:
         return None, ()

@@ -19,7 +19,7 @@ from varjepa.config import RetrainConfig
 from varjepa.errors import ConfigError, listed, nearest
 
 if TYPE_CHECKING:
-    from varjepa.evaluation.gate import Verdict
+    from varjepa.evaluation.gate.verdict import Verdict
 
 
 ATTEMPTS = 3

@@ -1,6 +1,5 @@
 """Step 9: hand the model over; logged with a signature, registered, alias `challenger`."""
 
-import hashlib
 import json
 import logging
 import warnings
@@ -20,6 +19,7 @@ from tasks.tracking.locks import registry_lock
 from tasks.tracking.store import client_for
 from tasks.tracking.uris import tracking_uri
 from varjepa.config import RetrainConfig
+from varjepa.inference.storage import folder_digest
 
 EXAMPLE_ROWS = 3
 
@@ -93,14 +93,6 @@ def _version_of(source: str, name: str, tags: dict[str, str], tracking: str) -> 
 
     use_store(tracking)
     return int(mlflow.register_model(source, name, tags=tags).version)
-
-
-def folder_digest(folder: Path) -> str:
-    """SHA-256 over the files of a model folder."""
-    total = hashlib.sha256()
-    for file in sorted(folder.iterdir()):
-        total.update(file.name.encode() + hashlib.sha256(file.read_bytes()).digest())
-    return total.hexdigest()
 
 
 def known_version(name: str, fingerprint: str, config: RetrainConfig) -> int | None:

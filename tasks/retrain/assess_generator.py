@@ -12,7 +12,7 @@ from tasks.steps.files import write_text
 from tasks.steps.reuse import reuse, step_folder
 from varjepa.config import RetrainConfig
 from varjepa.data.encode.preprocessor import Preprocessor
-from varjepa.inference.assessment import assess
+from varjepa.inference.generator_quality import assess
 from varjepa.inference.storage import load_model
 
 BASELINE_ROWS = 50_000

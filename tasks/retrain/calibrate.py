@@ -24,12 +24,10 @@ from varjepa.config import RetrainConfig
 from varjepa.config.heads import MEASURE
 from varjepa.data.encode.encoded import read_sample
 from varjepa.data.read.sources import ROW
-from varjepa.evaluation.calibration import ks_uniform, pit_values, recalibrated
-from varjepa.evaluation.certificate import Certificate, certify
-from varjepa.evaluation.latents import predictor_residuals
-from varjepa.evaluation.report import Classified, calibration_metrics, uncertainty_metrics
-from varjepa.evaluation.selective import Floats, oracle, risk_coverage, selective_metrics
-from varjepa.evaluation.uncertainty import (
+from varjepa.evaluation.latents.latents import predictor_residuals
+from varjepa.evaluation.uncertainty.calibration import ks_uniform, pit_values, recalibrated
+from varjepa.evaluation.uncertainty.certificate import Certificate, certify
+from varjepa.evaluation.uncertainty.compare_measures import (
     BASELINE,
     Comparison,
     against_truth,
@@ -38,7 +36,9 @@ from varjepa.evaluation.uncertainty import (
     compare,
     family_level,
 )
-from varjepa.inference.generation import batches
+from varjepa.evaluation.uncertainty.metrics import Classified, calibration_metrics, uncertainty_metrics
+from varjepa.evaluation.uncertainty.selective import Floats, oracle, risk_coverage, selective_metrics
+from varjepa.inference.generator.table_generator import batches
 from varjepa.inference.measures import Measures
 from varjepa.inference.model import TrainedModel
 from varjepa.inference.storage import load_generator, load_model, save_model

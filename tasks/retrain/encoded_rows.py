@@ -15,7 +15,7 @@ from varjepa.data.tensors.shards import Shards, throw
 from varjepa.data.tensors.table import TableSizes
 from varjepa.errors import VarjepaError
 from varjepa.training.distributed import World
-from varjepa.training.rows import HeldRows, RowSource, ShardedRows, Table
+from varjepa.training.epoch_rows import HeldRows, RowSource, ShardedRows, Table
 
 SHARD_ROWS, MOST_SHARDS = 2**20, 1000
 """Rows of a shard where the memory allows, and the number of shards beyond which they grow."""

@@ -19,8 +19,8 @@ from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.read.sources import ROW
 from varjepa.data.tensors.bars import CUT_ROWS
 from varjepa.data.tensors.table import TableTensors
-from varjepa.inference.fill import outside_range
-from varjepa.inference.fitting import fitted_generator
+from varjepa.inference.generator.fill import outside_range
+from varjepa.inference.generator.fitting import fitted_generator
 from varjepa.inference.storage import save_generator
 from varjepa.training.device import give_back_memory, resolve_device
 

@@ -4,7 +4,7 @@ import polars as pl
 from prefect import task
 
 from tasks.retrain.probe import Probed, classified
-from varjepa.evaluation.intervals import Interval, classification_intervals, regression_intervals, wilson
+from varjepa.evaluation.uncertainty.intervals import Interval, classification_intervals, regression_intervals, wilson
 
 SELECTIVE = ("selective_shipped", "selective", "selective_msp")
 

@@ -24,9 +24,9 @@ from varjepa.config import RetrainConfig, TrainingSection
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.read.splits import PARTS
 from varjepa.errors import VarjepaError
-from varjepa.evaluation.selection import ProbeEvaluator, RankMeEvaluator
-from varjepa.models.kinds import new_network
+from varjepa.evaluation.epoch_scores import ProbeEvaluator, RankMeEvaluator
 from varjepa.models.network import TableNetwork
+from varjepa.models.new_network import new_network
 from varjepa.training.device import give_back_memory, resolve_device
 from varjepa.training.distributed import World, local_device
 from varjepa.training.loop import Evaluator, Trainer

@@ -20,10 +20,10 @@ from varjepa.data.encode.features import Label
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.read.sources import ROW
 from varjepa.data.tensors.table import TableTensors
-from varjepa.evaluation.latents import active_units, rankme
+from varjepa.evaluation.latents.latents import active_units, rankme
+from varjepa.evaluation.latents.table_latents import table_diagnostics
 from varjepa.evaluation.probe import LinearProbe, best_probe
-from varjepa.evaluation.report import Classified, classification_metrics, regression_metrics
-from varjepa.evaluation.table_latents import table_diagnostics
+from varjepa.evaluation.uncertainty.metrics import Classified, classification_metrics, regression_metrics
 from varjepa.inference.measures import Doubt, fit_doubt
 from varjepa.inference.model import TrainedModel
 from varjepa.inference.storage import save_model

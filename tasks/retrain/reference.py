@@ -11,7 +11,7 @@ from tasks.steps.log import log
 from tasks.steps.reuse import reuse, step_folder
 from varjepa.config import RetrainConfig
 from varjepa.data.encode.encoded import read_sample
-from varjepa.inference.profiling import make_profile
+from varjepa.inference.drift_counts import make_profile
 from varjepa.inference.row_statistics import principal_directions
 from varjepa.inference.storage import load_model, save_model
 

@@ -10,7 +10,6 @@ from typing import Any
 from prefect import task
 
 from tasks.registry.open_model import model_folder
-from tasks.release.register import folder_digest
 from tasks.scoring.one_file import Request, score
 from tasks.steps.files import write_text
 from tasks.steps.log import log
@@ -18,7 +17,7 @@ from tasks.steps.retries import may_help
 from varjepa.data.read.sources import source_files
 from varjepa.errors import ConfigError, ModelError
 from varjepa.inference.model import TrainedModel
-from varjepa.inference.storage import load_model
+from varjepa.inference.storage import folder_digest, load_model
 
 STAMP = "scored.json"
 """What the files of a folder were scored with."""

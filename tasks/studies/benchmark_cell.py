@@ -23,9 +23,14 @@ from varjepa.data.encode.encoded import Part, read_part
 from varjepa.data.encode.features import Label
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.read.splits import PARTS
-from varjepa.evaluation.comparison import CellKey
-from varjepa.evaluation.predictors import Fitted, Inputs, embedding_inputs, fit_predictors, raw_inputs
-from varjepa.evaluation.report import Classified, classification_metrics, regression_metrics, uncertainty_metrics
+from varjepa.evaluation.benchmark.predictors import Fitted, Inputs, embedding_inputs, fit_predictors, raw_inputs
+from varjepa.evaluation.benchmark.tables import CellKey
+from varjepa.evaluation.uncertainty.metrics import (
+    Classified,
+    classification_metrics,
+    regression_metrics,
+    uncertainty_metrics,
+)
 
 Metrics = dict[str, list[float]]
 """Metric -> one value per seed."""

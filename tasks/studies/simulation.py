@@ -15,9 +15,9 @@ from tasks.tracking.runs import nested_run
 from tasks.tracking.store import client_for
 from tasks.tracking.uris import tracking_uri
 from varjepa.config import StudyConfig, as_flat
-from varjepa.models.jepa import Target
-from varjepa.objective.variants import VARIANTS
-from varjepa.training.paired import Epoch, JEPATrainer, VariantTrainer, Worlds
+from varjepa.study.jepa import Target
+from varjepa.study.pair_trainer import Epoch, JEPATrainer, VariantTrainer, Worlds
+from varjepa.study.variants import VARIANTS
 
 JEPA: dict[str, Target] = {f"JEPA {target}": target for target in get_args(Target)}
 """Deterministic JEPA beside the variants: without any heuristic, with stop-gradient, with a moving average."""

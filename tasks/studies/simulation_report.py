@@ -14,10 +14,10 @@ from tasks.steps.reuse import step_folder
 from tasks.studies.simulation import JEPA, Simulated
 from varjepa import plots
 from varjepa.config import StudyConfig
-from varjepa.data.simulation import D_S
-from varjepa.evaluation.aggregate import sampling_floors
-from varjepa.evaluation.published import Comparison, compare
-from varjepa.objective.variants import VARIANTS
+from varjepa.evaluation.benchmark.published import Comparison, compare
+from varjepa.evaluation.latents.aggregate import sampling_floors
+from varjepa.study.pairs import D_S
+from varjepa.study.variants import VARIANTS
 
 HEADER = ("variant", "latent", "diagnostic", "published", "ours", "sd", "runs", "difference_in_se")
 

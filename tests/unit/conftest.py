@@ -10,10 +10,10 @@ from tests.conftest import SMALL
 from varjepa.config import parse_config
 from varjepa.data.encode.tensors import to_tensors
 from varjepa.data.fit.preprocessor_fit import fit
-from varjepa.inference.fill import outside_range
-from varjepa.inference.fitting import fitted_generator
+from varjepa.inference.generator.fill import outside_range
+from varjepa.inference.generator.fitting import fitted_generator
 from varjepa.inference.model import TrainedModel
-from varjepa.models.kinds import new_network
+from varjepa.models.new_network import new_network
 
 ROWS = 4000
 

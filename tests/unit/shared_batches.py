@@ -11,7 +11,7 @@ import torch
 
 from tests.conftest import SIZES, SMALL, random_table
 from varjepa.config import MaskingSection, ObjectiveSection, TrainingSection
-from varjepa.models.kinds import build_network
+from varjepa.models.new_network import build_network
 from varjepa.nn.random import initial_weights
 from varjepa.training.distributed import joined_world, leave
 from varjepa.training.loop import Position, Trainer

@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from tests.conftest import random_table, small_network
-from varjepa.evaluation.aggregate import diagnose, kl_aggregate, sampling_floors, sigreg_mse
+from varjepa.evaluation.benchmark.published import compare, published_means
+from varjepa.evaluation.latents.aggregate import diagnose, kl_aggregate, sampling_floors, sigreg_mse
+from varjepa.evaluation.latents.table_latents import table_diagnostics
 from varjepa.evaluation.probe import stacked_accuracy
-from varjepa.evaluation.published import compare, published_means
-from varjepa.evaluation.table_latents import table_diagnostics
 from varjepa.nn.gaussian import DiagonalGaussian
 from varjepa.nn.random import Randomness, StackedRandomness
 

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from tests.unit.conftest import known_table
-from varjepa.inference.assessment import assess, corrupt, hidden, told_apart
+from varjepa.inference.generator_quality import assess, corrupt, hidden, told_apart
 
 
 def test_a_good_generator_is_told_from_its_baselines(world: SimpleNamespace) -> None:

@@ -9,8 +9,8 @@ import pytest
 from varjepa.config import benchmark_config
 from varjepa.data.read.sim_table import blended_with_noise
 from varjepa.errors import ConfigError
-from varjepa.evaluation.comparison import duels, table_rows, tally
-from varjepa.evaluation.published import published_accuracies
+from varjepa.evaluation.benchmark.published import published_accuracies
+from varjepa.evaluation.benchmark.tables import duels, table_rows, tally
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 

@@ -5,10 +5,10 @@ import pytest
 from scipy import stats
 
 from varjepa.config.operations import DriftSection
-from varjepa.evaluation.drift import Subject, drift_score, find_drift, holm
-from varjepa.evaluation.drift_words import sentence
-from varjepa.evaluation.samples import Categories, Numbers
-from varjepa.evaluation.two_samples import compare_categories, compare_numbers, compare_shares
+from varjepa.evaluation.drift.samples import Categories, Numbers
+from varjepa.evaluation.drift.tests import Subject, drift_score, find_drift, holm
+from varjepa.evaluation.drift.two_samples import compare_categories, compare_numbers, compare_shares
+from varjepa.evaluation.drift.words import sentence
 
 STRICT = DriftSection(smallest_effect=0.0, smallest_share=0.0)
 """Every certain change counts, however small: nothing but the p-values keeps alarms away."""

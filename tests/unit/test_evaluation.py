@@ -9,12 +9,20 @@ from sklearn.metrics import roc_auc_score
 
 from tests.conftest import random_table, small_network
 from varjepa.config import MaskingSection
-from varjepa.evaluation.calibration import expected_calibration_error, ks_uniform, pit_values, reliability
-from varjepa.evaluation.latents import active_units, predictor_residuals, rankme
+from varjepa.evaluation.epoch_scores import ProbeEvaluator
+from varjepa.evaluation.latents.latents import active_units, predictor_residuals, rankme
 from varjepa.evaluation.probe import best_probe, fit_probe
-from varjepa.evaluation.report import Classified, classification_metrics, uncertainty_metrics
-from varjepa.evaluation.selection import ProbeEvaluator
-from varjepa.evaluation.selective import augrc, aurc, excess_aurc, failure_auroc, oracle, risk_at, risk_coverage
+from varjepa.evaluation.uncertainty.calibration import expected_calibration_error, ks_uniform, pit_values, reliability
+from varjepa.evaluation.uncertainty.metrics import Classified, classification_metrics, uncertainty_metrics
+from varjepa.evaluation.uncertainty.selective import (
+    augrc,
+    aurc,
+    excess_aurc,
+    failure_auroc,
+    oracle,
+    risk_at,
+    risk_coverage,
+)
 from varjepa.nn.random import Randomness
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from varjepa.config.operations import GateSection
-from varjepa.evaluation.evidence import Evidence, Metric
-from varjepa.evaluation.gate import Verdict, judge
-from varjepa.evaluation.vetoes import p_worse
+from varjepa.evaluation.gate.evidence import Evidence, Metric
+from varjepa.evaluation.gate.verdict import Verdict, judge
+from varjepa.evaluation.gate.vetoes import p_worse
 
 ROWS = 2000
 SECTION = GateSection(margin=0.02)

@@ -9,7 +9,7 @@ import torch
 
 from tests.unit.conftest import known_table
 from varjepa.errors import ModelError
-from varjepa.inference.generation import conformal_reach
+from varjepa.inference.generator.reference import conformal_reach
 from varjepa.inference.storage import load_model, save_model
 from varjepa.models.generator import class_log_prob
 

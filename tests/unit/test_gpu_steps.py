@@ -9,12 +9,12 @@ from torch.utils._pytree import tree_leaves
 
 from tests.conftest import SIZES, SMALL, random_table
 from varjepa.config import MaskingSection, ObjectiveSection, TrainingSection
-from varjepa.models.kinds import build_network
 from varjepa.models.masks import draw_masks
+from varjepa.models.new_network import build_network
 from varjepa.nn import attention
 from varjepa.nn.random import Randomness, initial_weights
 from varjepa.nn.transformer import TransformerEncoder, compile_blocks
-from varjepa.objective.kinds import objective_for
+from varjepa.objective.objective import objective_for
 from varjepa.training.loop import Trainer
 from varjepa.training.settings import BLOCK, StepSettings
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
-from varjepa.evaluation.intervals import _scores, classification_intervals, regression_intervals, wilson
-from varjepa.evaluation.report import Classified
+from varjepa.evaluation.uncertainty.intervals import _scores, classification_intervals, regression_intervals, wilson
+from varjepa.evaluation.uncertainty.metrics import Classified
 
 
 def table(rows: int, rng: np.random.Generator, classes: int = 3) -> Classified:

@@ -4,12 +4,12 @@ import pytest
 import torch
 
 from varjepa.config import StudyConfig, study_config
-from varjepa.data.simulation import simulate_pairs
 from varjepa.errors import ConfigError
 from varjepa.evaluation.probe import fit_probe
 from varjepa.objective.elbo import Weights
-from varjepa.objective.variants import VARIANTS
-from varjepa.training.paired import JEPATrainer, VariantTrainer, Worlds
+from varjepa.study.pair_trainer import JEPATrainer, VariantTrainer, Worlds
+from varjepa.study.pairs import simulate_pairs
+from varjepa.study.variants import VARIANTS
 
 SMALL = {"rows": 96, "test_rows": 64, "epochs": 2, "batch_size": 32, "d_hidden": 8}
 

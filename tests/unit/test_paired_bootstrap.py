@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from varjepa.evaluation.paired import paired_bootstrap
+from varjepa.evaluation.uncertainty.paired_bootstrap import paired_bootstrap
 
 
 def test_outcomes_and_directions() -> None:

@@ -10,12 +10,12 @@ from rtdl_revisiting_models import FTTransformerBackbone
 
 from tests.conftest import SIZES, random_table
 from varjepa.config import PREDICTORS, PredictorSettings
-from varjepa.config.benchmark import AutoIntSection, DCNSection, FTTransformerSection
-from varjepa.evaluation.predictors import Fitted, Inputs, embedding_inputs, fit_predictors, raw_inputs
-from varjepa.evaluation.predictors.attention import QKV, QKV_RESIDUAL, SelfAttention
-from varjepa.evaluation.predictors.inputs import standardised
-from varjepa.evaluation.predictors.networks import FLAT, NeuralName, new_network, new_stack
-from varjepa.evaluation.predictors.stacking import Streams
+from varjepa.config.predictors import AutoIntSection, DCNSection, FTTransformerSection
+from varjepa.evaluation.benchmark.predictors import Fitted, Inputs, embedding_inputs, fit_predictors, raw_inputs
+from varjepa.evaluation.benchmark.predictors.attention import QKV, QKV_RESIDUAL, SelfAttention
+from varjepa.evaluation.benchmark.predictors.inputs import standardised
+from varjepa.evaluation.benchmark.predictors.networks import FLAT, NeuralName, new_network, new_stack
+from varjepa.evaluation.benchmark.predictors.stacking import Streams
 from varjepa.nn.attention import attend
 from varjepa.nn.random import StackedRandomness
 

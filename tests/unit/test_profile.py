@@ -15,13 +15,13 @@ from tests.unit.conftest import known_table
 from varjepa.config import parse_config
 from varjepa.config.operations import DriftSection
 from varjepa.data.fit.preprocessor_fit import fit
-from varjepa.evaluation.drift import find_drift
-from varjepa.evaluation.samples import Categories, Numbers
+from varjepa.evaluation.drift.samples import Categories, Numbers
+from varjepa.evaluation.drift.tests import find_drift
+from varjepa.inference.drift_counts import count_columns, make_profile, subjects_of, unseen_words
 from varjepa.inference.model import TrainedModel
-from varjepa.inference.profiling import count_columns, make_profile, subjects_of, unseen_words
 from varjepa.inference.row_statistics import principal_directions, row_statistics
 from varjepa.inference.storage import load_model, save_model
-from varjepa.models.kinds import new_network
+from varjepa.models.new_network import new_network
 
 
 @pytest.fixture(scope="module")

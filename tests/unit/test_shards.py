@@ -20,12 +20,12 @@ from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.read.sources import ROW
 from varjepa.data.tensors.shards import INDEX, Shards, throw
 from varjepa.errors import VarjepaError
-from varjepa.models.kinds import build_network
+from varjepa.models.new_network import build_network
 from varjepa.nn.random import Randomness, initial_weights
 from varjepa.training import loop
 from varjepa.training.distributed import World
+from varjepa.training.epoch_rows import Epochs, HeldRows, ShardedRows
 from varjepa.training.loop import Trainer
-from varjepa.training.rows import Epochs, HeldRows, ShardedRows
 
 ROWS, COUNT, BATCH = 6000, 7, 64
 

@@ -9,7 +9,7 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
-from varjepa.evaluation.aggregate import sigreg_mse
+from varjepa.evaluation.latents.aggregate import sigreg_mse
 from varjepa.nn.random import Randomness
 from varjepa.objective.sigreg import (
     Frequencies,

@@ -18,7 +18,7 @@ def test_a_step_hangs_on_the_code_it_runs_and_on_no_other() -> None:
     assert {"tasks/retrain/pretrain.py", "varjepa/nn/attention.py", "varjepa/training/loop.py"} <= pretrain
     assert "varjepa/objective/elbo.py" in pretrain
     assert not any(name.startswith(("varjepa/evaluation/predictors", "varjepa/config", "flows")) for name in pretrain)
-    assert "varjepa/evaluation/predictors/training.py" in names("tasks.studies.benchmark_cell")
+    assert "varjepa/evaluation/benchmark/predictors/training.py" in names("tasks.studies.benchmark_cell")
     # Imported inside functions only.
     assert {"varjepa/data/read/sources.py", "varjepa/data/read/sim_table.py"} <= names("tasks.retrain.ingest")
 

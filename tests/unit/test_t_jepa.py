@@ -11,7 +11,7 @@ from tests.unit.test_network import vandalised
 from tests.unit.test_training import TRAINING, correlated, quiet, weights
 from varjepa.config import MaskingSection, ObjectiveSection
 from varjepa.data.tensors.table import TableSizes, TableTensors
-from varjepa.evaluation.selection import ProbeEvaluator, RankMeEvaluator
+from varjepa.evaluation.epoch_scores import ProbeEvaluator, RankMeEvaluator
 from varjepa.models.embedding import embed
 from varjepa.models.masks import Masks, draw_masks, full_context
 from varjepa.models.t_jepa import Predicted, TJEPANetwork

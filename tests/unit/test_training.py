@@ -10,8 +10,8 @@ from varjepa.config import MaskingSection, ObjectiveSection, TrainingSection
 from varjepa.config.heads import GeneratorSection
 from varjepa.data.tensors.bars import Cells
 from varjepa.errors import ConfigError, VarjepaError
-from varjepa.inference.fitting import cut_bars
-from varjepa.models.kinds import build_network
+from varjepa.inference.generator.fitting import cut_bars
+from varjepa.models.new_network import build_network
 from varjepa.nn.random import initial_weights
 from varjepa.training import activations
 from varjepa.training.activations import kept_bytes

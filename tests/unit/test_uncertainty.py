@@ -11,7 +11,8 @@ from tests.conftest import random_table, small_network
 from tests.unit.test_t_jepa import small_t_jepa
 from varjepa.config.heads import UncertaintySection
 from varjepa.data.tensors.table import TableTensors
-from varjepa.evaluation.calibration import (
+from varjepa.evaluation.probe import fit_probe
+from varjepa.evaluation.uncertainty.calibration import (
     adaptive_calibration_error,
     brier_score,
     fit_temperature,
@@ -19,10 +20,16 @@ from varjepa.evaluation.calibration import (
     negative_log_likelihood,
     recalibrated,
 )
-from varjepa.evaluation.certificate import certify
-from varjepa.evaluation.probe import fit_probe
-from varjepa.evaluation.selective import aurc, risk_coverage
-from varjepa.evaluation.uncertainty import against_truth, choose, class_coverage, compare, family_level, resampled_aurc
+from varjepa.evaluation.uncertainty.certificate import certify
+from varjepa.evaluation.uncertainty.compare_measures import (
+    against_truth,
+    choose,
+    class_coverage,
+    compare,
+    family_level,
+    resampled_aurc,
+)
+from varjepa.evaluation.uncertainty.selective import aurc, risk_coverage
 from varjepa.inference.measures import VARIATIONAL, Doubt, Measures, fit_doubt
 from varjepa.models.embedding import embed
 from varjepa.models.network import TableNetwork

@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch.distributions import MultivariateNormal
 
-from varjepa.models.jepa import JEPANetwork
-from varjepa.models.var_jepa import PairPosterior, PairSizes, VarJEPANetwork
 from varjepa.nn.gaussian import DiagonalGaussian
 from varjepa.nn.random import StackedRandomness
 from varjepa.nn.stacked import StackedGaussian, StackedLinear
 from varjepa.objective.elbo import Weights
-from varjepa.objective.paired import paired_terms
+from varjepa.study.jepa import JEPANetwork
+from varjepa.study.pair_terms import paired_terms
+from varjepa.study.var_jepa import PairPosterior, PairSizes, VarJEPANetwork
 
 A, C, D, E = 0.8, 0.7, 0.9, 1.1
 NOISE_X, NOISE_Y, PRIOR = 0.6, 0.5, 0.4

@@ -1,17 +1,11 @@
 """What the user can say: one strict, frozen configuration per job."""
 
-from varjepa.config.benchmark import PredictorSettings
-from varjepa.config.comparison import (
-    PREDICTORS,
-    BenchmarkConfig,
-    FeatureSet,
-    PredictorName,
-    Protocol,
-)
+from varjepa.config.benchmark import PREDICTORS, BenchmarkConfig, FeatureSet, PredictorName, Protocol
 from varjepa.config.data import DataSection, PreprocessSection, SplitSection
 from varjepa.config.heads import ProbeSection
 from varjepa.config.learning import MaskingSection, ModelSection, ObjectiveSection, TrainingSection
 from varjepa.config.load import as_flat, benchmark_config, load_config, parse_config, study_config
+from varjepa.config.predictors import PredictorSettings
 from varjepa.config.retrain import RetrainConfig
 from varjepa.config.study import StudyConfig
 

@@ -1,90 +1,40 @@
-"""Settings of the downstream predictors: defaults are those of the paper where it gives them (section 4.2, D.6.4)."""
+"""Settings of the benchmark: tables, feature sets, predictors and protocol (section 4.2, C.1)."""
 
-from typing import Annotated, Self
+from typing import Literal, get_args
 
-from pydantic import Field, model_validator
+from varjepa.config.base import NonNegative, Positive, Section
+from varjepa.config.operations import TrackingSection
+from varjepa.config.predictors import PredictorSettings
+from varjepa.config.retrain import RetrainConfig
 
-from varjepa.config.base import NonNegative, Positive, Section, Weight
+FeatureSet = Literal["raw", "t_jepa", "var_t_jepa"]
+PredictorName = Literal["mlp", "dcnv2", "resnet", "autoint", "ft_transformer", "xgboost"]
+Protocol = Literal["inductive", "paper"]
+Runner = Literal["processes", "threads", "dask"]
 
-Rate = Annotated[float, Field(ge=0, lt=1)]
-"""Of dropout (applied in steps of 1/256), or of a moving average."""
-
-
-def _check_heads(width: int, heads: int) -> None:
-    if width % heads:
-        raise ValueError(f"a width of {width} cannot be shared by {heads} attention heads")
-
-
-class DCNSection(Section):
-    """DCNv2: crossed features beside a deep part."""
-
-    n_cross: Positive = 2
-    """Cross layers."""
-    rank: Positive = 64
-    """Rank of the cross matrices where the input is wider than `full_width`."""
-    full_width: NonNegative = 256
-    """Inputs up to this width get full cross matrices; beyond, those are most of the model and of its cost."""
+FEATURE_SETS: tuple[FeatureSet, ...] = get_args(FeatureSet)
+PREDICTORS: tuple[PredictorName, ...] = get_args(PredictorName)
 
 
-class AutoIntSection(Section):
-    """AutoInt: attention layers over feature tokens."""
+class BenchmarkConfig(Section):
+    """Everything that one benchmark needs."""
 
-    d_token: Positive = 128
-    n_layers: Positive = 3
-    n_heads: Positive = 2
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        _check_heads(self.d_token, self.n_heads)
-        return self
-
-
-class FTTransformerSection(Section):
-    """FT-Transformer: sizes are not published; dropout rates are the defaults of its authors for two blocks."""
-
-    d_block: Positive = 64
-    n_blocks: Positive = 2
-    n_heads: Positive = 8
-    ffn_multiplier: Annotated[float, Field(gt=0)] = 4 / 3
-    """Hidden width of the feed-forward part (ReGLU) as a multiple of `d_block`."""
-    attention_dropout: Rate = 0.15
-    ffn_dropout: Rate = 0.05
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        _check_heads(self.d_block, self.n_heads)
-        return self
-
-
-class BoostingSection(Section):
-    """XGBoost."""
-
-    n_trees: Positive = 100
-    max_depth: Positive = 3
-    lr: Annotated[float, Field(gt=0)] = 0.1
-    n_threads: Positive = 1
-
-
-class PredictorSettings(Section):
-    """How the six predictors are built and trained."""
-
-    epochs: Positive = 50
-    """At most this many."""
-    patience: Positive = 16
-    """Epochs without a better validation score (accuracy, equal ones by loss; values: loss) after which training
-    stops, as published."""
-    patience_steps: Positive = 900
-    """No more optimiser steps than this, rounded up to whole epochs: 16 epochs of a large table mostly cost time."""
-    batch_size: Positive = 128
-    lr: Annotated[float, Field(gt=0)] = 1e-3
-    """Learning rate of AdamW, constant."""
-    weight_decay: Weight = 0.01
-    weight_average: Rate = 0.998
-    """Share of the moving average of the weights that stays at a step; the average is what is validated and kept.
-    0 keeps the weights of the last step, as published."""
-    dropout: Rate = 0.1
-    """Of MLP, ResNet and the deep part of DCNv2."""
-    dcn: DCNSection = DCNSection()
-    autoint: AutoIntSection = AutoIntSection()
-    ft_transformer: FTTransformerSection = FTTransformerSection()
-    xgboost: BoostingSection = BoostingSection()
+    datasets: dict[str, RetrainConfig]
+    """Name -> configuration of its retrain job, whose encoders are trained and compared."""
+    features: tuple[FeatureSet, ...] = FEATURE_SETS
+    """What predictors are given."""
+    predictors: tuple[PredictorName, ...] = PREDICTORS
+    seeds: Positive = 5
+    """Runs of every predictor; the encoder is one and the same."""
+    seed: NonNegative = 0
+    """The first of the seeds."""
+    protocol: Protocol = "inductive"
+    """inductive: preprocessing and encoders see training rows only; paper: all rows, never their labels."""
+    runner: Runner = "processes"
+    """Where cells are computed: processes or threads of this machine, or a Dask cluster."""
+    workers: NonNegative = 0
+    """Cells at a time, one thread each; 0: as many as there are cores."""
+    dask_address: str | None = None
+    """Scheduler of a running Dask cluster (runner: dask); without one a local cluster is started."""
+    training: PredictorSettings = PredictorSettings()
+    tracking: TrackingSection = TrackingSection()

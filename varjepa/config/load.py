@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from varjepa.config.comparison import BenchmarkConfig
+from varjepa.config.benchmark import BenchmarkConfig
 from varjepa.config.retrain import RetrainConfig
 from varjepa.config.study import StudyConfig
 from varjepa.errors import ConfigError, listed, nearest

@@ -18,12 +18,12 @@ from varjepa.data.encode.tensors import to_tensors
 from varjepa.data.fit.preprocessor_fit import fit
 from varjepa.data.read.splits import FEWEST_ROWS
 from varjepa.errors import ConfigError, DataError, ModelError
-from varjepa.inference.fill import Imputation, outside_range
-from varjepa.inference.fitting import fitted_generator
+from varjepa.inference.generator.fill import Imputation, outside_range
+from varjepa.inference.generator.fitting import fitted_generator
 from varjepa.inference.model import TrainedModel
 from varjepa.inference.storage import load_model, save_model
 from varjepa.models.embedding import Embedding
-from varjepa.models.kinds import new_network
+from varjepa.models.new_network import new_network
 from varjepa.training.device import resolve_device
 from varjepa.training.loop import Trainer
 

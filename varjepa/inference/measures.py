@@ -25,9 +25,9 @@ from torch import Tensor
 
 from varjepa.config.heads import MEASURE, UncertaintySection
 from varjepa.data.tensors.table import TableTensors
-from varjepa.evaluation.calibration import fit_temperature
-from varjepa.evaluation.certificate import Certificate
 from varjepa.evaluation.probe import LinearProbe, best_probe, fit_probe
+from varjepa.evaluation.uncertainty.calibration import fit_temperature
+from varjepa.evaluation.uncertainty.certificate import Certificate
 from varjepa.models.embedding import Embedding
 from varjepa.models.masks import same_for_all
 from varjepa.models.network import TableNetwork

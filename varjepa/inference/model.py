@@ -13,10 +13,10 @@ from varjepa.data.encode.tensors import to_tensors
 from varjepa.data.tensors.table import TableTensors
 from varjepa.errors import DataError, ModelError
 from varjepa.evaluation.probe import LinearProbe
-from varjepa.inference.fill import Imputation, Imputer, Sampler, outside_range
-from varjepa.inference.generation import TableGenerator, batches
+from varjepa.inference.drift_reference import Profile
+from varjepa.inference.generator.fill import Imputation, Imputer, Sampler, outside_range
+from varjepa.inference.generator.table_generator import TableGenerator, batches
 from varjepa.inference.measures import Doubt, Measures, weighted_scale
-from varjepa.inference.profile import Profile
 from varjepa.models.embedding import Embedding, embed, row_uncertainty
 from varjepa.models.network import TableNetwork
 

@@ -24,11 +24,11 @@ from torch import Tensor
 
 from varjepa.data.encode.features import LABEL
 from varjepa.data.tensors.table import TableTensors
-from varjepa.evaluation.samples import Categories, Numbers, Sample
-from varjepa.inference.fill import outside_range
-from varjepa.inference.generation import batches
+from varjepa.evaluation.drift.samples import Categories, Numbers, Sample
+from varjepa.inference.drift_reference import Directions
+from varjepa.inference.generator.fill import outside_range
+from varjepa.inference.generator.table_generator import batches
 from varjepa.inference.model import TrainedModel
-from varjepa.inference.profile import Directions
 from varjepa.models.embedding import embed
 from varjepa.models.masks import draw_sizes, same_for_all
 from varjepa.models.t_jepa import TJEPANetwork

@@ -1,5 +1,6 @@
 """A trained model as a folder: JSON and safetensors, plain data, nothing pickled."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -12,15 +13,16 @@ from varjepa.config import RetrainConfig, parse_config
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.tensors.bars import Bars, Cells
 from varjepa.errors import ModelError
-from varjepa.evaluation.certificate import Certificate
 from varjepa.evaluation.probe import LinearProbe
-from varjepa.inference.generation import Reference, TableGenerator
+from varjepa.evaluation.uncertainty.certificate import Certificate
+from varjepa.inference.drift_reference import Counts, Directions, Profile
+from varjepa.inference.generator.reference import Reference
+from varjepa.inference.generator.table_generator import TableGenerator
 from varjepa.inference.measures import Doubt
 from varjepa.inference.model import TrainedModel
-from varjepa.inference.profile import Counts, Directions, Profile
 from varjepa.models.generator import Generator
-from varjepa.models.kinds import build_network
 from varjepa.models.network import TableNetwork
+from varjepa.models.new_network import build_network
 from varjepa.training.device import resolve_device, resolve_precision
 
 FORMAT = "2"
@@ -170,3 +172,11 @@ def load_generator(
     generator.load_state_dict(_load_weights(folder / GENERATOR))
     device = next(network.parameters()).device
     return TableGenerator(network, generator.to(device).eval(), bars, preprocessor, reference)
+
+
+def folder_digest(folder: Path) -> str:
+    """SHA-256 over the files of a model folder."""
+    total = hashlib.sha256()
+    for file in sorted(folder.iterdir()):
+        total.update(file.name.encode() + hashlib.sha256(file.read_bytes()).digest())
+    return total.hexdigest()

@@ -28,7 +28,7 @@ class Embedding(NamedTuple):
 class TableNetwork(nn.Module, ABC):
     """A network over the cells of a row, built from the sizes of a table and `config.model`.
 
-    What `forward` returns is the business of the kind's objective (see `varjepa.objective.kinds`).
+    What `forward` returns is the business of the kind's objective (see `varjepa.objective.objective`).
 
     Attributes:
         has_scale: whether embeddings say how sure they are.

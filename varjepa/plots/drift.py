@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator
 from matplotlib.figure import Figure
 
-from varjepa.evaluation.samples import Categories, Numbers, Sample
+from varjepa.evaluation.drift.samples import Categories, Numbers, Sample
 from varjepa.plots.style import COLORS, panels
 
 N_BARS = 24

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from varjepa.evaluation.calibration import Reliability, ks_uniform
-from varjepa.evaluation.selective import RiskCoverage, aurc
+from varjepa.evaluation.uncertainty.calibration import Reliability, ks_uniform
+from varjepa.evaluation.uncertainty.selective import RiskCoverage, aurc
 from varjepa.plots.style import COLORS, Floats, panels
 
 TERMS = {

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from varjepa.data.tensors.table import TableTensors
-from varjepa.training.rows import Table
+from varjepa.training.epoch_rows import Table
 
 MEASURED_ROWS = 8
 """Rows on which the memory of a row's activations is measured."""

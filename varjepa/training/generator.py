@@ -21,8 +21,8 @@ from varjepa.objective.elbo import masked_mean
 from varjepa.training.activations import rows_at_once, split_evenly
 from varjepa.training.checkpoints import load_checkpoint, save_checkpoint
 from varjepa.training.device import keep_memory, resolve_precision
+from varjepa.training.epoch_rows import Table
 from varjepa.training.loop import LOOK_STEPS, VALIDATION_STREAM
-from varjepa.training.rows import Table
 
 WARMUP_STEPS = 50
 WEIGHT_DECAY = 1e-4

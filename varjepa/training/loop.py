@@ -16,15 +16,15 @@ from varjepa.models.masks import Masks, draw_masks, draw_sizes, largest_sizes
 from varjepa.models.network import TableNetwork
 from varjepa.nn.random import Randomness
 from varjepa.nn.transformer import compile_blocks
-from varjepa.objective.kinds import Terms, objective_for
+from varjepa.objective.objective import Terms, objective_for
 from varjepa.objective.schedules import lr_at
 from varjepa.training.activations import rows_at_once, split_evenly
+from varjepa.training.best_epoch import selected_epoch
 from varjepa.training.checkpoints import load_checkpoint, save_checkpoint
 from varjepa.training.device import keep_memory, resolve_precision
 from varjepa.training.distributed import World
+from varjepa.training.epoch_rows import Epochs, RowSource, Table
 from varjepa.training.recorded import RecordedSteps, Run
-from varjepa.training.rows import Epochs, RowSource, Table
-from varjepa.training.selection import selected_epoch
 from varjepa.training.settings import StepSettings
 
 ALONE = World()

@@ -1,0 +1,1 @@
+"""The paper's comparison: predictors, tables, published figures."""

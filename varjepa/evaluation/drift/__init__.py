@@ -1,0 +1,1 @@
+"""Two-sample tests and what they say of drift."""

@@ -1,0 +1,112 @@
+"""Whether new rows differ from a reference: many tests, one false-alarm rate for all of them together."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from varjepa.config.operations import DriftSection
+from varjepa.evaluation.drift.samples import Numbers, Sample
+from varjepa.evaluation.drift.two_samples import Comparison, compare_categories, compare_numbers, compare_shares
+
+Aspect = Literal["values", "missing", "new categories"]
+Verdict = Literal["none", "trifle", "drift"]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is compared.
+
+    Attributes:
+        name: of a column, or of something that the model says of a row.
+        group: column, label or model.
+        reference: how it was.
+        new: how it is.
+    """
+
+    name: str
+    group: Literal["column", "label", "model"]
+    reference: Sample
+    new: Sample
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One test and what became of it.
+
+    Attributes:
+        subject: what was compared.
+        aspect: values (among rows that have one), missing, or new categories.
+        comparison: the test.
+        adjusted: p-value after Holm's correction for all tests.
+        verdict: none; trifle, where it is certain and small; drift.
+    """
+
+    subject: Subject
+    aspect: Aspect
+    comparison: Comparison
+    adjusted: float
+    verdict: Verdict
+
+
+def find_drift(subjects: Sequence[Subject], section: DriftSection) -> list[Finding]:
+    """Tests everything; what drifted comes first, the largest effect before the others.
+
+    Where nothing has changed, the chance that anything at all is called drift is `section.false_alarms` at most.
+
+    Args:
+        subjects: what to compare.
+        section: false-alarm rate and smallest effects.
+    """
+    tests = [(subject, aspect, found) for subject in subjects for aspect, found in _tests(subject).items()]
+    adjusted = holm([found.p for _, _, found in tests])
+    findings = [
+        Finding(subject, aspect, found, p, _verdict(aspect, found, p, section))
+        for (subject, aspect, found), p in zip(tests, adjusted, strict=True)
+    ]
+    return sorted(findings, key=lambda one: (one.verdict != "drift", -one.comparison.effect, one.adjusted))
+
+
+def _tests(subject: Subject) -> Mapping[Aspect, Comparison]:
+    """The tests of one subject. What no row of either sample has cannot differ, and costs the others nothing."""
+    reference, new = subject.reference, subject.new
+    if isinstance(reference, Numbers):
+        assert isinstance(new, Numbers)  # noqa: S101 (counted by the reference)
+        found: dict[Aspect, Comparison] = {"values": compare_numbers(reference, new)}
+    else:
+        assert not isinstance(new, Numbers)  # noqa: S101
+        found = {"values": compare_categories(reference, new)}
+        if reference.other or new.other:
+            known, rest = ((sample.other or 0, sample.present) for sample in (reference, new))
+            found["new categories"] = compare_shares(known, rest)
+    if subject.group == "column" and (reference.missing or new.missing):
+        gaps, more = ((sample.missing, sample.missing + sample.present) for sample in (reference, new))
+        found["missing"] = compare_shares(gaps, more)
+    return found
+
+
+def _verdict(aspect: Aspect, found: Comparison, p: float, section: DriftSection) -> Verdict:
+    if p > section.false_alarms:
+        return "none"
+    smallest = section.smallest_effect if aspect == "values" else section.smallest_share
+    return "drift" if found.effect >= smallest else "trifle"
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Adjusted p-values: those of at most `a` are found with a chance of any false one of at most `a` (Holm 1979).
+
+    Examples:
+        >>> [round(p, 3) for p in holm([0.01, 0.04, 0.03])]
+        [0.03, 0.06, 0.06]
+    """
+    p = np.array(p_values, dtype=np.float64)
+    order = np.argsort(p, kind="stable")
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1.0)
+    return adjusted.tolist()
+
+
+def drift_score(findings: Sequence[Finding]) -> float:
+    """Largest effect among what drifted, a share of rows; 0 where nothing did."""
+    return max((one.comparison.effect for one in findings if one.verdict == "drift"), default=0.0)

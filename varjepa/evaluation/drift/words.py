@@ -1,0 +1,81 @@
+"""What a test found, in a sentence for people."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from varjepa.evaluation.drift.samples import Categories, Numbers
+from varjepa.evaluation.drift.tests import Finding
+
+STATISTICS = {
+    "elbo": "the ELBO of the rows",
+    "kl_sy": "how far the predictor misses the rest of a row",
+    "prediction_error": "the error of the predicted latents",
+    "surprise": "how surprising cells are given the others of their row",
+    "latent_uncertainty": "the latent uncertainty",
+    "predicted": "what the probe predicts",
+    "probability": "how sure the probe is",
+    "correct": "how often the probe is right",
+    "calibration": "how far the probe is from its stated probability",
+    "residual": "the error of the probe",
+}
+"""Statistics of rows, in words; latents are named by their number."""
+
+WORDS_SHOWN = 5
+
+
+def described(name: str) -> str:
+    """A statistic in words.
+
+    Examples:
+        >>> described("latent_2")
+        'the embedding along direction 2'
+    """
+    kind, _, number = name.rpartition("_")
+    return f"the embedding along direction {number}" if kind == "latent" and number.isdigit() else STATISTICS[name]
+
+
+def sentence(finding: Finding, words: Mapping[str, int] | None = None) -> str:
+    """What changed, from what to what.
+
+    Args:
+        finding: of any verdict.
+        words: new categories of the column and their rows.
+    """
+    subject = finding.subject
+    what = described(subject.name) if subject.group == "model" or subject.name in STATISTICS else subject.name
+    reference, new, found = subject.reference, subject.new, finding.comparison
+    if finding.aspect == "missing":
+        few, many = (sample.missing / max(sample.missing + sample.present, 1) for sample in (reference, new))
+        return f"{what} is missing in {many:.2%} of the rows, in the reference in {few:.2%}."
+    if finding.aspect == "new categories":
+        assert isinstance(reference, Categories)  # noqa: S101 (numbers have no categories)
+        assert isinstance(new, Categories)  # noqa: S101
+        rare, more = ((sample.other or 0) / max(sample.present, 1) for sample in (reference, new))
+        such_as = _such_as(words or {})
+        return f"{what} is no known category in {more:.2%} of the rows{such_as}, in the reference in {rare:.2%}."
+    if isinstance(reference, Numbers) and isinstance(new, Numbers):
+        shift = f"{found.shift:+.2f} standard deviations" if found.shift is not None else ""
+        before, after = (_mean(sample, days=reference.days) for sample in (reference, new))
+        return (
+            f"{what}: {found.effect:.1%} of the rows lie elsewhere; the mean went from {before} to {after} ({shift})."
+        )
+    assert isinstance(reference, Categories)  # noqa: S101 (the other kind of sample)
+    assert isinstance(new, Categories)  # noqa: S101
+    return f"{what}: the mix changed by {100 * found.effect:.1f} points, most of all {_largest(reference, new)}."
+
+
+def _mean(sample: Numbers, *, days: bool) -> str:
+    return str(np.datetime64(round(sample.mean), "D")) if days else f"{sample.mean:.4g}"
+
+
+def _largest(reference: Categories, new: Categories) -> str:
+    shares = [np.array(sample.cells) / max(sample.present, 1) for sample in (reference, new)]
+    names = [f'"{name}"' for name in reference.names] + ["other categories"] * (reference.other is not None)
+    place = int(np.abs(shares[1] - shares[0]).argmax())
+    return f"{names[place]} from {shares[0][place]:.1%} to {shares[1][place]:.1%}"
+
+
+def _such_as(words: Mapping[str, int]) -> str:
+    top = sorted(words.items(), key=lambda item: (-item[1], item[0]))[:WORDS_SHOWN]
+    return ", such as " + ", ".join(f'"{word}" ({count:,} rows)' for word, count in top) if top else ""

@@ -1,0 +1,1 @@
+"""What decides between two models: evidence, verdict, vetoes."""

@@ -1,0 +1,81 @@
+"""What the promotion gate looks at: plain arrays and facts of one model."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from varjepa.config.operations import GateSection
+from varjepa.evaluation.uncertainty.calibration import Floats
+
+Bools = NDArray[np.bool_]
+Metric = Literal["accuracy", "log_loss", "squared_error", "elbo"]
+
+
+class Unit(NamedTuple):
+    """How a metric is spoken of.
+
+    Attributes:
+        word: its name.
+        margin: the one that is taken where the configuration gives none.
+        sign: goodness times this is the metric.
+        relative: whether the margin is a share of the champion's value.
+    """
+
+    word: str
+    margin: float
+    sign: int
+    relative: bool = False
+
+    def tolerance(self, section: GateSection, champion: Floats) -> float:
+        """How much worse the mean may be than that of the champion's goodness [N]."""
+        margin = self.margin if section.margin is None else section.margin
+        return margin * abs(float(champion.mean())) if self.relative else margin
+
+
+UNITS: dict[Metric, Unit] = {
+    "accuracy": Unit("accuracy", 0.01, 1),
+    "log_loss": Unit("log loss", 0.02, -1),
+    "squared_error": Unit("squared error", 0.05, -1, relative=True),
+    "elbo": Unit("ELBO", 0.02, 1),
+}
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What one model does on the test rows, and what it is.
+
+    Attributes:
+        goodness: [N] in the metric, higher is better; None where the model has none.
+        confidence: [N], probability given to the predicted class; None without classes.
+        correct: [N], whether the prediction is right; None without classes.
+        uncertainty: [N], the one that ships, larger = less sure; None without classes.
+        accepted: [N], by the certificate; None without one.
+        structure: [n], log density of a cell given the others of its row (mean over cells, nats, higher is better) of
+            the first n rows; None without a generator.
+        active_units: dimensions of the embedding that vary over rows.
+        dimensions: of the embedding.
+        rankme: its effective rank.
+        milliseconds: per row, timed in turns with the other model.
+        inputs: columns that it asks for, and their kinds.
+        outputs: names of what it gives for a row.
+        label: what it predicts, in words; empty without a label.
+        classes: that it can predict.
+    """
+
+    goodness: Floats | None
+    confidence: Floats | None = None
+    correct: Bools | None = None
+    uncertainty: Floats | None = None
+    accepted: Bools | None = None
+    structure: Floats | None = None
+    active_units: int = 0
+    dimensions: int = 0
+    rankme: float = 0.0
+    milliseconds: float = 0.0
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    outputs: tuple[str, ...] = ()
+    label: str = ""
+    classes: tuple[str, ...] = ()

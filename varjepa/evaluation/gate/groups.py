@@ -1,0 +1,60 @@
+"""Classes and named subgroups of rows."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import polars as pl
+
+from varjepa.data.cells import as_text
+from varjepa.data.encode.features import Label
+from varjepa.evaluation.gate.evidence import Bools
+
+FEW_VALUES = 12
+"""Numbers and dates with more values than this are cut at their quartiles."""
+
+
+def truth_of(frame: pl.DataFrame, label: Label) -> pl.Series:
+    """The label as the classes are written."""
+    return frame.select(as_text(label.name, frame.schema[label.name])).to_series()
+
+
+def row_groups(frame: pl.DataFrame, label: Label | None, subgroups: Sequence[str]) -> dict[str, Bools]:
+    """Which rows belong to which class and which subgroup.
+
+    Args:
+        frame: raw rows [N].
+        label: whose classes are groups; None where there is none.
+        subgroups: columns whose values are.
+
+    Returns:
+        "COLUMN VALUE" -> [N]; missing values are a group of their own.
+    """
+    groups: dict[str, Bools] = {}
+    if label is not None and label.classes and label.name in frame.columns:
+        groups |= _values(label.name, truth_of(frame, label))
+    for name in subgroups:
+        if name in frame.columns:
+            groups |= _values(name, banded(frame[name]))
+    return groups
+
+
+def _values(name: str, column: pl.Series) -> dict[str, Bools]:
+    words = column.fill_null("missing")
+    return {f"{name} {word}": (words == word).to_numpy() for word in words.unique().sort()}
+
+
+def banded(column: pl.Series) -> pl.Series:
+    """Text of each value; many numbers and dates are cut at their quartiles.
+
+    Examples:
+        >>> banded(pl.Series("age", range(16))).unique(maintain_order=True).to_list()
+        ['up to 3', 'above 3 up to 7', 'above 7 up to 11', 'above 11']
+    """
+    if not (column.dtype.is_numeric() or column.dtype.is_temporal()) or column.n_unique() <= FEW_VALUES:
+        return column.to_frame().select(as_text(column.name, column.dtype)).to_series()
+    known = column.fill_nan(None).drop_nulls() if column.dtype.is_float() else column.drop_nulls()
+    ordered = known.sort()
+    edges = [ordered[(len(ordered) * quarter - 1) // 4] for quarter in (1, 2, 3)]
+    names = [f"up to {edges[0]}", *(f"above {low} up to {high}" for low, high in pairwise(edges)), f"above {edges[2]}"]
+    band = pl.select(sum((pl.lit(column) > edge).cast(pl.Int8) for edge in edges)).to_series()
+    return pl.Series(column.name, [None if number is None else names[number] for number in band], dtype=pl.String)

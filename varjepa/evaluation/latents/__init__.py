@@ -1,0 +1,1 @@
+"""Diagnostics of latents and embeddings."""

@@ -1,0 +1,70 @@
+"""Diagnostics of s_x and z of Var-T-JEPA, whose aggregates the objective pulls toward N(0, I)."""
+
+import torch
+from torch import Tensor
+
+from varjepa.data.tensors.table import TableTensors
+from varjepa.evaluation.latents.aggregate import diagnose, sampling_floors
+from varjepa.models.masks import full_context
+from varjepa.models.var_t_jepa import VarTJEPANetwork
+from varjepa.nn.gaussian import DiagonalGaussian
+from varjepa.nn.random import Randomness
+
+
+class _Latents:
+    """Collects q(s_x | x) and q(z | s_x) with one sample each, batch by batch."""
+
+    def __init__(self) -> None:
+        self.parts: dict[str, list[tuple[Tensor, Tensor, Tensor]]] = {"s_x": [], "z": []}
+
+    def add(self, name: str, posterior: DiagonalGaussian, value: Tensor) -> None:
+        self.parts[name].append((posterior.mean, posterior.logvar, value))
+
+    def whole(self, name: str) -> tuple[Tensor, ...]:
+        """Mean, log-variance and sample of all rows."""
+        return tuple(torch.cat(pieces) for pieces in zip(*self.parts[name], strict=True))
+
+
+@torch.inference_mode()
+def table_diagnostics(
+    network: VarTJEPANetwork, table: TableTensors, random: Randomness, batch_size: int = 1024
+) -> dict[str, float]:
+    """Diagnostics of both latents with all observed cells as context, each beside its sampling floor.
+
+    Those of s_x are taken per feature, over the rows in which it is observed, and averaged over features, as the loss
+    term `kl_sx` is.
+
+    Args:
+        network: in evaluation mode, on the table's device.
+        table: rows, at least one.
+        random: of the samples, and of directions.
+        batch_size: rows at a time.
+
+    Returns:
+        Names such as `s_x_kl_agg` and `z_mean_norm`, and the same with `_floor`; no more rows than dimensions give
+        nothing.
+    """
+    latents = _Latents()
+    for start in range(0, table.n_rows, batch_size):
+        batch = table.rows(slice(start, start + batch_size))
+        posterior = network.infer(batch, full_context(batch.observed), random)
+        latents.add("s_x", posterior.s_x, posterior.s_x_value)
+        latents.add("z", posterior.z, posterior.z_value)
+    s_x = latents.whole("s_x")
+    features = [[part[seen, j] for part in s_x] for j, seen in enumerate(table.observed.T)]
+    return _averaged("s_x", features, random) | _averaged("z", [list(latents.whole("z"))], random)
+
+
+def _averaged(name: str, groups: list[list[Tensor]], random: Randomness) -> dict[str, float]:
+    """Means over groups of rows [N, d] with N > d; a covariance needs as many."""
+    found: dict[str, list[float]] = {}
+    for mean, logvar, value in groups:
+        rows, d = mean.shape
+        if rows <= d:
+            continue
+        values = diagnose(DiagonalGaussian(mean[None], logvar[None]), value[None], random)
+        floors = sampling_floors(rows, d)
+        for key, one in values.items():
+            found.setdefault(f"{name}_{key}", []).append(float(one))
+            found.setdefault(f"{name}_{key}_floor", []).append(floors[key])
+    return {key: sum(values) / len(values) for key, values in found.items()}

@@ -1,0 +1,1 @@
+"""Uncertainty and how good it is: calibration, certificates, intervals, selective metrics."""

@@ -1,0 +1,130 @@
+"""Compares uncertainty measures of one classifier on the same rows, and picks the one that ships."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+
+from varjepa.config.heads import MEASURE
+from varjepa.evaluation.uncertainty.selective import Floats, failure_auroc, selective_metrics
+
+BASELINE: MEASURE = "max_probability"
+RESAMPLES = 1000
+
+
+class Comparison(NamedTuple):
+    """One measure against maximum probability.
+
+    Attributes:
+        metrics: of `selective_metrics`, with `spearman`: the rank correlation with errors.
+        difference: its AURC minus that of maximum probability; below 0 is better.
+        low: lower end of the paired bootstrap interval of the difference.
+        high: upper end.
+    """
+
+    metrics: dict[str, float]
+    difference: float
+    low: float
+    high: float
+
+
+def compare(
+    measures: Mapping[MEASURE, Floats], error: NDArray[np.bool_], *, level: float = 0.95, seed: int = 0
+) -> dict[MEASURE, Comparison]:
+    """Every measure beside maximum probability, on the same resamples of rows.
+
+    Args:
+        measures: name -> uncertainty [N], larger = less sure; `max_probability` among them.
+        error: whether the rows are predicted wrongly [N].
+        level: of the intervals, in (0, 1).
+        seed: of the resamples.
+    """
+    resampled = resampled_aurc(measures, error, seed=seed)
+    tail, out, base = (1 - level) / 2, {}, selective_metrics(measures[BASELINE], error)["aurc"]
+    for name, values in measures.items():
+        metrics = selective_metrics(values, error)
+        constant = np.ptp(values) == 0 or error.all() or not error.any()
+        metrics["spearman"] = float("nan") if constant else float(spearmanr(values, error).statistic)
+        differences = resampled[name] - resampled[BASELINE]
+        low, high = np.quantile(differences, [tail, 1 - tail])
+        out[name] = Comparison(metrics, metrics["aurc"] - base, float(low), float(high))
+    return out
+
+
+def resampled_aurc(
+    measures: Mapping[MEASURE, Floats], error: NDArray[np.bool_], *, seed: int, resamples: int = RESAMPLES
+) -> dict[MEASURE, Floats]:
+    """AURC of each measure on the same bootstrap resamples of rows, [resamples] each."""
+    orders = {name: np.argsort(values, kind="stable") for name, values in measures.items()}
+    n, rng, found = len(error), np.random.default_rng(seed), {name: np.empty(resamples) for name in measures}
+    for resample in range(resamples):
+        # How often each row was drawn: a resample keeps the order of a measure without being sorted again.
+        counts = np.bincount(rng.integers(n, size=n), minlength=n)
+        wrong = counts * error
+        for name, order in orders.items():
+            drawn = counts[order]
+            risk = wrong[order].cumsum() / np.maximum(drawn.cumsum(), 1)
+            found[name][resample] = (drawn @ risk) / n
+    return found
+
+
+def choose(compared: Mapping[MEASURE, Comparison]) -> tuple[MEASURE, str]:
+    """The measure to ship, and why: maximum probability unless another one is better beyond doubt.
+
+    Args:
+        compared: on validation rows, with intervals at a level that allows for their number (see `family_level`).
+    """
+    better = {name: one for name, one in compared.items() if one.high < 0}
+    if not better:
+        return BASELINE, "no other measure ranks the errors of the validation rows better beyond doubt"
+    name = min(better, key=lambda name: better[name].difference)
+    one = better[name]
+    return name, (
+        f"its AURC on the validation rows is {-one.difference:.4f} below that of maximum probability "
+        f"({one.low:.4f} to {one.high:.4f})"
+    )
+
+
+def family_level(measures: int, level: float = 0.95) -> float:
+    """Level of each of several intervals that all hold at `level` together (Bonferroni).
+
+    Examples:
+        >>> round(family_level(11), 3)
+        0.995
+    """
+    return 1 - (1 - level) / max(measures - 1, 1)
+
+
+def against_truth(measures: Mapping[MEASURE, Floats], known: Floats, *, share: float = 0.1) -> dict[str, float]:
+    """How each measure goes with a known ambiguity (Figure 3 of the paper).
+
+    Args:
+        measures: name -> uncertainty [N].
+        known: ambiguity [N]; larger = harder.
+        share: of the rows that count as the most ambiguous ones.
+
+    Returns:
+        `MEASURE_spearman`, and `MEASURE_auc`: AUROC of finding the most ambiguous rows.
+    """
+    top, found = known >= np.quantile(known, 1 - share), {}
+    for name, values in measures.items():
+        found[f"{name}_spearman"] = float(spearmanr(values, known).statistic)
+        found[f"{name}_auc"] = failure_auroc(values, top)
+    return found
+
+
+def class_coverage(
+    uncertainty: Floats, classes: NDArray[np.int64], names: Sequence[str], *, coverage: float = 0.8
+) -> dict[str, float]:
+    """Share of each class among the rows that are kept when the surest `coverage` of all rows are.
+
+    Args:
+        uncertainty: [N].
+        classes: true class numbers [N].
+        names: of the classes.
+        coverage: share of rows kept, in (0, 1].
+    """
+    kept = uncertainty <= np.quantile(uncertainty, coverage)
+    return {name: float(kept[classes == k].mean()) for k, name in enumerate(names) if (classes == k).any()}

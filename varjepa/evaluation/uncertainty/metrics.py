@@ -1,0 +1,91 @@
+"""Metrics of one task from outputs and labels, named as users find them."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import balanced_accuracy_score, f1_score, r2_score
+
+from varjepa.evaluation.uncertainty.calibration import (
+    Reliability,
+    adaptive_calibration_error,
+    brier_score,
+    expected_calibration_error,
+    negative_log_likelihood,
+    reliability,
+)
+from varjepa.evaluation.uncertainty.selective import Floats, selective_metrics
+
+
+class Classified(NamedTuple):
+    """What a probe says about labelled rows.
+
+    Attributes:
+        probabilities: [N, C].
+        labels: class numbers [N].
+    """
+
+    probabilities: Floats
+    labels: NDArray[np.int64]
+
+    @property
+    def predicted(self) -> NDArray[np.int64]:
+        """Most probable class [N]."""
+        return self.probabilities.argmax(1)
+
+    @property
+    def error(self) -> NDArray[np.bool_]:
+        """Whether the prediction is wrong [N]."""
+        return self.predicted != self.labels
+
+    @property
+    def doubt(self) -> Floats:
+        """1 - maximum probability [N]; larger = less sure."""
+        return 1 - self.probabilities.max(1)
+
+    @property
+    def reliability(self) -> Reliability:
+        """Confidence against accuracy."""
+        return reliability(self.probabilities.max(1), ~self.error)
+
+
+def classification_metrics(result: Classified) -> dict[str, float]:
+    """Accuracy, balanced accuracy, weighted and macro F1."""
+    labels, predicted = result.labels, result.predicted
+    present = np.unique(labels)
+    return {
+        "accuracy": float((~result.error).mean()),
+        "balanced_accuracy": float(balanced_accuracy_score(labels, predicted)),
+        "f1_weighted": float(f1_score(labels, predicted, average="weighted", labels=present, zero_division=0)),
+        "f1_macro": float(f1_score(labels, predicted, average="macro", labels=present, zero_division=0)),
+    }
+
+
+def regression_metrics(predicted: Floats, values: Floats) -> dict[str, float]:
+    """Root mean squared error and R2."""
+    return {
+        "rmse": float(np.sqrt(np.mean((predicted - values) ** 2))),
+        "r2": float(r2_score(values, predicted)) if len(values) > 1 else float("nan"),
+    }
+
+
+def calibration_metrics(result: Classified) -> dict[str, float]:
+    """ECE with bins of equal width and of equal size, Brier score, and negative log-likelihood in nats."""
+    return {
+        "ece": expected_calibration_error(result.reliability),
+        "ace": adaptive_calibration_error(result.probabilities.max(1), ~result.error),
+        "brier": brier_score(result.probabilities, result.labels),
+        "nll": negative_log_likelihood(result.probabilities, result.labels),
+    }
+
+
+def uncertainty_metrics(result: Classified, latent: Floats | None) -> dict[str, float]:
+    """Selective prediction by latent uncertainty, where there is one, and by maximum probability; ECE of the probe."""
+    measures = {"selective": latent, "selective_msp": result.doubt}
+    metrics = {
+        f"{group}/{name}": value
+        for group, uncertainty in measures.items()
+        if uncertainty is not None
+        for name, value in selective_metrics(uncertainty, result.error).items()
+    }
+    return metrics | {"calibration/ece": expected_calibration_error(result.reliability)}

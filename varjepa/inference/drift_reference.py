@@ -1,0 +1,40 @@
+"""What a model's table looked like: counts of held-out rows that travel with it, for drift. No row is kept."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from torch import Tensor
+
+from varjepa.config.base import Section
+from varjepa.evaluation.drift.samples import Categories, Numbers
+
+
+class Counts(Section):
+    """Samples of the reference rows.
+
+    Attributes:
+        columns: per feature.
+        label: None without one.
+        statistics: per statistic of `varjepa.inference.row_statistics`.
+        quality: how good the probe is on those rows: accuracy and ece, or rmse.
+    """
+
+    columns: dict[str, Numbers | Categories]
+    label: Numbers | Categories | None
+    statistics: dict[str, Numbers | Categories]
+    quality: dict[str, float]
+
+
+class Directions(NamedTuple):
+    """Where embeddings are looked at: center [F], and principal directions [F, k] of training rows."""
+
+    center: Tensor
+    basis: Tensor
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The reference: counts, and the directions along which embeddings were looked at."""
+
+    counts: Counts
+    directions: Directions

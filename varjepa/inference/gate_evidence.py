@@ -1,0 +1,159 @@
+"""Gathers what the promotion gate looks at: one model on raw test rows."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+
+from varjepa.config import RetrainConfig
+from varjepa.data.encode.features import LABEL, Label
+from varjepa.evaluation.gate.evidence import Evidence, Metric
+from varjepa.evaluation.gate.groups import truth_of
+from varjepa.evaluation.latents.latents import active_units, rankme
+from varjepa.evaluation.uncertainty.selective import Floats
+from varjepa.inference.generator.fill import outside_range
+from varjepa.inference.generator.table_generator import TableGenerator, batches
+from varjepa.inference.model import TrainedModel
+from varjepa.inference.row_elbo import row_elbo
+from varjepa.objective.elbo import masked_mean
+
+LATENT_ROWS = STRUCTURE_ROWS = 2000
+"""Collapse is looked for among this many rows, and cells are hidden in so many."""
+
+TIMED_ROWS, TURNS = 256, 5
+"""Rows of one call that is timed, and how often."""
+
+
+def metric_for(model: TrainedModel, config: RetrainConfig) -> tuple[Metric | None, tuple[str, ...]]:
+    """The metric that fits a challenger, and a note where it is not the one that the configuration names."""
+    label, wanted = model.preprocessor.label, config.gate.metric
+    if label is None:
+        fitting: tuple[Metric, ...] = ("elbo",) if model.network.has_scale else ()
+    elif label.classes:
+        fitting = ("accuracy", "log_loss")
+    else:
+        fitting = ("squared_error",)
+    if label is not None and model.network.has_scale:
+        fitting = (*fitting, "elbo")
+    if wanted in fitting:
+        return wanted, ()
+    notes = () if wanted == "auto" else (f"gate.metric {wanted} does not fit this model, compared as by auto",)
+    return (fitting[0] if fitting else None), notes
+
+
+def judged_rows(frame: pl.DataFrame, label: Label | None) -> pl.DataFrame:
+    """The rows that the gate can judge: with a label, those on which it is known."""
+    if label is None or label.name not in frame.columns:
+        return frame
+    if label.classes:  # a class that the model has never seen is a row that it gets wrong
+        return frame.filter(frame[label.name].is_not_null())
+    return frame.filter(frame.lazy().select(label.encode(frame.schema)).collect()[LABEL].is_not_null())
+
+
+def gather(model: TrainedModel, frame: pl.DataFrame, metric: Metric | None, challenger: TrainedModel) -> Evidence:
+    """What `model` does on raw rows, in the metric; weights and masks of an ELBO are the challenger's.
+
+    Raises:
+        DataError: the model cannot read the rows.
+    """
+    predicted, names, label = model.predict(frame), model.preprocessor.names, model.preprocessor.label
+    flat = _flat(predicted)
+    comparable = metric == "elbo" or _same_label(label, challenger.preprocessor.label)
+    found: dict[str, Any] = {}
+    if label is not None and label.classes and label.name in frame.columns:
+        found["confidence"] = predicted["probability"].to_numpy()
+        found["correct"] = (predicted["prediction"] == truth_of(frame, label)).to_numpy()
+    if "probability" in predicted.columns:  # elsewhere nobody is told to abstain
+        found["uncertainty"] = predicted["uncertainty"].to_numpy()
+    if "accept" in predicted.columns:
+        found["accepted"] = predicted["accept"].to_numpy()
+    if model.generator is not None and names == challenger.preprocessor.names:
+        found["structure"] = _structure(model, model.generator, frame.head(STRUCTURE_ROWS))
+    goodness = None
+    if metric == "elbo" and names == challenger.preprocessor.names:
+        config = challenger.config
+        goodness = row_elbo(model, model.encode(frame), config.objective, config.masking)
+    elif metric is not None and comparable:
+        goodness = _goodness(model, frame, predicted, flat, metric)
+    return replace(_facts(model, predicted), goodness=goodness, **found)
+
+
+def gather_alone(model: TrainedModel, frame: pl.DataFrame) -> Evidence:
+    """What the gate looks at where there is no model to compare with: the embedding of the first of the rows.
+
+    Raises:
+        DataError: the model cannot read the rows.
+    """
+    return _facts(model, model.predict(frame.head(LATENT_ROWS)))
+
+
+def _facts(model: TrainedModel, predicted: pl.DataFrame) -> Evidence:
+    """What the model is, and the shape of its embedding."""
+    sample, label = _flat(predicted)[:LATENT_ROWS], model.preprocessor.label
+    kinds = {column: one.kind for one in (*model.preprocessor.numeric, *model.preprocessor.categorical)
+             for column in one.columns}  # fmt: skip
+    return Evidence(
+        goodness=None,
+        active_units=active_units(sample),
+        dimensions=sample.shape[1],
+        rankme=rankme(sample),
+        inputs=kinds,
+        outputs=tuple(predicted.columns),
+        label="" if label is None else f'"{label.name}" by {label.task}',
+        classes=() if label is None else label.classes,
+    )
+
+
+def _flat(predicted: pl.DataFrame) -> torch.Tensor:
+    """Embeddings [N, D d]."""
+    return torch.from_numpy(predicted["embedding"].to_numpy().reshape(predicted.height, -1))
+
+
+def _structure(model: TrainedModel, generator: TableGenerator, frame: pl.DataFrame) -> Floats:
+    """Mean log density per row [n] of its observed cells, each given the others."""
+    table, outside, found = model.encode(frame), outside_range(frame, model.preprocessor).to(model.device), []
+    for rows in batches(table.n_rows, TIMED_ROWS):
+        part = table.rows(rows)
+        found.append(-masked_mean(generator.surprise(part, outside[rows]), part.observed).double().cpu())
+    return torch.cat(found).numpy() if found else np.zeros(0)
+
+
+def _same_label(first: Label | None, second: Label | None) -> bool:
+    return first is not None and second is not None and (first.name, first.task) == (second.name, second.task)
+
+
+def _goodness(
+    model: TrainedModel, frame: pl.DataFrame, predicted: pl.DataFrame, flat: torch.Tensor, metric: Metric
+) -> Floats:
+    """Correctness, log probability of the truth, or minus the squared error."""
+    label, probe = model.preprocessor.label, model.probe
+    assert label is not None  # noqa: S101 (the caller looked)
+    assert probe is not None  # noqa: S101
+    if metric == "squared_error":
+        truth = frame.lazy().select(label.encode(frame.schema)).collect()[LABEL]
+        return -((predicted["prediction"] - truth).to_numpy() ** 2)
+    truth = truth_of(frame, label)
+    if metric == "accuracy":
+        return (predicted["prediction"] == truth).cast(pl.Float64).to_numpy()
+    measures, x = model.measures(), flat.to(model.device)
+    chances = probe.predict(x).double().softmax(1) if measures is None else measures.probabilities(x)
+    number = truth.cast(pl.Enum(label.classes), strict=False).to_physical().cast(pl.Int64).fill_null(-1).to_numpy()
+    chosen = np.where(number >= 0, chances.cpu().numpy()[np.arange(len(number)), number], 0.0)
+    return np.log(np.maximum(chosen, np.finfo(np.float32).tiny))
+
+
+def milliseconds_in_turns(models: Sequence[TrainedModel], frame: pl.DataFrame, turns: int = TURNS) -> list[float]:
+    """Milliseconds per row of each model's `predict`, the fastest of several turns: what slows one down slows all."""
+    rows = frame.head(TIMED_ROWS)
+    best = [float("inf")] * len(models)
+    for turn in range(turns + 1):
+        for number, model in enumerate(models):
+            began = time.perf_counter()
+            model.predict(rows, TIMED_ROWS)
+            if turn:  # the first one warms up
+                best[number] = min(best[number], time.perf_counter() - began)
+    return [1000 * seconds / max(rows.height, 1) for seconds in best]

@@ -1,0 +1,1 @@
+"""The generator: fitting, reference, draws, imputation."""

@@ -1,0 +1,243 @@
+"""What a trained generator is asked for: missing cells, new rows, and which cells of a row are odd."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from varjepa.data.encode.preprocessor import Preprocessor
+from varjepa.data.tensors.bars import Bars, Cells
+from varjepa.data.tensors.table import TableTensors
+from varjepa.inference.generator.reference import Reference, conformal_reach
+from varjepa.models.embedding import lowered
+from varjepa.models.generator import Generator, probabilities
+from varjepa.models.network import TableNetwork
+
+MOST_PASSES = 16
+"""Cells of a row are drawn, or judged, in at most this many passes; beyond, several share one and do not see each
+other."""
+
+NARROWEST = 1e-3
+"""Width of a bar that holds a single value, in standard deviations of the column."""
+
+
+class Draws(NamedTuple):
+    """Uniform numbers in [0, 1) for the cells of N rows; what a row gets does not depend on the rows beside it.
+
+    Attributes:
+        order: [N, D], by which missing cells are drawn one after the other.
+        choice: [N, D], picks classes.
+        place: [N, D], places within bars.
+    """
+
+    order: Tensor
+    choice: Tensor
+    place: Tensor
+
+    @classmethod
+    def next(cls, rng: np.random.Generator, rows: int, n_features: int) -> "Draws":
+        """Numbers for the next rows of a stream."""
+        numbers = torch.from_numpy(rng.random((rows, 3, n_features)))
+        return cls(*numbers.unbind(1))
+
+
+class TableGenerator:
+    """A generator with everything it needs to speak of encoded rows.
+
+    Args:
+        network: gives the tokens.
+        generator: trained on them.
+        bars: of the numeric features.
+        preprocessor: that encoded the rows.
+        reference: what rows outside of training say.
+    """
+
+    def __init__(
+        self,
+        network: TableNetwork,
+        generator: Generator,
+        bars: tuple[Bars, ...],
+        preprocessor: Preprocessor,
+        reference: Reference,
+    ) -> None:
+        self.network, self.generator, self.bars, self.reference = network, generator, bars, reference
+        self.preprocessor = preprocessor
+        self.cells = Cells(bars, preprocessor.sizes.cardinalities).to(self.device)
+        self.centers, self.log_widths = self._scales()
+
+    @property
+    def device(self) -> torch.device:
+        """Where network and generator are."""
+        return next(self.generator.parameters()).device
+
+    @property
+    def n_numeric(self) -> int:
+        """Number of numeric features; they come first."""
+        return self.cells.n_numeric
+
+    @property
+    def n_features(self) -> int:
+        """Number of features D."""
+        return len(self.cells.sizes)
+
+    def _scales(self) -> tuple[list[Tensor], list[Tensor]]:
+        """Per numeric feature: mean of each bar in the column's unit, and log of its width in standard deviations."""
+        centers, widths = [], []
+        for feature, bars in zip(self.preprocessor.numeric, self.bars, strict=True):
+            points = feature.decode(np.array(bars.points))  # [K, P]
+            ends = np.r_[points[0, 0], feature.decode(np.array(bars.edges)), points[-1, -1]]
+            single = points[:, 0] == points[:, -1]
+            width = np.where(single, 0.0, np.diff(ends)) / feature.std
+            centers.append(torch.from_numpy(points.mean(1)).to(self.device))
+            widths.append(torch.from_numpy(np.log(np.maximum(width, NARROWEST))).float().to(self.device))
+        return centers, widths
+
+    @torch.inference_mode()
+    def probabilities(self, table: TableTensors, seen: Tensor) -> Tensor:
+        """Distribution of every cell given the seen ones, float32 [B, D, C]."""
+        with lowered(self.network, self.device):
+            likelihood = self.generator(self.network.tokens(table), seen)
+        return probabilities(likelihood, self.n_features)
+
+    @torch.inference_mode()
+    def surprise(self, table: TableTensors, outside: Tensor) -> Tensor:
+        """Negative log-density of each observed cell given the others of its row, nats, float32 [B, D]; 0 if missing.
+
+        Numbers count per standard deviation of their column; beyond the training range the density falls by e per
+        deviation.
+
+        Args:
+            table: rows.
+            outside: deviations beyond the training range [B, n_numeric].
+        """
+        passes = min(self.n_features, MOST_PASSES)
+        classes, tokens = self.cells.classes(table), self.network.tokens(table)
+        out = torch.zeros(table.observed.shape, device=self.device)
+        for first in range(passes if table.n_rows else 0):
+            hidden = torch.arange(first, self.n_features, passes, device=self.device)
+            seen = table.observed.clone()
+            seen[:, hidden] = False
+            with lowered(self.network, self.device):
+                out[:, hidden] = -self.generator.log_prob_at(tokens, seen, classes, hidden)
+        for j, widths in enumerate(self.log_widths):
+            out[:, j] += widths[classes[:, j]]
+        out[:, : self.n_numeric] += outside
+        return torch.where(table.observed, out, 0.0)
+
+    def oddity(self, surprise: Tensor) -> Tensor:
+        """How rare the surprise of each cell [B, D] is among those of its feature: -log of that share, nats, >= 0."""
+        tail = np.array(self.reference.tail)
+        columns = []
+        for values, known in zip(surprise.cpu().double().numpy().T, self.reference.surprise, strict=True):
+            beyond = np.maximum(values - known[-1], 0.0)  # further than any reference cell: on by a nat per nat
+            columns.append(np.interp(values, known, tail) + beyond)
+        return torch.from_numpy(np.stack(columns, axis=1))
+
+    @torch.inference_mode()
+    def complete(self, table: TableTensors, draws: Draws) -> TableTensors:
+        """One joint draw of all missing cells: cell after cell in random order, each given those before it."""
+        numeric, codes = (part.clone() for part in table.blanked())
+        seen, missing = table.observed.clone(), ~table.observed
+        turns = self._turns(missing, draws.order.to(self.device))
+        choice, place = draws.choice.to(self.device), draws.place.to(self.device)
+        for turn in range(int(turns.max()) + 1 if turns.numel() else 0):
+            now = turns == turn
+            rows = now.any(1).nonzero().squeeze(1)
+            if not len(rows):
+                continue
+            part = TableTensors(numeric[rows], codes[rows], seen[rows])
+            drawn = self._drawn(self.probabilities(part, part.observed), choice[rows])
+            for j in now.any(0).nonzero().squeeze(1).tolist():
+                here = now[rows, j]
+                target, classes = rows[here], drawn[here, j]
+                if j < self.n_numeric:
+                    numeric[target, j] = self.cells.values(j, classes, place[target, j].float())
+                else:
+                    codes[target, j - self.n_numeric] = classes + 1
+            seen[rows] |= now[rows]
+        return TableTensors(numeric, codes, torch.ones_like(seen))
+
+    def _turns(self, missing: Tensor, order: Tensor) -> Tensor:
+        """At which pass each missing cell [B, D] is drawn; -1 for the others."""
+        ranks = order.masked_fill(~missing, 2.0).argsort(1).argsort(1)
+        most = self.n_features
+        turns = ranks if most <= MOST_PASSES else ranks * MOST_PASSES // most
+        return turns.masked_fill(~missing, -1)
+
+    def _drawn(self, chances: Tensor, choice: Tensor) -> Tensor:
+        """Classes [B, D] from probabilities [B, D, C] and uniform numbers [B, D]; never a rare or unseen category."""
+        chances = self._known(chances)
+        total = chances.cumsum(2)
+        return (
+            torch.searchsorted(total, (choice.float() * total[..., -1]).unsqueeze(-1), right=True)
+            .squeeze(-1)
+            .clamp(max=torch.tensor(self.cells.sizes, device=self.device) - 1)
+        )
+
+    def _known(self, chances: Tensor) -> Tensor:
+        """The same probabilities without class 0 of categorical features, code 1: what it stands for has no name."""
+        chances = chances.clone()
+        chances[:, self.n_numeric :, 0] = 0.0
+        return chances
+
+    @torch.inference_mode()
+    def expected(self, chances: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Point estimates from distributions [B, D, C].
+
+        Returns:
+            Means of numeric cells in their own unit, float64 [B, n_numeric]; codes of the most probable known
+            categories [B, n_categorical], and their probabilities.
+        """
+        means = [chances[:, j, : len(c)].double() @ c for j, c in enumerate(self.centers)]
+        top = self._known(chances)[:, self.n_numeric :].max(2)
+        wide = torch.stack(means, 1) if means else chances.new_zeros(len(chances), 0).double()
+        return wide, top.indices + 1, top.values
+
+    @torch.inference_mode()
+    def intervals(self, feature: int, chances: Tensor, level: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Intervals of a numeric feature that hold its value in a share `level` of rows, in its own unit.
+
+        Split conformal around the median: wide enough to have reached the truth in that share of the reference cells,
+        with the correction for their number, wherever cells are missing as they were hidden there.
+
+        Args:
+            feature: number of a numeric feature.
+            chances: distributions of its cells [B, C].
+            level: in (0, 1).
+        """
+        reach = conformal_reach(self.reference.reach[feature], self.reference.rows[feature], level)
+        ends = []
+        for share in (0.5 - reach / 2, 0.5 + reach / 2):
+            encoded = self._quantile(feature, chances, share)
+            ends.append(self.preprocessor.numeric[feature].decode(encoded.double().cpu().numpy()))
+        return ends[0], ends[1]
+
+    def _quantile(self, feature: int, chances: Tensor, share: float) -> Tensor:
+        """Encoded value [B] below which `share` of each distribution [B, C] lies."""
+        size = self.cells.sizes[feature]
+        total = chances[:, :size].double().cumsum(1)
+        wanted = (share * total[:, -1:]).contiguous()
+        bar = torch.searchsorted(total, wanted).squeeze(1).clamp(max=size - 1)
+        below = torch.where(bar > 0, total.gather(1, (bar - 1).clamp(min=0)[:, None]).squeeze(1), 0.0)
+        inside = (wanted.squeeze(1) - below) / chances.gather(1, bar[:, None]).squeeze(1).double().clamp(min=1e-12)
+        return self.cells.values(feature, bar, inside.clamp(0, 1).float())
+
+    @torch.inference_mode()
+    def reaches(self, feature: int, chances: Tensor, table: TableTensors) -> Tensor:
+        """Share around the median that it takes to reach the true value of a numeric cell, [B] in [0, 1]."""
+        classes = self.cells.classes(table)[:, feature]
+        size = self.cells.sizes[feature]
+        total = chances[:, :size].double().cumsum(1)
+        here = chances.gather(1, classes[:, None]).squeeze(1).double()
+        below = total.gather(1, classes[:, None]).squeeze(1) - here
+        low, high = self.cells.places(feature, classes, table.numeric[:, feature])
+        lowest, highest = below + low * here, below + high * here
+        return 2 * torch.maximum(lowest - 0.5, 0.5 - highest).clamp(min=0)
+
+
+def batches(rows: int, size: int) -> Iterator[slice]:
+    """Slices that cover `rows` rows."""
+    yield from (slice(start, start + size) for start in range(0, rows, size))

@@ -1,0 +1,1 @@
+"""The paper's simulation study on pairs, all in one wing."""
