@@ -1,0 +1,60 @@
+"""The registered model: MLflow runs this file where the model is loaded, nothing is unpickled."""
+
+from pathlib import Path
+
+import mlflow
+import pandas as pd
+import polars as pl
+from mlflow.exceptions import MlflowException
+from mlflow.pyfunc import PythonModel, PythonModelContext
+
+from varjepa.errors import DataError, VarjepaError
+from varjepa.inference.model import TrainedModel
+from varjepa.inference.storage import load_model
+
+
+class RowEmbedder(PythonModel):
+    """Raw rows in; embedding, and where the model has them uncertainty, prediction and probability out."""
+
+    model: TrainedModel
+
+    def load_context(self, context: PythonModelContext) -> None:
+        self.model = load_model(Path(context.artifacts["model"]))
+
+    # MLflow takes annotations of this method for a signature of its own.
+    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, ARG002
+        """Embeds the rows of a data frame; see `varjepa.inference.model.TrainedModel.predict`."""
+        batch_size = int((params or {}).get("batch_size", 1024))
+        try:
+            if batch_size < 1:
+                raise DataError(f"batch_size is {batch_size}.", expected="Expected at least 1.")
+            out = self.model.predict(to_polars(pd.DataFrame(model_input)), batch_size).to_pandas()
+        except VarjepaError as error:
+            # MLflow's server hides what any other exception says.
+            raise MlflowException.invalid_parameter_value(str(error)) from error
+        out["embedding"] = [list(map(float, row)) for row in out["embedding"]]
+        return out
+
+
+def to_polars(frame: pd.DataFrame) -> pl.DataFrame:
+    """The rows; a column that mixes types, as JSON may, becomes text.
+
+    Raises:
+        DataError: a cell is a list or an object.
+    """
+    columns = {}
+    for name, column in frame.items():
+        cells = [value for value in column if isinstance(value, list | dict)] if column.dtype == object else []
+        if cells:
+            raise DataError(
+                f'The column "{name}" holds {str(cells[0])[:60]}.', expected="Expected one number or text per cell."
+            )
+        try:
+            columns[str(name)] = pl.from_pandas(column)
+        except (TypeError, ValueError):
+            texts = [None if pd.isna(value) else str(value) for value in column]
+            columns[str(name)] = pl.Series(texts, dtype=pl.String)
+    return pl.DataFrame(columns)
+
+
+mlflow.models.set_model(RowEmbedder())
