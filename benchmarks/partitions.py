@@ -59,8 +59,8 @@ def _prepare(runner: str, table: Path) -> dict[str, float]:
         if runner == "none":
             return told
         started = time.perf_counter()
-        with workers(settings) as everywhere:
-            list(everywhere(len, ["one", "two"]))
+        with workers(settings) as parallel_map:
+            list(parallel_map(len, ["one", "two"]))
         return told | {"start": time.perf_counter() - started}
 
     with TemporaryDirectory(dir=table.parent) as home:

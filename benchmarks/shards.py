@@ -27,7 +27,7 @@ from varjepa.data.encode.encoded import packed_chunks
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.read.sim_table import sim_table
 from varjepa.data.read.sources import ROW
-from varjepa.data.tensors.shards import throw
+from varjepa.data.tensors.shards import write_shards
 from varjepa.data.tensors.table import PackedTable, TableSizes, TableTensors
 from varjepa.evaluation.epoch_scores import ProbeEvaluator
 from varjepa.models.new_network import build_network
@@ -90,7 +90,7 @@ def quality() -> list[Figure]:
         chunks = (PackedTable(torch.arange(start, start + GROUP, dtype=torch.float32)[:, None] / SORTED_ROWS,
                               torch.zeros(GROUP, 0, dtype=torch.uint8))
                   for start in range(0, SORTED_ROWS, GROUP))  # fmt: skip
-        shards = throw(chunks, Path(folder) / "shards", sizes=sizes, count=SORTED_SHARDS, seed=0)
+        shards = write_shards(chunks, Path(folder) / "shards", sizes=sizes, count=SORTED_SHARDS, seed=0)
         source = ShardedRows(shards, torch.device("cpu"))
         thrown = [batch.numeric[:, 0].numpy() for batch in source.batches(BATCH, Randomness.seeded(0), 0)]
     places = _windowed(SORTED_ROWS, SORTED_SHARDS, BATCH, np.random.default_rng(0))
@@ -136,7 +136,7 @@ def learned() -> list[Figure]:
         held = rows.source(["train"], folder / "none", World())
         assert isinstance(held, HeldRows)
         chunks = packed_chunks(rows.path, rows.preprocessor, "train")
-        thrown = throw(chunks, folder / "shards", sizes=rows.preprocessor.sizes, count=SORTED_SHARDS, seed=0)
+        thrown = write_shards(chunks, folder / "shards", sizes=rows.preprocessor.sizes, count=SORTED_SHARDS, seed=0)
         sources = (held, ShardedRows(thrown, rows.device), WindowRows(held.table))
         for seed in SEEDS:
             for into, source in zip(found.values(), sources, strict=True):

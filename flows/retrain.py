@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from prefect import flow
 
 from tasks.orchestration.flow_runs import claimed
-from tasks.release.card import Facts
+from tasks.release.card import CardFacts
 from tasks.release.compare import Candidate
 from tasks.release.gate import Decision, gate, require_subgroups
 from tasks.release.predecessor import predecessor
@@ -27,7 +27,7 @@ from tasks.retrain.reference import profile_model
 from tasks.retrain.unchanged import job_digest
 from tasks.retrain.validate import check_contract, contract_of, evidence
 from tasks.steps.code import git_commit
-from tasks.tracking.locks import turn
+from tasks.tracking.locks import model_lock
 from tasks.tracking.runs import log_artifacts, log_results
 from varjepa.config import RetrainConfig
 from varjepa.errors import ContractError
@@ -68,7 +68,7 @@ def retrain(config: RetrainConfig, *, dry_run: bool = False) -> dict[str, Any]:
         UserError: the data or the configuration is at fault.
         ContractError: the data broke its contract; nothing was trained or registered.
     """
-    with claimed(), turn(config):
+    with claimed(), model_lock(config):
         watch = Stopwatch()
         return retrain_snapshot(config, watch("ingest", ingest, config.data), watch, dry_run=dry_run)
 
@@ -103,7 +103,7 @@ def _retrain(
     profiled = watch("profile", profile_model, calibrated.model, prepared, config)
     metrics = defined(probed.metrics | calibrated.metrics | assessed.metrics)
     intervals = watch("calibrate", measure_intervals, probed, metrics)
-    facts = Facts(
+    facts = CardFacts(
         config, run_id, git_commit(), snapshot, contract_of(config), validation, prepared, pretrained, metrics,
         intervals, calibrated.said, watch("track", predecessor, config),
     )  # fmt: skip
@@ -127,7 +127,7 @@ def defined(metrics: dict[str, float]) -> dict[str, float]:
     return {name: value for name, value in metrics.items() if math.isfinite(value)}
 
 
-def answer(facts: Facts, registered: Registered | None, decision: Decision, watch: Stopwatch) -> dict[str, Any]:
+def answer(facts: CardFacts, registered: Registered | None, decision: Decision, watch: Stopwatch) -> dict[str, Any]:
     """What `retrain --json` prints."""
     return {
         "run_id": facts.run_id,

@@ -15,7 +15,7 @@ from flows.retrain import Stopwatch, retrain_snapshot
 from tasks.orchestration.flow_runs import claimed
 from tasks.retrain.ingest import ingest
 from tasks.retrain.unchanged import job_digest, last_retrain, skip
-from tasks.tracking.locks import turn
+from tasks.tracking.locks import model_lock
 from varjepa.config import RetrainConfig
 from varjepa.errors import ConfigError
 
@@ -34,7 +34,7 @@ def scheduled_retrain(config: RetrainConfig, unchanged: Unchanged = "skip", over
         unchanged: what to do where data, settings and code are those of the last retrain.
         overlap: what to do while another run for this registered model is at work.
     """
-    with claimed(), turn(config, wait=overlap == "wait") as mine:
+    with claimed(), model_lock(config, wait=overlap == "wait") as mine:
         if not mine:
             reason = f"another run for the model {config.registry.name} is at work"
             return Completed(name="Skipped", message=reason, data={"skipped": True, "reason": reason})

@@ -14,7 +14,7 @@ from prefect import task
 
 from tasks.drift.compare import Drift
 from tasks.reports.page import html_image, html_page, html_table
-from tasks.reports.provenance import how_made
+from tasks.reports.provenance import provenance
 from tasks.steps.files import write_text
 from varjepa import plots
 from varjepa.errors import ConfigError
@@ -186,5 +186,5 @@ def _page(drift: Drift, figures: list[Path]) -> str:
     for figure in figures:
         body += [f"<h2>{titles[figure.stem]}</h2>", html_image(figure)]
     body += ["<h2>All tests</h2>", html_table(map(_cells, drift.findings), HEADER)]
-    body += ["<h2>How it was made</h2>", html_table(how_made().items())]
+    body += ["<h2>How it was made</h2>", html_table(provenance().items())]
     return html_page(f"Drift: {drift.name}", body, width=64)

@@ -15,7 +15,7 @@ from tasks.steps.retries import may_help
 from varjepa.config import PreprocessSection
 
 if TYPE_CHECKING:
-    from varjepa.data.fit.ranges import Everywhere
+    from varjepa.data.fit.ranges import ParallelMap
 
 THREADS = "POLARS_MAX_THREADS"
 
@@ -33,7 +33,7 @@ def call(function: Callable[[Any], Any], things: list[Any], what: str) -> list[A
 
 
 @contextmanager
-def workers(settings: PreprocessSection) -> Iterator["Everywhere"]:
+def workers(settings: PreprocessSection) -> Iterator["ParallelMap"]:
     """What calls functions where `preprocess.runner` says; they and what they are called with are pickled for it.
 
     Raises:
@@ -43,10 +43,10 @@ def workers(settings: PreprocessSection) -> Iterator["Everywhere"]:
     where = settings.runner, settings.dask_address
     cores = _shared_cores(count) if at_home(*where) else nullcontext()
     with cores, shared_server(*where), task_runner(settings.runner, count, settings.dask_address) as runner:
-        yield partial(_everywhere, runner, _slots(runner, count))
+        yield partial(_parallel_map, runner, _slots(runner, count))
 
 
-def _everywhere(
+def _parallel_map(
     runner: Any, slots: int, function: Callable[[_A], _R], things: Iterable[_A]
 ) -> Iterator[_R]:  # fmt: skip
     name, every = getattr(function, "func", function).__name__, list(things)

@@ -67,7 +67,7 @@ MEASURES = {
 
 
 @dataclass(frozen=True)
-class Facts:
+class CardFacts:
     """What a card is made of."""
 
     config: RetrainConfig
@@ -218,12 +218,12 @@ class Facts:
         return limits
 
 
-def markdown_card(facts: Facts) -> str:
+def markdown_card(facts: CardFacts) -> str:
     """The card as Markdown, whole."""
     return _markdown(facts, facts.sections())
 
 
-def brief_card(facts: Facts) -> str:
+def brief_card(facts: CardFacts) -> str:
     """The card as Markdown, as short as the registry and the run page want it: its first line is what lists show."""
     sections = {
         title: {name: shorten(value, LONGEST_VALUE, placeholder=" ...") for name, value in rows.items()}
@@ -232,7 +232,7 @@ def brief_card(facts: Facts) -> str:
     return _markdown(facts, sections, "All figures are in model_card.html among the run's artifacts.")[:LONGEST]
 
 
-def _markdown(facts: Facts, sections: dict[str, dict[str, str]], end: str = "") -> str:
+def _markdown(facts: CardFacts, sections: dict[str, dict[str, str]], end: str = "") -> str:
     lines = [facts.summary, ""]
     for title, rows in sections.items():
         lines += [f"## {title}", "", "| | |", "| --- | --- |"]
@@ -242,7 +242,7 @@ def _markdown(facts: Facts, sections: dict[str, dict[str, str]], end: str = "") 
     return "\n".join([*lines, "## Limits", "", *(f"- {limit}" for limit in facts.limits), "", end]).rstrip() + "\n"
 
 
-def html_card(facts: Facts) -> str:
+def html_card(facts: CardFacts) -> str:
     """The card as one self-contained page."""
     name = facts.config.registry.name
     body = [f"<h1>{escape(name)}</h1><p>{escape(facts.summary)}</p>"]

@@ -6,7 +6,7 @@ from pathlib import Path
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
 
-from tasks.release.card import Facts, brief_card, html_card, markdown_card
+from tasks.release.card import CardFacts, brief_card, html_card, markdown_card
 from tasks.release.gate import Decision
 from tasks.release.register import Registered
 from tasks.reports.page import write_csv
@@ -19,7 +19,7 @@ NOTE = "mlflow.note.content"
 
 
 @task(name="model card", retries=2, retry_delay_seconds=2, retry_condition_fn=may_help)
-def publish_card(facts: Facts) -> str:
+def publish_card(facts: CardFacts) -> str:
     """Puts the model card with its intervals among the run's artifacts, and in brief on its page; returns that."""
     client, text = client_for(tracking_uri(facts.config.tracking)), brief_card(facts)
     with tempfile.TemporaryDirectory() as folder:

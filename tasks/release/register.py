@@ -143,7 +143,7 @@ def signature(trained: Any, schema: dict[str, Any]) -> Any:
     names = trained.preprocessor.columns
     inputs: list[ColSpec | TensorSpec] = [ColSpec("string" if name in text else AnyType(), name) for name in names]
     outputs: list[ColSpec | TensorSpec] = [ColSpec(Array(DataType.double), "embedding")]
-    if trained.network.has_scale or trained.doubt is not None:
+    if trained.network.has_scale or trained.fitted is not None:
         outputs.append(ColSpec("double", "uncertainty"))
     if trained.network.has_scale:
         outputs.append(ColSpec("double", "latent_uncertainty"))
@@ -151,7 +151,7 @@ def signature(trained: Any, schema: dict[str, Any]) -> Any:
         outputs.append(ColSpec("string" if label.classes else "double", "prediction"))
         if label.classes:
             outputs.append(ColSpec("double", "probability"))
-        if trained.doubt is not None and trained.doubt.certificate is not None:
+        if trained.fitted is not None and trained.fitted.certificate is not None:
             outputs.append(ColSpec("boolean", "accept"))
     params = ParamSchema([ParamSpec("batch_size", DataType.long, 1024)])
     return ModelSignature(Schema(inputs), Schema(outputs), params)

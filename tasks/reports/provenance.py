@@ -9,7 +9,7 @@ from tasks.steps.code import git_commit
 from varjepa import __version__
 
 
-def how_made() -> dict[str, str]:
+def provenance() -> dict[str, str]:
     """Date, commit of the working folder, machine and versions, for people."""
     import torch
 

@@ -121,7 +121,7 @@ def _calibrate(steps: _Steps, config: RetrainConfig, folder: Path) -> Calibrated
     if isinstance(model.network, VarTJEPANetwork):
         more, drawn = _latent_calibration(model, model.network, prepared)
         metrics, figures = metrics | more, figures | drawn
-    if "probe/accuracy" in probed.metrics and model.doubt is not None:
+    if "probe/accuracy" in probed.metrics and model.fitted is not None:
         model, more, drawn = _uncertainty(model, prepared, predictions, tables)
         metrics, figures = metrics | more, figures | drawn
     if generated.folder is not None:
@@ -135,26 +135,26 @@ def _calibrate(steps: _Steps, config: RetrainConfig, folder: Path) -> Calibrated
 
 def _said(model: TrainedModel) -> dict[str, str]:
     """The measure that ships and the certificate, in words."""
-    doubt = model.doubt
-    if doubt is None or not doubt.reason:
+    fitted = model.fitted
+    if fitted is None or not fitted.reason:
         return {}
-    certificate = doubt.certificate
+    certificate = fitted.certificate
     promise = "none: there are no calibration rows"
     if certificate is not None:
         wanted = (
             f"at least {certificate.accuracy:.1%} of accepted rows right, with {certificate.confidence:.0%} confidence"
         )
         promise = f"{wanted}; {certificate.reason}"
-    return {"uncertainty": f"{doubt.measure}: {doubt.reason}", "certificate": promise}
+    return {"uncertainty": f"{fitted.measure}: {fitted.reason}", "certificate": promise}
 
 
 def _uncertainty(
     model: TrainedModel, prepared: Prepared, predictions: pl.DataFrame, tables: Path
 ) -> tuple[TrainedModel, dict[str, float], dict[str, Figure]]:
     """Every measure on validation and test rows, the choice among them, and the certificate."""
-    doubt, section, result = model.doubt, model.config.uncertainty, classified(predictions, "p")
+    fitted, section, result = model.fitted, model.config.uncertainty, classified(predictions, "p")
     measures, label = model.measures(), model.preprocessor.label
-    assert doubt is not None  # noqa: S101 (the caller looked)
+    assert fitted is not None  # noqa: S101 (the caller looked)
     assert measures is not None  # noqa: S101
     assert label is not None  # noqa: S101
     names = measures.available()
@@ -180,13 +180,13 @@ def _uncertainty(
     metrics |= _kept(certificate, test.measures[name], test.error)
     _measure_table(compared).write_csv(tables / "measures.csv")
     coverage = class_coverage(test.measures[name], test.labels, label.classes)
-    facts = {"measure": name, "reason": reason, "temperature": doubt.temperature, "coverage_80_per_class": coverage}
+    facts = {"measure": name, "reason": reason, "temperature": fitted.temperature, "coverage_80_per_class": coverage}
     write_text(tables / "uncertainty.json", json.dumps(facts, indent=1))
     if certificate is not None:
         write_text(tables / "certificate.json", certificate.model_dump_json(indent=1))
-    finished = replace(doubt, measure=name, reason=reason, certificate=certificate)
+    finished = replace(fitted, measure=name, reason=reason, certificate=certificate)
     figures = _uncertainty_figures(result, test, name, metrics["calibration/ece"], compared)
-    return replace(model, doubt=finished), metrics, figures
+    return replace(model, fitted=finished), metrics, figures
 
 
 def _measured(

@@ -11,7 +11,7 @@ from tasks.steps.log import log
 from varjepa.config import TrainingSection
 from varjepa.data.encode.encoded import Part, count_rows, packed_chunks, read_packed, read_sample
 from varjepa.data.encode.preprocessor import Preprocessor
-from varjepa.data.tensors.shards import Shards, throw
+from varjepa.data.tensors.shards import Shards, write_shards
 from varjepa.data.tensors.table import TableSizes
 from varjepa.errors import VarjepaError
 from varjepa.training.distributed import World
@@ -55,7 +55,7 @@ class EncodedRows:
                 _need_room(folder.parent, rows * sizes.packed_bytes)
                 log.info("%s rows are more than training.memory: they are read from %d shards", f"{rows:,}", count)
             chunks = packed_chunks(self.path, self.preprocessor, *parts)
-            shards = throw(chunks, folder, sizes=sizes, count=count, seed=self.training.seed)
+            shards = write_shards(chunks, folder, sizes=sizes, count=count, seed=self.training.seed)
         shards = world.told(shards)
         assert shards is not None  # noqa: S101 (the leading process said them)
         return ShardedRows(shards, self.device)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from polars import LazyFrame
 
     from varjepa.data.encode.preprocessor import Preprocessor
-    from varjepa.data.fit.ranges import Everywhere
+    from varjepa.data.fit.ranges import ParallelMap
 
 ELSEWHERE = {"runner", "workers", "dask_address", "partition_rows"}
 """Settings that say where the work is done; results do not depend on them."""
@@ -95,8 +95,8 @@ def _preprocess(clean: Path, data: DataSection, settings: PreprocessSection, fol
         partitions = partitions_of(clean.resolve(), folder.resolve() / SPLIT, settings.partition_rows)
     if len(partitions) > 1:
         log.info("preprocessing %d partitions: %s", len(partitions), settings.runner)
-        with workers(settings) as everywhere:
-            preprocessor, counts = in_partitions(partitions, data, settings, folder, everywhere)
+        with workers(settings) as parallel_map:
+            preprocessor, counts = in_partitions(partitions, data, settings, folder, parallel_map)
     else:
         marked, counts = divide(clean, data)
         preprocessor = learn(marked, data, settings)
@@ -129,7 +129,11 @@ def learn(marked: "LazyFrame", data: DataSection, settings: PreprocessSection) -
 
 
 def in_partitions(
-    partitions: list[Partition], data: DataSection, settings: PreprocessSection, folder: Path, everywhere: "Everywhere"
+    partitions: list[Partition],
+    data: DataSection,
+    settings: PreprocessSection,
+    folder: Path,
+    parallel_map: "ParallelMap",
 ) -> tuple["Preprocessor", dict[str, int]]:
     """The same in partitions, of which this process holds the part of each row and what all rows have in common.
 
@@ -138,14 +142,14 @@ def in_partitions(
     from varjepa.data.fit.partitioned_rows import PartitionedRows
     from varjepa.data.fit.preprocessor_fit import fit_rows
 
-    counts = _divide(partitions, data, everywhere)
+    counts = _divide(partitions, data, parallel_map)
     openers = [partial(training_rows, partition, data.split.seen) for partition in partitions]
-    preprocessor = fit_rows(PartitionedRows(openers, everywhere), data, settings)
+    preprocessor = fit_rows(PartitionedRows(openers, parallel_map), data, settings)
     text = preprocessor.model_dump_json(indent=1)
     write_text(folder / PREPROCESSOR, text)
     draft = folder.resolve() / f"draft-{digest(text, [partition.start for partition in partitions])}"
     draft.mkdir(exist_ok=True)
-    for _ in everywhere(partial(encode, preprocessor=draft.with_name(PREPROCESSOR), folder=draft), partitions):
+    for _ in parallel_map(partial(encode, preprocessor=draft.with_name(PREPROCESSOR), folder=draft), partitions):
         pass
     _clear(folder / ENCODED)
     draft.replace(folder / ENCODED)
@@ -154,7 +158,7 @@ def in_partitions(
     return preprocessor, counts
 
 
-def _divide(partitions: list[Partition], data: DataSection, everywhere: "Everywhere") -> dict[str, int]:
+def _divide(partitions: list[Partition], data: DataSection, parallel_map: "ParallelMap") -> dict[str, int]:
     """Writes the part of each row to where the partitions look for it; the number of rows per part."""
     import numpy as np
     import polars as pl
@@ -163,7 +167,7 @@ def _divide(partitions: list[Partition], data: DataSection, everywhere: "Everywh
 
     hashed = None
     if data.split.by == "hash":
-        hashed = np.concatenate(list(everywhere(partial(hashed_codes, split=data.split), partitions)))
+        hashed = np.concatenate(list(parallel_map(partial(hashed_codes, split=data.split), partitions)))
     parts = assign_parts(pl.scan_parquet(partitions[0].clean), data.split, hashed)
     parts.to_frame().write_parquet(partitions[0].parts, row_group_size=partitions[0].rows)
     return dict(parts.value_counts().iter_rows())

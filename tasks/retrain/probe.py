@@ -24,7 +24,7 @@ from varjepa.evaluation.latents.latents import active_units, rankme
 from varjepa.evaluation.latents.table_latents import table_diagnostics
 from varjepa.evaluation.probe import LinearProbe, best_probe
 from varjepa.evaluation.uncertainty.metrics import Classified, classification_metrics, regression_metrics
-from varjepa.inference.measures import Doubt, fit_doubt
+from varjepa.inference.measures import FittedUncertainty, fit_uncertainty
 from varjepa.inference.model import TrainedModel
 from varjepa.inference.storage import save_model
 from varjepa.models.embedding import embed
@@ -72,7 +72,7 @@ def _probe(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig, fo
     device = resolve_device(config.training.device)
     network = pretrained.network(preprocessor, config).to(device)
     test = measured_part(prepared.encoded, preprocessor, "test", config).to(device)
-    linear = doubt = raw = None
+    linear = fitted = raw = None
     if preprocessor.label is not None:
         known = [
             read_sample(
@@ -81,11 +81,11 @@ def _probe(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig, fo
             ).to(device)
             for name in ("train", "validation")
         ]  # fmt: skip
-        linear, doubt = _fit_linear(known, network, preprocessor.label, config)
+        linear, fitted = _fit_linear(known, network, preprocessor.label, config)
         raw = _fit(
             [(raw_features(part.table, preprocessor), part.labels) for part in known], preprocessor.label, config
         )
-    model = TrainedModel(config, preprocessor, network, linear, doubt)
+    model = TrainedModel(config, preprocessor, network, linear, fitted)
     save_model(folder / "model", model)
     predictions, sample = _predict(model, raw, test)
     predictions.write_parquet(folder / "predictions.parquet")
@@ -103,13 +103,13 @@ def measured_part(path: Path, preprocessor: Preprocessor, name: str, config: Ret
 
 def _fit_linear(
     known: list[Part], network: TableNetwork, label: Label, config: RetrainConfig
-) -> tuple[LinearProbe, Doubt | None]:
+) -> tuple[LinearProbe, FittedUncertainty | None]:
     """The probe on embeddings, and what its uncertainty measures need."""
     pairs = [(embed(network, part.table), part.labels) for part in known]
     linear = _fit([(embedding.mean.flatten(1), labels) for embedding, labels in pairs], label, config)
     if not label.classes:
         return linear, None
-    return linear, fit_doubt(linear, *pairs, section=config.uncertainty, seed=config.training.seed)
+    return linear, fit_uncertainty(linear, *pairs, section=config.uncertainty, seed=config.training.seed)
 
 
 def _fit(known: list[tuple[Tensor, Tensor]], label: Label, config: RetrainConfig) -> LinearProbe:
@@ -141,7 +141,7 @@ def _predict(model: TrainedModel, raw: LinearProbe | None, test: Part) -> tuple[
         uncertainty = model.latent_uncertainty(embedding)
         if uncertainty is not None:
             columns["uncertainty"] = uncertainty.cpu().numpy()
-        columns |= _outputs("p", model.probe, flat, 1.0 if model.doubt is None else model.doubt.temperature)
+        columns |= _outputs("p", model.probe, flat, 1.0 if model.fitted is None else model.fitted.temperature)
         columns |= _outputs("raw", raw, raw_features(part.table, model.preprocessor))
         frames.append(pl.DataFrame(columns))
     return pl.concat(frames), torch.cat(sample)

@@ -9,7 +9,7 @@ import numpy as np
 from prefect import task
 
 from tasks.reports.page import html_image, html_page, html_table, write_csv
-from tasks.reports.provenance import how_made
+from tasks.reports.provenance import provenance
 from tasks.steps.files import write_text
 from tasks.steps.reuse import step_folder
 from tasks.studies.benchmark_cell import Cell
@@ -111,7 +111,7 @@ def _made(config: BenchmarkConfig, cells: Sequence[Cell]) -> Table:
         "seeds": f"{config.seed} to {config.seed + config.seeds - 1}",
         "cells": f"{len(cells)}, {sum(cell.seconds for cell in cells) / 60:.0f} minutes of one thread each",
     }
-    return "How it was made", ["", ""], [list(fact) for fact in (facts | how_made()).items()]
+    return "How it was made", ["", ""], [list(fact) for fact in (facts | provenance()).items()]
 
 
 def _by_features(config: BenchmarkConfig, rows: list[Row], metric: str) -> Table | None:

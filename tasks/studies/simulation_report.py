@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from prefect import task
 
 from tasks.reports.page import html_image, html_page, html_table, write_csv
-from tasks.reports.provenance import how_made
+from tasks.reports.provenance import provenance
 from tasks.steps.files import write_text
 from tasks.steps.reuse import step_folder
 from tasks.studies.simulation import JEPA, Simulated
@@ -93,7 +93,7 @@ def _page(config: StudyConfig, simulated: Sequence[Simulated], table: list[Compa
         "<h2>Collapse of deterministic JEPA</h2>",
         html_table(map(_collapse, simulated), ("model", "RankMe", "active units", "probe accuracy")),
         "<h2>Diagnostics over epochs</h2>", *map(html_image, figures),
-        "<h2>How it was made</h2>", html_table(how_made().items()),
+        "<h2>How it was made</h2>", html_table(provenance().items()),
     ]  # fmt: skip
     return html_page("Simulation study", body)
 

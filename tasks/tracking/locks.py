@@ -97,7 +97,7 @@ def _held(what: str) -> SetupError:
 
 
 @contextmanager
-def turn(config: RetrainConfig, *, wait: bool = True) -> Iterator[bool]:
+def model_lock(config: RetrainConfig, *, wait: bool = True) -> Iterator[bool]:
     """Lets one run per registered model and machine work at a time.
 
     Args:

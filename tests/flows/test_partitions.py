@@ -106,7 +106,7 @@ from pathlib import Path
 from tasks.partitions import encode, partitions_of
 from tasks.prepare import in_partitions
 from varjepa.config import DataSection, PreprocessSection
-def everywhere(function, things):
+def parallel_map(function, things):
     for place, thing in enumerate(things):
         if function.func is encode and place == int(sys.argv[2]):
             os.kill(os.getpid(), signal.SIGKILL)
@@ -114,7 +114,7 @@ def everywhere(function, things):
 folder = Path("prepared").resolve()
 folder.mkdir(exist_ok=True)
 partitions = partitions_of(Path(sys.argv[1]), folder / "parts.parquet", 300)
-in_partitions(partitions, DataSection(path="people.csv", label="rich"), PreprocessSection(), folder, everywhere)
+in_partitions(partitions, DataSection(path="people.csv", label="rich"), PreprocessSection(), folder, parallel_map)
 """
 
 

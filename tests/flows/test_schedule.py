@@ -130,7 +130,7 @@ def test_impossible_schedules_are_refused(
 
 
 def test_one_run_per_model_at_a_time(tmp_path: Path) -> None:
-    from tasks.tracking.locks import turn
+    from tasks.tracking.locks import model_lock
     from varjepa.config import RetrainConfig
 
     def config(name: str) -> RetrainConfig:
@@ -143,10 +143,14 @@ def test_one_run_per_model_at_a_time(tmp_path: Path) -> None:
 
     def second() -> None:
         started.set()
-        with turn(config("a")):
+        with model_lock(config("a")):
             order.append("second")
 
-    with turn(config("a")) as mine, turn(config("b"), wait=False) as other, turn(config("a"), wait=False) as again:
+    with (
+        model_lock(config("a")) as mine,
+        model_lock(config("b"), wait=False) as other,
+        model_lock(config("a"), wait=False) as again,
+    ):
         assert (mine, other, again) == (True, True, False)
         thread = threading.Thread(target=second)
         thread.start()

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from tests.unit.conftest import known_table
-from varjepa.inference.generator_quality import assess, corrupt, hidden, told_apart
+from varjepa.inference.generator_quality import assess, corrupt, discrimination_auc, hidden
 
 
 def test_a_good_generator_is_told_from_its_baselines(world: SimpleNamespace) -> None:
@@ -29,8 +29,8 @@ def test_a_good_generator_is_told_from_its_baselines(world: SimpleNamespace) -> 
 def test_tables_are_told_apart_as_far_as_they_differ() -> None:
     rng = np.random.default_rng(0)
     one, same, other = rng.normal(size=(400, 3)), rng.normal(size=(400, 3)), rng.normal(2, 1, size=(400, 3))
-    assert told_apart(one, same, 0) == pytest.approx(0.5, abs=0.08)
-    assert told_apart(one, other, 0) > 0.95
+    assert discrimination_auc(one, same, 0) == pytest.approx(0.5, abs=0.08)
+    assert discrimination_auc(one, other, 0) > 0.95
 
 
 def test_one_cell_of_every_row_is_corrupted(world: SimpleNamespace) -> None:

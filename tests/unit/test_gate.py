@@ -23,8 +23,8 @@ def pair(rng: np.random.Generator, gain: float = 0.0, rows: int = ROWS) -> tuple
     for more in (gain, 0.0):
         chance = np.clip(ease + more, 0, 1)
         correct = np.where(alike, luck, rng.random(rows)) < chance
-        doubt = 1 - chance
-        found.append(Evidence(correct.astype(float), chance, correct, doubt, doubt < 0.2, **MODEL))
+        uncertainty = 1 - chance
+        found.append(Evidence(correct.astype(float), chance, correct, uncertainty, uncertainty < 0.2, **MODEL))
     return found[0], found[1]
 
 

@@ -18,7 +18,7 @@ from varjepa.data.encode import encoded
 from varjepa.data.encode.encoded import Part, packed_chunks, read_packed, read_part, read_sample
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.read.sources import ROW
-from varjepa.data.tensors.shards import INDEX, Shards, throw
+from varjepa.data.tensors.shards import INDEX, Shards, write_shards
 from varjepa.errors import VarjepaError
 from varjepa.models.new_network import build_network
 from varjepa.nn.random import Randomness, initial_weights
@@ -56,7 +56,9 @@ def shards(stored: tuple[Path, Preprocessor], tmp_path: Path) -> Shards:
 
 def thrown(stored: tuple[Path, Preprocessor], folder: Path) -> Shards:
     path, preprocessor = stored
-    return throw(packed_chunks(path, preprocessor, "train"), folder, sizes=preprocessor.sizes, count=COUNT, seed=1)
+    return write_shards(
+        packed_chunks(path, preprocessor, "train"), folder, sizes=preprocessor.sizes, count=COUNT, seed=1
+    )
 
 
 def same(first: Part, second: Part) -> None:

@@ -30,7 +30,7 @@ from varjepa.evaluation.uncertainty.compare_measures import (
     resampled_aurc,
 )
 from varjepa.evaluation.uncertainty.selective import aurc, risk_coverage
-from varjepa.inference.measures import VARIATIONAL, Doubt, Measures, fit_doubt
+from varjepa.inference.measures import VARIATIONAL, FittedUncertainty, Measures, fit_uncertainty
 from varjepa.models.embedding import embed
 from varjepa.models.network import TableNetwork
 
@@ -42,8 +42,8 @@ def asked(network: TableNetwork, table: TableTensors) -> Measures:
     ).long()
     probe = fit_probe(embedding.mean.flatten(1), labels, n_classes=2, l2=1e-2)
     section = UncertaintySection(draws=4, masks=3, ensemble=2)
-    doubt = fit_doubt(probe, (embedding, labels), (embedding, labels), section=section, seed=0)
-    return Measures(network, probe, replace(doubt, temperature=1.3), section, 0)
+    fitted = fit_uncertainty(probe, (embedding, labels), (embedding, labels), section=section, seed=0)
+    return Measures(network, probe, replace(fitted, temperature=1.3), section, 0)
 
 
 def test_measures_do_not_depend_on_the_rows_beside_them() -> None:
@@ -84,8 +84,8 @@ def test_the_error_probe_learns_which_scales_go_with_errors() -> None:
     mean[:, 0, 0] = torch.where(unsure, torch.randint(2, (2000,), generator=generator), labels).float()
     told = embedding._replace(mean=mean, scale=scale)
     probe = fit_probe(mean.flatten(1), labels, n_classes=2, l2=1e-3)
-    doubt = fit_doubt(probe, (told, labels), (told, labels), section=UncertaintySection(ensemble=1), seed=0)
-    measures = Measures(small_network(), probe, doubt, UncertaintySection(), 0)
+    fitted = fit_uncertainty(probe, (told, labels), (told, labels), section=UncertaintySection(ensemble=1), seed=0)
+    measures = Measures(small_network(), probe, fitted, UncertaintySection(), 0)
     found = measures(table, told, ["weighted_scale", "scale_mean"])
     assert found["weighted_scale"][unsure].min() > found["weighted_scale"][~unsure].max()
     assert found["scale_mean"][unsure].max() < found["scale_mean"][~unsure].min()
@@ -101,10 +101,12 @@ def test_t_jepa_has_the_measures_that_need_no_scales() -> None:
 
 
 def test_what_was_fitted_comes_back_from_arrays() -> None:
-    doubt = asked(small_network(), random_table(200)).doubt
-    again = Doubt.from_tensors(doubt.tensors(), temperature=1.3, measure="entropy", reason="", certificate=None)
-    assert set(again.tensors()) == set(doubt.tensors())
-    assert all(torch.equal(again.tensors()[name], value) for name, value in doubt.tensors().items())
+    fitted = asked(small_network(), random_table(200)).fitted
+    again = FittedUncertainty.from_tensors(
+        fitted.tensors(), temperature=1.3, measure="entropy", reason="", certificate=None
+    )
+    assert set(again.tensors()) == set(fitted.tensors())
+    assert all(torch.equal(again.tensors()[name], value) for name, value in fitted.tensors().items())
 
 
 def test_resampled_areas_are_those_of_sorted_resamples() -> None:

@@ -56,8 +56,10 @@ def assess(model: TrainedModel, train: pl.DataFrame, test: pl.DataFrame, *, seed
     features = model.preprocessor.order
     real = test.select(features)
     some = train.select(features).sample(min(test.height, train.height), seed=seed)
-    metrics["samples/auc"] = told_apart(_numbers(real, model.preprocessor), _numbers(drawn, model.preprocessor), seed)
-    metrics["samples/auc_of_training_rows"] = told_apart(
+    metrics["samples/auc"] = discrimination_auc(
+        _numbers(real, model.preprocessor), _numbers(drawn, model.preprocessor), seed
+    )
+    metrics["samples/auc_of_training_rows"] = discrimination_auc(
         _numbers(real, model.preprocessor), _numbers(some, model.preprocessor), seed
     )
     same = drawn.cast(real.schema).join(train.select(features), on=features, how="semi", nulls_equal=True)
@@ -160,7 +162,7 @@ def _numbers(frame: pl.DataFrame, preprocessor: Preprocessor) -> NDArray[np.floa
     return np.c_[_plain(frame, preprocessor), np.where(codes > MISSING, codes, np.nan)]
 
 
-def told_apart(real: NDArray[np.float64], other: NDArray[np.float64], seed: int) -> float:
+def discrimination_auc(real: NDArray[np.float64], other: NDArray[np.float64], seed: int) -> float:
     """Cross-validated AUC of XGBoost (100 trees of depth 3, rate 0.1) told to tell two tables apart; 0.5 is best."""
     from sklearn.model_selection import StratifiedKFold, cross_val_predict  # noqa: PLC0415
     from xgboost import XGBClassifier  # noqa: PLC0415 (these cost seconds, needed here alone)

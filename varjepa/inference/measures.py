@@ -46,7 +46,7 @@ VARIATIONAL = (*SCALED, "surprise", "reconstruction", "mask_mean", "mask_disagre
 
 
 @dataclass(frozen=True)
-class Doubt:
+class FittedUncertainty:
     """What was fitted so that a classifier can say how sure it is.
 
     Attributes:
@@ -103,7 +103,9 @@ Known = tuple[Embedding, Tensor]
 """Embeddings of rows, and their class numbers [N]."""
 
 
-def fit_doubt(probe: LinearProbe, train: Known, validation: Known, *, section: UncertaintySection, seed: int) -> Doubt:
+def fit_uncertainty(
+    probe: LinearProbe, train: Known, validation: Known, *, section: UncertaintySection, seed: int
+) -> FittedUncertainty:
     """Fits what the measures need on training rows; choice and certificate come later.
 
     Args:
@@ -129,7 +131,7 @@ def fit_doubt(probe: LinearProbe, train: Known, validation: Known, *, section: U
     basis = directions / (values / len(x) ** 0.5).clamp(min=1e-6)
     chosen = torch.from_numpy(rng.permutation(len(x))[:N_REFERENCE]).to(x.device)
     neighbours = (x[chosen] - center) @ basis
-    return Doubt(temperature, "max_probability", "", error, tuple(members), center, basis, neighbours, None)
+    return FittedUncertainty(temperature, "max_probability", "", error, tuple(members), center, basis, neighbours, None)
 
 
 def _fit_error(probe: LinearProbe, train: Known, validation: Known) -> LinearProbe | None:
@@ -152,27 +154,27 @@ class Measures:
     Attributes:
         network: in evaluation mode.
         probe: the classifier.
-        doubt: what was fitted for it.
+        fitted: what was fitted for it.
         section: of the configuration.
         seed: of samples and contexts.
     """
 
     network: TableNetwork
     probe: LinearProbe
-    doubt: Doubt
+    fitted: FittedUncertainty
     section: UncertaintySection
     seed: int
 
     def available(self) -> list[MEASURE]:
         """Names of the measures that this kind of network has."""
         lacking: set[str] = set() if isinstance(self.network, VarTJEPANetwork) else set(VARIATIONAL)
-        if self.doubt.error is None:
+        if self.fitted.error is None:
             lacking.add("weighted_scale")
         return [name for name in MEASURE.__args__ if name not in lacking]  # type: ignore[attr-defined]
 
     def probabilities(self, x: Tensor) -> Tensor:
         """Calibrated probabilities float64 [N, C] of flat embeddings [N, F]."""
-        return (self.probe.predict(x).double() / self.doubt.temperature).softmax(1)
+        return (self.probe.predict(x).double() / self.fitted.temperature).softmax(1)
 
     @torch.inference_mode()
     def __call__(self, table: TableTensors, embedding: Embedding, names: list[MEASURE]) -> dict[MEASURE, Tensor]:
@@ -200,8 +202,8 @@ def _sharpness(measures: Measures, _: TableTensors, embedding: Embedding) -> tup
 
 
 def _ensemble(measures: Measures, _: TableTensors, embedding: Embedding) -> tuple[Tensor, ...]:
-    x, doubt = embedding.mean.flatten(1), measures.doubt
-    mean = sum((m.predict(x).double() / doubt.temperature).softmax(1) for m in doubt.members) / len(doubt.members)
+    x, fitted = embedding.mean.flatten(1), measures.fitted
+    mean = sum((m.predict(x).double() / fitted.temperature).softmax(1) for m in fitted.members) / len(fitted.members)
     return (1 - torch.as_tensor(mean).max(1).values,)
 
 
@@ -222,15 +224,15 @@ def _propagated(measures: Measures, _: TableTensors, embedding: Embedding) -> tu
 
 def _scales(measures: Measures, _: TableTensors, embedding: Embedding) -> tuple[Tensor, ...]:
     assert embedding.scale is not None  # noqa: S101 (`available` has said so)
-    flat, error = embedding.scale.flatten(1), measures.doubt.error
+    flat, error = embedding.scale.flatten(1), measures.fitted.error
     weighted = weighted_scale(error, embedding.scale) if error is not None else flat.mean(1)
     return weighted, flat.mean(1), flat.quantile(0.9, dim=1)
 
 
 def _distance(measures: Measures, _: TableTensors, embedding: Embedding) -> tuple[Tensor, ...]:
-    doubt = measures.doubt
-    points = (embedding.mean.flatten(1) - doubt.center) @ doubt.basis
-    nearest = torch.cdist(points, doubt.neighbours).topk(min(N_NEIGHBOURS, len(doubt.neighbours)), largest=False)
+    fitted = measures.fitted
+    points = (embedding.mean.flatten(1) - fitted.center) @ fitted.basis
+    nearest = torch.cdist(points, fitted.neighbours).topk(min(N_NEIGHBOURS, len(fitted.neighbours)), largest=False)
     return (nearest.values.mean(1),)
 
 

@@ -16,7 +16,7 @@ from varjepa.evaluation.probe import LinearProbe
 from varjepa.inference.drift_reference import Profile
 from varjepa.inference.generator.fill import Imputation, Imputer, Sampler, outside_range
 from varjepa.inference.generator.table_generator import TableGenerator, batches
-from varjepa.inference.measures import Doubt, Measures, weighted_scale
+from varjepa.inference.measures import FittedUncertainty, Measures, weighted_scale
 from varjepa.models.embedding import Embedding, embed, row_uncertainty
 from varjepa.models.network import TableNetwork
 
@@ -33,7 +33,7 @@ class TrainedModel:
         preprocessor: fitted on the training rows.
         network: in evaluation mode, on its device.
         probe: linear probe on flattened embeddings; None without a label.
-        doubt: how sure the probe is; None without classes.
+        fitted: how sure the probe is; None without classes.
         generator: says what missing cells may be; None where the configuration leaves it out.
         profile: what rows outside of training look like; None where nobody has looked.
     """
@@ -42,7 +42,7 @@ class TrainedModel:
     preprocessor: Preprocessor
     network: TableNetwork
     probe: LinearProbe | None
-    doubt: Doubt | None = None
+    fitted: FittedUncertainty | None = None
     generator: TableGenerator | None = None
     profile: Profile | None = None
 
@@ -81,15 +81,15 @@ class TrainedModel:
         """
         if embedding.scale is None:
             return None
-        if self.doubt is not None and self.doubt.error is not None:
-            return weighted_scale(self.doubt.error, embedding.scale)
+        if self.fitted is not None and self.fitted.error is not None:
+            return weighted_scale(self.fitted.error, embedding.scale)
         return row_uncertainty(embedding.scale, self.config.uncertainty.aggregate)
 
     def measures(self) -> Measures | None:
         """The uncertainty measures of the probe; None where there are no classes to be unsure of."""
-        if self.probe is None or self.doubt is None:
+        if self.probe is None or self.fitted is None:
             return None
-        return Measures(self.network, self.probe, self.doubt, self.config.uncertainty, self.config.training.seed)
+        return Measures(self.network, self.probe, self.fitted, self.config.uncertainty, self.config.training.seed)
 
     def predict(self, frame: pl.DataFrame, batch_size: int = 1024) -> pl.DataFrame:
         """Embeds raw rows, asks the probe and says how sure it is.
@@ -116,7 +116,7 @@ class TrainedModel:
         columns = {"embedding": pl.Series(flat.cpu().numpy(), dtype=pl.Array(pl.Float32, flat.shape[1]))}
         latent, measures = self.latent_uncertainty(embedding), self.measures()
         if measures is not None:
-            name = measures.doubt.measure
+            name = measures.fitted.measure
             columns["uncertainty"] = pl.Series(measures(table, embedding, [name])[name].cpu().numpy())
         elif latent is not None:
             columns["uncertainty"] = pl.Series(latent.double().cpu().numpy())
@@ -135,7 +135,7 @@ class TrainedModel:
         probability, number = chances.cpu().max(1)
         names = pl.Series(label.classes, dtype=pl.String)
         columns = {"prediction": names.gather(number.numpy()), "probability": pl.Series(probability.numpy())}
-        certificate = None if self.doubt is None else self.doubt.certificate
+        certificate = None if self.fitted is None else self.fitted.certificate
         if certificate is not None and uncertainty is not None:
             never = certificate.threshold is None
             columns["accept"] = (

@@ -18,7 +18,7 @@ from varjepa.evaluation.uncertainty.certificate import Certificate
 from varjepa.inference.drift_reference import Counts, Directions, Profile
 from varjepa.inference.generator.reference import Reference
 from varjepa.inference.generator.table_generator import TableGenerator
-from varjepa.inference.measures import Doubt
+from varjepa.inference.measures import FittedUncertainty
 from varjepa.inference.model import TrainedModel
 from varjepa.models.generator import Generator
 from varjepa.models.network import TableNetwork
@@ -29,7 +29,7 @@ FORMAT = "2"
 """Version of the folder's layout; a model of another one is refused, not guessed at."""
 
 CONFIG, PREPROCESSOR, NETWORK, PROBE = "config.json", "preprocessor.json", "network.safetensors", "probe.safetensors"
-DOUBT, GENERATOR, BARS, REFERENCE = "doubt.safetensors", "generator.safetensors", "bars.json", "reference.json"
+UNCERTAINTY, GENERATOR, BARS, REFERENCE = "doubt.safetensors", "generator.safetensors", "bars.json", "reference.json"
 PROFILE, DIRECTIONS = "profile.json", "profile.safetensors"
 
 
@@ -44,21 +44,21 @@ def save_model(folder: Path, model: TrainedModel) -> None:
     if model.probe is not None:
         tensors = {name: value.cpu().contiguous() for name, value in model.probe.tensors().items()}
         _write(folder / PROBE, tensors, {"format": FORMAT, "l2": repr(model.probe.l2)})
-    if model.doubt is not None:
-        save_doubt(folder / DOUBT, model.doubt)
+    if model.fitted is not None:
+        save_uncertainty(folder / UNCERTAINTY, model.fitted)
     if model.generator is not None:
         save_generator(folder, model.generator)
     if model.profile is not None:
         save_profile(folder, model.profile)
 
 
-def save_doubt(path: Path, doubt: Doubt) -> None:
+def save_uncertainty(path: Path, fitted: FittedUncertainty) -> None:
     """Writes arrays, and the rest as metadata."""
-    tensors = {name: value.cpu().contiguous() for name, value in doubt.tensors().items()}
-    metadata = {"format": FORMAT, "temperature": repr(doubt.temperature), "measure": doubt.measure}
-    metadata |= {"reason": doubt.reason}
-    if doubt.certificate is not None:
-        metadata["certificate"] = doubt.certificate.model_dump_json()
+    tensors = {name: value.cpu().contiguous() for name, value in fitted.tensors().items()}
+    metadata = {"format": FORMAT, "temperature": repr(fitted.temperature), "measure": fitted.measure}
+    metadata |= {"reason": fitted.reason}
+    if fitted.certificate is not None:
+        metadata["certificate"] = fitted.certificate.model_dump_json()
     _write(path, tensors, metadata)
 
 
@@ -106,7 +106,7 @@ def load_model(folder: Path, device: str = "auto", precision: str = "float32") -
         network.load_state_dict(_load_weights(folder / NETWORK))
         network = network.to(target).eval()
         network.precision = resolve_precision(precision, target)
-        probe, doubt = _load_probe(folder / PROBE, target), _load_doubt(folder / DOUBT, target)
+        probe, fitted = _load_probe(folder / PROBE, target), _load_uncertainty(folder / UNCERTAINTY, target)
         generator = load_generator(folder, network, preprocessor, config) if (folder / GENERATOR).is_file() else None
         profile = _load_profile(folder) if (folder / PROFILE).is_file() else None
     except FileNotFoundError as error:
@@ -116,7 +116,7 @@ def load_model(folder: Path, device: str = "auto", precision: str = "float32") -
         raise ModelError(
             f"The model in {folder} cannot be read: {reason}.", fix="Was it written by this version?"
         ) from error
-    return TrainedModel(config, preprocessor, network, probe, doubt, generator, profile)
+    return TrainedModel(config, preprocessor, network, probe, fitted, generator, profile)
 
 
 def _load_weights(path: Path) -> dict[str, Tensor]:
@@ -137,14 +137,14 @@ def _load_probe(path: Path, device: torch.device) -> LinearProbe | None:
         return LinearProbe(**tensors, l2=float((file.metadata() or {})["l2"]))
 
 
-def _load_doubt(path: Path, device: torch.device) -> Doubt | None:
+def _load_uncertainty(path: Path, device: torch.device) -> FittedUncertainty | None:
     if not path.is_file():
         return None
     with safe_open(path, framework="pt", device=str(device)) as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
         plain = file.metadata() or {}
     certificate = Certificate.model_validate_json(plain["certificate"]) if "certificate" in plain else None
-    return Doubt.from_tensors(
+    return FittedUncertainty.from_tensors(
         tensors, temperature=float(plain["temperature"]), measure=plain["measure"], reason=plain["reason"],
         certificate=certificate,
     )  # fmt: skip

@@ -19,7 +19,7 @@ CUTS = 64
 """Values that a partition gives of a column of too many, to cut the range of all values into even pieces."""
 
 
-class Facts(NamedTuple):
+class ColumnFacts(NamedTuple):
     """What there is to know of a column before its kind is settled.
 
     Attributes:

@@ -9,9 +9,9 @@ import polars as pl
 
 from varjepa.config.data import KIND
 from varjepa.data.cells import as_text
-from varjepa.data.fit.merging import Facts, Sums, Tally, comparable, moments
-from varjepa.data.fit.ranges import Everywhere, OpenRows, counted, here, profiles_of, ranges
-from varjepa.data.fit.rows_protocol import COLUMNS_AT_ONCE, Moments, Wanted, number, told_apart, value_counts
+from varjepa.data.fit.merging import ColumnFacts, Sums, Tally, comparable, moments
+from varjepa.data.fit.ranges import OpenRows, ParallelMap, counted, here, profiles_of, ranges
+from varjepa.data.fit.rows_protocol import COLUMNS_AT_ONCE, Moments, Wanted, gather_by_column, number, value_counts
 from varjepa.data.fit.streamed_rows import one_set
 from varjepa.data.read.column_profile import ColumnProfile
 
@@ -29,12 +29,12 @@ class PartitionedRows:
 
     Args:
         partitions: of the training rows, in the order of the rows.
-        everywhere: calls functions with them.
+        parallel_map: calls functions with them.
     """
 
-    def __init__(self, partitions: Sequence[OpenRows], everywhere: Everywhere = here) -> None:
+    def __init__(self, partitions: Sequence[OpenRows], parallel_map: ParallelMap = here) -> None:
         self._partitions = partitions
-        self._everywhere = everywhere
+        self._parallel_map = parallel_map
         self.schema: Mapping[str, pl.DataType] = partitions[0]().collect_schema()
         self._heights: list[int] = []
         self._few: dict[str, dict[Any, int]] = {}
@@ -51,12 +51,12 @@ class PartitionedRows:
         enough: Mapping[str, int],  # noqa: ARG002
     ) -> dict[str, ColumnProfile]:
         """From all rows, whatever is enough; in one round, and another for each column that may identify rows."""
-        found = list(self._everywhere(partial(facts, columns=list(columns)), self._partitions))
+        found = list(self._parallel_map(partial(facts, columns=list(columns)), self._partitions))
         self._heights = [height for height, _ in found]
         parts = {name: [of[name] for _, of in found] for name in columns}
-        self._few = {name: Facts.merged(of).few or {} for name, of in parts.items()}
+        self._few = {name: ColumnFacts.merged(of).few or {} for name, of in parts.items()}
         return profiles_of(
-            parts, self.schema, declared, rows=self.rows, partitions=self._partitions, everywhere=self._everywhere
+            parts, self.schema, declared, rows=self.rows, partitions=self._partitions, parallel_map=self._parallel_map
         )
 
     def flag_sums(self, flags: Sequence[ColumnProfile]) -> dict[str, int]:
@@ -65,25 +65,25 @@ class PartitionedRows:
 
     def one_set(self, runs: Sequence[Sequence[ColumnProfile]]) -> list[bool]:
         """In one round."""
-        found = self._everywhere(partial(all_set_once, runs=runs), self._partitions)
+        found = self._parallel_map(partial(all_set_once, runs=runs), self._partitions)
         return [all(holds) for holds in zip(*found, strict=True)]
 
     def moments(self, columns: Sequence[ColumnProfile]) -> list[Moments]:
         """In one round."""
-        found = list(self._everywhere(partial(sums, columns=columns), self._partitions)) if columns else []
+        found = list(self._parallel_map(partial(sums, columns=columns), self._partitions)) if columns else []
         return [moments(parts) for parts in zip(*found, strict=True)]
 
     def sample(self, columns: Sequence[ColumnProfile], stride: int) -> pl.DataFrame:
         """In one round; rows are counted through all partitions, so it does not matter where these begin."""
         before = accumulate(self._heights[:-1], initial=0)
         placed = zip(self._partitions, before, strict=True)
-        return pl.concat(self._everywhere(partial(picked, columns=columns, stride=stride), placed))
+        return pl.concat(self._parallel_map(partial(picked, columns=columns, stride=stride), placed))
 
     def frequent(self, wanted: Sequence[Wanted]) -> Iterator[list[str]]:
         """In one round, and another for each column of very many values."""
         columns = [one.facts for one in wanted]
         tallies = [Tally(MOST_VALUES, NOTHING) for _ in columns]
-        parts = self._everywhere(partial(tallied, columns=columns, limit=MOST_VALUES), self._partitions)
+        parts = self._parallel_map(partial(tallied, columns=columns, limit=MOST_VALUES), self._partitions)
         for part in parts if columns else []:
             for tally, of in zip(tallies, part, strict=True):
                 tally.add(of)
@@ -93,19 +93,19 @@ class PartitionedRows:
     def _by_ranges(self, wanted: Wanted, tally: Tally) -> pl.DataFrame:
         column = as_text(wanted.facts.name, wanted.facts.dtype)
         count = partial(counted, partitions=self._partitions, column=column, most=wanted.most)
-        return pl.concat(self._everywhere(count, ranges(tally.cuts, tally.distinct)))
+        return pl.concat(self._parallel_map(count, ranges(tally.cuts, tally.distinct)))
 
 
 NOTHING = pl.DataFrame(schema={"value": pl.String, "len": pl.get_index_type()})
 """Counts of no values."""
 
 
-def facts(rows: OpenRows, columns: Sequence[str]) -> tuple[int, dict[str, Facts]]:
+def facts(rows: OpenRows, columns: Sequence[str]) -> tuple[int, dict[str, ColumnFacts]]:
     """The number of rows of a partition, and facts of its columns."""
     frame = rows()
     schema = frame.collect_schema()
     found = {
-        cells.name: Facts.of(cells)
+        cells.name: ColumnFacts.of(cells)
         for some in _some(columns)
         for cells in frame.select(comparable(name, schema[name]) for name in some).collect()
     }
@@ -127,7 +127,7 @@ def sums(rows: OpenRows, columns: Sequence[ColumnProfile]) -> list[Sums | None]:
     def gather(some: Sequence[ColumnProfile]) -> list[Sums | None]:
         return [Sums.of(cells) for cells in rows().select(map(number, some)).collect()]
 
-    return [of for some in _some(columns) for of in told_apart(gather, some)]
+    return [of for some in _some(columns) for of in gather_by_column(gather, some)]
 
 
 def picked(placed: tuple[OpenRows, int], columns: Sequence[ColumnProfile], stride: int) -> pl.DataFrame:

@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 import polars as pl
 
 from varjepa.config.data import KIND
-from varjepa.data.fit.merging import FEW, Facts, comparable
+from varjepa.data.fit.merging import FEW, ColumnFacts, comparable
 from varjepa.data.fit.rows_protocol import ordered_counts, value_counts
 from varjepa.data.read.column_profile import ColumnProfile, column_profile
 
@@ -22,7 +22,7 @@ _A = TypeVar("_A")
 _R = TypeVar("_R")
 
 
-class Everywhere(Protocol):
+class ParallelMap(Protocol):
     """Calls a function with each of some things, here or elsewhere; gives the results in their order."""
 
     def __call__(self, function: Callable[[_A], _R], things: Iterable[_A]) -> Iterator[_R]: ...
@@ -34,13 +34,13 @@ def here(function: Callable[[_A], _R], things: Iterable[_A]) -> Iterator[_R]:
 
 
 def profiles_of(
-    parts: Mapping[str, Sequence[Facts]],
+    parts: Mapping[str, Sequence[ColumnFacts]],
     schema: Mapping[str, pl.DataType],
     declared: Mapping[str, KIND],
     *,
     rows: int,
     partitions: Sequence[OpenRows],
-    everywhere: Everywhere = here,
+    parallel_map: ParallelMap = here,
 ) -> dict[str, ColumnProfile]:
     """Profiles of columns from the facts of their parts.
 
@@ -53,11 +53,11 @@ def profiles_of(
         declared: kinds that a person gave.
         rows: how many there are.
         partitions: open the rows.
-        everywhere: calls functions with ranges.
+        parallel_map: calls functions with ranges.
     """
     profiles = {}
     for name, found in parts.items():
-        known, dtype = Facts.merged(found), schema[name]
+        known, dtype = ColumnFacts.merged(found), schema[name]
         ordered = dtype.is_numeric() or dtype.is_temporal()
         told = {
             "missing": rows - known.present, "whole": known.whole and dtype.is_float(),
@@ -70,7 +70,7 @@ def profiles_of(
         )
         if least.kind != most.kind and not _apart(found):
             count = partial(counted, partitions=partitions, column=comparable(name, dtype), most=1)
-            largest = everywhere(count, ranges(known.cuts, known.present))
+            largest = parallel_map(count, ranges(known.cuts, known.present))
             differ = all(counts["len"].max() in (None, 1) for counts in largest)
         else:
             differ = least.kind != most.kind
@@ -98,14 +98,14 @@ def ranges(values: Sequence[Any], distinct: int) -> list[tuple[Any, Any]]:
     return list(zip([None, *cuts], [*cuts, None], strict=True))
 
 
-def _distinct(known: Facts) -> tuple[int, int]:
+def _distinct(known: ColumnFacts) -> tuple[int, int]:
     """How many different values there are at least and at most, as far as kinds depend on it."""
     if known.few is not None:
         return len(known.few), len(known.few)
     return FEW + 1, FEW + 1 if known.repeated else known.present
 
 
-def _apart(parts: Iterable[Facts]) -> bool:
+def _apart(parts: Iterable[ColumnFacts]) -> bool:
     """Whether the values of each part lie beyond those of the others, as numbers of sorted rows do."""
     ends = sorted((part.smallest, part.largest) for part in parts if part.present)
     return all(one[1] < other[0] for one, other in pairwise(ends))

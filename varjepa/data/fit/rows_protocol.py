@@ -133,7 +133,9 @@ def ordered_counts(counts: pl.DataFrame, most: int | None) -> pl.DataFrame:
     return ordered if most is None else ordered.head(most)
 
 
-def told_apart(gather: Callable[[Sequence[ColumnProfile]], list[_T]], columns: Sequence[ColumnProfile]) -> list[_T]:
+def gather_by_column(
+    gather: Callable[[Sequence[ColumnProfile]], list[_T]], columns: Sequence[ColumnProfile]
+) -> list[_T]:
     """What `gather` says of numeric columns.
 
     Raises:
@@ -144,6 +146,6 @@ def told_apart(gather: Callable[[Sequence[ColumnProfile]], list[_T]], columns: S
     except pl.exceptions.InvalidOperationError:
         if len(columns) > 1:
             # Alone, the column at fault can be named.
-            return [told_apart(gather, [facts])[0] for facts in columns]
+            return [gather_by_column(gather, [facts])[0] for facts in columns]
         facts = columns[0]
         raise DataError(f'The column "{facts.name}" holds text.', expected=f"Expected a {facts.kind} column.") from None

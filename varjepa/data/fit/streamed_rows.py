@@ -10,15 +10,15 @@ import polars as pl
 
 from varjepa.config.data import KIND
 from varjepa.data.cells import as_text, finite, flag
-from varjepa.data.fit.merging import FEW, Facts, comparable
+from varjepa.data.fit.merging import FEW, ColumnFacts, comparable
 from varjepa.data.fit.ranges import profiles_of
 from varjepa.data.fit.rows_protocol import (
     COLUMNS_AT_ONCE,
     MOST_DECIMALS,
     Moments,
     Wanted,
+    gather_by_column,
     number,
-    told_apart,
     value_counts,
 )
 from varjepa.data.read.column_profile import ColumnProfile, column_profile, profile
@@ -89,14 +89,14 @@ class StreamedRows:
 
     def _merged(self, columns: Sequence[str], declared: Mapping[str, KIND]) -> dict[str, ColumnProfile]:
         """Profiles of columns from all rows, some at a time, so that columns of ever new values can be told, too."""
-        parts = defaultdict[str, list[Facts]](list)
+        parts = defaultdict[str, list[ColumnFacts]](list)
         for start in range(0, len(columns), COLUMNS_AT_ONCE):
             some = self._frame.select(
                 comparable(name, self.schema[name]) for name in columns[start : start + COLUMNS_AT_ONCE]
             )
             for piece in some.collect_batches(chunk_size=STREAM_ROWS, maintain_order=True):
                 for cells in piece:
-                    parts[cells.name].append(Facts.of(cells))
+                    parts[cells.name].append(ColumnFacts.of(cells))
         return profiles_of(parts, self.schema, declared, rows=self.rows, partitions=[lambda: self._frame])
 
     def _words(self, name: str, declared: Mapping[str, KIND]) -> ColumnProfile:
@@ -123,7 +123,9 @@ class StreamedRows:
     def moments(self, columns: Sequence[ColumnProfile]) -> list[Moments]:
         """In a pass over the rows for some columns at a time."""
         starts = range(0, len(columns), COLUMNS_AT_ONCE)
-        return [of for start in starts for of in told_apart(self._moments, columns[start : start + COLUMNS_AT_ONCE])]
+        return [
+            of for start in starts for of in gather_by_column(self._moments, columns[start : start + COLUMNS_AT_ONCE])
+        ]
 
     def _moments(self, columns: Sequence[ColumnProfile]) -> list[Moments]:
         if self.rows <= STREAM_ROWS:

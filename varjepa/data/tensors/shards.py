@@ -42,7 +42,7 @@ class Shards(Section):
         return PackedTable(torch.from_numpy(values), torch.from_numpy(words))
 
 
-def throw(chunks: Iterable[PackedTable], folder: Path, *, sizes: TableSizes, count: int, seed: int) -> Shards:
+def write_shards(chunks: Iterable[PackedTable], folder: Path, *, sizes: TableSizes, count: int, seed: int) -> Shards:
     """Writes every row into one of `count` shards, drawn for each row; goes by what is there if it is complete.
 
     Args:

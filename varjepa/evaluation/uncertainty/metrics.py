@@ -39,7 +39,7 @@ class Classified(NamedTuple):
         return self.predicted != self.labels
 
     @property
-    def doubt(self) -> Floats:
+    def msp_uncertainty(self) -> Floats:
         """1 - maximum probability [N]; larger = less sure."""
         return 1 - self.probabilities.max(1)
 
@@ -81,7 +81,7 @@ def calibration_metrics(result: Classified) -> dict[str, float]:
 
 def uncertainty_metrics(result: Classified, latent: Floats | None) -> dict[str, float]:
     """Selective prediction by latent uncertainty, where there is one, and by maximum probability; ECE of the probe."""
-    measures = {"selective": latent, "selective_msp": result.doubt}
+    measures = {"selective": latent, "selective_msp": result.msp_uncertainty}
     metrics = {
         f"{group}/{name}": value
         for group, uncertainty in measures.items()
