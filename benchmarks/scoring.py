@@ -24,7 +24,7 @@ ALONE = """
 import sys
 from pathlib import Path
 from benchmarks.scoring import GROUPS
-from tasks.infer import Request, score
+from tasks.scoring.one_file import Request, score
 from varjepa.inference.storage import load_model
 model, request = load_model(Path(sys.argv[1])), Request(sys.argv[2], Path(sys.argv[3]), force=True)
 print(score(model, request, GROUPS)["rows_per_second"])

@@ -177,7 +177,7 @@ def _order(batches: list[np.ndarray]) -> tuple[float, float]:
 
 def encoded_rows(folder: Path, memory: float) -> EncodedRows:
     """What `prepare` left in a folder."""
-    preprocessor = Preprocessor.model_validate_json((folder / "preprocessor.json").read_text(encoding="utf-8"))
+    preprocessor = Preprocessor.read(folder / "preprocessor.json")
     return EncodedRows(
         folder / "encoded.parquet", preprocessor, TrainingSection(memory=memory, batch_size=BATCH), torch.device("cpu")
     )

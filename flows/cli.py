@@ -5,7 +5,6 @@ import gc
 import json
 import logging
 import os
-import signal
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import click
 
 from flows.commands import drift, infer, registry, schedule, setup, train
+from tasks.processes.signals import interrupt_on_sigterm
 from varjepa import __version__
 from varjepa.errors import VarjepaError, listed, nearest
 
@@ -80,7 +80,7 @@ def _log_to_stderr() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Runs the command line and exits with its code."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # else a terminated command leaves its server behind
+    interrupt_on_sigterm()
     atexit.register(gc.freeze)  # else the end takes seconds, in search of garbage in all modules
     arguments = sys.argv[1:] if arguments is None else arguments
     sys.exit(guarded(lambda: cli.main(arguments, standalone_mode=False), arguments))

@@ -1,8 +1,6 @@
 """The command that retrains by the clock."""
 
 import os
-import signal
-import sys
 from contextlib import nullcontext
 
 import click
@@ -31,13 +29,13 @@ def schedule(
     if os.environ.get("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL") == "CRITICAL":
         os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "INFO"  # who waits for hours wants to see the runs
     from flows.schedule import deployment_name, schedule_of, serve
+    from tasks.processes.signals import exit_on_sigterm
     from tasks.servers.prefect import local_server, require_server
     from tasks.steps.log import log
 
     when = schedule_of(cron, interval, timezone)
     # Terminated or interrupted: the schedule is paused, and our server ends.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    with local_server(port) if server else nullcontext():
+    with exit_on_sigterm(1), local_server(port) if server else nullcontext():
         require_server()
         name, often = deployment_name(settings), cron or f"every {when.interval}"
         log.info('serving "scheduled-retrain/%s" (%s); Ctrl-C ends and pauses it', name, often)

@@ -3,11 +3,9 @@
 import re
 from typing import Any
 
-from prefect import task
-
 from tasks.drift.compare import Drift
 from tasks.drift.report import verdict
-from tasks.steps.retries import may_help
+from tasks.steps.retries import retried_task
 
 EVENT = "varjepa.drift"
 """Event of a model whose new rows have drifted as far as its level."""
@@ -36,8 +34,7 @@ def drift_tags(drift: Drift) -> dict[str, str]:
     }  # fmt: skip
 
 
-@task(name="announce drift", task_run_name="announce drift", retries=2, retry_delay_seconds=2,
-      retry_condition_fn=may_help)  # fmt: skip
+@retried_task("announce drift", task_run_name="announce drift")
 def announce(drift: Drift, facts: dict[str, Any]) -> str | None:
     """Emits the event `EVENT` where the level is reached; returns its id, None where there is nothing to say.
 

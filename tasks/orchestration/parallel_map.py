@@ -7,11 +7,10 @@ from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks.orchestration.runners import at_home, shared_server, task_runner
-from tasks.steps.retries import may_help
+from tasks.steps.retries import retried_task
 from varjepa.config import PreprocessSection
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ _A = TypeVar("_A")
 _R = TypeVar("_R")
 
 
-@task(name="partitions", task_run_name="{what}", retries=1, retry_condition_fn=may_help, cache_policy=NO_CACHE)
+@retried_task("partitions", task_run_name="{what}", retries=1, seconds=0, cache_policy=NO_CACHE)
 def call(function: Callable[[Any], Any], things: list[Any], what: str) -> list[Any]:  # noqa: ARG001 (for the name)
     """Calls the function with one thing after the other."""
     return [function(thing) for thing in things]

@@ -5,10 +5,8 @@ import pwd
 import signal
 import socket
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -88,16 +86,6 @@ class Child:
             else:
                 return
         raise SetupError(f"The {self.name} server does not start: {self.last_words()}.", fix=f"See {self.log}.")
-
-
-@contextmanager
-def ended_by_sigterm(code: int) -> Iterator[None]:
-    """Lets SIGTERM end the block as an exit with a code: a terminated command must not leave its servers behind."""
-    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(code))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def as_user(owner: str | None) -> dict[str, Any]:

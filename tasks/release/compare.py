@@ -9,7 +9,7 @@ from tasks.registry.open_model import open_model
 from tasks.registry.tags import FINGERPRINT_TAG, ROWS_TAG, RUN_TAG
 from tasks.retrain.preprocess import Prepared
 from tasks.steps.log import log
-from tasks.tracking.store import client_for
+from tasks.tracking.store import client_of
 from tasks.tracking.uris import tracking_uri
 from varjepa.config import RetrainConfig
 from varjepa.errors import UserError
@@ -91,7 +91,7 @@ def test_rows(candidate: Candidate, config: RetrainConfig) -> "pl.DataFrame":
     from varjepa.data.read.sources import ROW
     from varjepa.inference.gate_evidence import judged_rows
 
-    label = Preprocessor.model_validate_json(candidate.prepared.preprocessor.read_text(encoding="utf-8")).label
+    label = Preprocessor.read(candidate.prepared.preprocessor).label
     rows = candidate.prepared.raw("test").drop(ROW)
     rows = rows if label is None else rows.filter(pl.col(label.name).is_not_null())
     stride = -(-int(rows.select(pl.len()).collect(engine="streaming").item()) // config.gate.rows)
@@ -103,7 +103,7 @@ def keep_test_rows(candidate: Candidate, run_id: str, config: RetrainConfig) -> 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / Path(TEST_ROWS).name
         test_rows(candidate, config).write_parquet(path)
-        client = client_for(tracking_uri(config.tracking))
+        client = client_of(config.tracking)
         client.log_artifact(run_id, str(path), str(Path(TEST_ROWS).parent))
 
 
@@ -135,7 +135,7 @@ def _reference(
 def _kept_rows(version: int, config: RetrainConfig) -> "pl.DataFrame | None":
     import polars as pl
 
-    client = client_for(tracking_uri(config.tracking))
+    client = client_of(config.tracking)
     run_id = client.get_model_version(config.registry.name, str(version)).tags.get(RUN_TAG)
     folder = str(Path(TEST_ROWS).parent)
     try:
@@ -150,7 +150,7 @@ def _kept_rows(version: int, config: RetrainConfig) -> "pl.DataFrame | None":
 
 def _seen(candidate: Candidate, champion: int, reigning: "TrainedModel", config: RetrainConfig) -> tuple[str, ...]:
     """A note where the champion may have learned from the challenger's test rows."""
-    client = client_for(tracking_uri(config.tracking))
+    client = client_of(config.tracking)
     tags: dict[str, Any] = client.get_model_version(config.registry.name, str(champion)).tags
     here, there = config.data, reigning.config.data
     same_rows = (tags.get(FINGERPRINT_TAG), tags.get(ROWS_TAG)) == (candidate.fingerprint, str(candidate.rows))

@@ -4,14 +4,12 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from prefect import task
-
 from tasks.registry.champion import champion_of, history, move_champion, rolled_back
 from tasks.registry.tags import GATE_TAG
 from tasks.release.compare import Candidate, compare, keep_test_rows
 from tasks.release.register import Registered
 from tasks.steps.log import log
-from tasks.steps.retries import may_help
+from tasks.steps.retries import retried_task
 from tasks.tracking.locks import registry_lock
 from tasks.tracking.store import client_for
 from tasks.tracking.uris import tracking_uri
@@ -58,8 +56,7 @@ def require_subgroups(columns: list[str], config: RetrainConfig) -> None:
             raise ConfigError(f'gate.subgroups names "{name}", which is no column.', fix=hint)
 
 
-@task(name="gate", task_run_name="gate {config.registry.name}", retries=2, retry_delay_seconds=2,
-      retry_condition_fn=may_help)  # fmt: skip
+@retried_task("gate", task_run_name="gate {config.registry.name}")
 def gate(candidate: Candidate, registered: Registered | None, config: RetrainConfig) -> Decision:
     """Compares the candidate with the champion of its name, and gives it the alias where the verdict says so.
 

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 from tasks.registry.champion import CHAMPION
 from tasks.registry.tags import RUN_TAG
-from tasks.tracking.store import client_for
-from tasks.tracking.uris import tracking_uri
+from tasks.tracking.store import client_of
 from varjepa.config import RetrainConfig
 
 
@@ -28,7 +27,7 @@ def predecessor(config: RetrainConfig) -> Predecessor | None:
     """The present champion of the job's name; None where it has none."""
     from mlflow.exceptions import MlflowException
 
-    client, name = client_for(tracking_uri(config.tracking)), config.registry.name
+    client, name = client_of(config.tracking), config.registry.name
     try:
         version = client.get_model_version_by_alias(name, CHAMPION)
         run_id = version.tags.get(RUN_TAG) or version.run_id or ""

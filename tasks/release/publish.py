@@ -10,18 +10,17 @@ from tasks.release.card import CardFacts, brief_card, html_card, markdown_card
 from tasks.release.gate import Decision
 from tasks.release.register import Registered
 from tasks.reports.page import write_csv
-from tasks.steps.retries import may_help
-from tasks.tracking.store import client_for
-from tasks.tracking.uris import tracking_uri
+from tasks.steps.retries import retried_task
+from tasks.tracking.store import client_of
 
 NOTE = "mlflow.note.content"
 """Tag whose Markdown the tracking UI shows on the run's page."""
 
 
-@task(name="model card", retries=2, retry_delay_seconds=2, retry_condition_fn=may_help)
+@retried_task("model card")
 def publish_card(facts: CardFacts) -> str:
     """Puts the model card with its intervals among the run's artifacts, and in brief on its page; returns that."""
-    client, text = client_for(tracking_uri(facts.config.tracking)), brief_card(facts)
+    client, text = client_of(facts.config.tracking), brief_card(facts)
     with tempfile.TemporaryDirectory() as folder:
         for name, content in (("model_card.md", markdown_card(facts)), ("model_card.html", html_card(facts))):
             path = Path(folder) / name

@@ -7,16 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from prefect import task
-
 from tasks.registry.champion import CHALLENGER
 from tasks.registry.logged_models import DIGEST_TAG, active_run, logged_before, use_store
 from tasks.registry.tags import FINGERPRINT_TAG, ROWS_TAG, RUN_TAG
 from tasks.release.compare import Candidate
 from tasks.steps.log import log
-from tasks.steps.retries import may_help
+from tasks.steps.retries import retried_task
 from tasks.tracking.locks import registry_lock
-from tasks.tracking.store import client_for
+from tasks.tracking.store import client_for, client_of
 from tasks.tracking.uris import tracking_uri
 from varjepa.config import RetrainConfig
 from varjepa.inference.storage import folder_digest
@@ -46,8 +44,7 @@ class Registered:
     run_id: str
 
 
-@task(name="register", task_run_name="register {config.registry.name}", retries=2, retry_delay_seconds=5,
-      retry_condition_fn=may_help)  # fmt: skip
+@retried_task("register", task_run_name="register {config.registry.name}", seconds=5)
 def register(run_id: str, config: RetrainConfig, candidate: Candidate, description: str) -> Registered:
     """Logs the model to the run and registers it, unless the registry already has it.
 
@@ -97,7 +94,7 @@ def _version_of(source: str, name: str, tags: dict[str, str], tracking: str) -> 
 
 def known_version(name: str, fingerprint: str, config: RetrainConfig) -> int | None:
     """Newest version of `name` that holds this very model."""
-    client = client_for(tracking_uri(config.tracking))
+    client = client_of(config.tracking)
     found = client.search_model_versions(f"name = '{name}'")
     return max((int(version.version) for version in found if version.tags.get(DIGEST_TAG) == fingerprint), default=None)
 

@@ -55,7 +55,7 @@ def generate(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig) 
 
 
 def _generate(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig, folder: Path) -> Generated:
-    preprocessor = Preprocessor.model_validate_json(prepared.preprocessor.read_text(encoding="utf-8"))
+    preprocessor = Preprocessor.read(prepared.preprocessor)
     device = resolve_device(config.training.device)
     network = pretrained.network(preprocessor, config).to(device)
     rows = EncodedRows(prepared.encoded, preprocessor, config.training, device)

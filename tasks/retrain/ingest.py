@@ -4,9 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from prefect import task
-
-from tasks.steps.retries import may_help
+from tasks.steps.retries import retried_task
 from tasks.steps.reuse import digest, reuse, step_folder
 from varjepa.config import DataSection
 from varjepa.errors import DataError, listed, nearest
@@ -31,8 +29,7 @@ class Snapshot:
     source: str
 
 
-@task(name="ingest", task_run_name="ingest", retries=2, retry_delay_seconds=5,
-      retry_condition_fn=may_help)  # fmt: skip
+@retried_task("ingest", task_run_name="ingest", seconds=5)
 def ingest(data: DataSection) -> Snapshot:
     """Reads the source once and keeps it as Parquet.
 

@@ -109,4 +109,4 @@ def encode(partition: Partition, preprocessor: Path, folder: Path) -> None:
 def _opened(path: Path, _changed: int) -> "Preprocessor":
     from varjepa.data.encode.preprocessor import Preprocessor
 
-    return Preprocessor.model_validate_json(path.read_text(encoding="utf-8"))
+    return Preprocessor.read(path)

@@ -142,7 +142,7 @@ def launch(job: Job, config: RetrainConfig) -> Pretrained:
 
 def train(job: Job, config: RetrainConfig, world: World, curves: CurveLogger) -> Pretrained:
     """Trains in this process, alone or as one of a world; only the leading one shows, logs and writes."""
-    preprocessor = Preprocessor.model_validate_json(job.preprocessor.read_text(encoding="utf-8"))
+    preprocessor = Preprocessor.read(job.preprocessor)
     device, folder = local_device(resolve_device(config.training.device)), job.folder
     network = new_network(preprocessor.sizes, config).to(device)
     parts, shards = PARTS if config.data.split.seen == "all" else PARTS[:1], folder / "shards"

@@ -68,7 +68,7 @@ def probe(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig) -> 
 
 
 def _probe(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig, folder: Path) -> Probed:
-    preprocessor = Preprocessor.model_validate_json(prepared.preprocessor.read_text(encoding="utf-8"))
+    preprocessor = Preprocessor.read(prepared.preprocessor)
     device = resolve_device(config.training.device)
     network = pretrained.network(preprocessor, config).to(device)
     test = measured_part(prepared.encoded, preprocessor, "test", config).to(device)

@@ -4,14 +4,11 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from prefect import task
-
 from tasks.retrain.ingest import Snapshot
 from tasks.retrain.preprocess import Prepared
-from tasks.steps.retries import may_help
+from tasks.steps.retries import retried_task
 from tasks.tracking.runs import opened_run
-from tasks.tracking.store import client_for
-from tasks.tracking.uris import tracking_uri
+from tasks.tracking.store import client_of
 from varjepa.config import RetrainConfig, as_flat
 from varjepa.config.operations import TrackingSection
 
@@ -23,12 +20,12 @@ def tracked_run(config: RetrainConfig, job: str) -> Iterator[str]:
         yield run_id
 
 
-@task(name="log set-up", retries=2, retry_delay_seconds=2, retry_condition_fn=may_help)
+@retried_task("log set-up")
 def log_setup(run_id: str, config: RetrainConfig, snapshot: Snapshot) -> None:
     """Writes the resolved configuration and the data set (fingerprint, schema, size); what is there stays."""
     from mlflow.entities import Dataset, DatasetInput, InputTag, Param
 
-    client = client_for(tracking_uri(config.tracking))
+    client = client_of(config.tracking)
     said = client.get_run(run_id).data.params
     parameters = [Param(name, str(value)[:6000]) for name, value in as_flat(config).items() if name not in said]
     client.log_batch(run_id, params=parameters)
@@ -55,9 +52,9 @@ def _mlflow_type(dtype: str) -> str:
     return "datetime" if dtype.startswith("Datetime") else words.get(kind, "string")
 
 
-@task(name="log prepared", retries=2, retry_delay_seconds=2, retry_condition_fn=may_help)
+@retried_task("log prepared")
 def log_prepared(run_id: str, tracking: TrackingSection, prepared: Prepared) -> None:
     """Writes how many rows each part has and which columns are no features."""
-    client = client_for(tracking_uri(tracking))
+    client = client_of(tracking)
     facts = {"parts": prepared.parts, "left_out": prepared.left_out, "joined": prepared.joined}
     client.log_dict(run_id, facts, "preprocess.json")

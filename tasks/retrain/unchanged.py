@@ -12,8 +12,7 @@ from tasks.retrain.record import log_setup
 from tasks.steps.reuse import code_digest, digest
 from tasks.tracking.killed_runs import JOB
 from tasks.tracking.runs import opened_run
-from tasks.tracking.store import client_for, experiment_id
-from tasks.tracking.uris import tracking_uri
+from tasks.tracking.store import client_of, experiment_id
 from varjepa.config import RetrainConfig
 
 STEPS = ("ingest", "validate", "preprocess", "pretrain", "generate", "probe", "calibrate", "assess_generator",
@@ -55,7 +54,7 @@ def last_retrain(config: RetrainConfig, job: str) -> Same | None:
     """The last finished retrain that registered this name, if it was this job and its version is still there."""
     from mlflow.exceptions import MlflowException
 
-    client, name = client_for(tracking_uri(config.tracking)), config.registry.name
+    client, name = client_of(config.tracking), config.registry.name
     finished = "attributes.status = 'FINISHED' and tags.`varjepa.step` = 'retrain'"
     mine = f"{finished} and params.`registry.name` = '{name}' and tags.`varjepa.model` LIKE 'models:/%'"
     order = ["attributes.start_time DESC"]
@@ -73,7 +72,7 @@ def last_retrain(config: RetrainConfig, job: str) -> Same | None:
 @task(name="skip", task_run_name="skip {config.registry.name}")
 def skip(config: RetrainConfig, snapshot: Snapshot, same: Same) -> dict[str, Any]:
     """Leaves a run that says why nothing was done, and answers what a command prints."""
-    client = client_for(tracking_uri(config.tracking))
+    client = client_of(config.tracking)
     with opened_run(config.tracking, command="schedule", name=config.registry.name) as run_id:
         log_setup.fn(run_id, config, snapshot)
         client.set_tag(run_id, SKIPPED, same.reason)

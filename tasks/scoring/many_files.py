@@ -7,13 +7,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from prefect import task
-
 from tasks.registry.open_model import model_folder
 from tasks.scoring.one_file import Request, score
 from tasks.steps.files import write_text
 from tasks.steps.log import log
-from tasks.steps.retries import may_help
+from tasks.steps.retries import retried_task
 from varjepa.data.read.sources import source_files
 from varjepa.errors import ConfigError, ModelError
 from varjepa.inference.model import TrainedModel
@@ -93,7 +91,7 @@ def _is_newer(file: Path, other: Path) -> bool:
     return file.is_file() and file.stat().st_mtime_ns >= other.stat().st_mtime_ns
 
 
-@task(name="score", task_run_name="score {source.name}", retries=1, retry_condition_fn=may_help)
+@retried_task("score", task_run_name="score {source.name}", retries=1, seconds=0)
 def score_part(source: Path, out: Path, job: Job) -> dict[str, Any]:
     """Scores one file; see `tasks.scoring.one_file.score`."""
     if job.threads:

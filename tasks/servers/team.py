@@ -6,7 +6,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.processes.child import HOST, Child, ended_by_sigterm, require_free
+from tasks.processes.child import HOST, Child, require_free
+from tasks.processes.signals import exit_on_sigterm
 from tasks.servers.postgres import driver, ensure_databases, postgres, require_no_password
 from tasks.steps.log import log
 from varjepa.errors import SetupError
@@ -58,7 +59,7 @@ def run_servers(wanted: Wanted) -> None:
     folder = wanted.folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        with ended_by_sigterm(0), ExitStack() as stack:
+        with exit_on_sigterm(0), ExitStack() as stack:
             if wanted.database is None:
                 require_free("--database-port", wanted.database_port)
                 database = stack.enter_context(postgres(folder, wanted.database_port))

@@ -4,7 +4,8 @@ import sys
 import webbrowser
 from pathlib import Path
 
-from tasks.processes.child import HOST, Child, ended_by_sigterm, require_free
+from tasks.processes.child import HOST, Child, require_free
+from tasks.processes.signals import exit_on_sigterm
 from tasks.steps.log import log
 from tasks.tracking.store import client_for
 from tasks.tracking.uris import hidden_credentials, store
@@ -39,7 +40,7 @@ def serve_ui(uri: str | None, port: int, *, browser: bool) -> None:
     command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port), "-w", "1"]
     LOG.parent.mkdir(exist_ok=True)
     try:
-        with ended_by_sigterm(1), Child("tracking", command, LOG, environment=environment) as server:
+        with exit_on_sigterm(1), Child("tracking", command, LOG, environment=environment) as server:
             server.require_up(f"http://{HOST}:{port}")
             page = f"/#/experiments/{experiment.experiment_id}?workflowType=machine_learning" if experiment else ""
             _announce(f"http://{HOST}:{port}{page}", browser=browser)

@@ -1,12 +1,32 @@
-"""When Prefect should try a task again."""
+"""When Prefect tries a task again."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+from prefect import Task, task
 
 from varjepa.errors import VarjepaError
 
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+def retried_task(
+    name: str, *, retries: int = 2, seconds: float = 2.0, **options: Any
+) -> Callable[[Callable[_P, _R]], Task[_P, _R]]:
+    """A Prefect task that is tried again where that may help: a network, a lock or a worker, never the user's input.
+
+    Args:
+        name: of the task, for people.
+        retries: attempts after the first.
+        seconds: before each of them.
+        options: more of `prefect.task`.
+    """
+    return task(name=name, retries=retries, retry_delay_seconds=seconds, retry_condition_fn=may_help, **options)
+
 
 def may_help(_task: Any, _run: Any, state: Any) -> bool:
-    """Prefect retry condition: the user's input does not get better by asking again; a network or a lock may."""
+    """Prefect's retry condition: the user's input does not get better by asking again."""
     try:
         state.result()
     except VarjepaError:

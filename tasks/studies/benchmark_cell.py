@@ -109,7 +109,7 @@ def run_cell(plan: Plan, settings: PredictorSettings, seeds: Sequence[int]) -> C
 
 def _run(plan: Plan, settings: PredictorSettings, seeds: Sequence[int], folder: Path) -> Cell:
     started = time.perf_counter()
-    preprocessor = Preprocessor.model_validate_json(plan.prepared.preprocessor.read_text(encoding="utf-8"))
+    preprocessor = Preprocessor.read(plan.prepared.preprocessor)
     label = preprocessor.label
     if label is None:
         raise ValueError("a benchmark needs a label")

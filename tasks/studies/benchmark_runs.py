@@ -3,13 +3,10 @@
 import math
 import time
 
-from prefect import task
-
-from tasks.steps.retries import may_help
+from tasks.steps.retries import retried_task
 from tasks.studies.benchmark_cell import Cell
 from tasks.tracking.runs import nested_run
-from tasks.tracking.store import client_for
-from tasks.tracking.uris import tracking_uri
+from tasks.tracking.store import client_of
 from varjepa.config import BenchmarkConfig, FeatureSet, Protocol, RetrainConfig, as_flat
 
 
@@ -27,19 +24,19 @@ def under_protocol(job: RetrainConfig, protocol: Protocol) -> RetrainConfig:
     return job.model_copy(update={"data": job.data.model_copy(update={"split": split})})
 
 
-@task(name="log benchmark", retries=2, retry_delay_seconds=2, retry_condition_fn=may_help)
+@retried_task("log benchmark")
 def log_benchmark(run_id: str, config: BenchmarkConfig) -> None:
     """Writes the settings of the benchmark, those of every data set as a file."""
     from mlflow.entities import Param
 
-    client = client_for(tracking_uri(config.tracking))
+    client = client_of(config.tracking)
     own = {name: value for name, value in as_flat(config).items() if not name.startswith("datasets.")}
     own["datasets"] = ",".join(config.datasets)
     client.log_batch(run_id, params=[Param(name, str(value)[:6000]) for name, value in own.items()])
     client.log_dict(run_id, config.model_dump(mode="json"), "config.json")
 
 
-@task(name="log cell", task_run_name="log {cell.name}", retries=2, retry_delay_seconds=2, retry_condition_fn=may_help)
+@retried_task("log cell", task_run_name="log {cell.name}")
 def log_cell(parent_id: str, config: BenchmarkConfig, cell: Cell) -> None:
     """Makes one nested run per cell, with one value per seed as steps of each metric."""
     from mlflow.entities import Metric, Param
@@ -54,5 +51,5 @@ def log_cell(parent_id: str, config: BenchmarkConfig, cell: Cell) -> None:
         if math.isfinite(value)  # there is no ranking of errors where there are none
     ]
     with nested_run(config.tracking, parent_id, step="benchmark", name=cell.name) as run_id:
-        client = client_for(tracking_uri(config.tracking))
+        client = client_of(config.tracking)
         client.log_batch(run_id, params=[Param(key, value) for key, value in facts.items()], metrics=metrics)

@@ -53,7 +53,7 @@ def embed_rows(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig
 
 
 def _embed(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig, folder: Path) -> Embedded:
-    preprocessor = Preprocessor.model_validate_json(prepared.preprocessor.read_text(encoding="utf-8"))
+    preprocessor = Preprocessor.read(prepared.preprocessor)
     device = resolve_device(config.training.device)
     network = pretrained.network(preprocessor, config).to(device)
     for name in PARTS:

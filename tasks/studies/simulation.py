@@ -12,8 +12,7 @@ from tasks.steps.files import write_text
 from tasks.steps.log import log
 from tasks.steps.reuse import reuse, step_folder
 from tasks.tracking.runs import nested_run
-from tasks.tracking.store import client_for
-from tasks.tracking.uris import tracking_uri
+from tasks.tracking.store import client_of
 from varjepa.config import StudyConfig, as_flat
 from varjepa.study.jepa import Target
 from varjepa.study.pair_trainer import Epoch, JEPATrainer, VariantTrainer, Worlds
@@ -80,7 +79,7 @@ def log_study(parent_id: str, config: StudyConfig) -> None:
     from mlflow.entities import Param
 
     parameters = [Param(name, str(value)) for name, value in as_flat(config).items()]
-    client_for(tracking_uri(config.tracking)).log_batch(parent_id, params=parameters)
+    client_of(config.tracking).log_batch(parent_id, params=parameters)
 
 
 @task(name="log runs", task_run_name="log {simulated.name}")
@@ -88,7 +87,7 @@ def log_runs(parent_id: str, config: StudyConfig, simulated: Simulated) -> None:
     """Makes one nested run per seed, with all diagnostics as curves over epochs."""
     from mlflow.entities import Metric, Param
 
-    client, history, now = client_for(tracking_uri(config.tracking)), simulated.history(), int(time.time() * 1000)
+    client, history, now = client_of(config.tracking), simulated.history(), int(time.time() * 1000)
     objective = VARIANTS[simulated.name].objective if simulated.name in VARIANTS else "squared error"
     for number in range(config.runs):
         seed = config.seed + number

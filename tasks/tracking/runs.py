@@ -6,14 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from prefect import task
-
 from tasks.processes.owner import ASKED, owner_tags, waiting
 from tasks.steps.code import git_commit
-from tasks.steps.retries import may_help
+from tasks.steps.retries import retried_task
 from tasks.tracking.killed_runs import JOB, taken_over
 from tasks.tracking.locks import host_lock
-from tasks.tracking.store import client_for, experiment_id
+from tasks.tracking.store import client_of, experiment_id
 from tasks.tracking.uris import tracking_uri
 from varjepa.config.operations import TrackingSection
 from varjepa.errors import VarjepaError
@@ -31,7 +29,7 @@ def opened_run(tracking: TrackingSection, *, command: str, name: str, job: str |
         name: what it is made for.
         job: stands for settings, data and code, where a run can go on after it was killed.
     """
-    client = client_for(tracking_uri(tracking))
+    client = client_of(tracking)
     tags = {
         "mlflow.user": getpass.getuser(),
         "mlflow.source.name": f"varjepa {command}",
@@ -64,7 +62,7 @@ def opened_run(tracking: TrackingSection, *, command: str, name: str, job: str |
 @contextmanager
 def nested_run(tracking: TrackingSection, parent_id: str, *, step: str, name: str) -> Iterator[str]:
     """Opens a run below another one and yields its id."""
-    client = client_for(tracking_uri(tracking))
+    client = client_of(tracking)
     tags = {"mlflow.parentRunId": parent_id, "varjepa.step": step} | owner_tags()
     run_id = client.create_run(experiment_id(tracking), tags=tags, run_name=name).info.run_id
     status = "FAILED"
@@ -79,7 +77,7 @@ class CurveLogger:
     """Writes the metrics of each epoch to a run once, as curves over epochs that start at 1."""
 
     def __init__(self, run_id: str, tracking: TrackingSection) -> None:
-        self.run_id, self.client = run_id, client_for(tracking_uri(tracking))
+        self.run_id, self.client = run_id, client_of(tracking)
         # A run that was killed and goes on has its first epochs already.
         said = self.client.get_metric_history(run_id, "training/rows_per_second")
         self.logged = {float(point.step - 1) for point in said}
@@ -96,7 +94,7 @@ class CurveLogger:
         self.client.log_batch(self.run_id, metrics=values)
 
 
-@task(name="log artifacts", retries=2, retry_delay_seconds=2, retry_condition_fn=may_help)
+@retried_task("log artifacts")
 def log_artifacts(run_id: str, tracking: TrackingSection, places: dict[str, Path]) -> None:
     """Copies files and folders to a run.
 
@@ -105,18 +103,18 @@ def log_artifacts(run_id: str, tracking: TrackingSection, places: dict[str, Path
         tracking: its store.
         places: folder among the artifacts (empty for the top) -> file or folder to put there.
     """
-    client = client_for(tracking_uri(tracking))
+    client = client_of(tracking)
     for place, path in places.items():
         log = client.log_artifacts if path.is_dir() else client.log_artifact
         log(run_id, str(path), place or None)
 
 
-@task(name="log results", retries=2, retry_delay_seconds=2, retry_condition_fn=may_help)
+@retried_task("log results")
 def log_results(run_id: str, tracking: TrackingSection, metrics: dict[str, float], facts: dict[str, str]) -> None:
     """Writes final metrics, and facts as tags; what a run already says is not said twice."""
     from mlflow.entities import Metric, RunTag
 
-    client, now = client_for(tracking_uri(tracking)), int(time.time() * 1000)
+    client, now = client_of(tracking), int(time.time() * 1000)
     said = client.get_run(run_id).data.metrics
     values = [Metric(name, value, now, 0) for name, value in metrics.items() if said.get(name) != value]
     tags = [RunTag(name, value) for name, value in facts.items()]

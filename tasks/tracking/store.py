@@ -53,6 +53,11 @@ def client_for(uri: str) -> "MlflowClient":
         ) from error
 
 
+def client_of(tracking: TrackingSection) -> "MlflowClient":
+    """A client of the store that a configuration names; see `client_for`."""
+    return client_for(tracking_uri(tracking))
+
+
 def open_known(tracking: TrackingSection) -> None:
     """Opens a database that is there, which takes a second or two, for whoever needs it later; makes none."""
     uri = tracking_uri(tracking)
@@ -80,7 +85,7 @@ def experiment_id(tracking: TrackingSection) -> str:
     """
     from mlflow.exceptions import MlflowException
 
-    client = client_for(tracking_uri(tracking))
+    client = client_of(tracking)
     experiment, place = client.get_experiment_by_name(tracking.experiment), artifact_place(tracking)
     if experiment is None:
         if place and tracking.artifacts is None and database_file(tracking_uri(tracking)) is None:

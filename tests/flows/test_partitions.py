@@ -50,7 +50,7 @@ def same(parted: Prepared, whole: Prepared, files: int) -> None:
     exact = [name for name, dtype in one.schema.items() if dtype != pl.Float32]
     assert {ROW, PART} < set(exact)
     assert one.select(exact).equals(other.select(exact))
-    preprocessor = Preprocessor.model_validate_json(parted.preprocessor.read_text())
+    preprocessor = Preprocessor.read(parted.preprocessor)
     test = read_part(parted.encoded, preprocessor, "test")
     assert (test.rows == other.filter(pl.col(PART) == "test")[ROW].to_numpy()).all()
 
@@ -103,8 +103,8 @@ def test_a_fault_that_a_worker_finds_is_the_users(varjepa, tmp_path: Path) -> No
 IN_PARTITIONS = """
 import os, signal, sys
 from pathlib import Path
-from tasks.partitions import encode, partitions_of
-from tasks.prepare import in_partitions
+from tasks.retrain.partitions import encode, partitions_of
+from tasks.retrain.preprocess import in_partitions
 from varjepa.config import DataSection, PreprocessSection
 def parallel_map(function, things):
     for place, thing in enumerate(things):

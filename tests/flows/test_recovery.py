@@ -23,7 +23,7 @@ def environment(**more: str) -> dict[str, str]:
 
 DIES = """
 import os, signal, sys
-from tasks.tracking import CurveLogger, nested_run, opened_run
+from tasks.tracking.runs import CurveLogger, nested_run, opened_run
 from varjepa.config.operations import TrackingSection
 tracking = TrackingSection(uri=sys.argv[1])
 def opened(name):

@@ -63,7 +63,7 @@ QUIET = """
 import socket, sys
 from pathlib import Path
 from tasks.contract.run import validate
-from varjepa.data.contract import Contract
+from varjepa.data.read.contract import Contract
 assert not {"great_expectations", "duckdb", "polars"} & set(sys.modules)
 def refuse(*_): raise AssertionError("calls home")
 socket.socket.connect = socket.getaddrinfo = refuse

@@ -34,7 +34,7 @@ def test_the_training_core_needs_torch_and_numpy_only() -> None:
 import sys
 for name in {blocked!r}:
     sys.modules[name] = None
-import varjepa.training.loop, varjepa.training.paired, varjepa.evaluation.selection
+import varjepa.training.loop, varjepa.study.pair_trainer, varjepa.evaluation.epoch_scores
 """
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -101,7 +101,7 @@ def load_model(folder: Path, device: str = "auto", precision: str = "float32") -
     target = resolve_device(device)
     try:
         config = parse_config(json.loads((folder / CONFIG).read_text(encoding="utf-8")), str(folder / CONFIG))
-        preprocessor = Preprocessor.model_validate_json((folder / PREPROCESSOR).read_text(encoding="utf-8"))
+        preprocessor = Preprocessor.read(folder / PREPROCESSOR)
         network = build_network(sizes=preprocessor.sizes, model=config.model)
         network.load_state_dict(_load_weights(folder / NETWORK))
         network = network.to(target).eval()

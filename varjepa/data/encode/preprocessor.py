@@ -4,6 +4,8 @@ The fitted state is plain data (pydantic models) and travels with the model as J
 """
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
 
 import polars as pl
 
@@ -27,6 +29,11 @@ class Preprocessor(Section):
     """Columns of the table that features are made from, in its order."""
     label: Label | None
     left_out: dict[str, str]
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Reads what `model_dump_json` wrote into a file."""
+        return cls.model_validate_json(path.read_text(encoding="utf-8"))
 
     @property
     def names(self) -> list[str]:
