@@ -56,9 +56,9 @@ def compare(config: BenchmarkConfig) -> dict[str, Any]:
 def _plans(config: BenchmarkConfig, name: str, run_id: str) -> list[Plan]:
     """Prepares one table and its encoders; one plan per cell."""
     job = under_protocol(config.datasets[name], config.protocol)
-    snapshot = ingest(job.data)
+    snapshot = ingest(job)
     clean = check_contract(snapshot, job).clean
-    prepared = preprocess(clean, job.data, job.preprocess)
+    prepared = preprocess(clean, job)
     plans = []
     for features in config.features:
         embedded = None if features == "raw" else _encoder(encoder_config(job, features), prepared, name, run_id)

@@ -60,6 +60,6 @@ def monitor(
     event = announce(drift, found)
     retrained = retrain(job) if job is not None and drift.alarm else None
     if retrained is not None:
-        log_results(run_id, drift.tracking, {}, {"varjepa.retrained": retrained["model"]["uri"]})
+        log_results(run_id, drift.tracking, {}, {"varjepa.retrained": str(retrained["model"]["uri"])})
     seconds = round(time.perf_counter() - started, 2)
     return found | {"tests": lines_of(drift), "event": event, "retrained": retrained, "seconds": seconds}

@@ -39,7 +39,8 @@ def scheduled_retrain(config: RetrainConfig, unchanged: Unchanged = "skip", over
             reason = f"another run for the model {config.registry.name} is at work"
             return Completed(name="Skipped", message=reason, data={"skipped": True, "reason": reason})
         watch = Stopwatch()
-        snapshot = watch("ingest", ingest, config.data)
+        with watch("ingest"):
+            snapshot = ingest(config)
         same = last_retrain(config, job_digest(config, snapshot)) if unchanged == "skip" else None
         if same is None:
             return retrain_snapshot(config, snapshot, watch)

@@ -10,7 +10,7 @@ from prefect import flow
 from tasks.orchestration.runners import one_thread_each, shared_server, task_runner
 from tasks.registry.open_model import model_folder
 from tasks.scoring.many_files import Job, parts_of, score_part, threads_each, waiting
-from varjepa.inference.storage import folder_digest, load_model
+from varjepa.inference.storage import load_model, model_digest
 
 
 def score_files(
@@ -35,7 +35,7 @@ def score_files(
     """
     folder = model_folder(model, options["tracking_uri"])
     job = Job(
-        model, options["tracking_uri"], options["device"], options["precision"], folder_digest(folder), columns, keep,
+        model, options["tracking_uri"], options["device"], options["precision"], model_digest(folder), columns, keep,
         options["batch_size"], threads_each(runner, workers),
     )  # fmt: skip
     load_model(folder, "cpu")  # what cannot be read is told here, not by every worker

@@ -1,6 +1,7 @@
 """The result of a retrain, on the terminal."""
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from rich.markup import escape
@@ -17,7 +18,7 @@ OTHER = ("calibration/ece", "calibration/latent_pit_ks", "imputation/rmse_to_mea
          "latent/active_units", "latent/rankme")  # fmt: skip
 
 
-def show_result(result: dict[str, Any], config: RetrainConfig) -> None:
+def show_result(result: Mapping[str, Any], config: RetrainConfig) -> None:
     """The table at the end of a retrain, and where to look."""
     metrics, model = result["metrics"], result["model"]
     table = Table("test rows", "embedding", "raw features", title=_title(model))
@@ -49,7 +50,7 @@ def show_result(result: dict[str, Any], config: RetrainConfig) -> None:
     console.print(f"Look at it: [b]{_ui_command(config)}[/b]")
 
 
-def _title(model: dict[str, Any]) -> str:
+def _title(model: Mapping[str, Any]) -> str:
     return f"{model['name']} version {model['version']}" if model["version"] else f"{model['name']}, dry run"
 
 

@@ -66,7 +66,7 @@ MEASURES = {
 """What the uncertainty of a row is, by the name of the measure."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CardFacts:
     """What a card is made of."""
 
@@ -80,7 +80,7 @@ class CardFacts:
     pretrained: Pretrained
     metrics: dict[str, float]
     intervals: dict[str, Interval]
-    said: dict[str, str]
+    decisions: dict[str, str]
     before: Predecessor | None
     version: dict[str, str] = field(default_factory=dict)
 
@@ -183,15 +183,15 @@ class CardFacts:
         }
 
     def _uncertainty(self) -> dict[str, str]:
-        if not self.said:
+        if not self.decisions:
             latent = "mean" if self.config.uncertainty.aggregate == "mean" else "90th percentile"
             words = f"{latent} of the scales of the row's latents; larger = less sure, no probability of an error"
             return {"uncertainty": words if self.config.model.kind == "var_t_jepa" else "this kind of model has none"}
-        measure, _, reason = self.said["uncertainty"].partition(": ")
+        measure, _, reason = self.decisions["uncertainty"].partition(": ")
         return {
             "uncertainty": f"{MEASURES[measure]} ({measure}); larger = less sure",
             "why this measure": reason,
-            "certificate": self.said["certificate"],
+            "certificate": self.decisions["certificate"],
         }
 
     @property

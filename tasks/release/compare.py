@@ -89,13 +89,14 @@ def test_rows(candidate: Candidate, config: RetrainConfig) -> "pl.DataFrame":
 
     from varjepa.data.encode.preprocessor import Preprocessor
     from varjepa.data.read.sources import ROW
+    from varjepa.data.read.spaced_rows import evenly_spaced
     from varjepa.inference.gate_evidence import judged_rows
 
     label = Preprocessor.read(candidate.prepared.preprocessor).label
     rows = candidate.prepared.raw("test").drop(ROW)
     rows = rows if label is None else rows.filter(pl.col(label.name).is_not_null())
-    stride = -(-int(rows.select(pl.len()).collect(engine="streaming").item()) // config.gate.rows)
-    return judged_rows(rows.gather_every(max(1, stride)).collect(engine="streaming"), label)
+    count = int(rows.select(pl.len()).collect(engine="streaming").item())
+    return judged_rows(evenly_spaced(rows, count, config.gate.rows).collect(engine="streaming"), label)
 
 
 def keep_test_rows(candidate: Candidate, run_id: str, config: RetrainConfig) -> None:

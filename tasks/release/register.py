@@ -17,7 +17,7 @@ from tasks.tracking.locks import registry_lock
 from tasks.tracking.store import client_for, client_of
 from tasks.tracking.uris import tracking_uri
 from varjepa.config import RetrainConfig
-from varjepa.inference.storage import folder_digest
+from varjepa.inference.storage import model_digest
 
 EXAMPLE_ROWS = 3
 
@@ -54,7 +54,7 @@ def register(run_id: str, config: RetrainConfig, candidate: Candidate, descripti
         candidate: the model, and the rows it was made from, whose first ones become the input example.
         description: Markdown for the registry.
     """
-    uri, name, fingerprint = tracking_uri(config.tracking), config.registry.name, folder_digest(candidate.model)
+    uri, name, fingerprint = tracking_uri(config.tracking), config.registry.name, model_digest(candidate.model)
     client = client_for(uri)
     source = None if known_version(name, fingerprint, config) else _logged(run_id, candidate, uri)
     with registry_lock(uri, name):
@@ -78,7 +78,7 @@ def _logged(run_id: str, candidate: Candidate, tracking: str) -> str:
     use_store(tracking)
     # MLflow remarks on every detail of a signature that we have chosen on purpose.
     logging.getLogger("mlflow").setLevel(logging.ERROR)
-    fingerprint = folder_digest(candidate.model)
+    fingerprint = model_digest(candidate.model)
     with active_run(run_id), warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=UserWarning)
         before = logged_before(client_for(tracking), run_id, fingerprint)

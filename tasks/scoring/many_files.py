@@ -15,7 +15,7 @@ from tasks.steps.retries import retried_task
 from varjepa.data.read.sources import source_files
 from varjepa.errors import ConfigError, ModelError
 from varjepa.inference.model import TrainedModel
-from varjepa.inference.storage import folder_digest, load_model
+from varjepa.inference.storage import load_model, model_digest
 
 STAMP = "scored.json"
 """What the files of a folder were scored with."""
@@ -30,7 +30,7 @@ class Job:
         tracking_uri: tracking store; None means the usual one.
         device: auto, cpu, or a GPU by name.
         precision: float32, bfloat16 or auto.
-        digest: of the model's folder: no worker may find another one.
+        digest: of the model: no worker may find another one.
         columns: groups of columns to write.
         keep: columns of the files to carry along.
         batch_size: rows at a time; 0 means as many as suit the model.
@@ -110,7 +110,7 @@ def _opened(job: Job) -> TrainedModel:
         ModelError: the name stands for another model by now.
     """
     folder = model_folder(job.model, job.tracking_uri)
-    if folder_digest(folder) != job.digest:
+    if model_digest(folder) != job.digest:
         raise ModelError(f"{job.model} is another model than at the start.", fix="Name a version instead of an alias.")
     return load_model(folder, job.device, job.precision)
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from varjepa.config.base import NonNegative, Positive, Section, Share
+from varjepa.config.base import OPERATIONAL, NonNegative, Positive, Section, Share
 
 KIND = Literal["numeric", "categorical", "boolean", "date", "identifier"]
 """Kinds that a person can give a column; constant and empty columns are found, not declared."""
@@ -47,7 +47,7 @@ class SplitSection(Section):
 class DataSection(Section):
     """Where the table comes from and what its columns mean."""
 
-    path: str | None = None
+    path: Annotated[str | None, OPERATIONAL] = None
     """CSV (also .gz), Parquet, Arrow/Feather, a folder or a glob of one of those. Wins over `name`."""
     name: str | None = None
     """`sim` for the built-in table, otherwise the name of an OpenML data set (needs a network)."""
@@ -86,7 +86,7 @@ class DataSection(Section):
 class ContractSection(Section):
     """Which promises the data must keep before anything is trained."""
 
-    path: str | None = None
+    path: Annotated[str | None, OPERATIONAL] = None
     """Data contract (YAML, see `varjepa init`). Without one, only what learning itself needs is checked."""
 
 
@@ -107,12 +107,12 @@ class PreprocessSection(Section):
     """Categories seen fewer times than this in the training rows share one reserved code with unseen ones."""
     max_categories: Positive = 1000
     """At most this many categories per column keep a code of their own."""
-    runner: Literal["none", "processes", "threads", "dask"] = "none"
+    runner: Annotated[Literal["none", "processes", "threads", "dask"], OPERATIONAL] = "none"
     """none: this process reads the rows as a stream. Otherwise partitions of them are fitted and encoded by processes
     or threads of this machine, or on a Dask cluster, with the same result."""
-    workers: NonNegative = 0
+    workers: Annotated[NonNegative, OPERATIONAL] = 0
     """Partitions at a time; 0: as many as there are cores."""
-    dask_address: str | None = None
+    dask_address: Annotated[str | None, OPERATIONAL] = None
     """Scheduler of a running Dask cluster (runner: dask); without one a local cluster is started."""
-    partition_rows: Positive = 1_000_000
+    partition_rows: Annotated[Positive, OPERATIONAL] = 1_000_000
     """About so many rows are in a partition; smaller tables stay in this process. A worker has one in memory."""

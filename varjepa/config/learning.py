@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from varjepa.config.base import NonNegative, Positive, Section, Share, Weight
+from varjepa.config.base import OPERATIONAL, NonNegative, Positive, Section, Share, Weight
 
 
 class ModelSection(Section):
@@ -116,13 +116,13 @@ class TrainingSection(Section):
     compile: bool = False
     """Compile the transformer blocks with torch.compile, on a GPU only: one program for all of equal widths; pays on
     long runs."""
-    cuda_graphs: bool = False
+    cuda_graphs: Annotated[bool, OPERATIONAL] = False
     """On one GPU, record the steps of each size of masks and replay them, which keeps small steps from waiting for
     Python. What is learned does not depend on it. Off until it has been run: no GPU was at hand."""
     memory: Annotated[float, Field(gt=0)] = 4.0
     """GiB up to which training rows are held in memory; more are read from disk in shards, each a random sample of the
     rows. The working folder then needs room for one more copy of them while training lasts."""
-    checkpoint_minutes: Weight = 2.0
+    checkpoint_minutes: Annotated[Weight, OPERATIONAL] = 2.0
     """Minutes of training between two checkpoints within an epoch; there is one after every epoch as well. What is
     learned does not depend on it."""
     selection: Literal["auto", "probe", "selective_probe", "elbo", "rankme"] = "auto"
@@ -138,13 +138,3 @@ class TrainingSection(Section):
     """Evaluations without improvement after which training stops (P)."""
     eval_rows: Positive = 10_000
     """At most this many rows of each part are used by one evaluation during training."""
-
-    @property
-    def peak_lr(self) -> float:
-        """`lr` at this batch size, by the square root rule for Adam (Malladi et al. 2022; betas stay as they are).
-
-        Examples:
-            >>> TrainingSection(lr=1e-3, batch_size=2048, lr_batch=512).peak_lr
-            0.002
-        """
-        return self.lr * (self.batch_size / self.lr_batch) ** 0.5 if self.lr_batch else self.lr

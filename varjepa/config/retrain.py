@@ -1,10 +1,10 @@
 """A whole retrain job."""
 
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import model_validator
 
-from varjepa.config.base import Section
+from varjepa.config.base import OPERATIONAL, Section
 from varjepa.config.data import ContractSection, DataSection, PreprocessSection
 from varjepa.config.heads import GeneratorSection, ProbeSection, UncertaintySection
 from varjepa.config.learning import MaskingSection, ModelSection, ObjectiveSection, TrainingSection
@@ -27,7 +27,7 @@ class RetrainConfig(Section):
     gate: GateSection = GateSection()
     drift: DriftSection = DriftSection()
     registry: RegistrySection = RegistrySection()
-    tracking: TrackingSection = TrackingSection()
+    tracking: Annotated[TrackingSection, OPERATIONAL] = TrackingSection()
 
     @model_validator(mode="after")
     def _check(self) -> Self:

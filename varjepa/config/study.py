@@ -4,7 +4,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
-from varjepa.config.base import NonNegative, Positive, Section, Weight
+from varjepa.config.base import OPERATIONAL, NonNegative, Positive, Section, Weight
 from varjepa.config.learning import ObjectiveSection
 from varjepa.config.operations import TrackingSection
 
@@ -71,4 +71,4 @@ class StudyConfig(Section):
     objective: StudyObjective = StudyObjective()
     sigreg: SIGRegSection = SIGRegSection()
     jepa: JEPASection = JEPASection()
-    tracking: TrackingSection = TrackingSection()
+    tracking: Annotated[TrackingSection, OPERATIONAL] = TrackingSection()

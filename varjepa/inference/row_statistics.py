@@ -31,11 +31,8 @@ from varjepa.inference.generator.table_generator import batches
 from varjepa.inference.model import TrainedModel
 from varjepa.models.embedding import embed
 from varjepa.models.masks import draw_sizes, same_for_all
-from varjepa.models.t_jepa import TJEPANetwork
-from varjepa.models.var_t_jepa import VarTJEPANetwork
 from varjepa.nn.random import Randomness, initial_weights
-from varjepa.objective.elbo import final_weights, loss_terms
-from varjepa.objective.prediction import prediction_terms
+from varjepa.objective.objective import objective_for
 
 Floats = NDArray[np.float64]
 
@@ -125,17 +122,12 @@ def _contexts(model: TrainedModel) -> list[tuple[Tensor, Tensor]]:
 
 def _terms(model: TrainedModel, table: TableTensors, contexts: list[tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
     """What the objective says of each row, mean over contexts."""
-    found: dict[str, list[Tensor]] = {}
-    weights, network = final_weights(model.config.objective), model.network
+    objective = objective_for(model.network, model.config.objective)
+    per_context = []
     for context, target in contexts:
         masks = same_for_all(table.observed, context, target)
-        if isinstance(network, VarTJEPANetwork):
-            terms = loss_terms(table, masks, *network(table, masks))
-            found.setdefault("elbo", []).append(-terms.loss(weights))
-            found.setdefault("kl_sy", []).append(terms.kl_sy)
-        elif isinstance(network, TJEPANetwork):
-            found.setdefault("prediction_error", []).append(prediction_terms(masks, network(table, masks)).prediction)
-    return {name: torch.stack(values).mean(0) for name, values in found.items()}
+        per_context.append(objective.per_row(objective.terms(table, masks, model.network(table, masks))))
+    return {name: torch.stack([values[name] for values in per_context]).mean(0) for name in per_context[0]}
 
 
 def _surprise(model: TrainedModel, table: TableTensors, outside: Tensor) -> dict[str, Tensor]:

@@ -17,7 +17,7 @@ from varjepa.models.network import TableNetwork
 from varjepa.nn.random import Randomness
 from varjepa.nn.transformer import compile_blocks
 from varjepa.objective.objective import Terms, objective_for
-from varjepa.objective.schedules import lr_at
+from varjepa.objective.schedules import lr_at, peak_lr
 from varjepa.training.activations import rows_at_once, split_evenly
 from varjepa.training.best_epoch import selected_epoch
 from varjepa.training.checkpoints import load_checkpoint, save_checkpoint
@@ -118,7 +118,7 @@ class Trainer:
         self.on_gpu = self.device.type == "cuda"
         self.optimizer = torch.optim.AdamW(
             network.parameters(),
-            lr=training.peak_lr,
+            lr=peak_lr(training),
             weight_decay=training.weight_decay,
             fused=True,
             capturable=self.on_gpu,

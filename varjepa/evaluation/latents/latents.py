@@ -6,7 +6,7 @@ from torch import Tensor
 from varjepa.config import MaskingSection
 from varjepa.data.tensors.table import TableTensors
 from varjepa.models.masks import draw_masks, draw_sizes
-from varjepa.models.var_t_jepa import VarTJEPANetwork
+from varjepa.models.network import VariationalNetwork
 from varjepa.nn.random import Randomness
 
 ACTIVE_VARIANCE = 0.01
@@ -27,7 +27,11 @@ def rankme(embedding: Tensor) -> float:
 
 @torch.inference_mode()
 def predictor_residuals(
-    network: VarTJEPANetwork, table: TableTensors, masking: MaskingSection, random: Randomness, batch_size: int = 1024
+    network: VariationalNetwork,
+    table: TableTensors,
+    masking: MaskingSection,
+    random: Randomness,
+    batch_size: int = 1024,
 ) -> Tensor:
     """Standardised residuals of target latents under the predictor, (s_y - mean) / scale with s_y ~ q(s_y | ...).
 

@@ -6,7 +6,7 @@ from torch import Tensor
 from varjepa.data.tensors.table import TableTensors
 from varjepa.evaluation.latents.aggregate import diagnose, sampling_floors
 from varjepa.models.masks import full_context
-from varjepa.models.var_t_jepa import VarTJEPANetwork
+from varjepa.models.network import VariationalNetwork
 from varjepa.nn.gaussian import DiagonalGaussian
 from varjepa.nn.random import Randomness
 
@@ -27,7 +27,7 @@ class _Latents:
 
 @torch.inference_mode()
 def table_diagnostics(
-    network: VarTJEPANetwork, table: TableTensors, random: Randomness, batch_size: int = 1024
+    network: VariationalNetwork, table: TableTensors, random: Randomness, batch_size: int = 1024
 ) -> dict[str, float]:
     """Diagnostics of both latents with all observed cells as context, each beside its sampling floor.
 
