@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.unit import shared_batches
+from tests.unit.training import shared_batches
 from varjepa.nn.dropout import positions
 from varjepa.nn.random import Randomness
 from varjepa.training.distributed import World, local_device
@@ -21,7 +21,7 @@ def run_together(out: Path, kind: str, rows: int, processes: int = 2, **files: P
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}",
                shared_batches.__file__, str(out), kind, str(rows)]  # fmt: skip
     command += [f"{name}={path}" for name, path in files.items()]
-    root = str(Path(__file__).parents[2])
+    root = str(Path(__file__).parents[3])
     subprocess.run(command, check=True, env=os.environ | ONE_MACHINE | {"PYTHONPATH": root}, timeout=300)
     return torch.load(out)
 

@@ -8,7 +8,7 @@ import torch
 from sklearn.metrics import brier_score_loss, log_loss
 
 from tests.conftest import random_table, small_network
-from tests.unit.test_t_jepa import small_t_jepa
+from tests.unit.models.test_t_jepa import small_t_jepa
 from varjepa.config.heads import UncertaintySection
 from varjepa.data.tensors.table import TableTensors
 from varjepa.evaluation.probe import fit_probe

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tests.unit.conftest import known_table
+from tests.unit.inference.conftest import known_table
 from varjepa.inference.generator_quality import assess, corrupt, discrimination_auc, hidden
 
 
@@ -44,7 +44,7 @@ def test_one_cell_of_every_row_is_corrupted(world: SimpleNamespace) -> None:
 
 
 def test_columns_of_one_feature_are_hidden_together() -> None:
-    from tests.unit.test_one_hot import fitted, table
+    from tests.unit.data.encode.test_one_hot import fitted, table
 
     frame = table()
     holed = hidden(frame, fitted(frame), 0.3, 0)

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from tests.conftest import SIZES, SMALL, random_table
-from tests.unit.test_network import vandalised
-from tests.unit.test_training import TRAINING, correlated, quiet, weights
+from tests.unit.models.test_network import vandalised
+from tests.unit.training.test_training import TRAINING, correlated, quiet, weights
 from varjepa.config import MaskingSection, ObjectiveSection
 from varjepa.data.tensors.table import TableSizes, TableTensors
 from varjepa.evaluation.epoch_scores import ProbeEvaluator, RankMeEvaluator

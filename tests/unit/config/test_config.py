@@ -10,7 +10,7 @@ from varjepa.config import RetrainConfig, as_flat, load_config
 from varjepa.data.read.contract import ColumnContract, Contract, dump_contract, load_contract
 from varjepa.errors import ConfigError
 
-SHIPPED = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
+SHIPPED = sorted((Path(__file__).parents[3] / "configs").glob("*.yaml"))
 
 
 def write(folder: Path, text: str) -> Path:

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 import torch
 
-from tests.unit.conftest import known_table
+from tests.unit.inference.conftest import known_table
 from varjepa.errors import ModelError
 from varjepa.inference.generator.reference import conformal_reach
 from varjepa.inference.storage import load_model, save_model

@@ -9,7 +9,7 @@ from tasks.steps.reuse import step_folder
 
 
 def names(module: str) -> set[str]:
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[4]
     return {file.relative_to(root).as_posix() for file in code_files(module)}
 
 

@@ -12,7 +12,7 @@ from varjepa.errors import ConfigError
 from varjepa.evaluation.benchmark.published import published_accuracies
 from varjepa.evaluation.benchmark.tables import duels, table_rows, tally
 
-CONFIGS = Path(__file__).parents[2] / "configs"
+CONFIGS = Path(__file__).parents[4] / "configs"
 
 
 def goodness(accuracy: float, rows: int = 4000, seeds: int = 3) -> np.ndarray:

@@ -12,7 +12,7 @@ import torch
 from tasks.retrain.encoded_rows import EncodedRows
 from tasks.retrain.preprocess import divide, learn, write_encoded
 from tests.conftest import SMALL
-from tests.unit.test_training import killed_at, quiet, undated, weights
+from tests.unit.training.test_training import killed_at, quiet, undated, weights
 from varjepa.config import DataSection, MaskingSection, ObjectiveSection, PreprocessSection, TrainingSection
 from varjepa.data.encode import encoded
 from varjepa.data.encode.encoded import Part, packed_chunks, read_packed, read_part, read_sample
