@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tests.unit.inference.conftest import known_table
+from tests.unit.inference.known_table import known_table
 from varjepa.inference.generator_quality import assess, corrupt, discrimination_auc, hidden
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tests.conftest import SMALL
-from tests.unit.inference.conftest import known_table
+from tests.unit.inference.known_table import known_table
 from varjepa.config import parse_config
 from varjepa.config.operations import DriftSection
 from varjepa.data.fit.preprocessor_fit import fit

@@ -6,7 +6,7 @@ import torch
 from tests.conftest import SIZES, random_table, small_network
 from varjepa.config import MaskingSection
 from varjepa.data.tensors.table import TableSizes, TableTensors
-from varjepa.models.embedding import embed, row_uncertainty
+from varjepa.models.embedding import embed
 from varjepa.models.masks import draw_masks
 from varjepa.nn.random import Randomness
 from varjepa.objective.elbo import Weights, loss_terms
@@ -92,18 +92,6 @@ def test_the_target_posterior_does_not_depend_on_target_masks() -> None:
     torch.testing.assert_close(priors[0], priors[1].flip(1))
 
 
-@pytest.mark.parametrize("batch_size", [1, 7, 64])
-def test_embeddings_do_not_depend_on_the_batch(batch_size: int) -> None:
-    network, table = small_network(), random_table(64)
-    expected, found = embed(network, table, 1024), embed(network, table, batch_size)
-    torch.testing.assert_close(found.mean, expected.mean, atol=1e-5, rtol=0)
-    torch.testing.assert_close(found.scale, expected.scale, atol=1e-5, rtol=0)
-    order = torch.randperm(64)
-    torch.testing.assert_close(
-        embed(network, table.rows(order), batch_size).mean, expected.mean[order], atol=1e-5, rtol=0
-    )
-
-
 @pytest.mark.parametrize("sizes", [TableSizes(1, []), TableSizes(0, [4]), TableSizes(3, []), TableSizes(0, [3, 50])])
 def test_tables_of_one_kind_or_one_feature(sizes: TableSizes) -> None:
     network = small_network(sizes=sizes)
@@ -116,9 +104,3 @@ def test_tables_of_one_kind_or_one_feature(sizes: TableSizes) -> None:
     posterior, generated = network(table, masks, Randomness.seeded(0))
     assert torch.isfinite(torch.stack(loss_terms(table, masks, posterior, generated))).all()
     assert embed(network, table).mean.shape == (rows, sizes.n_features, 16)
-
-
-def test_uncertainty_is_one_number_per_row() -> None:
-    scale = torch.arange(1.0, 25.0).view(2, 3, 4)
-    assert row_uncertainty(scale, "mean").tolist() == [6.5, 18.5]
-    assert row_uncertainty(scale, "p90")[0] == pytest.approx(torch.quantile(scale[0], 0.9).item())

@@ -8,10 +8,10 @@ import torch
 
 from tests.conftest import SIZES, SMALL, random_table
 from tests.unit.models.test_network import vandalised
-from tests.unit.training.test_training import TRAINING, correlated, quiet, weights
+from tests.unit.training.small_runs import TRAINING, correlated, quiet, weights
 from varjepa.config import MaskingSection, ObjectiveSection
 from varjepa.data.tensors.table import TableSizes, TableTensors
-from varjepa.evaluation.epoch_scores import ProbeEvaluator, RankMeEvaluator
+from varjepa.evaluation.epoch_scores import RankMeEvaluator
 from varjepa.models.embedding import embed
 from varjepa.models.masks import Masks, draw_masks, full_context
 from varjepa.models.t_jepa import Predicted, TJEPANetwork
@@ -170,10 +170,3 @@ def test_an_interrupted_run_resumes_to_the_same_weights(tmp_path: Path) -> None:
     resumed = trainer(tmp_path / "c.pt")
     resumed.fit(quiet, quiet)
     assert torch.equal(weights(whole), weights(resumed))
-
-
-def test_the_probe_measures_rank_where_it_breaks_ties() -> None:
-    network, table = small_t_jepa(), random_table(100)
-    labels = (table.numeric[:, 0] > 0).float()
-    _, metrics = ProbeEvaluator(table, labels, table, labels, 2, selective=False, aggregate="mean", rank=True)(network)
-    assert set(metrics) == {"validation/rankme", "validation/probe_loss", "validation/probe_accuracy"}

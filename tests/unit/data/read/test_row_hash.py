@@ -3,13 +3,11 @@
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.flows.conftest import person_table
 from varjepa.config import SplitSection
-from varjepa.data.read.row_hash import hashes_in_pieces, row_hashes, shares
-from varjepa.data.read.splits import PARTS, assign_parts
+from varjepa.data.read.row_hash import hashes_in_pieces, row_hashes
+from varjepa.data.read.splits import assign_parts
 from varjepa.errors import DataError
 
 BY_HASH = SplitSection(by="hash")
@@ -25,17 +23,6 @@ def test_rows_keep_their_parts_when_the_table_grows() -> None:
     assert shuffled.to_list() == before.gather(order).to_list()
     other = assign_parts(table.lazy(), SplitSection(by="hash", seed=1))
     assert 0.4 < (other == before).mean() < 0.55  # as chance has it: 0.42
-
-
-def test_equal_rows_share_a_part_and_parts_have_their_shares() -> None:
-    rng = np.random.default_rng(1)
-    table = pl.DataFrame({"x": rng.normal(size=20_000), "word": rng.choice(["a", "b", "c"], 20_000)})
-    parts = assign_parts(pl.concat([table, table]).lazy(), BY_HASH)
-    assert parts[:20_000].to_list() == parts[20_000:].to_list()
-    found = dict(parts.value_counts().iter_rows())
-    # 4 standard errors of a share of 20,000 rows are at most 0.014.
-    for part, share in zip(PARTS, (0.6, 0.1, 0.1, 0.2), strict=True):
-        assert abs(found[part] / 40_000 - share) < 0.014, part
 
 
 def test_one_column_keeps_its_rows_together() -> None:
@@ -77,21 +64,6 @@ def test_words_that_repeat_have_the_hashes_that_they_have_alone() -> None:
     words = pl.DataFrame({"word": ["b", None, "7", "", "b", "c", "7.0"]})
     alone = [row_hashes(words[[place]].lazy())[0] for place in range(len(words))]
     assert row_hashes(pl.concat([words] * 3).lazy()).tolist() == alone * 3
-
-
-@given(st.lists(st.text(), min_size=2, max_size=40))
-def test_different_texts_have_different_hashes(words: list[str]) -> None:
-    hashes = row_hashes(pl.DataFrame({"word": words}, schema={"word": pl.String}).lazy())
-    plain = [word for word in words if word.isalpha()]
-    found = {word: int(number) for word, number in zip(words, hashes, strict=True) if word in plain}
-    assert len(set(found.values())) == len(found)
-
-
-def test_neighbouring_numbers_are_spread_evenly() -> None:
-    values = shares(row_hashes(pl.DataFrame({"id": np.arange(50_000)}).lazy()))
-    counts = np.histogram(values, 20, (0, 1))[0]
-    # Chi-square with 19 degrees of freedom exceeds 43.8 once in a thousand times.
-    assert ((counts - 2500) ** 2 / 2500).sum() < 43.8
 
 
 def test_a_table_of_few_distinct_rows_is_told_so() -> None:

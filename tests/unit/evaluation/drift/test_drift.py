@@ -4,68 +4,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from tests.unit.evaluation.drift.simulated_batches import DRAWS, STRICT, pair, unchanged
 from varjepa.config.operations import DriftSection
 from varjepa.evaluation.drift.samples import Categories, Numbers
 from varjepa.evaluation.drift.tests import Subject, drift_score, find_drift, holm
 from varjepa.evaluation.drift.two_samples import compare_categories, compare_numbers, compare_shares
 from varjepa.evaluation.drift.words import sentence
-
-STRICT = DriftSection(smallest_effect=0.0, smallest_share=0.0)
-"""Every certain change counts, however small: nothing but the p-values keeps alarms away."""
-
-WORDS = tuple("abcdefghijklmnopqrst")
-ZIPF = 1 / np.arange(1, len(WORDS) + 2) ** 1.5  # the last is any other word
-DRAWS = {
-    "normal": lambda rng, n: rng.normal(size=n),
-    "mostly zeros": lambda rng, n: np.where(rng.random(n) < 0.92, 0.0, np.exp(rng.normal(8, 1, n)).round()),
-    "few whole numbers": lambda rng, n: rng.poisson(3, n).astype(float),
-    "heavy tail": lambda rng, n: np.exp(2 * rng.normal(size=n)),
-}
-
-
-def mixed(rng: np.random.Generator, rows: int, shares: np.ndarray = ZIPF, gaps: float = 0.03) -> Categories:
-    missing = int(rng.binomial(rows, gaps))
-    counts = rng.multinomial(rows - missing, shares / shares.sum())
-    return Categories(names=WORDS, counts=tuple(counts[:-1].tolist()), other=int(counts[-1]), missing=missing)
-
-
-def pair(rng: np.random.Generator, draw, rows: int, new: int) -> tuple[Numbers, Numbers]:
-    reference = Numbers.of(draw(rng, rows))
-    return reference, Numbers.of(draw(rng, new), knots=reference.knots)
-
-
-def unchanged(rng: np.random.Generator, rows: int, new: int) -> list[Subject]:
-    """A table of eight columns of every sort, and a batch of the same."""
-    numbers = [Subject(name, "column", *pair(rng, draw, rows, new)) for name, draw in DRAWS.items()]
-    words = [Subject(f"words {k}", "column", mixed(rng, rows), mixed(rng, new)) for k in range(4)]
-    return numbers + words
-
-
-@pytest.mark.parametrize(("rows", "new"), [(4000, 1000), (150, 60), (400, 20_000)])
-def test_unchanged_batches_alarm_at_the_stated_rate_at_most(rows: int, new: int) -> None:
-    rng, trials = np.random.default_rng([rows, new]), 400
-    hits = sum(
-        any(one.verdict == "drift" for one in find_drift(unchanged(rng, rows, new), STRICT)) for _ in range(trials)
-    )
-    # With a true rate of 5% more than 35 alarms in 400 are seen once in a thousand times.
-    assert hits <= stats.binom.ppf(0.999, trials, STRICT.false_alarms)
-    assert hits > 0  # not silent altogether: some tests are nearly exact
-
-
-def test_p_values_are_small_as_seldom_as_they_say() -> None:
-    """Down to the levels that a correction for many tests asks for."""
-    rng, trials = np.random.default_rng(3), 3000
-    shares = np.r_[0.9, np.full(20, 0.1 / 20)]  # twenty rare categories
-    found = {
-        "categories": [compare_categories(mixed(rng, 3000), mixed(rng, 700)).p for _ in range(trials)],
-        "rare": [compare_categories(mixed(rng, 3000, shares), mixed(rng, 700, shares)).p for _ in range(trials)],
-        "shares": [compare_shares(*((int(rng.binomial(n, 0.02)), n) for n in (2000, 500))).p for _ in range(trials)],
-        "zeros": [compare_numbers(*pair(rng, DRAWS["mostly zeros"], 1000, 300)).p for _ in range(trials)],
-        "normal": [compare_numbers(*pair(rng, DRAWS["normal"], 1000, 300)).p for _ in range(trials)],
-    }
-    for name, values in found.items():
-        for level in (0.05, 0.01, 0.002):
-            assert (np.array(values) <= level).sum() <= stats.binom.ppf(0.9995, trials, level), name
 
 
 def test_counts_say_what_the_rows_themselves_say() -> None:

@@ -5,13 +5,9 @@ import math
 import pytest
 import torch
 
-from tests.conftest import random_table, small_network
-from varjepa.evaluation.benchmark.published import compare, published_means
 from varjepa.evaluation.latents.aggregate import diagnose, kl_aggregate, sampling_floors, sigreg_mse
-from varjepa.evaluation.latents.table_latents import table_diagnostics
-from varjepa.evaluation.probe import stacked_accuracy
 from varjepa.nn.gaussian import DiagonalGaussian
-from varjepa.nn.random import Randomness, StackedRandomness
+from varjepa.nn.random import Randomness
 
 RUNS, ROWS, D = 40, 1000, 8
 
@@ -67,47 +63,3 @@ def test_sigreg_mse_does_not_depend_on_the_other_runs() -> None:
     together = sigreg_mse(gaussian(3), Randomness.seeded(4))
     alone = torch.cat([sigreg_mse(run[None], Randomness.seeded(4)) for run in gaussian(3)])
     torch.testing.assert_close(together, alone)
-
-
-def test_stacked_probes_find_what_is_there() -> None:
-    x = gaussian(3, 9000)
-    knows, noise = (x[..., 0] > 0).long(), (gaussian(3, 9000, seed=9)[..., 0] > 0).long()
-    random = StackedRandomness.seeded(range(3))
-    half = slice(0, 8000), slice(8000, 9000)
-
-    def accuracy(y: torch.Tensor) -> torch.Tensor:
-        return stacked_accuracy((x[:, half[0]], y[:, half[0]]), (x[:, half[1]], y[:, half[1]]), random)
-
-    assert accuracy(knows).min() > 0.95
-    # 1,000 test rows: 5 standard errors around chance.
-    assert (accuracy(noise) - 0.5).abs().max() < 5 * 0.5 / 1000**0.5
-
-
-def test_the_published_table_is_whole_and_compared_cell_by_cell() -> None:
-    assert len(published_means()) == 10 * 2 * 5
-    results = {"A": {f"{latent}/{name}": [0.5, 1.5] for _, latent, name in published_means()}}
-    cells = {(cell.latent, cell.diagnostic): cell for cell in compare(results)}
-    assert len(cells) == 10
-    cell = cells["s_y", "mean_norm"]
-    assert (cell.published, cell.ours, cell.runs) == (1.32, 1.0, 2)
-    assert cell.difference == pytest.approx((1.0 - 1.32) / 0.5)
-    alone = compare({"A": {name: values[:1] for name, values in results["A"].items()}})
-    assert all(cell.sd is None and cell.difference is None for cell in alone)
-
-
-def test_latents_of_a_table_are_measured_where_they_are_observed() -> None:
-    network, table = small_network(), random_table(300, missing=0.3)
-    found = table_diagnostics(network, table, Randomness.seeded(0))
-    assert set(found) == {
-        f"{latent}_{name}{floor}"
-        for latent in ("s_x", "z")
-        for name in sampling_floors(1, 1)
-        for floor in ("", "_floor")
-    }
-    assert all(math.isfinite(value) for value in found.values())
-    # A feature that is never observed has no latent; whatever stands in its cells changes nothing.
-    hidden = table._replace(observed=table.observed.index_fill(1, torch.tensor([0]), value=False))
-    other = hidden._replace(numeric=hidden.numeric.index_fill(1, torch.tensor([0]), 7.0))
-    again = [table_diagnostics(network, part, Randomness.seeded(0)) for part in (hidden, other)]
-    assert again[0] == again[1]
-    assert table_diagnostics(network, table.rows(slice(0, 10)), Randomness.seeded(0)) == {}

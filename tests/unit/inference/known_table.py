@@ -1,10 +1,9 @@
-"""A small generator on a table whose conditionals are known, trained once for all who ask it."""
+"""A table whose conditionals are known, and a small generator trained on it."""
 
 from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
-import pytest
 
 from tests.conftest import SMALL
 from varjepa.config import parse_config
@@ -30,8 +29,14 @@ def known_table(rows: int = ROWS, seed: int = 0) -> pl.DataFrame:
     })  # fmt: skip
 
 
-@pytest.fixture(scope="session")
-def world() -> SimpleNamespace:
+def with_gaps(frame: pl.DataFrame, share: float, seed: int = 0) -> pl.DataFrame:
+    rng = np.random.default_rng(seed)
+    gaps = {name: pl.Series(rng.random(frame.height) < share) for name in frame.columns}
+    return frame.with_columns(pl.when(~gap).then(name).alias(name) for name, gap in gaps.items())
+
+
+def trained_generator() -> SimpleNamespace:
+    """The `model`, and the rows it was trained on as `train`."""
     config = parse_config({
         "data": {"name": "table"}, "model": SMALL.model_dump(),
         "generator": {"n_layers": 2, "max_steps": 600, "n_bars": 24, "lr": 5e-3},

@@ -7,15 +7,13 @@ import torch
 from torch.distributions import MultivariateNormal
 
 from tests.conftest import random_table, small_network
-from varjepa.config import ObjectiveSection, TrainingSection
 from varjepa.data.tensors.table import TableTensors
 from varjepa.models.masks import Masks
 from varjepa.models.var_t_jepa import Generated, Posterior
 from varjepa.nn.decoders import Likelihood
 from varjepa.nn.gaussian import DiagonalGaussian
 from varjepa.nn.random import Randomness
-from varjepa.objective.elbo import LossTerms, Weights, final_weights, loss_terms, masked_mean
-from varjepa.objective.schedules import lr_at, weights_at
+from varjepa.objective.elbo import LossTerms, Weights, loss_terms, masked_mean
 
 A, C, D, E, NOISE_X, NOISE_Y, PRIOR = 0.8, 0.7, 0.9, 1.1, 0.6, 0.5, 0.4
 """x = A s_x + noise_x; s_y = C s_x + D z + N(0, PRIOR); w = E s_y + noise_y; one feature each, everything scalar."""
@@ -64,7 +62,9 @@ def exact(x: torch.Tensor, y: torch.Tensor, c: float) -> torch.Tensor:
 
 
 S_X_VAR = NOISE_X / (A**2 + NOISE_X)
+
 Z_VAR = 1 - (D * E) ** 2 / (E**2 * (D**2 + PRIOR) + NOISE_Y)
+
 S_Y_VAR = 1 / (1 / PRIOR + E**2 / NOISE_Y)
 
 
@@ -124,24 +124,3 @@ def _masks(table: TableTensors, random: Randomness) -> Masks:
 def test_masked_mean_of_nothing_is_zero() -> None:
     values = torch.tensor([[1.0, torch.nan], [torch.nan, torch.nan]])
     assert masked_mean(values, torch.tensor([[True, False], [False, False]])).tolist() == [1.0, 0.0]
-
-
-def test_kl_weights_rise_linearly_over_their_own_epochs() -> None:
-    objective = ObjectiveSection(kl_sx_anneal_epochs=2, kl_z_anneal_epochs=4, kl_sy_anneal_epochs=0)
-    assert weights_at(0, 10, objective)[2:] == (0.0, 0.0, objective.kl_sy_final)
-    halfway = weights_at(10, 10, objective)
-    assert halfway.kl_sx == pytest.approx(objective.kl_sx_final / 2)
-    assert halfway.kl_z == pytest.approx(objective.kl_z_final / 4)
-    assert weights_at(1000, 10, objective) == final_weights(objective)
-
-
-def test_learning_rate_warms_up_and_decays() -> None:
-    training = TrainingSection(lr=1.0, warmup_epochs=2, max_epochs=10, lr_end_share=0.1)
-    rates = [lr_at(step, 10, training) for step in range(100)]
-    assert rates[:20] == sorted(rates[:20])
-    assert rates[20] == 1.0
-    assert rates[20:] == sorted(rates[20:], reverse=True)
-    assert rates[-1] == pytest.approx(0.1, abs=0.01)
-    assert lr_at(50, 10, training.model_copy(update={"lr_end_share": 1.0})) == 1.0
-    larger = training.model_copy(update={"batch_size": 2048, "lr_batch": 512})
-    assert [lr_at(step, 10, larger) for step in range(100)] == pytest.approx([2 * rate for rate in rates])
