@@ -1,11 +1,14 @@
 """Shared tables, sizes and the places of optional real data."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from varjepa.config import ModelSection
+from varjepa.data.encode.preprocessor import Preprocessor
+from varjepa.data.tensors.shards import Shards
 from varjepa.data.tensors.table import TableSizes, TableTensors
 from varjepa.models.var_t_jepa import VarTJEPANetwork
 
@@ -25,6 +28,30 @@ def random_table(rows: int, missing: float = 0.2, seed: int = 0, sizes: TableSiz
 def small_network(seed: int = 0, sizes: TableSizes = SIZES, model: ModelSection = SMALL) -> VarTJEPANetwork:
     torch.manual_seed(seed)
     return VarTJEPANetwork(sizes=sizes, model=model).eval()
+
+
+@pytest.fixture(scope="session")
+def world() -> SimpleNamespace:
+    """A small generator on a table whose conditionals are known; tests only look at it."""
+    from tests.unit.inference.known_table import trained_generator
+
+    return trained_generator()
+
+
+@pytest.fixture(scope="session")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Preprocessor]:
+    """An encoded table and its preprocessor; tests only read it."""
+    from tests.unit.data.stored_table import stored_table
+
+    return stored_table(tmp_path_factory.mktemp("stored"))
+
+
+@pytest.fixture(scope="session")
+def shards(stored: tuple[Path, Preprocessor], tmp_path_factory: pytest.TempPathFactory) -> Shards:
+    """Shards of the encoded table; tests only read them."""
+    from tests.unit.data.stored_table import sharded
+
+    return sharded(stored, tmp_path_factory.mktemp("shards"))
 
 
 @pytest.fixture(scope="session")

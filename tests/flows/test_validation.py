@@ -6,8 +6,6 @@ import subprocess
 import sys
 
 import polars as pl
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from tasks.contract.run import validate
 from tests.flows.test_contract import AGE, COLUMNS, check, reasons, snapshot
@@ -25,38 +23,6 @@ def test_pages_need_no_network_and_the_result_is_kept(tmp_path):
     assert list((validation.docs / "gx" / "validations").rglob("*.html"))
     result = json.loads((tmp_path / "out" / "validation.json").read_text())
     assert result["statistics"]["evaluated_expectations"] == validation.rules == len(result["results"])
-
-
-WORDS = st.sampled_from(["1", "-3.5", " 7 ", "1e2", "12abc", "", "?", "inf", ".", "5.", None])
-ROWS = st.lists(
-    st.tuples(WORDS, st.one_of(st.none(), st.integers(-5, 5)), st.sampled_from("abc")), min_size=2, max_size=40
-)
-
-
-@settings(max_examples=6, deadline=None)
-@given(ROWS)
-def test_every_row_is_either_clean_or_quarantined_in_its_order(tmp_path_factory, rows):
-    words, numbers, letters = (list(cells) for cells in zip(("1", 0, "a"), *rows, strict=True))
-    validation = check(
-        tmp_path_factory.mktemp("rows"),
-        {"word": words, "number": pl.Series(numbers, dtype=pl.Int64), "letter": letters},
-        columns={
-            "word": {"kind": "numeric"},
-            "number": {"kind": "numeric", "min": -2, "nullable": False},
-            "letter": {"kind": "categorical", "values": ["a", "b"]},
-        },
-        max_quarantined=1,
-    )
-    broken = [
-        row
-        for row, (word, number, letter) in enumerate(zip(words, numbers, letters, strict=True))
-        if word in ("12abc", "?", "inf", ".") or number is None or number < -2 or letter == "c"
-    ]
-    clean, quarantine = pl.read_parquet(validation.clean), pl.read_parquet(validation.quarantine)
-    assert quarantine["__row__"].to_list() == broken
-    assert clean["__row__"].to_list() == [row for row in range(len(words)) if row not in broken]
-    assert clean["word"].to_list() == [float(words[row]) if words[row] else None for row in clean["__row__"]]
-    assert quarantine["word"].to_list() == [words[row] for row in broken]
 
 
 QUIET = """

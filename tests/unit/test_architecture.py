@@ -1,5 +1,7 @@
 """The floors of the house: who may import whom (see [tool.importlinter] in pyproject.toml)."""
 
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,11 +11,28 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
+LINTER = Path(sys.executable).with_name("lint-imports")
+
+
 def test_imports_run_down_only() -> None:
-    done = subprocess.run(
-        [Path(sys.executable).with_name("lint-imports")], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([LINTER], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+def test_a_circle_between_rooms_is_refused(tmp_path: Path) -> None:
+    """`fit` imports `encode`; the way back breaks the contract, even where it serves type annotations only."""
+    for package in ("varjepa", "tasks", "flows"):
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    with (tmp_path / "varjepa/data/encode/one_hot.py").open("a") as file:
+        file.write("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import varjepa.data.fit.rows_protocol\n")
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        [LINTER, "--no-cache"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1, done.stderr
+    broken = [line for line in done.stdout.splitlines() if line.endswith("BROKEN")]
+    assert broken == ["No circles between files or rooms BROKEN"], done.stdout
 
 
 def test_the_training_core_needs_torch_and_numpy_only() -> None:

@@ -1,0 +1,36 @@
+"""Drift tests alarm at the stated rate at most."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from tests.unit.evaluation.drift.simulated_batches import DRAWS, STRICT, mixed, pair, unchanged
+from varjepa.evaluation.drift.tests import find_drift
+from varjepa.evaluation.drift.two_samples import compare_categories, compare_numbers, compare_shares
+
+
+@pytest.mark.parametrize(("rows", "new"), [(4000, 1000), (150, 60), (400, 20_000)])
+def test_unchanged_batches_alarm_at_the_stated_rate_at_most(rows: int, new: int) -> None:
+    rng, trials = np.random.default_rng([rows, new]), 400
+    hits = sum(
+        any(one.verdict == "drift" for one in find_drift(unchanged(rng, rows, new), STRICT)) for _ in range(trials)
+    )
+    # With a true rate of 5% more than 35 alarms in 400 are seen once in a thousand times.
+    assert hits <= stats.binom.ppf(0.999, trials, STRICT.false_alarms)
+    assert hits > 0  # not silent altogether: some tests are nearly exact
+
+
+def test_p_values_are_small_as_seldom_as_they_say() -> None:
+    """Down to the levels that a correction for many tests asks for."""
+    rng, trials = np.random.default_rng(3), 3000
+    shares = np.r_[0.9, np.full(20, 0.1 / 20)]  # twenty rare categories
+    found = {
+        "categories": [compare_categories(mixed(rng, 3000), mixed(rng, 700)).p for _ in range(trials)],
+        "rare": [compare_categories(mixed(rng, 3000, shares), mixed(rng, 700, shares)).p for _ in range(trials)],
+        "shares": [compare_shares(*((int(rng.binomial(n, 0.02)), n) for n in (2000, 500))).p for _ in range(trials)],
+        "zeros": [compare_numbers(*pair(rng, DRAWS["mostly zeros"], 1000, 300)).p for _ in range(trials)],
+        "normal": [compare_numbers(*pair(rng, DRAWS["normal"], 1000, 300)).p for _ in range(trials)],
+    }
+    for name, values in found.items():
+        for level in (0.05, 0.01, 0.002):
+            assert (np.array(values) <= level).sum() <= stats.binom.ppf(0.9995, trials, level), name

@@ -1,0 +1,33 @@
+"""Settings of the benchmark."""
+
+from pathlib import Path
+
+import pytest
+
+from varjepa.config import benchmark_config
+from varjepa.errors import ConfigError
+
+CONFIGS = Path(__file__).parents[4] / "configs"
+
+
+@pytest.mark.parametrize("name", ["adult", "covertype", "electricity", "credit", "bank", "mnist", "sim"])
+def test_every_published_data_set_has_a_config(name: str) -> None:
+    config = benchmark_config([str(CONFIGS / f"{name}.yaml")], [f"{name}.training.lr=0.5", "seeds=2"])
+    assert config.seeds == 2
+    job = config.datasets[name]
+    assert (job.training.lr, job.model.d_hidden, job.masking.num_targets) == (0.5, 64, 4)
+    assert ("ambiguity" in job.data.drop) == (name in ("mnist", "sim"))
+
+
+@pytest.mark.parametrize(
+    ("datasets", "overrides", "words"),
+    [
+        (["no_such"], [], "no_such.yaml"),
+        ([str(CONFIGS / "demo.yaml")], ["demo.data.label=null"], "has no label"),
+        ([str(CONFIGS / "demo.yaml")], ["predictors=[mlp,tabnet]"], "tabnet"),
+        ([str(CONFIGS / "demo.yaml")], ["trainig.epochs=2"], "training"),
+    ],
+)
+def test_impossible_settings_are_named(datasets: list[str], overrides: list[str], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        benchmark_config(datasets, overrides)

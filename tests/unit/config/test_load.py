@@ -1,0 +1,107 @@
+"""What people write in a config, and what they are told."""
+
+import json
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from varjepa.config import RetrainConfig, as_flat, load_config
+from varjepa.data.read.contract import load_contract
+from varjepa.errors import ConfigError
+
+SHIPPED = sorted((Path(__file__).parents[3] / "configs").glob("*.yaml"))
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "job.yaml"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_shipped_configs_and_their_contracts_are_valid(path: Path) -> None:
+    config = load_config(path)
+    assert config.data.label
+    if path.stem in ("adult", "covertype", "demo", "sim"):  # the others are downloaded, and promise nothing yet
+        assert config.data.label in load_contract(str(config.contract.path)).columns
+
+
+def test_overrides_are_read_as_yaml_and_win(tmp_path: Path) -> None:
+    path = write(tmp_path, "data: {name: sim}\ntraining: {lr: 1e-3}\n")
+    config = load_config(path, ["training.lr=5e-4", "data.drop=[a, b]", "data.label=x", "model.dropout=0"])
+    assert (config.training.lr, config.data.drop, config.model.dropout) == (5e-4, ("a", "b"), 0.0)
+    assert load_config(path).training.lr == 1e-3
+
+
+def test_paths_in_a_file_start_from_the_file_and_those_of_overrides_do_not(tmp_path: Path) -> None:
+    path = write(tmp_path, "data: {path: t.csv}\ncontract: {path: contracts/c.yaml}\n")
+    config = load_config(path)
+    assert config.data.path == str(tmp_path / "t.csv")
+    assert config.contract.path == str(tmp_path / "contracts/c.yaml")
+    assert load_config(path, ["data.path=t.csv"]).data.path == "t.csv"
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides", "message"),
+    [
+        ("data: {name: sim}\ntrainng: {lr: 1}", [], 'unknown key "trainng". Did you mean "training"'),
+        ("data: {name: sim, lable: x}", [], 'unknown key "data.lable". Did you mean "label"'),
+        ("data: {name: sim, split: {sed: 1}}", [], 'unknown key "data.split.sed". Did you mean "seed"'),
+        (
+            "data: {name: sim}\nprobe: {zzz: 1}",
+            [],
+            'unknown key "probe.zzz". Known keys here: "max_rows", "max_test_rows", "l2"',
+        ),
+        ("data: {name: sim}", ["training.ler=1"], 'unknown key "training.ler". Did you mean "lr"'),
+        ("data: {name: sim}", ["training.lr"], "has no key and value"),
+        ("data: {name: sim}", ["data.name.x=1"], "goes below"),
+        ("data: {name: sim}\ntraining: {lr: fast}", [], "\"training.lr\" is 'fast'"),
+        ("data: {name: sim}\ntraining: {max_epochs: 0}", [], '"training.max_epochs" is 0: input should be greater'),
+        ("{}", [], '"data" is'),
+        ("data: {}", [], "data needs a path"),
+        ("data: {name: sim}\nmodel: {d_hidden: 10, n_heads: 4}", [], "cannot be shared by 4 attention heads"),
+        ("data: {name: sim, split: {by: time}}", [], "needs split.column"),
+        ("data: {name: sim, split: {train: 0.9, validation: 0.1}}", [], "leave rows for the test part"),
+        ("data: {name: sim, split: {train: 0.7, calibration: 0.2}}", [], "leave rows for the test part"),
+        ("data: {name: sim}\nuncertainty: {known: ambiguity}", [], "must be no feature: name it in data.drop"),
+        ("data: {name: sim}\nuncertainty: {score: entropi}", [], "\"uncertainty.score\" is 'entropi'"),
+        ("data: {name: sim}\ntraining: {selection: probe}", [], "which needs data.label"),
+        ("data: {name: sim}\nmodel: {kind: t_jepa}\ntraining: {selection: elbo}", [], "t_jepa has no ELBO"),
+        (
+            "data: {name: sim, label: x}\nmodel: {kind: t_jepa}",
+            ["training.selection=selective_probe"],
+            "t_jepa has no uncertainty; choose auto, probe or rankme",
+        ),
+        ("data: {name: sim}", ["model.kind=tjepa"], "\"model.kind\" is 'tjepa'"),
+        ("data: {name: sim}", ["model.ema=1.5"], '"model.ema" is 1.5'),
+        ("data: {name: sim}\nregistry: {name: a/b}", [], "registry.name"),
+        ("data: [1", [], "not valid YAML"),
+        ("data: {name: sim}\ndata: {name: sim}", [], "given twice"),
+        ("- a\n- b", [], "Expected keys and values"),
+    ],
+)
+def test_faults_are_named(tmp_path: Path, text: str, overrides: list[str], message: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        load_config(write(tmp_path, text), overrides)
+    assert message in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_unreadable_files_are_named(tmp_path: Path) -> None:
+    write(tmp_path, "data: {name: sim}")
+    with pytest.raises(ConfigError, match=r'No such configuration file.*Did you mean ".*job.yaml"'):
+        load_config(tmp_path / "jobs.yaml")
+    (tmp_path / "latin.yaml").write_bytes("data: {name: caf\xe9}".encode("latin-1"))
+    with pytest.raises(ConfigError, match="not UTF-8"):
+        load_config(tmp_path / "latin.yaml")
+
+
+def test_configs_are_frozen_flat_and_have_a_schema(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, "data: {name: sim}"))
+    with pytest.raises(ValidationError):
+        config.training.lr = 1.0
+    assert as_flat(config)["data.split.seed"] == 0
+    schema = json.loads(json.dumps(RetrainConfig.model_json_schema()))
+    training = schema["$defs"]["TrainingSection"]["properties"]
+    assert training["lr"]["description"] == "Peak learning rate of AdamW."

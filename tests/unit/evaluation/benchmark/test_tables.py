@@ -1,0 +1,39 @@
+"""The benchmark's arithmetic, its settings and its corrupted tables."""
+
+import numpy as np
+import pytest
+
+from varjepa.evaluation.benchmark.published import published_accuracies
+from varjepa.evaluation.benchmark.tables import duels, table_rows, tally
+
+
+def goodness(accuracy: float, rows: int = 4000, seeds: int = 3) -> np.ndarray:
+    """The first rows are right in all seeds."""
+    return np.tile(np.arange(rows) < accuracy * rows, (seeds, 1)).astype(float)
+
+
+def test_duels_tell_clear_differences_from_none() -> None:
+    cells = {
+        ("t", "var_t_jepa", "mlp"): goodness(0.9),
+        ("t", "t_jepa", "mlp"): goodness(0.8),
+        ("t", "raw", "mlp"): goodness(0.9),
+        ("t", "raw", "xgboost"): goodness(0.5),
+    }
+    found = {(duel.features, duel.rival): duel.difference for duel in duels(cells)}
+    assert set(found) == {("var_t_jepa", "t_jepa"), ("var_t_jepa", "raw"), ("t_jepa", "raw")}
+    better = found["var_t_jepa", "t_jepa"]
+    assert better.difference == pytest.approx(0.1)
+    assert better.low < 0.1 < better.high
+    assert better.outcome == "win"
+    assert (found["var_t_jepa", "raw"].outcome, found["t_jepa", "raw"].outcome) == ("tie", "loss")
+    counts = tally(duels(cells))
+    assert counts["var_t_jepa", "raw"] == {"win": 0, "tie": 1, "loss": 0, "at or above": 1}
+    assert counts["t_jepa", "raw"] == {"win": 0, "tie": 0, "loss": 1, "at or above": 0}
+
+
+def test_rows_of_the_table_hold_mean_deviation_and_published_figure() -> None:
+    metrics = {("adult", "raw", "mlp"): {"accuracy": [0.8, 0.9], "f1_macro": [0.7]}}
+    first, second = table_rows(metrics, published_accuracies())
+    assert (first.mean, first.sd, first.seeds) == (pytest.approx(0.85), pytest.approx(0.0707, abs=1e-4), 2)
+    assert first.published == 0.849
+    assert (second.sd, second.published) == (None, None)

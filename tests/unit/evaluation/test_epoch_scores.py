@@ -1,0 +1,28 @@
+"""Scores of an epoch: probes and ranks."""
+
+import pytest
+import torch
+
+from tests.conftest import random_table, small_network
+from tests.unit.models.test_t_jepa import small_t_jepa
+from varjepa.evaluation.epoch_scores import ProbeEvaluator
+
+
+@pytest.mark.parametrize("selective", [False, True])
+def test_the_evaluator_prefers_embeddings_that_know_the_label(selective: bool) -> None:
+    network, table = small_network(), random_table(400, missing=0.0)
+    known = (table.numeric[:, 0] > 0).long()
+    shuffled = known[torch.randperm(400, generator=torch.Generator().manual_seed(0))]
+    scores = []
+    for labels in (known, shuffled):
+        train, validation = table.rows(slice(0, 300)), table.rows(slice(300, 400))
+        evaluator = ProbeEvaluator(train, labels[:300], validation, labels[300:], 2, selective, "mean")
+        scores.append(evaluator(network)[0])
+    assert scores[0] > scores[1] + 0.2
+
+
+def test_the_probe_measures_rank_where_it_breaks_ties() -> None:
+    network, table = small_t_jepa(), random_table(100)
+    labels = (table.numeric[:, 0] > 0).float()
+    _, metrics = ProbeEvaluator(table, labels, table, labels, 2, selective=False, aggregate="mean", rank=True)(network)
+    assert set(metrics) == {"validation/rankme", "validation/probe_loss", "validation/probe_accuracy"}

@@ -1,0 +1,61 @@
+"""Linear probes against scikit-learn."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression, Ridge
+
+from tests.unit.evaluation.latents.test_aggregate import gaussian
+from varjepa.evaluation.probe import best_probe, fit_probe, stacked_accuracy
+from varjepa.nn.random import StackedRandomness
+
+
+def labelled(n: int = 600, classes: int = 3, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, 5)) * [1, 10, 0.1, 1, 1] + 3
+    logits = (x - 3) / [1, 10, 0.1, 1, 1] @ rng.normal(size=(5, classes)) * 2
+    y = (logits + rng.gumbel(size=logits.shape)).argmax(1)
+    return torch.tensor(x, dtype=torch.float32), torch.tensor(y)
+
+
+@pytest.mark.parametrize("l2", [1e-3, 1e-1])
+def test_logistic_probe_equals_scikit_learn(l2: float) -> None:
+    x, y = labelled()
+    probe = fit_probe(x, y, n_classes=3, l2=l2)
+    standard = ((x - probe.center) / probe.spread).numpy()
+    theirs = LogisticRegression(C=1 / (l2 * len(y)), max_iter=1000, tol=1e-8).fit(standard, y)
+    ours = probe.predict(x).softmax(1).numpy()
+    np.testing.assert_allclose(ours, theirs.predict_proba(standard), atol=2e-3)
+
+
+def test_ridge_probe_equals_scikit_learn_and_constant_inputs_do_no_harm() -> None:
+    x, _ = labelled()
+    x = torch.cat([x, torch.full((len(x), 1), 5.0)], dim=1)
+    y = x[:, 0] * 2 - x[:, 1] + 7
+    probe = fit_probe(x, y, n_classes=0, l2=0.01)
+    standard = ((x - probe.center) / probe.spread).numpy()
+    theirs = Ridge(alpha=0.01 * len(y)).fit(standard, y)
+    np.testing.assert_allclose(probe.predict(x)[:, 0], theirs.predict(standard), rtol=1e-4, atol=1e-3)
+
+
+def test_the_penalty_is_chosen_on_validation_rows() -> None:
+    x, y = labelled(60, seed=1)
+    noise = torch.randn(60, 40, generator=torch.Generator().manual_seed(0))
+    other_x, other_y = labelled(400, seed=1)
+    other_noise = torch.randn(400, 40, generator=torch.Generator().manual_seed(1))
+    train, validation = (torch.cat([x, noise], 1), y), (torch.cat([other_x, other_noise], 1), other_y)
+    assert best_probe(train, validation, n_classes=3, l2=(1e-5, 1e-1)).l2 == 1e-1
+
+
+def test_stacked_probes_find_what_is_there() -> None:
+    x = gaussian(3, 9000)
+    knows, noise = (x[..., 0] > 0).long(), (gaussian(3, 9000, seed=9)[..., 0] > 0).long()
+    random = StackedRandomness.seeded(range(3))
+    half = slice(0, 8000), slice(8000, 9000)
+
+    def accuracy(y: torch.Tensor) -> torch.Tensor:
+        return stacked_accuracy((x[:, half[0]], y[:, half[0]]), (x[:, half[1]], y[:, half[1]]), random)
+
+    assert accuracy(knows).min() > 0.95
+    # 1,000 test rows: 5 standard errors around chance.
+    assert (accuracy(noise) - 0.5).abs().max() < 5 * 0.5 / 1000**0.5

@@ -1,0 +1,58 @@
+"""Calibration: errors, temperature, scores of probabilities, recalibrated residuals."""
+
+import numpy as np
+import pytest
+from scipy.stats import kstest
+from sklearn.metrics import brier_score_loss, log_loss
+
+from varjepa.evaluation.uncertainty.calibration import (
+    adaptive_calibration_error,
+    brier_score,
+    expected_calibration_error,
+    fit_temperature,
+    ks_uniform,
+    negative_log_likelihood,
+    pit_values,
+    reliability,
+)
+
+
+def test_calibration_error_finds_overconfidence() -> None:
+    rng = np.random.default_rng(2)
+    confidence = rng.uniform(0.5, 1, 50_000)
+    honest = expected_calibration_error(reliability(confidence, rng.random(50_000) < confidence))
+    boastful = expected_calibration_error(reliability(confidence, rng.random(50_000) < confidence - 0.1))
+    assert honest < 0.01
+    assert boastful == pytest.approx(0.1, abs=0.01)
+
+
+def test_ks_distance_equals_scipy() -> None:
+    values = np.random.default_rng(3).beta(2, 1, 500)
+    assert ks_uniform(values) == pytest.approx(kstest(values, "uniform").statistic)
+    assert ks_uniform(pit_values(np.random.default_rng(3).normal(size=20_000))) < 0.02
+
+
+def probabilities(rows: int = 20_000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(size=(rows, 3)) * 2
+    chances = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    return logits, (rng.random((rows, 1)) > chances.cumsum(1)).sum(1)
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.0, 3.0])
+def test_the_temperature_that_was_put_in_comes_out(factor: float) -> None:
+    logits, labels = probabilities()
+    assert fit_temperature(factor * logits, labels) == pytest.approx(factor, rel=0.05)
+    assert fit_temperature(logits[:0], labels[:0]) == 1.0
+
+
+def test_scores_of_probabilities_equal_scikit_learn() -> None:
+    logits, labels = probabilities(500)
+    chances = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    assert negative_log_likelihood(chances, labels) == pytest.approx(log_loss(labels, chances))
+    two = np.c_[chances[:, 0] + chances[:, 2], chances[:, 1]]
+    assert brier_score(two, (labels == 1).astype(int)) == pytest.approx(2 * brier_score_loss(labels == 1, two[:, 1]))
+    confidence = np.random.default_rng(1).uniform(0.5, 1, 30_000)
+    honest = np.random.default_rng(2).random(30_000) < confidence
+    assert adaptive_calibration_error(confidence, honest) < 0.015
+    assert adaptive_calibration_error(confidence, np.ones(30_000, bool)) == pytest.approx(0.25, abs=0.01)

@@ -1,0 +1,32 @@
+"""Intervals: what they are made of, and whether they hold the truth as often as they say."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import balanced_accuracy_score, f1_score
+
+from varjepa.evaluation.uncertainty.intervals import _scores, wilson
+from varjepa.evaluation.uncertainty.metrics import Classified
+
+
+def table(rows: int, rng: np.random.Generator, classes: int = 3) -> Classified:
+    """Rows of classes of different sizes; 80, 70, 60... percent of a class are predicted rightly."""
+    labels = rng.choice(classes, rows, p=np.array([0.5, 0.3, 0.2]))
+    right = rng.random(rows) < 0.8 - 0.1 * labels
+    predicted = np.where(right, labels, (labels + 1) % classes)
+    return Classified(np.eye(classes)[predicted], labels)
+
+
+def test_scores_are_those_of_scikit_learn() -> None:
+    result = table(200, np.random.default_rng(0))
+    true, predicted = np.eye(4)[result.labels], np.eye(4)[result.predicted]  # a class that no row has
+    found = _scores((true * predicted).sum(0)[None], true.sum(0)[None], predicted.sum(0)[None])
+    assert found["balanced_accuracy"][0] == pytest.approx(balanced_accuracy_score(result.labels, result.predicted))
+    for average in ("weighted", "macro"):
+        expected = f1_score(result.labels, result.predicted, average=average)
+        assert found[f"f1_{average}"][0] == pytest.approx(expected)
+
+
+def test_shares_of_all_rows_and_of_none_have_an_interval() -> None:
+    assert wilson(1.0, 10).low == pytest.approx(0.7225, abs=1e-4)  # of Wilson's formula, by hand
+    assert wilson(1.0, 10).high == pytest.approx(1.0)
+    assert wilson(0.0, 10).high == pytest.approx(1 - 0.7225, abs=1e-4)

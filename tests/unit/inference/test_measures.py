@@ -1,0 +1,88 @@
+"""Uncertainty measures of single rows."""
+
+from dataclasses import replace
+
+import torch
+
+from tests.conftest import random_table, small_network
+from tests.unit.models.test_t_jepa import small_t_jepa
+from varjepa.config.heads import UncertaintySection
+from varjepa.data.tensors.table import TableTensors
+from varjepa.evaluation.probe import fit_probe
+from varjepa.inference.measures import VARIATIONAL, FittedUncertainty, Measures, fit_uncertainty
+from varjepa.models.embedding import embed
+from varjepa.models.network import TableNetwork
+
+
+def asked(network: TableNetwork, table: TableTensors) -> Measures:
+    embedding = embed(network, table)
+    labels = (
+        table.numeric[:, 0] + 0.5 * torch.randn(table.n_rows, generator=torch.Generator().manual_seed(0)) > 0
+    ).long()
+    probe = fit_probe(embedding.mean.flatten(1), labels, n_classes=2, l2=1e-2)
+    section = UncertaintySection(draws=4, masks=3, ensemble=2)
+    fitted = fit_uncertainty(probe, (embedding, labels), (embedding, labels), section=section, seed=0)
+    return Measures(network, probe, replace(fitted, temperature=1.3), section, 0)
+
+
+def test_measures_do_not_depend_on_the_rows_beside_them() -> None:
+    network, table = small_network(), random_table(300)
+    measures = asked(network, table)
+    names = measures.available()
+    assert set(names) > {*VARIATIONAL, "distance", "ensemble"}
+    whole = measures(table, embed(network, table), names)
+    index = torch.randperm(300, generator=torch.Generator().manual_seed(1))[:40]
+    part = measures(table.rows(index), embed(network, table.rows(index)), names)
+    for name in names:
+        assert whole[name].shape == (300,)
+        assert torch.isfinite(whole[name]).all(), name
+        torch.testing.assert_close(part[name], whole[name][index], rtol=1e-3, atol=1e-5)
+        alone = measures(table, embed(network, table), [name])
+        torch.testing.assert_close(alone[name], whole[name])
+
+
+def test_parts_of_the_propagated_entropy_add_up() -> None:
+    network, table = small_network(), random_table(200)
+    measures = asked(network, table)
+    found = measures(table, embed(network, table), measures.available())
+    total = found["propagated_aleatoric"] + found["propagated_epistemic"]
+    torch.testing.assert_close(found["propagated"], total)
+    for name in ("propagated_epistemic", "mask_disagreement", "surprise", "distance"):
+        assert (found[name] >= -1e-9).all(), name
+    assert ((found["max_probability"] >= 0) & (found["max_probability"] <= 0.5)).all()
+
+
+def test_the_error_probe_learns_which_scales_go_with_errors() -> None:
+    table = random_table(2000, missing=0.0)
+    embedding = embed(small_network(), table)
+    mean, scale = torch.zeros_like(embedding.mean), torch.ones_like(embedding.mean)
+    generator = torch.Generator().manual_seed(0)
+    unsure = torch.rand(2000, generator=generator) < 0.5
+    scale[unsure, 0, 0] = 0.2  # a smaller scale, which the mean over scales would take for more certainty
+    labels = torch.randint(2, (2000,), generator=generator)
+    mean[:, 0, 0] = torch.where(unsure, torch.randint(2, (2000,), generator=generator), labels).float()
+    told = embedding._replace(mean=mean, scale=scale)
+    probe = fit_probe(mean.flatten(1), labels, n_classes=2, l2=1e-3)
+    fitted = fit_uncertainty(probe, (told, labels), (told, labels), section=UncertaintySection(ensemble=1), seed=0)
+    measures = Measures(small_network(), probe, fitted, UncertaintySection(), 0)
+    found = measures(table, told, ["weighted_scale", "scale_mean"])
+    assert found["weighted_scale"][unsure].min() > found["weighted_scale"][~unsure].max()
+    assert found["scale_mean"][unsure].max() < found["scale_mean"][~unsure].min()
+
+
+def test_t_jepa_has_the_measures_that_need_no_scales() -> None:
+    network, table = small_t_jepa(), random_table(100)
+    measures = asked(network, table)
+    assert not set(measures.available()) & set(VARIATIONAL)
+    assert {"max_probability", "ensemble", "distance"} <= set(measures.available())
+    found = measures(table, embed(network, table), measures.available())
+    assert all(torch.isfinite(values).all() for values in found.values())
+
+
+def test_what_was_fitted_comes_back_from_arrays() -> None:
+    fitted = asked(small_network(), random_table(200)).fitted
+    again = FittedUncertainty.from_tensors(
+        fitted.tensors(), temperature=1.3, measure="entropy", reason="", certificate=None
+    )
+    assert set(again.tensors()) == set(fitted.tensors())
+    assert all(torch.equal(again.tensors()[name], value) for name, value in fitted.tensors().items())

@@ -1,0 +1,59 @@
+"""The generator's training: its number of steps, resuming, batches in parts."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.conftest import SIZES, small_network
+from tests.unit.training.small_runs import correlated, killed_at, leave_memory_for_seven, quiet
+from varjepa.config import TrainingSection
+from varjepa.config.heads import GeneratorSection
+from varjepa.data.tensors.bars import Cells
+from varjepa.inference.generator.fitting import cut_bars
+from varjepa.training.generator import GeneratorTrainer
+
+
+def generator_trainer(checkpoint: Path | None = None, **settings: int) -> GeneratorTrainer:
+    tables = correlated()
+    cells = Cells(cut_bars(tables[0], 8), SIZES.cardinalities)
+    section = GeneratorSection(n_layers=1, evaluations=5, **({"max_steps": 40, "batch_size": 32} | settings))
+    training = TrainingSection(seed=3, checkpoint_minutes=0.0)
+    return GeneratorTrainer(network=small_network(), cells=cells, tables=tables, section=section, n_heads=2,
+                            training=training, checkpoint=checkpoint)  # fmt: skip
+
+
+def test_a_generator_of_few_rows_takes_few_steps() -> None:
+    looks = []
+    generator_trainer(max_steps=2000, max_epochs=2).fit(lambda steps, *_: looks.append(steps))
+    assert looks[-1] == 2 * 192 / 32
+    assert generator_trainer(batch_size=1000, max_epochs=7).steps == 7  # no batch is larger than the table
+
+
+@pytest.mark.parametrize("kills", [(5,), (17,), (39,), (19, 9)])
+def test_a_generator_killed_at_any_step_ends_with_the_same_weights(kills: tuple[int, ...], tmp_path: Path) -> None:
+    looks, again = [], []
+    whole = generator_trainer().fit(lambda steps, loss, _: looks.append((steps, loss)))
+    for step in kills:
+        run = generator_trainer(tmp_path / "g.pt")
+        killed_at(run, step, lambda run=run: run.fit(quiet))
+    resumed = generator_trainer(tmp_path / "g.pt").fit(lambda steps, loss, _: again.append((steps, loss)))
+    assert again == looks
+    assert len(looks) == 5
+    for name, value in whole.state_dict().items():
+        assert torch.equal(resumed.state_dict()[name], value), name
+
+
+def test_a_generator_learns_from_a_batch_in_parts_what_it_learns_from_the_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    losses, again = [], []
+    whole = generator_trainer()
+    generator = whole.fit(lambda _, loss, __: losses.append(loss))
+    leave_memory_for_seven(whole, monkeypatch)
+    parts = generator_trainer()
+    assert parts.rows_at_once in (6, 7)
+    other = parts.fit(lambda _, loss, __: again.append(loss))
+    assert again == pytest.approx(losses, rel=2e-3)  # in bfloat16 where the machine has it
+    for name, value in generator.state_dict().items():
+        torch.testing.assert_close(other.state_dict()[name], value, atol=5e-3, rtol=5e-3)

@@ -1,0 +1,81 @@
+"""The loop: it learns, repeats itself, resumes exactly, and stops when it should."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.unit.training.small_runs import TRAINING, killed_at, leave_memory_for_seven, quiet, trainer, undated, weights
+from varjepa.errors import VarjepaError
+
+
+def test_training_raises_the_elbo_and_keeps_the_best_epoch() -> None:
+    run = trainer(TRAINING.model_copy(update={"max_epochs": 12}))
+    trained = run.fit(quiet, quiet)
+    elbos = [metrics["validation/elbo"] for metrics in trained.history]
+    assert elbos[-1] > elbos[0] + 0.2
+    assert trained.best_epoch == elbos.index(max(elbos))
+    terms = run.evaluate_terms(run.validation)
+    assert run.objective.named(terms)["elbo"] == pytest.approx(max(elbos), abs=1e-6)
+
+
+def test_same_seed_same_weights_other_seed_other_weights() -> None:
+    runs = [trainer(TRAINING.model_copy(update={"seed": seed})) for seed in (0, 0, 1)]
+    for run in runs:
+        run.fit(quiet, quiet)
+    assert torch.equal(weights(runs[0]), weights(runs[1]))
+    assert not torch.equal(weights(runs[0]), weights(runs[2]))
+
+
+# 24 steps an epoch, a checkpoint after every eighth: before the first, within both epochs, after an epoch, twice.
+@pytest.mark.parametrize("kills", [(5,), (13,), (24,), (45,), (19, 9)])
+@pytest.mark.parametrize("kind", ["var_t_jepa", "t_jepa"])
+def test_a_run_killed_at_any_step_ends_with_the_same_weights(kind: str, kills: tuple[int, ...], tmp_path: Path) -> None:
+    training = TRAINING.model_copy(update={"max_epochs": 2, "batch_size": 8, "checkpoint_minutes": 0.0})
+    whole = trainer(training, kind=kind)
+    expected = whole.fit(quiet, quiet)
+    for step in kills:
+        run = trainer(training, checkpoint=tmp_path / "c.pt", kind=kind)
+        killed_at(run, step, lambda run=run: run.fit(quiet, quiet))
+    resumed, seen = trainer(training, checkpoint=tmp_path / "c.pt", kind=kind), []
+    left, real = [], resumed._step
+    resumed._step = lambda *arguments: left.append(1) or real(*arguments)
+    found = resumed.fit(lambda metrics: seen.append(metrics["epoch"]), quiet)
+    assert seen == [0, 1]
+    assert len(left) == 48 - sum(step // 8 * 8 for step in kills)
+    assert torch.equal(weights(whole), weights(resumed))
+    assert undated(found.history) == undated(expected.history)
+
+
+@pytest.mark.parametrize("kind", ["var_t_jepa", "t_jepa"])
+def test_a_batch_in_parts_teaches_what_it_teaches_as_a_whole(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    training = TRAINING.model_copy(update={"precision": "float32", "max_epochs": 2})
+    whole = trainer(training, kind=kind)
+    assert whole.rows_at_once > training.batch_size
+    leave_memory_for_seven(whole, monkeypatch)
+    parts = trainer(training, kind=kind)
+    assert parts.rows_at_once in (6, 7)
+    for mine, theirs in zip(whole.fit(quiet, quiet).history, parts.fit(quiet, quiet).history, strict=True):
+        for name in mine.keys() - {"training/seconds", "training/rows_per_second"}:
+            assert theirs[name] == pytest.approx(mine[name], abs=1e-4, rel=1e-4), name
+    torch.testing.assert_close(weights(parts), weights(whole), atol=1e-3, rtol=1e-3)
+
+
+def test_patience_counts_evaluations_and_the_best_score_wins() -> None:
+    scores = iter([1.0, 5.0, 2.0, float("nan"), 4.0, 9.0])
+    training = TRAINING.model_copy(update={"max_epochs": 6, "patience": 3})
+    trained = trainer(training, evaluate=lambda _: (next(scores), {})).fit(quiet, quiet)
+    assert (trained.best_epoch, trained.stopped_early, len(trained.history)) == (1, True, 5)
+
+
+def test_divergence_is_said() -> None:
+    with pytest.raises(VarjepaError, match=r"diverged.*training.lr"):
+        trainer(evaluate=lambda _: (float("nan"), {})).fit(quiet, quiet)
+
+
+def test_noise_scales_respect_their_floor() -> None:
+    run = trainer(TRAINING.model_copy(update={"max_epochs": 2}))
+    with torch.no_grad():
+        run.network.row_decoder.raw_noise.fill_(-50.0)
+    assert run.network.row_decoder.noise_scale.item() == pytest.approx(0.05)
+    run.fit(quiet, quiet)
