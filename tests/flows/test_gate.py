@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tests.flows.conftest import Answer, caller, write_job
+from tests.flows.conftest import Answer, caller, candidate_of, write_job
 
 ROWS = {"train": 900, "validation": 200, "calibration": 300, "test": 1000}
 LEARNED = ("train", "validation", "calibration")
@@ -201,26 +201,6 @@ def test_too_few_rows_prove_nothing(registry: Registry) -> None:
 def test_a_mistyped_subgroup_stops_before_training(registry: Registry) -> None:
     answer = registry.retrain(job_table(), "--set", 'gate.subgroups=["jobb"]', code=2)
     assert 'gate.subgroups names "jobb", which is no column. Did you mean "job"?' in answer["error"]
-
-
-def candidate_of(config: Any, run_id: str) -> Any:
-    """What a retrain hands to its last steps; all of it is there already."""
-    from tasks.release.compare import Candidate
-    from tasks.retrain.calibrate import calibrate
-    from tasks.retrain.generate import generate
-    from tasks.retrain.ingest import ingest
-    from tasks.retrain.preprocess import preprocess
-    from tasks.retrain.pretrain import pretrain
-    from tasks.retrain.probe import probe
-    from tasks.retrain.validate import check_contract
-
-    snapshot = ingest.fn(config.data)
-    prepared = preprocess.fn(check_contract.fn(snapshot, config).clean, config.data, config.preprocess)
-    pretrained = pretrain.fn(prepared, config, run_id)
-    generated, probed = generate.fn(prepared, pretrained, config), probe.fn(prepared, pretrained, config)
-    return Candidate(
-        calibrate.fn(prepared, pretrained, generated, probed, config).model, prepared, snapshot.fingerprint
-    )
 
 
 def test_two_that_beat_the_champion_at_once_meet_each_other(registry: Registry) -> None:

@@ -164,7 +164,7 @@ print(json.dumps([frame.to_dict("list") for frame in (whole, *parts)]))
     assert set(whole["prediction"]) <= {"yes", "no"}
     from varjepa.inference.storage import load_model
 
-    folder = next((first.home / "mlruns" / "work").glob("calibrate-*/model"))
+    folder = next((first.home / "mlruns" / "work").glob("assemble-*/model"))
     here = load_model(folder).predict(pl.from_pandas(table))
     np.testing.assert_allclose(np.array(here["embedding"].to_list()), whole["embedding"], atol=1e-5)
 
