@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 from prefect import task
 
-from tasks.registry.open_model import open_model
+from tasks.registry.open_model import drift_settings, open_model
 from tasks.scoring.one_file import LARGEST
 from tasks.scoring.stream import batches_of
 from tasks.steps.log import log
@@ -104,7 +104,8 @@ def compare(question: Question) -> Drift:
     model = open_model(question.model, question.tracking_uri, question.device)
     profile = _profile(model, question.model)
     wanted = {"level": question.level, "false_alarms": question.false_alarms}
-    section = model.config.drift.model_copy(update={key: value for key, value in wanted.items() if value is not None})
+    section = drift_settings(question.model, question.tracking_uri) or model.config.drift
+    section = section.model_copy(update={key: value for key, value in wanted.items() if value is not None})
     counted = _count(model, question.new, profile.counts, section.rows)
     statistics = row_statistics(model, counted.chosen, profile.directions)
     label = None if model.preprocessor.label is None else model.preprocessor.label.name

@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from tasks.registry.logged_models import use_store
+from tasks.registry.tags import DRIFT_TAG
 from tasks.tracking.store import client_for
 from tasks.tracking.uris import hidden_credentials, store
+from varjepa.config.operations import DriftSection
 from varjepa.errors import ModelError, listed, nearest
 from varjepa.inference.model import TrainedModel
 from varjepa.inference.storage import CONFIG, load_model
@@ -94,6 +96,20 @@ def registered_version(uri: str, tracking_uri: str | None) -> tuple[str, str]:
         )
         raise ModelError(f'The model "{model}" in {where} has no {what}.', fix=have)
     return model, number
+
+
+def drift_settings(name: str, tracking_uri: str | None) -> DriftSection | None:
+    """Settings for `varjepa drift` of a registered version; None for models elsewhere and versions without them.
+
+    Args:
+        name: a model as for `open_model`.
+        tracking_uri: tracking store; None means the usual one.
+    """
+    if not name.startswith(REGISTRY):
+        return None
+    model, number = registered_version(name, tracking_uri)
+    tags = client_for(store(tracking_uri)).get_model_version(model, number).tags
+    return DriftSection.model_validate_json(tags[DRIFT_TAG]) if DRIFT_TAG in tags else None
 
 
 def _registered(uri: str, tracking_uri: str | None) -> Path:

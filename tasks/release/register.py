@@ -9,7 +9,7 @@ from typing import Any
 
 from tasks.registry.champion import CHALLENGER
 from tasks.registry.logged_models import DIGEST_TAG, active_run, logged_before, use_store
-from tasks.registry.tags import FINGERPRINT_TAG, ROWS_TAG, RUN_TAG
+from tasks.registry.tags import DRIFT_TAG, FINGERPRINT_TAG, ROWS_TAG, RUN_TAG
 from tasks.release.compare import Candidate
 from tasks.steps.log import log
 from tasks.steps.retries import retried_task
@@ -68,6 +68,7 @@ def register(run_id: str, config: RetrainConfig, candidate: Candidate, descripti
             log.info("register: version %d of %s is this very model, no new version is made", version, name)
         if not client.get_model_version(name, str(version)).description:
             client.update_model_version(name, str(version), description)
+        client.set_model_version_tag(name, str(version), DRIFT_TAG, config.drift.model_dump_json())
         client.set_registered_model_alias(name, CHALLENGER, str(version))
     return Registered(name, version, f"models:/{name}/{version}", new, run_id)
 

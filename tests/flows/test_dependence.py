@@ -96,3 +96,9 @@ def test_no_second_version_where_only_the_gate_has_changed(
     answer = call("retrain", "job.yaml", "--set", "gate.margin=0.05", "--set", "drift.level=0.5", "--json")
     assert answer.code == 0, answer.err
     assert answer.json["model"]["version"] == 1
+    # What `varjepa drift` goes by follows the last retrain all the same.
+    (folder / "people.parquet").unlink(missing_ok=True)
+    person_table().write_parquet(folder / "people.parquet")
+    drift = call("drift", "models:/people/1", "people.parquet", "--json")
+    assert drift.code == 0, drift.err
+    assert drift.json["settings"]["level"] == 0.5
