@@ -9,6 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from tests.conftest import random_table, small_network
 from varjepa.config import MaskingSection
+from varjepa.evaluation.auroc import auroc
 from varjepa.evaluation.epoch_scores import ProbeEvaluator
 from varjepa.evaluation.latents.latents import active_units, predictor_residuals, rankme
 from varjepa.evaluation.probe import best_probe, fit_probe
@@ -18,7 +19,6 @@ from varjepa.evaluation.uncertainty.selective import (
     augrc,
     aurc,
     excess_aurc,
-    failure_auroc,
     oracle,
     risk_at,
     risk_coverage,
@@ -89,8 +89,8 @@ def test_risk_coverage_against_loops_and_ties() -> None:
 def test_failure_auroc_equals_scikit_learn_with_ties() -> None:
     rng = np.random.default_rng(1)
     uncertainty, error = rng.integers(0, 8, 200).astype(float), rng.random(200) < 0.3
-    assert failure_auroc(uncertainty, error) == pytest.approx(roc_auc_score(error, uncertainty))
-    assert np.isnan(failure_auroc(uncertainty, np.zeros(200, dtype=bool)))
+    assert auroc(uncertainty, error) == pytest.approx(roc_auc_score(error, uncertainty))
+    assert np.isnan(auroc(uncertainty, np.zeros(200, dtype=bool)))
 
 
 def test_calibration_error_finds_overconfidence() -> None:

@@ -14,7 +14,6 @@ from varjepa.data.tensors.table import TableTensors
 from varjepa.evaluation.probe import fit_probe
 from varjepa.evaluation.uncertainty.calibration import (
     adaptive_calibration_error,
-    brier_score,
     fit_temperature,
     ks_uniform,
     negative_log_likelihood,
@@ -29,6 +28,7 @@ from varjepa.evaluation.uncertainty.compare_measures import (
     family_level,
     resampled_aurc,
 )
+from varjepa.evaluation.uncertainty.metrics import brier_score
 from varjepa.evaluation.uncertainty.selective import aurc, risk_coverage
 from varjepa.inference.measures import VARIATIONAL, FittedUncertainty, Measures, fit_uncertainty
 from varjepa.models.embedding import embed

@@ -4,11 +4,9 @@ from collections.abc import Sequence
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from varjepa.config.base import Section
-
-Floats = NDArray[np.float64]
+from varjepa.evaluation.arrays import Floats
 
 MOST_KNOTS = 128
 """A sample of more different numbers is counted between so many of them."""

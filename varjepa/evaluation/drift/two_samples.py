@@ -6,13 +6,11 @@ All p-values take both samples for random: a small reference makes them large, n
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.special import chdtrc, erfc, kolmogorov
-from scipy.stats import hypergeom
+from scipy.special import erfc, kolmogorov
+from scipy.stats import chi2_contingency, hypergeom
 
+from varjepa.evaluation.arrays import Floats
 from varjepa.evaluation.drift.samples import Categories, Numbers
-
-Floats = NDArray[np.float64]
 
 FEWEST_EXPECTED = 10.0
 """Categories of which fewer rows are expected in either sample are counted together: the chi-squared distribution
@@ -79,12 +77,8 @@ def compare_categories(reference: Categories, new: Categories) -> Comparison:
     if not rows.all():
         return Comparison("chi-squared", 0.0, 1.0, 0.0, None, None)
     effect = float(np.abs(np.subtract(*(counts / rows[:, None]))).sum() / 2)
-    pooled = _pooled(counts)
-    expected = np.outer(rows, pooled.sum(0)) / rows.sum()
-    statistic = float((np.square(pooled - expected) / expected).sum())
-    cells = pooled.shape[1]
-    p = float(chdtrc(cells - 1, statistic)) if cells > 1 else 1.0
-    return Comparison("chi-squared", statistic, p, effect, None, _psi(counts))
+    test = chi2_contingency(_pooled(counts), correction=False)  # a single cell has no degree of freedom: p is 1
+    return Comparison("chi-squared", float(test.statistic), float(test.pvalue), effect, None, _psi(counts))
 
 
 def _pooled(counts: Floats) -> Floats:
