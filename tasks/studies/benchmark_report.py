@@ -15,9 +15,9 @@ from tasks.steps.reuse import step_folder
 from tasks.studies.benchmark_cell import Cell
 from varjepa import plots
 from varjepa.config import BenchmarkConfig
+from varjepa.evaluation.arrays import Floats
 from varjepa.evaluation.benchmark.published import published_accuracies
 from varjepa.evaluation.benchmark.tables import SELECTIVE, Duel, Row, duels, table_rows, tally
-from varjepa.evaluation.uncertainty.metrics import Floats
 
 HEADER = ("dataset", "features", "predictor", "metric", "mean", "sd", "seeds", "published")
 DUEL_HEADER = ("dataset", "predictor", "features", "rival", "difference", "low", "high", "outcome")

@@ -91,6 +91,8 @@ def test_failure_auroc_equals_scikit_learn_with_ties() -> None:
     uncertainty, error = rng.integers(0, 8, 200).astype(float), rng.random(200) < 0.3
     assert auroc(uncertainty, error) == pytest.approx(roc_auc_score(error, uncertainty))
     assert np.isnan(auroc(uncertainty, np.zeros(200, dtype=bool)))
+    endless = np.where(uncertainty == uncertainty.max(), np.inf, uncertainty)
+    assert auroc(endless, error) == auroc(uncertainty, error)
 
 
 def test_calibration_error_finds_overconfidence() -> None:

@@ -76,8 +76,8 @@ def percentile_interval(values: Floats, level: float) -> Interval:
         level: share of the resamples inside, in (0, 1).
 
     Examples:
-        >>> percentile_interval(np.arange(101.0), 0.9)
-        Interval(low=5.0, high=95.0)
+        >>> percentile_interval(np.arange(101.0), 0.5)
+        Interval(low=25.0, high=75.0)
     """
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     return Interval(float(low), float(high))

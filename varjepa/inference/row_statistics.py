@@ -19,12 +19,13 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from varjepa.data.encode.features import LABEL
 from varjepa.data.tensors.table import TableTensors
+from varjepa.evaluation.arrays import Floats
 from varjepa.evaluation.drift.samples import Categories, Numbers, Sample
+from varjepa.evaluation.latents.components import principal_components
 from varjepa.inference.drift_reference import Directions
 from varjepa.inference.generator.fill import outside_range
 from varjepa.inference.generator.table_generator import batches
@@ -33,11 +34,9 @@ from varjepa.models.embedding import embed
 from varjepa.models.masks import draw_sizes, same_for_all
 from varjepa.models.t_jepa import TJEPANetwork
 from varjepa.models.var_t_jepa import VarTJEPANetwork
-from varjepa.nn.random import Randomness, initial_weights
+from varjepa.nn.random import Randomness
 from varjepa.objective.elbo import final_weights, loss_terms
 from varjepa.objective.prediction import prediction_terms
-
-Floats = NDArray[np.float64]
 
 CONTEXTS = 4
 """Fixed contexts that the terms of a row are averaged over."""
@@ -50,8 +49,6 @@ BATCH = 512
 """Rows at a time: what they make fits into a cache."""
 
 RIGHT_OR_WRONG = ("wrong", "right")
-WITH_LABEL = ("correct", "calibration", "residual")
-"""Statistics of labelled rows."""
 
 
 class RowValues(NamedTuple):
@@ -72,11 +69,9 @@ class RowValues(NamedTuple):
 
 def principal_directions(model: TrainedModel, table: TableTensors) -> Directions:
     """Directions along which the embeddings of some training rows vary most."""
-    flat = embed(model.network, table).mean.flatten(1)
-    center = flat.mean(0)
-    with initial_weights(model.config.training.seed):  # the decomposition draws from torch's one global generator
-        _, _, basis = torch.svd_lowrank(flat - center, q=min(N_DIRECTIONS, *flat.shape), niter=4)
-    return Directions(center, basis)
+    flat = embed(model.network, table).mean.flatten(1)  # [N, D d]
+    components = principal_components(flat, N_DIRECTIONS, seed=model.config.training.seed)
+    return Directions(components.center, components.basis)
 
 
 @torch.inference_mode()
