@@ -80,7 +80,7 @@ def _checked(snapshot: Path, contract: Contract, draft: Path, label: str | None,
         from tasks.contract.engine import workbench
         from tasks.contract.expectations import build_rules, numbered
         from tasks.contract.findings import Outcome, trace
-        from tasks.contract.page import render_page
+        from tasks.contract.page import contract_page
         from tasks.contract.quarantine import Split, count_quarantined
         from tasks.contract.view import ROW, VIEW, open_view, select
 
@@ -95,7 +95,7 @@ def _checked(snapshot: Path, contract: Contract, draft: Path, label: str | None,
         outcome = Outcome(findings, rows, count_quarantined(bench, findings), contract.max_quarantined)
         clean = None if outcome.trouble else draft / "clean.parquet"
         Split(bench, snapshot, readings, findings).write(draft / "beside.parquet", clean, draft / "quarantine.parquet")
-    (draft / "docs" / "index.html").write_text(render_page(outcome, "gx/index.html"), encoding="utf-8")
+    (draft / "docs" / "index.html").write_text(contract_page(outcome, "gx/index.html"), encoding="utf-8")
     compact = json.dumps(result.to_json_dict(), separators=(",", ":"), ensure_ascii=False)
     (draft / "validation.json").write_text(compact, encoding="utf-8")
     return outcome

@@ -16,7 +16,7 @@ from varjepa.config import DataSection
 from varjepa.config.operations import DriftSection, TrackingSection
 from varjepa.data.read.sources import open_path, readable
 from varjepa.errors import DataError, ModelError
-from varjepa.evaluation.drift.samples import Sample
+from varjepa.evaluation.drift.samples import Sample, together
 from varjepa.evaluation.drift.tests import Finding, drift_score, find_drift
 from varjepa.inference.drift_counts import count_columns, quality, subjects_of, unseen_words
 from varjepa.inference.drift_reference import Counts, Profile
@@ -165,9 +165,11 @@ def _count(model: TrainedModel, source: str, like: Counts, most: int) -> _Counte
         here = picks[np.searchsorted(picks, counted.rows) : np.searchsorted(picks, counted.rows + frame.height)]
         kept.append(frame[here - counted.rows])
         columns, label = count_columns(model.preprocessor, frame, like)
-        known = counted.columns
-        counted.columns = {name: known[name].plus(one) if known else one for name, one in columns.items()}  # type: ignore[arg-type]
-        counted.label = counted.label.plus(label) if counted.label is not None and label is not None else label  # type: ignore[arg-type]
+        before = counted.columns
+        counted.columns = {
+            name: together(before[name], cells) if name in before else cells for name, cells in columns.items()
+        }
+        counted.label = together(counted.label, label) if counted.label is not None and label is not None else label
         _remember(counted.words, unseen_words(model.preprocessor, frame))
         counted.rows += frame.height
         if len(kept) % 100 == 0:

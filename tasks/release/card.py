@@ -3,20 +3,19 @@
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
-from html import escape
 from textwrap import shorten
 from typing import Self
 
 from tasks.contract.run import Validation
 from tasks.release.predecessor import Predecessor
-from tasks.reports.page import html_page, html_table
+from tasks.reports.page import render
 from tasks.retrain.ingest import Snapshot
 from tasks.retrain.preprocess import Prepared
 from tasks.retrain.pretrain import Pretrained
 from varjepa import __version__
 from varjepa.config import RetrainConfig
 from varjepa.data.read.contract import Contract
-from varjepa.evaluation.uncertainty.intervals import Interval
+from varjepa.evaluation.bootstrap import Interval
 
 GROUPS = {
     "probe": "Linear probe on the frozen embedding",
@@ -244,9 +243,6 @@ def _markdown(facts: CardFacts, sections: dict[str, dict[str, str]], end: str = 
 
 def html_card(facts: CardFacts) -> str:
     """The card as one self-contained page."""
+    sections = [(title, rows.items()) for title, rows in facts.sections().items()]
     name = facts.config.registry.name
-    body = [f"<h1>{escape(name)}</h1><p>{escape(facts.summary)}</p>"]
-    for title, rows in facts.sections().items():
-        body.append(f"<h2>{escape(title)}</h2>{html_table(rows.items())}")
-    body.append(f"<h2>Limits</h2><ul>{''.join(f'<li>{escape(limit)}</li>' for limit in facts.limits)}</ul>")
-    return html_page(f"Model card: {name}", body)
+    return render("card.html", name=name, summary=facts.summary, sections=sections, limits=facts.limits)

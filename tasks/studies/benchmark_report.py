@@ -2,22 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 
 import numpy as np
 from prefect import task
 
-from tasks.reports.page import html_image, html_page, html_table, write_csv
+from tasks.reports.page import Picture, render, write_csv
 from tasks.reports.provenance import provenance
 from tasks.steps.files import write_text
 from tasks.steps.reuse import step_folder
 from tasks.studies.benchmark_cell import Cell
 from varjepa import plots
 from varjepa.config import BenchmarkConfig
+from varjepa.evaluation.arrays import Floats
 from varjepa.evaluation.benchmark.published import published_accuracies
 from varjepa.evaluation.benchmark.tables import SELECTIVE, Duel, Row, duels, table_rows, tally
-from varjepa.evaluation.uncertainty.metrics import Floats
 
 HEADER = ("dataset", "features", "predictor", "metric", "mean", "sd", "seeds", "published")
 DUEL_HEADER = ("dataset", "predictor", "features", "rival", "difference", "low", "high", "outcome")
@@ -65,7 +64,7 @@ def report_benchmark(config: BenchmarkConfig, cells: Sequence[Cell]) -> Benchmar
         figures.append(folder / f"{name}.png")
         plots.benchmark_plot(_bars(rows, name), TITLES).savefig(figures[-1])
     page = folder / "report.html"
-    write_text(page, _page(sections, figures))
+    write_text(page, benchmark_page(sections, figures))
     return BenchmarkReport(folder, page, rows, found, tally(found))
 
 
@@ -169,7 +168,11 @@ def _markdown(sections: list[Table]) -> str:
     return "\n".join(lines)
 
 
-def _page(sections: list[Table], figures: list[Path]) -> str:
-    body = ["<h1>Benchmark</h1>", *map(html_image, figures)]
-    body += [f"<h2>{escape(title)}</h2>{html_table(lines, header)}" for title, header, lines in sections]
-    return html_page("Benchmark", body, width=80)
+def benchmark_page(sections: list[Table], figures: list[Path]) -> str:
+    """The report as one self-contained page.
+
+    Args:
+        sections: tables.
+        figures: PNG files.
+    """
+    return render("benchmark.html", sections=sections, figures=[Picture.of(figure) for figure in figures])

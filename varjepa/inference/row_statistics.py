@@ -19,22 +19,21 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from varjepa.data.encode.features import LABEL
 from varjepa.data.tensors.table import TableTensors
+from varjepa.evaluation.arrays import Floats
 from varjepa.evaluation.drift.samples import Categories, Numbers, Sample
+from varjepa.evaluation.latents.components import principal_components
 from varjepa.inference.drift_reference import Directions
 from varjepa.inference.generator.fill import outside_range
 from varjepa.inference.generator.table_generator import batches
 from varjepa.inference.model import TrainedModel
 from varjepa.models.embedding import embed
 from varjepa.models.masks import draw_sizes, same_for_all
-from varjepa.nn.random import Randomness, initial_weights
+from varjepa.nn.random import Randomness
 from varjepa.objective.objective import objective_for
-
-Floats = NDArray[np.float64]
 
 CONTEXTS = 4
 """Fixed contexts that the terms of a row are averaged over."""
@@ -47,8 +46,6 @@ BATCH = 512
 """Rows at a time: what they make fits into a cache."""
 
 RIGHT_OR_WRONG = ("wrong", "right")
-WITH_LABEL = ("correct", "calibration", "residual")
-"""Statistics of labelled rows."""
 
 
 class RowValues(NamedTuple):
@@ -69,11 +66,9 @@ class RowValues(NamedTuple):
 
 def principal_directions(model: TrainedModel, table: TableTensors) -> Directions:
     """Directions along which the embeddings of some training rows vary most."""
-    flat = embed(model.network, table).mean.flatten(1)
-    center = flat.mean(0)
-    with initial_weights(model.config.training.seed):  # the decomposition draws from torch's one global generator
-        _, _, basis = torch.svd_lowrank(flat - center, q=min(N_DIRECTIONS, *flat.shape), niter=4)
-    return Directions(center, basis)
+    flat = embed(model.network, table).mean.flatten(1)  # [N, D d]
+    components = principal_components(flat, N_DIRECTIONS, seed=model.config.training.seed)
+    return Directions(components.center, components.basis)
 
 
 @torch.inference_mode()

@@ -4,9 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import mean, stdev
 from typing import Any, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
+from varjepa.evaluation.arrays import Floats
 from varjepa.evaluation.uncertainty.paired_bootstrap import PairedDifference, paired_bootstrap
 
 RIVALS = (("var_t_jepa", "t_jepa"), ("var_t_jepa", "raw"), ("t_jepa", "raw"))
@@ -81,7 +79,7 @@ def table_rows(
     ]  # fmt: skip
 
 
-def duels(goodness: Mapping[CellKey, NDArray[np.float64]], seed: int = 0) -> list[Duel]:
+def duels(goodness: Mapping[CellKey, Floats], seed: int = 0) -> list[Duel]:
     """Compares feature sets by a paired bootstrap over test rows.
 
     Args:
