@@ -1,4 +1,4 @@
-"""What the user can say: one strict, frozen configuration per job."""
+"""The configuration: one strict, frozen object per job."""
 
 from varjepa.config.base import result_settings
 from varjepa.config.benchmark import PREDICTORS, BenchmarkConfig, FeatureSet, PredictorName, Protocol

@@ -12,7 +12,7 @@ from varjepa.config.operations import DriftSection, GateSection, RegistrySection
 
 
 class RetrainConfig(Section):
-    """Everything that one retrain job needs."""
+    """The settings of one retrain job."""
 
     data: DataSection
     contract: ContractSection = ContractSection()
@@ -34,7 +34,7 @@ class RetrainConfig(Section):
         labelled = self.data.label is not None and self.data.task != "none"
         if self.uncertainty.known is not None and self.uncertainty.known not in self.data.drop:
             raise ValueError(
-                f'uncertainty.known is "{self.uncertainty.known}", which must be no feature: name it in data.drop'
+                f'uncertainty.known is "{self.uncertainty.known}", which must not be a feature: list it in data.drop'
             )
         if not labelled and self.training.selection in ("probe", "selective_probe"):
             raise ValueError(f"training.selection is {self.training.selection}, which needs data.label")
