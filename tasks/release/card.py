@@ -185,7 +185,7 @@ class CardFacts:
         if not self.decisions:
             latent = "mean" if self.config.uncertainty.aggregate == "mean" else "90th percentile"
             words = f"{latent} of the scales of the row's latents; larger = less sure, no probability of an error"
-            return {"uncertainty": words if self.config.model.kind == "var_t_jepa" else "this kind of model has none"}
+            return {"uncertainty": words if self.config.model.is_variational else "this kind of model has none"}
         measure, _, reason = self.decisions["uncertainty"].partition(": ")
         return {
             "uncertainty": f"{MEASURES[measure]} ({measure}); larger = less sure",
@@ -198,7 +198,7 @@ class CardFacts:
         """What a reader must know before use."""
         tell = (
             "look at their uncertainty and anomaly. Latent uncertainty is no probability."
-            if self.config.model.kind == "var_t_jepa"
+            if self.config.model.is_variational
             else "this kind of model has no latent uncertainty to tell."
         )
         measured = "Statistics, vocabularies and weights come from the training rows, figures from test rows"

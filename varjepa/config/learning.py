@@ -6,11 +6,16 @@ from pydantic import Field, model_validator
 
 from varjepa.config.base import OPERATIONAL, NonNegative, Positive, Section, Share, Weight
 
+Kind = Literal["var_t_jepa", "t_jepa"]
+
+VARIATIONAL: tuple[Kind, ...] = ("var_t_jepa",)
+"""Kinds with an ELBO and with latent uncertainty; the others have neither."""
+
 
 class ModelSection(Section):
     """What kind of model, and its sizes (var-jepa.md section 3; published names in brackets)."""
 
-    kind: Literal["var_t_jepa", "t_jepa"] = "var_t_jepa"
+    kind: Kind = "var_t_jepa"
     """var_t_jepa: variational, with latent uncertainty. t_jepa: the deterministic baseline, without it."""
     d_hidden: Positive = 64
     """Width of tokens, latents and encoders (d_hidden; d = d_z = d_hidden)."""
@@ -51,6 +56,11 @@ class ModelSection(Section):
             if width % heads:
                 raise ValueError(f"a width of {width} cannot be divided among {heads} attention heads")
         return self
+
+    @property
+    def is_variational(self) -> bool:
+        """Whether the kind is one of `VARIATIONAL`."""
+        return self.kind in VARIATIONAL
 
 
 class MaskingSection(Section):

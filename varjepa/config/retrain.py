@@ -38,10 +38,10 @@ class RetrainConfig(Section):
             )
         if not labelled and self.training.selection in ("probe", "selective_probe"):
             raise ValueError(f"training.selection is {self.training.selection}, which needs data.label")
-        if self.model.kind == "t_jepa" and self.training.selection in ("elbo", "selective_probe"):
+        if not self.model.is_variational and self.training.selection in ("elbo", "selective_probe"):
             lacking = {"elbo": "ELBO", "selective_probe": "uncertainty"}[self.training.selection]
             raise ValueError(
-                f"training.selection is {self.training.selection}, but model.kind t_jepa has no {lacking}; "
+                f"training.selection is {self.training.selection}, but model.kind {self.model.kind} has no {lacking}; "
                 "choose auto, probe or rankme"
             )
         return self
