@@ -105,12 +105,14 @@ def card_of_hostile_names(figure: Path) -> str:
     config = parse_config({"data": {"path": "x.csv", "label": HOSTILE}, "contract": {"path": HOSTILE}})
     nowhere = Path("nowhere")
     facts = CardFacts(
-        config, "run", None, Snapshot(nowhere, HOSTILE, 100, {}, HOSTILE), Contract(),
-        Validation(nowhere, nowhere, nowhere, rows=100, quarantined=3, rules=9),
-        Prepared(nowhere, nowhere, nowhere, 2, {"train": 60}, {HOSTILE: HOSTILE}, {HOSTILE: ("a", "b")}),
-        Pretrained(nowhere, history, best_epoch=1, stopped_early=False),
-        {"probe/accuracy": 0.8, f"ambiguity/{HOSTILE}": 1.0}, {"probe/accuracy": Interval(0.7, 0.9)},
-        {"uncertainty": f"entropy: {HOSTILE}", "certificate": HOSTILE}, Predecessor(3, HOSTILE, HOSTILE),
+        config=config, run_id="run", commit=None, snapshot=Snapshot(nowhere, HOSTILE, 100, {}, HOSTILE),
+        contract=Contract(), validation=Validation(nowhere, nowhere, nowhere, rows=100, quarantined=3, rules=9),
+        prepared=Prepared(nowhere, nowhere, nowhere, 2, {"train": 60}, {HOSTILE: HOSTILE}, {HOSTILE: ("a", "b")}),
+        pretrained=Pretrained(nowhere, history, best_epoch=1, stopped_early=False),
+        metrics={"probe/accuracy": 0.8, f"ambiguity/{HOSTILE}": 1.0},
+        intervals={"probe/accuracy": Interval(0.7, 0.9)},
+        decisions={"uncertainty": f"entropy: {HOSTILE}", "certificate": HOSTILE},
+        before=Predecessor(3, HOSTILE, HOSTILE),
     )  # fmt: skip
     return html_card(facts.handed_over("models:/people/1", HOSTILE))
 
