@@ -12,13 +12,12 @@ from varjepa.data.read.contract import ColumnContract, Contract
 from varjepa.errors import listed, nearest
 
 
-def build_rules(contract: Contract, readings: Mapping[str, Reading], label: str | None = None) -> list[Rule]:
+def build_rules(contract: Contract, readings: Mapping[str, Reading]) -> list[Rule]:
     """Turns a contract into rules for a table.
 
     Args:
         contract: what the table promises.
         readings: how the view shows the columns that there are.
-        label: a column that must be there even if the contract does not name it.
 
     Returns:
         One rule per expectation. Columns that are not there have no rules but the one that they should be.
@@ -26,11 +25,8 @@ def build_rules(contract: Contract, readings: Mapping[str, Reading], label: str 
     Raises:
         ConfigError: a bound that its column cannot be compared with.
     """
-    promised = dict(contract.columns)
-    if label is not None:
-        promised[label] = promised.get(label, ColumnContract(kind="categorical")).model_copy(update={"required": True})
-    rules = list(_table_rules(contract, promised, readings))
-    for name, promise in promised.items():
+    rules = list(_table_rules(contract, readings))
+    for name, promise in contract.columns.items():
         if name in readings:
             rules += _share_rules(promise, readings[name])
             rules += row_rules(promise, readings[name])
@@ -42,10 +38,8 @@ def numbered(rules: Sequence[Rule]) -> list[Any]:
     return [rule.expectation.copy(update={"meta": {"rule": number}}) for number, rule in enumerate(rules)]
 
 
-def _table_rules(
-    contract: Contract, promised: Mapping[str, ColumnContract], readings: Mapping[str, Reading]
-) -> Iterator[Rule]:
-    least = contract.min_rows
+def _table_rules(contract: Contract, readings: Mapping[str, Reading]) -> Iterator[Rule]:
+    promised, least = contract.columns, contract.min_rows
     yield Rule(
         column="",
         says=f"at least {counted(least)}",
