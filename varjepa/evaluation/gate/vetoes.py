@@ -158,7 +158,7 @@ def coverage(
     margin, kept = section.coverage_margin, _accepted(challenger, champion)
     if kept is None:
         return
-    here, there, how = kept
+    here, there, how = kept  # 1 where a row is accepted, [N] each
     unit, pairs = Unit(how, margin, 1), {name: (here[rows], there[rows]) for name, rows in groups.items()}
     if how != SUREST:
         whole = list(_worse("coverage", {"all rows": (here, there)}, unit, section, lambda _: margin))
@@ -184,7 +184,7 @@ def surest(uncertainty: Floats) -> Floats:
         >>> surest(np.array([0.1, 0.2, 0.3, 0.3])).tolist()
         [1.0, 1.0, 0.6, 0.6]
     """
-    edge = np.quantile(uncertainty, SURE_SHARE, method="higher")
+    edge = np.quantile(uncertainty, SURE_SHARE, method="higher")  # the uncertainty of a row, not one between rows
     below, ties = uncertainty < edge, uncertainty == edge
     return below + ties * ((SURE_SHARE * len(uncertainty) - below.sum()) / ties.sum()).round(12)
 
@@ -220,6 +220,7 @@ def _worse(
         if lost > allowed and p_worse(first - second) < (1 - section.level) / 2 / len(judged):
             here, there = unit.sign * first.mean(), unit.sign * second.mean()
             values = f"{unit.word} {here:.4f} against {there:.4f}, worse by {lost:.4f} (allowed {allowed:.4g})"
+            # By how often they exceed their limit, the worst first.
             losses.append((-lost / max(allowed, 1e-12), f"{group}, {len(first):,} rows: {values}"))
     if losses:
         words = [words for _, words in sorted(losses)]
@@ -237,6 +238,7 @@ def p_worse(differences: Floats) -> float:
         0.125
     """
     below, above = int((differences < 0).sum()), int((differences > 0).sum())
+    # Of the rows on which the models disagree as many should favour one as the other: a fair coin.
     if np.isin(differences, (-1.0, 0.0, 1.0)).all():
         return float(binom.sf(below - 1, below + above, 0.5))
     if len(differences) < 2 or np.ptp(differences) == 0:  # without a spread there is no statistic
