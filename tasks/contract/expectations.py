@@ -59,17 +59,17 @@ def _exists(name: str, readings: Mapping[str, Reading], hint: str) -> Rule:
     return Rule(
         column=name,
         says="is there",
-        expectation=gxe.ExpectColumnToExist(column=readings[name].found if name in readings else name),
+        expectation=gxe.ExpectColumnToExist(column=readings[name].raw if name in readings else name),
         tell=lambda _: f'it has no column "{name}" ({hint})',
     )
 
 
 def _no_extra(extra: list[str], readings: Mapping[str, Reading]) -> Rule:
-    known = [column for name, reading in readings.items() if name not in extra for column in reading.columns]
+    promised = [column for name, reading in readings.items() if name not in extra for column in reading.columns]
     return Rule(
         column="",
         says="no columns but those of the contract",
-        expectation=gxe.ExpectTableColumnsToMatchSet(column_set=[*known, POSITION], exact_match=True),
+        expectation=gxe.ExpectTableColumnsToMatchSet(column_set=[*promised, POSITION], exact_match=True),
         tell=lambda _: f"it has columns that the contract does not know: {listed(extra)}",
     )
 
@@ -82,7 +82,7 @@ def _share_rules(promise: ColumnContract, reading: Reading) -> Iterator[Rule]:
             says=f"at most {100 * most:.4g}% missing",
             # Rounded because 1 - 0.7 is more than 3 of 10.
             expectation=gxe.ExpectColumnProportionOfNonNullValuesToBeBetween(
-                column=reading.found, min_value=round(1 - most, 12)
+                column=reading.raw, min_value=round(1 - most, 12)
             ),
             tell=lambda present: (
                 f'{100 * (1 - (present or 0)):.4g}% of "{reading.column}" is missing,'

@@ -80,8 +80,8 @@ def sampling_floors(rows: int, d: int) -> dict[str, float]:
     `active_units` and `mutual_information` are those of a collapsed latent; `rankme` is that of the draws themselves: a
     collapsed latent shows 1.
     """
-    # The expectations to first order in 1 / N. The squared norm of the mean has d / N, that of covariance minus identity
-    # d (d + 1) / N; the KL has half of the one and a quarter of the other.
+    # The expectations to first order in 1 / N. The squared norm of the mean has d / N, that of the covariance
+    # minus the identity d (d + 1) / N; the KL has half of the one and a quarter of the other.
     kl_agg = d * (d + 3) / (4 * rows)
     # Of exp(i t u) the variance is 1 - phi(t)^2 where phi is its expectation; the mean over N rows has 1 / N of it.
     spread = 1 - normal_characteristic(FREQUENCIES, torch.zeros(1)).square().mean()
