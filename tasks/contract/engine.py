@@ -138,7 +138,7 @@ class Workbench:
 
 
 @contextmanager
-def workbench(docs: Path, spill: Path, memory_limit: str = "1GB") -> Iterator[Workbench]:
+def workbench(docs: Path, spill: Path, memory_limit: str) -> Iterator[Workbench]:
     """Opens an empty database with a Great Expectations project; one at a time in a process.
 
     Args:

@@ -12,13 +12,12 @@ from varjepa.data.read.contract import ColumnContract, Contract
 from varjepa.errors import listed, nearest
 
 
-def build_rules(contract: Contract, readings: Mapping[str, Reading], label: str | None = None) -> list[Rule]:
+def build_rules(contract: Contract, readings: Mapping[str, Reading]) -> list[Rule]:
     """Turns a contract into rules for a table.
 
     Args:
         contract: what the table promises.
         readings: how the view shows the columns that there are.
-        label: a column that must be there even if the contract does not name it.
 
     Returns:
         One rule per expectation. Columns that are not there have no rules but the one that they should be.
@@ -26,11 +25,8 @@ def build_rules(contract: Contract, readings: Mapping[str, Reading], label: str 
     Raises:
         ConfigError: a bound that its column cannot be compared with.
     """
-    promised = dict(contract.columns)
-    if label is not None:
-        promised[label] = promised.get(label, ColumnContract(kind="categorical")).model_copy(update={"required": True})
-    rules = list(_table_rules(contract, promised, readings))
-    for name, promise in promised.items():
+    rules = list(_table_rules(contract, readings))
+    for name, promise in contract.columns.items():
         if name in readings:
             rules += _share_rules(promise, readings[name])
             rules += row_rules(promise, readings[name])
@@ -42,10 +38,8 @@ def numbered(rules: Sequence[Rule]) -> list[Any]:
     return [rule.expectation.copy(update={"meta": {"rule": number}}) for number, rule in enumerate(rules)]
 
 
-def _table_rules(
-    contract: Contract, promised: Mapping[str, ColumnContract], readings: Mapping[str, Reading]
-) -> Iterator[Rule]:
-    least = contract.min_rows
+def _table_rules(contract: Contract, readings: Mapping[str, Reading]) -> Iterator[Rule]:
+    promised, least = contract.columns, contract.min_rows
     yield Rule(
         column="",
         says=f"at least {counted(least)}",
@@ -65,17 +59,17 @@ def _exists(name: str, readings: Mapping[str, Reading], hint: str) -> Rule:
     return Rule(
         column=name,
         says="is there",
-        expectation=gxe.ExpectColumnToExist(column=readings[name].found if name in readings else name),
+        expectation=gxe.ExpectColumnToExist(column=readings[name].raw if name in readings else name),
         tell=lambda _: f'it has no column "{name}" ({hint})',
     )
 
 
 def _no_extra(extra: list[str], readings: Mapping[str, Reading]) -> Rule:
-    known = [column for name, reading in readings.items() if name not in extra for column in reading.columns]
+    promised = [column for name, reading in readings.items() if name not in extra for column in reading.columns]
     return Rule(
         column="",
         says="no columns but those of the contract",
-        expectation=gxe.ExpectTableColumnsToMatchSet(column_set=[*known, POSITION], exact_match=True),
+        expectation=gxe.ExpectTableColumnsToMatchSet(column_set=[*promised, POSITION], exact_match=True),
         tell=lambda _: f"it has columns that the contract does not know: {listed(extra)}",
     )
 
@@ -88,7 +82,7 @@ def _share_rules(promise: ColumnContract, reading: Reading) -> Iterator[Rule]:
             says=f"at most {100 * most:.4g}% missing",
             # Rounded because 1 - 0.7 is more than 3 of 10.
             expectation=gxe.ExpectColumnProportionOfNonNullValuesToBeBetween(
-                column=reading.found, min_value=round(1 - most, 12)
+                column=reading.raw, min_value=round(1 - most, 12)
             ),
             tell=lambda present: (
                 f'{100 * (1 - (present or 0)):.4g}% of "{reading.column}" is missing,'

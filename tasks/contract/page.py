@@ -31,5 +31,5 @@ def _line(finding: Finding, rows: int) -> dict[str, Any]:
     return {
         "column": finding.rule.column, "says": finding.rule.says, "kept": finding.kept,
         "broken": f"{finding.broken:,} ({finding.broken / rows:.2%})" if finding.broken else "",
-        "examples": finding.examples[:EXAMPLES] or (finding.told,),
+        "examples": finding.examples[:EXAMPLES] or (finding.problem,),
     }  # fmt: skip

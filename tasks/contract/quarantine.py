@@ -34,8 +34,8 @@ def count_quarantined(database: Database, findings: Sequence[Finding]) -> int:
     total, *singles = (int(count) for count in database.rows(select(", ".join(counts)))[0])
     for finding, count in zip(broken, singles, strict=True):
         if count != finding.broken:
-            told = f"{finding.rule.column}, {finding.rule.says}"
-            raise RuntimeError(f"{told}: {finding.broken} rows by Great Expectations, {count} by ours")
+            rule = f"{finding.rule.column}, {finding.rule.says}"
+            raise RuntimeError(f"{rule}: {finding.broken} rows by Great Expectations, {count} by ours")
     return total
 
 

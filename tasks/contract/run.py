@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 PARTS = ("docs", "validation.json", "quarantine.parquet", "clean.parquet")
 """What a validation leaves behind, in the order in which it appears: the last one says that all is done."""
 
+MEMORY_LIMIT = "400MB"
+"""What the database may use; beyond that it spills to disk."""
+
 
 @dataclass(frozen=True)
 class Validation:
@@ -38,17 +41,13 @@ class Validation:
     """Expectations that were evaluated."""
 
 
-def validate(
-    snapshot: Path, contract: Contract, out: Path, label: str | None = None, *, memory_limit: str = "400MB"
-) -> Validation:
+def validate(snapshot: Path, contract: Contract, out: Path) -> Validation:
     """Checks every row of a table.
 
     Args:
         snapshot: Parquet with `__row__`, the row number in the source, before the data columns.
         contract: what the table promises.
         out: folder for the results; those of an earlier validation go first.
-        label: a column that must be there even if the contract does not name it.
-        memory_limit: what the database may use, such as "400MB"; it spills to `out` beyond that.
 
     Returns:
         Paths and counts.
@@ -58,7 +57,7 @@ def validate(
         ConfigError: the contract compares a column with something of another kind.
     """
     with _draft(out) as draft:
-        outcome = _checked(snapshot, contract, draft, label, memory_limit)
+        outcome = _checked(snapshot, contract, draft)
     if outcome.trouble:
         raise ContractError(
             f"The data broke its contract: {outcome.trouble}.",
@@ -74,7 +73,7 @@ def validate(
     )
 
 
-def _checked(snapshot: Path, contract: Contract, draft: Path, label: str | None, memory_limit: str) -> "Outcome":
+def _checked(snapshot: Path, contract: Contract, draft: Path) -> "Outcome":
     """Writes all parts into `draft`."""
     with quick_imports():  # Great Expectations takes seconds
         from tasks.contract.engine import workbench
@@ -84,10 +83,10 @@ def _checked(snapshot: Path, contract: Contract, draft: Path, label: str | None,
         from tasks.contract.quarantine import Split, count_quarantined
         from tasks.contract.view import ROW, VIEW, open_view, select
 
-    with workbench(draft / "docs" / "gx", draft / "spill", memory_limit) as bench:
+    with workbench(draft / "docs" / "gx", draft / "spill", MEMORY_LIMIT) as bench:
         kinds = {name: column.kind for name, column in contract.columns.items()}
         readings = open_view(bench, snapshot, kinds, draft / "stage.parquet")
-        rules = build_rules(contract, readings, label)
+        rules = build_rules(contract, readings)
         result = bench.judge(VIEW, numbered(rules), ROW)
         bench.write_docs()
         findings = trace(rules, result)

@@ -45,10 +45,10 @@ class Reading:
     """Its name in the file."""
     kind: str
     """What the contract says it holds; empty where it says nothing."""
-    found: str
+    raw: str
     """View column: the cell as found, NULL where it is missing (NaN and blank text of other kinds count as missing)."""
     value: str
-    """View column: the cell read as its kind; the same column as `found` where the file has the kind already."""
+    """View column: the cell read as its kind; the same column as `raw` where the file has the kind already."""
     unread: str
     """View column: the cells that cannot be read as their kind; empty where the file has the kind already."""
     shown: str
@@ -63,7 +63,7 @@ class Reading:
     @property
     def columns(self) -> tuple[str, ...]:
         """The view columns."""
-        return (self.found, self.value, self.unread) if self.unread else (self.found,)
+        return (self.raw, self.value, self.unread) if self.unread else (self.raw,)
 
 
 def quoted(name: str) -> str:
@@ -124,7 +124,7 @@ def _read(column: str, kind: str, *, cell: str, type_: str, name: str, taken: se
         return Reading(
             column=column,
             kind=kind,
-            found=name,
+            raw=name,
             value=name,
             unread="",
             shown=_shown(quoted(name), "[.]0$" if is_float else " 00:00:00$" if kind == "date" else ""),
@@ -139,7 +139,7 @@ def _read(column: str, kind: str, *, cell: str, type_: str, name: str, taken: se
     return Reading(
         column=column,
         kind=kind,
-        found=name,
+        raw=name,
         value=value,
         unread=unread,
         shown=_shown(quoted(name)),

@@ -80,7 +80,7 @@ class Drift:
     @property
     def drifted(self) -> list[Finding]:
         """The tests that found drift, the largest effect first."""
-        return [one for one in self.findings if one.verdict == "drift"]
+        return [finding for finding in self.findings if finding.verdict == "drift"]
 
     @property
     def score(self) -> float:
@@ -135,8 +135,8 @@ def model_name(uri: str, model: TrainedModel) -> str:
         >>> model_name("models:/adult@champion", None)
         'adult'
     """
-    found = re.fullmatch(r"models:/([^/@]+)[/@].+", uri)
-    return found.group(1) if found else model.config.registry.name
+    named = re.fullmatch(r"models:/([^/@]+)[/@].+", uri)
+    return named.group(1) if named else model.config.registry.name
 
 
 def _tracking(question: Question, model: TrainedModel) -> TrackingSection:
@@ -162,8 +162,8 @@ def _count(model: TrainedModel, source: str, like: Counts, most: int) -> _Counte
     picks = np.sort(np.random.default_rng(SEED).permutation(total)[:most])
     counted, kept = _Counted(pl.DataFrame()), []
     for frame in batches_of(source, model.config.data, LARGEST):
-        here = picks[np.searchsorted(picks, counted.rows) : np.searchsorted(picks, counted.rows + frame.height)]
-        kept.append(frame[here - counted.rows])
+        chosen = picks[np.searchsorted(picks, counted.rows) : np.searchsorted(picks, counted.rows + frame.height)]
+        kept.append(frame[chosen - counted.rows])
         columns, label = count_columns(model.preprocessor, frame, like)
         before = counted.columns
         counted.columns = {
@@ -185,7 +185,7 @@ def _rows_of(source: str, data: DataSection) -> int:
 
 def _remember(words: dict[str, dict[str, int]], more: dict[str, dict[str, int]]) -> None:
     for column, counts in more.items():
-        known = words.setdefault(column, {})
+        rows_of_word = words.setdefault(column, {})
         for word, rows in counts.items():
-            if word in known or len(known) < MOST_WORDS:
-                known[word] = known.get(word, 0) + rows
+            if word in rows_of_word or len(rows_of_word) < MOST_WORDS:
+                rows_of_word[word] = rows_of_word.get(word, 0) + rows

@@ -88,7 +88,7 @@ def summary(drift: Drift) -> dict[str, Any]:
     return {
         "model": drift.question.model, "new": drift.question.new, "rows": drift.rows, "model_rows": drift.model_rows,
         "drifted": bool(drift.drifted), "alarm": drift.alarm, "score": drift.score,
-        "columns": sorted({one.subject.name for one in drift.drifted if one.subject.group == "column"}),
+        "columns": sorted({finding.subject.name for finding in drift.drifted if finding.subject.group == "column"}),
         "settings": drift.section.model_dump(mode="json"),
         "quality": {name: {"reference": before, "new": now} for name, (before, now) in drift.quality.items()},
     }  # fmt: skip
@@ -96,15 +96,17 @@ def summary(drift: Drift) -> dict[str, Any]:
 
 def lines_of(drift: Drift) -> list[dict[str, Any]]:
     """One line per test, as plain data."""
-    return [
-        {
-            "name": one.subject.name, "group": one.subject.group, "aspect": one.aspect,
-            "test": one.comparison.method, "statistic": one.comparison.statistic, "p": one.comparison.p,
-            "adjusted": one.adjusted, "effect": one.comparison.effect, "shift": _number(one.comparison.shift),
-            "psi": _number(one.comparison.psi), "verdict": one.verdict, "says": _says(drift, one),
-        }
-        for one in drift.findings
-    ]  # fmt: skip
+    return [_line(drift, finding) for finding in drift.findings]
+
+
+def _line(drift: Drift, finding: Finding) -> dict[str, Any]:
+    subject, test = finding.subject, finding.comparison
+    return {
+        "name": subject.name, "group": subject.group, "aspect": finding.aspect, "test": test.method,
+        "statistic": test.statistic, "p": test.p, "adjusted": finding.adjusted, "effect": test.effect,
+        "shift": _number(test.shift), "psi": _number(test.psi), "verdict": finding.verdict,
+        "says": _says(drift, finding),
+    }  # fmt: skip
 
 
 def _says(drift: Drift, finding: Finding) -> str:
@@ -112,29 +114,31 @@ def _says(drift: Drift, finding: Finding) -> str:
 
 
 def _number(value: float | None) -> float | None:
+    """JSON has no infinity."""
     return value if value is not None and math.isfinite(value) else None
 
 
 def _figures(drift: Drift) -> dict[str, Figure]:
-    shown = drift.findings[:MOST_BARS]
-    figures = {
-        "effects": plots.drift_effects({
-            f"{one.subject.name}{'' if one.aspect == 'values' else f': {one.aspect}'}": (
-                one.comparison.effect, one.verdict
-            ) for one in shown
-        })
-    }  # fmt: skip
-    drifted = _samples([one for one in drift.drifted if one.aspect != "missing"][:MOST_PANELS])
+    figures = {"effects": plots.drift_effects(dict(map(_effect, drift.findings[:MOST_BARS])))}
+    # Missing cells have no distribution to draw.
+    drifted = _samples([finding for finding in drift.drifted if finding.aspect != "missing"][:MOST_PANELS])
     if drifted:
         figures["drifted"] = plots.reference_and_new(drifted)
-    always = _samples([one for one in drift.findings if one.subject.name in HEADLINES and one.subject.group == "model"])
+    of_model = [finding for finding in drift.findings if finding.subject.group == "model"]
+    always = _samples([finding for finding in of_model if finding.subject.name in HEADLINES])
     if always:
         figures["model"] = plots.reference_and_new(always)
     return figures
 
 
+def _effect(finding: Finding) -> tuple[str, tuple[float, str]]:
+    """The bar of a test: its name, effect and verdict."""
+    aspect = "" if finding.aspect == "values" else f": {finding.aspect}"
+    return f"{finding.subject.name}{aspect}", (finding.comparison.effect, finding.verdict)
+
+
 def _samples(findings: list[Finding]) -> dict[str, tuple[Sample, Sample]]:
-    return {one.subject.name: (one.subject.reference, one.subject.new) for one in findings}
+    return {finding.subject.name: (finding.subject.reference, finding.subject.new) for finding in findings}
 
 
 def _cells(finding: Finding) -> list[str]:

@@ -95,14 +95,13 @@ class CardFacts:
     @property
     def summary(self) -> str:
         """One line, which lists of versions show."""
-        parts = self.prepared.parts
-        told = [f"{word} {self._figure(f'probe/{name}')}" for name, word in HEADLINES.items() if f"probe/{name}" in
-                self.metrics]  # fmt: skip
-        if "elbo/test" in self.metrics and not told:
-            told = [f"ELBO {self._figure('elbo/test')}"]
+        parts, names = self.prepared.parts, [name for name in HEADLINES if f"probe/{name}" in self.metrics]
+        figures = [f"{HEADLINES[name]} {self._figure(f'probe/{name}')}" for name in names]
+        if "elbo/test" in self.metrics and not figures:
+            figures = [f"ELBO {self._figure('elbo/test')}"]
         return (
-            f"{', '.join(told) or 'no label'} on {parts.get('test', 0):,} test rows; {self.config.model.kind} learned "
-            f"from {parts.get('train', 0):,} of {self.snapshot.source}"
+            f"{', '.join(figures) or 'no label'} on {parts.get('test', 0):,} test rows; {self.config.model.kind} "
+            f"learned from {parts.get('train', 0):,} of {self.snapshot.source}"
         )
 
     def sections(self, groups: Collection[str] = tuple(GROUPS)) -> dict[str, dict[str, str]]:

@@ -54,10 +54,10 @@ def report_benchmark(config: BenchmarkConfig, cells: Sequence[Cell]) -> Benchmar
     folder = step_folder("benchmark-report", config.model_dump(mode="json"), code=__name__)
     folder.mkdir(parents=True, exist_ok=True)
     rows = table_rows({cell.key: cell.values() for cell in cells}, published_accuracies())
-    found = duels({cell.key: goodness(cell) for cell in cells}, config.seed)
+    compared = duels({cell.key: goodness(cell) for cell in cells}, config.seed)
     write_csv(folder / "benchmark.csv", HEADER, map(_row_cells, rows))
-    write_csv(folder / "duels.csv", DUEL_HEADER, map(_duel_cells, found))
-    sections = [*_sections(config, rows, found), _made(config, cells)]
+    write_csv(folder / "duels.csv", DUEL_HEADER, map(_duel_cells, compared))
+    sections = [*_sections(config, rows, compared), _made(config, cells)]
     write_text(folder / "benchmark.md", _markdown(sections))
     figures = []
     for name in config.datasets:
@@ -65,7 +65,7 @@ def report_benchmark(config: BenchmarkConfig, cells: Sequence[Cell]) -> Benchmar
         plots.benchmark_plot(_bars(rows, name), TITLES).savefig(figures[-1])
     page = folder / "report.html"
     write_text(page, benchmark_page(sections, figures))
-    return BenchmarkReport(folder, page, rows, found, tally(found))
+    return BenchmarkReport(folder, page, rows, compared, tally(compared))
 
 
 def goodness(cell: Cell) -> Floats:
@@ -91,16 +91,16 @@ Table = tuple[str, list[str], list[list[str]]]
 """Title, header and lines."""
 
 
-def _sections(config: BenchmarkConfig, rows: list[Row], found: list[Duel]) -> list[Table]:
+def _sections(config: BenchmarkConfig, rows: list[Row], compared: list[Duel]) -> list[Table]:
     """The tables of the report: Table 2 per metric, Table 3, duels and their tally."""
     tables = [table for metric in MAIN if (table := _by_features(config, rows, metric))]
     tables += [table for name in config.datasets if (table := _selective(config, rows, name))]
-    lines = [[TITLES[a], TITLES[b], *map(str, counts.values())] for (a, b), counts in tally(found).items()]
+    lines = [[TITLES[a], TITLES[b], *map(str, counts.values())] for (a, b), counts in tally(compared).items()]
     header = ["features", "against", "better", "no difference shown", "worse", "mean at or above"]
     return [
         *tables,
         ("Cells won and lost (95% interval of the paired bootstrap)", header, lines),
-        ("Feature sets against each other", list(DUEL_HEADER), [_duel_cells(duel) for duel in found]),
+        ("Feature sets against each other", list(DUEL_HEADER), [_duel_cells(duel) for duel in compared]),
     ]
 
 
@@ -137,14 +137,14 @@ def _shown(row: Row | None) -> str:
 
 def _selective(config: BenchmarkConfig, rows: list[Row], name: str) -> Table | None:
     """Table 3: accuracy of the rows that are surest, by latent uncertainty and by maximum probability."""
-    found = {row[1:4]: row for row in rows if row.dataset == name}
+    by_cell = {row[1:4]: row for row in rows if row.dataset == name}
     lines = [
-        [TITLES[features], words, TITLES[predictor], *(_shown(found.get((features, predictor, f"{group}/{metric}")))
+        [TITLES[features], words, TITLES[predictor], *(_shown(by_cell.get((features, predictor, f"{group}/{metric}")))
                                                        for metric in SELECTIVE)]
         for features in config.features
         for predictor in config.predictors
         for group, words in (("selective", "latent"), ("selective_msp", "max. probability"))
-        if (features, predictor, f"{group}/{SELECTIVE[0]}") in found
+        if (features, predictor, f"{group}/{SELECTIVE[0]}") in by_cell
     ]  # fmt: skip
     header = ["features", "uncertainty", "predictor", "90% kept", "80%", "50%"]
     return (f"Selective accuracy on {name} (published)", header, lines) if lines else None

@@ -62,18 +62,18 @@ def gather(model: TrainedModel, frame: pl.DataFrame, metric: Metric | None, chal
         DataError: the model cannot read the rows.
     """
     predicted, names, label = model.predict(frame), model.preprocessor.names, model.preprocessor.label
-    found: dict[str, Any] = {}
+    evidence: dict[str, Any] = {}
     if label is not None and label.classes and label.name in frame.columns:
-        found["confidence"] = predicted["probability"].to_numpy()
-        found["correct"] = (predicted["prediction"] == truth_of(frame, label)).to_numpy()
+        evidence["confidence"] = predicted["probability"].to_numpy()
+        evidence["correct"] = (predicted["prediction"] == truth_of(frame, label)).to_numpy()
     if "probability" in predicted.columns:  # elsewhere nobody is told to abstain
-        found["uncertainty"] = predicted["uncertainty"].to_numpy()
+        evidence["uncertainty"] = predicted["uncertainty"].to_numpy()
     if "accept" in predicted.columns:
-        found["accepted"] = predicted["accept"].to_numpy()
+        evidence["accepted"] = predicted["accept"].to_numpy()
     if model.generator is not None and names == challenger.preprocessor.names:
-        found["structure"] = _structure(model, model.generator, frame.head(STRUCTURE_ROWS))
+        evidence["structure"] = _structure(model, model.generator, frame.head(STRUCTURE_ROWS))
     goodness = None if metric is None else _goodness(model, frame, predicted, metric, challenger)
-    return replace(_facts(model, predicted), goodness=goodness, **found)
+    return replace(_facts(model, predicted), goodness=goodness, **evidence)
 
 
 def gather_alone(model: TrainedModel, frame: pl.DataFrame) -> Evidence:
@@ -109,11 +109,11 @@ def _flat(predicted: pl.DataFrame) -> torch.Tensor:
 
 def _structure(model: TrainedModel, generator: TableGenerator, frame: pl.DataFrame) -> Floats:
     """Mean log density per row [n] of its observed cells, each given the others."""
-    table, outside, found = model.encode(frame), outside_range(frame, model.preprocessor).to(model.device), []
+    table, outside, densities = model.encode(frame), outside_range(frame, model.preprocessor).to(model.device), []
     for rows in batches(table.n_rows, TIMED_ROWS):
         part = table.rows(rows)
-        found.append(-masked_mean(generator.surprise(part, outside[rows]), part.observed).double().cpu())
-    return torch.cat(found).numpy() if found else np.zeros(0)
+        densities.append(-masked_mean(generator.surprise(part, outside[rows]), part.observed).double().cpu())
+    return torch.cat(densities).numpy() if densities else np.zeros(0)
 
 
 def _goodness(

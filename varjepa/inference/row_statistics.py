@@ -84,14 +84,14 @@ def row_statistics(model: TrainedModel, frame: pl.DataFrame, directions: Directi
     parts = []
     for rows in batches(max(frame.height, 1), BATCH):
         part = table.rows(rows)
-        found = _terms(model, part, masks) | _surprise(model, part, outside[rows])
+        statistics = _terms(model, part, masks) | _surprise(model, part, outside[rows])
         embedding = embed(model.network, part)
         flat = embedding.mean.flatten(1)
         projected = ((flat - directions.center.to(flat.device)) @ directions.basis.to(flat.device)).T
-        found |= {f"latent_{number}": values for number, values in enumerate(projected, start=1)}
+        statistics |= {f"latent_{number}": values for number, values in enumerate(projected, start=1)}
         uncertainty = model.latent_uncertainty(embedding)
-        found |= {} if uncertainty is None else {"latent_uncertainty": uncertainty}
-        parts.append(found | _answers(model, flat, None if label is None else label[rows]))
+        statistics |= {} if uncertainty is None else {"latent_uncertainty": uncertainty}
+        parts.append(statistics | _answers(model, flat, None if label is None else label[rows]))
     joined = {name: torch.cat([part[name].double().cpu() for part in parts]).numpy() for name in parts[0]}
     return {name: RowValues(values, _names(model, name)) for name, values in joined.items()}
 
@@ -107,12 +107,12 @@ def _labels(model: TrainedModel, frame: pl.DataFrame) -> Tensor | None:
 def _contexts(model: TrainedModel) -> list[tuple[Tensor, Tensor]]:
     """Positions of contexts and targets, the same for all rows and calls."""
     random, n_features = Randomness.seeded(model.config.training.seed, STREAM), model.preprocessor.sizes.n_features
-    found = []
+    contexts = []
     for _ in range(CONTEXTS):
         n_context, n_targets = draw_sizes(n_features, model.config.masking, random)
         order = torch.from_numpy(random.host.permutation(n_features)).to(model.device)
-        found.append((order[:n_context], order[n_context : n_context + n_targets]))
-    return found
+        contexts.append((order[:n_context], order[n_context : n_context + n_targets]))
+    return contexts
 
 
 def _terms(model: TrainedModel, table: TableTensors, contexts: list[tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
@@ -141,11 +141,11 @@ def _answers(model: TrainedModel, flat: Tensor, label: Tensor | None) -> dict[st
         values = outputs[:, 0]
         return {"predicted": values} | ({} if label is None else {"residual": label - values})
     probability, predicted = measures.probabilities(flat).max(1)
-    found = {"predicted": predicted.double(), "probability": probability}
+    answers = {"predicted": predicted.double(), "probability": probability}
     if label is not None:
         correct = torch.where(label.isnan(), label, (predicted == label).double())
-        found |= {"correct": correct, "calibration": correct - probability}
-    return found
+        answers |= {"correct": correct, "calibration": correct - probability}
+    return answers
 
 
 def _names(model: TrainedModel, statistic: str) -> tuple[str, ...]:

@@ -110,7 +110,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
         [0.03, 0.06, 0.06]
     """
     p = np.array(p_values, dtype=np.float64)
-    order = np.argsort(p, kind="stable")
+    order = np.argsort(p, kind="stable")  # [tests], the smallest p-value first
     adjusted = np.empty_like(p)
     # Times the number of hypotheses that are not smaller; no p-value may fall below a smaller one's.
     adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1.0)

@@ -70,6 +70,7 @@ def judge(
         reference: challenger and champion on the champion's own test rows, where those are others.
         notes: of the caller, for the reason.
     """
+    # What the models are, then what they do on the test rows; the champion's own rows are another test.
     vetoes = list(model_vetoes(challenger, champion, section))
     if champion is None:
         return Verdict("first", "there is no champion yet", tuple(vetoes), notes)
@@ -116,6 +117,7 @@ def _compare(
     numbers = dict(zip(names, map(float, values), strict=True))
     if gain.low > 0:
         return "better", f"better: {words}", numbers
+    # Two models that never differ have an interval without a width at 0, which a margin of 0 must let pass.
     if gain.low > -margin or (gain.low == gain.high == 0):
         return "not worse", f"not worse by more than {margin:.4g}: {words}", numbers
     if gain.high < 0:

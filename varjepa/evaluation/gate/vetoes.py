@@ -58,24 +58,24 @@ def _collapse(challenger: Evidence, champion: Evidence | None, section: GateSect
     if champion is not None and section.collapse_share is not None and champion.dimensions == challenger.dimensions:
         pairs = {"active units": (active, champion.active_units), "RankMe": (rank, champion.rankme)}
         reasons += [
-            f"{name} {here:.4g} fell below {section.collapse_share:.0%} of the champion's {there:.4g}"
-            for name, (here, there) in pairs.items()
-            if here < section.collapse_share * there
+            f"{name} {ours:.4g} fell below {section.collapse_share:.0%} of the champion's {theirs:.4g}"
+            for name, (ours, theirs) in pairs.items()
+            if ours < section.collapse_share * theirs
         ]
     if reasons:
         yield Veto("collapse", "the embedding has collapsed: " + ", ".join(reasons))
 
 
 def _latency(challenger: Evidence, champion: Evidence | None, section: GateSection) -> Iterator[Veto]:
-    here = challenger.milliseconds
-    if section.latency_ms is not None and here > section.latency_ms:
-        yield Veto("latency", f"{here:.3g} ms per row, allowed are {section.latency_ms:g}")
+    ours = challenger.milliseconds
+    if section.latency_ms is not None and ours > section.latency_ms:
+        yield Veto("latency", f"{ours:.3g} ms per row, allowed are {section.latency_ms:g}")
     if champion is not None and section.latency_ratio is not None:
-        there = champion.milliseconds
-        if here > section.latency_ratio * there:
+        theirs = champion.milliseconds
+        if ours > section.latency_ratio * theirs:
             yield Veto(
                 "latency",
-                f"{here:.3g} ms per row is {here / max(there, 1e-9):.1f} times the champion's {there:.3g}, "
+                f"{ours:.3g} ms per row is {ours / max(theirs, 1e-9):.1f} times the champion's {theirs:.3g}, "
                 f"allowed is {section.latency_ratio:g} times",
             )
 
@@ -99,10 +99,10 @@ def _broken_contract(challenger: Evidence, champion: Evidence) -> Iterator[str]:
 
 def structure(name: str, rows: str, challenger: Evidence, champion: Evidence, section: GateSection) -> Iterator[Veto]:
     """Whether a cell says less of the others of its row: neither accuracy nor the ELBO need to notice."""
-    margin, here, there = section.structure_margin, challenger.structure, champion.structure
-    if margin is not None and here is not None and there is not None:
+    margin, ours, theirs = section.structure_margin, challenger.structure, champion.structure
+    if margin is not None and ours is not None and theirs is not None:
         unit = Unit("log density of a cell given the others", margin, 1)
-        yield from _worse(name, {rows: (here, there)}, unit, section, lambda _: margin)
+        yield from _worse(name, {rows: (ours, theirs)}, unit, section, lambda _: margin)
 
 
 class _Answers(NamedTuple):
@@ -133,8 +133,8 @@ def calibration(challenger: Evidence, champion: Evidence, section: GateSection) 
     new, old, margin = _answers(challenger), _answers(champion), section.calibration_margin
     if margin is None or new is None or old is None or len(new.confidence) < section.min_rows:
         return
-    here, there = new.calibration_error(), old.calibration_error()
-    if here - there <= margin:
+    ours, theirs = new.calibration_error(), old.calibration_error()
+    if ours - theirs <= margin:
         return
 
     def differences(picks: Ints) -> Floats:  # [S, N] -> [S]
@@ -145,7 +145,7 @@ def calibration(challenger: Evidence, champion: Evidence, section: GateSection) 
     if percentile_interval(drawn, section.level).low > 0:
         yield Veto(
             "calibration",
-            f"the expected calibration error is {here:.4f}, the champion's {there:.4f}, allowed are {margin:g} more",
+            f"the expected calibration error is {ours:.4f}, the champion's {theirs:.4f}, allowed are {margin:g} more",
         )
 
 
@@ -158,10 +158,10 @@ def coverage(
     margin, kept = section.coverage_margin, _accepted(challenger, champion)
     if kept is None:
         return
-    here, there, how = kept
-    unit, pairs = Unit(how, margin, 1), {name: (here[rows], there[rows]) for name, rows in groups.items()}
+    ours, theirs, how = kept  # 1 where a row is accepted, [N] each
+    unit, pairs = Unit(how, margin, 1), {name: (ours[rows], theirs[rows]) for name, rows in groups.items()}
     if how != SUREST:
-        whole = list(_worse("coverage", {"all rows": (here, there)}, unit, section, lambda _: margin))
+        whole = list(_worse("coverage", {"all rows": (ours, theirs)}, unit, section, lambda _: margin))
         if whole:  # one cause, not one per group
             yield from whole
             return
@@ -184,7 +184,7 @@ def surest(uncertainty: Floats) -> Floats:
         >>> surest(np.array([0.1, 0.2, 0.3, 0.3])).tolist()
         [1.0, 1.0, 0.6, 0.6]
     """
-    edge = np.quantile(uncertainty, SURE_SHARE, method="higher")
+    edge = np.quantile(uncertainty, SURE_SHARE, method="higher")  # the uncertainty of a row, not one between rows
     below, ties = uncertainty < edge, uncertainty == edge
     return below + ties * ((SURE_SHARE * len(uncertainty) - below.sum()) / ties.sum()).round(12)
 
@@ -218,8 +218,9 @@ def _worse(
     for group, (first, second) in judged.items():
         allowed, lost = limit(second), float(second.mean() - first.mean())
         if lost > allowed and p_worse(first - second) < (1 - section.level) / 2 / len(judged):
-            here, there = unit.sign * first.mean(), unit.sign * second.mean()
-            values = f"{unit.word} {here:.4f} against {there:.4f}, worse by {lost:.4f} (allowed {allowed:.4g})"
+            ours, theirs = unit.sign * first.mean(), unit.sign * second.mean()
+            values = f"{unit.word} {ours:.4f} against {theirs:.4f}, worse by {lost:.4f} (allowed {allowed:.4g})"
+            # By how often they exceed their limit, the worst first.
             losses.append((-lost / max(allowed, 1e-12), f"{group}, {len(first):,} rows: {values}"))
     if losses:
         words = [words for _, words in sorted(losses)]
@@ -237,6 +238,7 @@ def p_worse(differences: Floats) -> float:
         0.125
     """
     below, above = int((differences < 0).sum()), int((differences > 0).sum())
+    # Of the rows on which the models disagree as many should favour one as the other: a fair coin.
     if np.isin(differences, (-1.0, 0.0, 1.0)).all():
         return float(binom.sf(below - 1, below + above, 0.5))
     if len(differences) < 2 or np.ptp(differences) == 0:  # without a spread there is no statistic

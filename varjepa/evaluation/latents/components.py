@@ -9,7 +9,7 @@ from torch import Tensor
 from varjepa.nn.random import initial_weights
 
 POWER_ITERATIONS = 4
-"""Of the randomised decomposition; two are enough where the spectrum falls fast, embeddings have flat ones, too."""
+"""Of the randomised decomposition; the more, the more exact are its last directions."""
 
 
 class PrincipalComponents(NamedTuple):

@@ -20,7 +20,8 @@ def active_units(means: Tensor) -> int:
 
 def rankme(embedding: Tensor) -> float:
     """RankMe of [N, F]: exp of the entropy of the normalised singular values, from 1 (collapsed) to min(N, F)."""
-    values = torch.linalg.svdvals(embedding.double())
+    values = torch.linalg.svdvals(embedding.double())  # [min(N, F)]
+    # The clamp leaves an embedding of zeros with shares of 0, and a rank of 1.
     shares = values / values.sum().clamp(min=torch.finfo(torch.float64).tiny)
     return float(torch.exp(torch.special.entr(shares).sum()))
 
@@ -52,9 +53,10 @@ def predictor_residuals(
         batch = table.rows(slice(start, start + batch_size))
         masks = draw_masks(batch.observed, draw_sizes(batch.observed.shape[1], masking, random), 1, random)
         posterior, generated = network(batch, masks, random)
-        index = masks.targets[:, 0, :, None].expand(-1, -1, posterior.s_w_value.shape[-1])
-        prior = generated.s_y
-        sample = posterior.s_w_value.gather(1, index)
-        standard = (sample - prior.mean[:, 0]) / prior.scale[:, 0]
-        residuals.append(standard[masks.targets_valid[:, 0]].flatten())
+        # One target mask per row, M = 1: positions of its K features, the same for all d dimensions of a latent.
+        index = masks.targets[:, 0, :, None].expand(-1, -1, posterior.s_w_value.shape[-1])  # [B, K, d]
+        prior = generated.s_y  # [B, M, K, d]
+        sample = posterior.s_w_value.gather(1, index)  # [B, D, d] -> [B, K, d]
+        standard = (sample - prior.mean[:, 0]) / prior.scale[:, 0]  # [B, K, d]
+        residuals.append(standard[masks.targets_valid[:, 0]].flatten())  # missing cells are no targets
     return torch.cat(residuals) if residuals else torch.empty(0)

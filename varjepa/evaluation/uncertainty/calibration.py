@@ -100,7 +100,7 @@ def ks_uniform(values: Floats) -> float:
         >>> ks_uniform(np.array([0.5]))
         0.5
     """
-    from scipy.stats import kstest  # noqa: PLC0415 (takes a second, which loading a model need not wait)
+    from scipy.stats import kstest  # noqa: PLC0415 (loading a model need not wait for it)
 
     # The asymptotic p-value is the cheapest; nobody reads it.
     return float(kstest(values.ravel(), "uniform", method="asymp").statistic)

@@ -106,20 +106,20 @@ def family_level(measures: int, level: float = 0.95) -> float:
     return 1 - (1 - level) / max(measures - 1, 1)
 
 
-def against_truth(measures: Mapping[MEASURE, Floats], known: Floats, *, share: float = 0.1) -> dict[str, float]:
-    """How each measure goes with a known ambiguity (Figure 3 of the paper).
+def against_truth(measures: Mapping[MEASURE, Floats], ambiguity: Floats, *, share: float = 0.1) -> dict[str, float]:
+    """How each measure goes with a ambiguity ambiguity (Figure 3 of the paper).
 
     Args:
         measures: name -> uncertainty [N].
-        known: ambiguity [N]; larger = harder.
+        ambiguity: ambiguity [N]; larger = harder.
         share: of the rows that count as the most ambiguous ones.
 
     Returns:
         `MEASURE_spearman`, and `MEASURE_auc`: AUROC of finding the most ambiguous rows.
     """
-    most_ambiguous, metrics = known >= np.quantile(known, 1 - share), {}
+    most_ambiguous, metrics = ambiguity >= np.quantile(ambiguity, 1 - share), {}
     for name, values in measures.items():
-        metrics[f"{name}_spearman"] = float(spearmanr(values, known).statistic)
+        metrics[f"{name}_spearman"] = float(spearmanr(values, ambiguity).statistic)
         metrics[f"{name}_auc"] = auroc(values, most_ambiguous)
     return metrics
 

@@ -89,6 +89,7 @@ def calibration_metrics(result: Classified) -> dict[str, float]:
 
 def uncertainty_metrics(result: Classified, latent: Floats | None) -> dict[str, float]:
     """Selective prediction by latent uncertainty, where there is one, and by maximum probability; ECE of the probe."""
+    # The second one is there for every kind of model, and on the same rows: what latents have to beat.
     measures = {"selective": latent, "selective_msp": result.msp_uncertainty}
     metrics = {
         f"{group}/{name}": value

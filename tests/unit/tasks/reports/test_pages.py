@@ -66,9 +66,9 @@ def contract_of_hostile_names(_: Path) -> str:
              Rule(column="", says="at least 5 rows", expectation=None),
              Rule(column="age", says="never missing", expectation=None, broken="SQL")]  # fmt: skip
     findings = (
-        Finding(rules[0], kept=False, broken=1, examples=(f"row 0: {HOSTILE}", "row 1: b"), told=""),
-        Finding(rules[1], kept=False, broken=0, examples=(), told=f"it lacks {HOSTILE}"),
-        Finding(rules[2], kept=True, broken=0, examples=(), told=""),
+        Finding(rules[0], kept=False, broken=1, examples=(f"row 0: {HOSTILE}", "row 1: b"), problem=""),
+        Finding(rules[1], kept=False, broken=0, examples=(), problem=f"it lacks {HOSTILE}"),
+        Finding(rules[2], kept=True, broken=0, examples=(), problem=""),
     )
     return contract_page(Outcome(findings, rows=3, quarantined=2, allowed=0.1), "gx/index.html")
 
