@@ -159,7 +159,7 @@ def _seen(candidate: Candidate, champion: int, reigning: "TrainedModel", config:
     same_split = (now.split, now.rows, now.noise) == (before.split, before.rows, before.noise)
     if same_split and same_rows:
         return ()
-    # These splits keep a row in its part while the table grows; the hash of a whole row only as long as its columns stay.
+    # These splits keep a row in its part while the table grows. A hash of whole rows does so while the columns stay.
     steady = now.split.by in ("hash", "column", "time") and now.split == before.split
     if steady and (now.split.by != "hash" or now.split.column or _columns(candidate) == _trained_columns(reigning)):
         return ()
