@@ -85,5 +85,6 @@ def percentile_interval(values: Floats, level: float) -> Interval:
 
 def _portions(resamples: int, width: int) -> Iterator[int]:
     """Sizes of portions whose draws, `width` numbers per resample, fit into memory."""
+    # At least one resample, however many rows it has.
     most = max(1, DRAWN_AT_ONCE // max(width, 1))
     yield from (min(most, resamples - start) for start in range(0, resamples, most))

@@ -91,7 +91,7 @@ def duels(goodness: Mapping[CellKey, Floats], seed: int = 0) -> list[Duel]:
     for dataset, predictor in dict.fromkeys((dataset, predictor) for dataset, _, predictor in goodness):
         for features, rival in RIVALS:
             first, second = (goodness.get((dataset, name, predictor)) for name in (features, rival))
-            if first is not None and second is not None:
+            if first is not None and second is not None:  # a feature set may not be in this benchmark
                 difference = paired_bootstrap(first, second, higher_is_better=True, seed=seed)
                 compared.append(Duel(dataset, predictor, features, rival, difference))
     return compared

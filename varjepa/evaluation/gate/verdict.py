@@ -112,6 +112,7 @@ def _compare(
         f"{unit.word} {means[0]:.4f} against {means[1]:.4f} on {rows:,} test rows, a gain of {gain.difference:+.4f} "
         f"({gain.low:+.4f} to {gain.high:+.4f} with {section.level:.0%})"
     )
+    # Goodness is always higher = better; words and numbers give the metric itself, its sign put back.
     names = ("difference", "low", "high", "margin", "metric", "champion_metric", "rows")
     values = (gain.difference, gain.low, gain.high, margin, *means, rows)
     numbers = dict(zip(names, map(float, values), strict=True))

@@ -11,7 +11,7 @@ from varjepa.errors import listed
 from varjepa.evaluation.arrays import Bools, Floats, Ints
 from varjepa.evaluation.bootstrap import bootstrap_rows, percentile_interval
 from varjepa.evaluation.gate.evidence import Evidence, Unit
-from varjepa.evaluation.uncertainty.calibration import expected_calibration_error, reliability
+from varjepa.evaluation.uncertainty.calibration import binned_calibration_error, confidence_bins
 
 SURE_SHARE = 0.8
 """Accepted where there is no certificate: the surest rows, this share of all."""
@@ -105,42 +105,42 @@ def structure(name: str, rows: str, challenger: Evidence, champion: Evidence, se
         yield from _worse(name, {rows: (ours, theirs)}, unit, section, lambda _: margin)
 
 
-class _Answers(NamedTuple):
-    """What a classifier says of N rows.
+class _Binned(NamedTuple):
+    """The confidence of a classifier on N rows.
 
     Attributes:
-        confidence: [N], probability given to the predicted class.
-        correct: [N], whether the prediction is right.
+        bins: [N], in which bin of the calibration error each row is.
+        gaps: [N], confidence minus correctness.
     """
 
-    confidence: Floats
-    correct: Bools
+    bins: Ints
+    gaps: Floats
 
-    def calibration_error(self, rows: Ints | slice = slice(None)) -> float:
+    def error(self, rows: Ints | slice = slice(None)) -> float:
         """Expected calibration error on some of the rows."""
-        return expected_calibration_error(reliability(self.confidence[rows], self.correct[rows]))
+        return binned_calibration_error(self.bins[rows], self.gaps[rows])
 
 
-def _answers(model: Evidence) -> _Answers | None:
+def _binned(model: Evidence) -> _Binned | None:
     """None for a model without classes."""
     if model.confidence is None or model.correct is None:
         return None
-    return _Answers(model.confidence, model.correct)
+    return _Binned(confidence_bins(model.confidence), model.confidence - model.correct)
 
 
 def calibration(challenger: Evidence, champion: Evidence, section: GateSection) -> Iterator[Veto]:
     """The expected calibration error, with a paired bootstrap of its difference."""
-    new, old, margin = _answers(challenger), _answers(champion), section.calibration_margin
-    if margin is None or new is None or old is None or len(new.confidence) < section.min_rows:
+    new, old, margin = _binned(challenger), _binned(champion), section.calibration_margin
+    if margin is None or new is None or old is None or len(new.gaps) < section.min_rows:
         return
-    ours, theirs = new.calibration_error(), old.calibration_error()
+    ours, theirs = new.error(), old.error()
     if ours - theirs <= margin:
         return
 
     def differences(picks: Ints) -> Floats:  # [S, N] -> [S]
-        return np.array([new.calibration_error(rows) - old.calibration_error(rows) for rows in picks])
+        return np.array([new.error(rows) - old.error(rows) for rows in picks])
 
-    drawn = bootstrap_rows(len(new.confidence), differences, resamples=RESAMPLES, seed=0)
+    drawn = bootstrap_rows(len(new.gaps), differences, resamples=RESAMPLES, seed=0)
     # Calibration errors are biased upwards, but both by about the same: it is their difference that must exceed 0.
     if percentile_interval(drawn, section.level).low > 0:
         yield Veto(

@@ -8,6 +8,8 @@ from scipy.special import log_softmax, ndtr
 
 from varjepa.evaluation.arrays import Bools, Floats, Ints
 
+N_BINS = 15
+
 
 class Reliability(NamedTuple):
     """Confidence against accuracy in equal-width bins; empty bins are left out.
@@ -23,7 +25,7 @@ class Reliability(NamedTuple):
     rows: Ints
 
 
-def reliability(confidence: Floats, correct: Bools, n_bins: int = 15) -> Reliability:
+def reliability(confidence: Floats, correct: Bools, n_bins: int = N_BINS) -> Reliability:
     """Bins rows by confidence.
 
     Args:
@@ -31,7 +33,7 @@ def reliability(confidence: Floats, correct: Bools, n_bins: int = 15) -> Reliabi
         correct: [N].
         n_bins: number of bins of equal width.
     """
-    bins = np.minimum((confidence * n_bins).astype(int), n_bins - 1)  # [N]; a confidence of 1 belongs to the last bin
+    bins = confidence_bins(confidence, n_bins)  # [N]
     count = np.bincount(bins, minlength=n_bins)  # [n_bins]
     used = count > 0
     mean_confidence = np.bincount(bins, confidence, n_bins)[used] / count[used]
@@ -39,21 +41,42 @@ def reliability(confidence: Floats, correct: Bools, n_bins: int = 15) -> Reliabi
     return Reliability(mean_confidence, accuracy, count[used])
 
 
-def expected_calibration_error(bins: Reliability) -> float:
-    """ECE in [0, 1]: gap between confidence and accuracy, weighted by rows.
+def confidence_bins(confidence: Floats, n_bins: int = N_BINS) -> Ints:
+    """The bin of equal width that each confidence [N] in [0, 1] lies in, from 0."""
+    return np.minimum((confidence * n_bins).astype(np.int64), n_bins - 1)  # a confidence of 1 is in the last bin
+
+
+def expected_calibration_error(confidence: Floats, correct: Bools, n_bins: int = N_BINS) -> float:
+    """ECE in [0, 1]: gap between confidence and accuracy in bins of equal width, weighted by their rows.
+
+    Args:
+        confidence: [N] in [0, 1], probability given to the predicted class.
+        correct: [N].
+        n_bins: number of bins.
 
     Examples:
-        >>> expected_calibration_error(reliability(np.array([1.0, 1.0]), np.array([True, False])))
+        >>> expected_calibration_error(np.array([1.0, 1.0]), np.array([True, False]))
         0.5
     """
-    return float(np.abs(bins.confidence - bins.accuracy) @ bins.rows / bins.rows.sum())
+    return binned_calibration_error(confidence_bins(confidence, n_bins), confidence - correct, n_bins)
 
 
-def adaptive_calibration_error(confidence: Floats, correct: Bools, n_bins: int = 15) -> float:
+def binned_calibration_error(bins: Ints, gaps: Floats, n_bins: int = N_BINS) -> float:
+    """ECE of rows that are binned already, for resamples of them.
+
+    Args:
+        bins: of each row [N], from `confidence_bins`.
+        gaps: confidence minus correctness [N].
+        n_bins: number of bins.
+    """
+    # A bin's share of the rows times its mean gap is its sum of gaps over N.
+    return float(np.abs(np.bincount(bins, gaps, n_bins)).sum() / len(gaps))
+
+
+def adaptive_calibration_error(confidence: Floats, correct: Bools, n_bins: int = N_BINS) -> float:
     """ECE over bins of equally many rows, in [0, 1]: no bin is empty or decided by a handful of rows."""
     order = np.argsort(confidence, kind="stable")
     gaps = (confidence - correct)[order]  # [N]
-    # A bin's share of rows times its mean gap is its sum of gaps over N.
     return float(sum(abs(part.sum()) for part in np.array_split(gaps, min(n_bins, len(gaps)))) / max(len(gaps), 1))
 
 

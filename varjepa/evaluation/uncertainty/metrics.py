@@ -80,7 +80,7 @@ def brier_score(probabilities: Floats, labels: Ints) -> float:
 def calibration_metrics(result: Classified) -> dict[str, float]:
     """ECE with bins of equal width and of equal size, Brier score, and negative log-likelihood in nats."""
     return {
-        "ece": expected_calibration_error(result.reliability),
+        "ece": expected_calibration_error(result.probabilities.max(1), ~result.error),
         "ace": adaptive_calibration_error(result.probabilities.max(1), ~result.error),
         "brier": brier_score(result.probabilities, result.labels),
         "nll": negative_log_likelihood(result.probabilities, result.labels),
@@ -97,4 +97,5 @@ def uncertainty_metrics(result: Classified, latent: Floats | None) -> dict[str, 
         if uncertainty is not None
         for name, value in selective_metrics(uncertainty, result.error).items()
     }
-    return metrics | {"calibration/ece": expected_calibration_error(result.reliability)}
+    ece = expected_calibration_error(result.probabilities.max(1), ~result.error)
+    return metrics | {"calibration/ece": ece}

@@ -20,10 +20,14 @@ from varjepa.evaluation.uncertainty.metrics import brier_score
 def test_calibration_error_finds_overconfidence() -> None:
     rng = np.random.default_rng(2)
     confidence = rng.uniform(0.5, 1, 50_000)
-    honest = expected_calibration_error(reliability(confidence, rng.random(50_000) < confidence))
-    boastful = expected_calibration_error(reliability(confidence, rng.random(50_000) < confidence - 0.1))
+    honest = expected_calibration_error(confidence, rng.random(50_000) < confidence)
+    correct = rng.random(50_000) < confidence - 0.1
+    boastful = expected_calibration_error(confidence, correct)
     assert honest < 0.01
     assert boastful == pytest.approx(0.1, abs=0.01)
+    bins = reliability(confidence, correct)  # what the diagram shows is what the number sums up
+    assert bins.rows.sum() == 50_000
+    assert boastful == pytest.approx(np.abs(bins.confidence - bins.accuracy) @ bins.rows / 50_000)
 
 
 def test_ks_distance_equals_scipy() -> None:
