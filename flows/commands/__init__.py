@@ -1,4 +1,4 @@
-"""The commands of `varjepa`, by what they are for; each composes flows and steps, whose imports wait until it runs."""
+"""The commands of `varjepa`, grouped by purpose. Each composes flows and steps, and imports them only when it runs."""
 
 import json
 from typing import Any
@@ -12,6 +12,6 @@ tracking_option = click.option(
 
 
 def finish(result: dict[str, Any], *, json_out: bool) -> None:
-    """Ends a command with its JSON object, where somebody wants it."""
+    """Prints the JSON object of a command if `--json` was given."""
     if json_out:
         click.echo(json.dumps(result))

@@ -3,4 +3,4 @@
 FINGERPRINT_TAG, ROWS_TAG, RUN_TAG = "varjepa.fingerprint", "varjepa.rows", "varjepa.run_id"
 
 GATE_TAG = "varjepa.gate"
-"""Version tag with the reason; .outcome, .vetoes (names), .against (version) and .numbers (JSON) stand beside it."""
+"""Version tag with the reason. Related tags: .outcome, .vetoes (names), .against (version) and .numbers (JSON)."""
