@@ -1,4 +1,4 @@
-"""The commands of `varjepa`, by what they are for; each composes flows and steps, whose imports wait until it runs."""
+"""The commands of `varjepa`, grouped by purpose. Each composes flows and steps, and imports them only when it runs."""
 
 import json
 from collections.abc import Mapping
@@ -13,6 +13,6 @@ tracking_option = click.option(
 
 
 def finish(result: Mapping[str, Any], *, json_out: bool) -> None:
-    """Ends a command with its JSON object, where somebody wants it."""
+    """Prints the JSON object of a command if `--json` was given."""
     if json_out:
         click.echo(json.dumps(result))

@@ -16,14 +16,14 @@ def build_rules(contract: Contract, readings: Mapping[str, Reading]) -> list[Rul
     """Turns a contract into rules for a table.
 
     Args:
-        contract: what the table promises.
-        readings: how the view shows the columns that there are.
+        contract: the contract of the table.
+        readings: how the view shows the existing columns.
 
     Returns:
-        One rule per expectation. Columns that are not there have no rules but the one that they should be.
+        One rule per expectation. A missing column has a single rule: that it must exist.
 
     Raises:
-        ConfigError: a bound that its column cannot be compared with.
+        ConfigError: a bound cannot be compared with its column.
     """
     rules = list(_table_rules(contract, readings))
     for name, promise in contract.columns.items():
@@ -34,7 +34,9 @@ def build_rules(contract: Contract, readings: Mapping[str, Reading]) -> list[Rul
 
 
 def numbered(rules: Sequence[Rule]) -> list[Any]:
-    """The expectations of the rules, each carrying its number so that a result can be traced to its rule."""
+    """The expectations of the rules. Each carries the number of its rule, so that a result can be matched to the
+    rule.
+    """
     return [rule.expectation.copy(update={"meta": {"rule": number}}) for number, rule in enumerate(rules)]
 
 
@@ -58,7 +60,7 @@ def _table_rules(contract: Contract, readings: Mapping[str, Reading]) -> Iterato
 def _exists(name: str, readings: Mapping[str, Reading], hint: str) -> Rule:
     return Rule(
         column=name,
-        says="is there",
+        says="exists",
         expectation=gxe.ExpectColumnToExist(column=readings[name].raw if name in readings else name),
         tell=lambda _: f'it has no column "{name}" ({hint})',
     )
@@ -68,9 +70,9 @@ def _no_extra(extra: list[str], readings: Mapping[str, Reading]) -> Rule:
     promised = [column for name, reading in readings.items() if name not in extra for column in reading.columns]
     return Rule(
         column="",
-        says="no columns but those of the contract",
+        says="only the columns of the contract",
         expectation=gxe.ExpectTableColumnsToMatchSet(column_set=[*promised, POSITION], exact_match=True),
-        tell=lambda _: f"it has columns that the contract does not know: {listed(extra)}",
+        tell=lambda _: f"it has columns that are not in the contract: {listed(extra)}",
     )
 
 
@@ -80,7 +82,7 @@ def _share_rules(promise: ColumnContract, reading: Reading) -> Iterator[Rule]:
         yield Rule(
             column=reading.column,
             says=f"at most {100 * most:.4g}% missing",
-            # Rounded because 1 - 0.7 is more than 3 of 10.
+            # Rounded because in floating point 1 - 0.7 is more than 3 of 10.
             expectation=gxe.ExpectColumnProportionOfNonNullValuesToBeBetween(
                 column=reading.raw, min_value=round(1 - most, 12)
             ),

@@ -1,4 +1,4 @@
-"""One HTML page that says what a validation found, readable without a network."""
+"""One HTML page with the result of a validation. It needs no network."""
 
 from typing import Any
 
@@ -6,14 +6,14 @@ from tasks.contract.findings import Finding, Outcome
 from tasks.reports.page import render
 
 EXAMPLES = 5
-"""Broken cells shown per rule."""
+"""Invalid cells shown per rule."""
 
 
 def contract_page(outcome: Outcome, docs: str) -> str:
     """Renders the page.
 
     Args:
-        outcome: what came of the validation.
+        outcome: result of the validation.
         docs: relative link to the Data Docs.
     """
     # Broken rules first, those about the whole table before those about rows, and then by the rows that break them.

@@ -201,7 +201,7 @@ TABLE_RULES = {
     "missing case": ({"columns": {"Age": AGE}}, r'it has no column "Age" \(Did you mean "age"\?\)'),
     "extra column": (
         {"columns": {"age": AGE}, "extra_columns": "forbid"},
-        r'columns that the contract does not know: "job"',
+        r'columns that are not in the contract: "job"',
     ),
     "min rows": ({"min_rows": 5}, r"it has 4 rows, expected at least 5"),
     "max missing": ({"columns": {"age": AGE | {"max_missing": 0.2}}}, r'25% of "age" is missing, expected at most 20%'),

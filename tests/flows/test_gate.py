@@ -272,4 +272,4 @@ def test_by_hand_forwards_and_back(registry: Registry) -> None:
     assert {entry["version"]: entry["gate"]["outcome"] for entry in listed["models"]}[4] == "worse"
     assert "No model" in does("rollback", "nothing", code=2)["error"]
     assert "names no version" in does("promote", "models:/", code=2)["error"]
-    assert "is no version of a registered model" in does("promote", name, code=2)["error"]
+    assert "is not a version of a registered model" in does("promote", name, code=2)["error"]
