@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tests.unit.conftest import known_table
+from tests.unit.inference.known_table import known_table
 from varjepa.data.fit.preprocessor_fit import fit
 from varjepa.inference.gate_evidence import gather
 from varjepa.inference.model import TrainedModel
