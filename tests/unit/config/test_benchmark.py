@@ -7,7 +7,7 @@ import pytest
 from varjepa.config import benchmark_config
 from varjepa.errors import ConfigError
 
-CONFIGS = Path(__file__).parents[4] / "configs"
+CONFIGS = Path(__file__).parents[3] / "configs"
 
 
 @pytest.mark.parametrize("name", ["adult", "covertype", "electricity", "credit", "bank", "mnist", "sim"])
