@@ -4,10 +4,13 @@ import pytest
 from xdist.scheduler import LoadFileScheduling
 
 SLOW_FIRST = [
-    f"tests/flows/test_{name}.py"
+    f"tests/{name}.py"
     for name in (
-        "recovery", "together", "gate", "retrain", "card", "serving", "infer", "schedule", "benchmark", "partitions",
-        "drift", "champion", "servers", "refused", "init", "simulate",
+        "flows/test_recovery", "flows/test_together", "flows/test_gate", "flows/test_infer", "flows/test_retrain",
+        "flows/test_card", "flows/test_serving", "flows/test_schedule", "flows/test_benchmark", "browser/test_ui",
+        "flows/test_partitions", "flows/test_drift", "flows/test_champion", "flows/test_servers",
+        "unit/training/test_distributed", "unit/training/test_loop", "flows/test_refused", "flows/test_init",
+        "flows/test_simulate",
     )
 ]  # fmt: skip
 """Files that take long, the longest first: started last, one of them would keep a single worker busy."""
