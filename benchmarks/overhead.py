@@ -34,32 +34,36 @@ class Unlogged:
 
 def plain(words: list[str]) -> None:
     """The steps of the flow that make a model and measure it, as functions."""
+    from tasks.retrain.assemble import assemble
     from tasks.retrain.assess_generator import assess_generator
     from tasks.retrain.calibrate import calibrate
     from tasks.retrain.generate import generate
     from tasks.retrain.ingest import ingest
     from tasks.retrain.preprocess import preprocess
-    from tasks.retrain.pretrain import Job, train
+    from tasks.retrain.pretrain import STEP, Job, train
     from tasks.retrain.probe import probe
-    from tasks.retrain.reference import profile_model
+    from tasks.retrain.reference import make_reference
     from tasks.retrain.validate import check_contract
-    from tasks.steps.reuse import step_folder
     from varjepa.config import load_config
     from varjepa.training.distributed import World
 
     config = load_config(CONFIG, words)
-    snapshot = ingest.fn(config.data)
+    snapshot = ingest.fn(config)
     validation = check_contract.fn(snapshot, config)
-    prepared = preprocess.fn(validation.clean, config.data, config.preprocess)
-    folder = step_folder("pretrain", code="tasks.retrain.pretrain")
+    prepared = preprocess.fn(validation.clean, config)
+    folder = STEP.folder(config)
     folder.mkdir(parents=True)
     job = Job(prepared.encoded, prepared.preprocessor, folder, "no run")
     pretrained = train(job, config, World(), Unlogged())  # type: ignore[arg-type]
     generated = generate.fn(prepared, pretrained, config)
     probed = probe.fn(prepared, pretrained, config)
-    calibrated = calibrate.fn(prepared, pretrained, generated, probed, config)
-    assess_generator.fn(calibrated.model, prepared, config)
-    profile_model.fn(calibrated.model, prepared, config)
+    calibrated = calibrate.fn(prepared, pretrained, probed, config)
+    assess_generator.fn(prepared, pretrained, generated, config)
+    referenced = make_reference.fn(prepared, pretrained, generated, probed, config)
+    assemble.fn(
+        prepared, pretrained, generated=generated, probed=probed, calibrated=calibrated, referenced=referenced,
+        config=config,
+    )  # fmt: skip
 
 
 def timed(command: list[str]) -> tuple[float, float]:

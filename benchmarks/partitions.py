@@ -12,7 +12,7 @@ from benchmarks.preprocessing import LABEL, made_batch, make
 from flows.cli import QUIET
 from tasks.orchestration.parallel_map import workers
 from tasks.retrain.preprocess import preprocess
-from varjepa.config import DataSection, PreprocessSection
+from varjepa.config import DataSection, PreprocessSection, RetrainConfig
 
 ROWS = 10_000_000
 WORKERS = 2
@@ -49,12 +49,12 @@ def _prepare(runner: str, table: Path) -> dict[str, float]:
     from prefect import flow  # after our tasks, which see to it that nobody is called
 
     settings = PreprocessSection(runner=runner, workers=WORKERS)
-    data = DataSection(path=str(table), label=LABEL)
+    config = RetrainConfig(data=DataSection(path=str(table), label=LABEL), preprocess=settings)
 
     @flow
     def timed() -> dict[str, float]:
         started = time.perf_counter()
-        preprocess(table, data, settings)
+        preprocess(table, config)
         told = {"prepare": time.perf_counter() - started}
         if runner == "none":
             return told

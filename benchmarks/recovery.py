@@ -109,7 +109,7 @@ def finish(folder: Path, data: Path) -> Left:
     if process.returncode:
         raise RuntimeError(f"the retrain in {folder} ended with {process.returncode}")
     answer = json.loads((folder / ANSWER).read_text().splitlines()[-1])
-    (model,) = folder.glob("mlruns/work/calibrate-*/model")
+    (model,) = folder.glob("mlruns/work/assemble-*/model")
     weights = hashlib.sha256(b"".join(file.read_bytes() for file in sorted(model.iterdir()))).hexdigest()
     tracking, prefect = folder / "mlruns" / "mlflow.db", folder / "prefect" / "prefect.db"
     doubles = "select key from metrics where run_uuid = ? group by key, step having count(*) > 1"

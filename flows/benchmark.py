@@ -1,4 +1,4 @@
-"""The benchmark as a flow: encoders first, then every cell wherever the runner computes it, one report for all."""
+"""The benchmark as a flow: it trains the encoders, computes all cells on the chosen runner, and writes one report."""
 
 import time
 from typing import Any
@@ -19,8 +19,8 @@ from tasks.studies.embed_rows import Embedded, embed_rows
 from tasks.tracking.runs import log_artifacts, nested_run, opened_run
 from varjepa.config import BenchmarkConfig, RetrainConfig
 
-DEAR = ("autoint", "ft_transformer")
-"""Predictors whose cells take longest and begin first, so that no worker ends long after the others."""
+SLOWEST = ("autoint", "ft_transformer")
+"""Predictors whose cells take longest. They start first, so that no worker finishes long after the others."""
 
 
 def benchmark(config: BenchmarkConfig) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def benchmark(config: BenchmarkConfig) -> dict[str, Any]:
 
 @flow(name="benchmark", flow_run_name="benchmark {config.protocol}", validate_parameters=True)
 def compare(config: BenchmarkConfig) -> dict[str, Any]:
-    """Trains what is missing and reports; a run that was killed goes on with the cells that are missing."""
+    """Computes the missing encoders and cells and writes the report. A killed run is resumed with the missing cells."""
     started = time.perf_counter()
     with claimed(), opened_run(config.tracking, command="benchmark", name=",".join(config.datasets)) as run_id:
         log_benchmark(run_id, config)
@@ -42,7 +42,7 @@ def compare(config: BenchmarkConfig) -> dict[str, Any]:
         with one_thread_each():
             futures: dict[str, PrefectFuture[Cell]] = {
                 plan.name: run_cell.submit(plan, config.training, seeds)
-                for plan in sorted(plans, key=lambda plan: plan.predictor not in DEAR)
+                for plan in sorted(plans, key=lambda plan: plan.predictor not in SLOWEST)
             }
             cells = [futures[plan.name].result() for plan in plans]
         for cell in cells:
@@ -54,11 +54,11 @@ def compare(config: BenchmarkConfig) -> dict[str, Any]:
 
 
 def _plans(config: BenchmarkConfig, name: str, run_id: str) -> list[Plan]:
-    """Prepares one table and its encoders; one plan per cell."""
+    """Prepares one table and its encoders; returns one plan per cell."""
     job = under_protocol(config.datasets[name], config.protocol)
-    snapshot = ingest(job.data)
+    snapshot = ingest(job)
     clean = check_contract(snapshot, job).clean
-    prepared = preprocess(clean, job.data, job.preprocess)
+    prepared = preprocess(clean, job)
     plans = []
     for features in config.features:
         embedded = None if features == "raw" else _encoder(encoder_config(job, features), prepared, name, run_id)

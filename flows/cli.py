@@ -1,4 +1,4 @@
-"""The command line `varjepa`: composes flows and steps; people read stderr, programs the last line of stdout."""
+"""The command line `varjepa`: composes flows and steps. Messages go to stderr, JSON to the last line of stdout."""
 
 import atexit
 import gc
@@ -17,18 +17,18 @@ from varjepa import __version__
 from varjepa.errors import VarjepaError, listed, nearest
 
 QUIET = {
-    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",  # the default of 20 is short on a busy machine
-    "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",  # else a temporary server ends with tracebacks of its own
-    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",  # our own log says it in fewer words
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",  # the default of 20 is too short on a busy machine
+    "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",  # otherwise a temporary server ends with tracebacks
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",  # our own log has the same information in fewer words
     "PREFECT_LOGGING_EXTRA_LOGGERS": "varjepa",
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",  # commands log outside of flows, too
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "GOMP_SPINCOUNT": "1000",  # threads that spin for long wait for each other beside another busy process
+    "GOMP_SPINCOUNT": "1000",  # long spinning slows threads down beside another busy process
 }
 
 
 class Commands(click.Group):
-    """A group that names the nearest command for a mistyped one."""
+    """A group that suggests the nearest command for a mistyped one."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -42,15 +42,15 @@ class Commands(click.Group):
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
-@click.option("--verbose", is_flag=True, help="Show the logs of Prefect and MLflow, and tracebacks of our own errors.")
+@click.option("--verbose", is_flag=True, help="Show the logs of Prefect and MLflow, and tracebacks of errors.")
 def cli(*, verbose: bool) -> None:
-    """Embeddings of table rows, learned without labels, that say how sure they are.
+    """Learns embeddings of table rows without labels, and how uncertain each one is.
 
     \b
     Start with:  varjepa init DATA --label COLUMN
     then:        varjepa retrain CONFIG
 
-    Exit codes: 0 done, 2 the input is at fault, 3 the data broke its contract, 1 anything else.
+    Exit codes: 0 success, 2 invalid input, 3 the data broke its contract, 1 any other error.
     """  # noqa: D301 (click needs the control character)
     if not verbose:
         for name, value in QUIET.items():
@@ -68,7 +68,8 @@ def _log_to_stderr() -> None:
     """One short line per message on stderr."""
     logger = logging.getLogger("varjepa")
     for handler in logger.handlers:
-        if type(handler) is logging.StreamHandler:  # ours; it had another stream, where a process calls many commands
+        # Ours, from an earlier command of this process, whose stderr was another stream.
+        if type(handler) is logging.StreamHandler:
             handler.setStream(sys.stderr)
     if not logger.handlers:
         handler = logging.StreamHandler(sys.stderr)
@@ -81,13 +82,13 @@ def _log_to_stderr() -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Runs the command line and exits with its code."""
     interrupt_on_sigterm()
-    atexit.register(gc.freeze)  # else the end takes seconds, in search of garbage in all modules
+    atexit.register(gc.freeze)  # otherwise garbage collection of all modules takes seconds at exit
     arguments = sys.argv[1:] if arguments is None else arguments
     sys.exit(guarded(lambda: cli.main(arguments, standalone_mode=False), arguments))
 
 
 def guarded(command: Callable[[], Any], arguments: list[str]) -> int:
-    """Calls a command; turns what it raises into a message and an exit code."""
+    """Calls a command; turns its exceptions into a message and an exit code."""
     try:
         status = command()
     except (VarjepaError, click.ClickException) as error:
@@ -96,7 +97,7 @@ def guarded(command: Callable[[], Any], arguments: list[str]) -> int:
         if "--verbose" in arguments:
             logging.getLogger("varjepa").exception("details")
     except (KeyboardInterrupt, click.Abort):
-        message, code = "Interrupted; the same command goes on from here.", 1
+        message, code = "Interrupted. Run the same command again to resume.", 1
     else:
         return status if isinstance(status, int) else 0
     click.echo(f"varjepa: {message}", err=True)

@@ -1,4 +1,4 @@
-"""The monitoring flow: compares new rows with a model's reference, reports, and starts a retrain where they drifted."""
+"""The monitoring flow: compares new rows with the reference of a model, reports, and starts a retrain after drift."""
 
 import time
 from pathlib import Path
@@ -29,23 +29,23 @@ def monitor(
     device: str = "auto",
     force: bool = False,
 ) -> dict[str, Any]:
-    """Looks for drift: the object that `varjepa drift --json` prints.
+    """Tests for drift; returns the object that `varjepa drift --json` prints.
 
     Args:
-        model: `models:/NAME@champion`, `models:/NAME/VERSION`, the id of a run, or a folder.
+        model: `models:/NAME@champion`, `models:/NAME/VERSION`, a run id, or a folder.
         new: file, folder or glob of new rows.
-        out: folder or HTML file for the report; without it the report is among the run's artifacts alone.
-        retrain_config: YAML file of the job to start where drift reaches the level.
-        overrides: `section.key=value` of that job.
-        level: share of rows; instead of the model's `drift.level`.
-        false_alarms: instead of the model's `drift.false_alarms`.
-        tracking_uri: tracking store; None means the usual one.
+        out: folder or HTML file for the report. If not given, the report is only stored with the run.
+        retrain_config: YAML file of the job to start if drift reaches the level.
+        overrides: `section.key=value` for that job.
+        level: share of rows; overrides the model's `drift.level`.
+        false_alarms: overrides the model's `drift.false_alarms`.
+        tracking_uri: tracking store; None means the default one.
         device: auto, cpu, or a GPU by name.
         force: overwrite `out`.
 
     Raises:
-        UserError: the model, the rows or the configuration is at fault.
-        ContractError: the retrain's data broke its contract.
+        UserError: the model, the rows or the configuration is invalid.
+        ContractError: the data of the retrain broke its contract.
     """
     started, place = time.perf_counter(), None if out is None else Path(out)
     if place is not None:
@@ -56,10 +56,10 @@ def monitor(
         report = report_drift(drift, WORK / f"drift-{digest(run_id)}", place)
         log_results(run_id, drift.tracking, drift_metrics(drift), drift_tags(drift))
         log_artifacts(run_id, drift.tracking, {"": report.folder})
-    found = summary(drift) | {"run_id": run_id, "report": str(report.page)}
-    event = announce(drift, found)
+    result = summary(drift) | {"run_id": run_id, "report": str(report.page)}
+    event = announce(drift, result)
     retrained = retrain(job) if job is not None and drift.alarm else None
     if retrained is not None:
-        log_results(run_id, drift.tracking, {}, {"varjepa.retrained": retrained["model"]["uri"]})
+        log_results(run_id, drift.tracking, {}, {"varjepa.retrained": str(retrained["model"]["uri"])})
     seconds = round(time.perf_counter() - started, 2)
-    return found | {"tests": lines_of(drift), "event": event, "retrained": retrained, "seconds": seconds}
+    return result | {"tests": lines_of(drift), "event": event, "retrained": retrained, "seconds": seconds}

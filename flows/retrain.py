@@ -2,8 +2,9 @@
 
 import math
 import time
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypedDict
 
 from prefect import flow
 
@@ -14,6 +15,7 @@ from tasks.release.gate import Decision, gate, require_subgroups
 from tasks.release.predecessor import predecessor
 from tasks.release.publish import publish_card, summarise
 from tasks.release.register import Registered, register
+from tasks.retrain.assemble import assemble
 from tasks.retrain.assess_generator import assess_generator
 from tasks.retrain.calibrate import calibrate
 from tasks.retrain.generate import generate
@@ -23,7 +25,7 @@ from tasks.retrain.preprocess import preprocess
 from tasks.retrain.pretrain import pretrain
 from tasks.retrain.probe import probe
 from tasks.retrain.record import log_prepared, log_setup, tracked_run
-from tasks.retrain.reference import profile_model
+from tasks.retrain.reference import make_reference
 from tasks.retrain.unchanged import job_digest
 from tasks.retrain.validate import check_contract, contract_of, evidence
 from tasks.steps.code import git_commit
@@ -32,21 +34,50 @@ from tasks.tracking.runs import log_artifacts, log_results
 from varjepa.config import RetrainConfig
 from varjepa.errors import ContractError
 
-_T = TypeVar("_T")
+
+class ModelAnswer(TypedDict):
+    """The version that a retrain made; `version` and `uri` are null in a dry run."""
+
+    name: str
+    version: int | None
+    uri: str | None
+    aliases: list[str]
+
+
+class DataAnswer(TypedDict):
+    """The rows that a retrain saw."""
+
+    rows: int
+    quarantined: int
+    fingerprint: str
+    features: int
+
+
+class RetrainAnswer(TypedDict):
+    """What `retrain --json` prints."""
+
+    run_id: str
+    model: ModelAnswer
+    data: DataAnswer
+    metrics: dict[str, float]
+    promoted: bool
+    reason: str
+    seconds: dict[str, float]
 
 
 class Stopwatch:
-    """Calls steps and remembers how long each took."""
+    """Adds up how long each step took."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
         self.started = time.perf_counter()
 
-    def __call__(self, name: str, step: Callable[..., _T], *arguments: Any) -> _T:
-        """Calls `step` with the arguments and adds its time under `name`."""
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        """Adds the time of the block under `name`."""
         began = time.perf_counter()
         try:
-            return step(*arguments)
+            yield
         finally:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began
 
@@ -57,8 +88,8 @@ class Stopwatch:
 
 
 @flow(name="retrain", flow_run_name="retrain {config.registry.name}", validate_parameters=True)
-def retrain(config: RetrainConfig, *, dry_run: bool = False) -> dict[str, Any]:
-    """Makes a model version from a table: the object that `varjepa retrain --json` prints.
+def retrain(config: RetrainConfig, *, dry_run: bool = False) -> RetrainAnswer:
+    """Makes a model version from a table.
 
     Args:
         config: of the job.
@@ -70,55 +101,93 @@ def retrain(config: RetrainConfig, *, dry_run: bool = False) -> dict[str, Any]:
     """
     with claimed(), model_lock(config):
         watch = Stopwatch()
-        return retrain_snapshot(config, watch("ingest", ingest, config.data), watch, dry_run=dry_run)
+        with watch("ingest"):
+            snapshot = ingest(config)
+        return retrain_snapshot(config, snapshot, watch, dry_run=dry_run)
 
 
 def retrain_snapshot(
     config: RetrainConfig, snapshot: Snapshot, watch: Stopwatch, *, dry_run: bool = False
-) -> dict[str, Any]:
-    """Makes a model version from a snapshot; goes on where a killed process was doing the same."""
+) -> RetrainAnswer:
+    """Makes a model version from a snapshot; resumes the run of a killed process that was doing the same job."""
     require_subgroups(list(snapshot.columns), config)
     with tracked_run(config, job_digest(config, snapshot)) as run_id:
-        watch("track", log_setup, run_id, config, snapshot)
-        return _retrain(config, snapshot, run_id, watch, dry_run=dry_run)
+        with watch("track"):
+            log_setup(run_id, config, snapshot)
+        facts, candidate = _make(config, snapshot, run_id, watch)
+        return _hand_over(facts, candidate, watch, dry_run=dry_run)
 
 
-def _retrain(
-    config: RetrainConfig, snapshot: Snapshot, run_id: str, watch: Stopwatch, *, dry_run: bool
-) -> dict[str, Any]:
+def _make(config: RetrainConfig, snapshot: Snapshot, run_id: str, watch: Stopwatch) -> tuple[CardFacts, Candidate]:
+    """From the snapshot to a finished model and all that is known of it."""
     tracking = config.tracking
+    # What the validation left for people is kept, passed or not.
     try:
-        validation = watch("validate", check_contract, snapshot, config)
+        with watch("validate"):
+            validation = check_contract(snapshot, config)
     except ContractError:
         log_artifacts(run_id, tracking, evidence(snapshot, config))
         raise
-    watch("track", log_artifacts, run_id, tracking, evidence(snapshot, config))
-    prepared = watch("preprocess", preprocess, validation.clean, config.data, config.preprocess)
-    watch("track", log_prepared, run_id, tracking, prepared)
-    pretrained = watch("pretrain", pretrain, prepared, config, run_id)
-    generated = watch("generate", generate, prepared, pretrained, config)
-    probed = watch("probe", probe, prepared, pretrained, config)
-    calibrated = watch("calibrate", calibrate, prepared, pretrained, generated, probed, config)
-    assessed = watch("assess", assess_generator, calibrated.model, prepared, config)
-    profiled = watch("profile", profile_model, calibrated.model, prepared, config)
-    metrics = defined(probed.metrics | calibrated.metrics | assessed.metrics)
-    intervals = watch("calibrate", measure_intervals, probed, metrics)
-    facts = CardFacts(
-        config, run_id, git_commit(), snapshot, contract_of(config), validation, prepared, pretrained, metrics,
-        intervals, calibrated.said, watch("track", predecessor, config),
-    )  # fmt: skip
-    found = {"figures": calibrated.figures, "uncertainty": calibrated.tables}
-    found |= {"generation": assessed.tables} if assessed.tables is not None else {}
-    watch("track", log_artifacts, run_id, tracking, found)
-    card = watch("track", publish_card, facts)
-    candidate = Candidate(profiled.model, prepared, snapshot.fingerprint)
-    registered = None if dry_run else watch("register", register, run_id, config, candidate, card)
-    decision = watch("gate", gate, candidate, registered, config)
-    facts_found = {"varjepa.gate": decision.reason[:5000]} | ({"varjepa.model": registered.uri} if registered else {})
-    watch("track", log_results, run_id, tracking, metrics | decision.metrics, facts_found)
-    if registered is not None:
-        watch("track", publish_card, facts.handed_over(registered.uri, decision.reason))
-    watch("track", summarise, card, config.registry.name, registered, decision)
+    with watch("track"):
+        log_artifacts(run_id, tracking, evidence(snapshot, config))
+
+    # The table as tensors, the network, and the generator on top of it.
+    with watch("preprocess"):
+        prepared = preprocess(validation.clean, config)
+    with watch("track"):
+        log_prepared(run_id, tracking, prepared)
+    with watch("pretrain"):
+        pretrained = pretrain(prepared, config, run_id)
+    with watch("generate"):
+        generated = generate(prepared, pretrained, config)
+
+    # What they are worth, on rows that they have not seen.
+    with watch("probe"):
+        probed = probe(prepared, pretrained, config)
+    with watch("calibrate"):
+        calibrated = calibrate(prepared, pretrained, probed, config)
+    with watch("assess"):
+        assessed = assess_generator(prepared, pretrained, generated, config)
+    with watch("reference"):
+        referenced = make_reference(prepared, pretrained, generated, probed, config)
+    metrics = defined(probed.metrics | calibrated.metrics | generated.metrics | assessed.metrics)
+    with watch("calibrate"):
+        intervals = measure_intervals(probed, metrics)
+
+    # One folder for the registry, one set of facts for the card.
+    with watch("assemble"):
+        assembled = assemble(
+            prepared, pretrained, generated=generated, probed=probed, calibrated=calibrated, referenced=referenced,
+            config=config,
+        )  # fmt: skip
+    with watch("track"):
+        facts = CardFacts(
+            config=config, run_id=run_id, commit=git_commit(), snapshot=snapshot, contract=contract_of(config),
+            validation=validation, prepared=prepared, pretrained=pretrained, metrics=metrics, intervals=intervals,
+            decisions=calibrated.decisions, before=predecessor(config),
+        )  # fmt: skip
+        artifacts = {"figures": calibrated.figures, "uncertainty": calibrated.tables}
+        artifacts |= {"generation": assessed.tables} if assessed.tables is not None else {}
+        log_artifacts(run_id, tracking, artifacts)
+    return facts, Candidate(assembled.model, prepared, snapshot.fingerprint)
+
+
+def _hand_over(facts: CardFacts, candidate: Candidate, watch: Stopwatch, *, dry_run: bool) -> RetrainAnswer:
+    """Registers the model, lets the gate decide, and writes both down."""
+    config, run_id, registered = facts.config, facts.run_id, None
+    with watch("track"):
+        card = publish_card(facts)
+    if not dry_run:
+        with watch("register"):
+            registered = register(run_id, config, candidate, card)
+    with watch("gate"):
+        decision = gate(candidate, registered, config)
+    with watch("track"):
+        tags = {"varjepa.gate": decision.reason[:5000]} | ({"varjepa.model": registered.uri} if registered else {})
+        log_results(run_id, config.tracking, facts.metrics | decision.metrics, tags)
+        if registered is not None:
+            publish_card(facts.handed_over(registered.uri, decision.reason))
+        summarise(card, config.registry.name, registered, decision)
     return answer(facts, registered, decision, watch)
 
 
@@ -127,7 +196,7 @@ def defined(metrics: dict[str, float]) -> dict[str, float]:
     return {name: value for name, value in metrics.items() if math.isfinite(value)}
 
 
-def answer(facts: CardFacts, registered: Registered | None, decision: Decision, watch: Stopwatch) -> dict[str, Any]:
+def answer(facts: CardFacts, registered: Registered | None, decision: Decision, watch: Stopwatch) -> RetrainAnswer:
     """What `retrain --json` prints."""
     return {
         "run_id": facts.run_id,

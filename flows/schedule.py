@@ -1,4 +1,4 @@
-"""The retrain flow as a Prefect deployment: by the clock, one run at a time, nothing where nothing has changed."""
+"""The retrain flow as a Prefect deployment: on a schedule, one run at a time, skipped if nothing has changed."""
 
 import re
 from datetime import timedelta
@@ -30,16 +30,17 @@ def scheduled_retrain(config: RetrainConfig, unchanged: Unchanged = "skip", over
     """Retrains a model unless nothing has changed since its last retrain.
 
     Args:
-        config: the job, as a config file says it.
-        unchanged: what to do where data, settings and code are those of the last retrain.
-        overlap: what to do while another run for this registered model is at work.
+        config: the job, with the keys of a config file.
+        unchanged: what to do if data, settings and code are the same as in the last retrain.
+        overlap: what to do while another run for this registered model is in progress.
     """
-    with claimed(), model_lock(config, wait=overlap == "wait") as mine:
-        if not mine:
-            reason = f"another run for the model {config.registry.name} is at work"
+    with claimed(), model_lock(config, wait=overlap == "wait") as locked:
+        if not locked:
+            reason = f"another run for the model {config.registry.name} is in progress"
             return Completed(name="Skipped", message=reason, data={"skipped": True, "reason": reason})
         watch = Stopwatch()
-        snapshot = watch("ingest", ingest, config.data)
+        with watch("ingest"):
+            snapshot = ingest(config)
         same = last_retrain(config, job_digest(config, snapshot)) if unchanged == "skip" else None
         if same is None:
             return retrain_snapshot(config, snapshot, watch)
@@ -47,7 +48,7 @@ def scheduled_retrain(config: RetrainConfig, unchanged: Unchanged = "skip", over
 
 
 def serve(config: RetrainConfig, schedule: Schedule, *, unchanged: Unchanged, overlap: Overlap) -> None:
-    """Registers the deployment of a model and runs it when its time comes, until interrupted; then it is paused."""
+    """Registers the deployment of a model and runs it on schedule until interrupted. Then the schedule is paused."""
     strategy = ConcurrencyLimitStrategy.CANCEL_NEW if overlap == "skip" else ConcurrencyLimitStrategy.ENQUEUE
     scheduled_retrain.serve(
         name=deployment_name(config),
@@ -62,27 +63,27 @@ def serve(config: RetrainConfig, schedule: Schedule, *, unchanged: Unchanged, ov
 
 
 def deployment_name(config: RetrainConfig) -> str:
-    """One deployment per registered model, called like it but for letters that Prefect does not take."""
+    """The name of the deployment: that of the registered model, without characters that Prefect refuses."""
     return re.sub(r"[&<>]", "-", config.registry.name)
 
 
 def schedule_of(cron: str | None, interval: str | None, timezone: str | None) -> Schedule:
-    """When to run.
+    """The Prefect schedule for these options.
 
     Args:
         cron: five fields: minute, hour, day of month, month, day of week.
         interval: a number and s, m, h or d; seconds without a unit.
-        timezone: IANA name; UTC where not given.
+        timezone: IANA name; None means UTC.
 
     Raises:
-        ConfigError: not exactly one of both, or one that means nothing.
+        ConfigError: both or neither of `cron` and `interval` are given, or one is invalid.
 
     Examples:
         >>> schedule_of(None, "90m", None).interval
         datetime.timedelta(seconds=5400)
     """
     if (cron is None) == (interval is None):
-        raise ConfigError("A schedule needs --cron or --interval.", expected="Expected one of both.")
+        raise ConfigError("A schedule needs --cron or --interval.", expected="Expected exactly one of them.")
     try:
         if timezone is not None:
             ZoneInfo(timezone)
@@ -90,16 +91,16 @@ def schedule_of(cron: str | None, interval: str | None, timezone: str | None) ->
             return Cron(cron, timezone=timezone)
         return Interval(_duration(interval or ""), timezone=timezone)
     except (ValueError, ZoneInfoNotFoundError) as error:
-        said = f'--cron "{cron}"' if cron is not None else f"--interval {interval}"
+        option = f'--cron "{cron}"' if cron is not None else f"--interval {interval}"
         raise ConfigError(
-            f"{said}{f' in {timezone}' if timezone else ''} is no schedule.",
-            expected='Expected such as --cron "0 3 * * *" --timezone Europe/Berlin, or --interval 1h.',
+            f"{option}{f' in {timezone}' if timezone else ''} is not a valid schedule.",
+            expected='Expected, for example, --cron "0 3 * * *" --timezone Europe/Berlin, or --interval 1h.',
         ) from error
 
 
 def _duration(text: str) -> timedelta:
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd]?)", text.strip())
-    seconds = float(found[1]) * UNITS[found[2] or "s"] if found else 0.0
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd]?)", text.strip())
+    seconds = float(match[1]) * UNITS[match[2] or "s"] if match else 0.0
     if seconds < 1:
-        raise ValueError(f"{text} is no time of a second or more")
+        raise ValueError(f"{text} is not a duration of at least one second")
     return timedelta(seconds=seconds)

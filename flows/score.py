@@ -1,4 +1,4 @@
-"""Scoring a table of many files as a flow: one task per file, wherever the runner computes it."""
+"""Scoring a table of many files as a flow: one task per file, on the chosen runner."""
 
 import time
 from contextlib import nullcontext
@@ -10,51 +10,52 @@ from prefect import flow
 from tasks.orchestration.runners import one_thread_each, shared_server, task_runner
 from tasks.registry.open_model import model_folder
 from tasks.scoring.many_files import Job, parts_of, score_part, threads_each, waiting
-from varjepa.inference.storage import folder_digest, load_model
+from varjepa.inference.storage import load_model, model_digest
 
 
 def score_files(
     model: str, source: str, out: Path, columns: tuple[str, ...], keep: tuple[str, ...], *,
     runner: str, workers: int, dask_address: str | None, options: dict[str, Any],
 ) -> dict[str, Any]:  # fmt: skip
-    """Scores every file of a folder or glob into a folder: the object that `varjepa score --runner --json` prints.
+    """Scores every file of a folder or glob into a folder; returns the object that `varjepa score --runner --json`
+    prints.
 
     Args:
         model: as for `varjepa score`.
         source: file, folder or glob.
-        out: folder; files that it has scores of already are left alone.
+        out: folder; files whose scores it already contains are skipped.
         columns: groups of columns to write.
-        keep: columns of the files to carry along.
+        keep: columns of the files to copy.
         runner: processes, threads or dask.
-        workers: files at a time; 0 means one per core.
+        workers: files scored in parallel; 0 means one per core.
         dask_address: scheduler of a running Dask cluster.
         options: tracking_uri, device, precision, batch_size and force, as the command line has them.
 
     Raises:
-        UserError: the model, the files or the folder are at fault.
+        UserError: the model, the files or the folder is invalid.
     """
     folder = model_folder(model, options["tracking_uri"])
     job = Job(
-        model, options["tracking_uri"], options["device"], options["precision"], folder_digest(folder), columns, keep,
+        model, options["tracking_uri"], options["device"], options["precision"], model_digest(folder), columns, keep,
         options["batch_size"], threads_each(runner, workers),
     )  # fmt: skip
-    load_model(folder, "cpu")  # what cannot be read is told here, not by every worker
+    load_model(folder, "cpu")  # an unreadable model fails here once, not in every worker
     parts = parts_of(source, out)
-    left = waiting(parts, job, out, force=options["force"])
+    unscored = waiting(parts, job, out, force=options["force"])
     started = time.perf_counter()
     scored: list[dict[str, Any]] = []
-    if left:  # else no server needs to start
+    if unscored:  # otherwise no server needs to start
         with one_thread_each() if runner == "threads" else nullcontext(), shared_server(runner, dask_address):
-            scored = score_all.with_options(task_runner=task_runner(runner, workers, dask_address))(left, job)
+            scored = score_all.with_options(task_runner=task_runner(runner, workers, dask_address))(unscored, job)
     seconds, rows = time.perf_counter() - started, sum(part["rows"] for part in scored)
-    found: dict[str, Any] = {"rows": rows, "files": len(parts), "scored": len(scored), "out": str(out)}
+    result: dict[str, Any] = {"rows": rows, "files": len(parts), "scored": len(scored), "out": str(out)}
     if rows and all("accepted" in part for part in scored):
-        found["accepted"] = sum(part["accepted"] * part["rows"] for part in scored) / rows
-    return found | {"seconds": round(seconds, 2), "rows_per_second": round(rows / max(seconds, 1e-9))}
+        result["accepted"] = sum(part["accepted"] * part["rows"] for part in scored) / rows
+    return result | {"seconds": round(seconds, 2), "rows_per_second": round(rows / max(seconds, 1e-9))}
 
 
 @flow(name="score", flow_run_name="score {job.model}")
 def score_all(parts: list[tuple[Path, Path]], job: Job) -> list[dict[str, Any]]:
-    """Scores files side by side; returns a summary of each."""
+    """Scores files in parallel; returns a summary of each."""
     futures = [score_part.submit(source, out, job) for source, out in parts]
     return [future.result() for future in futures]

@@ -1,4 +1,4 @@
-"""The simulation study as a flow: ten variants and deterministic JEPA, their runs nested under one."""
+"""The simulation study as a flow: ten variants and deterministic JEPA, with all runs nested under one parent."""
 
 import os
 import time
@@ -16,13 +16,13 @@ from tasks.tracking.runs import log_artifacts, opened_run
 from varjepa.config import StudyConfig
 
 RUNNER: Any = ThreadPoolTaskRunner(max_workers=os.cpu_count() or 1)
-"""As many models at a time as there are cores: each needs one."""
+"""Trains one model per core at a time."""
 
 
 @flow(name="simulate", flow_run_name="simulate {config.runs} runs", validate_parameters=True,
       task_runner=RUNNER)  # fmt: skip
 def simulate(config: StudyConfig) -> dict[str, Any]:
-    """Trains every model of the study in all its runs: the object that `varjepa simulate --json` prints."""
+    """Trains every model of the study in all its runs; returns the object that `varjepa simulate --json` prints."""
     started = time.perf_counter()
     with claimed(), opened_run(config.tracking, command="simulate", name=",".join(config.variants)) as run_id:
         log_study(run_id, config)

@@ -1,6 +1,6 @@
-"""What we say back: errors whose messages tell what was found, what was expected and what to do.
+"""Errors. Their messages say what was found, what was expected and what to do.
 
-The command line maps each class to its exit code; anything that is not a `VarjepaError` is a defect of ours.
+The command line maps each class to its exit code. Any other exception is a bug in varjepa.
 """
 
 from collections.abc import Iterable
@@ -8,7 +8,16 @@ from difflib import get_close_matches
 
 
 class VarjepaError(Exception):
-    """Base of every error raised on purpose. `exit_code` is what the command line ends with."""
+    """Base of every error raised on purpose.
+
+    Args:
+        found: what was found, a whole sentence.
+        expected: what was expected, a whole sentence; may be empty.
+        fix: what to do, a whole sentence; may be empty.
+
+    Attributes:
+        exit_code: of the command line.
+    """
 
     exit_code = 1
 
@@ -17,21 +26,21 @@ class VarjepaError(Exception):
 
 
 class UserError(VarjepaError):
-    """The user's input is at fault (configuration, data or model)."""
+    """The user's input is invalid (configuration, data or model)."""
 
     exit_code = 2
 
 
 class ConfigError(UserError, ValueError):
-    """The configuration cannot be read or does not say something possible."""
+    """The configuration cannot be read or is invalid."""
 
 
 class DataError(UserError, ValueError):
-    """The table cannot be read, or cannot be learned from; a `ValueError` to those who call the library."""
+    """The table cannot be read or cannot be used for training. Also a `ValueError`, for callers of the library."""
 
 
 class ModelError(UserError):
-    """The model cannot be found, read, or asked for this."""
+    """The model cannot be found or read, or does not support the request."""
 
 
 class SetupError(UserError):

@@ -1,6 +1,7 @@
-"""The commands of `varjepa`, by what they are for; each composes flows and steps, whose imports wait until it runs."""
+"""The commands of `varjepa`, grouped by purpose. Each composes flows and steps, and imports them only when it runs."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -11,7 +12,7 @@ tracking_option = click.option(
 )
 
 
-def finish(result: dict[str, Any], *, json_out: bool) -> None:
-    """Ends a command with its JSON object, where somebody wants it."""
+def finish(result: Mapping[str, Any], *, json_out: bool) -> None:
+    """Prints the JSON object of a command if `--json` was given."""
     if json_out:
         click.echo(json.dumps(result))

@@ -1,4 +1,4 @@
-"""The command that watches a model's data."""
+"""The command that tests new data for drift."""
 
 import os
 from collections.abc import Iterator
@@ -11,23 +11,23 @@ import click
 from flows.commands import as_json, finish, tracking_option
 
 DRIFTED = 3
-"""Exit code of `--fail` where there is drift."""
+"""Exit code of `--fail` if there is drift."""
 
 
 @click.command()
 @click.argument("model")
 @click.argument("new")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder, or a file ending in .html, for the report.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder or .html file for the report.")
 @click.option("--level", type=click.FloatRange(0, 1),
-              help="Share of rows that must have changed before a retrain starts (default: the model's drift.level).",
+              help="Effect, as a share of rows, at which a retrain starts (default: the model's drift.level).",
               )  # fmt: skip
 @click.option("--false-alarms", type=click.FloatRange(0, 1, min_open=True, max_open=True),
-              help="Share of unchanged batches that are called drift, at most (default: the model's).")  # fmt: skip
+              help="Maximum share of unchanged batches that are reported as drift (default: the model's).")  # fmt: skip
 @click.option("--retrain", "job", type=click.Path(),
-              help="Job (YAML) to run where drift reaches the level; its data.path says on which rows.")  # fmt: skip
+              help="Job (YAML) to run if drift reaches the level; its data.path names the table.")  # fmt: skip
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE",
               help="Override a key of that job, such as data.path=NEW.csv.")  # fmt: skip
-@click.option("--fail", is_flag=True, help="End with exit code 3 where there is drift.")
+@click.option("--fail", is_flag=True, help="Exit with code 3 if there is drift.")
 @click.option("--force", is_flag=True, help="Overwrite --out.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, or a GPU by name.")
 @tracking_option
@@ -36,13 +36,13 @@ def drift(
     model: str, new: str, *, out: Path | None, job: str | None, overrides: tuple[str, ...], tracking_uri: str | None,
     fail: bool, json_out: bool, **settings: Any,
 ) -> int:  # fmt: skip
-    """Compare NEW rows with what MODEL was measured on; can start a retrain.
+    """Compare NEW rows with the reference of MODEL; can start a retrain.
 
-    MODEL is models:/NAME@champion, models:/NAME/VERSION, the id of a run, or a folder; NEW a CSV, Parquet or Arrow
-    file, a folder or a glob.
+    MODEL is models:/NAME@champion, models:/NAME/VERSION, a run id, or a folder. NEW is a CSV, Parquet or Arrow file, or
+    a folder or glob of such files.
     """
     if overrides and job is None:
-        raise click.UsageError("--set changes the job of --retrain, which is missing.")
+        raise click.UsageError("--set changes the job of --retrain, but --retrain is missing.")
     settings |= {"out": None if out is None else str(out), "retrain_config": job, "overrides": list(overrides)}
     from tasks.orchestration.warm_server import server_under_way
 
@@ -60,7 +60,7 @@ def drift(
 
 @contextmanager
 def _store(uri: str | None) -> Iterator[None]:
-    """Makes the tracking store of the command line that of all runs inside, the retrain's included."""
+    """Makes the tracking store of the command line the default of all runs inside, also of the retrain."""
     name = "MLFLOW_TRACKING_URI"
     before = os.environ.get(name)
     if uri is not None:

@@ -1,4 +1,4 @@
-"""Commands that go over files with a model."""
+"""Commands that apply a model to files."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,15 +10,15 @@ from flows.commands import as_json, finish, tracking_option
 
 
 def over_files(command: Callable[..., None]) -> Callable[..., None]:
-    """The options of commands that go over files with a model."""
+    """Adds the options of commands that apply a model to files."""
     for option in (
         as_json,
         click.option("--force", is_flag=True, help="Overwrite OUT."),
         click.option("--device", default="auto", show_default=True, help="auto, cpu, or a GPU by name."),
         click.option("--precision", type=click.Choice(["float32", "bfloat16", "auto"]), default="float32",
-                     show_default=True, help="Of matrix products; auto is bfloat16 where the device has it."),
+                     show_default=True, help="Precision of matrix products; auto: bfloat16 if native."),
         click.option("--batch-size", type=click.IntRange(min=0), default=0,
-                     help="Rows at a time; changes nothing but memory."),
+                     help="Rows per batch; affects only memory (0: default)."),
         tracking_option,
     ):  # fmt: skip
         command = option(command)
@@ -30,12 +30,12 @@ def over_files(command: Callable[..., None]) -> Callable[..., None]:
 @click.argument("source", metavar="IN")
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--columns", default="embedding,uncertainty,prediction,anomaly", show_default=True,
-              help="Groups of columns to write; oddity has one per feature.")  # fmt: skip
-@click.option("--keep", default="", help="Columns of IN to carry along, such as an identifier.")
+              help="Groups of columns to write; the group oddity has one column per feature.")  # fmt: skip
+@click.option("--keep", default="", help="Columns of IN to copy to OUT, such as an identifier.")
 @click.option("--runner", type=click.Choice(["processes", "threads", "dask"]),
-              help="Score the files of IN side by side; OUT is a folder then.")  # fmt: skip
-@click.option("--workers", type=click.IntRange(min=0), default=0, help="Files at a time (default: one per core).")
-@click.option("--dask-address", help="Scheduler of a running Dask cluster (default: one of this machine).")
+              help="Score the files of IN in parallel; OUT is then a folder.")  # fmt: skip
+@click.option("--workers", type=click.IntRange(min=0), default=0, help="Files in parallel (default: one per core).")
+@click.option("--dask-address", help="Scheduler of a running Dask cluster (default: start a local cluster).")
 @over_files
 def score(
     model: str, source: str, out: Path, columns: str, *,
@@ -43,8 +43,8 @@ def score(
 ) -> None:  # fmt: skip
     """Write embedding, uncertainty, prediction, accept and anomaly of every row of IN to OUT.
 
-    MODEL is models:/NAME@champion, models:/NAME/VERSION, the id of a run, or a folder; IN a CSV, Parquet or Arrow file,
-    a folder or a glob; OUT ends in .parquet or .csv. Files may be larger than memory.
+    MODEL is models:/NAME@champion, models:/NAME/VERSION, a run id, or a folder. IN is a CSV, Parquet or Arrow file, or
+    a folder or glob of such files. OUT ends in .parquet or .csv. Files may be larger than memory.
     """
     groups, kept = tuple(columns.split(",")), tuple(name for name in keep.split(",") if name)
     if runner is not None:
@@ -65,13 +65,13 @@ def score(
 @click.argument("source", metavar="IN")
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--draws", type=click.IntRange(min=0), default=0, show_default=True,
-              help="Joint draws of all gaps instead of estimates; OUT has every row once per draw.")  # fmt: skip
+              help="Joint draws of missing cells instead of estimates; OUT has each row once per draw.")  # fmt: skip
 @click.option("--level", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.9, show_default=True,
-              help="Share of intervals that hold the truth.")  # fmt: skip
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the draws.")
+              help="Coverage of the intervals.")  # fmt: skip
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the draws.")
 @over_files
 def impute(model: str, source: str, out: Path, *, draws: int, level: float, seed: int, **options: Any) -> None:
-    """Write IN to OUT with its gaps filled, each with an interval or a probability.
+    """Write IN to OUT with its missing cells filled, each with an interval or a probability.
 
     MODEL, IN and OUT are as for `score`.
     """
@@ -84,11 +84,11 @@ def impute(model: str, source: str, out: Path, *, draws: int, level: float, seed
 @click.argument("model")
 @click.argument("rows", type=click.IntRange(min=0), metavar="N")
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Same seed, same rows.")
-@click.option("--gaps", is_flag=True, help="Leave cells empty as rows of the table do.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the rows.")
+@click.option("--gaps", is_flag=True, help="Leave cells missing as in rows of the table.")
 @over_files
 def sample(model: str, rows: int, out: Path, *, seed: int, gaps: bool, **options: Any) -> None:
-    """Write N new rows that might have come from the table to OUT.
+    """Write N new rows, drawn from the learned distribution, to OUT.
 
     MODEL and OUT are as for `score`.
     """
@@ -98,7 +98,7 @@ def sample(model: str, rows: int, out: Path, *, seed: int, gaps: bool, **options
 
 
 def _infer(model: str, files: dict[str, Any], options: dict[str, Any], run: Callable[..., dict[str, Any]]) -> None:
-    """Opens the model, calls a step over files, and says what came of it."""
+    """Opens the model, runs a step over files, and shows a summary."""
     from tasks.steps.imports import quick_imports
 
     with quick_imports():

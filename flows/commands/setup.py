@@ -1,4 +1,4 @@
-"""Commands about the set-up: the tracking UI, servers for a team, and what is wrong."""
+"""Commands about the set-up: the tracking UI, servers for a team, and a check of the installation."""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from flows.commands import as_json, finish, tracking_option
 @click.option("--port", default=5000, show_default=True, help="Port of the local server.")
 @click.option("--browser/--no-browser", default=True, help="Whether to open a browser.")
 def ui(tracking_uri: str | None, port: int, *, browser: bool) -> None:
-    """Open the tracking UI; ends with Ctrl-C."""
+    """Open the tracking UI. Ctrl-C stops it."""
     from tasks.servers.tracking_ui import serve_ui
 
     serve_ui(tracking_uri, port, browser=browser)
@@ -21,16 +21,16 @@ def ui(tracking_uri: str | None, port: int, *, browser: bool) -> None:
 
 @click.command()
 @click.option("--folder", type=click.Path(path_type=Path), default=Path("team"), show_default=True,
-              help="Home of data, artifacts and logs; kept for the next start.")  # fmt: skip
+              help="Folder for data, artifacts and logs; kept for the next start.")  # fmt: skip
 @click.option("--port", default=5000, show_default=True, help="Port of the tracking server.")
 @click.option("--prefect-port", default=4200, show_default=True, help="Port of the Prefect server.")
-@click.option("--database-port", default=5433, show_default=True, help="Port of PostgreSQL, where one is started.")
-@click.option("--database", metavar="URI", help="A PostgreSQL server that runs already: postgresql://USER@HOST:PORT.")
-@click.option("--artifacts", metavar="URI", help="Where artifacts go, such as s3://BUCKET/PATH (default: the folder).")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; the servers ask nobody "
-              "for a password.")  # fmt: skip
+@click.option("--database-port", default=5433, show_default=True, help="Port of PostgreSQL, if the command starts it.")
+@click.option("--database", metavar="URI", help="Use a running PostgreSQL server: postgresql://USER@HOST:PORT.")
+@click.option("--artifacts", metavar="URI", help="Artifact store, such as s3://BUCKET/PATH (default: the folder).")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; the servers do not "
+              "ask for a password.")  # fmt: skip
 def servers(**wanted: Any) -> None:
-    """Start a tracking server and a Prefect server on PostgreSQL for a trial; ends with Ctrl-C."""
+    """Start a tracking server and a Prefect server on PostgreSQL, to try them. Ctrl-C stops them."""
     from tasks.servers.team import Wanted, run_servers
 
     run_servers(Wanted(**wanted))
@@ -39,7 +39,7 @@ def servers(**wanted: Any) -> None:
 @click.command()
 @as_json
 def doctor(*, json_out: bool) -> None:
-    """Say what is wrong with the set-up."""
+    """Check the installation and the settings."""
     from flows.show.setup import show_checks
     from tasks.setup.doctor import examine
 

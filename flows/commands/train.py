@@ -1,4 +1,4 @@
-"""Commands that learn: a look at a table, the main flow, the studies."""
+"""Commands that train: init, the main flow, the studies."""
 
 import json
 from pathlib import Path
@@ -11,12 +11,12 @@ from flows.commands import as_json, finish
 
 @click.command()
 @click.argument("data", type=click.Path())
-@click.option("--label", help="Column to predict; without one the model is selected by its validation ELBO.")
-@click.option("--out", type=click.Path(path_type=Path), help="Config file to write (default: DATA's name, .yaml).")
+@click.option("--label", help="Column to predict. If not given, the validation ELBO selects the epoch.")
+@click.option("--out", type=click.Path(path_type=Path), help="Config file to write (default: DATA with .yaml).")
 @click.option("--force", is_flag=True, help="Overwrite existing files.")
 @as_json
 def init(data: str, label: str | None, out: Path | None, *, force: bool, json_out: bool) -> None:
-    """Look at a table; write a config and a data contract to review."""
+    """Inspect a table; write a config and a data contract to review."""
     from flows.show.setup import show_profile
     from tasks.setup.initialise import initialise
 
@@ -30,11 +30,11 @@ def init(data: str, label: str | None, out: Path | None, *, force: bool, json_ou
 @click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key, such as training.lr=1e-3."
 )
-@click.option("--fresh", is_flag=True, help="Make every step anew instead of reusing what has not changed.")
-@click.option("--dry-run", is_flag=True, help="Register nothing and move nothing; say what the gate would decide.")
+@click.option("--fresh", is_flag=True, help="Run every step again instead of reusing stored results.")
+@click.option("--dry-run", is_flag=True, help="Show what the gate would decide; register and promote nothing.")
 @as_json
 def retrain(config: str, overrides: tuple[str, ...], *, fresh: bool, dry_run: bool, json_out: bool) -> None:
-    """Train, measure and register a model as CONFIG (YAML) says."""
+    """Train, evaluate and register the model that CONFIG (YAML) describes."""
     from varjepa.config import load_config
 
     settings = load_config(config, overrides)
@@ -59,13 +59,13 @@ def retrain(config: str, overrides: tuple[str, ...], *, fresh: bool, dry_run: bo
 
 
 @click.command()
-@click.option("--variants", default="A,B,C,D,E,F,G,H,I,J", show_default=True, help="Which of the ten to train.")
+@click.option("--variants", default="A,B,C,D,E,F,G,H,I,J", show_default=True, help="Variants to train.")
 @click.option("--runs", default=5, show_default=True, help="Runs per variant.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a setting, such as rows=2000.")
-@click.option("--fresh", is_flag=True, help="Train everything anew instead of reusing what is there.")
+@click.option("--fresh", is_flag=True, help="Train every model again instead of reusing stored results.")
 @as_json
 def simulate(variants: str, runs: int, overrides: tuple[str, ...], *, fresh: bool, json_out: bool) -> None:
-    """Repeat the paper's simulation study and compare with its table."""
+    """Repeat the paper's simulation study and compare with the published table."""
     from varjepa.config import study_config
 
     settings = study_config(overrides, variants=variants.split(","), runs=runs)
@@ -85,17 +85,17 @@ def simulate(variants: str, runs: int, overrides: tuple[str, ...], *, fresh: boo
 @click.command()
 @click.option("--datasets", default="sim", show_default=True,
               help="Configs of retrain jobs: YAML files, or names of files in configs/.")  # fmt: skip
-@click.option("--predictors", help="Which of mlp,dcnv2,resnet,autoint,ft_transformer,xgboost (default: all).")
-@click.option("--features", help="Which of raw,t_jepa,var_t_jepa (default: all).")
+@click.option("--predictors", help="Some of mlp,dcnv2,resnet,autoint,ft_transformer,xgboost (default: all).")
+@click.option("--features", help="Some of raw,t_jepa,var_t_jepa (default: all).")
 @click.option("--seeds", default=5, show_default=True, help="Runs per predictor.")
 @click.option("--protocol", type=click.Choice(["inductive", "paper"]), default="inductive", show_default=True,
-              help="Encoders see training rows only, or all rows (without labels) as in the paper.")  # fmt: skip
+              help="inductive: encoders see training rows only; paper: all rows, without labels.")  # fmt: skip
 @click.option("--runner", type=click.Choice(["processes", "threads", "dask"]), default="processes", show_default=True,
-              help="Where cells are computed.")  # fmt: skip
-@click.option("--workers", default=0, help="Cells at a time (default: one per core).")
+              help="What computes the cells.")  # fmt: skip
+@click.option("--workers", default=0, help="Cells computed in parallel (default: one per core).")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE",
               help="Override a setting, such as training.epochs=20, or DATASET.training.lr=1e-3.")  # fmt: skip
-@click.option("--fresh", is_flag=True, help="Make everything anew instead of reusing what is there.")
+@click.option("--fresh", is_flag=True, help="Compute everything again instead of reusing stored results.")
 @as_json
 def benchmark(
     datasets: str, predictors: str | None, features: str | None, overrides: tuple[str, ...], *,

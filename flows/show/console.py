@@ -1,4 +1,4 @@
-"""Where people read: stderr, so that stdout stays one JSON object."""
+"""The console for people: stderr, so that stdout contains only the JSON object."""
 
 from rich.console import Console
 

@@ -1,4 +1,4 @@
-"""What `varjepa drift` found, for people, on stderr."""
+"""The result of `varjepa drift`, on the terminal."""
 
 from typing import Any
 
@@ -11,23 +11,23 @@ MOST_LINES = 25
 
 
 def show_drift(result: dict[str, Any]) -> None:
-    """What changed, or that nothing did, and where to look."""
-    drifted = [one for one in result["tests"] if one["verdict"] == "drift"]
+    """The tests that report drift, a summary, and the place of the report."""
+    drifted = [test for test in result["tests"] if test["verdict"] == "drift"]
     if drifted:
-        table = Table("what", "aspect", "effect", "p, corrected", "in words", title="drift")
-        for one in drifted[:MOST_LINES]:
-            effect, p = f"{one['effect']:.1%}", f"{one['adjusted']:.2g}"
-            table.add_row(escape(one["name"]), one["aspect"], effect, p, escape(one["says"]))
+        table = Table("subject", "aspect", "effect", "p, corrected", "description", title="drift")
+        for test in drifted[:MOST_LINES]:
+            effect, p = f"{test['effect']:.1%}", f"{test['adjusted']:.2g}"
+            table.add_row(escape(test["name"]), test["aspect"], effect, p, escape(test["says"]))
         console.print(table)
     rest = f" ({len(drifted) - MOST_LINES} more in the report)" if len(drifted) > MOST_LINES else ""
     alarms = result["settings"]["false_alarms"]
     console.print(
-        f"{result['rows']:,} rows, {len(drifted)} of {len(result['tests'])} tests found drift{rest}; "
-        f"at most {alarms:.0%} of unchanged batches would say so"
+        f"{result['rows']:,} rows, {len(drifted)} of {len(result['tests'])} tests report drift{rest}; "
+        f"false alarms: at most {alarms:.0%} of unchanged batches"
     )
     for name, values in result["quality"].items():
         console.print(f"{name} of the probe: {values['new']:.4f}, in the reference {values['reference']:.4f}")
     if result["retrained"] is not None:
         model, verdict = result["retrained"]["model"], "is" if result["retrained"]["promoted"] else "is not"
-        console.print(f"retrained: {model['uri']}, which {verdict} promoted: {result['retrained']['reason']}")
+        console.print(f"retrained: {model['uri']} {verdict} promoted: {result['retrained']['reason']}")
     console.print(f"run {result['run_id']}, report [b]{escape(result['report'])}[/b], {result['seconds']:.1f} s")

@@ -1,4 +1,4 @@
-"""Versions, the history of champions and what a move of the alias did, on the terminal."""
+"""Versions, the history of champions and the result of a promotion or rollback, on the terminal."""
 
 from typing import Any
 
@@ -8,26 +8,28 @@ from flows.show.console import console
 from flows.show.results import show_reason
 
 
-def show_models(found: list[dict[str, Any]]) -> None:
+def show_models(versions: list[dict[str, Any]]) -> None:
     """Registered versions, newest first."""
-    table = Table("model", "version", "aliases", "gate", "made", "accuracy or R2", "rows", "run")
-    for entry in found:
+    table = Table("model", "version", "aliases", "gate", "created", "accuracy or R2", "rows", "run")
+    for entry in versions:
         quality = entry["quality"]
         table.add_row(
             entry["name"], str(entry["version"]), ", ".join(entry["aliases"]), _gate(entry["gate"]), entry["created"],
             "" if quality is None else f"{quality:.4f}", entry["rows"], entry["run_id"] or "",
         )  # fmt: skip
-    console.print(table if found else "Nothing is registered yet. Start with: [b]varjepa retrain configs/demo.yaml[/b]")
+    console.print(
+        table if versions else "No model is registered yet. Start with: [b]varjepa retrain configs/demo.yaml[/b]"
+    )
 
 
-def _gate(said: dict[str, str]) -> str:
-    return f"[red]refused by {said['vetoes']}[/red]" if said["vetoes"] else said["outcome"]
+def _gate(decision: dict[str, str]) -> str:
+    return f"[red]refused by {decision['vetoes']}[/red]" if decision["vetoes"] else decision["outcome"]
 
 
 def show_history(events: list[dict[str, Any]]) -> None:
-    """Who became champion when, newest first."""
+    """The history of champions, newest first."""
     for event in events:
-        before = f"after version {event['before']}" if event["before"] is not None else "as the first one"
+        before = f"after version {event['before']}" if event["before"] is not None else "as the first champion"
         console.print(
             f"{event['time']}  {event['name']} version {event['version']} became champion {before}, "
             f"by {event['by']} ({event['who']}): {event['reason'].split('; ')[0]}", markup=False,
@@ -35,9 +37,9 @@ def show_history(events: list[dict[str, Any]]) -> None:
 
 
 def show_move(result: dict[str, Any]) -> None:
-    """What `promote` or `rollback` did, or would do."""
+    """The result of `promote` or `rollback`, or of their dry run."""
     if "gate" in result:
-        console.print("Its gate said:")
+        console.print("Decision of the gate:")
         show_reason(result["gate"]["reason"])
     would = "would become" if result["dry_run"] else "is now" if result["moved"] else "already was"
     before = f" (before: version {result['before']})" if result["before"] not in (None, result["version"]) else ""

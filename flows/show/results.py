@@ -1,6 +1,7 @@
 """The result of a retrain, on the terminal."""
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from rich.markup import escape
@@ -17,8 +18,8 @@ OTHER = ("calibration/ece", "calibration/latent_pit_ks", "imputation/rmse_to_mea
          "latent/active_units", "latent/rankme")  # fmt: skip
 
 
-def show_result(result: dict[str, Any], config: RetrainConfig) -> None:
-    """The table at the end of a retrain, and where to look."""
+def show_result(result: Mapping[str, Any], config: RetrainConfig) -> None:
+    """The table at the end of a retrain, and how to open the run."""
     metrics, model = result["metrics"], result["model"]
     table = Table("test rows", "embedding", "raw features", title=_title(model))
     _pairs(table, metrics, SHOWN, "probe", "raw")
@@ -29,9 +30,10 @@ def show_result(result: dict[str, Any], config: RetrainConfig) -> None:
         _pairs(table, metrics, SELECTIVE, "selective", "selective_msp")
         if "certificate/coverage" in metrics:
             table.add_section()
-            table.add_row("[b]certificate[/b]", "[b]promised[/b]", "[b]kept[/b]")
-            kept = metrics.get("certificate/accuracy")
-            shown = "accepts nothing" if kept is None else f"{kept:.4f} of {metrics['certificate/coverage']:.1%}"
+            table.add_row("[b]certificate[/b]", "[b]guaranteed[/b]", "[b]measured[/b]")
+            accuracy = metrics.get("certificate/accuracy")
+            coverage = f"{metrics['certificate/coverage']:.1%}"
+            shown = "accepts no row" if accuracy is None else f"{accuracy:.4f} of {coverage}"
             table.add_row("accuracy of accepted rows", f"{metrics['certificate/promised']:.4f}", shown)
     table.add_section()
     for name in OTHER:
@@ -46,15 +48,15 @@ def show_result(result: dict[str, Any], config: RetrainConfig) -> None:
     console.print(f"[b]{escape(named)}[/b]: {verdict}")
     show_reason(result["reason"])
     console.print(f"run {result['run_id']} in {hidden_credentials(tracking_uri(config.tracking))}")
-    console.print(f"Look at it: [b]{_ui_command(config)}[/b]")
+    console.print(f"Open the tracking UI: [b]{_ui_command(config)}[/b]")
 
 
-def _title(model: dict[str, Any]) -> str:
+def _title(model: Mapping[str, Any]) -> str:
     return f"{model['name']} version {model['version']}" if model["version"] else f"{model['name']}, dry run"
 
 
 def show_reason(reason: str) -> None:
-    """Each part of a gate's reason on a line of its own, vetoes in red."""
+    """The reason of a gate, one part per line, vetoes in red."""
     for part in reason.split("; "):
         style = "red" if "refused by" in part else ""
         console.print(f"  {part}", style=style or None, markup=False)

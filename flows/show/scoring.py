@@ -1,4 +1,4 @@
-"""What a batch command did, on the terminal."""
+"""The result of a batch command, on the terminal."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from flows.show.console import console
 
 
 def show_summary(result: dict[str, Any]) -> None:
-    """What came of going over a file."""
+    """Rows, accepted rows, output file and speed."""
     shares = {name: f", {result[name]:.1%} {name}" for name in ("accepted",) if name in result}
     cells = f", {result['cells']:,} cells filled" if "cells" in result else ""
     files = f" of {result['scored']} files" if "files" in result else ""

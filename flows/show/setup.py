@@ -1,4 +1,4 @@
-"""What `varjepa init` and `varjepa doctor` found, on the terminal."""
+"""The results of `varjepa init` and `varjepa doctor`, on the terminal."""
 
 from rich.table import Table
 
@@ -8,7 +8,7 @@ from tasks.setup.initialise import Started
 
 
 def show_profile(started: Started) -> None:
-    """What `init` saw, and what it wrote."""
+    """The profile of the table, and the written files."""
     table = Table("column", "kind", "missing", "distinct", "range", title=f"{started.rows:,} rows")
     for name, facts in started.profiles.items():
         span = "" if facts.smallest is None else f"{facts.smallest} to {facts.largest}"
@@ -17,13 +17,13 @@ def show_profile(started: Started) -> None:
         table.add_row(name, kind, f"{facts.missing_share:.1%}", f"{facts.distinct:,}", span)
     console.print(table)
     console.print(
-        f"Wrote {started.config} and {started.contract}. Review both, then: [b]varjepa retrain {started.config}[/b]"
+        f"Wrote {started.config} and {started.contract}. Review both, then run: [b]varjepa retrain {started.config}[/b]"
     )
 
 
 def show_checks(checks: list[Check]) -> None:
-    """What the doctor found."""
+    """The checks of the doctor."""
     table = Table("", "check", "found", "what to do")
     for check in checks:
-        table.add_row("[green]ok[/green]" if check.ok else "[red]bad[/red]", check.name, check.found, check.fix)
+        table.add_row("[green]ok[/green]" if check.ok else "[red]failed[/red]", check.name, check.found, check.fix)
     console.print(table)

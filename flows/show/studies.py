@@ -8,7 +8,7 @@ from flows.show.console import console
 
 
 def show_study(result: dict[str, Any]) -> None:
-    """Ours beside the published means, one line per variant and latent, and whether deterministic JEPA collapsed."""
+    """Our means next to the published ones, one line per variant and latent; then RankMe and active units per model."""
     rows: dict[tuple[str, str], list[str]] = {}
     for cell in result["table"]:
         row = rows.setdefault((cell["variant"], cell["latent"]), [])
@@ -26,7 +26,7 @@ def show_study(result: dict[str, Any]) -> None:
 
 
 def show_benchmark(result: dict[str, Any]) -> None:
-    """Ours beside the published figures, one line per data set and feature set."""
+    """Our figures next to the published ones, one line per data set and feature set."""
     rows: dict[tuple[str, str], dict[str, str]] = {}
     for row in result["table"]:
         if row["metric"] in ("accuracy", "r2"):

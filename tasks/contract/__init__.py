@@ -1,1 +1,1 @@
-"""Holds a table against its contract: Great Expectations over DuckDB, quarantine, and a page for people."""
+"""Validates a table against its contract: Great Expectations over DuckDB, quarantine, and an HTML page."""

@@ -1,4 +1,4 @@
-"""Great Expectations over DuckDB: a SQL engine that reads Parquet in place, within a fixed amount of memory."""
+"""Great Expectations over DuckDB, a SQL engine that reads Parquet in place with bounded memory."""
 
 import logging
 import os
@@ -26,16 +26,16 @@ from great_expectations.execution_engine import SqlAlchemyExecutionEngine
 from tasks.contract.view import literal
 
 EXAMPLES = 20
-"""Broken cells that a result lists per expectation."""
+"""Invalid cells that a result lists per expectation."""
 SITE = "contract"
 """Name of the Data Docs."""
 
 _one_at_a_time = Lock()
-"""Great Expectations keeps its project in a global; two threads must not swap it under each other."""
+"""Great Expectations stores its project in a global variable, so only one thread at a time may use it."""
 
 
 def _forget_annotations() -> None:
-    """Lets go of DuckDB's types, which would otherwise outlive the interpreter and be reported as leaks on stderr."""
+    """Releases DuckDB's types. Otherwise they outlive the interpreter and are reported as leaks on stderr."""
     for wrapper in (duckdb_engine.ConnectionWrapper, duckdb_engine.CursorWrapper):
         wrapper.__annotations__.clear()
         wrapper.__init__.__annotations__.clear()
@@ -44,7 +44,7 @@ def _forget_annotations() -> None:
 
 def _retire(engine: Any) -> None:
     engine.dispose()
-    # SQLAlchemy's caches keep the dialect until the end, and the dialect DuckDB's types: see above.
+    # SQLAlchemy caches the dialect until the interpreter ends, and the dialect holds DuckDB's types (see above).
     vars(engine.dialect).clear()
 
 
@@ -52,7 +52,7 @@ _forget_annotations()
 
 
 class DuckDBExecutionEngine(SqlAlchemyExecutionEngine):
-    """Keeps one connection open, without which results are gone before they are read."""
+    """Keeps one connection open. Otherwise results are discarded before they are read."""
 
     _connection: Any
 
@@ -72,7 +72,7 @@ class DuckDBExecutionEngine(SqlAlchemyExecutionEngine):
 class DuckDBDatasource(SQLDatasource):
     """A DuckDB database, given as a SQLAlchemy URL."""
 
-    # Above `type`, which hides the builtin from the rest of the class.
+    # Must come before the field `type`, which hides the builtin in the rest of the class.
     @property
     def execution_engine_type(self) -> type[DuckDBExecutionEngine]:
         return DuckDBExecutionEngine
@@ -81,7 +81,7 @@ class DuckDBDatasource(SQLDatasource):
 
 
 class Workbench:
-    """One in-memory DuckDB database and the Great Expectations project that looks at it."""
+    """One in-memory DuckDB database and a Great Expectations project on it."""
 
     def __init__(self, docs: Path, spill: Path, memory_limit: str) -> None:
         self._docs = docs
@@ -97,12 +97,12 @@ class Workbench:
         self.rows("SET GLOBAL TimeZone = 'UTC'")
 
     def close(self) -> None:
-        """Closes the database; nothing works afterwards."""
+        """Closes the database. The workbench cannot be used afterwards."""
         self._datasource.get_execution_engine().close()
         _retire(self._datasource.get_engine())
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        """Runs a query and fetches everything; for small answers."""
+        """Runs a query and fetches all rows; for small results."""
         return self._connection.execute(sql).fetchall()
 
     def judge(self, table: str, expectations: Sequence[Any], index: str) -> Any:
@@ -111,7 +111,7 @@ class Workbench:
         Args:
             table: name of a table or view; also the name that the Data Docs show.
             expectations: instances of `great_expectations.expectations`.
-            index: the column that names the broken rows in results.
+            index: the column that identifies invalid rows in results.
 
         Returns:
             The `ExpectationSuiteValidationResult`, whose results come in any order.
@@ -130,21 +130,21 @@ class Workbench:
         return self._context.validation_definitions.add(definition).run(result_format=detail, run_id=run)
 
     def write_docs(self) -> None:
-        """Writes the Data Docs of everything judged so far."""
+        """Writes the Data Docs of all evaluated suites."""
         self._context.build_data_docs(site_names=[SITE])
-        # Pictures of a tour that our pages do not offer, 3 MB for every validation.
+        # Images of a tour that our pages do not offer: 3 MB per validation.
         for picture in self._docs.glob("static/images/*.gif"):
             picture.unlink()
 
 
 @contextmanager
-def workbench(docs: Path, spill: Path, memory_limit: str = "1GB") -> Iterator[Workbench]:
-    """Opens an empty database with a Great Expectations project; one at a time in a process.
+def workbench(docs: Path, spill: Path, memory_limit: str) -> Iterator[Workbench]:
+    """Opens an empty database with a Great Expectations project. Only one can be open per process.
 
     Args:
         docs: folder for the Data Docs.
-        spill: folder for what does not fit into memory.
-        memory_limit: what DuckDB may use, such as "400MB".
+        spill: folder for data that does not fit into memory.
+        memory_limit: memory that DuckDB may use, such as "400MB".
     """
     logging.getLogger("great_expectations").setLevel(logging.ERROR)
     with _one_at_a_time:

@@ -12,25 +12,21 @@ from varjepa.data.read.contract import ColumnContract, Contract
 from varjepa.errors import listed, nearest
 
 
-def build_rules(contract: Contract, readings: Mapping[str, Reading], label: str | None = None) -> list[Rule]:
+def build_rules(contract: Contract, readings: Mapping[str, Reading]) -> list[Rule]:
     """Turns a contract into rules for a table.
 
     Args:
-        contract: what the table promises.
-        readings: how the view shows the columns that there are.
-        label: a column that must be there even if the contract does not name it.
+        contract: the contract of the table.
+        readings: how the view shows the existing columns.
 
     Returns:
-        One rule per expectation. Columns that are not there have no rules but the one that they should be.
+        One rule per expectation. A missing column has a single rule: that it must exist.
 
     Raises:
-        ConfigError: a bound that its column cannot be compared with.
+        ConfigError: a bound cannot be compared with its column.
     """
-    promised = dict(contract.columns)
-    if label is not None:
-        promised[label] = promised.get(label, ColumnContract(kind="categorical")).model_copy(update={"required": True})
-    rules = list(_table_rules(contract, promised, readings))
-    for name, promise in promised.items():
+    rules = list(_table_rules(contract, readings))
+    for name, promise in contract.columns.items():
         if name in readings:
             rules += _share_rules(promise, readings[name])
             rules += row_rules(promise, readings[name])
@@ -38,14 +34,14 @@ def build_rules(contract: Contract, readings: Mapping[str, Reading], label: str 
 
 
 def numbered(rules: Sequence[Rule]) -> list[Any]:
-    """The expectations of the rules, each carrying its number so that a result can be traced to its rule."""
+    """The expectations of the rules. Each carries the number of its rule, so that a result can be matched to the
+    rule.
+    """
     return [rule.expectation.copy(update={"meta": {"rule": number}}) for number, rule in enumerate(rules)]
 
 
-def _table_rules(
-    contract: Contract, promised: Mapping[str, ColumnContract], readings: Mapping[str, Reading]
-) -> Iterator[Rule]:
-    least = contract.min_rows
+def _table_rules(contract: Contract, readings: Mapping[str, Reading]) -> Iterator[Rule]:
+    promised, least = contract.columns, contract.min_rows
     yield Rule(
         column="",
         says=f"at least {counted(least)}",
@@ -64,19 +60,19 @@ def _table_rules(
 def _exists(name: str, readings: Mapping[str, Reading], hint: str) -> Rule:
     return Rule(
         column=name,
-        says="is there",
-        expectation=gxe.ExpectColumnToExist(column=readings[name].found if name in readings else name),
+        says="exists",
+        expectation=gxe.ExpectColumnToExist(column=readings[name].raw if name in readings else name),
         tell=lambda _: f'it has no column "{name}" ({hint})',
     )
 
 
 def _no_extra(extra: list[str], readings: Mapping[str, Reading]) -> Rule:
-    known = [column for name, reading in readings.items() if name not in extra for column in reading.columns]
+    promised = [column for name, reading in readings.items() if name not in extra for column in reading.columns]
     return Rule(
         column="",
-        says="no columns but those of the contract",
-        expectation=gxe.ExpectTableColumnsToMatchSet(column_set=[*known, POSITION], exact_match=True),
-        tell=lambda _: f"it has columns that the contract does not know: {listed(extra)}",
+        says="only the columns of the contract",
+        expectation=gxe.ExpectTableColumnsToMatchSet(column_set=[*promised, POSITION], exact_match=True),
+        tell=lambda _: f"it has columns that are not in the contract: {listed(extra)}",
     )
 
 
@@ -86,9 +82,9 @@ def _share_rules(promise: ColumnContract, reading: Reading) -> Iterator[Rule]:
         yield Rule(
             column=reading.column,
             says=f"at most {100 * most:.4g}% missing",
-            # Rounded because 1 - 0.7 is more than 3 of 10.
+            # Rounded because in floating point 1 - 0.7 is more than 3 of 10.
             expectation=gxe.ExpectColumnProportionOfNonNullValuesToBeBetween(
-                column=reading.found, min_value=round(1 - most, 12)
+                column=reading.raw, min_value=round(1 - most, 12)
             ),
             tell=lambda present: (
                 f'{100 * (1 - (present or 0)):.4g}% of "{reading.column}" is missing,'

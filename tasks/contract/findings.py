@@ -1,4 +1,4 @@
-"""What came of a validation: each rule's result, and whether the contract as a whole is kept."""
+"""The results of a validation: one per rule, and whether the table meets the contract as a whole."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,40 +22,40 @@ def counted(rows: int) -> str:
 
 @dataclass(frozen=True)
 class Finding:
-    """What came of one rule."""
+    """The result of one rule."""
 
     rule: "Rule"
     kept: bool
-    """Whether the table keeps the rule."""
+    """Whether the table meets the rule."""
     broken: int
     """Rows that break it; 0 for table rules."""
     examples: tuple[str, ...]
     """Row rules: some of the rows that break it, with their values."""
-    told: str
-    """Table rules: what is wrong, empty where nothing is."""
+    problem: str
+    """Table rules: what is wrong; empty if nothing is."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of all of them."""
+    """The results of all rules."""
 
     findings: tuple[Finding, ...]
     rows: int
     quarantined: int
     """Rows that break a row rule."""
     allowed: float
-    """Largest share of such rows."""
+    """Maximum share of such rows."""
 
     @property
     def trouble(self) -> str:
-        """What breaks the contract as a whole, or an empty text."""
-        told = [finding.told for finding in self.findings if finding.told]
+        """Why the table breaks the contract as a whole; empty if it does not."""
+        problems = [finding.problem for finding in self.findings if finding.problem]
         if self.quarantined and (self.quarantined > self.allowed * self.rows or self.quarantined == self.rows):
-            told.append(
+            problems.append(
                 f"{self.quarantined:,} of {counted(self.rows)} ({self.quarantined / self.rows:.2%}) break row rules,"
                 f" expected at most {self.allowed:.2%}; most often {self._worst()}"
             )
-        return "; ".join(told)
+        return "; ".join(problems)
 
     def _worst(self) -> str:
         broken = sorted((each for each in self.findings if each.broken), key=lambda each: -each.broken)
@@ -63,14 +63,14 @@ class Outcome:
 
 
 def trace(rules: Sequence["Rule"], result: Any) -> tuple[Finding, ...]:
-    """Says for each rule, in their order, what came of it.
+    """The result of each rule, in the order of the rules.
 
     Args:
         rules: as given to `numbered`.
         result: an `ExpectationSuiteValidationResult`.
 
     Raises:
-        RuntimeError: Great Expectations could not evaluate a rule, which is a defect of ours.
+        RuntimeError: Great Expectations could not evaluate a rule, which is a bug in varjepa.
     """
     by_number = {single.expectation_config.meta["rule"]: single for single in result.results}
     return tuple(_finding(rule, by_number[number]) for number, rule in enumerate(rules))
@@ -81,10 +81,11 @@ def _finding(rule: "Rule", single: Any) -> Finding:
         raise RuntimeError(f"Great Expectations could not check {rule.column} {rule.says}: {single.exception_info}")
     kept = bool(single.success)
     if not rule.broken:
-        told = "" if kept else rule.tell(single.result.get("observed_value"))
-        return Finding(rule, kept=kept, broken=0, examples=(), told=told)
+        problem = "" if kept else rule.tell(single.result.get("observed_value"))
+        return Finding(rule, kept=kept, broken=0, examples=(), problem=problem)
     examples = tuple(_example(cell) for cell in single.result.get("partial_unexpected_index_list") or ())
-    return Finding(rule, kept=kept, broken=int(single.result.get("unexpected_count") or 0), examples=examples, told="")
+    broken = int(single.result.get("unexpected_count") or 0)
+    return Finding(rule, kept=kept, broken=broken, examples=examples, problem="")
 
 
 def _example(cell: Mapping[str, Any]) -> str:

@@ -1,7 +1,7 @@
-"""Divides a table into the rows that keep the row rules and those that break one, a stream in bounded memory.
+"""Divides a table into the rows that meet all row rules and the rows that break one, streaming in bounded memory.
 
-One DuckDB query writes a small file beside the table: for each row what is wrong with it, and its text cells as their
-kind. Polars then reads both side by side, so that all other columns stay exactly as they were.
+One DuckDB query writes a small file: for each row the reasons why it is invalid, and its text cells converted to their
+kind. Polars then reads the table and this file side by side, so all other columns stay exactly as they were.
 """
 
 import os
@@ -16,7 +16,7 @@ from tasks.contract.view import POSITION, Database, Reading, free, literal, quot
 
 REASONS = "reasons"
 
-# Polars otherwise reads so far ahead that it holds half a gigabyte while it writes; it is no faster for that.
+# By default Polars reads far ahead and holds half a gigabyte while it writes. That is not faster.
 os.environ.setdefault("POLARS_ROW_GROUP_PREFETCH_SIZE", "1")
 
 
@@ -24,7 +24,7 @@ def count_quarantined(database: Database, findings: Sequence[Finding]) -> int:
     """Counts the rows that break a row rule.
 
     Raises:
-        RuntimeError: our SQL and Great Expectations disagree on a rule, which is a defect.
+        RuntimeError: our SQL and Great Expectations disagree on a rule, which is a bug.
     """
     broken = [finding for finding in findings if finding.broken]
     if not broken:
@@ -34,8 +34,8 @@ def count_quarantined(database: Database, findings: Sequence[Finding]) -> int:
     total, *singles = (int(count) for count in database.rows(select(", ".join(counts)))[0])
     for finding, count in zip(broken, singles, strict=True):
         if count != finding.broken:
-            told = f"{finding.rule.column}, {finding.rule.says}"
-            raise RuntimeError(f"{told}: {finding.broken} rows by Great Expectations, {count} by ours")
+            rule = f"{finding.rule.column}, {finding.rule.says}"
+            raise RuntimeError(f"{rule}: {finding.broken} rows by Great Expectations, {count} by ours")
     return total
 
 
@@ -53,12 +53,12 @@ class Split:
         self._typed = {name: (reading, free(name, taken)) for name, reading in readings.items() if reading.is_text}
 
     def write(self, beside: Path, clean: Path | None, quarantine: Path) -> None:
-        """Writes the parts, rows in their order.
+        """Writes the two parts, in the order of the rows.
 
         Args:
-            beside: where to put the small file.
-            clean: where to put the rows that keep the rules; None to leave them out.
-            quarantine: where to put the others, with one more column that says why.
+            beside: path of the small file.
+            clean: path of the rows that meet all rules; None to leave them out.
+            quarantine: path of the other rows, with an additional column for the reasons.
         """
         table = pl.scan_parquet(self._snapshot, glob=False)
         if not self._broken:
@@ -83,12 +83,12 @@ class Split:
         reasons = [f"CASE WHEN {rule.broken} THEN {rule.reason} END" for rule in self._broken] or ["NULL"]
         cells = [f"nullif(concat_ws('; ', {', '.join(reasons)}), '') AS {quoted(self._reasons)}"]
         cells += [f"{self._cell(reading)} AS {quoted(name)}" for reading, name in self._typed.values()]
-        # Sorted because the query does not keep the order.
+        # Sorted because a query does not keep the order of rows.
         query = select(", ".join(cells), f"ORDER BY {quoted(POSITION)}")
         self._database.rows(f"COPY ({query}) TO {literal(str(path))} (FORMAT parquet)")
 
     def _cell(self, reading: Reading) -> str:
-        """SQL for a text cell as its kind: days stay days where no row has a time of day."""
+        """SQL for a text cell converted to its kind. A date column without any time of day has type DATE."""
         value = quoted(reading.value)
         if reading.kind != "date":
             return value

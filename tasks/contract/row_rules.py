@@ -1,4 +1,4 @@
-"""Promises about single rows: the expectation, the SQL that finds the rows that break it, and the words for why."""
+"""Row rules: the expectation, the SQL condition for rows that break it, and the reason in words."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,27 +15,27 @@ from varjepa.errors import ConfigError, listed
 
 @dataclass(frozen=True)
 class Rule:
-    """One promise of the contract."""
+    """One rule of the contract."""
 
     column: str
-    """The column as the file names it; empty for promises about the whole table."""
+    """Name of the column in the file; empty for rules about the whole table."""
     says: str
-    """The promise, for people."""
+    """The rule in words."""
     expectation: Any
-    """The same for Great Expectations, over the view."""
+    """The rule for Great Expectations, over the view."""
     broken: str = ""
-    """SQL condition over the view that holds for the rows that break it; empty for table rules."""
+    """SQL condition over the view for the rows that break the rule; empty for table rules."""
     reason: str = ""
     """SQL text over the view: what is wrong with such a row."""
     tell: Callable[[Any], str] = str
-    """Table rules: what is wrong, told from what Great Expectations observed."""
+    """Table rules: turns the value that Great Expectations observed into words."""
 
 
 def row_rules(promise: ColumnContract, reading: Reading) -> Iterator[Rule]:
     """Yields the row rules of one column.
 
     Raises:
-        ConfigError: a bound that the column cannot be compared with.
+        ConfigError: a bound cannot be compared with the column.
     """
     if not promise.nullable:
         yield _not_missing(reading)
@@ -55,8 +55,8 @@ def _not_missing(reading: Reading) -> Rule:
     return Rule(
         column=reading.column,
         says="never missing",
-        expectation=gxe.ExpectColumnValuesToNotBeNull(column=reading.found),
-        broken=f"{quoted(reading.found)} IS NULL",
+        expectation=gxe.ExpectColumnValuesToNotBeNull(column=reading.raw),
+        broken=f"{quoted(reading.raw)} IS NULL",
         reason=literal(f"{reading.column} is missing"),
     )
 
@@ -87,7 +87,7 @@ def _bounds(reading: Reading, promise: ColumnContract) -> Rule:
     _check_bounds(reading.column, promise)
     value, least, most = quoted(reading.value), promise.min, promise.max
     below, above = ("before", "after") if promise.kind == "date" else ("below", "above")
-    # A day includes all its hours: "at most the 3rd" is "before the 4th".
+    # A day includes all its hours, so "at most the 3rd" means "before the 4th".
     is_day = isinstance(most, date)
     upper = most + timedelta(days=1) if isinstance(most, date) else most
     cases = []
@@ -96,7 +96,7 @@ def _bounds(reading: Reading, promise: ColumnContract) -> Rule:
     if most is not None and upper is not None:
         beyond = f"{value} {'>=' if is_day else '>'} {_constant(upper)}"
         cases.append((f"at most {_plain(most)}", beyond, f", {above} {_plain(most)}"))
-    reasons = " ".join(f"WHEN {broken} THEN {_reason(reading, told)}" for _, broken, told in cases)
+    reasons = " ".join(f"WHEN {broken} THEN {_reason(reading, problem)}" for _, broken, problem in cases)
     return Rule(
         column=reading.column,
         says=" and ".join(says for says, _, _ in cases),
@@ -114,11 +114,11 @@ def _check_bounds(column: str, promise: ColumnContract) -> None:
     for bound in bounds:
         if isinstance(bound, date) != is_date or bound == date.max:
             raise ConfigError(
-                f'The data contract bounds the {promise.kind} column "{column}" by {bound}.',
+                f'The data contract sets {bound} as a bound of the {promise.kind} column "{column}".',
                 expected="Expected a day before 9999-12-31." if is_date else "Expected a number.",
             )
     if len(bounds) == 2 and bounds[0] > bounds[1]:  # type: ignore[operator]
-        raise ConfigError(f'The data contract gives column "{column}" a min of {bounds[0]} above its max.')
+        raise ConfigError(f'The data contract sets min {bounds[0]} above max {bounds[1]} for the column "{column}".')
 
 
 def _allowed(reading: Reading, values: tuple[str, ...]) -> Rule:
@@ -143,10 +143,10 @@ def _unique(reading: Reading) -> Rule:
     )
 
 
-def _reason(reading: Reading, told: str, *, quote: bool = False) -> str:
+def _reason(reading: Reading, problem: str, *, quote: bool = False) -> str:
     """SQL text such as `age is 212, above 120`."""
     mark = '"' if quote else ""
-    return f"concat({literal(f'{reading.column} is {mark}')}, {reading.shown}, {literal(f'{mark}{told}')})"
+    return f"concat({literal(f'{reading.column} is {mark}')}, {reading.shown}, {literal(f'{mark}{problem}')})"
 
 
 def _plain(bound: float | date) -> str:

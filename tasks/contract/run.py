@@ -1,4 +1,4 @@
-"""The validation step: checks a table against its contract and puts the rows that break it into quarantine."""
+"""The validation step: checks a table against its contract and puts invalid rows into quarantine."""
 
 import json
 import shutil
@@ -17,19 +17,22 @@ if TYPE_CHECKING:
     from tasks.contract.findings import Outcome
 
 PARTS = ("docs", "validation.json", "quarantine.parquet", "clean.parquet")
-"""What a validation leaves behind, in the order in which it appears: the last one says that all is done."""
+"""Outputs of a validation, in the order in which they appear. The last one marks a complete validation."""
+
+MEMORY_LIMIT = "400MB"
+"""What the database may use; beyond that it spills to disk."""
 
 
 @dataclass(frozen=True)
 class Validation:
-    """What a validation leaves behind."""
+    """Outputs of a validation."""
 
     clean: Path
-    """Parquet of the rows that keep every row rule, in their order; text is read as the kind promised."""
+    """Parquet of the rows that meet all row rules, in their order; text is converted to the kind in the contract."""
     quarantine: Path
-    """Parquet of the other rows as found, with one more column `reasons`."""
+    """Parquet of the other rows, unchanged, with an additional column `reasons`."""
     docs: Path
-    """Folder with `index.html` for people and Great Expectations' Data Docs under `gx/`."""
+    """Folder with the page `index.html` and Great Expectations' Data Docs under `gx/`."""
     rows: int
     """Rows that were checked."""
     quarantined: int
@@ -38,31 +41,28 @@ class Validation:
     """Expectations that were evaluated."""
 
 
-def validate(
-    snapshot: Path, contract: Contract, out: Path, label: str | None = None, *, memory_limit: str = "400MB"
-) -> Validation:
+def validate(snapshot: Path, contract: Contract, out: Path) -> Validation:
     """Checks every row of a table.
 
     Args:
         snapshot: Parquet with `__row__`, the row number in the source, before the data columns.
-        contract: what the table promises.
-        out: folder for the results; those of an earlier validation go first.
-        label: a column that must be there even if the contract does not name it.
-        memory_limit: what the database may use, such as "400MB"; it spills to `out` beyond that.
+        contract: the contract of the table.
+        out: folder for the results. Results of an earlier validation are deleted first.
 
     Returns:
         Paths and counts.
 
     Raises:
-        ContractError: a table rule is broken, or too many rows are; everything but the clean rows is written.
-        ConfigError: the contract compares a column with something of another kind.
+        ContractError: a table rule is broken, or too many rows are invalid. All outputs except the clean rows are
+            written.
+        ConfigError: a bound in the contract does not fit the kind of its column.
     """
     with _draft(out) as draft:
-        outcome = _checked(snapshot, contract, draft, label, memory_limit)
+        outcome = _checked(snapshot, contract, draft)
     if outcome.trouble:
         raise ContractError(
             f"The data broke its contract: {outcome.trouble}.",
-            fix=f"Look at {out / 'docs' / 'index.html'}, then correct the data or change the contract.",
+            fix=f"See {out / 'docs' / 'index.html'}, then fix the data or change the contract.",
         )
     return Validation(
         clean=out / "clean.parquet",
@@ -74,20 +74,20 @@ def validate(
     )
 
 
-def _checked(snapshot: Path, contract: Contract, draft: Path, label: str | None, memory_limit: str) -> "Outcome":
-    """Writes all parts into `draft`."""
+def _checked(snapshot: Path, contract: Contract, draft: Path) -> "Outcome":
+    """Validates the table and writes all outputs into `draft`."""
     with quick_imports():  # Great Expectations takes seconds
         from tasks.contract.engine import workbench
         from tasks.contract.expectations import build_rules, numbered
         from tasks.contract.findings import Outcome, trace
-        from tasks.contract.page import render_page
+        from tasks.contract.page import contract_page
         from tasks.contract.quarantine import Split, count_quarantined
         from tasks.contract.view import ROW, VIEW, open_view, select
 
-    with workbench(draft / "docs" / "gx", draft / "spill", memory_limit) as bench:
+    with workbench(draft / "docs" / "gx", draft / "spill", MEMORY_LIMIT) as bench:
         kinds = {name: column.kind for name, column in contract.columns.items()}
         readings = open_view(bench, snapshot, kinds, draft / "stage.parquet")
-        rules = build_rules(contract, readings, label)
+        rules = build_rules(contract, readings)
         result = bench.judge(VIEW, numbered(rules), ROW)
         bench.write_docs()
         findings = trace(rules, result)
@@ -95,7 +95,7 @@ def _checked(snapshot: Path, contract: Contract, draft: Path, label: str | None,
         outcome = Outcome(findings, rows, count_quarantined(bench, findings), contract.max_quarantined)
         clean = None if outcome.trouble else draft / "clean.parquet"
         Split(bench, snapshot, readings, findings).write(draft / "beside.parquet", clean, draft / "quarantine.parquet")
-    (draft / "docs" / "index.html").write_text(render_page(outcome, "gx/index.html"), encoding="utf-8")
+    (draft / "docs" / "index.html").write_text(contract_page(outcome, "gx/index.html"), encoding="utf-8")
     compact = json.dumps(result.to_json_dict(), separators=(",", ":"), ensure_ascii=False)
     (draft / "validation.json").write_text(compact, encoding="utf-8")
     return outcome
@@ -103,7 +103,7 @@ def _checked(snapshot: Path, contract: Contract, draft: Path, label: str | None,
 
 @contextmanager
 def _draft(out: Path) -> Iterator[Path]:
-    """A folder to write into, whose parts appear in `out` under their names once all of them are whole."""
+    """A temporary folder to write into. Its outputs are moved to `out` when all of them are complete."""
     out.mkdir(parents=True, exist_ok=True)
     for stale in [*(out / name for name in reversed(PARTS)), *out.glob(".validating-*")]:
         _remove(stale)

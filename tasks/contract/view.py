@@ -1,4 +1,4 @@
-"""The table as its contract reads it: a DuckDB view over the Parquet file, in which every cell has its kind."""
+"""A DuckDB view over the Parquet file, in which every column has the kind that the contract gives it."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -44,49 +44,49 @@ class Reading:
     column: str
     """Its name in the file."""
     kind: str
-    """What the contract says it holds; empty where it says nothing."""
-    found: str
-    """View column: the cell as found, NULL where it is missing (NaN and blank text of other kinds count as missing)."""
+    """Its kind in the contract; empty if the contract does not name it."""
+    raw: str
+    """View column: the original cell, NULL if missing (NaN, and blank text unless categorical, count as missing)."""
     value: str
-    """View column: the cell read as its kind; the same column as `found` where the file has the kind already."""
+    """View column: the cell converted to its kind; the same column as `raw` if the file has that kind already."""
     unread: str
-    """View column: the cells that cannot be read as their kind; empty where the file has the kind already."""
+    """View column: the cells that cannot be converted; empty if the file has that kind already."""
     shown: str
     """SQL over the view: the cell as text for people."""
     may_be_infinite: bool
     """Whether the column could hold infinity."""
     is_text: bool
-    """Whether the file holds text that stands for another kind."""
+    """Whether the file holds text for a column of another kind."""
     select: str
-    """The part of the view's SELECT that makes these view columns."""
+    """The part of the SELECT of the view that defines these view columns."""
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The view columns."""
-        return (self.found, self.value, self.unread) if self.unread else (self.found,)
+        return (self.raw, self.value, self.unread) if self.unread else (self.raw,)
 
 
 def quoted(name: str) -> str:
-    """A name as SQL writes it."""
+    """A name, quoted for SQL."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def literal(text: str) -> str:
-    """A text as SQL writes it."""
+    """A text, quoted for SQL."""
     return "'" + text.replace("'", "''") + "'"
 
 
 def select(what: str, rest: str = "") -> str:
-    """A query of the view; names and texts in its parts are quoted already."""
-    return f"SELECT {what} FROM {VIEW} {rest}"  # noqa: S608
+    """A query of the view. Names and texts in its parts must be quoted already."""
+    return f"SELECT {what} FROM {VIEW} {rest}"  # noqa: S608 (the caller quotes)
 
 
 def free(name: str, taken: set[str]) -> str:
-    """Changes a name until it is unused and fit for SQL and pages, and marks it as used.
+    """Changes a name until it is unused and valid in SQL and HTML, and marks it as used.
 
     Args:
-        name: the name to start from.
-        taken: names in use, in lower case: DuckDB does not tell "Age" from "age".
+        name: the original name.
+        taken: used names in lower case, because DuckDB does not distinguish "Age" from "age".
 
     Examples:
         >>> free('7" pipes', set()), free("Age", {"age"})
@@ -103,12 +103,12 @@ def free(name: str, taken: set[str]) -> str:
 
 
 def read_columns(columns: Sequence[str], types: Sequence[str], kinds: Mapping[str, str]) -> dict[str, Reading]:
-    """Says how the view shows each column.
+    """How the view shows each column.
 
     Args:
         columns: names in the file.
         types: their DuckDB types, in the same order.
-        kinds: kinds that the contract gives.
+        kinds: kinds in the contract.
     """
     taken = {POSITION, ROW}
     names = {column: column if column == ROW else free(column, taken) for column in columns}
@@ -124,7 +124,7 @@ def _read(column: str, kind: str, *, cell: str, type_: str, name: str, taken: se
         return Reading(
             column=column,
             kind=kind,
-            found=name,
+            raw=name,
             value=name,
             unread="",
             shown=_shown(quoted(name), "[.]0$" if is_float else " 00:00:00$" if kind == "date" else ""),
@@ -139,7 +139,7 @@ def _read(column: str, kind: str, *, cell: str, type_: str, name: str, taken: se
     return Reading(
         column=column,
         kind=kind,
-        found=name,
+        raw=name,
         value=value,
         unread=unread,
         shown=_shown(quoted(name)),
@@ -160,16 +160,16 @@ def _native(cell: str, type_: str, kind: str) -> str:
     if not kind:
         return "CAST(NULL AS INTEGER)"
     if type_ in ("FLOAT", "DOUBLE"):
-        # Not isnan: Parquet's statistics leave NaN out, which DuckDB takes as proof that there is none.
+        # Not isnan: the statistics of Parquet files ignore NaN, and DuckDB concludes from them that there is none.
         cell = f"CASE WHEN isfinite({cell}) OR isinf({cell}) THEN {cell} END"
     if type_ == "TIMESTAMP WITH TIME ZONE":
         return f"make_timestamp(epoch_us({cell}))"
-    # The values that a contract allows are texts.
+    # The allowed values of a contract are texts.
     return f"CAST({cell} AS VARCHAR)" if kind == "categorical" else cell
 
 
 def _converted(text: str, kind: str) -> str:
-    """SQL that reads text as a number, a truth value or a moment (UTC), NULL where it is none."""
+    """SQL that converts text to a number, a boolean or a timestamp (UTC); NULL if it cannot be converted."""
     if kind == "boolean":
         return f"CASE WHEN lower({text}) IN {_TRUE} THEN true WHEN lower({text}) IN {_FALSE} THEN false END"
     if kind == "date":
@@ -185,13 +185,13 @@ def open_view(database: Database, path: Path, kinds: Mapping[str, str], stage: P
     Args:
         database: where to create it.
         path: the Parquet file.
-        kinds: kinds that the contract gives; of other columns the view has the names only.
-        stage: where to write the contract's columns if the file holds text that stands for another kind.
+        kinds: kinds in the contract. The view has no cells of other columns, only their names.
+        stage: where to write the converted columns, if the file holds text for columns of another kind.
 
     Returns:
         How the view shows each column, in the order of the file.
     """
-    # Polars gives the names as written; DuckDB renames those that differ in case only, so columns go by position.
+    # DuckDB renames columns whose names differ only in case. So names come from Polars, and columns go by position.
     columns = pl.scan_parquet(path, glob=False).collect_schema().names()
     cells = [f"c{index}" for index in range(len(columns))]
     source = f"FROM {_parquet(path, 'file_row_number = true')} AS file({', '.join([*cells, 'position'])})"
@@ -200,7 +200,7 @@ def open_view(database: Database, path: Path, kinds: Mapping[str, str], stage: P
     selects = [*(reading.select for reading in readings.values()), f"position AS {quoted(POSITION)}"]
     query = f"SELECT {', '.join(selects)} {source}"
     if any(reading.unread for reading in readings.values()):
-        # Text is read once: every rule would read it again, and again for each part of its condition.
+        # Text is converted once. Otherwise every rule would convert it again, for each part of its condition.
         database.rows(f"COPY ({query}) TO {literal(str(stage))} (FORMAT parquet)")
         query = f"FROM {_parquet(stage)}"
     database.rows(f"CREATE VIEW {VIEW} AS {query}")
@@ -208,6 +208,6 @@ def open_view(database: Database, path: Path, kinds: Mapping[str, str], stage: P
 
 
 def _parquet(path: Path, *options: str) -> str:
-    """A Parquet file as a SQL table, with signs that would make a pattern of its path taken literally."""
+    """A Parquet file as a SQL table. Wildcard characters in its path are escaped."""
     plain = re.sub(r"([*?\[])", r"[\1]", str(path))
     return f"read_parquet({', '.join([literal(plain), *options])})"

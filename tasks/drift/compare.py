@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 from prefect import task
 
-from tasks.registry.open_model import open_model
+from tasks.registry.open_model import drift_settings, open_model
 from tasks.scoring.one_file import LARGEST
 from tasks.scoring.stream import batches_of
 from tasks.steps.log import log
@@ -16,7 +16,7 @@ from varjepa.config import DataSection
 from varjepa.config.operations import DriftSection, TrackingSection
 from varjepa.data.read.sources import open_path, readable
 from varjepa.errors import DataError, ModelError
-from varjepa.evaluation.drift.samples import Sample
+from varjepa.evaluation.drift.samples import Sample, together
 from varjepa.evaluation.drift.tests import Finding, drift_score, find_drift
 from varjepa.inference.drift_counts import count_columns, quality, subjects_of, unseen_words
 from varjepa.inference.drift_reference import Counts, Profile
@@ -80,7 +80,7 @@ class Drift:
     @property
     def drifted(self) -> list[Finding]:
         """The tests that found drift, the largest effect first."""
-        return [one for one in self.findings if one.verdict == "drift"]
+        return [finding for finding in self.findings if finding.verdict == "drift"]
 
     @property
     def score(self) -> float:
@@ -104,7 +104,8 @@ def compare(question: Question) -> Drift:
     model = open_model(question.model, question.tracking_uri, question.device)
     profile = _profile(model, question.model)
     wanted = {"level": question.level, "false_alarms": question.false_alarms}
-    section = model.config.drift.model_copy(update={key: value for key, value in wanted.items() if value is not None})
+    section = drift_settings(question.model, question.tracking_uri) or model.config.drift
+    section = section.model_copy(update={key: value for key, value in wanted.items() if value is not None})
     counted = _count(model, question.new, profile.counts, section.rows)
     statistics = row_statistics(model, counted.chosen, profile.directions)
     label = None if model.preprocessor.label is None else model.preprocessor.label.name
@@ -134,8 +135,8 @@ def model_name(uri: str, model: TrainedModel) -> str:
         >>> model_name("models:/adult@champion", None)
         'adult'
     """
-    found = re.fullmatch(r"models:/([^/@]+)[/@].+", uri)
-    return found.group(1) if found else model.config.registry.name
+    named = re.fullmatch(r"models:/([^/@]+)[/@].+", uri)
+    return named.group(1) if named else model.config.registry.name
 
 
 def _tracking(question: Question, model: TrainedModel) -> TrackingSection:
@@ -161,12 +162,14 @@ def _count(model: TrainedModel, source: str, like: Counts, most: int) -> _Counte
     picks = np.sort(np.random.default_rng(SEED).permutation(total)[:most])
     counted, kept = _Counted(pl.DataFrame()), []
     for frame in batches_of(source, model.config.data, LARGEST):
-        here = picks[np.searchsorted(picks, counted.rows) : np.searchsorted(picks, counted.rows + frame.height)]
-        kept.append(frame[here - counted.rows])
+        chosen = picks[np.searchsorted(picks, counted.rows) : np.searchsorted(picks, counted.rows + frame.height)]
+        kept.append(frame[chosen - counted.rows])
         columns, label = count_columns(model.preprocessor, frame, like)
-        known = counted.columns
-        counted.columns = {name: known[name].plus(one) if known else one for name, one in columns.items()}  # type: ignore[arg-type]
-        counted.label = counted.label.plus(label) if counted.label is not None and label is not None else label  # type: ignore[arg-type]
+        before = counted.columns
+        counted.columns = {
+            name: together(before[name], cells) if name in before else cells for name, cells in columns.items()
+        }
+        counted.label = together(counted.label, label) if counted.label is not None and label is not None else label
         _remember(counted.words, unseen_words(model.preprocessor, frame))
         counted.rows += frame.height
         if len(kept) % 100 == 0:
@@ -182,7 +185,7 @@ def _rows_of(source: str, data: DataSection) -> int:
 
 def _remember(words: dict[str, dict[str, int]], more: dict[str, dict[str, int]]) -> None:
     for column, counts in more.items():
-        known = words.setdefault(column, {})
+        rows_of_word = words.setdefault(column, {})
         for word, rows in counts.items():
-            if word in known or len(known) < MOST_WORDS:
-                known[word] = known.get(word, 0) + rows
+            if word in rows_of_word or len(rows_of_word) < MOST_WORDS:
+                rows_of_word[word] = rows_of_word.get(word, 0) + rows

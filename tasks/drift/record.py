@@ -20,9 +20,9 @@ def drift_metrics(drift: Drift) -> dict[str, float]:
         "drift/score": drift.score, "drift/alarm": float(drift.alarm), "drift/rows": float(drift.rows),
         "drift/tests": float(len(drift.findings)), "drift/drifted": float(len(drift.drifted)),
     }  # fmt: skip
-    for one in drift.findings:
-        aspect = {"values": "effect", "missing": "missing", "new categories": "new"}[one.aspect]
-        metrics[f"drift/{aspect}/{ODD.sub('_', one.subject.name)}"] = one.comparison.effect
+    for finding in drift.findings:
+        aspect = {"values": "effect", "missing": "missing", "new categories": "new"}[finding.aspect]
+        metrics[f"drift/{aspect}/{ODD.sub('_', finding.subject.name)}"] = finding.comparison.effect
     return metrics | {f"drift/{name}": now for name, (_, now) in drift.quality.items()}
 
 

@@ -4,7 +4,6 @@ import json
 import math
 import shutil
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from matplotlib.figure import Figure
 from prefect import task
 
 from tasks.drift.compare import Drift
-from tasks.reports.page import html_image, html_page, html_table
+from tasks.reports.page import Picture, render
 from tasks.reports.provenance import provenance
 from tasks.steps.files import write_text
 from varjepa import plots
@@ -71,7 +70,7 @@ def report_drift(drift: Drift, folder: Path, out: Path | None) -> DriftReport:
     figures = _figures(drift)
     for name, figure in figures.items():
         figure.savefig(folder / f"{name}.png")
-    write_text(folder / PAGE, _page(drift, [folder / f"{name}.png" for name in figures]))
+    write_text(folder / PAGE, drift_page(drift, [folder / f"{name}.png" for name in figures]))
     lines = lines_of(drift)
     pl.DataFrame(lines, infer_schema_length=None).write_csv(folder / TABLE)
     write_text(folder / FACTS, json.dumps(summary(drift) | {"tests": lines}, indent=1))
@@ -89,7 +88,7 @@ def summary(drift: Drift) -> dict[str, Any]:
     return {
         "model": drift.question.model, "new": drift.question.new, "rows": drift.rows, "model_rows": drift.model_rows,
         "drifted": bool(drift.drifted), "alarm": drift.alarm, "score": drift.score,
-        "columns": sorted({one.subject.name for one in drift.drifted if one.subject.group == "column"}),
+        "columns": sorted({finding.subject.name for finding in drift.drifted if finding.subject.group == "column"}),
         "settings": drift.section.model_dump(mode="json"),
         "quality": {name: {"reference": before, "new": now} for name, (before, now) in drift.quality.items()},
     }  # fmt: skip
@@ -97,15 +96,17 @@ def summary(drift: Drift) -> dict[str, Any]:
 
 def lines_of(drift: Drift) -> list[dict[str, Any]]:
     """One line per test, as plain data."""
-    return [
-        {
-            "name": one.subject.name, "group": one.subject.group, "aspect": one.aspect,
-            "test": one.comparison.method, "statistic": one.comparison.statistic, "p": one.comparison.p,
-            "adjusted": one.adjusted, "effect": one.comparison.effect, "shift": _number(one.comparison.shift),
-            "psi": _number(one.comparison.psi), "verdict": one.verdict, "says": _says(drift, one),
-        }
-        for one in drift.findings
-    ]  # fmt: skip
+    return [_line(drift, finding) for finding in drift.findings]
+
+
+def _line(drift: Drift, finding: Finding) -> dict[str, Any]:
+    subject, test = finding.subject, finding.comparison
+    return {
+        "name": subject.name, "group": subject.group, "aspect": finding.aspect, "test": test.method,
+        "statistic": test.statistic, "p": test.p, "adjusted": finding.adjusted, "effect": test.effect,
+        "shift": _number(test.shift), "psi": _number(test.psi), "verdict": finding.verdict,
+        "says": _says(drift, finding),
+    }  # fmt: skip
 
 
 def _says(drift: Drift, finding: Finding) -> str:
@@ -113,38 +114,38 @@ def _says(drift: Drift, finding: Finding) -> str:
 
 
 def _number(value: float | None) -> float | None:
+    """JSON has no infinity."""
     return value if value is not None and math.isfinite(value) else None
 
 
 def _figures(drift: Drift) -> dict[str, Figure]:
-    shown = drift.findings[:MOST_BARS]
-    figures = {
-        "effects": plots.drift_effects({
-            f"{one.subject.name}{'' if one.aspect == 'values' else f': {one.aspect}'}": (
-                one.comparison.effect, one.verdict
-            ) for one in shown
-        })
-    }  # fmt: skip
-    drifted = _samples([one for one in drift.drifted if one.aspect != "missing"][:MOST_PANELS])
+    figures = {"effects": plots.drift_effects(dict(map(_effect, drift.findings[:MOST_BARS])))}
+    # Missing cells have no distribution to draw.
+    drifted = _samples([finding for finding in drift.drifted if finding.aspect != "missing"][:MOST_PANELS])
     if drifted:
         figures["drifted"] = plots.reference_and_new(drifted)
-    always = _samples([one for one in drift.findings if one.subject.name in HEADLINES and one.subject.group == "model"])
+    of_model = [finding for finding in drift.findings if finding.subject.group == "model"]
+    always = _samples([finding for finding in of_model if finding.subject.name in HEADLINES])
     if always:
         figures["model"] = plots.reference_and_new(always)
     return figures
 
 
+def _effect(finding: Finding) -> tuple[str, tuple[float, str]]:
+    """The bar of a test: its name, effect and verdict."""
+    aspect = "" if finding.aspect == "values" else f": {finding.aspect}"
+    return f"{finding.subject.name}{aspect}", (finding.comparison.effect, finding.verdict)
+
+
 def _samples(findings: list[Finding]) -> dict[str, tuple[Sample, Sample]]:
-    return {one.subject.name: (one.subject.reference, one.subject.new) for one in findings}
-
-
-HEADER = ("what", "aspect", "test", "effect", "shift in sd", "PSI", "p, corrected", "verdict")
+    return {finding.subject.name: (finding.subject.reference, finding.subject.new) for finding in findings}
 
 
 def _cells(finding: Finding) -> list[str]:
-    found = finding.comparison
-    numbers = ["" if value is None else f"{value:.2f}" for value in (found.shift, found.psi)]
-    return [finding.subject.name, finding.aspect, found.method, f"{found.effect:.2%}", *numbers,
+    """A line of the table of all tests."""
+    test = finding.comparison
+    numbers = ["" if value is None else f"{value:.2f}" for value in (test.shift, test.psi)]
+    return [finding.subject.name, finding.aspect, test.method, f"{test.effect:.2%}", *numbers,
             f"{finding.adjusted:.3g}", finding.verdict]  # fmt: skip
 
 
@@ -163,7 +164,17 @@ def verdict(drift: Drift) -> str:
     )
 
 
-def _page(drift: Drift, figures: list[Path]) -> str:
+FIGURES = {"effects": "How much changed", "drifted": "What drifted", "model": "What the model says of rows"}
+"""Titles of the figures."""
+
+
+def drift_page(drift: Drift, figures: list[Path]) -> str:
+    """The report as one self-contained page.
+
+    Args:
+        drift: what was found.
+        figures: PNG files, named as in `FIGURES`.
+    """
     section = drift.section
     small = f"{section.smallest_effect:.1%} of the rows (missing cells, new categories: {section.smallest_share:.1%})"
     explained = (
@@ -172,19 +183,11 @@ def _page(drift: Drift, figures: list[Path]) -> str:
         f"p-values are corrected for all {len(drift.findings)} tests (Holm). Changes of less than "
         f"{small} are trifles."
     )
-    body = [
-        f"<h1>Drift: {escape(drift.name)}</h1>", f"<p><b>{escape(verdict(drift))}</b></p>", f"<p>{explained}</p>",
-        html_table([("model", drift.question.model), ("new rows", drift.question.new)]),
-    ]  # fmt: skip
-    if drift.drifted:
-        items = "".join(f"<li>{escape(_says(drift, one))}</li>" for one in drift.drifted)
-        body.append(f"<h2>What changed</h2><ul>{items}</ul>")
-    if drift.quality:
-        lines = [(name, f"{before:.4f}", f"{now:.4f}") for name, (before, now) in drift.quality.items()]
-        body += ["<h2>The probe on labelled rows</h2>", html_table(lines, ("measure", "reference", "new"))]
-    titles = {"effects": "How much changed", "drifted": "What drifted", "model": "What the model says of rows"}
-    for figure in figures:
-        body += [f"<h2>{titles[figure.stem]}</h2>", html_image(figure)]
-    body += ["<h2>All tests</h2>", html_table(map(_cells, drift.findings), HEADER)]
-    body += ["<h2>How it was made</h2>", html_table(provenance().items())]
-    return html_page(f"Drift: {drift.name}", body, width=64)
+    return render(
+        "drift.html", name=drift.name, verdict=verdict(drift), explained=explained,
+        asked=[("model", drift.question.model), ("new rows", drift.question.new)],
+        changes=[_says(drift, finding) for finding in drift.drifted],
+        quality=[(name, f"{before:.4f}", f"{now:.4f}") for name, (before, now) in drift.quality.items()],
+        figures=[(FIGURES[figure.stem], Picture.of(figure)) for figure in figures],
+        tests=[_cells(finding) for finding in drift.findings], made=provenance().items(),
+    )  # fmt: skip

@@ -1,1 +1,1 @@
-"""Prefect runners, work side by side, flow runs."""
+"""Prefect task runners, parallel maps, flow runs."""

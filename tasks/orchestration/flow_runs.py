@@ -1,4 +1,4 @@
-"""Whose a Prefect flow run is; flow runs whose process was killed do not stay "running"."""
+"""Owners of Prefect flow runs. Flow runs of killed processes are set to Crashed instead of staying "running"."""
 
 import logging
 import os
@@ -20,23 +20,23 @@ from tasks.tracking.store import client_for
 
 
 def labels() -> list[str]:
-    """Tags of a flow run that say whose it is; Prefect's tags are words."""
+    """Owner tags of a flow run, each as one word, because Prefect's tags have no values."""
     return [f"{name}={value}" for name, value in owner_tags().items()]
 
 
 @contextmanager
 def owned() -> Iterator[None]:
-    """Around a command: its flow run and its temporary server say from their first moment whose they are.
+    """Around a command: marks its flow run and its temporary server with their owner from the start.
 
-    A tracking run that has ended says until the end of the block that nobody knows its result yet.
+    A tracking run keeps the tag `ASKED` until the block ends, that is, until the command has printed its result.
     """
     os.environ[OWNER] = owner_tags()[PROCESS]
     opened: list[tuple[str, str]] = []
     token = waiting.set(opened)
     try:
-        # Heartbeats are for others on the server, and a flow's end waits up to a second for the thread that sends them.
-        unheard = {} if get_current_settings().api.url else {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
-        with tags(*labels()), temporary_settings(unheard):
+        # Heartbeats only matter on a shared server. At the end of a flow, their thread takes up to a second to stop.
+        without_heartbeats = {} if get_current_settings().api.url else {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}
+        with tags(*labels()), temporary_settings(without_heartbeats):
             yield
         for uri, run_id in opened:
             client_for(uri).delete_tag(run_id, ASKED)
@@ -46,9 +46,9 @@ def owned() -> Iterator[None]:
 
 @contextmanager
 def claimed() -> Iterator[None]:
-    """Inside a flow: says whose its run is where nobody did, and ends what killed processes left."""
+    """Inside a flow: marks the run with its owner, and ends what killed processes left."""
     context = FlowRunContext.get()
-    if log.level == logging.NOTSET:  # a run of a deployment, which no command line has set up
+    if log.level == logging.NOTSET:  # a deployment run, for which no command line has set up logging
         log.setLevel(logging.INFO)
     os.environ[OWNER] = owner_tags()[PROCESS]
     end_children_of_the_dead()
@@ -59,16 +59,16 @@ def claimed() -> Iterator[None]:
         if not set(labels()) <= set(context.flow_run.tags):
             client.update_flow_run(context.flow_run.id, tags=[*context.flow_run.tags, *labels()])
         _end_abandoned(client, context.flow_run)
-    with TagsContext(current_tags=set()):  # with tags, every task would ask for limits on them
+    with TagsContext(current_tags=set()):  # with tags, every task would request concurrency limits for them
         yield
 
 
 def _end_abandoned(client: SyncPrefectClient, own: FlowRun) -> None:
-    here = FlowRunFilter.model_validate({
+    of_this_host = FlowRunFilter.model_validate({
         "state": {"type": {"any_": [StateType.RUNNING]}}, "tags": {"all_": [f"{HOST}={socket.gethostname()}"]},
     })  # fmt: skip
-    for run in client.read_flow_runs(flow_run_filter=here):
-        said = dict(tag.split("=", 1) for tag in run.tags if tag.startswith((HOST, PROCESS)))
-        if run.id != own.id and abandoned(said):
+    for run in client.read_flow_runs(flow_run_filter=of_this_host):
+        owner = dict(tag.split("=", 1) for tag in run.tags if tag.startswith((HOST, PROCESS)))
+        if run.id != own.id and abandoned(owner):
             client.set_flow_run_state(run.id, Crashed(message="The process of this run was killed."), force=True)
-            log.info("Prefect's run %s was left by a killed process: crashed", run.name)
+            log.info("set Prefect's run %s to Crashed, because its process was killed", run.name)

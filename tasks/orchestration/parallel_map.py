@@ -1,4 +1,4 @@
-"""One function for many things side by side: processes or threads of this machine, or a Dask cluster."""
+"""One function for many items in parallel: in processes or threads of this machine, or on a Dask cluster."""
 
 import os
 from collections import deque
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from prefect.cache_policies import NO_CACHE
 
-from tasks.orchestration.runners import at_home, shared_server, task_runner
+from tasks.orchestration.runners import runs_on_this_machine, shared_server, task_runner
 from tasks.steps.retries import retried_task
 from varjepa.config import PreprocessSection
 
@@ -19,49 +19,49 @@ if TYPE_CHECKING:
 THREADS = "POLARS_MAX_THREADS"
 
 MOST_AT_ONCE = 8
-"""Partitions of a task, whose results are held together."""
+"""Maximum number of items per task. Their results are in memory together."""
 
 _A = TypeVar("_A")
 _R = TypeVar("_R")
 
 
 @retried_task("partitions", task_run_name="{what}", retries=1, seconds=0, cache_policy=NO_CACHE)
-def call(function: Callable[[Any], Any], things: list[Any], what: str) -> list[Any]:  # noqa: ARG001 (for the name)
-    """Calls the function with one thing after the other."""
-    return [function(thing) for thing in things]
+def call(function: Callable[[Any], Any], items: list[Any], what: str) -> list[Any]:  # noqa: ARG001 (for the name)
+    """Calls the function with one item after the other."""
+    return [function(item) for item in items]
 
 
 @contextmanager
 def workers(settings: PreprocessSection) -> Iterator["ParallelMap"]:
-    """What calls functions where `preprocess.runner` says; they and what they are called with are pickled for it.
+    """A parallel map on the runner of `preprocess.runner`. Functions and items are pickled for it.
 
     Raises:
         SetupError: Dask is not installed.
     """
     count = settings.workers or os.cpu_count() or 1
     where = settings.runner, settings.dask_address
-    cores = _shared_cores(count) if at_home(*where) else nullcontext()
+    cores = _shared_cores(count) if runs_on_this_machine(*where) else nullcontext()
     with cores, shared_server(*where), task_runner(settings.runner, count, settings.dask_address) as runner:
         yield partial(_parallel_map, runner, _slots(runner, count))
 
 
 def _parallel_map(
-    runner: Any, slots: int, function: Callable[[_A], _R], things: Iterable[_A]
+    runner: Any, slots: int, function: Callable[[_A], _R], items: Iterable[_A]
 ) -> Iterator[_R]:  # fmt: skip
-    name, every = getattr(function, "func", function).__name__, list(things)
+    name, every = getattr(function, "func", function).__name__, list(items)
     futures: deque[Any] = deque()
     for low, high in shares(len(every), slots):
         which = f"{low + 1} to {high}" if high > low + 1 else high
         what = f"{name} {which} of {len(every)}"
-        futures.append(runner.submit(call, {"function": function, "things": every[low:high], "what": what}))
-    # Results that were handed on are forgotten, so that not all of them are held.
+        futures.append(runner.submit(call, {"function": function, "items": every[low:high], "what": what}))
+    # `popleft` drops the results that the caller has taken, so that not all results are in memory.
     return (result for _ in range(len(futures)) for result in futures.popleft().result())
 
 
 def shares(count: int, slots: int) -> list[tuple[int, int]]:
-    """First and last (exclusive) of the things of each task: two tasks for each slot, or more where those are large.
+    """First item and end of each task: two tasks per slot, or more if that exceeds `MOST_AT_ONCE` items per task.
 
-    A task takes a quarter of a second of a worker's time, whatever it does.
+    Few tasks are better, because each has an overhead of a quarter of a second.
 
     Examples:
         >>> shares(5, 2)
@@ -74,17 +74,17 @@ def shares(count: int, slots: int) -> list[tuple[int, int]]:
 
 
 def _slots(runner: Any, count: int) -> int:
-    """Tasks that run at a time; of a Dask cluster it is known when it runs."""
+    """Number of tasks that run in parallel; a running Dask cluster knows its own."""
     client = getattr(runner, "client", None)
     return max(1, sum(client.nthreads().values())) if client is not None else count
 
 
 @contextmanager
 def _shared_cores(count: int) -> Iterator[None]:
-    """Processes that start meanwhile share the cores: Polars in all has a thread for each."""
+    """Divides the cores among processes that start during the block, by their number of Polars threads."""
     import polars as pl
 
-    pl.thread_pool_size()  # here there are as many as there were
+    pl.thread_pool_size()  # fixes the number of threads of this process first
     before = os.environ.get(THREADS)
     os.environ[THREADS] = before or str(max(1, (os.cpu_count() or 1) // count))
     try:

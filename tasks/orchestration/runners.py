@@ -1,4 +1,4 @@
-"""Where tasks that do not wait for each other are computed."""
+"""Runners of independent tasks: threads, processes, a Dask cluster."""
 
 import os
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ def task_runner(runner: str, workers: int = 0, dask_address: str | None = None) 
 
     Args:
         runner: processes or threads of this machine, or dask.
-        workers: tasks at a time; 0 means as many as there are cores.
+        workers: tasks in parallel; 0 means one per core.
         dask_address: scheduler of a running Dask cluster; None starts a local one.
 
     Raises:
@@ -37,18 +37,18 @@ def task_runner(runner: str, workers: int = 0, dask_address: str | None = None) 
     return DaskTaskRunner(cluster_kwargs={"n_workers": workers, "threads_per_worker": 1, "dashboard_address": None})
 
 
-def at_home(runner: str, dask_address: str | None) -> bool:
+def runs_on_this_machine(runner: str, dask_address: str | None) -> bool:
     """Whether a runner starts processes on this machine."""
     return runner == "processes" or (runner == "dask" and not dask_address)
 
 
 @contextmanager
 def shared_server(runner: str, dask_address: str | None) -> Iterator[None]:
-    """Where no Prefect server is configured, processes that a runner starts meanwhile use this process's temporary one.
+    """Shares the temporary Prefect server of this process with the processes that a runner starts during the block.
 
-    Otherwise each of them starts one of its own, which takes seconds.
+    Otherwise each of them would start its own, which takes seconds. Does nothing if a server is configured.
     """
-    if not at_home(runner, dask_address):
+    if not runs_on_this_machine(runner, dask_address):
         yield
         return
     from prefect.server.api.server import SubprocessASGIServer
@@ -57,7 +57,7 @@ def shared_server(runner: str, dask_address: str | None) -> Iterator[None]:
     if get_current_settings().api.url:
         yield
         return
-    server = SubprocessASGIServer()  # the one that Prefect starts by itself
+    server = SubprocessASGIServer()  # the one that Prefect would start, too
     server.start()
     with temporary_settings({PREFECT_API_URL: server.api_url}):
         yield
@@ -65,7 +65,7 @@ def shared_server(runner: str, dask_address: str | None) -> Iterator[None]:
 
 @contextmanager
 def one_thread_each() -> Iterator[None]:
-    """For what is computed side by side; numbers then do not depend on how many cores there are, either."""
+    """Sets torch to one thread, for parallel tasks. Results then do not depend on the number of cores."""
     import torch
 
     threads = torch.get_num_threads()

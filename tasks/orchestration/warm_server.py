@@ -12,9 +12,9 @@ from tasks.steps.imports import quick_imports
 
 @contextmanager
 def server_under_way() -> Iterator[None]:
-    """Starts Prefect's temporary server, where one will be needed, while the block imports; both are there afterwards.
+    """Starts Prefect's temporary server, if needed, while the block imports. Waits for the server at the end.
 
-    A server that does not start is no error here: the flow tries again, and says what is wrong.
+    A server that does not start is not an error here: the flow tries again and reports the reason.
     """
     with quick_imports():
         starting = _starting_server()
@@ -26,7 +26,7 @@ def server_under_way() -> Iterator[None]:
 
 
 def _starting_server() -> Thread | None:
-    """The thread that starts the server; None where none will be needed."""
+    """The thread that starts the server; None if no server is needed."""
     from prefect.settings import get_current_settings
 
     settings = get_current_settings()
@@ -34,8 +34,8 @@ def _starting_server() -> Thread | None:
         return None
     from prefect.server.api.server import SubprocessASGIServer
 
-    os.environ[OWNER] = this_process()  # should this process be killed, its server is ended by the next one
-    server = SubprocessASGIServer()  # the one of this process, which flows find running
+    os.environ[OWNER] = this_process()  # if this process is killed, the next one ends the server
+    server = SubprocessASGIServer()  # the instance that the flows of this process use
 
     def start() -> None:
         try:

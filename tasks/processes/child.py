@@ -1,4 +1,4 @@
-"""Server processes that live as long as we do, on this machine only, and talk into a file."""
+"""Server processes on this machine that end with the current process and write their output to a file."""
 
 import os
 import pwd
@@ -20,17 +20,17 @@ END_SECONDS = 20
 
 
 class Child:
-    """A process in a group of its own, with what it says in a file; ended with the block that it is used in.
+    """A process in its own process group, with its output in a file. It ends with the `with` block.
 
-    A group of its own, so that Ctrl-C reaches us alone and servers end in the order that they need.
+    In its own group it does not receive Ctrl-C. So we can stop several servers in the right order.
 
     Args:
-        name: for people.
-        command: words.
-        log: file, overwritten.
-        environment: variables besides ours; None takes one away.
-        owner: user to run as; None means the present one.
-        quick: whether SIGINT ends it better than SIGTERM (PostgreSQL waits for its clients otherwise).
+        name: for messages.
+        command: program and arguments.
+        log: output file, overwritten.
+        environment: additional variables; None removes a variable.
+        owner: user to run as; None means the current user.
+        quick: stop it by SIGINT instead of SIGTERM (PostgreSQL waits for its clients after SIGTERM).
     """
 
     def __init__(
@@ -58,24 +58,24 @@ class Child:
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(END_SECONDS)
         with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)  # workers that their server left behind
+            os.killpg(self.process.pid, signal.SIGKILL)  # workers that the server has not stopped
         self.process.wait()
 
     @property
     def runs(self) -> bool:
-        """Whether the process has not ended."""
+        """Whether the process is still running."""
         return self.process.poll() is None
 
     def last_words(self) -> str:
-        """The end of its log, on one line."""
+        """The last three lines of its log, as one line."""
         lines = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         return " ".join(" ".join(lines[-3:]).split())[-500:]
 
     def require_up(self, url: str) -> None:
-        """Returns once something answers at `url`.
+        """Waits until the server answers at `url`.
 
         Raises:
-            SetupError: the process ended, or takes too long.
+            SetupError: the process ended, or did not answer in time.
         """
         deadline = time.monotonic() + STARTUP_SECONDS
         while time.monotonic() < deadline and self.runs:
@@ -89,22 +89,22 @@ class Child:
 
 
 def as_user(owner: str | None) -> dict[str, Any]:
-    """What `subprocess` is told to run a program as another user; nothing for None."""
+    """Arguments of `subprocess` that run a program as another user; empty for None."""
     if owner is None:
         return {}
     return {"user": owner, "group": pwd.getpwnam(owner).pw_gid, "extra_groups": [], "cwd": "/"}
 
 
 def require_free(option: str, port: int) -> None:
-    """Checks that nobody listens on a port of this machine.
+    """Checks that a port of this machine is not in use.
 
     Raises:
-        SetupError: with the next port that is free.
+        SetupError: it is in use; the message suggests the next free port.
     """
     if not _taken(port):
         return
     free = next((other for other in range(port + 1, 2**16) if not _taken(other)), None)
-    raise SetupError(f"Port {port} is taken.", fix=f"Try {option} {free}." if free else "Free one.")
+    raise SetupError(f"Port {port} is in use.", fix=f"Try {option} {free}." if free else "Free a port.")
 
 
 def _taken(port: int) -> bool:

@@ -1,4 +1,4 @@
-"""Whose something is: the host and the process that make it, so that what a killed process left is told from work."""
+"""The owner of runs and servers: host and process. It distinguishes leftovers of killed processes from work."""
 
 import os
 import socket
@@ -8,36 +8,36 @@ from contextvars import ContextVar
 import psutil
 
 HOST, PROCESS = "varjepa.host", "varjepa.process"
-"""Tags of runs: the machine's name, and a process of it as `pid@start`."""
+"""Tags of runs: the host name, and the process as `pid@start`."""
 
 OWNER = "VARJEPA_OWNER"
-"""Environment variable that tells the children of a flow whose they are."""
+"""Environment variable that names the owner to the child processes of a flow."""
 
 ASKED = "varjepa.asked"
-"""Tag of a run for whose answer a command waits; gone when the answer was given."""
+"""Tag of a run whose result a command has not printed yet; removed once it has."""
 
 waiting: ContextVar[list[tuple[str, str]] | None] = ContextVar("waiting", default=None)
-"""Store and id of the runs that the command at work has opened; None outside of one."""
+"""Store and id of the runs that the current command has opened; None outside of a command."""
 
 SLACK = 2.0
-"""Seconds by which the start of one process may seem to move: the clock of a machine is set now and then."""
+"""Tolerance in seconds for the start time of a process, because the system clock may be adjusted."""
 
 
 def this_process() -> str:
-    """This process as `pid@start`; a process number alone is used again."""
+    """This process as `pid@start`. A process number alone is not unique, because it is reused."""
     return f"{os.getpid()}@{psutil.Process().create_time():.2f}"
 
 
 def owner_tags() -> dict[str, str]:
-    """Tags for what this process makes."""
+    """Owner tags for what this process creates."""
     return {HOST: socket.gethostname(), PROCESS: this_process()}
 
 
 def lives(process: str) -> bool:
-    """Whether a process of this machine is still there.
+    """Whether a process of this machine is still running.
 
     Args:
-        process: as `this_process` gives it.
+        process: in the format of `this_process`.
 
     Examples:
         >>> lives(this_process()), lives(f"{os.getpid()}@1.00")
@@ -45,8 +45,8 @@ def lives(process: str) -> bool:
     """
     pid, _, started = process.partition("@")
     try:
-        found = psutil.Process(int(pid))
-        return abs(found.create_time() - float(started)) < SLACK and found.status() != psutil.STATUS_ZOMBIE
+        running = psutil.Process(int(pid))
+        return abs(running.create_time() - float(started)) < SLACK and running.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
     except psutil.AccessDenied:
@@ -54,12 +54,12 @@ def lives(process: str) -> bool:
 
 
 def abandoned(tags: Mapping[str, str]) -> bool:
-    """Whether a process of this host made it that is no more; False where that cannot be known."""
+    """Whether the owner is a process of this host that has ended; False if unknown."""
     return tags.get(HOST) == socket.gethostname() and PROCESS in tags and not lives(tags[PROCESS])
 
 
 def end_children_of_the_dead() -> None:
-    """Ends temporary Prefect servers and training processes whose flow was killed: nobody else knows them."""
+    """Ends temporary Prefect servers and training processes whose flow was killed."""
     for child in psutil.process_iter():
         try:
             words = " ".join(child.cmdline())
@@ -68,5 +68,5 @@ def end_children_of_the_dead() -> None:
             owner = child.environ().get(OWNER)
             if owner is not None and not lives(owner):
                 child.kill()
-        except psutil.Error:  # gone meanwhile, or somebody else's
+        except psutil.Error:  # ended meanwhile, or owned by another user
             continue

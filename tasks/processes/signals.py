@@ -1,4 +1,4 @@
-"""What SIGTERM does to a command: it must not leave servers and children behind."""
+"""Handling of SIGTERM, so that a terminated command leaves no servers and child processes behind."""
 
 import signal
 import sys
@@ -7,13 +7,13 @@ from contextlib import contextmanager
 
 
 def interrupt_on_sigterm() -> None:
-    """Lets SIGTERM end this process as Ctrl-C does: whatever is open is closed on the way out."""
+    """Makes SIGTERM end this process like Ctrl-C, so that open contexts are closed."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @contextmanager
 def exit_on_sigterm(code: int) -> Iterator[None]:
-    """Lets SIGTERM end the block as an exit with a code."""
+    """Makes SIGTERM end the block with this exit code."""
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(code))
     try:
         yield

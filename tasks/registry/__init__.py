@@ -1,1 +1,1 @@
-"""The model registry: champions, versions, opening and promoting models."""
+"""The model registry: history of champions, versions, opening and promoting models."""

@@ -1,7 +1,7 @@
-"""Who was champion when: events that are only ever added, and the alias that follows them.
+"""The history of champions: an append-only list of events, and the alias `champion`.
 
-An event is one tag of the registered model with a key of its own, so that two processes never overwrite each other's.
-The alias is the truth; where somebody moved it by hand, the next move notes that first.
+An event is one tag of the registered model with a unique key, so that processes never overwrite each other's events.
+The alias decides who is champion. If it was moved by other means, the next change records that first.
 """
 
 import getpass
@@ -19,23 +19,23 @@ if TYPE_CHECKING:
 CHALLENGER, CHAMPION = "challenger", "champion"
 PREFIX = "varjepa.champion."
 LONGEST = 3000
-"""Letters of a reason; a registry's columns are no longer than 5,000."""
+"""Maximum number of characters of a reason; columns of the registry have at most 5,000."""
 
 By = Literal["retrain", "promote", "rollback", "outside"]
 
 
 @dataclass(frozen=True)
 class Event:
-    """The champion changed.
+    """A change of the champion.
 
     Attributes:
-        version: the champion from then on.
-        before: the one until then; None for the first.
-        by: retrain, promote or rollback, or outside: somebody moved the alias by other means.
+        version: the new champion.
+        before: the previous champion; None for the first.
+        by: retrain, promote or rollback; outside: the alias was moved by other means.
         who: user name.
         time: ISO 8601, UTC.
         reason: in words.
-        steps: how many champions a rollback went back, those included whose versions are deleted.
+        steps: number of champions that a rollback went back, including those whose versions are deleted.
     """
 
     version: int
@@ -48,9 +48,9 @@ class Event:
 
 
 def champion_of(client: "MlflowClient", name: str) -> int | None:
-    """Version that has the alias now; None where there is none, or no such model."""
-    found = [model for model in client.search_registered_models(f"name = '{name}'") if model.name == name]
-    number = found[0].aliases.get(CHAMPION) if found else None
+    """The current champion; None if there is none, or no such model."""
+    models = [model for model in client.search_registered_models(f"name = '{name}'") if model.name == name]
+    number = models[0].aliases.get(CHAMPION) if models else None
     return None if number is None else int(number)
 
 
@@ -60,18 +60,18 @@ def history(client: "MlflowClient", name: str) -> list[Event]:
 
 
 def _events(client: "MlflowClient", name: str) -> list[tuple[int, Event]]:
-    """Nanoseconds and events, oldest first."""
+    """Times in nanoseconds, with events, oldest first."""
     tags = client.get_registered_model(name).tags
-    found = ((key.removeprefix(PREFIX), value) for key, value in tags.items() if key.startswith(PREFIX))
-    ordered = sorted((int(key.split("-")[0]), key, value) for key, value in found)
+    entries = ((key.removeprefix(PREFIX), value) for key, value in tags.items() if key.startswith(PREFIX))
+    ordered = sorted((int(key.split("-")[0]), key, value) for key, value in entries)
     return [(moment, Event(**json.loads(value))) for moment, _, value in ordered]
 
 
 def succession(events: Sequence[Event]) -> list[int]:
-    """The champions that a rollback goes back through, the present one last.
+    """The champions that rollbacks go back through, the current one last.
 
-    A rollback takes champions away from the end, so that one after another goes further back, and whoever is promoted
-    after a rollback comes after those that are left.
+    A rollback removes champions from the end, so that repeated rollbacks go further back. A version that is promoted
+    after a rollback follows the remaining ones.
 
     Examples:
         >>> def event(version, by, steps=0):
@@ -91,7 +91,7 @@ def succession(events: Sequence[Event]) -> list[int]:
 
 
 def rolled_back(events: Sequence[Event], version: int) -> Event | None:
-    """The rollback that took a version's place away, unless it was promoted again."""
+    """The rollback that withdrew a version; None if there was none, or if it was promoted again."""
     last = None
     for event in events:
         if event.by == "rollback" and event.before == version:
@@ -102,14 +102,14 @@ def rolled_back(events: Sequence[Event], version: int) -> Event | None:
 
 
 def move_champion(client: "MlflowClient", name: str, version: int, *, by: By, reason: str, steps: int = 0) -> Event:
-    """Makes a version the champion and adds the event; to be called under the registry's lock."""
+    """Makes a version the champion and records the event. Call it under the lock of the registry."""
     before = settle(client, name)
     client.set_registered_model_alias(name, CHAMPION, str(version))
     return _record(client, name, Event(version, before, by, getpass.getuser(), _now(), reason[:LONGEST], steps))
 
 
 def settle(client: "MlflowClient", name: str) -> int | None:
-    """Notes where the alias was moved by other means than ours; returns the present champion."""
+    """Records a move of the alias by other means, if there was one; returns the current champion."""
     now, events = champion_of(client, name), history(client, name)
     last = events[-1].version if events else None
     if now is not None and now != last:
@@ -119,7 +119,7 @@ def settle(client: "MlflowClient", name: str) -> int | None:
 
 
 def _record(client: "MlflowClient", name: str, event: Event) -> Event:
-    # Clocks of several machines differ, the order of events must not.
+    # The clocks of several machines differ. So an event is never earlier than the last one.
     moments = [moment for moment, _ in _events(client, name)]
     moment = max([time.time_ns(), *(moment + 1 for moment in moments[-1:])])
     client.set_registered_model_tag(name, f"{PREFIX}{moment}-{secrets.token_hex(3)}", json.dumps(asdict(event)))

@@ -1,4 +1,4 @@
-"""What is registered."""
+"""Lists registered models."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -16,22 +16,22 @@ def registered_models(uri: str | None, name: str | None = None) -> list[dict[str
     """All versions, by name, newest first.
 
     Args:
-        uri: tracking store; None means the usual one.
+        uri: tracking store; None means the default one.
         name: one registered model; None means all.
 
     Raises:
         ModelError: no model has that name.
     """
-    client, found = client_for(store(uri)), []
+    client, entries = client_for(store(uri)), []
     for model in _models(client, name):
         for version in client.search_model_versions(f"name = '{model.name}'"):
             aliases = sorted(alias for alias, number in model.aliases.items() if int(number) == int(version.version))
-            found.append(_entry(client, version, aliases))
-    return sorted(found, key=lambda entry: (entry["name"], -entry["version"]))
+            entries.append(_entry(client, version, aliases))
+    return sorted(entries, key=lambda entry: (entry["name"], -entry["version"]))
 
 
 def champions(uri: str | None, name: str | None = None) -> list[dict[str, Any]]:
-    """Every change of a champion, by name, newest first; for the arguments see `registered_models`."""
+    """All changes of champions, by name, newest first. Arguments as for `registered_models`."""
     client = client_for(store(uri))
     return [
         {"name": model.name, **asdict(event)}
@@ -41,23 +41,23 @@ def champions(uri: str | None, name: str | None = None) -> list[dict[str, Any]]:
 
 
 def _models(client: Any, name: str | None) -> list[Any]:
-    found = list(client.search_registered_models())
-    known = [model.name for model in found]
-    if name is not None and name not in known:
-        hint = nearest(name, known) or (f"Registered: {listed(known)}." if known else "Nothing is registered there.")
+    models = list(client.search_registered_models())
+    names = [model.name for model in models]
+    if name is not None and name not in names:
+        hint = nearest(name, names) or (f"Registered models: {listed(names)}." if names else "The registry is empty.")
         raise ModelError(f'No model "{name}" is registered.', fix=hint)
-    return [model for model in found if name in (None, model.name)]
+    return [model for model in models if name in (None, model.name)]
 
 
 def _entry(client: Any, version: Any, aliases: list[str]) -> dict[str, Any]:
     run_id = version.tags.get("varjepa.run_id") or version.run_id
     metrics = client.get_run(run_id).data.metrics if run_id else {}
-    made = datetime.fromtimestamp(version.creation_timestamp / 1000, UTC)
+    created = datetime.fromtimestamp(version.creation_timestamp / 1000, UTC)
     return {
         "name": version.name,
         "version": int(version.version),
         "aliases": aliases,
-        "created": made.strftime("%Y-%m-%d %H:%M UTC"),
+        "created": created.strftime("%Y-%m-%d %H:%M UTC"),
         "quality": next((metrics[name] for name in QUALITY if name in metrics), None),
         "rows": version.tags.get("varjepa.rows", ""),
         "run_id": run_id,

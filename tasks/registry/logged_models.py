@@ -1,4 +1,4 @@
-"""Models that a run has logged, and logging one without ending the run."""
+"""Models that a run has logged, and logging a model without ending the run."""
 
 import os
 from collections.abc import Iterator
@@ -13,21 +13,24 @@ DIGEST_TAG = "varjepa.model_digest"
 
 
 def use_store(uri: str) -> None:
-    """Points MLflow's global setting at a store, but not the environment, which wins over a config (`tracking_uri`)."""
+    """Sets MLflow's global tracking store, and restores the environment variable, which MLflow changes, too.
+
+    The variable must not change because it overrides configurations (see `tracking_uri`).
+    """
     import mlflow
 
-    said = os.environ.get(VARIABLE)
+    before = os.environ.get(VARIABLE)
     mlflow.set_tracking_uri(uri)
     os.environ.pop(VARIABLE, None)
-    if said is not None:
-        os.environ[VARIABLE] = said
+    if before is not None:
+        os.environ[VARIABLE] = before
 
 
 @contextmanager
 def active_run(run_id: str) -> Iterator[None]:
-    """Makes a run MLflow's active one.
+    """Makes a run the active run of MLflow during the block.
 
-    MLflow would end it as FINISHED afterwards; it goes on, and who looks for killed runs must see that.
+    MLflow would set it to FINISHED afterwards. It stays RUNNING, so that it can be recognised if the process is killed.
     """
     import mlflow
 
@@ -39,10 +42,10 @@ def active_run(run_id: str) -> Iterator[None]:
 
 
 def logged_before(client: "MlflowClient", run_id: str, fingerprint: str) -> str | None:
-    """The URI of this very model where the run logged it before its process was killed; deletes half-logged ones."""
+    """The URI of the same model, if the run logged it before its process was killed; deletes incomplete models."""
     experiment = client.get_run(run_id).info.experiment_id
-    found = client.search_logged_models([experiment], filter_string=f"source_run_id = '{run_id}'")
-    same = [model for model in found if model.tags.get(DIGEST_TAG) == fingerprint]
+    logged = client.search_logged_models([experiment], filter_string=f"source_run_id = '{run_id}'")
+    same = [model for model in logged if model.tags.get(DIGEST_TAG) == fingerprint]
     for model in same:
         if str(model.status) != "READY":
             client.delete_logged_model(model.model_id)

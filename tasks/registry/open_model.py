@@ -1,12 +1,14 @@
-"""Finds the model that a person names: a registry URI, a run, or a folder."""
+"""Finds a model by its name: a registry URI, a run id, or a folder."""
 
 import re
 from pathlib import Path
 from typing import Any
 
 from tasks.registry.logged_models import use_store
+from tasks.registry.tags import DRIFT_TAG
 from tasks.tracking.store import client_for
 from tasks.tracking.uris import hidden_credentials, store
+from varjepa.config.operations import DriftSection
 from varjepa.errors import ModelError, listed, nearest
 from varjepa.inference.model import TrainedModel
 from varjepa.inference.storage import CONFIG, load_model
@@ -14,7 +16,7 @@ from varjepa.inference.storage import CONFIG, load_model
 REGISTRY = "models:/"
 RUN = re.compile(r"(?:runs:/)?([0-9a-f]{32})(?:/model)?")
 VERSIONS = "models:/NAME@champion or models:/NAME/VERSION"
-EXAMPLES = "Expected a folder, models:/NAME@champion, models:/NAME/VERSION, or the id of a run."
+EXAMPLES = "Expected a folder, models:/NAME@champion, models:/NAME/VERSION, or a run id."
 
 
 def open_model(
@@ -23,9 +25,9 @@ def open_model(
     """Loads a model.
 
     Args:
-        name: `models:/NAME@ALIAS`, `models:/NAME/VERSION`, the id of a run (also as `runs:/ID`), or a folder that
+        name: `models:/NAME@ALIAS`, `models:/NAME/VERSION`, a run id (also as `runs:/ID`), or a folder that
             `VarTJEPA.save`, a retrain or MLflow wrote.
-        tracking_uri: tracking store; None means the usual one.
+        tracking_uri: tracking store; None means the default one.
         device: auto, cpu, or a GPU by name.
         precision: float32, bfloat16 or auto; see `load_model`.
 
@@ -37,7 +39,7 @@ def open_model(
 
 
 def model_folder(name: str, tracking_uri: str | None = None) -> Path:
-    """The folder of a model, fetched where it lies elsewhere.
+    """The folder of a model; downloads the model if it is not on this machine.
 
     Args:
         name: see `open_model`.
@@ -59,41 +61,55 @@ def model_folder(name: str, tracking_uri: str | None = None) -> Path:
 
 
 def _inside(folder: Path) -> Path:
-    """The folder of the model itself, below that of an MLflow model."""
+    """The folder of the model itself inside the folder of an MLflow model."""
     places = [folder, folder / "model", folder / "artifacts" / "model"]
     return next((place for place in places if (place / CONFIG).is_file()), folder)
 
 
 def registered_version(uri: str, tracking_uri: str | None) -> tuple[str, str]:
-    """Name and version that `models:/NAME/VERSION` or `models:/NAME@ALIAS` stands for.
+    """Name and version of `models:/NAME/VERSION` or `models:/NAME@ALIAS`.
 
     Raises:
-        ModelError: it is no such URI, or there is no such model, version or alias.
+        ModelError: not such a URI, or no such model, version or alias.
     """
     if not uri.startswith(REGISTRY):
-        raise ModelError(f"{uri} is no version of a registered model.", expected=f"Expected {VERSIONS}.")
+        raise ModelError(f"{uri} is not a version of a registered model.", expected=f"Expected {VERSIONS}.")
     name = uri.removeprefix(REGISTRY)
     client = client_for(store(tracking_uri))
     model, at, alias = name.partition("@")
     model, version = (model, None) if at else (name.rpartition("/")[0], name.rpartition("/")[2])
     if not model or not (alias or version):
         raise ModelError(f"{REGISTRY}{name} names no version.", expected=EXAMPLES)
-    found = client.search_registered_models()
-    known = next((one for one in found if one.name == model), None)
+    models = client.search_registered_models()
+    registered = next((candidate for candidate in models if candidate.name == model), None)
     where = hidden_credentials(store(tracking_uri))
-    if known is None:
-        names = [one.name for one in found]
-        hint = nearest(model, names) or (f"Registered: {listed(names)}." if names else "Nothing is registered there.")
+    if registered is None:
+        names = [candidate.name for candidate in models]
+        hint = nearest(model, names) or (f"Registered models: {listed(names)}." if names else "The registry is empty.")
         raise ModelError(f'No model "{model}" is registered in {where}.', fix=hint)
-    number = str(known.aliases.get(alias)) if at else str(version)
-    versions = [str(one.version) for one in client.search_model_versions(f"name = '{model}'")]
+    number = str(registered.aliases.get(alias)) if at else str(version)
+    versions = [str(candidate.version) for candidate in client.search_model_versions(f"name = '{model}'")]
     if number not in versions:
         what = f'alias "{alias}"' if at else f"version {version}"
         have = f"It has the versions {', '.join(sorted(versions, key=int))}" + (
-            f" and the aliases {listed(known.aliases)}." if known.aliases else "."
+            f" and the aliases {listed(registered.aliases)}." if registered.aliases else "."
         )
         raise ModelError(f'The model "{model}" in {where} has no {what}.', fix=have)
     return model, number
+
+
+def drift_settings(name: str, tracking_uri: str | None) -> DriftSection | None:
+    """Settings for `varjepa drift` of a registered version; None for models elsewhere and versions without them.
+
+    Args:
+        name: a model as for `open_model`.
+        tracking_uri: tracking store; None means the usual one.
+    """
+    if not name.startswith(REGISTRY):
+        return None
+    model, number = registered_version(name, tracking_uri)
+    tags = client_for(store(tracking_uri)).get_model_version(model, number).tags
+    return DriftSection.model_validate_json(tags[DRIFT_TAG]) if DRIFT_TAG in tags else None
 
 
 def _registered(uri: str, tracking_uri: str | None) -> Path:
@@ -111,7 +127,7 @@ def _of_run(run_id: str, tracking_uri: str | None) -> Path:
     outputs = run.outputs.model_outputs if run.outputs is not None else []
     if outputs:
         return _fetched(f"{REGISTRY}{outputs[-1].model_id}", tracking_uri)
-    # A run whose model was registered before has no model of its own, but says whose version it is.
+    # If the model of a run was already registered, the run has no model of its own. Its tag names the version.
     uri = run.data.tags.get("varjepa.model")
     if uri is None:
         raise ModelError(f"The run {run_id} has no model.", fix="Name the registered model instead.")

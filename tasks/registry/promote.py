@@ -1,4 +1,4 @@
-"""Moves the champion by hand: to a named version, or back to the champion before."""
+"""Changes the champion by hand: to a named version, or back to the previous champion."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from tasks.tracking.uris import store
 from varjepa.errors import ModelError, listed
 
 REFUSED = ("worse",)
-"""Outcomes that a person must override; undecided ones are theirs to decide."""
+"""Outcomes that need --force. An undecided version can be promoted by hand without it."""
 
 
 def promote(model: str, uri: str | None, *, force: bool, dry_run: bool) -> dict[str, Any]:
@@ -19,44 +19,45 @@ def promote(model: str, uri: str | None, *, force: bool, dry_run: bool) -> dict[
 
     Args:
         model: `models:/NAME/VERSION` or `models:/NAME@ALIAS`.
-        uri: tracking store; None means the usual one.
-        force: whatever its gate said.
-        dry_run: say what would be done.
+        uri: tracking store; None means the default one.
+        force: promote it even if the gate refused it.
+        dry_run: change nothing; return what would be done.
 
     Raises:
-        ModelError: there is no such version, or its gate refused it.
+        ModelError: there is no such version, or the gate refused it.
     """
     place = store(uri)
     name, number = registered_version(model, uri)
     client, version = client_for(place), int(number)
     tags = client.get_model_version(name, number).tags
     outcome, vetoes = tags.get(f"{GATE_TAG}.outcome"), tags.get(f"{GATE_TAG}.vetoes", "")
-    said = tags.get(GATE_TAG, "its gate has said nothing")
+    gate_reason = tags.get(GATE_TAG, "the gate has not decided about it")
     if (vetoes or outcome in REFUSED) and not force:
         raise ModelError(
-            f"The gate refused version {version} of {name}: {said}.", fix="Promote another one, or add --force."
+            f"The gate refused version {version} of {name}: {gate_reason}.",
+            fix="Promote another version, or pass --force.",
         )
     with registry_lock(place, name):
         before = champion_of(client, name)
         moved = before != version
         if moved and not dry_run:
-            reason = f"promoted by hand{' with --force' if force else ''}; {said}"
+            reason = f"promoted by hand{' with --force' if force else ''}; {gate_reason}"
             move_champion(client, name, version, by="promote", reason=reason)
-    verdict = {"outcome": outcome, "vetoes": [word for word in vetoes.split(", ") if word], "reason": said}
+    verdict = {"outcome": outcome, "vetoes": [word for word in vetoes.split(", ") if word], "reason": gate_reason}
     return _answer(name, version, before, moved=moved, dry_run=dry_run) | {"gate": verdict, "forced": force}
 
 
 def rollback(name: str, uri: str | None, *, steps: int, dry_run: bool) -> dict[str, Any]:
-    """Makes the champion of some steps before the champion again; returns what was done.
+    """Makes an earlier champion the champion again; returns what was done.
 
     Args:
         name: registered model.
-        uri: tracking store; None means the usual one.
-        steps: champions to go back; versions that are deleted do not count.
-        dry_run: say what would be done.
+        uri: tracking store; None means the default one.
+        steps: number of champions to go back; deleted versions do not count.
+        dry_run: change nothing; return what would be done.
 
     Raises:
-        ModelError: there is no such model, or there were not so many champions before.
+        ModelError: there is no such model, or it has had too few champions.
     """
     place = store(uri)
     client = client_for(place)
@@ -69,11 +70,11 @@ def rollback(name: str, uri: str | None, *, steps: int, dry_run: bool) -> dict[s
         alive = {int(version.version) for version in client.search_model_versions(f"name = '{name}'")}
         places = [place for place, version in enumerate(line[:-1]) if version in alive]
         if len(places) < steps:
-            known = f"before it: {listed(map(str, dict.fromkeys(line[place] for place in places)))}" if places else ""
+            earlier = f"before it: {listed(map(str, dict.fromkeys(line[place] for place in places)))}" if places else ""
             raise ModelError(
                 f"{name} has no champion {steps} step{'s' * (steps > 1)} before version {before}; "
-                f"{known or 'it is the first one'}.",
-                fix="`varjepa models NAME` shows the history, `varjepa promote` takes any version.",
+                f"{earlier or 'it is the first champion'}.",
+                fix="`varjepa models NAME` shows the history. `varjepa promote` accepts any version.",
             )
         back = places[-steps]
         version, taken = line[back], len(line) - 1 - back

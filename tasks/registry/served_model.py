@@ -1,4 +1,4 @@
-"""The registered model: MLflow runs this file where the model is loaded, nothing is unpickled."""
+"""The registered model. MLflow runs this file to load the model; nothing is unpickled."""
 
 from pathlib import Path
 
@@ -14,14 +14,14 @@ from varjepa.inference.storage import load_model
 
 
 class RowEmbedder(PythonModel):
-    """Raw rows in; embedding, and where the model has them uncertainty, prediction and probability out."""
+    """Takes raw rows; returns embeddings and, if the model has them, uncertainty, prediction and probability."""
 
     model: TrainedModel
 
     def load_context(self, context: PythonModelContext) -> None:
         self.model = load_model(Path(context.artifacts["model"]))
 
-    # MLflow takes annotations of this method for a signature of its own.
+    # MLflow would derive a signature from type annotations of this method.
     def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, ARG002
         """Embeds the rows of a data frame; see `varjepa.inference.model.TrainedModel.predict`."""
         batch_size = int((params or {}).get("batch_size", 1024))
@@ -30,14 +30,14 @@ class RowEmbedder(PythonModel):
                 raise DataError(f"batch_size is {batch_size}.", expected="Expected at least 1.")
             out = self.model.predict(to_polars(pd.DataFrame(model_input)), batch_size).to_pandas()
         except VarjepaError as error:
-            # MLflow's server hides what any other exception says.
+            # MLflow's server hides the message of any other exception.
             raise MlflowException.invalid_parameter_value(str(error)) from error
         out["embedding"] = [list(map(float, row)) for row in out["embedding"]]
         return out
 
 
 def to_polars(frame: pd.DataFrame) -> pl.DataFrame:
-    """The rows; a column that mixes types, as JSON may, becomes text.
+    """The rows in Polars. A column of mixed types, as JSON allows, becomes text.
 
     Raises:
         DataError: a cell is a list or an object.

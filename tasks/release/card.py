@@ -3,20 +3,19 @@
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
-from html import escape
 from textwrap import shorten
 from typing import Self
 
 from tasks.contract.run import Validation
 from tasks.release.predecessor import Predecessor
-from tasks.reports.page import html_page, html_table
+from tasks.reports.page import render
 from tasks.retrain.ingest import Snapshot
 from tasks.retrain.preprocess import Prepared
 from tasks.retrain.pretrain import Pretrained
 from varjepa import __version__
 from varjepa.config import RetrainConfig
 from varjepa.data.read.contract import Contract
-from varjepa.evaluation.uncertainty.intervals import Interval
+from varjepa.evaluation.bootstrap import Interval
 
 GROUPS = {
     "probe": "Linear probe on the frozen embedding",
@@ -66,7 +65,7 @@ MEASURES = {
 """What the uncertainty of a row is, by the name of the measure."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CardFacts:
     """What a card is made of."""
 
@@ -80,7 +79,7 @@ class CardFacts:
     pretrained: Pretrained
     metrics: dict[str, float]
     intervals: dict[str, Interval]
-    said: dict[str, str]
+    decisions: dict[str, str]
     before: Predecessor | None
     version: dict[str, str] = field(default_factory=dict)
 
@@ -96,14 +95,13 @@ class CardFacts:
     @property
     def summary(self) -> str:
         """One line, which lists of versions show."""
-        parts = self.prepared.parts
-        told = [f"{word} {self._figure(f'probe/{name}')}" for name, word in HEADLINES.items() if f"probe/{name}" in
-                self.metrics]  # fmt: skip
-        if "elbo/test" in self.metrics and not told:
-            told = [f"ELBO {self._figure('elbo/test')}"]
+        parts, names = self.prepared.parts, [name for name in HEADLINES if f"probe/{name}" in self.metrics]
+        figures = [f"{HEADLINES[name]} {self._figure(f'probe/{name}')}" for name in names]
+        if "elbo/test" in self.metrics and not figures:
+            figures = [f"ELBO {self._figure('elbo/test')}"]
         return (
-            f"{', '.join(told) or 'no label'} on {parts.get('test', 0):,} test rows; {self.config.model.kind} learned "
-            f"from {parts.get('train', 0):,} of {self.snapshot.source}"
+            f"{', '.join(figures) or 'no label'} on {parts.get('test', 0):,} test rows; {self.config.model.kind} "
+            f"learned from {parts.get('train', 0):,} of {self.snapshot.source}"
         )
 
     def sections(self, groups: Collection[str] = tuple(GROUPS)) -> dict[str, dict[str, str]]:
@@ -183,15 +181,15 @@ class CardFacts:
         }
 
     def _uncertainty(self) -> dict[str, str]:
-        if not self.said:
+        if not self.decisions:
             latent = "mean" if self.config.uncertainty.aggregate == "mean" else "90th percentile"
             words = f"{latent} of the scales of the row's latents; larger = less sure, no probability of an error"
-            return {"uncertainty": words if self.config.model.kind == "var_t_jepa" else "this kind of model has none"}
-        measure, _, reason = self.said["uncertainty"].partition(": ")
+            return {"uncertainty": words if self.config.model.is_variational else "this kind of model has none"}
+        measure, _, reason = self.decisions["uncertainty"].partition(": ")
         return {
             "uncertainty": f"{MEASURES[measure]} ({measure}); larger = less sure",
             "why this measure": reason,
-            "certificate": self.said["certificate"],
+            "certificate": self.decisions["certificate"],
         }
 
     @property
@@ -199,7 +197,7 @@ class CardFacts:
         """What a reader must know before use."""
         tell = (
             "look at their uncertainty and anomaly. Latent uncertainty is no probability."
-            if self.config.model.kind == "var_t_jepa"
+            if self.config.model.is_variational
             else "this kind of model has no latent uncertainty to tell."
         )
         measured = "Statistics, vocabularies and weights come from the training rows, figures from test rows"
@@ -244,9 +242,6 @@ def _markdown(facts: CardFacts, sections: dict[str, dict[str, str]], end: str = 
 
 def html_card(facts: CardFacts) -> str:
     """The card as one self-contained page."""
+    sections = [(title, rows.items()) for title, rows in facts.sections().items()]
     name = facts.config.registry.name
-    body = [f"<h1>{escape(name)}</h1><p>{escape(facts.summary)}</p>"]
-    for title, rows in facts.sections().items():
-        body.append(f"<h2>{escape(title)}</h2>{html_table(rows.items())}")
-    body.append(f"<h2>Limits</h2><ul>{''.join(f'<li>{escape(limit)}</li>' for limit in facts.limits)}</ul>")
-    return html_page(f"Model card: {name}", body)
+    return render("card.html", name=name, summary=facts.summary, sections=sections, limits=facts.limits)

@@ -1,4 +1,4 @@
-"""Lets a challenger and the champion of a registered name meet on the same test rows."""
+"""Compares a challenger with the champion of its name on the same test rows."""
 
 import tempfile
 from dataclasses import dataclass, replace
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
     from varjepa.inference.model import TrainedModel
 
 TEST_ROWS = "gate/test_rows.parquet"
-"""Artifact of a version's run: the test rows that it was judged on."""
+"""Artifact of a version's run: the test rows that the gate judged it on."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A finished model that is not judged yet.
+    """A finished model before the gate has judged it.
 
     Attributes:
         model: its folder.
-        prepared: the rows it was made from.
+        prepared: the rows that it was trained and measured on.
         fingerprint: of the source.
     """
 
@@ -63,13 +63,14 @@ def compare(candidate: Candidate, champion: int | None, config: RetrainConfig) -
     uri = tracking_uri(config.tracking)
     try:
         reigning = open_model(f"models:/{config.registry.name}/{champion}", uri, config.training.device)
-        both = [gather(one, frame, metric, challenger) for one in (challenger, reigning)]
+        both = [gather(model, frame, metric, challenger) for model in (challenger, reigning)]
         speeds = milliseconds_in_turns([challenger, reigning], frame)
         if section.latency_ratio is not None and speeds[0] > section.latency_ratio * speeds[1]:
-            speeds = milliseconds_in_turns([challenger, reigning], frame, turns=20)  # a busy machine is no reason
+            # A busy machine must not fire a veto: measure longer before believing it.
+            speeds = milliseconds_in_turns([challenger, reigning], frame, turns=20)
     except UserError as error:
         return _unreadable(champion, error)
-    both = [replace(one, milliseconds=speed) for one, speed in zip(both, speeds, strict=True)]
+    both = [replace(evidence, milliseconds=speed) for evidence, speed in zip(both, speeds, strict=True)]
     reference, more = _reference((challenger, reigning), champion, frame, metric, config)
     notes = (*notes, *more, *_seen(candidate, champion, reigning, config))
     return judge(both[0], both[1], metric=metric, groups=groups, section=section, reference=reference, notes=notes)
@@ -84,22 +85,23 @@ def _unreadable(champion: int, error: UserError) -> "Verdict":
 
 
 def test_rows(candidate: Candidate, config: RetrainConfig) -> "pl.DataFrame":
-    """The raw test rows that count, in the order of the source; at most `gate.rows`, evenly spaced."""
+    """The raw test rows that the gate looks at, in the order of the source; at most `gate.rows`, evenly spaced."""
     import polars as pl
 
     from varjepa.data.encode.preprocessor import Preprocessor
     from varjepa.data.read.sources import ROW
+    from varjepa.data.read.spaced_rows import evenly_spaced
     from varjepa.inference.gate_evidence import judged_rows
 
     label = Preprocessor.read(candidate.prepared.preprocessor).label
     rows = candidate.prepared.raw("test").drop(ROW)
     rows = rows if label is None else rows.filter(pl.col(label.name).is_not_null())
-    stride = -(-int(rows.select(pl.len()).collect(engine="streaming").item()) // config.gate.rows)
-    return judged_rows(rows.gather_every(max(1, stride)).collect(engine="streaming"), label)
+    count = int(rows.select(pl.len()).collect(engine="streaming").item())
+    return judged_rows(evenly_spaced(rows, count, config.gate.rows).collect(engine="streaming"), label)
 
 
 def keep_test_rows(candidate: Candidate, run_id: str, config: RetrainConfig) -> None:
-    """Puts the test rows among the artifacts of the run, for the challengers to come."""
+    """Stores the test rows as an artifact of the run, so that later challengers can be compared on them."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / Path(TEST_ROWS).name
         test_rows(candidate, config).write_parquet(path)
@@ -114,7 +116,7 @@ def _reference(
     metric: "Metric | None",
     config: RetrainConfig,
 ) -> tuple["tuple[Evidence, Evidence] | None", tuple[str, ...]]:  # fmt: skip
-    """Both models on the champion's own test rows, where those are kept and are other ones."""
+    """Both models on the champion's own test rows, if these were kept and differ from the challenger's."""
     from varjepa.data.read.row_hash import row_hashes
     from varjepa.inference.gate_evidence import gather, judged_rows
 
@@ -122,14 +124,14 @@ def _reference(
         return None, ()
     rows = _kept_rows(version, config)
     if rows is None:
-        return None, (f"version {version} has kept no test rows of its own",)
+        return None, (f"the test rows of version {version} were not kept",)
     if set(row_hashes(rows.lazy()).tolist()) == set(row_hashes(frame.lazy()).tolist()):
         return None, ()
     try:
         rows = judged_rows(rows, models[0].preprocessor.label)
         return (gather(models[0], rows, metric, models[0]), gather(models[1], rows, metric, models[0])), ()
     except UserError as error:
-        return None, (f"the test rows of version {version} cannot be compared on: {error}".rstrip("."),)
+        return None, (f"the models cannot be compared on the test rows of version {version}: {error}".rstrip("."),)
 
 
 def _kept_rows(version: int, config: RetrainConfig) -> "pl.DataFrame | None":
@@ -143,27 +145,28 @@ def _kept_rows(version: int, config: RetrainConfig) -> "pl.DataFrame | None":
             return None
         with tempfile.TemporaryDirectory() as place:
             return pl.read_parquet(client.download_artifacts(run_id, TEST_ROWS, place))
-    except Exception as error:  # noqa: BLE001 (a run or a file that somebody deleted is no reason to fail)
+    except Exception as error:  # noqa: BLE001 (a deleted run or file must not fail the gate)
         log.warning("The test rows of version %d cannot be read: %s", version, error)
         return None
 
 
 def _seen(candidate: Candidate, champion: int, reigning: "TrainedModel", config: RetrainConfig) -> tuple[str, ...]:
-    """A note where the champion may have learned from the challenger's test rows."""
+    """A note if the champion may have been trained on the challenger's test rows."""
     client = client_of(config.tracking)
     tags: dict[str, Any] = client.get_model_version(config.registry.name, str(champion)).tags
-    here, there = config.data, reigning.config.data
+    now, before = config.data, reigning.config.data
     same_rows = (tags.get(FINGERPRINT_TAG), tags.get(ROWS_TAG)) == (candidate.fingerprint, str(candidate.rows))
-    same_split = (here.split, here.rows, here.noise) == (there.split, there.rows, there.noise)
+    same_split = (now.split, now.rows, now.noise) == (before.split, before.rows, before.noise)
     if same_split and same_rows:
         return ()
-    steady = here.split.by in ("hash", "column", "time") and here.split == there.split
-    if steady and (here.split.by != "hash" or here.split.column or _columns(candidate) == _told(reigning)):
+    # These splits keep a row in its part while the table grows. A hash of whole rows does so while the columns stay.
+    steady = now.split.by in ("hash", "column", "time") and now.split == before.split
+    if steady and (now.split.by != "hash" or now.split.column or _columns(candidate) == _trained_columns(reigning)):
         return ()
-    why = "the columns have changed" if steady else f"rows are divided by {here.split.by}"
-    if here.split != there.split:
-        why = "the rows were divided otherwise"
-    return (f"the champion may have learned from some of these test rows ({why}), which favours it",)
+    why = "the columns have changed" if steady else f"rows are split by {now.split.by}"
+    if now.split != before.split:
+        why = "the split was different"
+    return (f"the champion may have been trained on some of these test rows ({why}), which favours it",)
 
 
 def _columns(candidate: Candidate) -> set[str]:
@@ -174,7 +177,7 @@ def _columns(candidate: Candidate) -> set[str]:
     return set(pl.scan_parquet(candidate.prepared.clean).collect_schema()) - {ROW}
 
 
-def _told(model: "TrainedModel") -> set[str]:
-    """Columns of the table that a model was made from, as far as it knows them."""
+def _trained_columns(model: "TrainedModel") -> set[str]:
+    """Columns of the table that a model was trained on, as far as it knows them."""
     data, label = model.config.data, model.preprocessor.label
     return {*model.preprocessor.order, *model.preprocessor.left_out, *data.drop, *([label.name] if label else [])}

@@ -9,7 +9,7 @@ from typing import Any
 
 from tasks.registry.champion import CHALLENGER
 from tasks.registry.logged_models import DIGEST_TAG, active_run, logged_before, use_store
-from tasks.registry.tags import FINGERPRINT_TAG, ROWS_TAG, RUN_TAG
+from tasks.registry.tags import DRIFT_TAG, FINGERPRINT_TAG, ROWS_TAG, RUN_TAG
 from tasks.release.compare import Candidate
 from tasks.steps.log import log
 from tasks.steps.retries import retried_task
@@ -17,7 +17,7 @@ from tasks.tracking.locks import registry_lock
 from tasks.tracking.store import client_for, client_of
 from tasks.tracking.uris import tracking_uri
 from varjepa.config import RetrainConfig
-from varjepa.inference.storage import folder_digest
+from varjepa.inference.storage import model_digest
 
 EXAMPLE_ROWS = 3
 
@@ -54,7 +54,7 @@ def register(run_id: str, config: RetrainConfig, candidate: Candidate, descripti
         candidate: the model, and the rows it was made from, whose first ones become the input example.
         description: Markdown for the registry.
     """
-    uri, name, fingerprint = tracking_uri(config.tracking), config.registry.name, folder_digest(candidate.model)
+    uri, name, fingerprint = tracking_uri(config.tracking), config.registry.name, model_digest(candidate.model)
     client = client_for(uri)
     source = None if known_version(name, fingerprint, config) else _logged(run_id, candidate, uri)
     with registry_lock(uri, name):
@@ -68,6 +68,7 @@ def register(run_id: str, config: RetrainConfig, candidate: Candidate, descripti
             log.info("register: version %d of %s is this very model, no new version is made", version, name)
         if not client.get_model_version(name, str(version)).description:
             client.update_model_version(name, str(version), description)
+        client.set_model_version_tag(name, str(version), DRIFT_TAG, config.drift.model_dump_json())
         client.set_registered_model_alias(name, CHALLENGER, str(version))
     return Registered(name, version, f"models:/{name}/{version}", new, run_id)
 
@@ -78,7 +79,7 @@ def _logged(run_id: str, candidate: Candidate, tracking: str) -> str:
     use_store(tracking)
     # MLflow remarks on every detail of a signature that we have chosen on purpose.
     logging.getLogger("mlflow").setLevel(logging.ERROR)
-    fingerprint = folder_digest(candidate.model)
+    fingerprint = model_digest(candidate.model)
     with active_run(run_id), warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=UserWarning)
         before = logged_before(client_for(tracking), run_id, fingerprint)

@@ -40,25 +40,28 @@ class EncodedRows:
     device: torch.device
 
     def source(self, parts: Sequence[str], folder: Path, world: World) -> RowSource:
-        """The rows of these parts; more than `training.memory` holds are thrown into shards in `folder` first.
+        """The rows of these parts; if they exceed `training.memory`, they are first written to shards in `folder`.
 
         Raises:
             VarjepaError: there is no room for the shards.
         """
-        sizes, rows = self.preprocessor.sizes, count_rows(self.path, *parts)
+        rows = count_rows(self.path, *parts)
         if self.fits(rows):
             return HeldRows(read_packed(self.path, self.preprocessor, *parts).to(self.device))
-        shards: Shards | None = None
-        if world.leads:
-            count = shard_count(sizes, rows, self.training.memory)
-            if not folder.exists():
-                _need_room(folder.parent, rows * sizes.packed_bytes)
-                log.info("%s rows are more than training.memory: they are read from %d shards", f"{rows:,}", count)
-            chunks = packed_chunks(self.path, self.preprocessor, *parts)
-            shards = write_shards(chunks, folder, sizes=sizes, count=count, seed=self.training.seed)
-        shards = world.told(shards)
-        assert shards is not None  # noqa: S101 (the leading process said them)
+        # Only the leading process writes; the others wait for what it has written.
+        shards = world.broadcast(self._write_shards(parts, folder, rows) if world.leads else None)
+        if shards is None:
+            raise RuntimeError("the leading process has written no shards")
         return ShardedRows(shards, self.device)
+
+    def _write_shards(self, parts: Sequence[str], folder: Path, rows: int) -> Shards:
+        sizes = self.preprocessor.sizes
+        count = shard_count(sizes, rows, self.training.memory)
+        if not folder.exists():  # else an interrupted run has written some of them
+            _need_room(folder.parent, rows * sizes.packed_bytes)
+            log.info("%s rows exceed training.memory: they are read from %d shards", f"{rows:,}", count)
+        chunks = packed_chunks(self.path, self.preprocessor, *parts)
+        return write_shards(chunks, folder, sizes=sizes, count=count, seed=self.training.seed)
 
     def at_most(self, part: str, most: int) -> Table:
         """The rows of a part, or a sample of them where there are more."""

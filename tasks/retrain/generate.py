@@ -10,9 +10,9 @@ from prefect import task
 
 from tasks.retrain.encoded_rows import EncodedRows
 from tasks.retrain.preprocess import Prepared
-from tasks.retrain.pretrain import Pretrained, settings_of
+from tasks.retrain.pretrain import Pretrained
 from tasks.steps.log import log
-from tasks.steps.reuse import reuse, step_folder
+from tasks.steps.reuse import Step, reuse
 from varjepa.config import RetrainConfig
 from varjepa.data.encode.encoded import read_sample
 from varjepa.data.encode.preprocessor import Preprocessor
@@ -23,6 +23,8 @@ from varjepa.inference.generator.fill import outside_range
 from varjepa.inference.generator.fitting import fitted_generator
 from varjepa.inference.storage import save_generator
 from varjepa.training.device import give_back_memory, resolve_device
+
+STEP = Step("generate", __name__, settings=("generator",), without=("generator.assess_rows",))
 
 VALIDATION_ROWS = 20_000
 """At most this many validation rows, a sample of larger parts, say which weights are best."""
@@ -43,14 +45,18 @@ class Generated:
     folder: Path | None
     loss: float
 
+    @property
+    def metrics(self) -> dict[str, float]:
+        """generator/...; none without one."""
+        return {} if self.folder is None else {"generator/loss": self.loss}
+
 
 @task(name="generate", task_run_name="generate")
 def generate(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig) -> Generated:
     """Trains the generator on training rows, its reference is measured on rows outside of them."""
     if not config.generator.n_layers:
         return Generated(None, 0.0)
-    settings = settings_of(config, {"model", "generator", "training"})
-    folder = step_folder("generate", str(pretrained.weights), settings, code=__name__)
+    folder = STEP.folder(config, str(pretrained.weights))
     return reuse(folder, Generated, lambda: _generate(prepared, pretrained, config, folder))
 
 

@@ -5,9 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.steps.retries import retried_task
-from tasks.steps.reuse import digest, reuse, step_folder
-from varjepa.config import DataSection
+from tasks.steps.reuse import Step, digest, reuse
+from varjepa.config import DataSection, RetrainConfig
 from varjepa.errors import DataError, listed, nearest
+
+STEP = Step(
+    "ingest", __name__,
+    settings=("data.name", "data.version", "data.rows", "data.separator", "data.na_values", "data.rename",
+              "data.noise"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,7 @@ class Snapshot:
 
 
 @retried_task("ingest", task_run_name="ingest", seconds=5)
-def ingest(data: DataSection) -> Snapshot:
+def ingest(config: RetrainConfig) -> Snapshot:
     """Reads the source once and keeps it as Parquet.
 
     Raises:
@@ -38,14 +44,12 @@ def ingest(data: DataSection) -> Snapshot:
     """
     from varjepa.data.read.sources import source_files
 
+    data = config.data
     files = source_files(data.path) if data.path is not None else ()
     fingerprint = file_fingerprint(files)
-    options = data.model_dump(
-        mode="json", include={"name", "version", "rows", "separator", "na_values", "rename", "noise"}
-    )
-    seeded = data.rows or data.noise or not files
-    spared = data.label if data.noise else None
-    folder = step_folder("ingest", fingerprint, options, data.split.seed if seeded else None, spared, code=__name__)
+    seed = data.split.seed if data.rows or data.noise or not files else None
+    spared = data.label if data.noise else None  # noise leaves the label alone
+    folder = STEP.folder(config, fingerprint, seed, spared)
     snapshot = reuse(folder, Snapshot, lambda: _snapshot(data, folder, fingerprint))
     require_columns(list(snapshot.columns), data)
     return snapshot

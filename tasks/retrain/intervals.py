@@ -3,8 +3,9 @@
 import polars as pl
 from prefect import task
 
-from tasks.retrain.probe import Probed, classified
+from tasks.retrain.probe import Probed
 from varjepa.evaluation.uncertainty.intervals import Interval, classification_intervals, regression_intervals, wilson
+from varjepa.inference.probing import GROUPS, classified, labelled_rows
 
 SELECTIVE = ("selective_shipped", "selective", "selective_msp")
 
@@ -20,19 +21,19 @@ def measure_intervals(probed: Probed, metrics: dict[str, float]) -> dict[str, In
     Returns:
         Metric -> interval; empty without a label.
     """
-    known = pl.read_parquet(probed.predictions).filter(pl.col("label").is_not_nan())
-    if not known.height or "p0" not in known.columns:
+    labelled = labelled_rows(pl.read_parquet(probed.predictions))
+    if not labelled.height or "p0" not in labelled.columns:
         return {}
-    found: dict[str, Interval] = {}
-    for group, prefix in (("probe", "p"), ("raw", "raw")):
+    intervals: dict[str, Interval] = {}
+    for group, prefix in GROUPS.items():
         if "probe/accuracy" in metrics:
-            intervals = classification_intervals(classified(known, prefix))
+            of_group = classification_intervals(classified(labelled, group))
         else:
-            intervals = regression_intervals(known[f"{prefix}0"].to_numpy(), known["label"].to_numpy())
-        found |= {f"{group}/{name}": interval for name, interval in intervals.items()}
+            of_group = regression_intervals(labelled[f"{prefix}0"].to_numpy(), labelled["label"].to_numpy())
+        intervals |= {f"{group}/{name}": interval for name, interval in of_group.items()}
     shares = {f"{group}/accuracy_{percent}": percent / 100 for group in SELECTIVE for percent in (90, 80, 50)}
     shares["certificate/accuracy"] = metrics.get("certificate/coverage", 0.0)
     for name, share in shares.items():
         if name in metrics:
-            found[name] = wilson(metrics[name], max(1, round(share * known.height)))
-    return found
+            intervals[name] = wilson(metrics[name], max(1, round(share * labelled.height)))
+    return intervals

@@ -20,8 +20,8 @@ from tasks.retrain.partitions import (
 )
 from tasks.steps.files import write_text
 from tasks.steps.log import log
-from tasks.steps.reuse import digest, reuse, step_folder
-from varjepa.config import DataSection, PreprocessSection
+from tasks.steps.reuse import Step, digest, reuse
+from varjepa.config import DataSection, PreprocessSection, RetrainConfig
 
 if TYPE_CHECKING:
     from polars import LazyFrame
@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from varjepa.data.encode.preprocessor import Preprocessor
     from varjepa.data.fit.ranges import ParallelMap
 
-ELSEWHERE = {"runner", "workers", "dask_address", "partition_rows"}
-"""Settings that say where the work is done; results do not depend on them."""
+STEP = Step(
+    "preprocess", __name__, settings=("data.label", "data.task", "data.drop", "data.kinds", "data.split", "preprocess")
+)
 
 ENCODED, PREPROCESSOR, SPLIT = "encoded.parquet", "preprocessor.json", "parts.parquet"
 
@@ -58,6 +59,12 @@ class Prepared:
     left_out: dict[str, str]
     joined: dict[str, tuple[str, ...]]
 
+    def evenly_spaced(self, *parts: str, most: int) -> "LazyFrame":
+        """At most so many evenly spaced rows of some parts as they came, in their order, unread."""
+        from varjepa.data.read.spaced_rows import evenly_spaced
+
+        return evenly_spaced(self.raw(*parts), sum(self.parts.get(name, 0) for name in parts), most)
+
     def raw(self, *parts: str) -> "LazyFrame":
         """The rows of some parts as they came, in their order, unread."""
         import polars as pl
@@ -71,16 +78,15 @@ class Prepared:
 
 
 @task(name="preprocess", task_run_name="preprocess")
-def preprocess(clean: Path, data: DataSection, settings: PreprocessSection) -> Prepared:
+def preprocess(clean: Path, config: RetrainConfig) -> Prepared:
     """Splits, fits on the training rows and encodes all rows.
 
     Raises:
         DataError: too few rows, unknown columns, or nothing to learn from.
         SetupError: the runner is not installed.
     """
-    learned = settings.model_dump(mode="json", exclude=ELSEWHERE)
-    folder = step_folder("preprocess", str(clean), data.model_dump(mode="json"), learned, code=__name__)
-    prepared = reuse(folder, Prepared, lambda: _preprocess(clean, data, settings, folder))
+    folder = STEP.folder(config, str(clean))
+    prepared = reuse(folder, Prepared, lambda: _preprocess(clean, config.data, config.preprocess, folder))
     for name, reason in prepared.left_out.items():
         log.warning('The column "%s" is left out: %s.', name, reason)
     for name, columns in prepared.joined.items():

@@ -7,37 +7,36 @@ import subprocess
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from prefect import task
 from pydantic import TypeAdapter
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from tasks.retrain.encoded_rows import EncodedRows
 from tasks.retrain.preprocess import Prepared
 from tasks.retrain.progress import training_progress
 from tasks.steps.files import write_text
 from tasks.steps.log import log
-from tasks.steps.reuse import reuse, step_folder
+from tasks.steps.reuse import Step, reuse
 from tasks.tracking.runs import CurveLogger
 from varjepa.config import RetrainConfig, TrainingSection
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.read.splits import PARTS
 from varjepa.errors import VarjepaError
 from varjepa.evaluation.epoch_scores import ProbeEvaluator, RankMeEvaluator
+from varjepa.inference.storage import NETWORK, save_network
 from varjepa.models.network import TableNetwork
 from varjepa.models.new_network import new_network
 from varjepa.training.device import give_back_memory, resolve_device
 from varjepa.training.distributed import World, local_device
 from varjepa.training.loop import Evaluator, Trainer
 
-SECTIONS = {"model", "masking", "objective", "training"}
-"""Parts of the configuration that pretraining depends on, beside the encoded data."""
+STEP = Step("pretrain", __name__, settings=("model", "masking", "objective", "training", "data.split.seen"))
 
 VALIDATION_ROWS = 1_000_000
 """At most this many validation rows, a sample of larger parts, give the validation terms of a pass."""
 
-WEIGHTS, HISTORY = "network.safetensors", "history.json"
+HISTORY = "history.json"
 JOB, TRAINED, FAILURE = "job.json", "trained.json", "failure.txt"
 """What the processes of a distributed training are told, and what they leave."""
 
@@ -89,22 +88,14 @@ class Pretrained:
 @task(name="pretrain", task_run_name="pretrain {config.model.kind}")
 def pretrain(prepared: Prepared, config: RetrainConfig, run_id: str) -> Pretrained:
     """Trains a network; resumes from a checkpoint that an interrupted run left. Curves go to the tracking run."""
-    uncertainty = config.uncertainty.model_dump() if config.training.selection == "selective_probe" else None
-    settings = settings_of(config, SECTIONS)
-    folder = step_folder("pretrain", str(prepared.encoded), settings, uncertainty, code=__name__)
+    aggregate = config.uncertainty.aggregate if config.training.selection == "selective_probe" else None
+    folder = STEP.folder(config, str(prepared.encoded), aggregate)
     curves, job = CurveLogger(run_id, config.tracking), Job(prepared.encoded, prepared.preprocessor, folder, run_id)
     pretrained = reuse(folder, Pretrained, lambda: _pretrain(job, config, curves))
     for metrics in pretrained.curves():
         curves.log(metrics)
     log.info("selected epoch %d of %d", pretrained.best_epoch + 1, len(pretrained.curves()))
     return pretrained
-
-
-def settings_of(config: RetrainConfig, sections: set[str]) -> dict[str, Any]:
-    """What these sections say as far as results depend on it."""
-    settings = config.model_dump(mode="json", include=sections)
-    del settings["training"]["checkpoint_minutes"]
-    return settings
 
 
 def _pretrain(job: Job, config: RetrainConfig, curves: CurveLogger) -> Pretrained:
@@ -149,14 +140,14 @@ def train(job: Job, config: RetrainConfig, world: World, curves: CurveLogger) ->
     rows = EncodedRows(job.encoded, preprocessor, config.training, device)
     seen, checkpoint = rows.source(parts, shards, world), folder / "checkpoint.pt"
     tables = seen, rows.at_most("validation", validation_rows(config.training))
-    evaluate = _evaluator(rows, config)
+    evaluate = _evaluator(rows, network, config)
     trainer = Trainer(
         network=network, tables=tables, objective=config.objective, masking=config.masking,
         training=config.training, evaluate=evaluate, checkpoint=checkpoint, world=world,
     )  # fmt: skip
     if not world.leads:
         trained = trainer.fit(lambda *_: None, lambda *_: None)
-        return Pretrained(folder / WEIGHTS, folder / HISTORY, trained.best_epoch, trained.stopped_early)
+        return Pretrained(folder / NETWORK, folder / HISTORY, trained.best_epoch, trained.stopped_early)
     with training_progress(config.training.max_epochs, trainer.epochs.rows(0)) as progress:
 
         def on_epoch(metrics: dict[str, float]) -> None:
@@ -164,11 +155,11 @@ def train(job: Job, config: RetrainConfig, world: World, curves: CurveLogger) ->
             progress.on_epoch(metrics)
 
         trained = trainer.fit(on_epoch, progress.on_progress)
-    save_file({name: value.cpu().contiguous() for name, value in network.state_dict().items()}, folder / WEIGHTS)
+    save_network(folder, network, kind=config.model.kind, names=preprocessor.names)
     write_text(folder / HISTORY, json.dumps(trained.history))
     checkpoint.unlink(missing_ok=True)
     shutil.rmtree(shards, ignore_errors=True)
-    return Pretrained(folder / WEIGHTS, folder / HISTORY, trained.best_epoch, trained.stopped_early)
+    return Pretrained(folder / NETWORK, folder / HISTORY, trained.best_epoch, trained.stopped_early)
 
 
 def validation_rows(training: TrainingSection) -> int:
@@ -185,19 +176,20 @@ def validation_rows(training: TrainingSection) -> int:
     return min(VALIDATION_ROWS, max(training.eval_rows, training.epoch_rows // 6))
 
 
-def _evaluator(rows: EncodedRows, config: RetrainConfig) -> Evaluator | None:
+def _evaluator(rows: EncodedRows, network: TableNetwork, config: RetrainConfig) -> Evaluator | None:
     """Scores epochs as `training.selection` says; None means by validation ELBO."""
-    label, training, deterministic = rows.preprocessor.label, config.training, config.model.kind == "t_jepa"
+    label, training = rows.preprocessor.label, config.training
     unlabelled = training.selection in ("elbo", "rankme") or label is None
     validation = rows.sample("validation", training.eval_rows, labelled=not unlabelled)
     if not unlabelled and not len(validation.labels):
         log.warning("No validation row has a label: the epoch is selected without one.")
         unlabelled, validation = True, rows.sample("validation", training.eval_rows, labelled=False)
     if unlabelled or label is None:
-        # T-JEPA's own objective can be had by collapse, so RankMe takes its place.
-        return RankMeEvaluator(validation.table) if training.selection == "rankme" or deterministic else None
+        # An objective that a collapse minimises cannot select, so RankMe takes its place.
+        by_rank = training.selection == "rankme" or network.can_collapse
+        return RankMeEvaluator(validation.table) if by_rank else None
     train = rows.sample("train", training.eval_rows, labelled=True)
     return ProbeEvaluator(
         train.table, train.labels, validation.table, validation.labels, len(label.classes),
-        training.selection == "selective_probe", config.uncertainty.aggregate, rank=deterministic,
+        training.selection == "selective_probe", config.uncertainty.aggregate, rank=network.can_collapse,
     )  # fmt: skip

@@ -1,19 +1,23 @@
 """Step 9: what rows outside of training look like goes into the model's folder, for `varjepa drift`."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-import polars as pl
 from prefect import task
 
+from tasks.retrain.generate import Generated
 from tasks.retrain.preprocess import Prepared
+from tasks.retrain.pretrain import Pretrained
+from tasks.retrain.probe import Probed
 from tasks.steps.log import log
-from tasks.steps.reuse import reuse, step_folder
+from tasks.steps.reuse import Step, reuse
 from varjepa.config import RetrainConfig
 from varjepa.data.encode.encoded import read_sample
 from varjepa.inference.drift_counts import make_profile
 from varjepa.inference.row_statistics import principal_directions
-from varjepa.inference.storage import load_model, save_model
+from varjepa.inference.storage import load_parts, model_parts, save_profile
+
+STEP = Step("reference", __name__, settings=("drift.reference_rows",))
 
 COLUMN_ROWS = 500_000
 """Columns are counted in at most this many rows, evenly spaced."""
@@ -26,41 +30,34 @@ UNTOUCHED = ("calibration", "test")
 
 
 @dataclass(frozen=True)
-class Profiled:
-    """A model that can be asked for drift.
+class Referenced:
+    """The reference that a model can be asked for drift with.
 
     Attributes:
-        model: folder of the model (see `varjepa.inference.storage`).
+        folder: with its files of the model; None where training has seen all rows.
     """
 
-    model: Path
+    folder: Path | None
 
 
-@task(name="profile", task_run_name="profile")
-def profile_model(model: Path, prepared: Prepared, config: RetrainConfig) -> Profiled:
-    """Adds the profile to a finished model; returns it as it came where training has seen all rows."""
+@task(name="reference", task_run_name="reference")
+def make_reference(
+    prepared: Prepared, pretrained: Pretrained, generated: Generated, probed: Probed, config: RetrainConfig
+) -> Referenced:
+    """Counts rows outside of training, their columns and what the model says about them."""
     if config.data.split.seen == "all":
         log.warning("data.split.seen is all: no rows are left to make a reference for varjepa drift from.")
-        return Profiled(model)
-    folder = step_folder("profile", str(model), config.drift.reference_rows, code=__name__)
-    return reuse(folder, Profiled, lambda: _profile(model, prepared, config, folder))
+        return Referenced(None)
+    parts = model_parts(prepared.preprocessor.parent, pretrained.weights.parent, generated.folder, probed.folder)
+    folder = STEP.folder(config, str(generated.folder), str(probed.folder))
+    return reuse(folder, Referenced, lambda: _reference(parts, prepared, config, folder))
 
 
-def _profile(model: Path, prepared: Prepared, config: RetrainConfig, folder: Path) -> Profiled:
-    trained = load_model(model, config.training.device)
-    some = read_sample(prepared.encoded, trained.preprocessor, "train", most=DIRECTION_ROWS, seed=0)
-    directions = principal_directions(trained, some.table.to(trained.device))
-    profile = make_profile(
-        trained,
-        _rows(prepared, UNSEEN, COLUMN_ROWS),
-        _rows(prepared, UNTOUCHED, config.drift.reference_rows),
-        directions,
-    )
-    save_model(folder / "model", replace(trained, profile=profile))
-    return Profiled(folder / "model")
-
-
-def _rows(prepared: Prepared, parts: tuple[str, ...], most: int) -> pl.DataFrame:
-    """Evenly spaced rows of some parts, as they came."""
-    stride = -(-sum(prepared.parts.get(name, 0) for name in parts) // most)
-    return prepared.raw(*parts).gather_every(max(1, stride)).collect(engine="streaming")
+def _reference(parts: dict[str, Path], prepared: Prepared, config: RetrainConfig, folder: Path) -> Referenced:
+    trained = load_parts(config, parts, config.training.device)
+    sample = read_sample(prepared.encoded, trained.preprocessor, "train", most=DIRECTION_ROWS, seed=0)
+    directions = principal_directions(trained, sample.table.to(trained.device))
+    columns = prepared.evenly_spaced(*UNSEEN, most=COLUMN_ROWS).collect(engine="streaming")
+    rows = prepared.evenly_spaced(*UNTOUCHED, most=config.drift.reference_rows).collect(engine="streaming")
+    save_profile(folder, make_profile(trained, columns, rows, directions))
+    return Referenced(folder)

@@ -6,18 +6,30 @@ from typing import Any
 
 from prefect import task
 
+from tasks.retrain import (
+    assess_generator,
+    calibrate,
+    generate,
+    ingest,
+    preprocess,
+    pretrain,
+    probe,
+    reference,
+    validate,
+)
 from tasks.retrain.ingest import Snapshot, file_fingerprint
-from tasks.retrain.preprocess import ELSEWHERE
 from tasks.retrain.record import log_setup
 from tasks.steps.reuse import code_digest, digest
 from tasks.tracking.killed_runs import JOB
 from tasks.tracking.runs import opened_run
 from tasks.tracking.store import client_of, experiment_id
-from varjepa.config import RetrainConfig
+from varjepa.config import RetrainConfig, result_settings
 
-STEPS = ("ingest", "validate", "preprocess", "pretrain", "generate", "probe", "calibrate", "assess_generator",
-         "reference")  # fmt: skip
-"""Modules whose code decides what a model is and what is known of it."""
+STEPS = tuple(
+    module.STEP
+    for module in (ingest, validate, preprocess, pretrain, generate, probe, calibrate, assess_generator, reference)
+)
+"""What decides what a model is and what is known of it, in the order of the flow."""
 
 SKIPPED = "varjepa.skipped"
 """Tag of a run that found nothing to do: why."""
@@ -42,12 +54,14 @@ class Same:
 
 
 def job_digest(config: RetrainConfig, snapshot: Snapshot) -> str:
-    """Stands for data, settings, data contract and code; not for where they lie, are computed, and where results go."""
-    places: dict[str, Any] = {"tracking": True, "data": {"path"}, "contract": {"path"}, "preprocess": ELSEWHERE}
-    settings = config.model_dump(mode="json", exclude=places)
+    """Stands for data, settings, data contract and code; not for where they lie, are computed, and where results go.
+
+    All settings that change a result count here, those of the gate and of the registry too: another margin is another
+    decision, though no step before it has to be done again.
+    """
     contract = Path(config.contract.path) if config.contract.path else None
     promised = file_fingerprint((contract,)) if contract is not None and contract.is_file() else None
-    return digest(settings, snapshot.fingerprint, promised, [code_digest(f"tasks.retrain.{step}") for step in STEPS])
+    return digest(result_settings(config), snapshot.fingerprint, promised, [code_digest(step.module) for step in STEPS])
 
 
 def last_retrain(config: RetrainConfig, job: str) -> Same | None:

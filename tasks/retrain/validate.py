@@ -7,9 +7,12 @@ from prefect import task
 from tasks.contract.run import Validation, validate
 from tasks.retrain.ingest import Snapshot
 from tasks.steps.log import log
-from tasks.steps.reuse import reuse, step_folder
+from tasks.steps.reuse import Step, reuse
 from varjepa.config import RetrainConfig
 from varjepa.data.read.contract import Contract, load_contract
+
+STEP = Step("validate", __name__)
+"""What the contract says counts, not where it lies."""
 
 
 @task(name="validate", task_run_name="validate")
@@ -41,7 +44,7 @@ def contract_of(config: RetrainConfig) -> Contract:
 
 def evidence_folder(snapshot: Snapshot, contract: Contract) -> Path:
     """Where the validation of this snapshot leaves its files."""
-    return step_folder("validate", str(snapshot.path), contract.model_dump(mode="json"), code=__name__)
+    return STEP.folder(None, str(snapshot.path), contract.model_dump(mode="json"))
 
 
 def evidence(snapshot: Snapshot, config: RetrainConfig) -> dict[str, Path]:

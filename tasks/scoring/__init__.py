@@ -1,1 +1,1 @@
-"""Score, impute and sample: one file, many files, streams."""
+"""Score, impute and sample: single files, many files, streams."""

@@ -1,4 +1,4 @@
-"""Tables of many files, scored one file per task wherever a runner computes it."""
+"""Scoring tables of many files: one task per file, on any runner."""
 
 import json
 import os
@@ -15,26 +15,26 @@ from tasks.steps.retries import retried_task
 from varjepa.data.read.sources import source_files
 from varjepa.errors import ConfigError, ModelError
 from varjepa.inference.model import TrainedModel
-from varjepa.inference.storage import folder_digest, load_model
+from varjepa.inference.storage import load_model, model_digest
 
 STAMP = "scored.json"
-"""What the files of a folder were scored with."""
+"""File that records the model and the columns that a folder was scored with."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """What every file is scored with.
+    """Settings of scoring, the same for every file.
 
     Attributes:
-        model: as a person names it.
-        tracking_uri: tracking store; None means the usual one.
+        model: as given on the command line.
+        tracking_uri: tracking store; None means the default one.
         device: auto, cpu, or a GPU by name.
         precision: float32, bfloat16 or auto.
-        digest: of the model's folder: no worker may find another one.
+        digest: of the model; every worker checks it.
         columns: groups of columns to write.
-        keep: columns of the files to carry along.
-        batch_size: rows at a time; 0 means as many as suit the model.
-        threads: of each worker process; 0 leaves them alone.
+        keep: columns of the files to copy.
+        batch_size: rows per batch; 0 means chosen by the size of the model.
+        threads: of each worker process; 0 means unchanged.
     """
 
     model: str
@@ -49,42 +49,45 @@ class Job:
 
 
 def parts_of(source: str, out: Path) -> list[tuple[Path, Path]]:
-    """Every file of a table, and the file of its scores.
+    """The files of a table, each with the path of its scores.
 
     Raises:
-        ConfigError: OUT is a file, or the folder that the table is in.
+        ConfigError: OUT is a file, or the folder of the table.
         DataError: the files cannot be found, or have an unknown or mixed format.
     """
     files = source_files(source)
     if out.is_file() or out.suffix in (".parquet", ".csv"):
-        raise ConfigError(f"{out} is a file.", expected="With a runner OUT is a folder, one file of scores per file.")
+        raise ConfigError(
+            f"{out} is a file.", expected="Expected a folder, because --runner writes one file of scores per file."
+        )
     if any(file.parent.resolve() == out.resolve() for file in files):
         raise ConfigError(f"{out} is the folder of the table itself.", fix="Choose another folder for the scores.")
     return [(file, out / (file.name if file.suffix == ".parquet" else f"{file.name}.parquet")) for file in files]
 
 
 def waiting(parts: list[tuple[Path, Path]], job: Job, out: Path, *, force: bool) -> list[tuple[Path, Path]]:
-    """The files that have no scores yet, or older ones than themselves; the folder is made, and says what is in it.
+    """The files without scores, or with scores that are older than the file. Creates the folder and writes `STAMP`.
 
     Raises:
-        ConfigError: OUT holds scores of another model, precision or other columns.
+        ConfigError: OUT contains scores of another model or precision, or other columns.
     """
     out.mkdir(parents=True, exist_ok=True)
     stamp = {name: value for name, value in asdict(job).items() if name in ("digest", "precision", "columns", "keep")}
     text, place = json.dumps(stamp, default=list), out / STAMP
-    known = place.is_file() and place.read_text(encoding="utf-8") == text
-    if not known and not force and any(file != place for file in out.iterdir()):
+    same = place.is_file() and place.read_text(encoding="utf-8") == text
+    if not same and not force and any(file != place for file in out.iterdir()):
         raise ConfigError(
-            f"{out} is not empty, and holds no scores of this model, precision and columns.",
-            fix="Choose another folder, or overwrite them with --force.",
+            f"{out} is not empty and was not scored with this model, precision and columns.",
+            expected="Expected an empty folder, or one with scores of the same settings.",
+            fix="Choose another folder, or pass --force to overwrite the files.",
         )
     write_text(place, text)
     if force:
         return parts
-    left = [pair for pair in parts if not _is_newer(pair[1], pair[0])]
-    if len(left) < len(parts):
-        log.info("%d of %d files are scored already", len(parts) - len(left), len(parts))
-    return left
+    unscored = [pair for pair in parts if not _is_newer(pair[1], pair[0])]
+    if len(unscored) < len(parts):
+        log.info("%d of %d files are already scored", len(parts) - len(unscored), len(parts))
+    return unscored
 
 
 def _is_newer(file: Path, other: Path) -> bool:
@@ -107,15 +110,17 @@ def _opened(job: Job) -> TrainedModel:
     """The model, opened once per worker.
 
     Raises:
-        ModelError: the name stands for another model by now.
+        ModelError: the name now points to another model.
     """
     folder = model_folder(job.model, job.tracking_uri)
-    if folder_digest(folder) != job.digest:
-        raise ModelError(f"{job.model} is another model than at the start.", fix="Name a version instead of an alias.")
+    if model_digest(folder) != job.digest:
+        raise ModelError(
+            f"{job.model} now points to another model than at the start.", fix="Name a version instead of an alias."
+        )
     return load_model(folder, job.device, job.precision)
 
 
 def threads_each(runner: str, workers: int) -> int:
-    """Threads of a worker process of this machine, so that they share its cores; 0 leaves them alone."""
+    """Threads per worker process, so that all workers of this machine share its cores; 0 means unchanged."""
     cores = os.cpu_count() or 1
     return max(1, cores // (workers or cores)) if runner == "processes" else 0

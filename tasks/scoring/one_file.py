@@ -1,4 +1,4 @@
-"""What a trained model is asked for, over files of any size: scores, imputations, samples."""
+"""Scores, imputations and samples, for files of any size."""
 
 import time
 from dataclasses import dataclass
@@ -13,25 +13,25 @@ from varjepa.errors import ConfigError, DataError, ModelError, listed, nearest
 from varjepa.inference.model import TrainedModel
 
 GROUPS = ("embedding", "uncertainty", "prediction", "anomaly", "oddity")
-"""What `score` can write."""
+"""Groups of columns that `score` can write."""
 
 CELLS = 2**22
-"""Numbers of embeddings held at a time: rows per batch follow from the width of the model."""
+"""Numbers of embeddings held in memory. Rows per batch follow from it and the width of the model."""
 
 LARGEST, SMALLEST = 32_768, 64
 SHOW_EVERY = 10.0
-"""Seconds between lines about the progress."""
+"""Seconds between progress messages."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """Where rows come from and go to.
+    """Source and destination of rows.
 
     Attributes:
         source: file, folder or glob.
         out: Parquet or CSV file.
-        keep: columns of the source to carry along.
-        batch_size: rows at a time; 0 means as many as suit the model.
+        keep: columns of the source to copy.
+        batch_size: rows per batch; 0 means chosen by the size of the model.
         force: overwrite `out`.
     """
 
@@ -43,7 +43,7 @@ class Request:
 
 
 class _Progress:
-    """Says now and then how far things are."""
+    """Logs the progress every `SHOW_EVERY` seconds."""
 
     def __init__(self, what: str) -> None:
         self.what, self.started, self.shown = what, time.perf_counter(), time.perf_counter()
@@ -60,36 +60,35 @@ class _Progress:
 
 
 def batch_rows(model: TrainedModel, wanted: int) -> int:
-    """Rows at a time: `wanted`, or as many as suit the width of the model."""
+    """Rows per batch: `wanted`, or with 0 as many as suit the width of the model."""
     width = model.preprocessor.sizes.n_features * model.network.d_hidden
     return wanted or max(SMALLEST, min(LARGEST, CELLS // width))
 
 
 def score(model: TrainedModel, request: Request, groups: tuple[str, ...]) -> dict[str, Any]:
-    """Writes what the model says of every row; returns a summary.
+    """Writes embedding, uncertainty, prediction and anomaly of every row; returns a summary.
 
     Args:
         model: the model.
-        request: files.
-        groups: some of `GROUPS`.
+        request: source and destination.
+        groups: groups of columns, some of `GROUPS`.
 
     Raises:
         ConfigError: an unknown group, or OUT cannot be written.
         DataError: the rows cannot be read, or lack a column.
-        ModelError: the model cannot say what is asked for.
+        ModelError: the model has no generator, but a group needs one.
     """
     unknown = [group for group in groups if group not in GROUPS]
     if unknown:
-        raise ConfigError(
-            f'score knows no "{unknown[0]}".', fix=nearest(unknown[0], GROUPS) or f"Choose from {listed(GROUPS)}."
-        )
+        hint = nearest(unknown[0], GROUPS) or f"Choose from {listed(GROUPS)}."
+        raise ConfigError(f'--columns names "{unknown[0]}", which is not a group of columns.', fix=hint)
     if model.generator is None and {"anomaly", "oddity"} & set(groups):
         raise ModelError(
-            "The model has no generator, which anomaly and oddity need.", fix="Leave them out of --columns."
+            "The model has no generator, but anomaly and oddity need one.", fix="Leave them out of --columns."
         )
     text = request.out.suffix == ".csv" and "embedding" in groups
     if text:
-        log.warning("CSV holds no arrays: the embedding is left out; write to a .parquet file to have it.")
+        log.warning("CSV cannot hold arrays: the embedding is left out. Write to a .parquet file to include it.")
     accepted, progress = list[int](), _Progress("scored")
     with table_writer(request.out, force=request.force) as writer:
         for frame in batches_of(request.source, model.config.data, batch_rows(model, request.batch_size)):
@@ -127,7 +126,7 @@ def _kept(frame: pl.DataFrame, keep: tuple[str, ...]) -> pl.DataFrame:
     for name in keep:
         if name not in frame.columns:
             hint = nearest(name, frame.columns) or f"Columns: {listed(frame.columns, 20)}."
-            raise DataError(f'--keep names "{name}", which is no column.', fix=hint)
+            raise DataError(f'--keep names "{name}", which is not a column.', fix=hint)
     return frame.select(keep)
 
 
@@ -136,10 +135,10 @@ def _speed(rows: int, progress: _Progress) -> dict[str, Any]:
 
 
 def impute(model: TrainedModel, request: Request, *, draws: int, level: float, seed: int) -> dict[str, Any]:
-    """Writes the table without gaps; returns a summary.
+    """Writes the table with missing cells filled; returns a summary.
 
-    Without draws every row comes once, with `COLUMN.low`, `COLUMN.high` and `COLUMN.probability` behind it. With draws
-    it comes once per draw, numbered by the column `draw`.
+    Without draws every row is written once, followed by `COLUMN.low`, `COLUMN.high` and `COLUMN.probability`. With
+    draws it is written once per draw, numbered by the column `draw`.
 
     Raises:
         ConfigError: OUT cannot be written.
@@ -151,14 +150,14 @@ def impute(model: TrainedModel, request: Request, *, draws: int, level: float, s
         rows, start = 0, 0
         for frame in batches_of(request.source, model.config.data, batch_rows(model, request.batch_size)):
             table = model.encode(frame)
-            found = imputer.impute(frame, table)
+            imputed = imputer.impute(frame, table)
             filled += int((~table.observed).sum())
             rows, start = rows + frame.height, rows
             if not draws:
                 writer.write(
-                    pl.concat([found.filled, _all_bounds(model, found.bounds, frame.height)], how="horizontal")
+                    pl.concat([imputed.filled, _all_bounds(model, imputed.bounds, frame.height)], how="horizontal")
                 )
-            for number, drawn in enumerate(found.draws, start=1):
+            for number, drawn in enumerate(imputed.draws, start=1):
                 index = pl.Series("row", range(start, rows), dtype=pl.Int64)
                 writer.write(drawn.select(pl.lit(number, dtype=pl.Int32).alias("draw"), index, pl.all()))
             progress.tell(rows)
@@ -166,7 +165,7 @@ def impute(model: TrainedModel, request: Request, *, draws: int, level: float, s
 
 
 def _all_bounds(model: TrainedModel, bounds: pl.DataFrame, rows: int) -> pl.DataFrame:
-    """Bounds of every feature, whether or not this batch has gaps there: all batches of a file look the same."""
+    """Bounds of every feature, also of those without missing cells here, so that all batches have the same columns."""
     columns = []
     for feature in model.preprocessor.numeric:
         for end in (".low", ".high"):

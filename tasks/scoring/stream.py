@@ -1,4 +1,4 @@
-"""Tables that need not fit into memory: rows come in batches, results go to a file that appears when it is whole."""
+"""Tables larger than memory: reading in batches, and writing a file that appears only when it is complete."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,7 +18,7 @@ def batches_of(path: str, data: DataSection, rows: int) -> Iterator[pl.DataFrame
     """The rows of a file, folder or glob in their order, at most `rows` at a time.
 
     Raises:
-        DataError: it cannot be found or read.
+        DataError: the table cannot be found or read.
     """
     source = open_path(path, data)
     with readable(path):
@@ -42,7 +42,7 @@ class TableWriter:
         self._text = path.open("wb") if path.suffixes[-2:] == [".csv", ".part"] else None
 
     def write(self, frame: pl.DataFrame) -> None:
-        """Appends rows; columns that are null all through take the type of the first frame."""
+        """Appends rows. Columns are cast to the types of the first frame, for example if all cells are null here."""
         schema = self._schema or frame.schema
         frame = frame.cast(schema) if frame.schema != schema else frame
         if self._text is not None:
@@ -68,26 +68,24 @@ class TableWriter:
 
 
 def _as_text(frame: pl.DataFrame) -> pl.DataFrame:
-    """Lists of words as words between semicolons: CSV has no lists."""
+    """Lists of words as text separated by semicolons, because CSV has no lists."""
     lists = [name for name, dtype in frame.schema.items() if dtype == pl.List(pl.String)]
     return frame.with_columns(pl.col(lists).list.join("; "))
 
 
 @contextmanager
 def table_writer(out: Path, *, force: bool) -> Iterator[TableWriter]:
-    """Opens OUT for writing; it appears, or is replaced, when the block ends well, and is left alone otherwise.
+    """Opens OUT for writing. The file is created or replaced only if the block ends without an error.
 
     Raises:
-        ConfigError: an ending that says no known format, a folder that is not there, or a file that would be lost.
+        ConfigError: an unknown file extension, a missing folder, or an existing file without `force`.
     """
     if out.suffix not in OUTPUTS:
-        raise ConfigError(
-            f"{out} has an ending that says no known format.", expected=f"Expected {' or '.join(OUTPUTS)}."
-        )
+        raise ConfigError(f"{out} has an unknown file extension.", expected=f"Expected {' or '.join(OUTPUTS)}.")
     if not out.parent.is_dir():
-        raise ConfigError(f"The folder {out.parent} does not exist.", fix="Make it, or choose another place.")
+        raise ConfigError(f"The folder {out.parent} does not exist.", fix="Create it, or choose another folder.")
     if out.exists() and not force:
-        raise ConfigError(f"{out} exists.", fix="Choose another name, or overwrite it with --force.")
+        raise ConfigError(f"{out} already exists.", fix="Choose another name, or pass --force to overwrite it.")
     part = out.with_name(out.name + ".part")
     writer = TableWriter(part)
     try:

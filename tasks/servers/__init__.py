@@ -1,1 +1,1 @@
-"""Servers that people start: tracking UI, Prefect, PostgreSQL, a team's trial."""
+"""Servers that commands start: tracking UI, Prefect, PostgreSQL, servers for a team."""

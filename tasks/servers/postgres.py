@@ -1,4 +1,4 @@
-"""A PostgreSQL server of one's own in a folder: started for a trial, its data kept for the next time."""
+"""A PostgreSQL server with its data in a folder. The data is kept for the next start."""
 
 import os
 import pwd
@@ -18,44 +18,44 @@ from varjepa.errors import SetupError
 
 USER = "varjepa"
 PLACES = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/usr/local/pgsql/bin", "/opt/homebrew/opt/postgresql*/bin")
-"""Where systems put the programs of PostgreSQL that are on no PATH."""
+"""Usual folders of PostgreSQL programs that are not on the PATH."""
 
 STARTUP_SECONDS = 60
 INSTALL = "Install PostgreSQL (Debian: `apt-get install postgresql`; macOS: `brew install postgresql`)"
 
 
 def program(name: str) -> Path | None:
-    """A program of PostgreSQL, on the path or in the newest of the usual places."""
-    found = shutil.which(name)
-    if found is not None:
-        return Path(found)
+    """A program of PostgreSQL: on the PATH, otherwise the newest in the usual folders; None if there is none."""
+    on_path = shutil.which(name)
+    if on_path is not None:
+        return Path(on_path)
     places = [path for pattern in PLACES for path in Path("/").glob(f"{pattern[1:]}/{name}")]
     return max(places, key=_release, default=None)
 
 
 def _release(path: Path) -> tuple[int, ...]:
-    """Numbers of the path, so that 15 comes after 9."""
+    """Numbers in the path, for sorting by version: 15 comes after 9."""
     digits = "".join(c if c.isdigit() else " " for c in str(path))
     return tuple(int(number) for number in digits.split())
 
 
 @contextmanager
 def postgres(folder: Path, port: int) -> Iterator[str]:
-    """Runs a server on 127.0.0.1 with its data below `folder`, and yields its URI, which has no password.
+    """Runs a server on 127.0.0.1 with its data in `folder`, and yields its URI, without a password.
 
-    The password is made up at the first start, kept in `folder`/password, readable by its owner only, and put into the
-    environment variable PGPASSWORD, where drivers of PostgreSQL look for it.
+    The password is generated at the first start and stored in `folder`/password, readable only by its owner. It is set
+    as the environment variable PGPASSWORD, which drivers of PostgreSQL read.
 
     Raises:
-        SetupError: there is no PostgreSQL, it must not run as this user, or it does not start.
+        SetupError: PostgreSQL is not installed, cannot run as this user, or does not start.
     """
     programs = [program("initdb"), program("postgres")]
     if None in programs:
         raise SetupError(
-            "There is no PostgreSQL on this machine.",
-            fix=f"{INSTALL}, or name the server of another one: --database postgresql://USER@HOST.",
+            "PostgreSQL is not installed on this machine.",
+            fix=f"{INSTALL}, or use a server on another machine: --database postgresql://USER@HOST.",
         )
-    initdb, server = (str(one) for one in programs)
+    initdb, server = (str(path) for path in programs)
     data, owner = folder / "postgres", _owner(folder)
     password = _password(folder)
     if not (data / "PG_VERSION").is_file():
@@ -81,7 +81,7 @@ def postgres(folder: Path, port: int) -> Iterator[str]:
 
 
 def ensure_databases(server: str, names: tuple[str, ...]) -> None:
-    """Creates databases that are not there yet.
+    """Creates the databases that do not exist yet.
 
     Args:
         server: URI of the server, without a database.
@@ -96,20 +96,20 @@ def ensure_databases(server: str, names: tuple[str, ...]) -> None:
         connection.autocommit = True
         with connection.cursor() as cursor:
             cursor.execute("SELECT datname FROM pg_database")
-            known = {row[0] for row in cursor.fetchall()}
+            existing = {row[0] for row in cursor.fetchall()}
             for name in names:
-                if name not in known:
+                if name not in existing:
                     cursor.execute(f'CREATE DATABASE "{name}"')
         connection.close()
     except psycopg2.Error as error:
         raise SetupError(
             f"The database server {server} cannot be used: {' '.join(str(error).split())}.",
-            fix="Check --database; the password belongs into the environment variable PGPASSWORD or into ~/.pgpass.",
+            fix="Check --database. Put the password into the environment variable PGPASSWORD or into ~/.pgpass.",
         ) from error
 
 
 def connection_trouble(server: str) -> str | None:
-    """Why a server cannot be connected to; None where it can."""
+    """Why the connection to a server fails; None if it succeeds."""
     psycopg2 = driver()
     try:
         psycopg2.connect(f"{server}/postgres", connect_timeout=5).close()
@@ -119,7 +119,7 @@ def connection_trouble(server: str) -> str | None:
 
 
 def driver() -> Any:
-    """The module that talks to PostgreSQL.
+    """The driver module for PostgreSQL.
 
     Raises:
         SetupError: it is not installed.
@@ -127,48 +127,50 @@ def driver() -> Any:
     try:
         import psycopg2
     except ModuleNotFoundError as error:
-        raise SetupError("The driver of PostgreSQL is not installed.", fix="pip install 'varjepa[postgres]'") from error
+        raise SetupError("The PostgreSQL driver is not installed.", fix="pip install 'varjepa[postgres]'") from error
     return psycopg2
 
 
 def require_no_password(uri: str) -> str:
-    """The URI of a server as given, without a slash at the end.
+    """The URI of a server, without a slash at the end.
 
     Raises:
-        SetupError: it is no PostgreSQL URI, names a database, or has a password.
+        SetupError: it is not a PostgreSQL URI, names a database, or contains a password.
     """
     parts = urlsplit(uri)
     if not parts.scheme.startswith("postgresql") or not parts.netloc or parts.path.strip("/"):
-        raise SetupError("--database is no PostgreSQL server.", expected="Expected postgresql://USER@HOST:PORT.")
+        raise SetupError(
+            "--database is not the URI of a PostgreSQL server.", expected="Expected postgresql://USER@HOST:PORT."
+        )
     if parts.password:
         raise SetupError(
-            "--database has a password, which everybody on this machine could read.",
+            "--database contains a password, which every user of this machine could read.",
             fix="Put it into the environment variable PGPASSWORD or into ~/.pgpass.",
         )
     return f"postgresql://{parts.netloc}"
 
 
 def _owner(folder: Path) -> str | None:
-    """The user to run the server as, where root must not; None stands for the present one.
+    """The user to run the server as, because PostgreSQL refuses to run as root; None means the current user.
 
     Raises:
-        SetupError: that user cannot get at the folder.
+        SetupError: that user has no access to the folder.
     """
     if os.geteuid():
         return None
-    known = {entry.pw_name for entry in pwd.getpwall()}
-    owner = "postgres" if "postgres" in known else "nobody"
+    users = {entry.pw_name for entry in pwd.getpwall()}
+    owner = "postgres" if "postgres" in users else "nobody"
     entered = subprocess.run(["test", "-x", str(folder)], check=False, **as_user(owner))  # noqa: S603, S607
     if entered.returncode:
         raise SetupError(
-            f"PostgreSQL must not run as root, and the user {owner} cannot enter {folder}.",
-            fix="Work as an ordinary user, or choose a --folder that everybody may enter, such as one below /srv.",
+            f"PostgreSQL cannot run as root, and the user {owner} has no access to {folder}.",
+            fix="Run the command as an ordinary user, or choose a --folder that all users can access (in /srv, say).",
         )
     return owner
 
 
 def _password(folder: Path) -> str:
-    """The server's password, made up where there is none yet."""
+    """The password of the server; generated if there is none yet."""
     file = folder / "password"
     if not file.is_file():
         file.touch(mode=0o600)
@@ -177,7 +179,7 @@ def _password(folder: Path) -> str:
 
 
 def _initialise(initdb: str, data: Path, password: str, owner: str | None) -> None:
-    """Makes the data folder; nothing is left where that fails."""
+    """Creates the data folder; removes it if that fails."""
     data.mkdir(mode=0o700, exist_ok=True)
     if owner is not None:
         shutil.chown(data, owner)
@@ -187,10 +189,11 @@ def _initialise(initdb: str, data: Path, password: str, owner: str | None) -> No
         file.flush()
         if owner is not None:
             shutil.chown(file.name, owner)
-        made = subprocess.run(  # noqa: S603
+        initialised = subprocess.run(  # noqa: S603
             [initdb, "-D", str(data), *options, "--pwfile", file.name], capture_output=True, text=True, check=False,
             **as_user(owner),
         )  # fmt: skip
-    if made.returncode:
+    if initialised.returncode:
         shutil.rmtree(data)
-        raise SetupError(f"PostgreSQL makes no data folder: {' '.join(made.stderr.split())[-500:]}.", fix=INSTALL + ".")
+        reason = " ".join(initialised.stderr.split())[-500:]
+        raise SetupError(f"PostgreSQL cannot create its data folder: {reason}.", fix=INSTALL + ".")

@@ -1,4 +1,4 @@
-"""The Prefect server that a schedule lives on: the configured one, or one of our own on this machine."""
+"""The Prefect server of a schedule: the configured one, or one that we start on this machine."""
 
 import sys
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from varjepa.errors import SetupError
 
 @contextmanager
 def local_server(port: int) -> Iterator[str]:
-    """A Prefect server on this machine while the block runs, with what it knew before; yields the address of its API.
+    """Runs a Prefect server on this machine during the block, with its earlier data; yields the URL of its API.
 
     Args:
         port: on 127.0.0.1.
@@ -22,13 +22,15 @@ def local_server(port: int) -> Iterator[str]:
     Raises:
         SetupError: `PREFECT_API_URL` names another server, the port is taken, or the server does not start.
     """
-    if known := get_current_settings().api.url:
-        raise SetupError(f"PREFECT_API_URL is {known}, and --server starts another one.", fix="Leave one of them out.")
+    if configured := get_current_settings().api.url:
+        raise SetupError(
+            f"PREFECT_API_URL is {configured}, but --server starts another server.", fix="Leave one of them out."
+        )
     require_free("--port", port)
     url, home = f"http://{HOST}:{port}/api", get_current_settings().home
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(port)]
     home.mkdir(parents=True, exist_ok=True)
-    # In a group of its own: Ctrl-C reaches the schedule first, which still has to pause itself there.
+    # The server is in its own process group. So Ctrl-C reaches the schedule first, which must still be paused there.
     with Child("Prefect", command, home / f"server-{port}.log", quick=True) as server:
         server.require_up(url)
         log.info("Prefect server: http://%s:%d", HOST, port)
@@ -37,7 +39,7 @@ def local_server(port: int) -> Iterator[str]:
 
 
 def require_server() -> None:
-    """Checks that there is a server that outlives a flow.
+    """Checks that there is a permanent Prefect server.
 
     Raises:
         SetupError: none is configured, or it does not answer.

@@ -1,4 +1,4 @@
-"""A tracking server and a Prefect server on PostgreSQL, for a trial of working together."""
+"""A tracking server and a Prefect server on PostgreSQL, for a team to try."""
 
 import sys
 import time
@@ -13,20 +13,20 @@ from tasks.steps.log import log
 from varjepa.errors import SetupError
 
 MLFLOW, PREFECT = "mlflow", "prefect"
-"""Names of the two databases: both servers keep a table of the same name."""
+"""Names of the two databases. They must be separate because both servers use a table of the same name."""
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What to start.
+    """Settings of the servers.
 
     Attributes:
-        folder: home of data, artifacts and logs; used again by the next start.
+        folder: for data, artifacts and logs; kept for the next start.
         port: of the tracking server.
         prefect_port: of the Prefect server.
-        database_port: of PostgreSQL, where one is started.
-        database: URI of a PostgreSQL server that runs already, without a password; None starts one.
-        artifacts: where the tracking server keeps artifacts, a URI of MLflow's; None means below `folder`.
+        database_port: of PostgreSQL, if it is started.
+        database: URI of a running PostgreSQL server, without a password; None starts one.
+        artifacts: URI where the tracking server stores artifacts; None means in `folder`.
         host: address that the two servers listen on.
     """
 
@@ -40,7 +40,7 @@ class Wanted:
 
     @property
     def exports(self) -> dict[str, str]:
-        """What everybody who works with the servers puts into the environment."""
+        """Environment variables for the users of the servers."""
         return {
             "MLFLOW_TRACKING_URI": f"http://{self.host}:{self.port}",
             "PREFECT_API_URL": f"http://{self.host}:{self.prefect_port}/api",
@@ -48,10 +48,10 @@ class Wanted:
 
 
 def run_servers(wanted: Wanted) -> None:
-    """Starts the servers, says how to reach them, and runs until interrupted or terminated.
+    """Starts the servers, prints how to reach them, and runs until interrupted or terminated.
 
     Raises:
-        SetupError: a port is taken, there is no PostgreSQL, or a server does not start or ends by itself.
+        SetupError: a port is in use, PostgreSQL is not installed, or a server does not start or ends unexpectedly.
     """
     driver()
     require_free("--port", wanted.port)
@@ -74,11 +74,11 @@ def run_servers(wanted: Wanted) -> None:
             _announce(wanted)
             _wait(children)
     except KeyboardInterrupt:
-        log.info("the servers have ended; their data stays in %s", folder)
+        log.info("the servers have stopped; their data is kept in %s", folder)
 
 
 def _children(wanted: Wanted, folder: Path, database: str) -> list[Child]:
-    """The two servers; passwords and places go by the environment, which other users of the machine cannot read."""
+    """The two servers. Settings are passed in the environment, which other users of the machine cannot read."""
     host = ["--host", wanted.host, "--port"]
     common: dict[str, str | None] = dict.fromkeys(("MLFLOW_TRACKING_URI", "PREFECT_API_URL"))
     tracking = common | {
@@ -102,7 +102,7 @@ def _children(wanted: Wanted, folder: Path, database: str) -> list[Child]:
 
 
 def _announce(wanted: Wanted) -> None:
-    log.info("In every shell that works with them (Ctrl-C here ends them, the data stays):")
+    log.info("Run these lines in every shell that uses the servers. Ctrl-C stops the servers; the data is kept.")
     for name, value in wanted.exports.items():
         print(f"export {name}={value}", flush=True)  # noqa: T201 (programs read stdout)
 
@@ -111,4 +111,4 @@ def _wait(children: list[Child]) -> None:
     while all(child.runs for child in children):
         time.sleep(0.5)
     ended = next(child for child in children if not child.runs)
-    raise SetupError(f"The {ended.name} server ended: {ended.last_words()}.", fix=f"See {ended.log}.")
+    raise SetupError(f"The {ended.name} server ended unexpectedly: {ended.last_words()}.", fix=f"See {ended.log}.")

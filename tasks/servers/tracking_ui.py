@@ -12,25 +12,25 @@ from tasks.tracking.uris import hidden_credentials, store
 from varjepa.config.operations import TrackingSection
 
 LOG = Path("mlruns/ui.log")
-"""What the server says."""
+"""Log of the server."""
 
 
 def serve_ui(uri: str | None, port: int, *, browser: bool) -> None:
     """Serves the UI of a local store until interrupted, or opens that of a tracking server.
 
     Args:
-        uri: tracking store; None means the usual one.
+        uri: tracking store; None means the default one.
         port: of the local server, on 127.0.0.1.
         browser: whether to open a browser.
 
     Raises:
-        SetupError: the port is taken, the store cannot be used, or the server does not start.
+        SetupError: the port is in use, the store cannot be used, or the server does not start.
     """
     uri = store(uri)
     if uri.startswith("http"):
         _announce(uri.rstrip("/"), browser=browser)
         return
-    client = client_for(uri)  # makes the database where there is none, and says what is wrong with it
+    client = client_for(uri)  # creates the database if it does not exist; reports an unusable store
     experiment = client.get_experiment_by_name(TrackingSection().experiment)
     require_free("--port", port)
     environment: dict[str, str | None] = {

@@ -1,1 +1,1 @@
-"""Before the first retrain: init and doctor."""
+"""Set-up before the first retrain: init and doctor."""

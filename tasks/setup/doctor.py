@@ -1,4 +1,4 @@
-"""Examines the set-up."""
+"""Checks the installation and the settings."""
 
 import os
 import platform
@@ -21,13 +21,13 @@ GIBIBYTE = 2**30
 
 @dataclass(frozen=True)
 class Check:
-    """One thing looked at.
+    """One check.
 
     Attributes:
-        name: what.
-        ok: whether it is fine.
+        name: what was checked.
+        ok: whether it passed.
         found: what was found.
-        fix: what to do; empty where it is fine.
+        fix: what to do; empty if it passed.
     """
 
     name: str
@@ -36,12 +36,12 @@ class Check:
     fix: str = ""
 
     def as_dict(self) -> dict[str, str | bool]:
-        """Plain data."""
+        """The check as plain data for `--json`."""
         return asdict(self)
 
 
 def examine() -> list[Check]:
-    """Looks at packages, devices, memory, disk, tracking store and Prefect server."""
+    """Checks Python, packages, device, disk, tracking store and Prefect server."""
     checks: tuple[Callable[[], Check], ...] = (
         _python, _packages, _device, _disk, _tracking, _prefect,
     )  # fmt: skip
@@ -66,8 +66,8 @@ def _packages() -> Check:
         if not requirement.specifier.contains(installed, prereleases=True):
             wrong.append(f"{requirement.name} {installed}, expected {requirement.specifier}")
     if wrong:
-        return Check("packages", ok=False, found="; ".join(wrong), fix="Install varjepa again into a new environment.")
-    return Check("packages", ok=True, found="all within their bounds")
+        return Check("packages", ok=False, found="; ".join(wrong), fix="Install varjepa into a new environment.")
+    return Check("packages", ok=True, found="all versions are supported")
 
 
 def _device() -> Check:
@@ -83,7 +83,8 @@ def _disk() -> Check:
     writable = os.access(Path.cwd(), os.W_OK)
     found = f"{free:.0f} GiB free" + ("" if writable else ", not writable")
     usable = writable and free > 1
-    return Check("working folder", ok=usable, found=found, fix="" if usable else "Free some space, or work elsewhere.")
+    fix = "" if usable else "Free some space, or use another folder."
+    return Check("working folder", ok=usable, found=found, fix=fix)
 
 
 def _tracking() -> Check:
@@ -100,7 +101,7 @@ def _prefect() -> Check:
 
     url = get_current_settings().api.url
     if not url:
-        return Check("Prefect server", ok=True, found="none configured: every flow starts a temporary one (about 10 s)")
+        return Check("Prefect server", ok=True, found="none configured; every flow starts a temporary one (about 10 s)")
     try:
         require_answer(url, seconds=5)
     except (OSError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""`varjepa init`: looks at a table, writes a config and a data contract for a person to review."""
+"""`varjepa init`: inspects a table, writes a config and a data contract to review."""
 
 import math
 from dataclasses import dataclass
@@ -19,18 +19,18 @@ from varjepa.data.read.sources import open_path, readable
 from varjepa.errors import ConfigError, DataError, listed, nearest
 
 MOST_VALUES = 60
-"""A column with more categories than this promises none of them in its draft contract."""
+"""The draft contract lists the allowed values of a column only up to this many categories."""
 
 LARGE, EPOCH_ROWS = 5_000_000, 1_000_000
-"""Of a table with more rows than the first, an epoch is to have as many as the second: a pass may take a day."""
+"""For tables with more than `LARGE` rows the config sets `training.epoch_rows`, because a pass may take a day."""
 
 MARGIN = 0.1
-"""Draft ranges reach this share of the observed range beyond it."""
+"""Draft ranges are wider than the observed range by this share of it, on both sides."""
 
 
 @dataclass(frozen=True)
 class Started:
-    """What `init` saw and wrote."""
+    """The profile of the table, and the written files."""
 
     config: Path
     contract: Path
@@ -53,14 +53,14 @@ def initialise(data: str, *, label: str | None, out: Path | None, force: bool) -
 
     Raises:
         DataError: the table cannot be read, or has no rows.
-        ConfigError: the label is no column, or a file would be overwritten.
+        ConfigError: the label is not a column, or a file would be overwritten.
     """
     name = Path(data.rstrip("/*")).name.split(".")[0] or "table"
     config = out or Path(f"{name}.yaml")
     contract = config.parent / "contracts" / f"{config.stem}.yaml"
     existing = [str(path) for path in (config, contract) if path.exists()]
     if existing and not force:
-        raise ConfigError(f"{listed(existing)} would be overwritten.", fix="Use --force, or another --out.")
+        raise ConfigError(f"{listed(existing)} would be overwritten.", fix="Pass --force, or choose another --out.")
     section = DataSection(path=data)
     source = open_path(data, section)
     with readable(data):
@@ -68,7 +68,7 @@ def initialise(data: str, *, label: str | None, out: Path | None, force: bool) -
     if not rows.rows:
         raise DataError(f"{data} has no rows.", expected="Expected a header line and rows.")
     if label is not None and label not in rows.schema:
-        raise ConfigError(f'The label "{label}" is no column of {data}.', fix=nearest(label, list(rows.schema)))
+        raise ConfigError(f'The label "{label}" is not a column of {data}.', fix=nearest(label, list(rows.schema)))
     with readable(data):
         profiles = rows.whole_profiles()
         drafted = _contract_text(source.frame, rows.rows, profiles)
@@ -85,15 +85,16 @@ def _contract_text(frame: pl.LazyFrame, rows: int, profiles: dict[str, ColumnPro
     }
     contract = Contract(min_rows=max(1, rows // 2), columns=drafted)
     head = (
-        f"# Data contract, drafted from {rows:,} rows. It says what was seen, not what is right: review it.\n"
-        "# Row rules (nullable, min, max, values, unique) quarantine the rows that break them; table rules\n"
-        "# (max_missing, min_rows, missing columns, extra_columns) and more than max_quarantined stop the job.\n"
+        f"# Data contract, drafted from {rows:,} rows. It describes these rows, which may be wrong: review it.\n"
+        "# Row rules: nullable, min, max, values, unique. Rows that break one go into quarantine.\n"
+        "# Table rules: max_missing, min_rows, missing columns, extra_columns. Breaking one stops\n"
+        "# the job. So does a share of rows in quarantine above max_quarantined.\n"
     )
     return head + dump_contract(contract)
 
 
 def column_contract(column: pl.LazyFrame, facts: ColumnProfile) -> ColumnContract:
-    """A draft of what one column promises, from what was seen of it and, of few categories, its cells."""
+    """Draft rules for one column, from its profile and, for few categories, from its cells."""
     missing = facts.missing_share
     promised: dict[str, Any] = {"kind": facts.kind}
     two_numbers = facts.kind == "boolean" and facts.dtype.is_numeric() and (facts.smallest, facts.largest) != (0, 1)
@@ -114,7 +115,7 @@ def column_contract(column: pl.LazyFrame, facts: ColumnProfile) -> ColumnContrac
 
 
 def draft_range(smallest: Any, largest: Any, *, whole: bool) -> tuple[Any, Any]:
-    """The observed range, widened; what was never negative stays so.
+    """The observed range, widened. A range without negative numbers gets no negative bound.
 
     Examples:
         >>> draft_range(1, 101, whole=True)
@@ -138,17 +139,17 @@ def _config_text(data: str, seen: Started) -> str:
     home = seen.config.parent.absolute()
     path = place.relative_to(home) if place.is_relative_to(home) else place
     content: dict[str, Any] = {
-        # Rows keep their parts when the table grows, so that champions never learn from a challenger's test rows.
+        # Rows stay in their part when the table grows, so no champion has learned from a challenger's test rows.
         "data": {"path": str(path), "label": seen.label, "split": {"by": "hash"}},
         "contract": {"path": str(seen.contract.relative_to(seen.config.parent))},
         "registry": {"name": seen.config.stem},
     }
-    notes = [f"# {name} is left out by itself: {why}." for name, why in away.items()]
+    notes = [f"# {name} is not a feature: {why}." for name, why in away.items()]
     if seen.label is None:
-        notes.append("# data.label names a column to predict; without one the validation ELBO selects the model.")
+        notes.append("# data.label names a column to predict. Without one, the validation ELBO selects the epoch.")
     if seen.rows > LARGE:
         content["training"] = {"epoch_rows": EPOCH_ROWS}
-        notes.append("# Epochs share a pass over the rows (training.epoch_rows); training.max_epochs says how many.")
-    notes.append("# Put wrong kinds right under data.kinds; name columns to leave out under data.drop.")
-    notes.append("# All keys and their defaults: varjepa schema.")
+        notes.append("# Epochs share a pass over the rows (training.epoch_rows). training.max_epochs is their number.")
+    notes.append("# Correct wrong kinds in data.kinds; list columns to leave out in data.drop.")
+    notes.append("# `varjepa schema` prints all keys and their defaults.")
     return "\n".join([f"# Retrain job for {Path(data).name}.", *notes, yaml.safe_dump(content, sort_keys=False)])

@@ -4,6 +4,7 @@ import re
 import subprocess
 from collections.abc import Iterator
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -11,6 +12,10 @@ IMPORT = re.compile(r"^\s*(?:from\s+([\w.]+)\s+import\s+(\([^)]*\)|[^\n]+)|impor
 """An import at any depth. Not by `ast`, which CPython 3.11 cannot run in two threads at once."""
 
 OURS = ("varjepa", "tasks")
+
+LIBRARIES = {"numpy": "numpy", "polars": "polars", "scipy": "scipy", "sklearn": "scikit-learn", "torch": "torch",
+             "xgboost": "xgboost-cpu"}  # fmt: skip
+"""Libraries whose numbers may change with their version: name in code -> name of the distribution."""
 
 SETTINGS = "varjepa.config"
 """Left out: what a step is told is among its inputs already, defaults included."""
@@ -38,6 +43,24 @@ def code_files(module: str) -> tuple[Path, ...]:
             found[name] = file
             waiting += _imports(file)
     return tuple(sorted(found.values()))
+
+
+def library_versions(module: str) -> dict[str, str]:
+    """Versions of those `LIBRARIES` that a module of ours imports, itself or through others of ours.
+
+    Examples:
+        >>> list(library_versions("varjepa.data.fit.normal_scores"))
+        ['numpy', 'scipy']
+    """
+    names = {name.split(".", maxsplit=1)[0] for file in code_files(module) for name in _imports(file)}
+    return {distribution: _version(distribution) for name, distribution in LIBRARIES.items() if name in names}
+
+
+def _version(distribution: str) -> str:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:  # another build of it, or one that a step does without
+        return ""
 
 
 @cache

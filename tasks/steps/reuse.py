@@ -4,6 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,9 +12,11 @@ from typing import Any, TypeVar
 from filelock import FileLock
 from pydantic import TypeAdapter
 
-from tasks.steps.code import code_files
+from tasks.steps.code import code_files, library_versions
 from tasks.steps.files import write_text
 from tasks.steps.log import log
+from varjepa.config import result_settings
+from varjepa.config.base import Section
 
 WORK = Path("mlruns/work")
 """Home of intermediate results; may be deleted at any time when nothing runs."""
@@ -33,9 +36,40 @@ def digest(*parts: Any) -> str:
 
 @cache
 def code_digest(module: str) -> str:
-    """Stands for the code that a step in `module` runs."""
+    """Stands for the code that a step in `module` runs, ours and the libraries that numbers come from."""
     root = Path(__file__).parents[2]
-    return digest([(str(file.relative_to(root)), file.read_text(encoding="utf-8")) for file in code_files(module)])
+    ours = [(str(file.relative_to(root)), file.read_text(encoding="utf-8")) for file in code_files(module)]
+    return digest(ours, library_versions(module))
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of a flow, and all that its result depends on beside the results of earlier steps.
+
+    Attributes:
+        name: of the step, for people.
+        module: whose code it runs.
+        settings: dotted keys of the configuration that it reads; none means that it reads none.
+        without: dotted keys among those that it does not read.
+    """
+
+    name: str
+    module: str
+    settings: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+
+    def folder(self, config: Section | None, *inputs: Any) -> Path:
+        """The folder of this step's result.
+
+        Args:
+            config: of the job; None for a step that reads no settings.
+            inputs: plain data that the result depends on beside the settings: results of earlier steps, as a rule.
+        """
+        return step_folder(self.name, {} if config is None else self.read(config), *inputs, code=self.module)
+
+    def read(self, config: Section) -> dict[str, Any]:
+        """The settings that the step reads, by dotted key; those that change no result are left out."""
+        return result_settings(config, *self.settings, without=self.without) if self.settings else {}
 
 
 def step_folder(step: str, *inputs: Any, code: str) -> Path:

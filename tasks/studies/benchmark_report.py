@@ -2,22 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 
 import numpy as np
 from prefect import task
 
-from tasks.reports.page import html_image, html_page, html_table, write_csv
+from tasks.reports.page import Picture, render, write_csv
 from tasks.reports.provenance import provenance
 from tasks.steps.files import write_text
 from tasks.steps.reuse import step_folder
 from tasks.studies.benchmark_cell import Cell
 from varjepa import plots
 from varjepa.config import BenchmarkConfig
+from varjepa.evaluation.arrays import Floats
 from varjepa.evaluation.benchmark.published import published_accuracies
 from varjepa.evaluation.benchmark.tables import SELECTIVE, Duel, Row, duels, table_rows, tally
-from varjepa.evaluation.uncertainty.metrics import Floats
 
 HEADER = ("dataset", "features", "predictor", "metric", "mean", "sd", "seeds", "published")
 DUEL_HEADER = ("dataset", "predictor", "features", "rival", "difference", "low", "high", "outcome")
@@ -55,18 +54,18 @@ def report_benchmark(config: BenchmarkConfig, cells: Sequence[Cell]) -> Benchmar
     folder = step_folder("benchmark-report", config.model_dump(mode="json"), code=__name__)
     folder.mkdir(parents=True, exist_ok=True)
     rows = table_rows({cell.key: cell.values() for cell in cells}, published_accuracies())
-    found = duels({cell.key: goodness(cell) for cell in cells}, config.seed)
+    compared = duels({cell.key: goodness(cell) for cell in cells}, config.seed)
     write_csv(folder / "benchmark.csv", HEADER, map(_row_cells, rows))
-    write_csv(folder / "duels.csv", DUEL_HEADER, map(_duel_cells, found))
-    sections = [*_sections(config, rows, found), _made(config, cells)]
+    write_csv(folder / "duels.csv", DUEL_HEADER, map(_duel_cells, compared))
+    sections = [*_sections(config, rows, compared), _made(config, cells)]
     write_text(folder / "benchmark.md", _markdown(sections))
     figures = []
     for name in config.datasets:
         figures.append(folder / f"{name}.png")
         plots.benchmark_plot(_bars(rows, name), TITLES).savefig(figures[-1])
     page = folder / "report.html"
-    write_text(page, _page(sections, figures))
-    return BenchmarkReport(folder, page, rows, found, tally(found))
+    write_text(page, benchmark_page(sections, figures))
+    return BenchmarkReport(folder, page, rows, compared, tally(compared))
 
 
 def goodness(cell: Cell) -> Floats:
@@ -92,16 +91,16 @@ Table = tuple[str, list[str], list[list[str]]]
 """Title, header and lines."""
 
 
-def _sections(config: BenchmarkConfig, rows: list[Row], found: list[Duel]) -> list[Table]:
+def _sections(config: BenchmarkConfig, rows: list[Row], compared: list[Duel]) -> list[Table]:
     """The tables of the report: Table 2 per metric, Table 3, duels and their tally."""
     tables = [table for metric in MAIN if (table := _by_features(config, rows, metric))]
     tables += [table for name in config.datasets if (table := _selective(config, rows, name))]
-    lines = [[TITLES[a], TITLES[b], *map(str, counts.values())] for (a, b), counts in tally(found).items()]
+    lines = [[TITLES[a], TITLES[b], *map(str, counts.values())] for (a, b), counts in tally(compared).items()]
     header = ["features", "against", "better", "no difference shown", "worse", "mean at or above"]
     return [
         *tables,
         ("Cells won and lost (95% interval of the paired bootstrap)", header, lines),
-        ("Feature sets against each other", list(DUEL_HEADER), [_duel_cells(duel) for duel in found]),
+        ("Feature sets against each other", list(DUEL_HEADER), [_duel_cells(duel) for duel in compared]),
     ]
 
 
@@ -138,14 +137,14 @@ def _shown(row: Row | None) -> str:
 
 def _selective(config: BenchmarkConfig, rows: list[Row], name: str) -> Table | None:
     """Table 3: accuracy of the rows that are surest, by latent uncertainty and by maximum probability."""
-    found = {row[1:4]: row for row in rows if row.dataset == name}
+    by_cell = {row[1:4]: row for row in rows if row.dataset == name}
     lines = [
-        [TITLES[features], words, TITLES[predictor], *(_shown(found.get((features, predictor, f"{group}/{metric}")))
+        [TITLES[features], words, TITLES[predictor], *(_shown(by_cell.get((features, predictor, f"{group}/{metric}")))
                                                        for metric in SELECTIVE)]
         for features in config.features
         for predictor in config.predictors
         for group, words in (("selective", "latent"), ("selective_msp", "max. probability"))
-        if (features, predictor, f"{group}/{SELECTIVE[0]}") in found
+        if (features, predictor, f"{group}/{SELECTIVE[0]}") in by_cell
     ]  # fmt: skip
     header = ["features", "uncertainty", "predictor", "90% kept", "80%", "50%"]
     return (f"Selective accuracy on {name} (published)", header, lines) if lines else None
@@ -169,7 +168,11 @@ def _markdown(sections: list[Table]) -> str:
     return "\n".join(lines)
 
 
-def _page(sections: list[Table], figures: list[Path]) -> str:
-    body = ["<h1>Benchmark</h1>", *map(html_image, figures)]
-    body += [f"<h2>{escape(title)}</h2>{html_table(lines, header)}" for title, header, lines in sections]
-    return html_page("Benchmark", body, width=80)
+def benchmark_page(sections: list[Table], figures: list[Path]) -> str:
+    """The report as one self-contained page.
+
+    Args:
+        sections: tables.
+        figures: PNG files.
+    """
+    return render("benchmark.html", sections=sections, figures=[Picture.of(figure) for figure in figures])

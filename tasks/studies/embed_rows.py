@@ -9,13 +9,15 @@ from prefect import task
 
 from tasks.retrain.preprocess import Prepared
 from tasks.retrain.pretrain import Pretrained
-from tasks.steps.reuse import reuse, step_folder
+from tasks.steps.reuse import Step, reuse
 from varjepa.config import RetrainConfig
 from varjepa.data.encode.encoded import read_part
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.read.splits import PARTS
 from varjepa.models.embedding import embed, row_uncertainty
 from varjepa.training.device import resolve_device
+
+STEP = Step("embed", __name__, settings=("uncertainty.aggregate",))
 
 CHUNK = 8192
 """Rows embedded at a time."""
@@ -47,8 +49,7 @@ class Embedded:
 @task(name="embed", task_run_name="embed {config.model.kind}")
 def embed_rows(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig) -> Embedded:
     """Embeds training, validation and test rows."""
-    settings = config.model_dump(mode="json", include={"model", "uncertainty"})
-    folder = step_folder("embed", str(pretrained.weights), settings, code=__name__)
+    folder = STEP.folder(config, str(pretrained.weights))
     return reuse(folder, Embedded, lambda: _embed(prepared, pretrained, config, folder))
 
 

@@ -13,7 +13,7 @@ from tasks.steps.log import log
 from tasks.steps.reuse import reuse, step_folder
 from tasks.tracking.runs import nested_run
 from tasks.tracking.store import client_of
-from varjepa.config import StudyConfig, as_flat
+from varjepa.config import StudyConfig, as_flat, result_settings
 from varjepa.study.jepa import Target
 from varjepa.study.pair_trainer import Epoch, JEPATrainer, VariantTrainer, Worlds
 from varjepa.study.variants import VARIANTS
@@ -55,7 +55,7 @@ class Simulated:
 @task(name="simulate", task_run_name="simulate {name}")
 def train_model(config: StudyConfig, name: str) -> Simulated:
     """Trains all runs of one model; a study that was interrupted goes on with the models that are missing."""
-    settings = config.model_dump(mode="json", exclude={"variants", "tracking"})
+    settings = result_settings(config, without=("variants",))  # each variant is a step of its own
     folder = step_folder("simulate", name, settings, code=__name__)
     done = reuse(folder, Simulated, lambda: _train(config, name, folder))
     log.info("%s: %d runs of %d epochs in %.1f s", name, config.runs, config.epochs, done.seconds)

@@ -7,7 +7,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from prefect import task
 
-from tasks.reports.page import html_image, html_page, html_table, write_csv
+from tasks.reports.page import Picture, render, write_csv
 from tasks.reports.provenance import provenance
 from tasks.steps.files import write_text
 from tasks.steps.reuse import step_folder
@@ -20,12 +20,6 @@ from varjepa.study.pairs import D_S
 from varjepa.study.variants import VARIANTS
 
 HEADER = ("variant", "latent", "diagnostic", "published", "ours", "sd", "runs", "difference_in_se")
-
-EXPLAINED = (
-    "Means over runs on test rows. Only the means of the published study are known, not their standard deviations: "
-    "the difference is given in standard errors of our own mean. The floor is what a perfect N(0, I) shows on as many "
-    "rows."
-)
 
 
 @dataclass(frozen=True)
@@ -56,7 +50,7 @@ def report_study(config: StudyConfig, simulated: Sequence[Simulated]) -> StudyRe
     for name, figure in figures.items():
         figure.savefig(folder / f"{name}.png")
     page = folder / "report.html"
-    write_text(page, _page(config, simulated, table, [folder / f"{name}.png" for name in figures]))
+    write_text(page, simulation_page(config, simulated, table, [folder / f"{name}.png" for name in figures]))
     return StudyReport(folder, folder / "simulation.csv", page, table)
 
 
@@ -81,24 +75,32 @@ def _figures(config: StudyConfig, simulated: Sequence[Simulated]) -> dict[str, F
     return figures | {"collapse": plots.collapse_plot(rankme, "RankMe of s_x; 1 is collapsed")}
 
 
-def _page(config: StudyConfig, simulated: Sequence[Simulated], table: list[Comparison], figures: list[Path]) -> str:
-    facts = (
+def simulation_page(
+    config: StudyConfig, simulated: Sequence[Simulated], table: list[Comparison], figures: list[Path]
+) -> str:
+    """The report as one self-contained page.
+
+    Args:
+        config: of the study.
+        simulated: all models.
+        table: ours beside the published figures.
+        figures: PNG files.
+    """
+    sizes = (
         f"{config.runs} runs per model, {config.rows:,} training and {config.test_rows:,} test pairs per run, "
         f"{config.epochs} epochs, seeds from {config.seed}."
     )
-    floors = ([name, f"{value:.3g}"] for name, value in sampling_floors(config.test_rows, D_S).items())
-    body = [
-        "<h1>Simulation study</h1>", f"<p>{facts} {EXPLAINED}</p>", html_table(map(_cells, table), HEADER),
-        "<h2>Sampling floors</h2>", html_table(floors, ("diagnostic", "floor")),
-        "<h2>Collapse of deterministic JEPA</h2>",
-        html_table(map(_collapse, simulated), ("model", "RankMe", "active units", "probe accuracy")),
-        "<h2>Diagnostics over epochs</h2>", *map(html_image, figures),
-        "<h2>How it was made</h2>", html_table(provenance().items()),
-    ]  # fmt: skip
-    return html_page("Simulation study", body)
+    floors = sampling_floors(config.test_rows, D_S)
+    return render(
+        "simulation.html", sizes=sizes, header=HEADER, comparisons=[_cells(cell) for cell in table],
+        floors=[(name, f"{value:.3g}") for name, value in floors.items()],
+        collapse=[_collapse(model) for model in simulated], figures=[Picture.of(figure) for figure in figures],
+        made=provenance().items(),
+    )  # fmt: skip
 
 
 def _collapse(model: Simulated) -> list[str]:
+    """Whether a model's s_x has collapsed: means over runs after the last epoch."""
     final = model.final()
     means = (
         sum(final[f"s_x/{name}"]) / len(final["s_x/rankme"]) for name in ("rankme", "active_units", "probe_accuracy")

@@ -1,1 +1,1 @@
-"""The tracking store: addresses, runs, locks, what killed runs left."""
+"""The tracking store: addresses, runs, locks, recovery of killed runs."""

@@ -1,4 +1,4 @@
-"""Locks around a tracking store: those that all who share it respect, and those of one machine."""
+"""Locks for a tracking store: among all processes that share it, and among the processes of one machine."""
 
 import getpass
 import hashlib
@@ -19,14 +19,16 @@ from varjepa.config import RetrainConfig
 from varjepa.errors import SetupError
 
 PATIENCE = 600.0
-"""Seconds to wait for another process; what is done under a shared lock takes a few."""
+"""Seconds to wait for another process. Work under a shared lock takes a few seconds."""
 
 TAKE = {"postgresql": "SELECT pg_try_advisory_lock(:key)", "mysql": "SELECT GET_LOCK(:key, 0)"}
 GIVE = {"postgresql": "SELECT pg_advisory_unlock(:key)", "mysql": "SELECT RELEASE_LOCK(:key)"}
 
 
 def host_lock(uri: str, what: str) -> FileLock:
-    """A lock among the processes of this machine: beside a SQLite database, else in the temporary folder."""
+    """A lock among the processes of this machine: a file beside a SQLite database, otherwise in the temporary
+    folder.
+    """
     database = database_file(uri)
     if database is not None:
         return FileLock(database.with_name(f"{database.stem}-{digest(what)}.lock"))
@@ -35,14 +37,18 @@ def host_lock(uri: str, what: str) -> FileLock:
 
 @contextmanager
 def store_lock(uri: str, what: str) -> Iterator[None]:
-    """Nobody else who takes the lock of this name works on the store meanwhile.
+    """Holds the lock of this name during the block.
 
-    PostgreSQL and MySQL give an advisory lock, which ends with its connection, however this process ends. A SQLite
-    database has a file beside it. An MLflow server has no locks to give: a file keeps the processes of this machine
-    apart, and those of others must look again right before they change something.
+    What the lock covers depends on the store:
+
+    - PostgreSQL and MySQL: an advisory lock among all clients. It ends with its connection, even if this process is
+      killed.
+    - SQLite: a lock file beside the database.
+    - MLflow server: it has no locks. A lock file covers the processes of this machine. Processes on other machines must
+      check the state again right before they change it.
 
     Raises:
-        SetupError: somebody has held the lock for `PATIENCE` seconds.
+        SetupError: another process has held the lock for `PATIENCE` seconds.
     """
     dialect = uri.split(":", 1)[0].split("+", maxsplit=1)[0]
     if dialect in TAKE:
@@ -58,7 +64,7 @@ def store_lock(uri: str, what: str) -> Iterator[None]:
 
 @contextmanager
 def registry_lock(uri: str, name: str) -> Iterator[None]:
-    """Nobody else who takes this lock changes versions and aliases of the registered model `name` meanwhile.
+    """Holds the lock for changes of versions and aliases of the registered model `name`.
 
     Raises:
         SetupError: see `store_lock`.
@@ -69,7 +75,7 @@ def registry_lock(uri: str, name: str) -> Iterator[None]:
 
 @contextmanager
 def _server_lock(uri: str, dialect: str, what: str) -> Iterator[None]:
-    # PostgreSQL takes 64 bits, MySQL a text.
+    # The key of a lock is a 64-bit integer in PostgreSQL and a text in MySQL.
     bits = hashlib.sha256(f"varjepa {what}".encode()).digest()
     key = int.from_bytes(bits[:8], signed=True) if dialect == "postgresql" else bits.hex()[:40]
     engine = create_engine(uri, poolclass=NullPool, isolation_level="AUTOCOMMIT")
@@ -92,20 +98,20 @@ def _wait(connection: Connection, dialect: str, key: int | str, what: str) -> No
 def _held(what: str) -> SetupError:
     return SetupError(
         f"The {what} of the tracking store has been locked by another process for {PATIENCE:.0f} seconds.",
-        fix="End the process that holds it, then run the same command again.",
+        fix="Stop the process that holds the lock, then run the same command again.",
     )
 
 
 @contextmanager
 def model_lock(config: RetrainConfig, *, wait: bool = True) -> Iterator[bool]:
-    """Lets one run per registered model and machine work at a time.
+    """Holds the lock that allows one run per registered model and machine at a time.
 
     Args:
         config: of the job.
-        wait: for the other run to end; otherwise the block learns that it is not its turn.
+        wait: wait for another run to end; otherwise yield False at once.
 
     Yields:
-        Whether it is this run's turn.
+        Whether the lock is held.
     """
     lock = host_lock(tracking_uri(config.tracking), f"model {config.registry.name}")
     Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
@@ -115,7 +121,7 @@ def model_lock(config: RetrainConfig, *, wait: bool = True) -> Iterator[bool]:
         if not wait:
             yield False
             return
-        log.info("another run for the model %s is at work, this one waits", config.registry.name)
+        log.info("another run for the model %s is in progress; waiting for it", config.registry.name)
         lock.acquire()
     try:
         yield True

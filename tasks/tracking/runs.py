@@ -1,4 +1,4 @@
-"""Opens runs of the tracking store, and writes to them what people look for."""
+"""Opens runs in the tracking store, and writes metrics, tags and artifacts to them."""
 
 import getpass
 import time
@@ -21,13 +21,13 @@ from varjepa.errors import VarjepaError
 def opened_run(tracking: TrackingSection, *, command: str, name: str, job: str | None = None) -> Iterator[str]:
     """Opens a run and yields its id; ends it as FINISHED, FAILED (with the reason as a tag) or KILLED.
 
-    Runs that killed processes left are ended first, but for one of the same job, which goes on.
+    Runs of killed processes are ended first, except one of the same job, which is resumed.
 
     Args:
         tracking: the store.
-        command: of `varjepa`, that makes the run.
-        name: what it is made for.
-        job: stands for settings, data and code, where a run can go on after it was killed.
+        command: the command of `varjepa` that opens the run.
+        name: model, data sets or variants, for the name of the run.
+        job: digest of settings, data and code, if the run can be resumed after it was killed.
     """
     client = client_of(tracking)
     tags = {
@@ -42,7 +42,7 @@ def opened_run(tracking: TrackingSection, *, command: str, name: str, job: str |
         tags["mlflow.source.git.commit"] = commit
     run_name = f"{command} {name} {time.strftime('%Y-%m-%d %H:%M:%S')}"
     experiment = experiment_id(tracking)
-    with host_lock(tracking_uri(tracking), "runs"):  # else two processes might take over one run
+    with host_lock(tracking_uri(tracking), "runs"):  # otherwise two processes might resume the same run
         run_id = taken_over(client, experiment, job)
         if run_id is None:
             run_id = client.create_run(experiment, tags=tags, run_name=run_name).info.run_id
@@ -61,7 +61,7 @@ def opened_run(tracking: TrackingSection, *, command: str, name: str, job: str |
 
 @contextmanager
 def nested_run(tracking: TrackingSection, parent_id: str, *, step: str, name: str) -> Iterator[str]:
-    """Opens a run below another one and yields its id."""
+    """Opens a run nested in another one and yields its id."""
     client = client_of(tracking)
     tags = {"mlflow.parentRunId": parent_id, "varjepa.step": step} | owner_tags()
     run_id = client.create_run(experiment_id(tracking), tags=tags, run_name=name).info.run_id
@@ -74,16 +74,16 @@ def nested_run(tracking: TrackingSection, parent_id: str, *, step: str, name: st
 
 
 class CurveLogger:
-    """Writes the metrics of each epoch to a run once, as curves over epochs that start at 1."""
+    """Writes the metrics of each epoch to a run exactly once, as curves over epochs that start at 1."""
 
     def __init__(self, run_id: str, tracking: TrackingSection) -> None:
         self.run_id, self.client = run_id, client_of(tracking)
-        # A run that was killed and goes on has its first epochs already.
-        said = self.client.get_metric_history(run_id, "training/rows_per_second")
-        self.logged = {float(point.step - 1) for point in said}
+        # A resumed run has its first epochs already.
+        points = self.client.get_metric_history(run_id, "training/rows_per_second")
+        self.logged = {float(point.step - 1) for point in points}
 
     def log(self, metrics: dict[str, float]) -> None:
-        """Logs one epoch, unless it already is."""
+        """Logs one epoch, unless it is already logged."""
         from mlflow.entities import Metric
 
         if metrics["epoch"] in self.logged:
@@ -101,7 +101,7 @@ def log_artifacts(run_id: str, tracking: TrackingSection, places: dict[str, Path
     Args:
         run_id: the run.
         tracking: its store.
-        places: folder among the artifacts (empty for the top) -> file or folder to put there.
+        places: artifact folder (empty for the root) -> file or folder to copy there.
     """
     client = client_of(tracking)
     for place, path in places.items():
@@ -111,11 +111,11 @@ def log_artifacts(run_id: str, tracking: TrackingSection, places: dict[str, Path
 
 @retried_task("log results")
 def log_results(run_id: str, tracking: TrackingSection, metrics: dict[str, float], facts: dict[str, str]) -> None:
-    """Writes final metrics, and facts as tags; what a run already says is not said twice."""
+    """Writes final metrics, and facts as tags. Metrics that the run already has with the same value are skipped."""
     from mlflow.entities import Metric, RunTag
 
     client, now = client_of(tracking), int(time.time() * 1000)
-    said = client.get_run(run_id).data.metrics
-    values = [Metric(name, value, now, 0) for name, value in metrics.items() if said.get(name) != value]
+    existing = client.get_run(run_id).data.metrics
+    values = [Metric(name, value, now, 0) for name, value in metrics.items() if existing.get(name) != value]
     tags = [RunTag(name, value) for name, value in facts.items()]
     client.log_batch(run_id, metrics=values, tags=tags)

@@ -1,4 +1,4 @@
-"""Connects to the MLflow tracking store, and makes it where it is a database that is not there yet."""
+"""Connects to the MLflow tracking store, and creates its database if there is none yet."""
 
 import logging
 from functools import cache
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 @cache
 def client_for(uri: str) -> "MlflowClient":
-    """A client of a tracking store, which is created where it is a file that does not exist yet.
+    """A client of a tracking store. Creates the store if it is a SQLite file that does not exist yet.
 
     Raises:
         SetupError: the store cannot be reached.
     """
-    # MLflow tells every migration of a fresh database; nobody who trains a model wants to read them.
+    # MLflow logs every migration of a new database, which is of no interest here.
     for name in ("alembic", "mlflow.store.db.utils"):
         logging.getLogger(name).setLevel(logging.WARNING)
     import mlflow
@@ -33,8 +33,8 @@ def client_for(uri: str) -> "MlflowClient":
         if database is not None:
             database.parent.mkdir(parents=True, exist_ok=True)
         elif uri.startswith("http"):
-            require_answer(uri, seconds=15)  # once: MLflow itself would ask again and again for minutes
-        with store_lock(uri, "tables"):  # two that create them at once break the database
+            require_answer(uri, seconds=15)  # one request; MLflow itself would retry for minutes
+        with store_lock(uri, "tables"):  # two processes that create them at once damage the database
             if database is not None and not database.exists():
                 _create(database)
             client = mlflow.MlflowClient(uri)
@@ -49,7 +49,7 @@ def client_for(uri: str) -> "MlflowClient":
         reason = " ".join(str(error).replace(uri, hidden_credentials(uri)).split())[:300]
         raise SetupError(
             f"The tracking store {hidden_credentials(uri)} cannot be used: {reason}.",
-            fix="Check tracking.uri and MLFLOW_TRACKING_URI; `varjepa doctor` says more.",
+            fix="Check tracking.uri and MLFLOW_TRACKING_URI, or run `varjepa doctor`.",
         ) from error
 
 
@@ -59,7 +59,7 @@ def client_of(tracking: TrackingSection) -> "MlflowClient":
 
 
 def open_known(tracking: TrackingSection) -> None:
-    """Opens a database that is there, which takes a second or two, for whoever needs it later; makes none."""
+    """Opens an existing database in advance, because that takes a second or two. Does not create one."""
     uri = tracking_uri(tracking)
     database = database_file(uri)
     if database is not None and database.is_file():
@@ -67,7 +67,10 @@ def open_known(tracking: TrackingSection) -> None:
 
 
 def _create(database: Path) -> None:
-    """Makes a database in one move: MLflow cannot go on with migrations that were killed halfway."""
+    """Creates a database atomically, because MLflow cannot resume migrations that were killed.
+
+    It is created under a temporary name, then renamed.
+    """
     import mlflow
 
     unfinished = database.with_suffix(".unfinished")
@@ -81,7 +84,7 @@ def experiment_id(tracking: TrackingSection) -> str:
     """Finds or creates the experiment.
 
     Raises:
-        SetupError: it is deleted, or keeps its artifacts elsewhere than the configuration says.
+        SetupError: it is deleted, or its artifact store is not that of the configuration.
     """
     from mlflow.exceptions import MlflowException
 
@@ -89,11 +92,13 @@ def experiment_id(tracking: TrackingSection) -> str:
     experiment, place = client.get_experiment_by_name(tracking.experiment), artifact_place(tracking)
     if experiment is None:
         if place and tracking.artifacts is None and database_file(tracking_uri(tracking)) is None:
-            log.warning("Artifacts go to %s on this machine; tracking.artifacts names a place for all.", place)
+            log.warning(
+                "Artifacts are stored in %s on this machine. Set tracking.artifacts to a place for all machines.", place
+            )
         try:
             return client.create_experiment(tracking.experiment, artifact_location=place)
         except MlflowException as error:
-            # Somebody else may have been faster.
+            # Another process may have created it meanwhile.
             experiment = client.get_experiment_by_name(tracking.experiment)
             if error.error_code != "RESOURCE_ALREADY_EXISTS" or experiment is None:
                 raise
@@ -104,7 +109,7 @@ def experiment_id(tracking: TrackingSection) -> str:
         )
     if tracking.artifacts is not None and experiment.artifact_location.rstrip("/") != str(place).rstrip("/"):
         raise SetupError(
-            f'The experiment "{tracking.experiment}" keeps its artifacts in '
+            f'The experiment "{tracking.experiment}" stores its artifacts in '
             f"{hidden_credentials(experiment.artifact_location)}, which cannot be changed.",
             expected=f"Expected {hidden_credentials(str(place))} (tracking.artifacts).",
             fix="Set tracking.experiment to another name, or leave out tracking.artifacts.",
@@ -113,7 +118,7 @@ def experiment_id(tracking: TrackingSection) -> str:
 
 
 def artifact_place(tracking: TrackingSection) -> str | None:
-    """Where a new experiment keeps its artifacts; None leaves that to the tracking server.
+    """Where a new experiment stores its artifacts; None means that the tracking server decides.
 
     Examples:
         >>> artifact_place(TrackingSection(artifacts="s3://bucket/models"))

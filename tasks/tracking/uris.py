@@ -11,7 +11,7 @@ SQLITE, POSTGRES = "sqlite:///", "postgresql"
 
 
 def tracking_uri(tracking: TrackingSection) -> str:
-    """Where runs go; the environment variable wins over the configuration, as people expect."""
+    """The tracking store of runs. The environment variable overrides the configuration, as in MLflow."""
     uri = os.environ.get("MLFLOW_TRACKING_URI") or tracking.uri
     database = database_file(uri)
     return uri if database is None else f"{SQLITE}{database.absolute()}"
@@ -42,5 +42,5 @@ def hidden_credentials(uri: str) -> str:
 
 
 def store(uri: str | None) -> str:
-    """The tracking store that a command without a config talks to."""
+    """The tracking store of a command without a config; `uri` if given."""
     return tracking_uri(TrackingSection()) if uri is None else uri

@@ -113,7 +113,7 @@ def handed_over(prefect_server: None, migrated: Path, tmp_path_factory: pytest.T
     with pytest.MonkeyPatch.context() as patch:
         answer = caller(home, migrated, patch)("retrain", job, "--json")
     assert answer.code == 0, answer.err
-    (model,) = (home / "mlruns" / "work").glob("calibrate-*/model")
+    (model,) = (home / "mlruns" / "work").glob("assemble-*/model")
     uri = f"sqlite:///{home}/mlruns/mlflow.db"
     return SimpleNamespace(home=home, job=job, table=table, uri=uri, answer=answer, model=model)
 
@@ -156,3 +156,30 @@ def write_job(folder: Path, table: pl.DataFrame, **sections: dict[str, Any]) -> 
         content[name] = content.get(name, {}) | section
     (folder / "job.yaml").write_text(yaml.safe_dump(content))
     return folder / "job.yaml"
+
+
+def candidate_of(config: Any, run_id: str) -> Any:
+    """What a retrain hands to its last steps, made by the steps themselves or reused from an earlier run."""
+    from tasks.release.compare import Candidate
+    from tasks.retrain.assemble import assemble
+    from tasks.retrain.assess_generator import assess_generator
+    from tasks.retrain.calibrate import calibrate
+    from tasks.retrain.generate import generate
+    from tasks.retrain.ingest import ingest
+    from tasks.retrain.preprocess import preprocess
+    from tasks.retrain.pretrain import pretrain
+    from tasks.retrain.probe import probe
+    from tasks.retrain.reference import make_reference
+    from tasks.retrain.validate import check_contract
+
+    snapshot = ingest.fn(config)
+    prepared = preprocess.fn(check_contract.fn(snapshot, config).clean, config)
+    pretrained = pretrain.fn(prepared, config, run_id)
+    generated, probed = generate.fn(prepared, pretrained, config), probe.fn(prepared, pretrained, config)
+    assess_generator.fn(prepared, pretrained, generated, config)
+    assembled = assemble.fn(
+        prepared, pretrained, generated=generated, probed=probed,
+        calibrated=calibrate.fn(prepared, pretrained, probed, config),
+        referenced=make_reference.fn(prepared, pretrained, generated, probed, config), config=config,
+    )  # fmt: skip
+    return Candidate(assembled.model, prepared, snapshot.fingerprint)

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tests.flows.conftest import Answer, caller, write_job
+from tests.flows.conftest import Answer, caller, candidate_of, write_job
 
 ROWS = {"train": 900, "validation": 200, "calibration": 300, "test": 1000}
 LEARNED = ("train", "validation", "calibration")
@@ -213,26 +213,6 @@ def test_a_mistyped_subgroup_stops_before_training(standing: Registry) -> None:
     assert 'gate.subgroups names "jobb", which is no column. Did you mean "job"?' in answer["error"]
 
 
-def candidate_of(config: Any, run_id: str) -> Any:
-    """What a retrain hands to its last steps; all of it is there already."""
-    from tasks.release.compare import Candidate
-    from tasks.retrain.calibrate import calibrate
-    from tasks.retrain.generate import generate
-    from tasks.retrain.ingest import ingest
-    from tasks.retrain.preprocess import preprocess
-    from tasks.retrain.pretrain import pretrain
-    from tasks.retrain.probe import probe
-    from tasks.retrain.validate import check_contract
-
-    snapshot = ingest.fn(config.data)
-    prepared = preprocess.fn(check_contract.fn(snapshot, config).clean, config.data, config.preprocess)
-    pretrained = pretrain.fn(prepared, config, run_id)
-    generated, probed = generate.fn(prepared, pretrained, config), probe.fn(prepared, pretrained, config)
-    return Candidate(
-        calibrate.fn(prepared, pretrained, generated, probed, config).model, prepared, snapshot.fingerprint
-    )
-
-
 def test_two_that_beat_the_champion_at_once_meet_each_other(registry: Registry) -> None:
     """Both are compared with version 1; who comes second under the lock must be compared with the new champion."""
     from tasks.release.gate import gate
@@ -302,4 +282,4 @@ def test_by_hand_forwards_and_back(registry: Registry) -> None:
     assert {entry["version"]: entry["gate"]["outcome"] for entry in listed["models"]}[4] == "worse"
     assert "No model" in does("rollback", "nothing", code=2)["error"]
     assert "names no version" in does("promote", "models:/", code=2)["error"]
-    assert "is no version of a registered model" in does("promote", name, code=2)["error"]
+    assert "is not a version of a registered model" in does("promote", name, code=2)["error"]

@@ -186,7 +186,7 @@ def test_tables_of_numbers_only_and_of_words_only(varjepa, tmp_path: Path, colum
 def test_a_model_is_found_under_all_its_names(made: SimpleNamespace, where: str) -> None:
     run_id = made.retrained["run_id"]
     names = {"uri": made.retrained["model"]["uri"], "run": run_id, "runs:/": f"runs:/{run_id}",
-             "folder": next((made.home / "mlruns" / "work").glob("calibrate-*/model"))}  # fmt: skip
+             "folder": next((made.home / "mlruns" / "work").glob("assemble-*/model"))}  # fmt: skip
     assert made.call("sample", names[where], 3, f"{where.strip(':/')}.csv").code == 0
     assert pl.read_csv(made.home / f"{where.strip(':/')}.csv").height == 3
 

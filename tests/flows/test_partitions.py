@@ -17,7 +17,7 @@ from tasks.retrain.ingest import ingest
 from tasks.retrain.preprocess import Prepared, preprocess
 from tasks.steps.reuse import start_fresh
 from tests.flows.conftest import person_table, write_job
-from varjepa.config import DataSection, PreprocessSection
+from varjepa.config import DataSection, PreprocessSection, RetrainConfig
 from varjepa.data.encode.encoded import read_part
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.read.sources import ROW
@@ -25,16 +25,18 @@ from varjepa.data.read.splits import PART
 
 
 @flow
-def prepared(clean: Path, data: DataSection, settings: PreprocessSection) -> Prepared:
-    return preprocess(clean, data, settings)
+def prepared(clean: Path, config: RetrainConfig) -> Prepared:
+    return preprocess(clean, config)
 
 
 def in_both_ways(data: DataSection, settings: dict[str, Any]) -> tuple[Prepared, Prepared]:
     """What one process prepares, and what is prepared in partitions."""
-    clean = ingest.fn(data).path
-    whole = preprocess.fn(clean, data, PreprocessSection())
+    config = RetrainConfig(data=data)
+    clean = ingest.fn(config).path
+    whole = preprocess.fn(clean, config)
     start_fresh()
-    return whole, prepared(clean, data, PreprocessSection(workers=2, **settings))
+    parted = config.model_copy(update={"preprocess": PreprocessSection(workers=2, **settings)})
+    return whole, prepared(clean, parted)
 
 
 def same(parted: Prepared, whole: Prepared, files: int) -> None:
@@ -105,7 +107,7 @@ import os, signal, sys
 from pathlib import Path
 from tasks.retrain.partitions import encode, partitions_of
 from tasks.retrain.preprocess import in_partitions
-from varjepa.config import DataSection, PreprocessSection
+from varjepa.config import DataSection, PreprocessSection, RetrainConfig
 def parallel_map(function, things):
     for place, thing in enumerate(things):
         if function.func is encode and place == int(sys.argv[2]):
@@ -121,7 +123,7 @@ in_partitions(partitions, DataSection(path="people.csv", label="rich"), Preproce
 def test_partitions_that_were_encoded_are_not_encoded_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     write_job(tmp_path, person_table(1000))
-    clean = ingest.fn(DataSection(path="people.csv")).path.resolve()
+    clean = ingest.fn(RetrainConfig(data=DataSection(path="people.csv"))).path.resolve()
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     words = [sys.executable, "-c", IN_PARTITIONS, str(clean)]
     killed = subprocess.run([*words, "2"], env=environment, check=False)

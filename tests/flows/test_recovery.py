@@ -154,7 +154,7 @@ def test_a_terminated_retrain_ends_with_its_server_and_says_that_it_goes_on(migr
     assert servers
     process.terminate()
     _, said = process.communicate(timeout=60)
-    assert (process.returncode, "the same command goes on from here" in said) == (1, True)
+    assert (process.returncode, "Run the same command again to resume." in said) == (1, True)
     assert not psutil.wait_procs(servers, timeout=30)[1]
 
 

@@ -108,12 +108,12 @@ def deployment_update(**values: Any) -> Any:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--cron", "99 3 * * *"], '--cron "99 3 * * *" is no schedule'),
-        (["--cron", "0 3 * * *", "--timezone", "Mars"], "in Mars is no schedule"),
-        (["--interval", "soon"], "--interval soon is no schedule"),
-        (["--interval", "0"], "--interval 0 is no schedule"),
+        (["--cron", "99 3 * * *"], '--cron "99 3 * * *" is not a valid schedule'),
+        (["--cron", "0 3 * * *", "--timezone", "Mars"], "in Mars is not a valid schedule"),
+        (["--interval", "soon"], "--interval soon is not a valid schedule"),
+        (["--interval", "0"], "--interval 0 is not a valid schedule"),
         ([], "needs --cron or --interval"),
-        (["--interval", "1h", "--cron", "0 3 * * *"], "Expected one of both"),
+        (["--interval", "1h", "--cron", "0 3 * * *"], "Expected exactly one of them"),
         (["--interval", "1h"], "There is no Prefect server to keep the schedule. Add --server"),
     ],
 )

@@ -83,7 +83,7 @@ def test_what_cannot_be_started_is_said(varjepa, folder: Path) -> None:
         port = taken.getsockname()[1]
         answer = varjepa("servers", "--folder", folder, "--port", port)
     assert answer.code == 2
-    assert f"Port {port} is taken. Try --port " in answer.err
+    assert f"Port {port} is in use. Try --port " in answer.err
     ports = ["--port", free_port(), "--prefect-port", free_port()]
     answer = varjepa("servers", "--folder", folder, *ports, "--database", "postgresql://me:secret@127.0.0.1")
     assert answer.code == 2

@@ -1,5 +1,6 @@
-"""What the user can say: one strict, frozen configuration per job."""
+"""The configuration: one strict, frozen object per job."""
 
+from varjepa.config.base import result_settings
 from varjepa.config.benchmark import PREDICTORS, BenchmarkConfig, FeatureSet, PredictorName, Protocol
 from varjepa.config.data import DataSection, PreprocessSection, SplitSection
 from varjepa.config.heads import ProbeSection
@@ -30,5 +31,6 @@ __all__ = [
     "benchmark_config",
     "load_config",
     "parse_config",
+    "result_settings",
     "study_config",
 ]

@@ -1,8 +1,8 @@
 """Settings of the benchmark: tables, feature sets, predictors and protocol (section 4.2, C.1)."""
 
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
-from varjepa.config.base import NonNegative, Positive, Section
+from varjepa.config.base import OPERATIONAL, NonNegative, Positive, Section
 from varjepa.config.operations import TrackingSection
 from varjepa.config.predictors import PredictorSettings
 from varjepa.config.retrain import RetrainConfig
@@ -17,24 +17,24 @@ PREDICTORS: tuple[PredictorName, ...] = get_args(PredictorName)
 
 
 class BenchmarkConfig(Section):
-    """Everything that one benchmark needs."""
+    """The settings of one benchmark."""
 
     datasets: dict[str, RetrainConfig]
     """Name -> configuration of its retrain job, whose encoders are trained and compared."""
     features: tuple[FeatureSet, ...] = FEATURE_SETS
-    """What predictors are given."""
+    """Feature sets that the predictors are trained on."""
     predictors: tuple[PredictorName, ...] = PREDICTORS
     seeds: Positive = 5
-    """Runs of every predictor; the encoder is one and the same."""
+    """Runs of every predictor. All runs use the same encoder."""
     seed: NonNegative = 0
     """The first of the seeds."""
     protocol: Protocol = "inductive"
     """inductive: preprocessing and encoders see training rows only; paper: all rows, never their labels."""
-    runner: Runner = "processes"
+    runner: Annotated[Runner, OPERATIONAL] = "processes"
     """Where cells are computed: processes or threads of this machine, or a Dask cluster."""
-    workers: NonNegative = 0
-    """Cells at a time, one thread each; 0: as many as there are cores."""
-    dask_address: str | None = None
-    """Scheduler of a running Dask cluster (runner: dask); without one a local cluster is started."""
+    workers: Annotated[NonNegative, OPERATIONAL] = 0
+    """Cells computed in parallel, one thread each; 0: one per core."""
+    dask_address: Annotated[str | None, OPERATIONAL] = None
+    """Scheduler of a running Dask cluster (runner: dask). If not given, a local cluster is started."""
     training: PredictorSettings = PredictorSettings()
-    tracking: TrackingSection = TrackingSection()
+    tracking: Annotated[TrackingSection, OPERATIONAL] = TrackingSection()

@@ -1,37 +1,39 @@
-"""Sections about the table: where it comes from, what it promises, how cells become numbers."""
+"""Sections about the table: its source, its contract, its encoding."""
 
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from varjepa.config.base import NonNegative, Positive, Section, Share
+from varjepa.config.base import OPERATIONAL, NonNegative, Positive, Section, Share
 
 KIND = Literal["numeric", "categorical", "boolean", "date", "identifier"]
-"""Kinds that a person can give a column; constant and empty columns are found, not declared."""
+"""Kinds that a user can declare for a column. Constant and empty columns are detected, never declared."""
 
 
 class SplitSection(Section):
-    """How rows are divided into training, validation and test parts."""
+    """How rows are split into training, validation, calibration and test parts."""
 
     by: Literal["random", "hash", "column", "time"] = "random"
-    """random: by `seed`; hash: by what stands in the row and `seed`, so that a row keeps its part when the table grows,
-    and equal rows share one; column: `column` holds the words train, validation, calibration and test; time: oldest
-    rows train."""
+    """random: drawn with `seed`. hash: by a hash of the row's cells and `seed`, so that a row stays in its part when
+    the table grows, and equal rows are in the same part. column: `column` holds the words train, validation,
+    calibration and test. time: the oldest rows are for training."""
     column: str | None = None
-    """The column that holds the part (by: column; calibration may be absent) or the time (by: time). For by: hash the
-    one column to look at, such as a customer's number, whose rows then stay together; null looks at all."""
+    """The column that holds the part (by: column; calibration may be absent) or the time (by: time). For by: hash, the
+    only column to hash, such as a customer number, so that all rows of a customer are in one part; null: all
+    columns."""
     seed: NonNegative = 0
-    """Seed of the random and hash splits, and of the draw of `data.rows`."""
+    """Seed of the random and the hash split, and of the random sample of `data.rows`."""
     seen: Literal["train", "all"] = "train"
-    """Rows that preprocessing and pretraining may look at; all: those of validation and test, too, but no labels (the
+    """Rows that preprocessing and pretraining use. all: validation and test rows as well, without their labels (the
     paper's transductive protocol, for comparisons)."""
     train: Share = 0.6
     """Share of rows for training (by: random, hash and time)."""
     validation: Share = 0.1
-    """Share of rows for validation: they choose epochs, penalties, temperatures and the uncertainty measure."""
+    """Share of rows for validation. They select the epoch, the penalty, the temperature and the uncertainty measure."""
     calibration: Share = 0.1
-    """Share of rows that nothing but the certificate and the imputation intervals looks at; what is left is the test
-    part. 0 trains on more rows and certifies nothing (a benchmark does, for the paper's 70/10/20)."""
+    """Share of rows for calibration. They are used for the certificate, the imputation intervals and the drift
+    reference, never to train or to choose. The remaining rows are the test part. With 0 there is no certificate (the
+    benchmark does this for the paper's 70/10/20 split)."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -39,37 +41,38 @@ class SplitSection(Section):
             raise ValueError(f"split.by is {self.by}, which needs split.column")
         if not 0 < self.train < 1 or self.train + self.validation + self.calibration >= 1:
             raise ValueError(
-                "split.train must lie between 0 and 1, and with the other shares leave rows for the test part"
+                "split.train must lie between 0 and 1, and the shares together must leave rows for the test part"
             )
         return self
 
 
 class DataSection(Section):
-    """Where the table comes from and what its columns mean."""
+    """The source of the table and the meaning of its columns."""
 
-    path: str | None = None
-    """CSV (also .gz), Parquet, Arrow/Feather, a folder or a glob of one of those. Wins over `name`."""
+    path: Annotated[str | None, OPERATIONAL] = None
+    """A CSV (also .gz), Parquet or Arrow/Feather file, or a folder or glob of one of those. Overrides `name`."""
     name: str | None = None
     """`sim` for the built-in table, otherwise the name of an OpenML data set (needs a network)."""
     version: Positive = 1
     """Version of the OpenML data set."""
     label: str | None = None
-    """Column to predict by the probe; never a feature, never needed to learn the embedding."""
+    """Column that the probe predicts. Never a feature, and not needed to learn the embedding."""
     task: Literal["auto", "classification", "regression", "none"] = "auto"
     """auto: classification for text, booleans and whole numbers with few values, otherwise regression."""
     rows: Positive | None = None
     """Use at most this many rows, drawn at random with `split.seed`; for `sim`, the number to generate."""
     rename: dict[str, str] = {}
-    """New names of columns, where the old ones are there (sources do not agree on the label of a data set)."""
+    """Old name -> new name of columns. Old names that do not occur are ignored, because sources name labels
+    differently."""
     noise: Share = 0.0
-    """Blends row i with uniform noise by noise * u_i, u_i ~ U(0, 1), in all numeric columns but the label (the paper
-    corrupts MNIST by 0.75); u_i becomes the column `ambiguity`, which belongs into `drop`."""
+    """Blends row i with uniform noise by noise * u_i, u_i ~ U(0, 1), in all numeric columns except the label (the paper
+    corrupts MNIST by 0.75). u_i becomes the column `ambiguity`; list it in `drop`."""
     drop: tuple[str, ...] = ()
     """Columns to leave out."""
     kinds: dict[str, KIND] = {}
-    """Kinds of columns where the inferred one is wrong."""
+    """Column -> kind, for columns whose inferred kind is wrong."""
     separator: Annotated[str, Field(min_length=1, max_length=1)] | None = None
-    """Field separator of CSV files; found from the header line where not given."""
+    """Field separator of CSV files. If not given, it is inferred from the header line."""
     na_values: tuple[str, ...] = ("", "?", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
     """Texts in CSV files that mean a missing value."""
     split: SplitSection = SplitSection()
@@ -84,35 +87,36 @@ class DataSection(Section):
 
 
 class ContractSection(Section):
-    """Which promises the data must keep before anything is trained."""
+    """The contract that the data must meet before anything is trained."""
 
-    path: str | None = None
-    """Data contract (YAML, see `varjepa init`). Without one, only what learning itself needs is checked."""
+    path: Annotated[str | None, OPERATIONAL] = None
+    """Data contract (YAML, see `varjepa init`). Without one, only the requirements of training are checked."""
 
 
 class PreprocessSection(Section):
-    """How cells become numbers; statistics come from training rows only."""
+    """How cells are encoded as numbers. Statistics come from training rows only."""
 
     numeric: Literal["auto", "standard", "quantile"] = "auto"
-    """standard: mean 0, deviation 1; quantile: normal scores by piecewise-linear quantiles; auto: quantile where
-    a column is skewed or heavy-tailed, standard elsewhere."""
+    """standard: mean 0, standard deviation 1. quantile: normal scores by piecewise-linear quantiles. auto: quantile for
+    skewed or heavy-tailed columns, standard for the others."""
     n_quantiles: Annotated[int, Field(ge=3, le=10_000)] = 256
     """Knots of the quantile transformation."""
     clip: Annotated[float, Field(gt=0)] = 8.0
-    """Standardised values beyond this many deviations are clipped."""
+    """Standardised values are clipped to plus and minus this many standard deviations."""
     one_hot: Literal["join", "keep"] = "join"
-    """join: neighbouring 0/1 columns of which every training row has exactly one set are learned as one categorical
-    feature, but for columns in `data.kinds`; keep: each stays a feature of its own."""
+    """join: neighbouring 0/1 columns of which every training row has exactly one set become one categorical feature,
+    except columns in `data.kinds`. keep: each of them stays a separate feature."""
     min_count: Positive = 5
-    """Categories seen fewer times than this in the training rows share one reserved code with unseen ones."""
+    """Categories that occur fewer times than this in the training rows share one reserved code with unseen
+    categories."""
     max_categories: Positive = 1000
-    """At most this many categories per column keep a code of their own."""
-    runner: Literal["none", "processes", "threads", "dask"] = "none"
-    """none: this process reads the rows as a stream. Otherwise partitions of them are fitted and encoded by processes
-    or threads of this machine, or on a Dask cluster, with the same result."""
-    workers: NonNegative = 0
-    """Partitions at a time; 0: as many as there are cores."""
-    dask_address: str | None = None
-    """Scheduler of a running Dask cluster (runner: dask); without one a local cluster is started."""
-    partition_rows: Positive = 1_000_000
-    """About so many rows are in a partition; smaller tables stay in this process. A worker has one in memory."""
+    """At most this many categories per column get their own code."""
+    runner: Annotated[Literal["none", "processes", "threads", "dask"], OPERATIONAL] = "none"
+    """none: this process reads the rows as a stream. Otherwise processes or threads of this machine, or a Dask cluster,
+    fit and encode partitions of the rows. The result is the same."""
+    workers: Annotated[NonNegative, OPERATIONAL] = 0
+    """Partitions processed in parallel; 0: one per core."""
+    dask_address: Annotated[str | None, OPERATIONAL] = None
+    """Scheduler of a running Dask cluster (runner: dask). If not given, a local cluster is started."""
+    partition_rows: Annotated[Positive, OPERATIONAL] = 1_000_000
+    """Approximate number of rows of a partition. Smaller tables stay in this process. A worker holds one partition."""

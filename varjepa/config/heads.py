@@ -1,4 +1,4 @@
-"""Sections about what is learned on top of the embedding: the probe, its uncertainty, the generator."""
+"""Sections about the models on top of the embedding: the probe, its uncertainty, the generator."""
 
 from typing import Annotated, Literal
 
@@ -11,63 +11,63 @@ MEASURE = Literal[
     "mask_mean", "mask_disagreement", "weighted_scale", "scale_mean", "scale_p90", "surprise", "reconstruction",
     "distance",
 ]  # fmt: skip
-"""Uncertainty measures on one footing (see `varjepa.inference.measures`)."""
+"""Uncertainty measures (see `varjepa.inference.measures`)."""
 
 
 class ProbeSection(Section):
     """The linear probe on frozen embeddings, and the same probe on raw features."""
 
     max_rows: Positive = 50_000
-    """At most this many training rows fit the probe."""
+    """The probe is fitted on at most this many training rows."""
     max_test_rows: Positive = 200_000
-    """At most this many rows of the test part, a sample of larger ones, are predicted and measured; the certificate and
-    the choice of the uncertainty measure look at as many calibration and validation rows."""
+    """At most this many test rows are predicted and measured; a larger part is sampled. The certificate uses at most as
+    many calibration rows, the choice of the uncertainty measure at most as many validation rows."""
     l2: tuple[Annotated[float, Field(gt=0)], ...] = (1e-4, 1e-3, 1e-2)
-    """Ridge penalties per training row to choose from on the validation rows."""
+    """Candidate ridge penalties per training row; the validation rows choose one."""
 
 
 class UncertaintySection(Section):
-    """How sure the model says it is of a row; larger = less sure."""
+    """How uncertain the model is about a row; larger = less sure."""
 
     aggregate: Literal["mean", "p90"] = "mean"
-    """How the scales of q(s_w | ...) become one number per row."""
+    """How the scales of q(s_w | ...) are reduced to one number per row."""
     score: Literal["auto", MEASURE] = "auto"
-    """The measure that ships with the model; auto: the maximum probability, unless another one ranks the errors of the
-    validation rows better beyond doubt."""
+    """The measure that ships with the model. auto: the maximum probability, unless another measure ranks the errors on
+    validation rows significantly better."""
     known: str | None = None
-    """Column that holds how ambiguous a row is, where somebody knows; every measure is compared with it. Never a
-    feature: it belongs into `data.drop`."""
+    """Column that holds how ambiguous a row is, if that is known; every measure is compared with it. It must not be a
+    feature: list it in `data.drop`."""
     draws: Positive = 20
-    """Samples of s_w that are sent through the probe."""
+    """Samples of s_w that are passed through the probe."""
     masks: Positive = 5
     """Random contexts (half of the features) whose predictions are compared."""
     ensemble: Positive = 5
     """Probes on resampled training rows whose predictions are compared."""
     accuracy: Annotated[float, Field(gt=0, lt=1)] = 0.95
-    """What the certificate promises for accepted rows."""
+    """Accuracy on accepted rows that the certificate guarantees."""
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.9
-    """How often, over draws of the calibration rows, the promise must be kept."""
+    """Confidence of the certificate: its guarantee holds for this share of draws of the calibration rows."""
 
 
 class GeneratorSection(Section):
     """The generator: p(cell | any other cells), for imputation, samples and anomaly scores."""
 
     n_layers: NonNegative = 3
-    """Layers of its transformer over the network's tokens, with as many heads; 0 leaves the generator out."""
+    """Layers of its transformer over the tokens of the network, whose number of heads it has; 0: no generator."""
     n_bars: Annotated[int, Field(ge=2, le=1000)] = 64
-    """Bars that a numeric feature is cut into."""
+    """Bars (histogram bins) of a numeric feature."""
     max_steps: Positive = 2000
     """At most this many optimiser steps."""
     max_epochs: Positive = 300
-    """At most this many passes over the training rows: small tables take fewer steps."""
+    """At most this many passes over the training rows, so that small tables take fewer steps."""
     batch_size: Positive = 256
     lr: Annotated[float, Field(gt=0)] = 2e-3
     """Peak learning rate of AdamW."""
     evaluations: Positive = 10
-    """Looks at the validation rows; the best one is kept."""
+    """Evaluations on the validation rows; the weights of the best one are kept."""
     patience: Positive = 3
-    """Looks without improvement after which training stops."""
+    """Evaluations without improvement after which training stops."""
     missing: Annotated[float, Field(gt=0, lt=1)] = 0.2
-    """Share of cells hidden at random on the calibration rows, for which imputation intervals hold what they say."""
+    """Share of cells of the calibration rows that are hidden at random to calibrate the imputation intervals."""
     assess_rows: NonNegative = 4000
-    """At most this many test rows tell what imputations, samples and anomaly scores are worth; 0 does not ask."""
+    """At most this many test rows evaluate imputations, samples and anomaly scores; 0: no evaluation."""

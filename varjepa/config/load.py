@@ -1,4 +1,4 @@
-"""Reads a YAML file and `key=value` overrides into a `RetrainConfig`, or says in one paragraph what is wrong."""
+"""Reads a YAML file and `key=value` overrides into a configuration. All faults are reported in one paragraph."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ from varjepa.config.study import StudyConfig
 from varjepa.errors import ConfigError, listed, nearest
 
 PATH_KEYS = (("data", "path"), ("contract", "path"))
-"""Keys whose relative paths in a file start from that file's folder (on the command line: the working folder)."""
+"""Keys whose paths in a file are relative to the folder of that file (on the command line: to the working folder)."""
 
 
 _T = TypeVar("_T", bound=BaseModel)
@@ -37,7 +37,7 @@ def _mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
 _StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
 _StrictLoader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
-    # YAML 1.1 takes 1e-3 for text because it has no dot; people mean a number.
+    # YAML 1.1 reads 1e-3 as text because it has no dot; users mean a number.
     re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$"),
     list("-+0123456789"),
 )
@@ -82,14 +82,14 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RetrainConfi
     """Reads one YAML file and applies overrides such as `training.lr=1e-3`.
 
     Args:
-        path: the YAML file; relative `data.path` and `contract.path` in it start from its folder.
-        overrides: `section.key=value`, the value read as YAML; later ones win.
+        path: the YAML file; `data.path` and `contract.path` in it are relative to its folder.
+        overrides: `section.key=value`, the value read as YAML; later overrides replace earlier ones.
 
     Returns:
         The frozen configuration with every default filled in.
 
     Raises:
-        ConfigError: no such file, not YAML, an unknown key (the nearest known one is named) or an impossible value.
+        ConfigError: no such file, not YAML, an unknown key (the message suggests the nearest one) or an invalid value.
     """
     path = Path(path)
     content = read_yaml(read_text(path, "configuration file"), str(path))
@@ -104,7 +104,7 @@ def study_config(overrides: Sequence[str] = (), **values: Any) -> StudyConfig:
     """The settings of a simulation study: the defaults, changed by `values` and by overrides such as `rows=2000`.
 
     Raises:
-        ConfigError: an unknown key or an impossible value.
+        ConfigError: an unknown key or an invalid value.
     """
     return validated(StudyConfig, _overridden(values, overrides), "the settings of the study")
 
@@ -118,7 +118,7 @@ def benchmark_config(datasets: Sequence[str], overrides: Sequence[str] = (), **v
         values: keys of the benchmark; None leaves the default.
 
     Raises:
-        ConfigError: an unknown data set or key, or an impossible value.
+        ConfigError: an unknown data set or key, or an invalid value.
     """
     paths = {
         Path(item).stem: Path(item) if Path(item).suffix else Path("configs") / f"{item}.yaml" for item in datasets
@@ -139,7 +139,7 @@ def parse_config(content: Mapping[str, Any], source: str = "the configuration") 
     """Checks a mapping against the schema.
 
     Raises:
-        ConfigError: with every fault found, one sentence each.
+        ConfigError: lists every fault, one sentence each.
     """
     return validated(RetrainConfig, content, source)
 
@@ -157,7 +157,7 @@ def _fault(schema: type[BaseModel], fault: Any) -> str:
     where = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "extra_forbidden":
         known = _keys(schema, fault["loc"][:-1])
-        hint = nearest(str(fault["loc"][-1]), known) or f"Known keys here: {listed(known, 20)}."
+        hint = nearest(str(fault["loc"][-1]), known) or f"Known keys of this section: {listed(known, 20)}."
         return f'unknown key "{where}". {hint}'
     message = fault["msg"].removeprefix("Value error, ")
     if fault["type"] == "value_error":
@@ -183,7 +183,7 @@ def _overridden(content: dict[str, Any], overrides: Sequence[str]) -> dict[str, 
         parts = key.strip().split(".")
         if not equals or not all(parts):
             raise ConfigError(
-                f'The override "{override}" has no key and value.', expected="Expected section.key=value."
+                f'The override "{override}" is not a key and a value.', expected="Expected section.key=value."
             )
         target = content
         for part in parts[:-1]:
@@ -191,7 +191,9 @@ def _overridden(content: dict[str, Any], overrides: Sequence[str]) -> dict[str, 
                 target[part] = {}
             target = target[part]
             if not isinstance(target, dict):
-                raise ConfigError(f'The override "{override}" goes below "{part}", which is a plain value.')
+                raise ConfigError(
+                    f'The override "{override}" names a key inside "{part}", but "{part}" is a single value.'
+                )
         target[parts[-1]] = read_yaml(f"value: {value}", f'The override "{override}"')["value"]
     return content
 

@@ -1,4 +1,4 @@
-"""Sections about handing over and watching: the gate, the registry, drift, the tracking store."""
+"""Sections about releasing and monitoring: the gate, the registry, drift, the tracking store."""
 
 from typing import Annotated, Literal
 
@@ -10,86 +10,91 @@ Limit = Annotated[float, Field(ge=0)] | None
 
 
 class GateSection(Section):
-    """When a new version becomes the champion (docs/gate.md). A limit of null turns its veto off."""
+    """When a new version becomes the champion (docs/gate.md). Setting a limit to null turns its veto off."""
 
     promote_first: bool = True
-    """Give the `champion` alias to a version where the registered name has none yet, unless a veto that needs no
-    champion fires."""
+    """If the registered name has no champion yet, give the alias `champion` to the new version, unless a veto that
+    needs no champion fires."""
     metric: Literal["auto", "accuracy", "log_loss", "squared_error", "elbo"] = "auto"
-    """What champion and challenger are compared in, row by row; auto: accuracy for classes, squared_error for numbers,
-    elbo without a label (var_t_jepa only). One that does not fit the label is replaced by that of auto."""
+    """Metric that compares challenger and champion row by row. auto: accuracy for classification, squared_error for
+    regression, elbo without a label (var_t_jepa only). A metric that does not fit the label is replaced by that of
+    auto."""
     margin: Annotated[float, Field(ge=0)] | None = None
-    """A challenger counts as not worse where the interval of the difference stays above minus this. In points of
-    accuracy (null: 0.01), nats of log loss or ELBO per row (0.02), or shares of the champion's squared error (0.05)."""
+    """A challenger is "not worse" if the interval of its gain lies above minus this margin. Its unit: points of
+    accuracy (null: 0.01), nats of log loss or ELBO per row (null: 0.02), or shares of the champion's squared error
+    (null: 0.05)."""
     level: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
-    """Of the interval, and of all tests of one veto together."""
+    """Confidence level of the interval, and of all tests of one veto together."""
     rows: Annotated[int, Field(ge=50)] = 20_000
-    """At most this many test rows, evenly spaced, are compared and kept with the version."""
+    """At most this many test rows, evenly spaced, are compared and stored with the version."""
     min_rows: Positive = 30
-    """Classes and subgroups with fewer test rows are named, not judged."""
+    """Classes and subgroups with fewer test rows are listed, not tested."""
     subgroups: tuple[str, ...] = ()
-    """Columns whose values divide the test rows into subgroups; they may be in `data.drop`. Columns of many numbers are
-    cut at their quartiles."""
+    """Columns whose values divide the test rows into subgroups. They may be listed in `data.drop`. Numeric columns with
+    many values are cut at their quartiles."""
     subgroup_margin: Limit = 5.0
-    """A challenger may be worse by this many margins in a class or a subgroup; more, and beyond chance, is a veto."""
+    """The veto fires if a challenger is significantly worse in a class or a subgroup, by more than this many
+    margins."""
     reference: bool = True
-    """Keep the test rows of a version with its run, and compare on those of the champion, too, as if they were one more
-    subgroup: data that are broken from top to bottom bring broken test rows of their own."""
+    """Store the test rows of a version with its run, and also compare on those of the champion, as if they were one
+    more subgroup. Reason: if all new data is damaged, the new test rows are damaged, too."""
     structure_margin: Limit = 0.1
-    """By how many nats a hidden cell may be less probable given the others of its row, where both models have a
-    generator: rows whose cells do not belong together teach nothing of the kind."""
+    """A hidden cell, given the others of its row, may be less probable by this many nats. Tested if both models have a
+    generator. It detects training rows whose cells do not belong together."""
     calibration_margin: Limit = 0.02
-    """The expected calibration error may exceed the champion's by this."""
+    """The expected calibration error may exceed that of the champion by this."""
     coverage_margin: Limit = 0.1
-    """The share of accepted rows may fall by this in a class or a subgroup (and, where both have a certificate, at
-    all); accepted are the certificate's rows, without one the surest 80%."""
+    """The share of accepted rows may fall by this in a class or a subgroup (if both models have a certificate, also
+    over all rows). Rows are accepted by the certificate; without one, the 80% least uncertain rows count as
+    accepted."""
     min_active: Share | None = 0.05
-    """Share of the embedding's dimensions that must be active (variance over rows above 0.01)."""
+    """Minimum share of active dimensions of the embedding (variance over rows above 0.01)."""
     min_rank: Limit = 1.5
-    """RankMe of the embedding must reach this; 1 is collapse."""
+    """Minimum RankMe of the embedding; 1 means collapse."""
     collapse_share: Share | None = 0.5
-    """Active units and RankMe must reach this share of the champion's, where both embeddings are of one size."""
+    """Active units and RankMe must reach this share of the champion's. Tested if both embeddings have the same size."""
     same_inputs: bool = True
-    """A challenger must neither ask for a column that the champion can do without, nor lose a class or an output."""
+    """A challenger must not need a column that the champion does not need, nor lack a class or an output."""
     latency_ratio: Limit = 2.0
-    """A row may take this many times as long as with the champion, timed in turns on the same rows."""
+    """A row may take at most this many times as long as with the champion, timed in turns on the same rows."""
     latency_ms: Limit = None
-    """Milliseconds per row that scoring may take at most, in batches of 256 rows on this machine."""
+    """Scoring may take at most this many milliseconds per row, in batches of 256 rows on this machine."""
 
 
 class RegistrySection(Section):
-    """Where the model is handed over."""
+    """Where the model is registered."""
 
     name: Annotated[str, Field(min_length=1, pattern=r"^[^/:.%\"'@]+$")] = "varjepa"
     """Name of the registered model."""
 
 
 class DriftSection(Section):
-    """When new data counts as different from what the model was measured on (`varjepa drift`)."""
+    """When new rows count as drifted from the reference of the model (`varjepa drift`)."""
 
     false_alarms: Annotated[float, Field(gt=0, lt=1)] = 0.05
-    """Share of unchanged batches that are called drift, at most: all tests of a batch together (Holm's correction)."""
+    """At most this share of unchanged batches is reported as drift, all tests of a batch together (Holm's
+    correction)."""
     smallest_effect: Share = 0.02
-    """Changes of fewer rows than this share are no drift, however certain: they would show in every large batch."""
+    """Changes of a smaller share of rows are not reported, even if significant: in large batches all changes are."""
     smallest_share: Share = 0.005
-    """The same for the share of missing cells and of new categories, which is small where all is well."""
+    """The same for the shares of missing cells and of new categories, which are normally small."""
     level: Share = 0.0
-    """A retrain starts where drift changes at least this share of the rows in some respect; 0: at any drift."""
+    """A retrain starts if the largest effect of the drift is at least this share of the rows; 0: at any drift."""
     rows: Positive = 20_000
-    """At most this many new rows, drawn at random, go through the model; columns are counted in all rows."""
+    """At most this many new rows, drawn at random, go through the model. Columns are counted in all rows."""
     reference_rows: Positive = 10_000
-    """At most this many calibration and test rows go through the model to make the reference."""
+    """At most this many calibration and test rows go through the model for the reference."""
 
 
 class TrackingSection(Section):
-    """Where runs are recorded. The environment variable MLFLOW_TRACKING_URI wins over `uri`."""
+    """Where runs are recorded. The environment variable MLFLOW_TRACKING_URI overrides `uri`."""
 
     uri: str = "sqlite:///mlruns/mlflow.db"
     """Tracking store: a database (sqlite, postgresql), or the address of a tracking server."""
     experiment: str = "varjepa"
-    """Name that runs are gathered under."""
+    """Name of the experiment that groups the runs."""
     artifacts: Annotated[str, Field(min_length=1)] | None = None
-    """Where a new experiment keeps its artifacts: a folder, or a URI that MLflow knows (s3, gs, wasbs, sftp).
+    """Where a new experiment stores its artifacts: a folder, or a URI that MLflow supports (s3, gs, wasbs, sftp).
 
-    Without it a tracking server decides; other stores keep them in `artifacts` beside the database, or below mlruns.
+    If not given, a tracking server decides. Other stores use the folder `artifacts` beside the database, or in mlruns.
     """

@@ -1,4 +1,4 @@
-"""Settings of the downstream predictors: defaults are those of the paper where it gives them (section 4.2, D.6.4)."""
+"""Settings of the downstream predictors. The defaults are those of the paper, if it gives them (section 4.2, D.6.4)."""
 
 from typing import Annotated, Self
 
@@ -7,12 +7,12 @@ from pydantic import Field, model_validator
 from varjepa.config.base import NonNegative, Positive, Section, Weight
 
 Rate = Annotated[float, Field(ge=0, lt=1)]
-"""Of dropout (applied in steps of 1/256), or of a moving average."""
+"""Rate of dropout (rounded to steps of 1/256), or weight of a moving average."""
 
 
 def _check_heads(width: int, heads: int) -> None:
     if width % heads:
-        raise ValueError(f"a width of {width} cannot be shared by {heads} attention heads")
+        raise ValueError(f"a width of {width} cannot be divided among {heads} attention heads")
 
 
 class DCNSection(Section):
@@ -21,9 +21,9 @@ class DCNSection(Section):
     n_cross: Positive = 2
     """Cross layers."""
     rank: Positive = 64
-    """Rank of the cross matrices where the input is wider than `full_width`."""
+    """Rank of the cross matrices if the input is wider than `full_width`."""
     full_width: NonNegative = 256
-    """Inputs up to this width get full cross matrices; beyond, those are most of the model and of its cost."""
+    """Inputs up to this width get full cross matrices. For wider inputs, full matrices would dominate the cost."""
 
 
 class AutoIntSection(Section):
@@ -69,21 +69,21 @@ class PredictorSettings(Section):
     """How the six predictors are built and trained."""
 
     epochs: Positive = 50
-    """At most this many."""
+    """At most this many epochs."""
     patience: Positive = 16
-    """Epochs without a better validation score (accuracy, equal ones by loss; values: loss) after which training
-    stops, as published."""
+    """Training stops after this many epochs without a better validation score (classification: accuracy, ties by loss;
+    regression: loss), as published."""
     patience_steps: Positive = 900
-    """No more optimiser steps than this, rounded up to whole epochs: 16 epochs of a large table mostly cost time."""
+    """Patience is at most this many optimiser steps, rounded up to whole epochs, to save time on large tables."""
     batch_size: Positive = 128
     lr: Annotated[float, Field(gt=0)] = 1e-3
     """Learning rate of AdamW, constant."""
     weight_decay: Weight = 0.01
     weight_average: Rate = 0.998
-    """Share of the moving average of the weights that stays at a step; the average is what is validated and kept.
-    0 keeps the weights of the last step, as published."""
+    """Weight of the old value in the moving average of the weights, per step. The average is validated and used. 0: no
+    average, as published."""
     dropout: Rate = 0.1
-    """Of MLP, ResNet and the deep part of DCNv2."""
+    """Dropout rate of MLP, ResNet and the deep part of DCNv2."""
     dcn: DCNSection = DCNSection()
     autoint: AutoIntSection = AutoIntSection()
     ft_transformer: FTTransformerSection = FTTransformerSection()

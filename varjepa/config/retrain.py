@@ -1,10 +1,10 @@
 """A whole retrain job."""
 
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import model_validator
 
-from varjepa.config.base import Section
+from varjepa.config.base import OPERATIONAL, Section
 from varjepa.config.data import ContractSection, DataSection, PreprocessSection
 from varjepa.config.heads import GeneratorSection, ProbeSection, UncertaintySection
 from varjepa.config.learning import MaskingSection, ModelSection, ObjectiveSection, TrainingSection
@@ -12,7 +12,7 @@ from varjepa.config.operations import DriftSection, GateSection, RegistrySection
 
 
 class RetrainConfig(Section):
-    """Everything that one retrain job needs."""
+    """The settings of one retrain job."""
 
     data: DataSection
     contract: ContractSection = ContractSection()
@@ -27,21 +27,21 @@ class RetrainConfig(Section):
     gate: GateSection = GateSection()
     drift: DriftSection = DriftSection()
     registry: RegistrySection = RegistrySection()
-    tracking: TrackingSection = TrackingSection()
+    tracking: Annotated[TrackingSection, OPERATIONAL] = TrackingSection()
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         labelled = self.data.label is not None and self.data.task != "none"
         if self.uncertainty.known is not None and self.uncertainty.known not in self.data.drop:
             raise ValueError(
-                f'uncertainty.known is "{self.uncertainty.known}", which must be no feature: name it in data.drop'
+                f'uncertainty.known is "{self.uncertainty.known}", which must not be a feature: list it in data.drop'
             )
         if not labelled and self.training.selection in ("probe", "selective_probe"):
             raise ValueError(f"training.selection is {self.training.selection}, which needs data.label")
-        if self.model.kind == "t_jepa" and self.training.selection in ("elbo", "selective_probe"):
+        if not self.model.is_variational and self.training.selection in ("elbo", "selective_probe"):
             lacking = {"elbo": "ELBO", "selective_probe": "uncertainty"}[self.training.selection]
             raise ValueError(
-                f"training.selection is {self.training.selection}, but model.kind t_jepa has no {lacking}; "
+                f"training.selection is {self.training.selection}, but model.kind {self.model.kind} has no {lacking}; "
                 "choose auto, probe or rankme"
             )
         return self

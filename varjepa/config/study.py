@@ -1,10 +1,10 @@
-"""Settings of the simulation study: defaults are those of the paper where it gives them (section 4.1, C.2)."""
+"""Settings of the simulation study. The defaults are those of the paper, if it gives them (section 4.1, C.2)."""
 
 from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
-from varjepa.config.base import NonNegative, Positive, Section, Weight
+from varjepa.config.base import OPERATIONAL, NonNegative, Positive, Section, Weight
 from varjepa.config.learning import ObjectiveSection
 from varjepa.config.operations import TrackingSection
 
@@ -30,7 +30,7 @@ class SIGRegSection(Section):
 
     weight: Weight = 10.0
     weighting: Literal["epps_pulley", "flat"] = "epps_pulley"
-    """Of the frequencies: the test's own, or none (see docs/simulation.md)."""
+    """Weighting of the frequencies: that of the Epps-Pulley test, or none (see docs/simulation.md)."""
     directions: Positive = 64
     """Random unit directions, new at every step."""
     frequencies: Annotated[int, Field(ge=2)] = 64
@@ -39,16 +39,19 @@ class SIGRegSection(Section):
 
 
 class JEPASection(Section):
-    """Deterministic JEPA beside the variants: the study does not have it, so nothing of it is published."""
+    """Deterministic JEPA, trained next to the variants. It is not part of the paper's study, so no figures are
+    published.
+    """
 
     lr: Annotated[float, Field(gt=0)] = 1e-2
-    """A collapse is slow at the variants' rate: the smaller the embedding, the smaller its gradient."""
+    """Larger than the variants' rate, at which collapse is slow: the smaller the embedding, the smaller its
+    gradient."""
     n_layers: Positive = 2
     """Hidden layers of encoder and predictor."""
 
 
 class StudyConfig(Section):
-    """Everything that one simulation study needs."""
+    """The settings of one simulation study."""
 
     variants: tuple[VariantName, ...] = VARIANTS
     """Which of the ten variants to train."""
@@ -58,7 +61,7 @@ class StudyConfig(Section):
     rows: Positive = 10_000
     """Training pairs per run (unpublished)."""
     test_rows: Positive = 5000
-    """Other pairs of the same world that diagnostics look at; the published floors point at about 5,000."""
+    """Further pairs from the same generator for the diagnostics. The published floors suggest about 5,000."""
     epochs: Positive = 40
     batch_size: Positive = 512
     lr: Annotated[float, Field(gt=0)] = 1e-3
@@ -71,4 +74,4 @@ class StudyConfig(Section):
     objective: StudyObjective = StudyObjective()
     sigreg: SIGRegSection = SIGRegSection()
     jepa: JEPASection = JEPASection()
-    tracking: TrackingSection = TrackingSection()
+    tracking: Annotated[TrackingSection, OPERATIONAL] = TrackingSection()

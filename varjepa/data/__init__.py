@@ -1,1 +1,1 @@
-"""Tables: where they come from, what their columns mean, and how cells become numbers."""
+"""Tables: sources, columns, and the encoding of cells as numbers."""

@@ -1,4 +1,4 @@
-"""Expressions for cells, whatever type their column has: as numbers, as text, as flags."""
+"""Expressions that read the cells of a column of any type: as numbers, as text, as flags."""
 
 from collections.abc import Sequence
 
@@ -8,12 +8,12 @@ from varjepa.errors import DataError
 
 
 def finite(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    """The column with NaN and infinities made null."""
+    """The column with null in place of NaN and infinities."""
     return pl.when(column.is_finite()).then(column) if dtype.is_float() else column
 
 
 def flag(name: str, dtype: pl.DataType) -> pl.Expr:
-    """A 0/1 column as whole numbers, null where it is missing or something else.
+    """A 0/1 column as whole numbers; null where the cell is missing or another number.
 
     Raises:
         DataError: the column holds text.
@@ -27,7 +27,7 @@ def flag(name: str, dtype: pl.DataType) -> pl.Expr:
 
 
 def named_type(name: str) -> pl.DataType:
-    """The Polars type of that name; text where it has parameters that a name does not tell.
+    """The Polars type of that name; String for types whose name does not determine their parameters.
 
     Examples:
         >>> named_type("Int64")
@@ -35,8 +35,8 @@ def named_type(name: str) -> pl.DataType:
     """
     if name.startswith("Datetime"):
         return pl.Datetime("us")
-    found = getattr(pl, name, pl.String)
-    return found() if isinstance(found, type) else pl.String()
+    dtype = getattr(pl, name, pl.String)
+    return dtype() if isinstance(dtype, type) else pl.String()
 
 
 def as_number(name: str, kind: str, dtype: pl.DataType) -> pl.Expr:
@@ -45,6 +45,7 @@ def as_number(name: str, kind: str, dtype: pl.DataType) -> pl.Expr:
     if kind == "date" and dtype == pl.String:
         column, dtype = column.str.to_datetime(strict=True), pl.Datetime("us")
     if dtype in (pl.Date, pl.Datetime):
+        # Microseconds since 1970, divided by the microseconds of a day.
         return column.cast(pl.Datetime("us")).dt.timestamp("us") / 86_400e6
     if dtype == pl.String:
         return finite(column.str.strip_chars().cast(pl.Float64), pl.Float64())
@@ -54,10 +55,11 @@ def as_number(name: str, kind: str, dtype: pl.DataType) -> pl.Expr:
 
 
 def as_text(name: str, dtype: pl.DataType) -> pl.Expr:
-    """String expression of a column; whole numbers read the same whether stored as 1, 1.0 or true."""
+    """String expression of a column. The whole number 1 gives the same text if it is stored as 1, 1.0 or true."""
     column = pl.col(name)
     if dtype.is_float():
         column = finite(column, dtype)
+        # Without the cast, the float 1.0 would become "1.0".
         whole = column == column.round()
         return (
             pl.when(whole).then(column.cast(pl.Int64, strict=False).cast(pl.String)).otherwise(column.cast(pl.String))
@@ -68,14 +70,14 @@ def as_text(name: str, dtype: pl.DataType) -> pl.Expr:
 
 
 def plain_cells(name: str, dtype: pl.DataType) -> pl.Expr:
-    """The column as it is where it is Boolean, otherwise its text."""
+    """A Boolean column unchanged, any other column as text."""
     return pl.col(name) if dtype == pl.Boolean else as_text(name, dtype)
 
 
 def positions(cells: pl.Expr, dtype: pl.DataType, words: Sequence[str]) -> pl.Expr:
-    """Expression: which of the words each of `plain_cells` is, null where none."""
+    """Expression: the position of each of the `plain_cells` in `words`, null if it is not among them."""
     if dtype != pl.Boolean:
         return cells.cast(pl.Enum(words), strict=False).to_physical()
-    # Booleans need no way through text, which takes sixteen times as long.
+    # Booleans are not converted to text, because that takes sixteen times as long.
     no, yes = (pl.lit(words.index(word) if word in words else None, pl.UInt32) for word in "01")
     return pl.when(cells).then(yes).when(cells.not_()).then(no)

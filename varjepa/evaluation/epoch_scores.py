@@ -48,12 +48,13 @@ class ProbeEvaluator:
         probe = fit_probe(
             embed(network, self.train).mean.flatten(1), self.train_labels, n_classes=self.n_classes, l2=L2
         )
-        embedded = embed(network, self.validation)
-        x, y = embedded.mean.flatten(1), self.validation_labels
+        embedded = embed(network, self.validation)  # mean and scale [M, D, d]
+        x, y = embedded.mean.flatten(1), self.validation_labels  # [M, D d], [M]
         metrics = {"validation/rankme": rankme(x)} if self.rank else {}
         if self.selective and embedded.scale is not None:
             surest = row_uncertainty(embedded.scale, self.aggregate).argsort()[: max(1, int(SURE_SHARE * len(y)))]
             x, y = x[surest], y[surest]
+        # The probe saw training rows only; the loss is on validation rows, selective or all.
         loss = probe_loss(probe, x, y, n_classes=self.n_classes)
         metrics["validation/probe_loss"] = loss
         if self.n_classes:

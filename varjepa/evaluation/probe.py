@@ -61,9 +61,10 @@ def fit_probe(x: Tensor, y: Tensor, *, n_classes: int, l2: float, max_iterations
 
 
 def _ridge(x: Tensor, y: Tensor, l2: float) -> tuple[Tensor, Tensor]:
+    # The intercept is the mean label, because the inputs are centered: it is not penalised.
     wide, mean = x.double(), y.double().mean()
     gram = wide.T @ wide / len(x) + l2 * torch.eye(x.shape[1], dtype=torch.float64, device=x.device)
-    weight = torch.linalg.solve(gram, wide.T @ (y.double() - mean) / len(x))
+    weight = torch.linalg.solve(gram, wide.T @ (y.double() - mean) / len(x))  # [F]
     return weight.float()[None, :], mean.float()[None]
 
 
@@ -80,7 +81,7 @@ def _logistic(x: Tensor, y: Tensor, n_classes: int, l2: float, max_iterations: i
         loss.backward()
         return loss
 
-    with torch.enable_grad():
+    with torch.enable_grad():  # callers may have turned gradients off
         optimizer.step(closure)
     return weight.detach(), bias.detach()
 
@@ -144,10 +145,10 @@ def stacked_accuracy(
     x, y = train[0], train[1].to(train[0].dtype)
     probe = StackedLinear(d_in=x.shape[-1], d_out=1, random=random)
     optimizer = torch.optim.AdamW(probe.parameters(), lr=training.lr, weight_decay=training.weight_decay, fused=True)
-    runs = torch.arange(len(x))[:, None]
+    runs = torch.arange(len(x))[:, None]  # [R, 1]
     with torch.no_grad():
         for _ in range(training.epochs):
-            order = random.orders(x.shape[1])
+            order = random.orders(x.shape[1])  # [R, N], another order for each run
             batches = (part[runs, order].split(training.batch_size, dim=1) for part in (x, y))
             for inputs, labels in zip(*batches, strict=True):
                 # The gradient of the log loss, written out: autograd would cost more than the step.

@@ -16,7 +16,7 @@ from varjepa.data.tensors.table import MISSING, OTHER
 from varjepa.errors import DataError
 from varjepa.evaluation.drift.samples import Categories, Numbers, Sample
 from varjepa.evaluation.drift.tests import Subject
-from varjepa.evaluation.uncertainty.calibration import expected_calibration_error, reliability
+from varjepa.evaluation.uncertainty.calibration import expected_calibration_error
 from varjepa.inference.drift_reference import Counts, Directions, Profile
 from varjepa.inference.model import TrainedModel
 from varjepa.inference.row_statistics import RowValues, row_statistics
@@ -133,5 +133,5 @@ def quality(statistics: Mapping[str, RowValues]) -> dict[str, float]:
     if "correct" not in known or not len(known["correct"]):
         return {}
     correct = known["correct"] == 1
-    bins = reliability(correct - known["calibration"], correct)
-    return {"accuracy": float(correct.mean()), "ece": expected_calibration_error(bins)}
+    confidence = correct - known["calibration"]  # the statistic is correctness minus confidence
+    return {"accuracy": float(correct.mean()), "ece": expected_calibration_error(confidence, correct)}

@@ -212,7 +212,7 @@ def as_config(config: RetrainConfig | Mapping[str, Any] | str | Path | None, dev
     if not isinstance(config, RetrainConfig):
         content = dict(config or {})
         config = parse_config(content | {"data": {"name": "table"} | dict(content.get("data", {}))}, "the settings")
-    if config.model.kind != "var_t_jepa":
+    if not config.model.is_variational:
         raise ConfigError(f"VarTJEPA cannot train model.kind {config.model.kind}.", fix="Use varjepa retrain.")
     if device is None:
         return config

@@ -11,10 +11,11 @@ import torch
 
 from varjepa.config import RetrainConfig
 from varjepa.data.encode.features import LABEL, Label
+from varjepa.evaluation.arrays import Floats
 from varjepa.evaluation.gate.evidence import Evidence, Metric
 from varjepa.evaluation.gate.groups import truth_of
 from varjepa.evaluation.latents.latents import active_units, rankme
-from varjepa.evaluation.uncertainty.selective import Floats
+from varjepa.evaluation.probe import LinearProbe
 from varjepa.inference.generator.fill import outside_range
 from varjepa.inference.generator.table_generator import TableGenerator, batches
 from varjepa.inference.model import TrainedModel
@@ -61,25 +62,18 @@ def gather(model: TrainedModel, frame: pl.DataFrame, metric: Metric | None, chal
         DataError: the model cannot read the rows.
     """
     predicted, names, label = model.predict(frame), model.preprocessor.names, model.preprocessor.label
-    flat = _flat(predicted)
-    comparable = metric == "elbo" or _same_label(label, challenger.preprocessor.label)
-    found: dict[str, Any] = {}
+    evidence: dict[str, Any] = {}
     if label is not None and label.classes and label.name in frame.columns:
-        found["confidence"] = predicted["probability"].to_numpy()
-        found["correct"] = (predicted["prediction"] == truth_of(frame, label)).to_numpy()
+        evidence["confidence"] = predicted["probability"].to_numpy()
+        evidence["correct"] = (predicted["prediction"] == truth_of(frame, label)).to_numpy()
     if "probability" in predicted.columns:  # elsewhere nobody is told to abstain
-        found["uncertainty"] = predicted["uncertainty"].to_numpy()
+        evidence["uncertainty"] = predicted["uncertainty"].to_numpy()
     if "accept" in predicted.columns:
-        found["accepted"] = predicted["accept"].to_numpy()
+        evidence["accepted"] = predicted["accept"].to_numpy()
     if model.generator is not None and names == challenger.preprocessor.names:
-        found["structure"] = _structure(model, model.generator, frame.head(STRUCTURE_ROWS))
-    goodness = None
-    if metric == "elbo" and names == challenger.preprocessor.names:
-        config = challenger.config
-        goodness = row_elbo(model, model.encode(frame), config.objective, config.masking)
-    elif metric is not None and comparable:
-        goodness = _goodness(model, frame, predicted, flat, metric)
-    return replace(_facts(model, predicted), goodness=goodness, **found)
+        evidence["structure"] = _structure(model, model.generator, frame.head(STRUCTURE_ROWS))
+    goodness = None if metric is None else _goodness(model, frame, predicted, metric, challenger)
+    return replace(_facts(model, predicted), goodness=goodness, **evidence)
 
 
 def gather_alone(model: TrainedModel, frame: pl.DataFrame) -> Evidence:
@@ -115,32 +109,40 @@ def _flat(predicted: pl.DataFrame) -> torch.Tensor:
 
 def _structure(model: TrainedModel, generator: TableGenerator, frame: pl.DataFrame) -> Floats:
     """Mean log density per row [n] of its observed cells, each given the others."""
-    table, outside, found = model.encode(frame), outside_range(frame, model.preprocessor).to(model.device), []
+    table, outside, densities = model.encode(frame), outside_range(frame, model.preprocessor).to(model.device), []
     for rows in batches(table.n_rows, TIMED_ROWS):
         part = table.rows(rows)
-        found.append(-masked_mean(generator.surprise(part, outside[rows]), part.observed).double().cpu())
-    return torch.cat(found).numpy() if found else np.zeros(0)
-
-
-def _same_label(first: Label | None, second: Label | None) -> bool:
-    return first is not None and second is not None and (first.name, first.task) == (second.name, second.task)
+        densities.append(-masked_mean(generator.surprise(part, outside[rows]), part.observed).double().cpu())
+    return torch.cat(densities).numpy() if densities else np.zeros(0)
 
 
 def _goodness(
-    model: TrainedModel, frame: pl.DataFrame, predicted: pl.DataFrame, flat: torch.Tensor, metric: Metric
-) -> Floats:
-    """Correctness, log probability of the truth, or minus the squared error."""
-    label, probe = model.preprocessor.label, model.probe
-    assert label is not None  # noqa: S101 (the caller looked)
-    assert probe is not None  # noqa: S101
+    model: TrainedModel, frame: pl.DataFrame, predicted: pl.DataFrame, metric: Metric, challenger: TrainedModel
+) -> Floats | None:
+    """The metric of each row [N], higher is better; None where the model and the challenger answer other questions."""
+    ours, theirs = model.preprocessor, challenger.preprocessor
+    if metric == "elbo":
+        config = challenger.config
+        same = ours.names == theirs.names
+        return row_elbo(model, model.encode(frame), config.objective, config.masking) if same else None
+    label, probe, asked = ours.label, model.probe, theirs.label
+    if label is None or probe is None or asked is None or (label.name, label.task) != (asked.name, asked.task):
+        return None
     if metric == "squared_error":
         truth = frame.lazy().select(label.encode(frame.schema)).collect()[LABEL]
         return -((predicted["prediction"] - truth).to_numpy() ** 2)
     truth = truth_of(frame, label)
     if metric == "accuracy":
         return (predicted["prediction"] == truth).cast(pl.Float64).to_numpy()
-    measures, x = model.measures(), flat.to(model.device)
-    chances = probe.predict(x).double().softmax(1) if measures is None else measures.probabilities(x)
+    return _log_probability(model, probe, label, truth, _flat(predicted).to(model.device))
+
+
+def _log_probability(
+    model: TrainedModel, probe: LinearProbe, label: Label, truth: pl.Series, x: torch.Tensor
+) -> Floats:
+    """Log of the probability [N] given to the true class; of a class that the model does not know, that of nothing."""
+    measures = model.measures()
+    chances = probe.predict(x).double().softmax(1) if measures is None else measures.probabilities(x)  # [N, C]
     number = truth.cast(pl.Enum(label.classes), strict=False).to_physical().cast(pl.Int64).fill_null(-1).to_numpy()
     chosen = np.where(number >= 0, chances.cpu().numpy()[np.arange(len(number)), number], 0.0)
     return np.log(np.maximum(chosen, np.finfo(np.float32).tiny))

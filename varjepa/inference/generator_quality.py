@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
 
 from varjepa.data.encode.features import CategoricalFeature
 from varjepa.data.encode.one_hot import OneHotFeature
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.encode.tensors import to_tensors
 from varjepa.data.tensors.table import MISSING
+from varjepa.evaluation.auroc import auroc
 from varjepa.inference.model import TrainedModel
 
 LEVEL = 0.9
@@ -172,7 +172,8 @@ def discrimination_auc(real: NDArray[np.float64], other: NDArray[np.float64], se
         return float("nan")
     trees = XGBClassifier(n_estimators=100, max_depth=3, learning_rate=0.1, n_jobs=1)
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
-    return float(roc_auc_score(y, cross_val_predict(trees, x, y, cv=folds, method="predict_proba")[:, 1]))
+    chances = cross_val_predict(trees, x, y, cv=folds, method="predict_proba")[:, 1]  # [N]
+    return auroc(chances, y == 1)
 
 
 def anomaly_metrics(model: TrainedModel, test: pl.DataFrame, *, seed: int) -> dict[str, float]:
@@ -180,22 +181,24 @@ def anomaly_metrics(model: TrainedModel, test: pl.DataFrame, *, seed: int) -> di
     corrupted, where = corrupt(test, model.preprocessor, seed)
     names, (good, bad) = model.preprocessor.names, (model.anomalies(frame) for frame in (test, corrupted))
     changed = where >= 0
-    truth = np.r_[np.zeros(good.height), np.ones(int(changed.sum()))]
-    scores = np.r_[good["anomaly"].to_numpy(), bad["anomaly"].to_numpy()[changed]]
-    oddity = bad.select(f"oddity.{name}" for name in names).to_numpy()
+    oddity = bad.select(f"oddity.{name}" for name in names).to_numpy()  # [N, D]
     top = np.argsort(-oddity, axis=1)[:, :2]
-    kind = np.array([j < len(model.preprocessor.numeric) for j in range(len(names))])
+    numeric = np.array([j < len(model.preprocessor.numeric) for j in range(len(names))])  # [D]
     metrics = {
-        "anomaly/auroc": float(roc_auc_score(truth, scores)),
+        "anomaly/auroc": _detection(good, bad.filter(changed)),
         "anomaly/top2": float((top == where[:, None]).any(1)[changed].mean()),
     }
-    for name, numeric in (("number", True), ("category", False)):
-        rows = changed & (kind[np.maximum(where, 0)] == numeric)
+    for name, of_kind in (("number", numeric), ("category", ~numeric)):
+        rows = changed & of_kind[np.maximum(where, 0)]
         if rows.any():
-            labels = np.r_[np.zeros(good.height), np.ones(int(rows.sum()))]
-            odd = np.r_[good["anomaly"].to_numpy(), bad["anomaly"].to_numpy()[rows]]
-            metrics[f"anomaly/auroc_{name}"] = float(roc_auc_score(labels, odd))
+            metrics[f"anomaly/auroc_{name}"] = _detection(good, bad.filter(rows))
     return metrics
+
+
+def _detection(good: pl.DataFrame, bad: pl.DataFrame) -> float:
+    """AUROC of anomaly scores of corrupted rows against those of untouched ones."""
+    scores = np.r_[good["anomaly"].to_numpy(), bad["anomaly"].to_numpy()]
+    return auroc(scores, np.arange(len(scores)) >= good.height)
 
 
 def corrupt(frame: pl.DataFrame, preprocessor: Preprocessor, seed: int) -> tuple[pl.DataFrame, NDArray[np.int64]]:

@@ -17,7 +17,7 @@ Samples and contexts are the same for every row, so a measure does not depend on
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
@@ -30,8 +30,7 @@ from varjepa.evaluation.uncertainty.calibration import fit_temperature
 from varjepa.evaluation.uncertainty.certificate import Certificate
 from varjepa.models.embedding import Embedding
 from varjepa.models.masks import same_for_all
-from varjepa.models.network import TableNetwork
-from varjepa.models.var_t_jepa import VarTJEPANetwork
+from varjepa.models.network import TableNetwork, VariationalNetwork
 from varjepa.nn.gaussian import DiagonalGaussian
 from varjepa.nn.random import Randomness, initial_weights
 from varjepa.objective.elbo import masked_mean
@@ -42,7 +41,7 @@ L2_ERROR = (1e-2, 1e-1, 1.0)
 
 SCALED = ("weighted_scale", "scale_mean", "scale_p90", "propagated", "propagated_aleatoric", "propagated_epistemic")
 VARIATIONAL = (*SCALED, "surprise", "reconstruction", "mask_mean", "mask_disagreement")
-"""Measures that need Var-T-JEPA."""
+"""Measures that need a variational network."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +166,7 @@ class Measures:
 
     def available(self) -> list[MEASURE]:
         """Names of the measures that this kind of network has."""
-        lacking: set[str] = set() if isinstance(self.network, VarTJEPANetwork) else set(VARIATIONAL)
+        lacking: set[str] = set(VARIATIONAL) if self.network.variational() is None else set()
         if self.fitted.error is None:
             lacking.add("weighted_scale")
         return [name for name in MEASURE.__args__ if name not in lacking]  # type: ignore[attr-defined]
@@ -185,96 +184,111 @@ class Measures:
             embedding: theirs.
             names: some of `available`.
         """
-        wanted, found = set(names), dict[MEASURE, Tensor]()
-        for family, members in _FAMILIES.items():
-            if wanted & set(members):
-                found |= dict(zip(members, family(self, table, embedding), strict=True))
-        return {name: found[name].double() for name in names}
+        values: dict[MEASURE, Tensor] = {}
+        for compute, members in _FAMILIES.items():
+            if not set(members).isdisjoint(names):
+                values |= dict(zip(members, compute(self, embedding.mean), strict=True))
+        network = self.network.variational()
+        if network is not None and embedding.scale is not None:
+            rows = _LatentRows(network, table, embedding.mean, embedding.scale)
+            for compute_latent, members in _LATENT_FAMILIES.items():
+                if not set(members).isdisjoint(names):
+                    values |= dict(zip(members, compute_latent(self, rows), strict=True))
+        return {name: values[name].double() for name in names}
+
+
+class _LatentRows(NamedTuple):
+    """Rows of a variational network: their cells, and mean and scale of their latents, float32 [N, D, d] each."""
+
+    network: VariationalNetwork
+    table: TableTensors
+    mean: Tensor
+    scale: Tensor
 
 
 def _entropy(probabilities: Tensor) -> Tensor:
     return torch.special.entr(probabilities).sum(-1)
 
 
-def _sharpness(measures: Measures, _: TableTensors, embedding: Embedding) -> tuple[Tensor, ...]:
-    chances = measures.probabilities(embedding.mean.flatten(1))
-    return 1 - chances.max(1).values, _entropy(chances)
+def _sharpness(measures: Measures, mean: Tensor) -> tuple[Tensor, ...]:
+    probabilities = measures.probabilities(mean.flatten(1))  # [N, C]
+    return 1 - probabilities.max(1).values, _entropy(probabilities)
 
 
-def _ensemble(measures: Measures, _: TableTensors, embedding: Embedding) -> tuple[Tensor, ...]:
-    x, fitted = embedding.mean.flatten(1), measures.fitted
-    mean = sum((m.predict(x).double() / fitted.temperature).softmax(1) for m in fitted.members) / len(fitted.members)
-    return (1 - torch.as_tensor(mean).max(1).values,)
+def _ensemble(measures: Measures, mean: Tensor) -> tuple[Tensor, ...]:
+    x, fitted = mean.flatten(1), measures.fitted
+    total = sum((member.predict(x).double() / fitted.temperature).softmax(1) for member in fitted.members)
+    return (1 - torch.as_tensor(total / len(fitted.members)).max(1).values,)
 
 
-def _propagated(measures: Measures, _: TableTensors, embedding: Embedding) -> tuple[Tensor, ...]:
-    """Samples of s_w through the probe: H(mean), mean of H, and the difference, the mutual information."""
-    assert embedding.scale is not None  # noqa: S101 (`available` has said so)
-    random, total, aleatoric = Randomness.seeded(measures.seed, 32), None, None
-    for _draw in range(measures.section.draws):
-        noise = torch.empty(embedding.mean.shape[1:]).normal_(generator=random.device).to(embedding.mean.device)
-        chances = measures.probabilities((embedding.mean + embedding.scale * noise).flatten(1))
-        total = chances if total is None else total + chances
-        aleatoric = _entropy(chances) if aleatoric is None else aleatoric + _entropy(chances)
-    assert total is not None  # noqa: S101 (at least one draw)
-    assert aleatoric is not None  # noqa: S101
-    whole, aleatoric = _entropy(total / measures.section.draws), aleatoric / measures.section.draws
-    return whole, aleatoric, whole - aleatoric
-
-
-def _scales(measures: Measures, _: TableTensors, embedding: Embedding) -> tuple[Tensor, ...]:
-    assert embedding.scale is not None  # noqa: S101 (`available` has said so)
-    flat, error = embedding.scale.flatten(1), measures.fitted.error
-    weighted = weighted_scale(error, embedding.scale) if error is not None else flat.mean(1)
-    return weighted, flat.mean(1), flat.quantile(0.9, dim=1)
-
-
-def _distance(measures: Measures, _: TableTensors, embedding: Embedding) -> tuple[Tensor, ...]:
+def _distance(measures: Measures, mean: Tensor) -> tuple[Tensor, ...]:
     fitted = measures.fitted
-    points = (embedding.mean.flatten(1) - fitted.center) @ fitted.basis
+    points = (mean.flatten(1) - fitted.center) @ fitted.basis  # [N, k]
     nearest = torch.cdist(points, fitted.neighbours).topk(min(N_NEIGHBOURS, len(fitted.neighbours)), largest=False)
     return (nearest.values.mean(1),)
 
 
-def _contexts(measures: Measures, table: TableTensors, embedding: Embedding) -> tuple[Tensor, ...]:
+def _propagated(measures: Measures, rows: _LatentRows) -> tuple[Tensor, ...]:
+    """Samples of s_w through the probe: H(mean), mean of H, and the difference, the mutual information."""
+    random = Randomness.seeded(measures.seed, 32)
+    draws, n_classes = measures.section.draws, len(measures.probe.bias)
+    total = rows.mean.new_zeros(len(rows.mean), n_classes, dtype=torch.float64)
+    aleatoric = rows.mean.new_zeros(len(rows.mean), dtype=torch.float64)
+    for _draw in range(draws):
+        # One noise [D, d] for all rows: a row's measure does not depend on the rows beside it.
+        noise = torch.empty(rows.mean.shape[1:]).normal_(generator=random.device).to(rows.mean.device)
+        probabilities = measures.probabilities((rows.mean + rows.scale * noise).flatten(1))
+        total += probabilities
+        aleatoric += _entropy(probabilities)
+    whole = _entropy(total / draws)
+    return whole, aleatoric / draws, whole - aleatoric / draws
+
+
+def _scales(measures: Measures, rows: _LatentRows) -> tuple[Tensor, ...]:
+    flat, error = rows.scale.flatten(1), measures.fitted.error
+    weighted = weighted_scale(error, rows.scale) if error is not None else flat.mean(1)
+    return weighted, flat.mean(1), flat.quantile(0.9, dim=1)
+
+
+def _contexts(measures: Measures, rows: _LatentRows) -> tuple[Tensor, ...]:
     """Embeds from random halves of the features, and asks the predictor for the other halves."""
-    network = measures.network
-    assert isinstance(network, VarTJEPANetwork)  # noqa: S101 (`available` has said so)
-    assert embedding.scale is not None  # noqa: S101
-    posterior = DiagonalGaussian(embedding.mean, 2 * embedding.scale.log())
-    rng, n_features = np.random.default_rng([measures.seed, 33]), table.observed.shape[1]
-    chances, surprise = [], []
+    network, observed = rows.network, rows.table.observed
+    posterior = DiagonalGaussian(rows.mean, 2 * rows.scale.log())
+    rng, n_features = np.random.default_rng([measures.seed, 33]), observed.shape[1]
+    probabilities, surprise = [], []
     for _draw in range(measures.section.masks):
-        order = torch.from_numpy(rng.permutation(n_features)).to(table.observed.device)
+        order = torch.from_numpy(rng.permutation(n_features)).to(observed.device)
         context, target = order[: (n_features + 1) // 2], order[(n_features + 1) // 2 :]
-        masks = same_for_all(table.observed, context, target)
-        inferred = network.infer(table, masks)
-        chances.append(measures.probabilities(inferred.s_w.mean.flatten(1)))
+        masks = same_for_all(observed, context, target)
+        inferred = network.infer(rows.table, masks)
+        probabilities.append(measures.probabilities(inferred.s_w.mean.flatten(1)))
         if len(target):
-            prior = network.predictor(inferred.s_x_value, inferred.z_value, masks)
-            here = DiagonalGaussian(*(part[:, target] for part in posterior))
-            kl = here.kl(DiagonalGaussian(prior.mean[:, 0], prior.logvar[:, 0])).sum(-1)
-            surprise.append(masked_mean(kl, table.observed[:, target]))
-    stacked = torch.stack(chances)  # [masks, N, C]
+            prior = network.predict(inferred, masks)  # [N, 1, M, d]: one target mask
+            targets = DiagonalGaussian(*(part[:, target] for part in posterior))  # [N, M, d]
+            kl = targets.kl(DiagonalGaussian(prior.mean[:, 0], prior.logvar[:, 0])).sum(-1)
+            surprise.append(masked_mean(kl, observed[:, target]))
+    stacked = torch.stack(probabilities)  # [masks, N, C]
     mean = stacked.mean(0)
     disagreement = _entropy(mean) - _entropy(stacked).mean(0)
     return 1 - mean.max(1).values, disagreement, torch.stack(surprise).mean(0) if surprise else disagreement
 
 
-def _reconstruction(measures: Measures, table: TableTensors, embedding: Embedding) -> tuple[Tensor, ...]:
-    network = measures.network
-    assert isinstance(network, VarTJEPANetwork)  # noqa: S101 (`available` has said so)
-    likelihood = network.row_decoder(embedding.mean)
-    return (masked_mean(-likelihood.log_prob(*table.blanked()), table.observed),)
+def _reconstruction(_: Measures, rows: _LatentRows) -> tuple[Tensor, ...]:
+    likelihood = rows.network.reconstruct(rows.mean)
+    return (masked_mean(-likelihood.log_prob(*rows.table.blanked()), rows.table.observed),)
 
 
-_FAMILIES: dict[Callable[[Measures, TableTensors, Embedding], tuple[Tensor, ...]], tuple[MEASURE, ...]] = {
+_FAMILIES: dict[Callable[[Measures, Tensor], tuple[Tensor, ...]], tuple[MEASURE, ...]] = {
     _sharpness: ("max_probability", "entropy"),
     _ensemble: ("ensemble",),
+    _distance: ("distance",),
+}
+"""Measures that are computed together, and by what."""
+
+_LATENT_FAMILIES: dict[Callable[[Measures, _LatentRows], tuple[Tensor, ...]], tuple[MEASURE, ...]] = {
     _propagated: ("propagated", "propagated_aleatoric", "propagated_epistemic"),
     _scales: ("weighted_scale", "scale_mean", "scale_p90"),
-    _distance: ("distance",),
     _contexts: ("mask_mean", "mask_disagreement", "surprise"),
     _reconstruction: ("reconstruction",),
 }
-"""Measures that are computed together, and by what."""
+"""The same, of variational networks only."""

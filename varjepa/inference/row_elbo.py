@@ -9,7 +9,6 @@ from varjepa.config import MaskingSection, ObjectiveSection
 from varjepa.data.tensors.table import TableTensors
 from varjepa.inference.model import TrainedModel
 from varjepa.models.masks import draw_masks, draw_sizes
-from varjepa.models.var_t_jepa import VarTJEPANetwork
 from varjepa.nn.random import Randomness
 from varjepa.objective.elbo import final_weights, loss_terms, masked_mean
 
@@ -35,8 +34,8 @@ def row_elbo(
     Returns:
         float64 [N]; None for kinds without an ELBO.
     """
-    network = model.network
-    if not isinstance(network, VarTJEPANetwork):
+    network = model.network.variational()
+    if network is None:
         return None
     weights, spread, rows = final_weights(objective), _log_spread(table), []
     for start in range(0, table.n_rows, BATCH):

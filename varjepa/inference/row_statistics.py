@@ -19,25 +19,21 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from varjepa.data.encode.features import LABEL
 from varjepa.data.tensors.table import TableTensors
+from varjepa.evaluation.arrays import Floats
 from varjepa.evaluation.drift.samples import Categories, Numbers, Sample
+from varjepa.evaluation.latents.components import principal_components
 from varjepa.inference.drift_reference import Directions
 from varjepa.inference.generator.fill import outside_range
 from varjepa.inference.generator.table_generator import batches
 from varjepa.inference.model import TrainedModel
 from varjepa.models.embedding import embed
 from varjepa.models.masks import draw_sizes, same_for_all
-from varjepa.models.t_jepa import TJEPANetwork
-from varjepa.models.var_t_jepa import VarTJEPANetwork
-from varjepa.nn.random import Randomness, initial_weights
-from varjepa.objective.elbo import final_weights, loss_terms
-from varjepa.objective.prediction import prediction_terms
-
-Floats = NDArray[np.float64]
+from varjepa.nn.random import Randomness
+from varjepa.objective.objective import objective_for
 
 CONTEXTS = 4
 """Fixed contexts that the terms of a row are averaged over."""
@@ -50,8 +46,6 @@ BATCH = 512
 """Rows at a time: what they make fits into a cache."""
 
 RIGHT_OR_WRONG = ("wrong", "right")
-WITH_LABEL = ("correct", "calibration", "residual")
-"""Statistics of labelled rows."""
 
 
 class RowValues(NamedTuple):
@@ -72,11 +66,9 @@ class RowValues(NamedTuple):
 
 def principal_directions(model: TrainedModel, table: TableTensors) -> Directions:
     """Directions along which the embeddings of some training rows vary most."""
-    flat = embed(model.network, table).mean.flatten(1)
-    center = flat.mean(0)
-    with initial_weights(model.config.training.seed):  # the decomposition draws from torch's one global generator
-        _, _, basis = torch.svd_lowrank(flat - center, q=min(N_DIRECTIONS, *flat.shape), niter=4)
-    return Directions(center, basis)
+    flat = embed(model.network, table).mean.flatten(1)  # [N, D d]
+    components = principal_components(flat, N_DIRECTIONS, seed=model.config.training.seed)
+    return Directions(components.center, components.basis)
 
 
 @torch.inference_mode()
@@ -92,14 +84,14 @@ def row_statistics(model: TrainedModel, frame: pl.DataFrame, directions: Directi
     parts = []
     for rows in batches(max(frame.height, 1), BATCH):
         part = table.rows(rows)
-        found = _terms(model, part, masks) | _surprise(model, part, outside[rows])
+        statistics = _terms(model, part, masks) | _surprise(model, part, outside[rows])
         embedding = embed(model.network, part)
         flat = embedding.mean.flatten(1)
         projected = ((flat - directions.center.to(flat.device)) @ directions.basis.to(flat.device)).T
-        found |= {f"latent_{number}": values for number, values in enumerate(projected, start=1)}
+        statistics |= {f"latent_{number}": values for number, values in enumerate(projected, start=1)}
         uncertainty = model.latent_uncertainty(embedding)
-        found |= {} if uncertainty is None else {"latent_uncertainty": uncertainty}
-        parts.append(found | _answers(model, flat, None if label is None else label[rows]))
+        statistics |= {} if uncertainty is None else {"latent_uncertainty": uncertainty}
+        parts.append(statistics | _answers(model, flat, None if label is None else label[rows]))
     joined = {name: torch.cat([part[name].double().cpu() for part in parts]).numpy() for name in parts[0]}
     return {name: RowValues(values, _names(model, name)) for name, values in joined.items()}
 
@@ -115,27 +107,22 @@ def _labels(model: TrainedModel, frame: pl.DataFrame) -> Tensor | None:
 def _contexts(model: TrainedModel) -> list[tuple[Tensor, Tensor]]:
     """Positions of contexts and targets, the same for all rows and calls."""
     random, n_features = Randomness.seeded(model.config.training.seed, STREAM), model.preprocessor.sizes.n_features
-    found = []
+    contexts = []
     for _ in range(CONTEXTS):
         n_context, n_targets = draw_sizes(n_features, model.config.masking, random)
         order = torch.from_numpy(random.host.permutation(n_features)).to(model.device)
-        found.append((order[:n_context], order[n_context : n_context + n_targets]))
-    return found
+        contexts.append((order[:n_context], order[n_context : n_context + n_targets]))
+    return contexts
 
 
 def _terms(model: TrainedModel, table: TableTensors, contexts: list[tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
     """What the objective says of each row, mean over contexts."""
-    found: dict[str, list[Tensor]] = {}
-    weights, network = final_weights(model.config.objective), model.network
+    objective = objective_for(model.network, model.config.objective)
+    per_context = []
     for context, target in contexts:
         masks = same_for_all(table.observed, context, target)
-        if isinstance(network, VarTJEPANetwork):
-            terms = loss_terms(table, masks, *network(table, masks))
-            found.setdefault("elbo", []).append(-terms.loss(weights))
-            found.setdefault("kl_sy", []).append(terms.kl_sy)
-        elif isinstance(network, TJEPANetwork):
-            found.setdefault("prediction_error", []).append(prediction_terms(masks, network(table, masks)).prediction)
-    return {name: torch.stack(values).mean(0) for name, values in found.items()}
+        per_context.append(objective.per_row(objective.terms(table, masks, model.network(table, masks))))
+    return {name: torch.stack([values[name] for values in per_context]).mean(0) for name in per_context[0]}
 
 
 def _surprise(model: TrainedModel, table: TableTensors, outside: Tensor) -> dict[str, Tensor]:
@@ -154,11 +141,11 @@ def _answers(model: TrainedModel, flat: Tensor, label: Tensor | None) -> dict[st
         values = outputs[:, 0]
         return {"predicted": values} | ({} if label is None else {"residual": label - values})
     probability, predicted = measures.probabilities(flat).max(1)
-    found = {"predicted": predicted.double(), "probability": probability}
+    answers = {"predicted": predicted.double(), "probability": probability}
     if label is not None:
         correct = torch.where(label.isnan(), label, (predicted == label).double())
-        found |= {"correct": correct, "calibration": correct - probability}
-    return found
+        answers |= {"correct": correct, "calibration": correct - probability}
+    return answers
 
 
 def _names(model: TrainedModel, statistic: str) -> tuple[str, ...]:

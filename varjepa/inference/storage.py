@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -9,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from varjepa.config import RetrainConfig, parse_config
+from varjepa.config import RetrainConfig, parse_config, result_settings
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.tensors.bars import Bars, Cells
 from varjepa.errors import ModelError
@@ -32,34 +34,62 @@ CONFIG, PREPROCESSOR, NETWORK, PROBE = "config.json", "preprocessor.json", "netw
 UNCERTAINTY, GENERATOR, BARS, REFERENCE = "doubt.safetensors", "generator.safetensors", "bars.json", "reference.json"
 PROFILE, DIRECTIONS = "profile.json", "profile.safetensors"
 
+PARTS = (PREPROCESSOR, NETWORK, PROBE, UNCERTAINTY, GENERATOR, BARS, REFERENCE, PROFILE, DIRECTIONS)
+"""Files of a model beside its configuration; preprocessor and network are in every one."""
+
+SETTINGS = ("data", "model", "masking", "objective", "training.seed", "uncertainty", "generator.n_layers",
+            "generator.missing")  # fmt: skip
+"""What a finished model still reads from its configuration; everything else has gone into its files."""
+
 
 def save_model(folder: Path, model: TrainedModel) -> None:
     """Writes the model as JSON and safetensors: plain data, nothing pickled."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / CONFIG).write_text(model.config.model_dump_json(indent=1), encoding="utf-8")
+    save_config(folder, model.config)
     (folder / PREPROCESSOR).write_text(model.preprocessor.model_dump_json(), encoding="utf-8")
-    weights = {name: value.detach().cpu().contiguous() for name, value in model.network.state_dict().items()}
-    metadata = {"format": FORMAT, "kind": model.config.model.kind, "features": json.dumps(model.preprocessor.names)}
-    _write(folder / NETWORK, weights, metadata)
+    save_network(folder, model.network, kind=model.config.model.kind, names=model.preprocessor.names)
     if model.probe is not None:
-        tensors = {name: value.cpu().contiguous() for name, value in model.probe.tensors().items()}
-        _write(folder / PROBE, tensors, {"format": FORMAT, "l2": repr(model.probe.l2)})
+        save_probe(folder, model.probe)
     if model.fitted is not None:
-        save_uncertainty(folder / UNCERTAINTY, model.fitted)
+        save_uncertainty(folder, model.fitted)
     if model.generator is not None:
         save_generator(folder, model.generator)
     if model.profile is not None:
         save_profile(folder, model.profile)
 
 
-def save_uncertainty(path: Path, fitted: FittedUncertainty) -> None:
+def save_config(folder: Path, config: RetrainConfig) -> None:
+    """Writes the whole configuration of the job that made a model."""
+    (folder / CONFIG).write_text(config.model_dump_json(indent=1), encoding="utf-8")
+
+
+def save_network(folder: Path, network: TableNetwork, *, kind: str, names: list[str]) -> None:
+    """Writes the network's weights.
+
+    Args:
+        folder: of the model.
+        network: to save.
+        kind: `model.kind` of the configuration.
+        names: of its features, in their order.
+    """
+    weights = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+    _write(folder / NETWORK, weights, {"format": FORMAT, "kind": kind, "features": json.dumps(names)})
+
+
+def save_probe(folder: Path, probe: LinearProbe) -> None:
+    """Writes the linear probe."""
+    tensors = {name: value.cpu().contiguous() for name, value in probe.tensors().items()}
+    _write(folder / PROBE, tensors, {"format": FORMAT, "l2": repr(probe.l2)})
+
+
+def save_uncertainty(folder: Path, fitted: FittedUncertainty) -> None:
     """Writes arrays, and the rest as metadata."""
     tensors = {name: value.cpu().contiguous() for name, value in fitted.tensors().items()}
     metadata = {"format": FORMAT, "temperature": repr(fitted.temperature), "measure": fitted.measure}
     metadata |= {"reason": fitted.reason}
     if fitted.certificate is not None:
         metadata["certificate"] = fitted.certificate.model_dump_json()
-    _write(path, tensors, metadata)
+    _write(folder / UNCERTAINTY, tensors, metadata)
 
 
 def save_generator(folder: Path, generator: TableGenerator) -> None:
@@ -98,17 +128,57 @@ def load_model(folder: Path, device: str = "auto", precision: str = "float32") -
     Raises:
         ModelError: no model there, a damaged file, or another format.
     """
+    with _readable(folder):
+        return load_parts(load_config_of(folder), model_parts(folder), device, precision)
+
+
+def load_config_of(folder: Path) -> RetrainConfig:
+    """The configuration of a model.
+
+    Raises:
+        FileNotFoundError, ValueError, ConfigError: there is none, or it cannot be read.
+    """
+    return parse_config(json.loads((folder / CONFIG).read_text(encoding="utf-8")), str(folder / CONFIG))
+
+
+def model_parts(*folders: Path | None) -> dict[str, Path]:
+    """Files of a model in these folders, by name; a later folder's file replaces that of an earlier one."""
+    return {path.name: path for folder in folders if folder is not None for path in folder.iterdir()
+            if path.name in PARTS}  # fmt: skip
+
+
+def load_parts(
+    config: RetrainConfig, parts: Mapping[str, Path], device: str = "auto", precision: str = "float32"
+) -> TrainedModel:
+    """A model from its files, wherever they lie; while a model is being made, it has those of the steps so far.
+
+    Args:
+        config: of the job.
+        parts: names in `PARTS` -> files.
+        device: auto, cpu, or a GPU by name.
+        precision: as for `load_model`.
+
+    Raises:
+        FileNotFoundError, ValueError, RuntimeError, SafetensorError: a file is missing or damaged.
+    """
     target = resolve_device(device)
+    preprocessor = Preprocessor.read(_part(parts, PREPROCESSOR))
+    network = build_network(sizes=preprocessor.sizes, model=config.model)
+    network.load_state_dict(_load_weights(_part(parts, NETWORK)))
+    network = network.to(target).eval()
+    network.precision = resolve_precision(precision, target)
+    probe = _load_probe(parts[PROBE], target) if PROBE in parts else None
+    fitted = _load_uncertainty(parts[UNCERTAINTY], target) if UNCERTAINTY in parts else None
+    generator = _load_generator(parts, network, preprocessor, config) if GENERATOR in parts else None
+    profile = _load_profile(parts) if PROFILE in parts else None
+    return TrainedModel(config, preprocessor, network, probe, fitted, generator, profile)
+
+
+@contextmanager
+def _readable(folder: Path) -> Iterator[None]:
+    """Turns what goes wrong while a model is read into a `ModelError`."""
     try:
-        config = parse_config(json.loads((folder / CONFIG).read_text(encoding="utf-8")), str(folder / CONFIG))
-        preprocessor = Preprocessor.read(folder / PREPROCESSOR)
-        network = build_network(sizes=preprocessor.sizes, model=config.model)
-        network.load_state_dict(_load_weights(folder / NETWORK))
-        network = network.to(target).eval()
-        network.precision = resolve_precision(precision, target)
-        probe, fitted = _load_probe(folder / PROBE, target), _load_uncertainty(folder / UNCERTAINTY, target)
-        generator = load_generator(folder, network, preprocessor, config) if (folder / GENERATOR).is_file() else None
-        profile = _load_profile(folder) if (folder / PROFILE).is_file() else None
+        yield
     except FileNotFoundError as error:
         raise ModelError(f"{folder} holds no complete model: {Path(error.filename).name} is missing.") from None
     except (ValueError, RuntimeError, SafetensorError) as error:
@@ -116,12 +186,9 @@ def load_model(folder: Path, device: str = "auto", precision: str = "float32") -
         raise ModelError(
             f"The model in {folder} cannot be read: {reason}.", fix="Was it written by this version?"
         ) from error
-    return TrainedModel(config, preprocessor, network, probe, fitted, generator, profile)
 
 
 def _load_weights(path: Path) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise FileNotFoundError(2, "missing", str(path))
     with safe_open(path, framework="pt") as file:
         written = (file.metadata() or {}).get("format")
     if written != FORMAT:
@@ -129,17 +196,13 @@ def _load_weights(path: Path) -> dict[str, Tensor]:
     return load_file(path)
 
 
-def _load_probe(path: Path, device: torch.device) -> LinearProbe | None:
-    if not path.is_file():
-        return None
+def _load_probe(path: Path, device: torch.device) -> LinearProbe:
     with safe_open(path, framework="pt", device=str(device)) as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
         return LinearProbe(**tensors, l2=float((file.metadata() or {})["l2"]))
 
 
-def _load_uncertainty(path: Path, device: torch.device) -> FittedUncertainty | None:
-    if not path.is_file():
-        return None
+def _load_uncertainty(path: Path, device: torch.device) -> FittedUncertainty:
     with safe_open(path, framework="pt", device=str(device)) as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
         plain = file.metadata() or {}
@@ -150,33 +213,40 @@ def _load_uncertainty(path: Path, device: torch.device) -> FittedUncertainty | N
     )  # fmt: skip
 
 
-def _load_profile(folder: Path) -> Profile:
-    counts = Counts.model_validate_json((folder / PROFILE).read_text(encoding="utf-8"))
-    return Profile(counts, Directions(**_load_weights(folder / DIRECTIONS)))
+def _load_profile(parts: Mapping[str, Path]) -> Profile:
+    counts = Counts.model_validate_json(parts[PROFILE].read_text(encoding="utf-8"))
+    return Profile(counts, Directions(**_load_weights(_part(parts, DIRECTIONS))))
 
 
-def load_generator(
-    folder: Path, network: TableNetwork, preprocessor: Preprocessor, config: RetrainConfig
+def _load_generator(
+    parts: Mapping[str, Path], network: TableNetwork, preprocessor: Preprocessor, config: RetrainConfig
 ) -> TableGenerator:
-    """Reads what `save_generator` wrote, onto the network's device.
-
-    Raises:
-        FileNotFoundError, ValueError, RuntimeError: an incomplete or damaged folder.
-    """
-    bars = tuple(Bars.model_validate(one) for one in json.loads((folder / BARS).read_text(encoding="utf-8")))
-    reference = Reference.model_validate_json((folder / REFERENCE).read_text(encoding="utf-8"))
+    """The generator, on the network's device."""
+    contents = json.loads(_part(parts, BARS).read_text(encoding="utf-8"))
+    bars = tuple(Bars.model_validate(content) for content in contents)
+    reference = Reference.model_validate_json(_part(parts, REFERENCE).read_text(encoding="utf-8"))
     sizes = Cells(bars, preprocessor.sizes.cardinalities).sizes
     generator = Generator(
         sizes=sizes, d_token=network.d_hidden, n_layers=config.generator.n_layers, n_heads=config.model.n_heads
     )
-    generator.load_state_dict(_load_weights(folder / GENERATOR))
+    generator.load_state_dict(_load_weights(parts[GENERATOR]))
     device = next(network.parameters()).device
     return TableGenerator(network, generator.to(device).eval(), bars, preprocessor, reference)
 
 
-def folder_digest(folder: Path) -> str:
-    """SHA-256 over the files of a model folder."""
-    total = hashlib.sha256()
-    for file in sorted(folder.iterdir()):
-        total.update(file.name.encode() + hashlib.sha256(file.read_bytes()).digest())
+def _part(parts: Mapping[str, Path], name: str) -> Path:
+    if name not in parts:
+        raise FileNotFoundError(2, "missing", name)
+    return parts[name]
+
+
+def model_digest(folder: Path) -> str:
+    """SHA-256 over what a model is: its files, and of its configuration the `SETTINGS` that it still reads.
+
+    Two jobs that differ in the gate, say, and in nothing that made the model, have one and the same model.
+    """
+    settings = result_settings(load_config_of(folder), *SETTINGS)
+    total = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for name, path in sorted(model_parts(folder).items()):
+        total.update(name.encode() + hashlib.sha256(path.read_bytes()).digest())
     return total.hexdigest()

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from varjepa.config import ModelSection
 from varjepa.data.tensors.table import TableSizes, TableTensors
 from varjepa.models.masks import Masks
+from varjepa.nn.decoders import Likelihood
+from varjepa.nn.gaussian import DiagonalGaussian
 from varjepa.nn.random import Randomness
 from varjepa.nn.tokenizer import FeatureTokenizer
 
@@ -32,11 +34,13 @@ class TableNetwork(nn.Module, ABC):
 
     Attributes:
         has_scale: whether embeddings say how sure they are.
+        can_collapse: whether constant embeddings minimise the objective, so that it cannot select an epoch.
         d_hidden: width d of the latents.
         precision: of the matrix products when somebody asks for embeddings; training chooses its own.
     """
 
     has_scale: ClassVar[bool]
+    can_collapse: ClassVar[bool]
     d_hidden: int
     precision: torch.dtype = torch.float32
 
@@ -56,6 +60,57 @@ class TableNetwork(nn.Module, ABC):
     @abstractmethod
     def embed(self, table: TableTensors) -> Embedding:
         """Latents of at least one row, all observed cells as context."""
+
+    def variational(self) -> "VariationalNetwork | None":
+        """This network as one with posteriors and likelihoods; None for kinds without them."""
+        return None
+
+
+class Posterior(NamedTuple):
+    """What a row says about its latents, with the values (samples or means) that the generative half starts from."""
+
+    s_x: DiagonalGaussian  # [B, M, d]
+    z: DiagonalGaussian  # [B, d]
+    s_w: DiagonalGaussian  # [B, D, d]
+    s_x_value: Tensor
+    z_value: Tensor
+    s_w_value: Tensor
+
+
+class Generated(NamedTuple):
+    """What the latents say about the row: predictor prior and both likelihoods."""
+
+    s_y: DiagonalGaussian  # [B, K, M, d]
+    context: Likelihood
+    row: Likelihood
+
+
+class VariationalNetwork(TableNetwork):
+    """A kind with posteriors over latents, a prior that predicts them, and likelihoods of cells."""
+
+    has_scale = True
+    can_collapse = False
+
+    @abstractmethod
+    def forward(
+        self, table: TableTensors, masks: Masks, random: Randomness | None = None
+    ) -> tuple[Posterior, Generated]:
+        """`infer`, then `generate`; without `random` the latents take their means instead of samples."""
+
+    @abstractmethod
+    def infer(self, table: TableTensors, masks: Masks, random: Randomness | None = None) -> Posterior:
+        """q(s_x | x), q(z | s_x) and q(s_w | s_x, z, w)."""
+
+    @abstractmethod
+    def predict(self, posterior: Posterior, masks: Masks, random: Randomness | None = None) -> DiagonalGaussian:
+        """p(s_y | s_x, z) for every target mask, [B, K, M, d]."""
+
+    @abstractmethod
+    def reconstruct(self, s_w: Tensor) -> Likelihood:
+        """p(w | s_w) of all cells, from latents [B, D, d]."""
+
+    def variational(self) -> "VariationalNetwork":
+        return self
 
 
 def new_tokenizer(sizes: TableSizes, model: ModelSection) -> FeatureTokenizer:

@@ -82,6 +82,7 @@ class TJEPANetwork(TableNetwork):
     """
 
     has_scale = False
+    can_collapse = True
 
     def __init__(self, *, sizes: TableSizes, model: ModelSection) -> None:
         super().__init__(sizes=sizes, model=model)

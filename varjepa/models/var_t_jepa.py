@@ -11,7 +11,7 @@ arXiv 2603.20111 (2026), appendix A and D.2.
 | s_y | s_w in a target mask; its prior p(s_y | s_x, z) is the JEPA predictor | `Generated.s_y` [B, K, M, d] |
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from varjepa.config import ModelSection
 from varjepa.data.tensors.table import TableSizes, TableTensors
 from varjepa.models.masks import Masks, full_context
-from varjepa.models.network import Embedding, TableNetwork, new_tokenizer
+from varjepa.models.network import Embedding, Generated, Posterior, VariationalNetwork, new_tokenizer
 from varjepa.models.predictor import attend_to_context, predictor_encoder, prepend_valid
 from varjepa.nn.attention import AttentionPooling
 from varjepa.nn.decoders import FeatureDecoder, Likelihood
@@ -30,26 +30,7 @@ from varjepa.nn.tokenizer import INIT_SCALE
 from varjepa.nn.transformer import TransformerEncoder
 
 
-class Posterior(NamedTuple):
-    """What a row says about its latents, with the values (samples or means) that the generative half starts from."""
-
-    s_x: DiagonalGaussian
-    z: DiagonalGaussian
-    s_w: DiagonalGaussian
-    s_x_value: Tensor
-    z_value: Tensor
-    s_w_value: Tensor
-
-
-class Generated(NamedTuple):
-    """What the latents say about the row: predictor prior and both likelihoods."""
-
-    s_y: DiagonalGaussian
-    context: Likelihood
-    row: Likelihood
-
-
-class VarTJEPANetwork(TableNetwork):
+class VarTJEPANetwork(VariationalNetwork):
     """The network of Var-T-JEPA: `infer` the posteriors, `generate` priors and likelihoods.
 
     Args:
@@ -59,8 +40,6 @@ class VarTJEPANetwork(TableNetwork):
     References:
         var-jepa.md section 3; eq. 22-26 of the paper for what the objective does with the outputs.
     """
-
-    has_scale = True
 
     def __init__(self, *, sizes: TableSizes, model: ModelSection) -> None:
         super().__init__(sizes=sizes, model=model)
@@ -140,12 +119,18 @@ class VarTJEPANetwork(TableNetwork):
             shape: (B, D) of the table.
             random: of dropout in the predictor.
         """
-        s_y = self.predictor(posterior.s_x_value, posterior.z_value, masks, random)
+        s_y = self.predict(posterior, masks, random)
         # The context latents are put back at their features, so that one decoder call serves every mask.
         latents = posterior.s_x_value
         index = masks.context.unsqueeze(-1).expand_as(latents)
         placed = latents.new_zeros(*shape, latents.shape[-1]).scatter(1, index, latents)  # [B, D, d]
-        return Generated(s_y, self.context_decoder(placed), self.row_decoder(posterior.s_w_value))
+        return Generated(s_y, self.context_decoder(placed), self.reconstruct(posterior.s_w_value))
+
+    def predict(self, posterior: Posterior, masks: Masks, random: Randomness | None = None) -> DiagonalGaussian:
+        return self.predictor(posterior.s_x_value, posterior.z_value, masks, random)
+
+    def reconstruct(self, s_w: Tensor) -> Likelihood:
+        return self.row_decoder(s_w)
 
     def tokens(self, table: TableTensors) -> Tensor:
         return self.tokenizer(*table.blanked())  # [B, D, d]

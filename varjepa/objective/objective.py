@@ -3,6 +3,8 @@
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
+from torch import Tensor
+
 from varjepa.config import ObjectiveSection
 from varjepa.data.tensors.table import TableTensors
 from varjepa.models.masks import Masks
@@ -51,6 +53,10 @@ class Objective(ABC):
         """Mean terms by name, the headline among them; comparable between epochs."""
 
     @abstractmethod
+    def per_row(self, terms: Any) -> dict[str, Tensor]:
+        """What the terms say of single rows [B], by the name of the statistic."""
+
+    @abstractmethod
     def score(self, named: dict[str, float]) -> float:
         """How good an epoch is where nothing else says so; higher is better."""
 
@@ -78,6 +84,9 @@ class ELBOObjective(Objective):
         """Terms and ELBO; the ELBO uses the final weights, so that epochs compare."""
         values = {name: float(value) for name, value in terms._asdict().items()}
         return values | {"elbo": -float(terms.loss(final_weights(self.section)))}
+
+    def per_row(self, terms: LossTerms) -> dict[str, Tensor]:
+        return {"elbo": -terms.loss(final_weights(self.section)), "kl_sy": terms.kl_sy}
 
     def score(self, named: dict[str, float]) -> float:
         return named["elbo"]
@@ -108,6 +117,9 @@ class PredictionObjective(Objective):
     def named(self, terms: PredictionTerms) -> dict[str, float]:
         return {"prediction": float(terms.prediction)}
 
+    def per_row(self, terms: PredictionTerms) -> dict[str, Tensor]:
+        return {"prediction_error": terms.prediction}
+
     def score(self, named: dict[str, float]) -> float:
         return -named["prediction"]
 
@@ -118,8 +130,10 @@ class PredictionObjective(Objective):
         self.network.update_target(ema_at(step, self.steps, self.network.ema))
 
 
-def objective_for(network: TableNetwork, section: ObjectiveSection, *, steps_per_epoch: int, epochs: int) -> Objective:
-    """The objective of the network's kind."""
+def objective_for(
+    network: TableNetwork, section: ObjectiveSection, *, steps_per_epoch: int = 1, epochs: int = 1
+) -> Objective:
+    """The objective of the network's kind; without a training to come its schedules mean nothing."""
     settings: dict[str, Any] = {"section": section, "steps_per_epoch": steps_per_epoch, "epochs": epochs}
     if isinstance(network, TJEPANetwork):
         return PredictionObjective(network=network, **settings)

@@ -21,15 +21,25 @@ def weights_at(step: int, steps_per_epoch: int, objective: ObjectiveSection) -> 
     )
 
 
+def peak_lr(training: TrainingSection) -> float:
+    """`training.lr` at this batch size, by the square root rule for Adam (Malladi et al. 2022; betas stay as they are).
+
+    Examples:
+        >>> peak_lr(TrainingSection(lr=1e-3, batch_size=2048, lr_batch=512))
+        0.002
+    """
+    return training.lr * (training.batch_size / training.lr_batch) ** 0.5 if training.lr_batch else training.lr
+
+
 def lr_at(step: int, steps_per_epoch: int, training: TrainingSection) -> float:
     """Learning rate at an optimiser step: linear warm-up, then half a cosine down to `lr_end_share` of the peak."""
     warmup = training.warmup_epochs * steps_per_epoch
     total = training.max_epochs * steps_per_epoch
     if step < warmup:
-        return training.peak_lr * (step + 1) / (warmup + 1)
+        return peak_lr(training) * (step + 1) / (warmup + 1)
     progress = min(1.0, (step - warmup) / max(total - warmup, 1))
     share = training.lr_end_share + (1 - training.lr_end_share) * 0.5 * (1 + math.cos(math.pi * progress))
-    return training.peak_lr * share
+    return peak_lr(training) * share
 
 
 def ema_at(step: int, steps: int, start: float) -> float:

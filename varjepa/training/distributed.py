@@ -73,11 +73,11 @@ class World:
         for gradient, part in zip(gradients, flat.split([gradient.numel() for gradient in gradients]), strict=True):
             gradient.copy_(part.view_as(gradient))
 
-    def told(self, said: T) -> T:
-        """What the leading process says, in every process."""
+    def broadcast(self, value: T) -> T:
+        """The leading process's value, in every process."""
         if self.size == 1:
-            return said
-        message = [said]
+            return value
+        message = [value]
         dist.broadcast_object_list(message, src=0)
         return message[0]
 

@@ -124,9 +124,9 @@ class GeneratorTrainer:
             if state.step in ends:
                 self._look(state)
                 on_progress(*state.looks[-1])
-            due = self.checkpoint is not None and time.perf_counter() - saved >= 60 * self.training.checkpoint_minutes
-            if due and state.step % LOOK_STEPS == 0:
-                self._save(state, random)
+            due = time.perf_counter() - saved >= 60 * self.training.checkpoint_minutes
+            if self.checkpoint is not None and due and state.step % LOOK_STEPS == 0:
+                self._save(self.checkpoint, state, random)
                 saved = time.perf_counter()
         self.generator.load_state_dict(state.best)
         return self.generator.eval()
@@ -140,15 +140,14 @@ class GeneratorTrainer:
             state.best_loss = loss
             state.best = {name: value.detach().clone() for name, value in self.generator.state_dict().items()}
 
-    def _save(self, state: _State, random: Randomness) -> None:
-        assert self.checkpoint is not None  # noqa: S101 (the caller looked)
+    def _save(self, checkpoint: Path, state: _State, random: Randomness) -> None:
         content: dict[str, Any] = {
             "generator": self.generator.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "random": random.state(),
             "state": vars(state),
         }
-        save_checkpoint(self.checkpoint, content)
+        save_checkpoint(checkpoint, content)
 
     def _resumed(self, random: Randomness) -> _State:
         """Where a checkpoint left off, with `random` set accordingly; the beginning where there is none."""

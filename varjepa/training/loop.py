@@ -17,7 +17,7 @@ from varjepa.models.network import TableNetwork
 from varjepa.nn.random import Randomness
 from varjepa.nn.transformer import compile_blocks
 from varjepa.objective.objective import Terms, objective_for
-from varjepa.objective.schedules import lr_at
+from varjepa.objective.schedules import lr_at, peak_lr
 from varjepa.training.activations import rows_at_once, split_evenly
 from varjepa.training.best_epoch import selected_epoch
 from varjepa.training.checkpoints import load_checkpoint, save_checkpoint
@@ -118,7 +118,7 @@ class Trainer:
         self.on_gpu = self.device.type == "cuda"
         self.optimizer = torch.optim.AdamW(
             network.parameters(),
-            lr=training.peak_lr,
+            lr=peak_lr(training),
             weight_decay=training.weight_decay,
             fused=True,
             capturable=self.on_gpu,
@@ -208,7 +208,7 @@ class Trainer:
         """Whether it is time for a checkpoint, in the opinion of the leading process."""
         if self.checkpoint is None:
             return False
-        return self.world.told(now - self.saved >= 60 * self.training.checkpoint_minutes)
+        return self.world.broadcast(now - self.saved >= 60 * self.training.checkpoint_minutes)
 
     def _step(self, table: TableTensors, step: int, random: Randomness) -> Terms:
         self.settings.set(step)
@@ -282,7 +282,7 @@ class Trainer:
         if self.evaluate is not None and self.world.leads:
             score, more = self.evaluate(self.network)
             metrics |= more
-        metrics = self.world.told(metrics | {"selection/score": score})
+        metrics = self.world.broadcast(metrics | {"selection/score": score})
         selected = selected_epoch([*self.history, metrics], self.training.tie_share, self.objective.tie_break)
         # Where the choice falls back to an epoch whose weights are gone, the newest one comes closest.
         if selected is not None and selected != self.best_epoch:
@@ -324,7 +324,7 @@ class Trainer:
 
     def _resume(self) -> None:
         reads = self.checkpoint if self.world.leads else None
-        content = self.world.told(load_checkpoint(reads, self.device) if reads else None)
+        content = self.world.broadcast(load_checkpoint(reads, self.device) if reads else None)
         if content is not None:
             self.network.load_state_dict(content["network"])
             self.optimizer.load_state_dict(content["optimizer"])

@@ -3,11 +3,13 @@
 import pytest
 import torch
 
-from tests.conftest import SIZES, random_table, small_network
+from tests.conftest import SIZES, SMALL, random_table, small_network
 from varjepa.config import MaskingSection
+from varjepa.config.learning import VARIATIONAL
 from varjepa.data.tensors.table import TableSizes, TableTensors
 from varjepa.models.embedding import embed
 from varjepa.models.masks import draw_masks
+from varjepa.models.new_network import KINDS, build_network
 from varjepa.nn.random import Randomness
 from varjepa.objective.elbo import Weights, loss_terms
 
@@ -104,3 +106,9 @@ def test_tables_of_one_kind_or_one_feature(sizes: TableSizes) -> None:
     posterior, generated = network(table, masks, Randomness.seeded(0))
     assert torch.isfinite(torch.stack(loss_terms(table, masks, posterior, generated))).all()
     assert embed(network, table).mean.shape == (rows, sizes.n_features, 16)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_configuration_knows_which_kinds_are_variational(kind: str) -> None:
+    network = build_network(sizes=SIZES, model=SMALL.model_copy(update={"kind": kind}))
+    assert (network.variational() is not None) == network.has_scale == (kind in VARIATIONAL)

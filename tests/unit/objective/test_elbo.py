@@ -9,7 +9,7 @@ from torch.distributions import MultivariateNormal
 from tests.conftest import random_table, small_network
 from varjepa.data.tensors.table import TableTensors
 from varjepa.models.masks import Masks
-from varjepa.models.var_t_jepa import Generated, Posterior
+from varjepa.models.network import Generated, Posterior
 from varjepa.nn.decoders import Likelihood
 from varjepa.nn.gaussian import DiagonalGaussian
 from varjepa.nn.random import Randomness

@@ -1,1 +1,1 @@
-"""Cells as numbers: features, encoding, encoded files."""
+"""Encoding cells as numbers: features, preprocessor, encoded files."""

@@ -1,4 +1,4 @@
-"""Reads encoded rows back as tensors: a part, a sample of it, or all of it some rows at a time."""
+"""Reads encoded rows back as tensors: a part, a sample of it, or all of it in pieces."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,7 +20,7 @@ CHUNK = 2**18
 """Rows read at a time."""
 
 PERMUTED = 2**22
-"""Up to this many rows samples are cut from a permutation of all; beyond, that would take more memory than they do."""
+"""Up to this many rows, a sample is taken from a permutation of all rows. For more, that would need too much memory."""
 
 
 class Part(NamedTuple):
@@ -28,7 +28,7 @@ class Part(NamedTuple):
 
     Attributes:
         table: their cells.
-        labels: float64 [N]; NaN where there is none.
+        labels: float64 [N]; NaN where unknown.
         rows: row numbers of the source, int64 [N].
     """
 
@@ -57,15 +57,23 @@ def read_part(path: Path, preprocessor: Preprocessor, *parts: str) -> Part:
 def read_sample(
     path: Path, preprocessor: Preprocessor, *parts: str, most: int, seed: int, labelled: bool = False
 ) -> Part:
-    """At most this many rows of some parts, or of those with a label, drawn with `seed`, in their order; no others are
-    in memory.
+    """Draws at most `most` rows of some parts, in their order. Only the drawn rows are held in memory.
+
+    Args:
+        path: encoded Parquet file, or a folder of them.
+        preprocessor: the one that encoded them.
+        parts: of the split, such as train.
+        most: rows to draw.
+        seed: of the draw.
+        labelled: draw only from rows whose label is known.
     """
     rows = _scan(path, parts)
     if labelled:
         rows = rows.filter(pl.col(LABEL).is_finite() if LABEL in rows.collect_schema() else pl.lit(value=False))
-    picks = sampled(_count(rows), most, seed)
+    picks = sampled(_count(rows), most, seed)  # sorted row numbers, [n]
     taken, start = [rows.head(0).collect()], 0
     for chunk in rows.collect_batches(chunk_size=CHUNK, maintain_order=True):
+        # The picks that fall into this piece are a slice, because picks are sorted.
         low, high = np.searchsorted(picks, [start, start + chunk.height])
         taken.append(chunk[picks[low:high] - start])
         start += chunk.height
@@ -73,7 +81,7 @@ def read_sample(
 
 
 def sampled(rows: int, most: int, seed: int) -> np.ndarray:
-    """At most this many of the numbers below `rows`, drawn with `seed`, rising."""
+    """At most `most` of the numbers below `rows`, drawn with `seed`, sorted."""
     if rows <= most:
         return np.arange(rows)
     random = np.random.default_rng(seed)
@@ -88,7 +96,7 @@ def count_rows(path: Path, *parts: str) -> int:
 
 
 def packed_chunks(path: Path, preprocessor: Preprocessor, *parts: str) -> Iterator[PackedTable]:
-    """The rows of some parts of an encoded Parquet file in their order, some at a time."""
+    """The rows of some parts of an encoded Parquet file, in their order, `CHUNK` rows at a time."""
     code_type = np.dtype(preprocessor.sizes.code_type).type
     names = [[feature.name for feature in group] for group in (preprocessor.numeric, preprocessor.categorical)]
     for chunk in _scan(path, parts).collect_batches(chunk_size=CHUNK, maintain_order=True):
@@ -97,7 +105,8 @@ def packed_chunks(path: Path, preprocessor: Preprocessor, *parts: str) -> Iterat
 
 
 def read_packed(path: Path, preprocessor: Preprocessor, *parts: str) -> PackedTable:
-    """Reads the rows of some parts of an encoded Parquet file, in their order, in hardly more memory than they take."""
+    """Reads the rows of some parts of an encoded Parquet file, in their order, with little memory beyond the result."""
+    # Allocating the result first and filling it in pieces avoids holding the rows twice.
     sizes, rows, start = preprocessor.sizes, count_rows(path, *parts), 0
     code_type = getattr(torch, sizes.code_type)
     table = PackedTable(

@@ -1,4 +1,4 @@
-"""Features and the label: how each turns its column into numbers and back."""
+"""Features and the label: each encodes its column as numbers, and decodes it."""
 
 from collections.abc import Mapping
 from typing import Annotated, Literal
@@ -13,18 +13,18 @@ from varjepa.data.encode.interpolation import interpolation
 from varjepa.data.tensors.sizes import MISSING, N_RESERVED, OTHER
 
 LABEL = "__label__"
-"""Column of the encoded label: class number, or the number itself; null where unknown."""
+"""Column of the encoded label: a class number, or the value itself; null where unknown."""
 
 
 class SingleColumn(Section):
-    """What is made from one column, whose name and type it bears."""
+    """A feature or label from one column. It has the name and type of that column."""
 
     name: str
     dtype: str
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Columns of the table that it is made from."""
+        """Columns of the table that it is made from; here one."""
         return (self.name,)
 
 
@@ -39,12 +39,12 @@ class NumericFeature(SingleColumn):
     smallest: float
     largest: float
     decimals: int | None
-    """Decimals of the training values, 0 for whole numbers; None where they have many."""
+    """Decimals of the training values, 0 for whole numbers; None if they have more than six."""
     knots: tuple[float, ...] = ()
     scores: tuple[float, ...] = ()
 
     def number(self, schema: Mapping[str, pl.DataType]) -> pl.Expr:
-        """Float64 expression of the column as it is, null where missing; dates as days since 1970."""
+        """Float64 expression of the column before encoding, null where missing; dates as days since 1970."""
         return as_number(self.name, self.kind, schema[self.name]).alias(self.name)
 
     def encode(self, schema: Mapping[str, pl.DataType]) -> pl.Expr:
@@ -62,24 +62,25 @@ class NumericFeature(SingleColumn):
         return column.cast(pl.Float32).alias(self.name)
 
     def decode(self, values: np.ndarray) -> np.ndarray:
-        """Numbers of the column (dates: days since 1970) from encoded ones, float64 of one shape."""
+        """Numbers of the column (dates: days since 1970) from encoded numbers, float64 of the same shape."""
         if self.transform == "quantile":
             return np.interp(values, self.scores, self.knots)
         return np.clip(values * self.std + self.mean, self.smallest, self.largest)
 
     def column(self, numbers: np.ndarray, dtype: pl.DataType | None = None) -> pl.Series:
-        """Decoded numbers [N] as the column holds them, NaN as null; `dtype` is that of the table at hand."""
+        """Decoded numbers [N] in the type of the column, NaN as null; `dtype` is that of the current table."""
         target = dtype or named_type(self.dtype)
         rounded = numbers if self.decimals is None else numbers.round(self.decimals)
         series = pl.Series(self.name, rounded, nan_to_null=True)
         if self.kind == "date" and not target.is_numeric():
+            # Days to microseconds, the unit of Datetime.
             moment = (series * 86_400e6).round().cast(pl.Int64).cast(pl.Datetime("us"))
             day = target == pl.String and named_type(self.dtype) == pl.Date
             return (moment.cast(pl.Date) if day else moment).cast(target)
         return series.round().cast(target) if target.is_integer() else series.cast(target)
 
     def outside(self, schema: Mapping[str, pl.DataType]) -> pl.Expr:
-        """Float32 expression: deviations by which a value lies beyond the training rows' range; 0 inside of it."""
+        """Float32 expression: distance from the range of the training rows, in standard deviations; 0 inside of it."""
         column = self.number(schema)
         beyond = pl.max_horizontal(column - self.largest, self.smallest - column, 0.0) / self.std
         return beyond.fill_null(0.0).cast(pl.Float32).alias(self.name)
@@ -95,15 +96,16 @@ class CategoricalFeature(SingleColumn):
         """UInt32 expression of codes."""
         dtype = schema[self.name]
         column = plain_cells(self.name, dtype)
-        if self.dtype == "Boolean" and dtype == pl.String:  # as files and requests may hold them
+        if self.dtype == "Boolean" and dtype == pl.String:  # files and requests may hold booleans as text
             column = column.str.strip_chars().str.to_lowercase().replace({"true": "1", "false": "0"})
-        known = positions(column, dtype, self.vocabulary).cast(pl.UInt32) + N_RESERVED
+        codes = positions(column, dtype, self.vocabulary).cast(pl.UInt32) + N_RESERVED
+        # A cell that is present but not in the vocabulary has no position: its code is null until here.
         return (
-            pl.when(column.is_null()).then(MISSING).otherwise(known.fill_null(OTHER)).cast(pl.UInt32).alias(self.name)
+            pl.when(column.is_null()).then(MISSING).otherwise(codes.fill_null(OTHER)).cast(pl.UInt32).alias(self.name)
         )
 
     def decode(self, codes: np.ndarray, schema: Mapping[str, pl.DataType]) -> list[pl.Series]:
-        """The column from codes [N] of known categories; any other code is null."""
+        """The column from codes [N] of known categories; other codes become null."""
         words = pl.Series(self.name, [None] * N_RESERVED + list(self.vocabulary), dtype=pl.String)
         text = words.gather(codes)
         target = schema.get(self.name) or named_type(self.dtype)
@@ -113,13 +115,13 @@ class CategoricalFeature(SingleColumn):
 
 
 class Label(SingleColumn):
-    """The column to predict: `classes` in order, or none for a number."""
+    """The column to predict: `classes` in order; empty for regression."""
 
     task: Literal["classification", "regression"]
     classes: tuple[str, ...] = ()
 
     def encode(self, schema: Mapping[str, pl.DataType]) -> pl.Expr:
-        """Float64 expression `LABEL`: class number or value, null where missing or unseen."""
+        """Float64 expression `LABEL`: class number or value, null where the cell is missing or its class is unknown."""
         dtype = schema[self.name]
         if self.task == "regression":
             column = as_number(self.name, "numeric", dtype)

@@ -1,6 +1,6 @@
-"""From cells to numbers and back: statistics and vocabularies of the training rows, applied lazily in Polars.
+"""Encodes cells as numbers with statistics and vocabularies of the training rows, lazily in Polars.
 
-The fitted state is plain data (pydantic models) and travels with the model as JSON.
+The fitted state is plain data (pydantic models) and is stored with the model as JSON.
 """
 
 from collections.abc import Sequence
@@ -20,13 +20,13 @@ class Preprocessor(Section):
     """Everything learned from the training rows; features are ordered numeric first, then categorical.
 
     Attributes:
-        left_out: columns that are no features, with the reason in words.
+        left_out: columns that are not features, with the reason in words.
     """
 
     numeric: tuple[NumericFeature, ...]
     categorical: tuple[CategoricalFeature | OneHotFeature, ...]
     order: tuple[str, ...]
-    """Columns of the table that features are made from, in its order."""
+    """Columns of the table that features are made from, in the order of the table."""
     label: Label | None
     left_out: dict[str, str]
 
@@ -47,24 +47,24 @@ class Preprocessor(Section):
 
     @property
     def joined(self) -> dict[str, tuple[str, ...]]:
-        """Features that are made from several columns, and those."""
+        """Features that are made from several columns, with those columns."""
         return {feature.name: feature.columns for feature in self.categorical if len(feature.columns) > 1}
 
     @property
     def sizes(self) -> TableSizes:
-        """What the model must know of the table."""
+        """Sizes that the model is built for."""
         return TableSizes(len(self.numeric), [len(f.vocabulary) + N_RESERVED for f in self.categorical])
 
     def encode(self, frame: pl.LazyFrame, keep: Sequence[str] = (), *, with_label: bool = False) -> pl.LazyFrame:
         """Encodes rows lazily, in their order.
 
         Args:
-            frame: columns in any order; those that are no features are ignored.
-            keep: columns to carry along unchanged, in front.
+            frame: columns in any order; those that are not features are ignored.
+            keep: columns that are copied unchanged, in front.
             with_label: whether to append `LABEL`.
 
         Raises:
-            DataError: a feature is not among the columns, or text stands where numbers were learned.
+            DataError: a column of a feature is missing, or a numeric column holds text.
         """
         schema = dict(frame.collect_schema())
         encoders: list[NumericFeature | CategoricalFeature | OneHotFeature | Label] = [*self.numeric, *self.categorical]
@@ -72,6 +72,6 @@ class Preprocessor(Section):
             encoders.append(self.label)
         for name in (column for encoder in encoders for column in encoder.columns):
             if name not in schema:
-                hint = nearest(name, schema) or "Check the data."
+                hint = nearest(name, schema) or "Add the column, or check its name."
                 raise DataError(f'The column "{name}" is missing.', fix=hint)
         return frame.select(*keep, *(encoder.encode(schema) for encoder in encoders))

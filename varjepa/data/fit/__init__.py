@@ -1,1 +1,1 @@
-"""What is learned from training rows: statistics, vocabularies, knots."""
+"""Fitting to training rows: statistics, vocabularies, knots."""

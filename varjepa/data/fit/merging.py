@@ -1,4 +1,9 @@
-"""What is gathered in one partition of the rows, and how it merges into what all rows together would have given."""
+"""Statistics of one partition of the rows, and how they merge into those of all rows.
+
+Most facts merge exactly: counts add up, extremes are extremes of extremes. Two need care. Means and central moments are
+merged by formulas that lose no digits (`moments`). The question whether all values of a column differ cannot be
+answered from partitions alone; `ranges.py` answers it.
+"""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Self
@@ -10,28 +15,29 @@ from varjepa.data.cells import finite
 from varjepa.data.fit.rows_protocol import CLASSES_OF_NUMBERS, MOST_DECIMALS, Moments
 
 FEW = CLASSES_OF_NUMBERS
-"""Up to this many different values of a column are told with their counts."""
+"""Columns with at most this many distinct values are recorded with the counts of the values."""
 
 GLANCE = 10_000
-"""Cells that tell whether a column has few values, or one of them twice, before all are looked at."""
+"""Cells that are checked first for many distinct values, and for repeated ones, before all cells are."""
 
 CUTS = 64
-"""Values that a partition gives of a column of too many, to cut the range of all values into even pieces."""
+"""Sample size per partition for columns with too many distinct values. The samples divide the values into even
+ranges."""
 
 
 class ColumnFacts(NamedTuple):
-    """What there is to know of a column before its kind is settled.
+    """Facts about a column of a partition, from which its kind is inferred after merging.
 
     Attributes:
-        present: cells that are not missing.
-        smallest: smallest of them; None where that tells nothing.
-        largest: largest of them.
+        present: number of cells that are not missing.
+        smallest: smallest of them; None if not needed.
+        largest: largest of them; None if not needed.
         whole: whether all are whole numbers.
-        numbers: of text, how many are numbers.
-        word: of text, the first that is none.
-        few: the different values and their counts; None where there are more than `FEW`.
-        repeated: whether a value occurs twice; not looked for where the kind does not hang on it.
-        cuts: some of the values, where all of many differ.
+        numbers: for text, how many cells are numbers.
+        word: for text, the first cell that is not a number.
+        few: the distinct values and their counts; None if there are more than `FEW`.
+        repeated: whether a value occurs twice. True without a check if the kind does not depend on it.
+        cuts: a sample of the values, if all of many values differ.
     """
 
     present: int
@@ -46,58 +52,65 @@ class ColumnFacts(NamedTuple):
 
     @classmethod
     def of(cls, cells: pl.Series) -> Self:
-        """The facts of `comparable` cells."""
-        there, dtype = cells.drop_nulls(), cells.dtype
-        if there.is_empty():
+        """The facts of a column of `comparable` cells."""
+        present, dtype = cells.drop_nulls(), cells.dtype
+        if present.is_empty():
             return cls(0, few={})
         if dtype.is_nested() or dtype in (pl.Binary, pl.Object):
-            return cls(len(there), repeated=True)
-        few = _few(there)
-        whole = bool((there == there.round()).all()) if dtype.is_float() else dtype.is_integer()
-        repeated = max(few.values(), default=0) > 1 if few is not None else _repeated(there, whole=whole)
-        numbers = there.str.strip_chars().cast(pl.Float64, strict=False) if dtype == pl.String else None
-        ends = dtype.is_numeric() or dtype.is_temporal() or not repeated
+            return cls(len(present), repeated=True)
+        few = _few(present)
+        whole = bool((present == present.round()).all()) if dtype.is_float() else dtype.is_integer()
+        repeated = max(few.values(), default=0) > 1 if few is not None else _repeated(present, whole=whole)
+        numbers = present.str.strip_chars().cast(pl.Float64, strict=False) if dtype == pl.String else None
+        # The extremes of text are only needed to see whether the partitions of a possible identifier overlap.
+        needs_ends = dtype.is_numeric() or dtype.is_temporal() or not repeated
         return cls(
-            len(there),
-            smallest=there.min() if ends else None,
-            largest=there.max() if ends else None,
+            len(present),
+            smallest=present.min() if needs_ends else None,
+            largest=present.max() if needs_ends else None,
             whole=whole,
             numbers=0 if numbers is None else numbers.count(),
-            word=None if numbers is None else next(iter(there.filter(numbers.is_null()).head(1)), None),
+            word=None if numbers is None else next(iter(present.filter(numbers.is_null()).head(1)), None),
             few=few,
             repeated=repeated,
-            cuts=() if repeated else tuple(spread(there)),
+            cuts=() if repeated else tuple(spread(present)),
         )
 
     @classmethod
     def merged(cls, parts: Sequence[Self]) -> Self:
-        """Those of all partitions, in their order; `repeated` only tells of values twice in one of them."""
-        known = [part for part in parts if part.present] or list(parts[:1])
+        """The facts of all partitions together, in their order.
+
+        `repeated` is only true for a value that occurs twice in one partition. A value that occurs once in each of two
+        partitions is not detected here.
+        """
+        # An empty partition has a neutral value for no fact, `whole` for example, so it is left out.
+        filled = [part for part in parts if part.present] or list(parts[:1])
         few: dict[Any, int] | None = {}
-        for part in known:
+        for part in filled:
+            # None means too many, and too many in one partition are too many in all.
             few = None if few is None or part.few is None else _added(few, part.few)
-        told = [part for part in known if part.smallest is not None]
+        with_ends = [part for part in filled if part.smallest is not None]
         return cls(
-            sum(part.present for part in known),
-            smallest=min((part.smallest for part in told), default=None),
-            largest=max((part.largest for part in told), default=None),
-            whole=all(part.whole for part in known),
-            numbers=sum(part.numbers for part in known),
-            word=next((part.word for part in known if part.word is not None), None),
+            sum(part.present for part in filled),
+            smallest=min((part.smallest for part in with_ends), default=None),
+            largest=max((part.largest for part in with_ends), default=None),
+            whole=all(part.whole for part in filled),
+            numbers=sum(part.numbers for part in filled),
+            word=next((part.word for part in filled if part.word is not None), None),
             few=few,
-            repeated=any(part.repeated for part in known),
-            cuts=tuple(value for part in known for value in part.cuts),
+            repeated=any(part.repeated for part in filled),
+            cuts=tuple(value for part in filled for value in part.cuts),
         )
 
 
 class Sums(NamedTuple):
-    """Sums over the cells of a numeric column.
+    """Central sums over the cells of a numeric column in one partition.
 
     Attributes:
-        cells: how many there are.
-        mean: of the cells.
-        squares: of the distances from that mean.
-        cubes: of the distances from that mean.
+        cells: number of cells n.
+        mean: mean m of the cells.
+        squares: sum of (x - m)^2.
+        cubes: sum of (x - m)^3.
         smallest: smallest cell.
         largest: largest cell.
         beyond: see `Moments`.
@@ -114,14 +127,15 @@ class Sums(NamedTuple):
     @classmethod
     def of(cls, cells: pl.Series) -> Self | None:
         """The sums of float64 cells; None if all are missing."""
-        there = cells.drop_nulls()
-        if there.is_empty():
+        present = cells.drop_nulls()
+        if present.is_empty():
             return None
-        values = there.to_numpy()
+        values = present.to_numpy()  # [n]
         mean = float(values.mean())
+        # Sums of plain squares would lose digits where the mean is far from 0; distances from the mean do not.
         distances = values - mean
         squares = distances * distances
-        beyond = tuple(float(np.abs(there.round(d).to_numpy() - values).max()) for d in range(MOST_DECIMALS + 1))
+        beyond = tuple(float(np.abs(present.round(d).to_numpy() - values).max()) for d in range(MOST_DECIMALS + 1))
         return cls(
             len(values), mean, float(squares.sum()), float((squares * distances).sum()), float(values.min()),
             float(values.max()), beyond,
@@ -129,19 +143,23 @@ class Sums(NamedTuple):
 
 
 def moments(parts: Sequence[Sums | None]) -> Moments:
-    """Moments of all partitions together, at least one of which has cells.
+    """Moments of all partitions together. At least one partition must have cells.
 
-    Central sums add up once they are moved to the common mean: with d the mean of a partition less that of all,
-    sum (x - m)^2 = S2 + n d^2 and sum (x - m)^3 = S3 + 3 d S2 + n d^3.
+    Central sums can be added after they are shifted to the common mean m. With n, S2 and S3 the number of cells and the
+    central sums of a partition, and d its mean minus m:
+
+        sum (x - m)^2 = S2 + n d^2
+        sum (x - m)^3 = S3 + 3 d S2 + n d^3
 
     References:
         Chan, Golub, LeVeque 1983, "Algorithms for computing the sample variance", eq. 2.1; for third moments Pebay
         2008, "Formulas for robust, one-pass parallel computation of covariances and arbitrary-order statistical
         moments", SAND2008-6212, eq. 2.1, here for any number of partitions at once.
     """
-    known = [part for part in parts if part is not None]
-    count, mean, squares, cubes = (np.array([part[k] for part in known], dtype=float) for k in range(4))
-    # From the first mean on, so that what all partitions have in common costs no digits.
+    filled = [part for part in parts if part is not None]
+    # One entry per partition: [P] each.
+    count, mean, squares, cubes = (np.array([part[k] for part in filled], dtype=float) for k in range(4))
+    # Means are averaged as differences from the first one. So a large offset that all partitions share loses no digits.
     total, first = count.sum(), mean[0]
     common = first + (count * (mean - first)).sum() / total
     d = mean - common
@@ -151,27 +169,30 @@ def moments(parts: Sequence[Sums | None]) -> Moments:
         mean=float(common),
         std=float(np.sqrt(var)),
         skew=float(third / var**1.5) if var > 0 else None,
-        smallest=min(part.smallest for part in known),
-        largest=max(part.largest for part in known),
-        beyond=tuple(max(distances) for distances in zip(*(part.beyond for part in known), strict=True)),
+        smallest=min(part.smallest for part in filled),
+        largest=max(part.largest for part in filled),
+        beyond=tuple(max(distances) for distances in zip(*(part.beyond for part in filled), strict=True)),
     )
 
 
 class Tally:
-    """Counts of the values of a column, added up until there are too many; then only how many and some of them.
+    """Counts of the distinct values of a column, merged over partitions.
+
+    With more than `limit` distinct values the counts are dropped, to bound the memory. Only an upper bound of their
+    number and a sample of them remain.
 
     Args:
-        limit: more different values than these are too many.
-        counts: `value` and `len`.
+        limit: maximum number of distinct values whose counts are kept.
+        counts: columns `value` and `len`.
     """
 
     def __init__(self, limit: int, counts: pl.DataFrame | None = None) -> None:
         self.limit = limit
         self.counts: pl.DataFrame | None = None
         self.distinct = 0
-        """Different values; where there are too many, at most so many."""
+        """Number of distinct values; an upper bound if the counts were dropped."""
         self.cuts: list[Any] = []
-        """Some of the values, where there are too many."""
+        """A sample of the values if the counts were dropped, otherwise empty."""
         if counts is not None:
             self._hold(counts)
 
@@ -185,7 +206,8 @@ class Tally:
             )
             self._hold(both)
             return
-        cuts = [*self._some(), *other._some()]  # noqa: SLF001 (one of us)
+        # Values may occur in both, so the sum is an upper bound.
+        cuts = [*self._sample(), *other._sample()]  # noqa: SLF001 (same class)
         self.counts, self.distinct, self.cuts = None, self.distinct + other.distinct, cuts
 
     def _hold(self, counts: pl.DataFrame) -> None:
@@ -193,33 +215,41 @@ class Tally:
         self.counts = counts if counts.height <= self.limit else None
         self.cuts = [] if self.counts is not None else spread(counts["value"])
 
-    def _some(self) -> list[Any]:
+    def _sample(self) -> list[Any]:
         return self.cuts if self.counts is None else spread(self.counts["value"])
 
 
 def comparable(name: str, dtype: pl.DataType) -> pl.Expr:
-    """The column with NaN and infinities made null; categories as text, whatever their table of words."""
+    """The column with null in place of NaN and infinities, and with categories as text.
+
+    The codes of Polars categories differ between partitions, their text does not.
+    """
     return pl.col(name).cast(pl.String) if dtype in (pl.Categorical, pl.Enum) else finite(pl.col(name), dtype)
 
 
 def spread(values: pl.Series) -> list[Any]:
     """At most `CUTS` of the values, evenly spaced."""
-    return values.gather_every(-(-max(1, len(values)) // CUTS)).to_list()
+    step = -(-max(1, len(values)) // CUTS)  # rounded up
+    return values.gather_every(step).to_list()
 
 
-def _few(there: pl.Series) -> dict[Any, int] | None:
-    if there.head(GLANCE).n_unique() > FEW:
+def _few(present: pl.Series) -> dict[Any, int] | None:
+    """Counts of the distinct values; None if there are more than `FEW`."""
+    if present.head(GLANCE).n_unique() > FEW:
         return None
-    counts = there.rename("value").value_counts()
+    counts = present.rename("value").value_counts()
     return dict(counts.iter_rows()) if counts.height <= FEW else None
 
 
 def _added(first: dict[Any, int], second: dict[Any, int]) -> dict[Any, int] | None:
+    """The sum of two tables of counts; None if it has more than `FEW` values."""
     counts = first | {value: first.get(value, 0) + count for value, count in second.items()}
     return counts if len(counts) <= FEW else None
 
 
-def _repeated(there: pl.Series, *, whole: bool) -> bool:
-    dtype, glance = there.dtype, there.head(GLANCE)
-    settled = (dtype.is_numeric() and not whole) or dtype in (pl.Date, pl.Datetime)
-    return settled or glance.n_unique() < len(glance) or there.n_unique() < len(there)
+def _repeated(present: pl.Series, *, whole: bool) -> bool:
+    """Whether a value occurs twice, or cannot belong to an identifier anyway."""
+    dtype, glance = present.dtype, present.head(GLANCE)
+    # Fractions and dates are never identifiers, so their kind does not depend on repeated values.
+    never_identifier = (dtype.is_numeric() and not whole) or dtype in (pl.Date, pl.Datetime)
+    return never_identifier or glance.n_unique() < len(glance) or present.n_unique() < len(present)

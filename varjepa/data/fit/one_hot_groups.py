@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 
 
 class Group(NamedTuple):
-    """Columns of which every row has exactly one set, and how many rows have each of them set."""
+    """Columns of which every row has exactly one set.
+
+    Attributes:
+        columns: their names.
+        counts: number of rows that have each of them set.
+    """
 
     columns: tuple[str, ...]
     counts: tuple[int, ...]
@@ -23,12 +28,13 @@ class Group(NamedTuple):
 def find_groups(rows: "TrainingRows", profiles: Sequence[ColumnProfile], apart: Collection[str] = ()) -> list[Group]:
     """Runs of neighbouring 0/1 columns of which every row has exactly one set.
 
-    Two passes over the rows, whatever their number: sums of columns propose groups, sums of rows confirm them.
+    Takes two passes over the rows. The first computes sums of columns: if the sums of a run add up to the number of
+    rows, the run is a candidate. The second checks the candidates row by row.
 
     Args:
         rows: the training rows.
-        profiles: of their columns, in their order.
-        apart: columns that belong to no group.
+        profiles: of their columns, in the order of the table.
+        apart: columns that are not joined.
 
     Examples:
         >>> from varjepa.data.fit.streamed_rows import StreamedRows
@@ -37,18 +43,19 @@ def find_groups(rows: "TrainingRows", profiles: Sequence[ColumnProfile], apart: 
         >>> find_groups(rows, list(rows.profiles(list(table), {}, {}).values()))
         [Group(columns=('red', 'blue'), counts=(2, 2))]
     """
-    able = {facts.name: facts for facts in profiles if _is_flag(facts) and facts.name not in apart}
-    if not able:
+    flags = {facts.name: facts for facts in profiles if _is_flag(facts) and facts.name not in apart}
+    if not flags:
         return []
-    sums = rows.flag_sums(list(able.values()))
+    sums = rows.flag_sums(list(flags.values()))
     names = [facts.name for facts in profiles]
     proposed = [names[start:end] for start, end in _runs([sums.get(name) for name in names], rows.rows)]
     if not proposed:
         return []
-    exact = rows.one_set([[able[name] for name in run] for run in proposed])
+    exact = rows.one_set([[flags[name] for name in run] for run in proposed])
     taken: set[str] = set()
     groups = []
     for run, holds in zip(proposed, exact, strict=True):
+        # Candidates may overlap: the first one keeps the columns.
         if holds and taken.isdisjoint(run):
             groups.append(Group(tuple(run), tuple(sums[name] for name in run)))
             taken.update(run)
@@ -56,7 +63,7 @@ def find_groups(rows: "TrainingRows", profiles: Sequence[ColumnProfile], apart: 
 
 
 def group_name(columns: Sequence[str], taken: Collection[str]) -> str:
-    """What the names of columns have in common, or its first and last where that says nothing or is a name already.
+    """The common prefix of the names of columns; their first and last name if it is too short or already taken.
 
     Examples:
         >>> group_name(("Soil_Type1", "Soil_Type2"), [])
@@ -74,7 +81,12 @@ def _is_flag(facts: ColumnProfile) -> bool:
 
 
 def _runs(sums: Sequence[int | None], rows: int) -> Iterator[tuple[int, int]]:
-    """(start, end) of at least two neighbours whose sums add up to the number of rows; None is no 0/1 column."""
+    """Candidates: (start, end) of at least two neighbours whose sums add up to the number of rows.
+
+    Args:
+        sums: per column, the number of rows that have it set; None if it is not a 0/1 column.
+        rows: number of rows.
+    """
     for start in range(len(sums)):
         total = 0
         for end, count in enumerate(sums[start:], start=start + 1):

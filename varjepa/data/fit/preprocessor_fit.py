@@ -1,4 +1,4 @@
-"""Learns from the training rows how cells become numbers (see `varjepa.data.encode`), in bounded memory."""
+"""Fits the preprocessor to the training rows (see `varjepa.data.encode`), in bounded memory."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
@@ -25,46 +25,49 @@ from varjepa.data.read.column_profile import ColumnProfile
 from varjepa.errors import DataError
 
 SKEWED = 1.0
-"""auto: columns whose absolute skewness exceeds this are quantile-transformed."""
+"""auto: columns with a larger absolute skewness are quantile-transformed."""
 
 HEAVY_TAILED = 6.0
-"""auto: so are columns with a training value further than this many deviations from the mean."""
+"""auto: columns with a training value further than this many standard deviations from the mean, too."""
 
 KNOT_ROWS = 1_000_000
-"""Quantiles come from about this many training rows, evenly spaced, where there are more."""
+"""Larger tables: quantiles come from about this many training rows, evenly spaced."""
 
 
 def fit(frame: pl.LazyFrame, data: DataSection, preprocess: PreprocessSection) -> Preprocessor:
-    """Learns how to encode from training rows.
+    """Fits a preprocessor to training rows.
 
     Args:
-        frame: the training rows, label included, no other columns than those of the data.
+        frame: the training rows with their label, and no internal columns.
         data: label, dropped columns and declared kinds.
         preprocess: how to transform.
 
     Raises:
-        DataError: the label cannot be predicted, text stands in a numeric column, or no feature is left.
+        DataError: the label cannot be predicted, a numeric column holds text, or no feature is left.
     """
     return fit_rows(StreamedRows(frame), data, preprocess)
 
 
 def fit_rows(rows: TrainingRows, data: DataSection, preprocess: PreprocessSection) -> Preprocessor:
-    """The same from rows that anybody reads."""
+    """Fits a preprocessor to training rows from any reader; see `fit`."""
     split_column = [str(data.split.column)] if data.split.by == "column" else []
     away = {*data.drop, *split_column, *([data.label] if data.label else [])}
     labels = [data.label] if data.label is not None and data.task != "none" else []
     names = [name for name in rows.schema if name not in away]
     declared: dict[str, KIND] = {**data.kinds, **dict.fromkeys(labels, "categorical")}
+    # First pass: the kind of every column. The label is profiled with the features, then taken out.
     profiles = rows.profiles([*names, *labels], declared, dict.fromkeys(labels, CLASSES_OF_NUMBERS))
     targets = [profiles.pop(name) for name in labels]
     used = {name: facts for name, facts in profiles.items() if not facts.left_out}
     if not used:
         raise DataError("No feature is left to learn from.", expected="Expected at least one column that varies.")
     groups = find_groups(rows, list(used.values()), data.kinds) if preprocess.one_hot == "join" else []
+    # Further passes: moments and quantiles of numeric columns, vocabularies of categorical columns and of the label.
     numeric = tuple(_fit_numbers(rows, list(used.values()), preprocess))
     words, label = _categories(used, groups), _label(targets[0], data) if targets else None
     wanted = [_wanted(facts, preprocess) for facts in words.values()]
     classes = [Wanted(facts, 1, None) for facts in targets if label and label.task == "classification"]
+    # An iterator: columns come one after the other, in the order in which they are wanted.
     values = rows.frequent([*wanted, *classes])
     vocabularies = {name: next(values) for name in words}
     if label and classes:
@@ -84,19 +87,22 @@ def _fit_numbers(
     numbers = [facts for facts in columns if facts.kind in ("numeric", "date")]
     moments = dict(zip((facts.name for facts in numbers), rows.moments(numbers), strict=True))
     chosen = {
-        name: preprocess.numeric if preprocess.numeric != "auto" else _transform(of) for name, of in moments.items()
+        name: preprocess.numeric if preprocess.numeric != "auto" else _transform(column_moments)
+        for name, column_moments in moments.items()
     }
     skewed = [facts for facts in numbers if chosen[facts.name] == "quantile"]
     knots: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {}
     for start in range(0, len(skewed), COLUMNS_AT_ONCE):
+        # A few columns at a time: their samples are in memory together.
         sample = rows.sample(skewed[start : start + COLUMNS_AT_ONCE], max(1, rows.rows // KNOT_ROWS))
         knots |= {cells.name: normal_scores(cells.drop_nulls().to_numpy(), preprocess.n_quantiles) for cells in sample}
     for facts in numbers:
-        of, (places, scores) = moments[facts.name], knots.get(facts.name, ((), ()))
+        column_moments, (places, scores) = moments[facts.name], knots.get(facts.name, ((), ()))
         yield NumericFeature(
             name=facts.name, dtype=str(facts.dtype), kind=number_kind(facts), transform=chosen[facts.name],
-            mean=of.mean, std=of.std or 1.0, clip=preprocess.clip, smallest=of.smallest, largest=of.largest,
-            decimals=of.decimals, knots=places, scores=scores,
+            mean=column_moments.mean, std=column_moments.std or 1.0, clip=preprocess.clip,
+            smallest=column_moments.smallest, largest=column_moments.largest, decimals=column_moments.decimals,
+            knots=places, scores=scores,
         )  # fmt: skip
 
 
@@ -107,13 +113,13 @@ def _transform(moments: Moments) -> Literal["standard", "quantile"]:
 
 
 def _categories(used: Mapping[str, ColumnProfile], groups: Sequence[Group]) -> dict[str, ColumnProfile]:
-    """Columns that are a categorical feature each."""
+    """Columns that each become one categorical feature."""
     joined = {name for group in groups for name in group.columns}
     return {name: facts for name, facts in used.items() if name not in joined and facts.kind not in ("numeric", "date")}
 
 
 def _wanted(facts: ColumnProfile, preprocess: PreprocessSection) -> Wanted:
-    # A boolean keeps both of its values however rare one is.
+    # A boolean keeps both of its values, even if one is rare.
     return Wanted(facts, 1 if facts.kind == "boolean" else preprocess.min_count, preprocess.max_categories)
 
 
@@ -123,7 +129,7 @@ def _fit_categories(
     vocabularies: Mapping[str, list[str]],
     preprocess: PreprocessSection,
 ) -> Iterator[CategoricalFeature | OneHotFeature]:
-    """Categorical features in the order of their (first) columns."""
+    """Categorical features, in the order of their (first) columns."""
     first = {group.columns[0]: group for group in groups}
     taken = set(used)
     for name, facts in used.items():
@@ -142,16 +148,17 @@ def _fit_one_hot(name: str, group: Group, preprocess: PreprocessSection) -> OneH
     by_count = sorted(zip(group.columns, group.counts, strict=True), key=lambda column: -column[1])
     frequent = [column for column, count in by_count if count >= preprocess.min_count]
     vocabulary = tuple(frequent[: preprocess.max_categories] or [by_count[0][0]])
+    # The other columns share the code of rare categories.
     return OneHotFeature(name=name, columns=group.columns, vocabulary=vocabulary)
 
 
 def _label(facts: ColumnProfile, data: DataSection) -> Label:
-    """The label, its classes still to come."""
+    """The label, without its classes."""
     if facts.distinct < 2:
         raise DataError(
             f'The label "{facts.name}" has {facts.distinct} different value(s) in the training rows.',
             expected="Expected at least 2.",
-            fix="Leave out data.label to learn without one.",
+            fix="Check data.label, or leave it out to train without a label.",
         )
     few = facts.whole and facts.distinct <= CLASSES_OF_NUMBERS
     numbers = data.task == "regression" or (data.task == "auto" and facts.dtype.is_numeric() and not few)
@@ -159,5 +166,6 @@ def _label(facts: ColumnProfile, data: DataSection) -> Label:
 
 
 def _ordered(classes: Sequence[str], facts: ColumnProfile) -> tuple[str, ...]:
+    """Classes by their number if the label is numeric, otherwise by their text."""
     by_number = facts.dtype.is_numeric()
     return tuple(sorted(classes, key=lambda c: (float(c), c) if by_number else (0.0, c)))

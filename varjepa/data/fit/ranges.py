@@ -1,4 +1,8 @@
-"""Rows in pieces that somebody opens; values of a column counted range by range, so that nobody holds all of them."""
+"""Profiles of columns from partitions; values of a column counted range by range, in bounded memory.
+
+A column with very many distinct values cannot be counted at once. Its values are divided into ranges, and each range is
+counted separately over all partitions.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -13,24 +17,24 @@ from varjepa.data.fit.rows_protocol import ordered_counts, value_counts
 from varjepa.data.read.column_profile import ColumnProfile, column_profile
 
 RANGE_VALUES = 2**21
-"""About so many different values at most are in a range."""
+"""Approximate maximum of distinct values in a range."""
 
 OpenRows = Callable[[], pl.LazyFrame]
-"""Opens the training rows of a partition; can be pickled where they are opened in another process."""
+"""Opens the training rows of a partition. Must be picklable if another process opens them."""
 
 _A = TypeVar("_A")
 _R = TypeVar("_R")
 
 
 class ParallelMap(Protocol):
-    """Calls a function with each of some things, here or elsewhere; gives the results in their order."""
+    """Calls a function with each item, in this process or in others; returns the results in the order of the items."""
 
-    def __call__(self, function: Callable[[_A], _R], things: Iterable[_A]) -> Iterator[_R]: ...
+    def __call__(self, function: Callable[[_A], _R], items: Iterable[_A]) -> Iterator[_R]: ...
 
 
-def here(function: Callable[[_A], _R], things: Iterable[_A]) -> Iterator[_R]:
-    """Calls the function in this thread, with one thing after the other."""
-    return map(function, things)
+def map_in_this_thread(function: Callable[[_A], _R], items: Iterable[_A]) -> Iterator[_R]:
+    """Calls the function in this thread, with one item after the other."""
+    return map(function, items)
 
 
 def profiles_of(
@@ -40,39 +44,43 @@ def profiles_of(
     *,
     rows: int,
     partitions: Sequence[OpenRows],
-    parallel_map: ParallelMap = here,
+    parallel_map: ParallelMap = map_in_this_thread,
 ) -> dict[str, ColumnProfile]:
-    """Profiles of columns from the facts of their parts.
+    """Profiles of columns from the facts of their partitions.
 
-    Whether all values of a column differ takes a look at the rows, range by range, where the kind hangs on it and the
-    parts do not tell. Of more than `FEW` values that do not all differ, their number is given as `FEW` + 1.
+    A column can only be an identifier if all its values differ. If the partitions do not answer that, and the kind
+    depends on it, the values are counted range by range. With more than `FEW` distinct values that do not all differ,
+    `distinct` of the profile is `FEW` + 1.
 
     Args:
-        parts: facts by column, in the order of the rows.
+        parts: facts per column, one per partition, in the order of the rows.
         schema: types of the columns.
-        declared: kinds that a person gave.
-        rows: how many there are.
+        declared: kinds given by the user.
+        rows: number of rows.
         partitions: open the rows.
         parallel_map: calls functions with ranges.
     """
     profiles = {}
-    for name, found in parts.items():
-        known, dtype = ColumnFacts.merged(found), schema[name]
+    for name, column_parts in parts.items():
+        merged, dtype = ColumnFacts.merged(column_parts), schema[name]
         ordered = dtype.is_numeric() or dtype.is_temporal()
-        told = {
-            "missing": rows - known.present, "whole": known.whole and dtype.is_float(),
-            "min": known.smallest if ordered else None, "max": known.largest if ordered else None,
-            "numbers": known.numbers, "words": known.word,
+        facts = {
+            "missing": rows - merged.present, "whole": merged.whole and dtype.is_float(),
+            "min": merged.smallest if ordered else None, "max": merged.largest if ordered else None,
+            "numbers": merged.numbers, "words": merged.word,
         }  # fmt: skip
+        # The kind is inferred twice: with the fewest and with the most distinct values that are possible.
         least, most = (
-            column_profile(name, dtype, rows, told | {"distinct": distinct}, declared.get(name))
-            for distinct in _distinct(known)
+            column_profile(name, dtype, rows, facts | {"distinct": distinct}, declared.get(name))
+            for distinct in _distinct(merged)
         )
-        if least.kind != most.kind and not _apart(found):
+        if least.kind != most.kind and not _apart(column_parts):
+            # All values differ if the largest count in every range is 1.
             count = partial(counted, partitions=partitions, column=comparable(name, dtype), most=1)
-            largest = parallel_map(count, ranges(known.cuts, known.present))
+            largest = parallel_map(count, ranges(merged.cuts, merged.present))
             differ = all(counts["len"].max() in (None, 1) for counts in largest)
         else:
+            # Either the kind does not depend on it, or the partitions do not overlap, and none repeats a value.
             differ = least.kind != most.kind
         profiles[name] = most if differ else least
     return profiles
@@ -81,7 +89,17 @@ def profiles_of(
 def counted(
     ends: tuple[Any, Any], partitions: Sequence[OpenRows], column: pl.Expr, most: int | None
 ) -> pl.DataFrame:  # fmt: skip
-    """The largest counts of values in all partitions, from the first end on and before the second; None is no end."""
+    """The largest counts of values of all partitions within a range.
+
+    Args:
+        ends: lower end, included, and upper end, excluded; None for no limit.
+        partitions: open the rows.
+        column: the values, without a name.
+        most: number of counts; None means all.
+
+    Returns:
+        Columns `value` and `len`, largest counts first.
+    """
     low, high = ends
     value = pl.col("value")
     above = pl.lit(value=True) if low is None else value >= low
@@ -91,21 +109,30 @@ def counted(
 
 
 def ranges(values: Sequence[Any], distinct: int) -> list[tuple[Any, Any]]:
-    """Ranges that hold about `RANGE_VALUES` of so many different values each, of which some are given."""
+    """Divides values into ranges of about `RANGE_VALUES` distinct values each.
+
+    Args:
+        values: a sample of the values.
+        distinct: number of distinct values.
+
+    Returns:
+        (lower end, upper end) of each range; None for no limit.
+    """
     count = -(-distinct // RANGE_VALUES)
+    # Quantiles of the sample are the limits between the ranges.
     ordered = sorted(values)
     cuts = sorted({ordered[len(ordered) * place // count] for place in range(1, count)})
     return list(zip([None, *cuts], [*cuts, None], strict=True))
 
 
-def _distinct(known: ColumnFacts) -> tuple[int, int]:
-    """How many different values there are at least and at most, as far as kinds depend on it."""
-    if known.few is not None:
-        return len(known.few), len(known.few)
-    return FEW + 1, FEW + 1 if known.repeated else known.present
+def _distinct(facts: ColumnFacts) -> tuple[int, int]:
+    """Lower and upper bound of the number of distinct values, as far as the kind depends on it."""
+    if facts.few is not None:
+        return len(facts.few), len(facts.few)
+    return FEW + 1, FEW + 1 if facts.repeated else facts.present
 
 
 def _apart(parts: Iterable[ColumnFacts]) -> bool:
-    """Whether the values of each part lie beyond those of the others, as numbers of sorted rows do."""
+    """Whether the ranges of values of the parts do not overlap, as in a sorted column."""
     ends = sorted((part.smallest, part.largest) for part in parts if part.present)
-    return all(one[1] < other[0] for one, other in pairwise(ends))
+    return all(lower[1] < upper[0] for lower, upper in pairwise(ends))

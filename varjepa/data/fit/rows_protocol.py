@@ -1,4 +1,4 @@
-"""What fitting asks of the training rows, whoever reads them: one process as a stream, or many in partitions."""
+"""The statistics that fitting needs. One process computes them from a stream, or many processes from partitions."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol, TypeVar
@@ -14,10 +14,10 @@ COLUMNS_AT_ONCE = 16
 """Columns whose statistics are gathered in one pass."""
 
 MOST_DECIMALS = 6
-"""Numbers with up to this many decimals are imputed and drawn with as many."""
+"""Columns with up to this many decimals are imputed and sampled with the same number of decimals."""
 
 CLASSES_OF_NUMBERS = 20
-"""auto: a label of whole numbers with at most this many values is a class."""
+"""auto: a label of whole numbers with at most this many distinct values is a classification label."""
 
 _T = TypeVar("_T")
 
@@ -28,7 +28,7 @@ class Moments(NamedTuple):
     Attributes:
         mean: of the cells.
         std: population standard deviation.
-        skew: population skewness; None or NaN where all cells are equal.
+        skew: population skewness; None or NaN if all cells are equal.
         smallest: smallest cell.
         largest: largest cell.
         beyond: largest distance from the cell rounded to 0, 1, ... `MOST_DECIMALS` decimals.
@@ -43,22 +43,22 @@ class Moments(NamedTuple):
 
     @property
     def decimals(self) -> int | None:
-        """With how many decimals all cells are told; None where they have more than `MOST_DECIMALS`."""
+        """Number of decimals that represents all cells; None if it is more than `MOST_DECIMALS`."""
         return next((d for d, distance in enumerate(self.beyond) if distance <= self.rounding), None)
 
     @property
     def rounding(self) -> float:
-        """Distances up to this one are those of numbers in binary from what they stand for."""
+        """Distances up to this are rounding errors: most decimal fractions have no exact binary representation."""
         return 1e-12 * max(abs(self.smallest), abs(self.largest))
 
 
 class Wanted(NamedTuple):
-    """Which values of a column are asked for.
+    """Which values of a column are wanted for its vocabulary.
 
     Attributes:
-        facts: of the column.
+        facts: profile of the column.
         fewest: values that occur less often are left out.
-        most: at most so many; None means all.
+        most: maximum number of values; None means all.
     """
 
     facts: ColumnProfile
@@ -66,7 +66,11 @@ class Wanted(NamedTuple):
     most: int | None
 
     def frequent(self, counts: pl.DataFrame) -> list[str]:
-        """The values asked for, from `value` and `len`: most frequent first; if none is frequent, the first of all."""
+        """The wanted values, most frequent first. If none is frequent enough, the most frequent one.
+
+        Args:
+            counts: columns `value` and `len`.
+        """
         ordered = ordered_counts(counts, self.most)
         return ordered.filter(pl.col("len") >= self.fewest)["value"].to_list() or ordered["value"].head(1).to_list()
 
@@ -84,16 +88,17 @@ class TrainingRows(Protocol):
     def profiles(
         self, columns: Sequence[str], declared: Mapping[str, KIND], enough: Mapping[str, int]
     ) -> dict[str, ColumnProfile]:
-        """Profiles whose kinds are those of all rows; other facts may be those of a sample.
+        """Profiles whose kinds are those of all rows. Other facts may come from a sample.
 
         Args:
-            columns: to look at.
-            declared: kinds that a person gave.
-            enough: more different values of a column than these are as good as any number of them; 2 if not said.
+            columns: to inspect.
+            declared: kinds given by the user.
+            enough: per column, a number of distinct values; whether there are more matters, how many more does not. 2
+                for columns that are not listed.
         """
 
     def flag_sums(self, flags: Sequence[ColumnProfile]) -> dict[str, int]:
-        """How many rows have each of these 0/1 columns set."""
+        """Number of rows that have each of these 0/1 columns set."""
 
     def one_set(self, runs: Sequence[Sequence[ColumnProfile]]) -> list[bool]:
         """For runs of 0/1 columns: whether every row has exactly one of them set."""
@@ -102,33 +107,33 @@ class TrainingRows(Protocol):
         """Statistics of numeric columns.
 
         Raises:
-            DataError: text stands in one of them.
+            DataError: one of them holds text.
         """
 
     def sample(self, columns: Sequence[ColumnProfile], stride: int) -> pl.DataFrame:
-        """Numeric columns of every `stride`-th row, from the first on."""
+        """Numeric columns of every `stride`-th row, starting with the first."""
 
     def frequent(self, wanted: Sequence[Wanted]) -> Iterator[list[str]]:
-        """Values of columns, as text."""
+        """The wanted values of each column, as text."""
 
 
 def number_kind(facts: ColumnProfile) -> Literal["numeric", "date"]:
-    """What a column of numbers is read as."""
+    """How a column of numbers is read."""
     return "date" if facts.kind == "date" else "numeric"
 
 
 def number(facts: ColumnProfile) -> pl.Expr:
-    """Float64 expression of a numeric column under its name."""
+    """Float64 expression of a numeric column, with the name of the column."""
     return as_number(facts.name, number_kind(facts), facts.dtype).alias(facts.name)
 
 
 def value_counts(frame: pl.LazyFrame, column: pl.Expr) -> pl.LazyFrame:
-    """Every value of a column as `value`, and how many cells have it as `len`; missing cells left out."""
+    """Distinct values of a column as `value` and their counts as `len`; missing cells left out."""
     return frame.select(column.alias("value")).drop_nulls().group_by("value").len()
 
 
 def ordered_counts(counts: pl.DataFrame, most: int | None) -> pl.DataFrame:
-    """The largest counts, equal ones by value."""
+    """The `most` largest counts (None: all), ties by value."""
     ordered = counts.sort(["len", "value"], descending=[True, False])
     return ordered if most is None else ordered.head(most)
 
@@ -136,16 +141,16 @@ def ordered_counts(counts: pl.DataFrame, most: int | None) -> pl.DataFrame:
 def gather_by_column(
     gather: Callable[[Sequence[ColumnProfile]], list[_T]], columns: Sequence[ColumnProfile]
 ) -> list[_T]:
-    """What `gather` says of numeric columns.
+    """The result of `gather` for numeric columns.
 
     Raises:
-        DataError: text stands in one of them, which is named.
+        DataError: one of them holds text; the message names it.
     """
     try:
         return gather(columns)
     except pl.exceptions.InvalidOperationError:
         if len(columns) > 1:
-            # Alone, the column at fault can be named.
+            # Polars does not say which column failed. One column at a time, it is known.
             return [gather_by_column(gather, [facts])[0] for facts in columns]
         facts = columns[0]
         raise DataError(f'The column "{facts.name}" holds text.', expected=f"Expected a {facts.kind} column.") from None

@@ -1,1 +1,1 @@
-"""Tables as they come: sources, column profiles, contracts, splits."""
+"""Reading tables: sources, column profiles, contracts, splits."""

@@ -1,4 +1,4 @@
-"""Looks at a table: profile and kind of every column."""
+"""Inspects a table: profile and kind of every column."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,23 +13,23 @@ from varjepa.errors import DataError
 Kind = Literal["numeric", "categorical", "boolean", "date", "identifier", "constant", "empty", "nested"]
 
 NUMBER_SHARE = 0.9
-"""A text column in which more than this share (but not all) of the values are numbers is taken for a damaged one."""
+"""A text column counts as damaged if more than this share of its values, but not all, are numbers."""
 
 IDENTIFIER_ROWS = 50
-"""Fewer rows than this prove nothing about identifiers."""
+"""With fewer rows than this, no column counts as an identifier."""
 
 
 @dataclass(frozen=True)
 class ColumnProfile:
-    """What is known about a column.
+    """Statistics and kind of a column.
 
     Attributes:
         name: its name.
         dtype: as read.
         kind: inferred or declared.
-        rows: rows looked at.
+        rows: number of rows inspected.
         missing: cells that are null, NaN or infinite.
-        distinct: different values among the rest.
+        distinct: number of distinct values among the other cells.
         smallest: smallest finite value; None unless numbers or dates.
         largest: largest finite value; None unless numbers or dates.
         whole: whether all values are whole numbers.
@@ -52,7 +52,7 @@ class ColumnProfile:
 
     @property
     def left_out(self) -> str:
-        """Why the column is no feature, in words; empty where it is one."""
+        """Why the column is not a feature, in words; empty if it is one."""
         return {
             "constant": "it has a single value",
             "empty": "all its cells are missing",
@@ -65,23 +65,24 @@ def profile(frame: pl.LazyFrame, declared: Mapping[str, KIND] | None = None) -> 
     """Profiles every column in one pass.
 
     Args:
-        frame: rows to look at.
-        declared: kinds that a person gave; the others are inferred.
+        frame: rows to inspect.
+        declared: kinds given by the user; the others are inferred.
 
     Raises:
-        DataError: a text column that is mostly numbers, which no declared kind explains.
+        DataError: a text column without a declared kind consists mostly of numbers.
     """
     schema = dict(frame.collect_schema())
     flat = {name: dtype for name, dtype in schema.items() if not dtype.is_nested()}
     facts = frame.select([part for name, dtype in flat.items() for part in _facts(name, dtype)]).collect()
     values = facts.row(0, named=True) if flat else {}
     rows = int(frame.select(pl.len()).collect().item())
-    of: dict[str, dict[str, Any]] = {name: {} for name in schema}
+    # One query gathers the facts of all columns. Its result has a column "fact:name" for each of them.
+    by_column: dict[str, dict[str, Any]] = {name: {} for name in schema}
     for key, value in values.items():
         fact, _, name = key.partition(":")
-        of[name][fact] = value
+        by_column[name][fact] = value
     kinds = declared or {}
-    return {name: column_profile(name, dtype, rows, of[name], kinds.get(name)) for name, dtype in schema.items()}
+    return {name: column_profile(name, dtype, rows, by_column[name], kinds.get(name)) for name, dtype in schema.items()}
 
 
 def _facts(name: str, dtype: pl.DataType) -> list[pl.Expr]:
@@ -100,18 +101,18 @@ def _facts(name: str, dtype: pl.DataType) -> list[pl.Expr]:
 def column_profile(
     name: str, dtype: pl.DataType, rows: int, facts: Mapping[str, Any], declared: KIND | None
 ) -> ColumnProfile:
-    """The profile of a column with these facts.
+    """The profile of a column, inferred from facts about its cells.
 
     Args:
         name: of the column.
         dtype: of the column.
-        rows: that were looked at.
-        facts: missing, distinct; of numbers and dates min and max; of floats whole; of text how many cells are
-            `numbers`, and one of the others in `words`. What is not said is 0 or false.
-        declared: kind that a person gave.
+        rows: number of rows inspected.
+        facts: `missing` and `distinct`; for numbers and dates `min` and `max`; for floats `whole`; for text the number
+            of cells that are `numbers`, and one of the other cells in `words`. Absent facts count as 0 or false.
+        declared: kind given by the user.
 
     Raises:
-        DataError: text that is mostly numbers, which no declared kind explains.
+        DataError: a text column without a declared kind consists mostly of numbers.
     """
     missing, distinct = facts.get("missing") or 0, facts.get("distinct") or 0
     whole = dtype.is_integer() or bool(facts.get("whole"))
@@ -121,8 +122,8 @@ def column_profile(
             f'The column "{name}" holds text in {present - numbers} of {present} cells, for example '
             f'"{facts["words"]}"; the rest are numbers.',
             expected="Expected numbers.",
-            fix=f"Mend the data, add the text to data.na_values, let a contract quarantine those rows, or say that it "
-            f"is meant: --set data.kinds.{name}=categorical.",
+            fix="Fix the data, add the text to data.na_values, let a contract quarantine those rows, or declare the "
+            f"column categorical: --set data.kinds.{name}=categorical.",
         )
     if dtype.is_nested() or dtype in (pl.Binary, pl.Object):
         kind: Kind = "nested"

@@ -1,8 +1,8 @@
-"""Data contracts: what a table promises, as a YAML file that a person can review.
+"""Data contracts: rules for a table, in a YAML file that people can review.
 
-Row rules (`nullable`, `min`, `max`, `values`, `unique`, and that a numeric column holds numbers) put the rows that
-break them into quarantine; table rules (`max_missing`, `min_rows`, missing columns, `extra_columns`) and a quarantine
-above `max_quarantined` stop the job.
+- Row rules: `nullable`, `min`, `max`, `values`, `unique`, and that a numeric column holds numbers. Rows that break one
+  go into quarantine. A quarantine above `max_quarantined` stops the job.
+- Table rules: `max_missing`, `min_rows`, missing columns, `extra_columns`. Breaking one stops the job.
 """
 
 from datetime import date
@@ -17,24 +17,24 @@ from varjepa.config.load import read_text, read_yaml, validated
 
 
 class ColumnContract(Section):
-    """What one column promises."""
+    """Rules for one column."""
 
     kind: Literal["numeric", "categorical", "boolean", "date", "identifier"]
-    """How its values are read; a numeric, boolean or date column whose file holds text is read as its kind."""
+    """How its values are read. Text in a numeric, boolean or date column is converted to that kind."""
     required: bool = True
-    """Whether the column must be there at all."""
+    """Whether the column must exist."""
     nullable: bool = True
     """Whether a cell may be missing (row rule)."""
     max_missing: Share = 1.0
-    """Largest share of missing cells (table rule)."""
+    """Maximum share of missing cells (table rule)."""
     min: float | date | None = None
-    """Smallest value allowed, of numeric and date columns (row rule)."""
+    """Minimum value, for numeric and date columns (row rule)."""
     max: float | date | None = None
-    """Largest value allowed, of numeric and date columns (row rule)."""
+    """Maximum value, for numeric and date columns (row rule)."""
     values: tuple[str, ...] | None = None
-    """The values allowed, as text, of categorical columns (row rule)."""
+    """The allowed values, as text, for categorical columns (row rule)."""
     unique: bool = False
-    """Whether no value may occur twice (row rule; every row that shares a value breaks it)."""
+    """Whether every value may occur only once (row rule). All rows that share a value break it."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -46,30 +46,30 @@ class ColumnContract(Section):
 
 
 class Contract(Section):
-    """What a whole table promises."""
+    """Rules for a whole table."""
 
     max_quarantined: Share = 0.05
-    """Largest share of rows that may go into quarantine."""
+    """Maximum share of rows in quarantine."""
     min_rows: Annotated[int, Field(ge=1)] = 1
-    """Fewest rows."""
+    """Minimum number of rows."""
     extra_columns: Literal["allow", "forbid"] = "allow"
-    """Whether columns that the contract does not name are accepted."""
+    """Whether columns that are not in the contract are accepted."""
     columns: dict[str, ColumnContract] = {}
-    """Promises per column."""
+    """Rules per column."""
 
 
 def load_contract(path: str | Path) -> Contract:
     """Reads a contract.
 
     Raises:
-        ConfigError: no such file, not YAML, an unknown key or an impossible value.
+        ConfigError: no such file, not YAML, an unknown key or an invalid value.
     """
     text = read_text(Path(path), "data contract")
     return validated(Contract, read_yaml(text, str(path)), str(path))
 
 
 def dump_contract(contract: Contract) -> str:
-    """The contract as YAML, columns in flow style and without the keys that say nothing."""
+    """The contract as YAML, columns in flow style and without keys that have their default."""
     head = contract.model_dump(mode="json", include={"max_quarantined", "min_rows", "extra_columns"})
     lines = [yaml.safe_dump(head, sort_keys=False), "columns:\n"]
     for name, column in contract.columns.items():

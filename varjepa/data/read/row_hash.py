@@ -1,10 +1,10 @@
-"""Numbers that follow from what stands in a row: the same for the same content, wherever and however it is stored.
+"""Hashes of rows by their content: equal content has equal hashes, in any file format and storage type.
 
-- A cell is a number, a text, or missing. Whole numbers are the same stored as 1, 1.0, true or "1"; fractions are
-  compared as 32-bit floats; dates are numbers; missing cells (null, NaN, empty text) count for nothing, so that a
-  column that is new and empty changes nothing.
-- Columns count with their names, their order does not matter.
-- The arithmetic is that of 64-bit integers in NumPy, not a hash of Polars', which promises none across its versions.
+- A cell is a number, a text, or missing. A whole number has the same hash stored as 1, 1.0, true or "1". Fractions are
+  compared as 32-bit floats. Dates are numbers.
+- Missing cells (null, NaN, empty text) do not contribute. So a new column without values changes no hash.
+- The names of columns contribute, their order does not.
+- The arithmetic uses 64-bit integers in NumPy. Polars has hashes, too, but they may change between its versions.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,57 +19,64 @@ CHUNK = 100_000
 """Rows hashed at a time."""
 
 WHOLE = 2.0**53
-"""Beyond this, floats are not known to the unit."""
+"""Larger floats cannot represent every whole number."""
 
 NUMBER, TEXT = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD1B54A32D192ED03)
-"""Keep the number 7 and a text of the same bits apart."""
+"""Constants that give a number and a text with the same bits different hashes."""
 
 BASE = np.uint64(0x100000001B3)
 
 
 def row_hashes(frame: pl.LazyFrame) -> Hashes:
-    """A hash per row by all of its columns, in their order, uint64 [N]."""
+    """The hash of every row over all of its columns, in the order of the rows, uint64 [N]."""
     return np.concatenate([np.zeros(0, dtype=np.uint64), *hashes_in_pieces(frame)])
 
 
 def hashes_in_pieces(frame: pl.LazyFrame, columns: Sequence[str] | None = None, seed: int = 0) -> Iterator[Hashes]:
-    """A hash per row, in their order, some rows at a time; only their cells are in memory.
+    """Hashes of rows, in the order of the rows, `CHUNK` rows at a time; only their cells are in memory.
 
     Args:
-        frame: the rows; columns named like `__this__` are ours and do not count.
-        columns: the ones that count; None means all.
-        seed: other seeds, other hashes.
+        frame: the rows. Columns named like `__this__` are internal and do not contribute.
+        columns: the columns that contribute; None means all.
+        seed: changes all hashes.
 
     Yields:
-        uint64 [n], for n rows after those before; nothing where there are no rows.
+        uint64 [n] for the next n rows; nothing if there are no rows.
     """
-    known = frame.collect_schema().names()
-    names = [name for name in known if not name.startswith("__")] if columns is None else list(columns)
+    existing = frame.collect_schema().names()
+    names = [name for name in existing if not name.startswith("__")] if columns is None else list(columns)
     start = mixed(np.array([seed], dtype=np.uint64))[0]
     rows = frame.select(pl.col(names)).with_columns(pl.col(pl.Categorical, pl.Enum).cast(pl.String))
     for batch in rows.collect_batches(chunk_size=CHUNK, maintain_order=True):
-        total = np.zeros(batch.height, dtype=np.uint64)
+        # A sum does not depend on the order of the columns. It wraps around at 2**64, which is intended.
+        total = np.zeros(batch.height, dtype=np.uint64)  # [n]
         for name in names:
-            total += mixed(cell_hashes(batch[name]) ^ _text_hashes(pl.Series([name]))[0], kept=batch[name])
+            total += mixed(cell_hashes(batch[name]) ^ _text_hashes(pl.Series([name]))[0], cells=batch[name])
         yield mixed(total ^ start)
 
 
 def shares(hashes: Hashes) -> NDArray[np.float64]:
     """Hashes as numbers that are uniform in [0, 1)."""
+    # The upper 53 bits fill the mantissa of a float64 exactly.
     return (hashes >> np.uint64(11)) / 2.0**53
 
 
-def mixed(values: Hashes, kept: pl.Series | None = None) -> Hashes:
-    """Every bit of a value spreads over all bits (the finaliser of SplitMix64)."""
+def mixed(values: Hashes, cells: pl.Series | None = None) -> Hashes:
+    """Spreads every bit of a value over all bits (the finaliser of SplitMix64).
+
+    Args:
+        values: uint64 [N].
+        cells: [N]; where one is missing, the result is 0. None means that none is missing.
+    """
     x = values + NUMBER
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     x = x ^ (x >> np.uint64(31))
-    return x if kept is None else np.where(_there(kept), x, np.uint64(0))
+    return x if cells is None else np.where(_present(cells), x, np.uint64(0))
 
 
 def cell_hashes(cells: pl.Series) -> Hashes:
-    """A hash per cell of a column; what stands for missing cells means nothing."""
+    """The hash of every cell of a column, uint64 [N]; arbitrary where the cell is missing."""
     dtype = cells.dtype
     if dtype.is_integer() or dtype == pl.Boolean:
         return _whole_hashes(cells.cast(pl.Int64, strict=False).fill_null(0).to_numpy())
@@ -83,24 +90,26 @@ def cell_hashes(cells: pl.Series) -> Hashes:
         return _text_hashes(pl.Series([str(cell) for cell in cells.to_list()], dtype=pl.String))
     text = cells.cast(pl.String).fill_null("")
     words = text.unique()
-    # Text costs ten times as much as a number, and mostly it repeats.
+    # Hashing text costs ten times as much as hashing a number, and texts mostly repeat. So each distinct text is hashed
+    # once, and `places` [N] says which of them a cell is.
     if len(words) < len(text) / 2:
         text, places = words, text.cast(pl.Enum(words)).to_physical().to_numpy()
     else:
         places = np.arange(len(text))
+    # Text that reads as a number has the hash of the number, so that "1" and 1 are equal.
     numbers = text.cast(pl.Float64, strict=False)
     as_numbers = _number_hashes(numbers.fill_null(0.0).to_numpy())
     return np.where(numbers.is_not_null().to_numpy(), as_numbers, _text_hashes(text))[places]
 
 
-def _there(cells: pl.Series) -> NDArray[np.bool_]:
-    """Which cells hold something."""
-    there = cells.is_not_null()
+def _present(cells: pl.Series) -> NDArray[np.bool_]:
+    """Which cells are not missing, bool [N]."""
+    present = cells.is_not_null()
     if cells.dtype.is_float():
-        there &= cells.is_not_nan().fill_null(value=False)
+        present &= cells.is_not_nan().fill_null(value=False)
     elif cells.dtype == pl.String:
-        there &= (cells != "").fill_null(value=False)
-    return there.to_numpy()
+        present &= (cells != "").fill_null(value=False)
+    return present.to_numpy()
 
 
 def _whole_hashes(values: NDArray[np.int64]) -> Hashes:
@@ -108,7 +117,7 @@ def _whole_hashes(values: NDArray[np.int64]) -> Hashes:
 
 
 def _number_hashes(values: NDArray[np.float64]) -> Hashes:
-    """Whole numbers as such, others by the bits that a 32-bit float has of them."""
+    """Whole numbers by their value, fractions by the bits of the nearest 32-bit float."""
     whole = (values == np.rint(values)) & (np.abs(values) < WHOLE)
     with np.errstate(over="ignore"):
         bits = values.astype(np.float32).view(np.uint32).astype(np.uint64)
@@ -116,12 +125,18 @@ def _number_hashes(values: NDArray[np.float64]) -> Hashes:
 
 
 def _text_hashes(text: pl.Series) -> Hashes:
-    """A polynomial over the UTF-8 bytes of each text."""
+    """Polynomial hashes of texts: sum of (byte + 1) * BASE**position over the UTF-8 bytes of each, modulo 2**64.
+
+    All texts are hashed at once, without a loop over texts: their bytes are joined into one array of T bytes, and the
+    sum of a text is the difference of two cumulative sums.
+    """
     encoded = "".join(text.to_list()).encode()
+    # Adding 1 makes a zero byte count. [T]
     data = np.frombuffer(encoded, dtype=np.uint8).astype(np.uint64) + np.uint64(1)
     lengths = text.str.len_bytes().to_numpy().astype(np.int64)
     starts = np.cumsum(lengths) - lengths
-    place = np.arange(len(data)) - np.repeat(starts, lengths)
+    place = np.arange(len(data)) - np.repeat(starts, lengths)  # position of each byte within its text, [T]
     powers = np.cumprod(np.full(int(lengths.max(initial=0)) + 1, BASE, dtype=np.uint64))
     sums = np.concatenate([np.zeros(1, dtype=np.uint64), np.cumsum(data * powers[place], dtype=np.uint64)])
+    # The length tells texts apart that a sum alone might not.
     return mixed((sums[starts + lengths] - sums[starts]) ^ TEXT ^ lengths.astype(np.uint64))

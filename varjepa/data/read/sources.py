@@ -20,7 +20,7 @@ ROW = "__row__"
 """Column that numbers the rows of the source from 0."""
 
 GLANCE = 5000
-"""First rows of a CSV file, which propose the types of its columns."""
+"""Number of first rows of a CSV file that propose the types of its columns."""
 
 FORMATS = {
     ".csv": "csv",
@@ -38,9 +38,9 @@ class Source:
     """An opened table.
 
     Attributes:
-        frame: its rows, unread.
-        files: what was opened; empty for generated and downloaded tables.
-        description: for people.
+        frame: its rows, not read yet.
+        files: the opened files; empty for generated and downloaded tables.
+        description: for messages and pages.
     """
 
     frame: pl.LazyFrame
@@ -49,7 +49,7 @@ class Source:
 
 
 def open_source(data: DataSection) -> Source:
-    """Opens the table that the configuration names; of CSV files all rows are looked at, for their types.
+    """Opens the table that the configuration names. CSV files are read once to determine the types of their columns.
 
     Raises:
         DataError: no such file, an unknown or mixed format, duplicate column names, or no network for OpenML.
@@ -93,10 +93,10 @@ def open_path(path: str, data: DataSection) -> Source:
             scan = pl.scan_parquet if kind == "parquet" else pl.scan_ipc
             frame = scan(list(files))
         columns = frame.collect_schema().names()
-    kept = [name for name in columns if name.startswith("__") and name.endswith("__")]
-    if kept:
+    reserved = [name for name in columns if name.startswith("__") and name.endswith("__")]
+    if reserved:
         raise DataError(
-            f"{path} has columns named {listed(kept)}.", expected="Names like __this__ are kept.", fix=_RENAME
+            f"{path} has columns named {listed(reserved)}.", expected="Names like __this__ are reserved.", fix=_RENAME
         )
     return Source(frame, files, path)
 
@@ -108,7 +108,7 @@ def _files(path: str) -> list[Path]:
     if place.is_dir():
         files = sorted(file for file in place.iterdir() if _suffix(file) in FORMATS)
         if not files:
-            raise DataError(f"The folder {path} holds no table.", expected=f"Expected files ending in {_endings()}.")
+            raise DataError(f"The folder {path} contains no table.", expected=f"Expected files ending in {_endings()}.")
         return files
     if has_magic(path):
         anchor = Path(place.anchor) if place.anchor else Path()
@@ -129,7 +129,7 @@ def _suffix(file: Path) -> str:
 def _format(file: Path) -> str:
     suffix = _suffix(file)
     if not suffix:
-        raise DataError(f"{file} has an ending that says no known format.", expected=f"Expected one of {_endings()}.")
+        raise DataError(f"{file} has an unknown file extension.", expected=f"Expected one of {_endings()}.")
     return FORMATS[suffix]
 
 
@@ -158,10 +158,11 @@ def _scan_csv(files: Sequence[Path], data: DataSection) -> pl.LazyFrame:
 
 
 def _typed(scan: Callable[..., pl.LazyFrame]) -> pl.LazyFrame:
-    """The rows, read by types that the whole file agrees with: no word in the last row surprises anyone after hours.
+    """The rows, with types that fit the whole file. So no unexpected text in the last row stops a run after hours.
 
-    Types of the first rows are tried on all others, in a fiftieth of the time that Polars takes to infer them from
-    all; only where they do not fit, or where a column has no value in the first rows, it does.
+    The types of the first rows are tried on all others. That takes a fiftieth of the time that Polars needs to infer
+    types from all rows. Polars infers them only if the proposed types do not fit, or if a column has no value in the
+    first rows.
     """
     if all(scan(infer_schema_length=0).head(GLANCE).select(pl.all().count()).collect().row(0)):
         frame = scan(infer_schema_length=0, schema_overrides=scan(infer_schema_length=GLANCE).collect_schema())
@@ -193,7 +194,7 @@ def likely_separator(header: str) -> str:
 
 
 _RENAME = "Rename them in the file."
-_DAMAGED = "The file may be truncated or damaged: fetch or export it again."
+_DAMAGED = "The file may be truncated or damaged: download or export it again."
 
 
 def _not_utf8(path: object) -> DataError:
@@ -206,7 +207,7 @@ def _not_utf8(path: object) -> DataError:
 
 @contextmanager
 def readable(path: object) -> Iterator[None]:
-    """Turns what a reader says about a damaged file into a `DataError` that names the file."""
+    """Turns errors of a reader about a damaged file into a `DataError` that names the file."""
     try:
         yield
     except pl.exceptions.NoDataError:

@@ -1,4 +1,4 @@
-"""Deterministic division of rows into training, validation, calibration and test parts."""
+"""Deterministic splits of rows into training, validation, calibration and test parts."""
 
 import numpy as np
 import polars as pl
@@ -13,7 +13,7 @@ PART = "__part__"
 
 PARTS = ("train", "validation", "calibration", "test")
 NEEDED = ("train", "validation", "test")
-"""Parts that may not be empty."""
+"""Parts that must not be empty."""
 
 FEWEST_ROWS = 10
 
@@ -24,14 +24,14 @@ def assign_parts(frame: pl.LazyFrame, split: SplitSection, hashed: np.ndarray | 
     Args:
         frame: all rows, in a fixed order.
         split: by seed, by content (see `varjepa.data.read.row_hash`), by a column that holds the words in `PARTS`, or
-            by time (oldest rows train, newest test; rows of one moment stay together).
-        hashed: of a split by content, `hashed_codes` of all rows where somebody has them already.
+            by time (oldest rows train, newest test; rows with the same time are in one part).
+        hashed: for a split by content, `hashed_codes` of all rows, if they have been computed already.
 
     Returns:
         Series `PART` of type Enum, one entry per row.
 
     Raises:
-        DataError: too few rows, a column that does not say the part, or a part that stays empty.
+        DataError: too few rows, an invalid split or time column, or an empty part.
     """
     rows = int(frame.select(pl.len()).collect().item())
     if rows < FEWEST_ROWS:
@@ -47,24 +47,26 @@ def assign_parts(frame: pl.LazyFrame, split: SplitSection, hashed: np.ndarray | 
         parts = _named(_at_random(rows, split) if split.by == "random" else _by_time(frame, rows, split))
     empty = [part for part in NEEDED if not (parts == part).any()]
     if empty:
-        random = " Small tables and those of few distinct rows are better divided by: random."
+        random = " For small tables and tables with few distinct rows use data.split.by: random."
+        # Hashing gives random part sizes, and equal rows share a part: a small part may stay empty.
         fix = "Check data.split." + (random if split.by == "hash" else "")
         raise DataError(f"The split leaves no rows for {listed(empty)}.", fix=fix)
     return parts
 
 
 def _firsts(rows: int, split: SplitSection) -> tuple[int, int, int]:
-    """Ranks at which validation, calibration and test start: exact counts, and at least one row in each part."""
+    """Ranks at which validation, calibration and test start. Validation and test get at least one row each."""
     n_train = min(round(rows * split.train), rows - 2)
     n_seen = min(n_train + max(1, round(rows * split.validation)), rows - 1)
     return n_train, n_seen, min(n_seen + round(rows * split.calibration), rows - 1)
 
 
 def hashed_codes(frame: pl.LazyFrame, split: SplitSection) -> np.ndarray:
-    """Part codes of rows by what stands in them, uint8 [N]: the same wherever the rows are."""
+    """Part codes of rows by their content, uint8 [N]; they do not depend on the position of a row."""
     ends = np.cumsum([split.train, split.validation, split.calibration])
     hashes = hashes_in_pieces(frame, [split.column] if split.column else None, split.seed)
-    codes = [np.searchsorted(ends, shares(some), side="right").astype(np.uint8) for some in hashes]
+    # The hash of a row, as a number in [0, 1), falls between two of the cumulative shares.
+    codes = [np.searchsorted(ends, shares(piece), side="right").astype(np.uint8) for piece in hashes]
     return np.concatenate(codes) if codes else np.zeros(0, dtype=np.uint8)
 
 
@@ -73,7 +75,7 @@ def _named(codes: np.ndarray) -> pl.Series:
 
 
 def _at_random(rows: int, split: SplitSection) -> np.ndarray:
-    # `permutation(rows)`, in half the memory.
+    # The same as `permutation(rows)`, with half the memory: 4 bytes a row.
     ranks: np.ndarray = np.arange(rows, dtype=np.uint32 if rows < 2**32 else np.int64)
     np.random.default_rng(split.seed).shuffle(ranks)
     codes = np.zeros(rows, dtype=np.uint8)
@@ -91,7 +93,8 @@ def _by_time(frame: pl.LazyFrame, rows: int, split: SplitSection) -> np.ndarray:
             f'The time column "{name}" holds {missing} missing values and is of type {dtype}.',
             expected="Expected dates or numbers in every row.",
         )
-    # A row is of a part if as many rows are older as the part has before it, so those of one moment stay together.
+    # A part starts after the newest row of the part before it. Rows with the same time are on one side of that limit,
+    # so they are in one part.
     newest = order_statistics(times, [max(0, first - 1) for first in firsts], rows)
     later = (pl.nth(0) > moment if first else pl.lit(value=True) for first, moment in zip(firsts, newest, strict=True))
     codes = times.select(pl.sum_horizontal(part.cast(pl.UInt8) for part in later)).collect(engine="streaming")
@@ -104,6 +107,6 @@ def _by_column(frame: pl.LazyFrame, column: str) -> pl.Series:
     if parts.null_count():
         is_other = pl.col(PART).is_in(PARTS).not_() | pl.col(PART).is_null()
         other = words.filter(is_other).unique().collect().to_series()
-        found = listed(str(word) for word in other.to_list())
-        raise DataError(f'The split column "{column}" holds {found}.', expected=f"Expected only {listed(PARTS)}.")
+        words_found = listed(str(word) for word in other.to_list())
+        raise DataError(f'The split column "{column}" holds {words_found}.', expected=f"Expected only {listed(PARTS)}.")
     return parts

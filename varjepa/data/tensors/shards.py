@@ -1,8 +1,8 @@
-"""Rows on disk in shards, each of them a random sample of the table: what training reads of tables larger than memory.
+"""Rows on disk in shards, each a random sample of the table: training reads tables larger than memory from them.
 
-Shuffling a large table in passes needs a compromise when it is made while training, as rows beside each other in the
-file stay beside each other in the buffer. Here every row is thrown once, before training, into a shard drawn for it
-alone; a shard read as a whole and permuted then gives batches that no property of the rows can tell from uniform draws.
+A shuffle buffer that is filled while training keeps neighbouring rows of the file close together. Here every row is
+written once, before training, into a shard drawn independently for it. A shard that is read as a whole and permuted
+gives batches that cannot be distinguished from uniform draws.
 """
 
 from collections.abc import Iterable
@@ -18,10 +18,10 @@ INDEX = "shards.json"
 
 
 class Shards(Section):
-    """A table that was thrown into shards.
+    """A table in shards.
 
     Attributes:
-        folder: of the files, two per shard: numbers and codes, row by row.
+        folder: contains two files per shard, numbers and codes, row by row.
         rows: number of rows of every shard.
         n_numeric: numeric features.
         n_categorical: categorical features.
@@ -36,6 +36,8 @@ class Shards(Section):
 
     def read(self, number: int) -> PackedTable:
         """The rows of a shard, in the order of the table."""
+        # The files have no header: types and widths come from the index, the shapes are [rows, n_numeric] and
+        # [rows, n_categorical].
         numeric, codes = _files(self.folder, number)
         values = np.fromfile(numeric, dtype=np.float32).reshape(self.rows[number], self.n_numeric)
         words = np.fromfile(codes, dtype=self.code_type).reshape(self.rows[number], self.n_categorical)
@@ -43,21 +45,25 @@ class Shards(Section):
 
 
 def write_shards(chunks: Iterable[PackedTable], folder: Path, *, sizes: TableSizes, count: int, seed: int) -> Shards:
-    """Writes every row into one of `count` shards, drawn for each row; goes by what is there if it is complete.
+    """Writes every row into one of `count` shards, drawn independently. A complete set of shards is reused.
 
     Args:
-        chunks: all rows, some at a time.
-        folder: for the shards alone.
+        chunks: all rows, in pieces.
+        folder: contains nothing but the shards; other files in it are deleted.
         sizes: of the table.
         count: number of shards.
         seed: of the draws.
+
+    Returns:
+        The shards, which `folder` now holds.
     """
+    # The index is written last, so a folder with an index is complete.
     index = folder / INDEX
     if index.is_file():
         return Shards.model_validate_json(index.read_bytes())
     folder.mkdir(parents=True, exist_ok=True)
-    for left in folder.iterdir():
-        left.unlink()
+    for incomplete in folder.iterdir():
+        incomplete.unlink()
     random, rows = np.random.default_rng(seed), np.zeros(count, dtype=np.int64)
     for chunk in chunks:
         drawn = random.integers(count, size=chunk.n_rows)
@@ -66,6 +72,7 @@ def write_shards(chunks: Iterable[PackedTable], folder: Path, *, sizes: TableSiz
         folder=folder.resolve(), rows=tuple(rows.tolist()), n_numeric=sizes.n_numeric,
         n_categorical=len(sizes.cardinalities), code_type=sizes.code_type,
     )  # fmt: skip
+    # Renaming is atomic: a killed process leaves no partial index.
     temporary = index.with_suffix(".tmp")
     temporary.write_text(shards.model_dump_json(), encoding="utf-8")
     temporary.replace(index)
@@ -73,7 +80,8 @@ def write_shards(chunks: Iterable[PackedTable], folder: Path, *, sizes: TableSiz
 
 
 def _append(chunk: PackedTable, drawn: np.ndarray, folder: Path, count: int) -> np.ndarray:
-    """Appends rows to the files of the shards drawn for them; returns the number of rows for each."""
+    """Appends rows to the files of the shards `drawn` [n] for them; returns the rows per shard [count]."""
+    # Sorting by shard makes the rows of each shard one slice; a stable sort keeps the order of the table.
     order = np.argsort(drawn, kind="stable")
     ends = np.cumsum(np.bincount(drawn, minlength=count))
     numeric, codes = chunk.numeric.numpy()[order], chunk.codes.numpy()[order]

@@ -1,4 +1,4 @@
-"""What a model must know of a table; free of torch, so that those who only prepare tables start fast."""
+"""Sizes of a table that a model is built for. Does not import torch, so that preprocessing workers start fast."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -6,11 +6,11 @@ from typing import NamedTuple
 import numpy as np
 
 MISSING, OTHER, N_RESERVED = 0, 1, 2
-"""Codes of a missing cell and of a rare or unseen category; known categories follow."""
+"""Code of a missing cell, code of a rare or unseen category, number of reserved codes. Known categories follow."""
 
 
 class TableSizes(NamedTuple):
-    """What a model must know of a table to be built for it.
+    """Sizes of a table that a model is built for.
 
     Attributes:
         n_numeric: numeric features.
@@ -27,7 +27,7 @@ class TableSizes(NamedTuple):
 
     @property
     def code_type(self) -> str:
-        """NumPy's name of the smallest integer that holds every code."""
+        """NumPy's name of the smallest integer type that can hold every code."""
         largest = max(self.cardinalities, default=1) - 1
         return "uint8" if largest < 2**8 else "int16" if largest < 2**15 else "int32"
 

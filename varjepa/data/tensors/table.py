@@ -1,4 +1,4 @@
-"""A table as tensors: what the model reads, whatever the data came from."""
+"""A table as tensors: the input of the models, independent of the source of the data."""
 
 from typing import NamedTuple, Self
 
@@ -38,7 +38,7 @@ class TableTensors(NamedTuple):
         return self._replace(numeric=self.numeric[index], codes=self.codes[index], observed=self.observed[index])
 
     def blanked(self) -> tuple[Tensor, Tensor]:
-        """`numeric` and `codes` with 0 in every missing cell, whatever was stored there."""
+        """`numeric` and `codes` with 0 in every missing cell, whatever value was stored there."""
         split = self.numeric.shape[1]
         missing = ~self.observed
         return self.numeric.masked_fill(missing[:, :split], 0.0), self.codes.masked_fill(missing[:, split:], 0)
@@ -51,7 +51,7 @@ class TableTensors(NamedTuple):
 
 
 class PackedTable(NamedTuple):
-    """Many encoded rows in as few bytes as they need; `rows` makes tensors for the model of some of them.
+    """Many encoded rows in as few bytes as possible. `rows` turns some of them into tensors for the model.
 
     Attributes:
         numeric: float32 [N, n_numeric], NaN where missing.

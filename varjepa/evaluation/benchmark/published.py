@@ -80,14 +80,16 @@ def published_accuracies() -> dict[tuple[str, str, str, str], float]:
     """(dataset, features, predictor, metric) -> published accuracy; below full coverage by latent uncertainty.
 
     Examples:
-        >>> found = published_accuracies()
-        >>> [found["adult", "var_t_jepa", "mlp", metric] for metric in ("accuracy", "selective/accuracy_50")]
+        >>> published = published_accuracies()
+        >>> [published["adult", "var_t_jepa", "mlp", metric] for metric in ("accuracy", "selective/accuracy_50")]
         [0.852, 0.921]
     """
     text = files("varjepa.evaluation.benchmark").joinpath("published_downstream.csv").read_text(encoding="utf-8")
-    found = {}
+    accuracies = {}
     for row in csv.DictReader(text.splitlines()):
+        # Metrics have the names that `uncertainty_metrics` gives them.
         coverage = round(100 * float(row["coverage"]))
         metric = "accuracy" if coverage == 100 else f"selective/accuracy_{coverage}"
-        found[row["dataset"], FEATURES[row["features"]], PREDICTORS[row["predictor"]], metric] = float(row["accuracy"])
-    return found
+        cell = row["dataset"], FEATURES[row["features"]], PREDICTORS[row["predictor"]]
+        accuracies[*cell, metric] = float(row["accuracy"])
+    return accuracies

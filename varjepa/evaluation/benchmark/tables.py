@@ -4,9 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import mean, stdev
 from typing import Any, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
+from varjepa.evaluation.arrays import Floats
 from varjepa.evaluation.uncertainty.paired_bootstrap import PairedDifference, paired_bootstrap
 
 RIVALS = (("var_t_jepa", "t_jepa"), ("var_t_jepa", "raw"), ("t_jepa", "raw"))
@@ -81,27 +79,28 @@ def table_rows(
     ]  # fmt: skip
 
 
-def duels(goodness: Mapping[CellKey, NDArray[np.float64]], seed: int = 0) -> list[Duel]:
+def duels(goodness: Mapping[CellKey, Floats], seed: int = 0) -> list[Duel]:
     """Compares feature sets by a paired bootstrap over test rows.
 
     Args:
         goodness: cell -> [R, N], per seed and test row; larger = better, such as 1 where the prediction is right.
         seed: of the bootstrap.
     """
-    found = []
+    compared = []
+    # In the order of the cells, each pair of data set and predictor once.
     for dataset, predictor in dict.fromkeys((dataset, predictor) for dataset, _, predictor in goodness):
         for features, rival in RIVALS:
             first, second = (goodness.get((dataset, name, predictor)) for name in (features, rival))
-            if first is not None and second is not None:
+            if first is not None and second is not None:  # a feature set may not be in this benchmark
                 difference = paired_bootstrap(first, second, higher_is_better=True, seed=seed)
-                found.append(Duel(dataset, predictor, features, rival, difference))
-    return found
+                compared.append(Duel(dataset, predictor, features, rival, difference))
+    return compared
 
 
-def tally(found: Iterable[Duel]) -> dict[tuple[str, str], dict[str, int]]:
+def tally(compared: Iterable[Duel]) -> dict[tuple[str, str], dict[str, int]]:
     """(features, rival) -> how many wins, ties and losses; a tie is an interval that holds 0."""
     counts: dict[tuple[str, str], dict[str, int]] = {}
-    for duel in found:
+    for duel in compared:
         count = counts.setdefault((duel.features, duel.rival), {"win": 0, "tie": 0, "loss": 0, "at or above": 0})
         count[duel.difference.outcome] += 1
         count["at or above"] += duel.difference.difference >= 0

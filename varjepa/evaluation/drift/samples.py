@@ -4,11 +4,9 @@ from collections.abc import Sequence
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from varjepa.config.base import Section
-
-Floats = NDArray[np.float64]
+from varjepa.evaluation.arrays import Floats
 
 MOST_KNOTS = 128
 """A sample of more different numbers is counted between so many of them."""
@@ -44,7 +42,8 @@ class Numbers(Section):
             >>> Numbers.of(np.array([0.0, 0.0, 1.0, 3.0]), knots=(0.0, 2.0)).counts
             (0, 2, 1, 0, 1)
         """
-        places = np.array(chosen_knots(values) if knots is None else knots)
+        places = np.array(chosen_knots(values) if knots is None else knots)  # [K]
+        # Both sides agree on a gap and add up to an even number; at a knot they differ by one: an odd number.
         cells = np.searchsorted(places, values, side="left") + np.searchsorted(places, values, side="right")
         mean = float(values.mean()) if len(values) else 0.0
         return cls(
@@ -64,18 +63,20 @@ class Numbers(Section):
 
     def below(self, places: Floats) -> Floats:
         """Share of the values up to each place, even between knots; those beyond the outer knots lie at them."""
-        total, knots = np.cumsum(self.counts) / max(self.present, 1), np.array(self.knots)
-        before, upto = total[0::2][:-1], total[1::2]
-        before[0], upto[-1] = 0.0, 1.0
-        at = np.searchsorted(knots, places, side="right") - 1
-        ends = np.clip(at + 1, 0, len(knots) - 1)
+        total, knots = np.cumsum(self.counts) / max(self.present, 1), np.array(self.knots)  # [2 K + 1], [K]
+        before, upto = total[0::2][:-1], total[1::2]  # [K] each: share below each knot, and with the knot itself
+        before[0], upto[-1] = 0.0, 1.0  # values beyond the outer knots count as theirs
+        at = np.searchsorted(knots, places, side="right") - 1  # last knot up to each place; -1 before the first
+        ends = np.clip(at + 1, 0, len(knots) - 1)  # the knot behind it, or the last one again
         gap = np.where(ends > at, knots[ends] - knots[at], 1.0)
+        # How far into its gap a place lies, 0 to 1: values of a gap are taken to be even.
         inside = np.where(gap > 0, (places - knots[at]) / np.where(gap > 0, gap, 1.0), 0.0)
         return np.where(at < 0, 0.0, upto[at] + np.where(ends > at, inside * (before[ends] - upto[at]), 0.0))
 
     def plus(self, other: Self) -> Self:
         """Both samples together; counted by the same knots."""
         total = max(self.present + other.present, 1)
+        # Mean and spread of a union from those of its parts (Chan et al. 1979): exact, without the values.
         step = other.mean - self.mean
         return self.model_copy(update={
             "counts": _sum(self.counts, other.counts), "missing": self.missing + other.missing,
@@ -124,10 +125,24 @@ def chosen_knots(values: Floats, most: int = MOST_KNOTS) -> tuple[float, ...]:
     """At most this many different values of a sample, spread evenly over its ranks, rising."""
     distinct, counts = np.unique(values, return_counts=True)
     if len(distinct) > most:
-        middle = np.cumsum(counts) - 0.5 * counts
+        middle = np.cumsum(counts) - 0.5 * counts  # rank of each value, ties sharing theirs
         picks = np.searchsorted(middle, np.linspace(middle[0], middle[-1], most))
         distinct = distinct[np.unique(picks)]
     return tuple(distinct.tolist())
+
+
+def together(first: Sample, second: Sample) -> Sample:
+    """Both samples together.
+
+    Raises:
+        TypeError: one has numbers and the other has categories.
+    """
+    match first, second:
+        case Numbers(), Numbers():
+            return first.plus(second)
+        case Categories(), Categories():
+            return first.plus(second)
+    raise TypeError("numbers and categories have no sample in common")
 
 
 def _sum(first: tuple[int, ...], second: tuple[int, ...]) -> tuple[int, ...]:

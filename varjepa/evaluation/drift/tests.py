@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from varjepa.config.operations import DriftSection
-from varjepa.evaluation.drift.samples import Numbers, Sample
+from varjepa.evaluation.drift.samples import Categories, Numbers, Sample
 from varjepa.evaluation.drift.two_samples import Comparison, compare_categories, compare_numbers, compare_shares
 
 Aspect = Literal["values", "missing", "new categories"]
@@ -59,38 +59,47 @@ def find_drift(subjects: Sequence[Subject], section: DriftSection) -> list[Findi
         subjects: what to compare.
         section: false-alarm rate and smallest effects.
     """
-    tests = [(subject, aspect, found) for subject in subjects for aspect, found in _tests(subject).items()]
-    adjusted = holm([found.p for _, _, found in tests])
+    tests = [(subject, aspect, test) for subject in subjects for aspect, test in _tests(subject).items()]
+    adjusted = holm([test.p for _, _, test in tests])
     findings = [
-        Finding(subject, aspect, found, p, _verdict(aspect, found, p, section))
-        for (subject, aspect, found), p in zip(tests, adjusted, strict=True)
+        Finding(subject, aspect, test, p, _verdict(aspect, test, p, section))
+        for (subject, aspect, test), p in zip(tests, adjusted, strict=True)
     ]
-    return sorted(findings, key=lambda one: (one.verdict != "drift", -one.comparison.effect, one.adjusted))
+    return sorted(
+        findings, key=lambda finding: (finding.verdict != "drift", -finding.comparison.effect, finding.adjusted)
+    )
 
 
 def _tests(subject: Subject) -> Mapping[Aspect, Comparison]:
-    """The tests of one subject. What no row of either sample has cannot differ, and costs the others nothing."""
-    reference, new = subject.reference, subject.new
-    if isinstance(reference, Numbers):
-        assert isinstance(new, Numbers)  # noqa: S101 (counted by the reference)
-        found: dict[Aspect, Comparison] = {"values": compare_numbers(reference, new)}
-    else:
-        assert not isinstance(new, Numbers)  # noqa: S101
-        found = {"values": compare_categories(reference, new)}
-        if reference.other or new.other:
-            known, rest = ((sample.other or 0, sample.present) for sample in (reference, new))
-            found["new categories"] = compare_shares(known, rest)
-    if subject.group == "column" and (reference.missing or new.missing):
-        gaps, more = ((sample.missing, sample.missing + sample.present) for sample in (reference, new))
-        found["missing"] = compare_shares(gaps, more)
-    return found
+    """The tests of one subject. What no row of either sample has cannot differ, and costs the others nothing.
+
+    Raises:
+        TypeError: the new sample was not counted by its reference.
+    """
+    tests: dict[Aspect, Comparison]
+    match subject.reference, subject.new:
+        case Numbers() as reference, Numbers() as new:
+            tests = {"values": compare_numbers(reference, new)}
+        case Categories() as reference, Categories() as new:
+            tests = {"values": compare_categories(reference, new)}
+            if reference.other or new.other:
+                # (rows of another category, rows of any), in the reference and now
+                before, now = ((sample.other or 0, sample.present) for sample in (reference, new))
+                tests["new categories"] = compare_shares(before, now)
+        case _:
+            raise TypeError(f"{subject.name} is a number in one sample and a category in the other")
+    if subject.group == "column" and (subject.reference.missing or subject.new.missing):
+        samples = subject.reference, subject.new
+        before, now = ((sample.missing, sample.missing + sample.present) for sample in samples)
+        tests["missing"] = compare_shares(before, now)
+    return tests
 
 
-def _verdict(aspect: Aspect, found: Comparison, p: float, section: DriftSection) -> Verdict:
+def _verdict(aspect: Aspect, test: Comparison, p: float, section: DriftSection) -> Verdict:
     if p > section.false_alarms:
         return "none"
     smallest = section.smallest_effect if aspect == "values" else section.smallest_share
-    return "drift" if found.effect >= smallest else "trifle"
+    return "drift" if test.effect >= smallest else "trifle"
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -101,12 +110,13 @@ def holm(p_values: Sequence[float]) -> list[float]:
         [0.03, 0.06, 0.06]
     """
     p = np.array(p_values, dtype=np.float64)
-    order = np.argsort(p, kind="stable")
+    order = np.argsort(p, kind="stable")  # [tests], the smallest p-value first
     adjusted = np.empty_like(p)
+    # Times the number of hypotheses that are not smaller; no p-value may fall below a smaller one's.
     adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1.0)
     return adjusted.tolist()
 
 
 def drift_score(findings: Sequence[Finding]) -> float:
     """Largest effect among what drifted, a share of rows; 0 where nothing did."""
-    return max((one.comparison.effect for one in findings if one.verdict == "drift"), default=0.0)
+    return max((finding.comparison.effect for finding in findings if finding.verdict == "drift"), default=0.0)

@@ -6,13 +6,11 @@ All p-values take both samples for random: a small reference makes them large, n
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.special import chdtrc, erfc, kolmogorov
-from scipy.stats import hypergeom
+from scipy.special import erfc, kolmogorov
+from scipy.stats import chi2_contingency, hypergeom
 
+from varjepa.evaluation.arrays import Floats
 from varjepa.evaluation.drift.samples import Categories, Numbers
-
-Floats = NDArray[np.float64]
 
 FEWEST_EXPECTED = 10.0
 """Categories of which fewer rows are expected in either sample are counted together: the chi-squared distribution
@@ -48,12 +46,13 @@ def compare_numbers(reference: Numbers, new: Numbers) -> Comparison:
     Ties make the first cautious; the second is corrected for them. The statistic is that of Kolmogorov-Smirnov, and so
     is the effect: at least so many rows would have to be others.
     """
-    counts = np.array([reference.counts, new.counts], dtype=np.float64)
-    rows = counts.sum(1)
+    counts = np.array([reference.counts, new.counts], dtype=np.float64)  # [2, 2 K + 1]
+    rows = counts.sum(1)  # [2]
     if not rows.all():
         return Comparison("KS, Mann-Whitney", 0.0, 1.0, 0.0, None, None)
     shares = counts / rows[:, None]
     distance = float(np.abs(np.cumsum(shares[0] - shares[1])).max())
+    # Not `scipy.stats.ks_2samp` and `mannwhitneyu`: they need the values, of which there are only counts.
     p_any = float(kolmogorov(distance * (rows.prod() / rows.sum()) ** 0.5))
     p_shift = float(erfc(abs(_mann_whitney(counts)) / 2**0.5))
     step, deviation = new.mean - reference.mean, reference.deviation
@@ -64,36 +63,33 @@ def compare_numbers(reference: Numbers, new: Numbers) -> Comparison:
 
 def _mann_whitney(counts: Floats) -> float:
     """Standardised rank sum of the second row of counts [2, cells], equal values sharing their middle rank."""
-    tied, (first, second) = counts.sum(0), counts.sum(1)
+    tied, (first, second) = counts.sum(0), counts.sum(1)  # [cells], rows of each sample
     total = first + second
-    ranks = np.cumsum(tied) - (tied - 1) / 2
+    ranks = np.cumsum(tied) - (tied - 1) / 2  # [cells], from 1
     variance = first * second / 12 * (total + 1 - (tied**3 - tied).sum() / (total * max(total - 1, 1)))
     return float((counts[1] @ ranks - second * (total + 1) / 2) / variance**0.5) if variance > 0 else 0.0
 
 
 def compare_categories(reference: Categories, new: Categories) -> Comparison:
     """Pearson's chi-squared test, rare categories counted together; the effect is the total variation distance."""
-    counts = np.array([reference.cells, new.cells], dtype=np.float64)
-    counts = counts[:, counts.sum(0) > 0]
+    counts = np.array([reference.cells, new.cells], dtype=np.float64)  # [2, cells]
+    counts = counts[:, counts.sum(0) > 0]  # a category of no row would divide 0 by 0
     rows = counts.sum(1)
     if not rows.all():
         return Comparison("chi-squared", 0.0, 1.0, 0.0, None, None)
     effect = float(np.abs(np.subtract(*(counts / rows[:, None]))).sum() / 2)
-    pooled = _pooled(counts)
-    expected = np.outer(rows, pooled.sum(0)) / rows.sum()
-    statistic = float((np.square(pooled - expected) / expected).sum())
-    cells = pooled.shape[1]
-    p = float(chdtrc(cells - 1, statistic)) if cells > 1 else 1.0
-    return Comparison("chi-squared", statistic, p, effect, None, _psi(counts))
+    test = chi2_contingency(_pooled(counts), correction=False)  # a single cell has no degree of freedom: p is 1
+    return Comparison("chi-squared", float(test.statistic), float(test.pvalue), effect, None, _psi(counts))
 
 
 def _pooled(counts: Floats) -> Floats:
     """Counts [2, cells] with rare cells together; where they stay rare, the smallest of the others joins them."""
-    order = np.argsort(counts.sum(0), kind="stable")
+    order = np.argsort(counts.sum(0), kind="stable")  # [cells], rarest first
+    # Rows of both samples that a cell needs for `FEWEST_EXPECTED` of them to be expected in the smaller one.
     enough = FEWEST_EXPECTED * counts.sum() / counts.sum(1).min()
     total = np.cumsum(counts.sum(0)[order])
     rare = int((counts.sum(0) < enough).sum())
-    if rare:
+    if rare:  # as many of the rarest cells as it takes to have enough together
         rare = max(rare, int(np.searchsorted(total, enough)) + 1)
     kept = counts[:, order[rare:]]
     return np.column_stack([kept, counts[:, order[:rare]].sum(1)]) if rare else kept
@@ -109,6 +105,8 @@ def compare_shares(reference: tuple[int, int], new: tuple[int, int]) -> Comparis
     (first, rows), (second, new_rows) = reference, new
     if not rows or not new_rows:
         return Comparison("Fisher", 0.0, 1.0, 0.0)
+    # Given both totals, the rows that have it in the new sample are drawn without replacement. Twice the smaller tail:
+    # `scipy.stats.fisher_exact` adds up all tables that are no likelier, which is something else.
     law = hypergeom(rows + new_rows, first + second, new_rows)
     p = min(1.0, 2 * min(float(law.cdf(second)), float(law.sf(second - 1))))
     step = second / new_rows - first / rows
@@ -118,7 +116,7 @@ def compare_shares(reference: tuple[int, int], new: tuple[int, int]) -> Comparis
 def _coarse(counts: Floats) -> Floats:
     """Neighbouring cells joined until each holds its share of the reference, the first row of [2, cells]."""
     wanted = PSI_SHARE * counts[0].sum()
-    bins = np.floor((np.cumsum(counts[0]) - counts[0]) / wanted).astype(int)
+    bins = np.floor((np.cumsum(counts[0]) - counts[0]) / wanted).astype(int)  # [cells], by the share before each
     return np.stack([np.bincount(bins, row) for row in counts])
 
 

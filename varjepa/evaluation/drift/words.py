@@ -42,27 +42,27 @@ def sentence(finding: Finding, words: Mapping[str, int] | None = None) -> str:
         finding: of any verdict.
         words: new categories of the column and their rows.
     """
-    subject = finding.subject
+    subject, test = finding.subject, finding.comparison
     what = described(subject.name) if subject.group == "model" or subject.name in STATISTICS else subject.name
-    reference, new, found = subject.reference, subject.new, finding.comparison
-    if finding.aspect == "missing":
-        few, many = (sample.missing / max(sample.missing + sample.present, 1) for sample in (reference, new))
-        return f"{what} is missing in {many:.2%} of the rows, in the reference in {few:.2%}."
-    if finding.aspect == "new categories":
-        assert isinstance(reference, Categories)  # noqa: S101 (numbers have no categories)
-        assert isinstance(new, Categories)  # noqa: S101
-        rare, more = ((sample.other or 0) / max(sample.present, 1) for sample in (reference, new))
-        such_as = _such_as(words or {})
-        return f"{what} is no known category in {more:.2%} of the rows{such_as}, in the reference in {rare:.2%}."
-    if isinstance(reference, Numbers) and isinstance(new, Numbers):
-        shift = f"{found.shift:+.2f} standard deviations" if found.shift is not None else ""
-        before, after = (_mean(sample, days=reference.days) for sample in (reference, new))
-        return (
-            f"{what}: {found.effect:.1%} of the rows lie elsewhere; the mean went from {before} to {after} ({shift})."
-        )
-    assert isinstance(reference, Categories)  # noqa: S101 (the other kind of sample)
-    assert isinstance(new, Categories)  # noqa: S101
-    return f"{what}: the mix changed by {100 * found.effect:.1f} points, most of all {_largest(reference, new)}."
+    match finding.aspect, subject.reference, subject.new:
+        case "missing", reference, new:
+            before, now = (sample.missing / max(sample.missing + sample.present, 1) for sample in (reference, new))
+            return f"{what} is missing in {now:.2%} of the rows, in the reference in {before:.2%}."
+        case "new categories", Categories() as reference, Categories() as new:
+            before, now = ((sample.other or 0) / max(sample.present, 1) for sample in (reference, new))
+            such_as = _such_as(words or {})
+            return f"{what} is no known category in {now:.2%} of the rows{such_as}, in the reference in {before:.2%}."
+        case _, Numbers() as reference, Numbers() as new:
+            shift = f"{test.shift:+.2f} standard deviations" if test.shift is not None else ""
+            means = [_mean(sample, days=reference.days) for sample in (reference, new)]
+            return (
+                f"{what}: {test.effect:.1%} of the rows lie elsewhere; the mean went from {means[0]} to {means[1]} "
+                f"({shift})."
+            )
+        case _, Categories() as reference, Categories() as new:
+            points, largest = 100 * test.effect, _largest(reference, new)
+            return f"{what}: the mix changed by {points:.1f} points, most of all {largest}."
+    raise TypeError(f"{subject.name} is a number in one sample and a category in the other")
 
 
 def _mean(sample: Numbers, *, days: bool) -> str:
@@ -70,12 +70,15 @@ def _mean(sample: Numbers, *, days: bool) -> str:
 
 
 def _largest(reference: Categories, new: Categories) -> str:
-    shares = [np.array(sample.cells) / max(sample.present, 1) for sample in (reference, new)]
+    """The category whose share changed most, and both shares."""
+    shares = [np.array(sample.cells) / max(sample.present, 1) for sample in (reference, new)]  # [cells] each
+    # As in `cells`: other categories are the last of them.
     names = [f'"{name}"' for name in reference.names] + ["other categories"] * (reference.other is not None)
     place = int(np.abs(shares[1] - shares[0]).argmax())
     return f"{names[place]} from {shares[0][place]:.1%} to {shares[1][place]:.1%}"
 
 
 def _such_as(words: Mapping[str, int]) -> str:
+    """The most frequent new categories, in words; equally frequent ones in alphabetical order."""
     top = sorted(words.items(), key=lambda item: (-item[1], item[0]))[:WORDS_SHOWN]
     return ", such as " + ", ".join(f'"{word}" ({count:,} rows)' for word, count in top) if top else ""

@@ -4,13 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from varjepa.config.operations import GateSection
-from varjepa.evaluation.uncertainty.calibration import Floats
+from varjepa.evaluation.arrays import Bools, Floats
 
-Bools = NDArray[np.bool_]
 Metric = Literal["accuracy", "log_loss", "squared_error", "elbo"]
 
 

@@ -7,7 +7,7 @@ import polars as pl
 
 from varjepa.data.cells import as_text
 from varjepa.data.encode.features import Label
-from varjepa.evaluation.gate.evidence import Bools
+from varjepa.evaluation.arrays import Bools
 
 FEW_VALUES = 12
 """Numbers and dates with more values than this are cut at their quartiles."""
@@ -52,9 +52,11 @@ def banded(column: pl.Series) -> pl.Series:
     """
     if not (column.dtype.is_numeric() or column.dtype.is_temporal()) or column.n_unique() <= FEW_VALUES:
         return column.to_frame().select(as_text(column.name, column.dtype)).to_series()
-    known = column.fill_nan(None).drop_nulls() if column.dtype.is_float() else column.drop_nulls()
-    ordered = known.sort()
+    present = column.fill_nan(None).drop_nulls() if column.dtype.is_float() else column.drop_nulls()
+    ordered = present.sort()
+    # Quartiles that are values of the column: the bands' names need no rounding, and dates have no means.
     edges = [ordered[(len(ordered) * quarter - 1) // 4] for quarter in (1, 2, 3)]
     names = [f"up to {edges[0]}", *(f"above {low} up to {high}" for low, high in pairwise(edges)), f"above {edges[2]}"]
+    # A value's band is the number of edges below it; null stays null.
     band = pl.select(sum((pl.lit(column) > edge).cast(pl.Int8) for edge in edges)).to_series()
     return pl.Series(column.name, [None if number is None else names[number] for number in band], dtype=pl.String)

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from varjepa.config.operations import GateSection
-from varjepa.evaluation.gate.evidence import UNITS, Bools, Evidence, Metric, Unit
+from varjepa.evaluation.arrays import Bools, Floats
+from varjepa.evaluation.gate.evidence import UNITS, Evidence, Metric, Unit
 from varjepa.evaluation.gate.vetoes import Veto, calibration, coverage, groups_worse, model_vetoes, structure
-from varjepa.evaluation.uncertainty.calibration import Floats
 from varjepa.evaluation.uncertainty.paired_bootstrap import paired_bootstrap
 
 Outcome = Literal["first", "better", "not worse", "undecided", "worse", "not compared"]
@@ -70,9 +70,10 @@ def judge(
         reference: challenger and champion on the champion's own test rows, where those are others.
         notes: of the caller, for the reason.
     """
-    found = list(model_vetoes(challenger, champion, section))
+    # What the models are, then what they do on the test rows; the champion's own rows are another test.
+    vetoes = list(model_vetoes(challenger, champion, section))
     if champion is None:
-        return Verdict("first", "there is no champion yet", tuple(found), notes)
+        return Verdict("first", "there is no champion yet", tuple(vetoes), notes)
     numbers = _measured("", challenger) | _measured("champion_", champion)
     others = [
         *structure("structure", "all rows", challenger, champion, section),
@@ -81,15 +82,15 @@ def judge(
     ]
     unit = None if metric is None else UNITS[metric]
     if reference is not None:
-        found += _on_own_rows(*reference, unit, section)
+        vetoes += _on_own_rows(*reference, unit, section)
     if unit is None or challenger.goodness is None or champion.goodness is None or not len(challenger.goodness):
         words = "there is nothing to compare the two models by"
-        return Verdict("not compared", words, (*found, *others), notes, numbers)
+        return Verdict("not compared", words, (*vetoes, *others), notes, numbers)
     pairs = {name: (challenger.goodness[rows], champion.goodness[rows]) for name, rows in groups.items()}
-    found += groups_worse("subgroup", pairs, unit, section)
+    vetoes += groups_worse("subgroup", pairs, unit, section)
     outcome, words, more = _compare(challenger.goodness, champion.goodness, unit, section)
     notes = (*notes, *_unjudged(groups, section))
-    return Verdict(outcome, words, (*found, *others), notes, numbers | more)
+    return Verdict(outcome, words, (*vetoes, *others), notes, numbers | more)
 
 
 def _on_own_rows(challenger: Evidence, champion: Evidence, unit: Unit | None, section: GateSection) -> Iterator[Veto]:
@@ -104,23 +105,26 @@ def _compare(
     challenger: Floats, champion: Floats, unit: Unit, section: GateSection
 ) -> tuple[Outcome, str, dict[str, float]]:
     """The outcome, words for it, and its numbers."""
-    found = paired_bootstrap(challenger[None], champion[None], higher_is_better=True, level=section.level)
+    gain = paired_bootstrap(challenger[None], champion[None], higher_is_better=True, level=section.level)
     margin, rows = unit.tolerance(section, champion), len(challenger)
     means = unit.sign * float(challenger.mean()), unit.sign * float(champion.mean())
     words = (
-        f"{unit.word} {means[0]:.4f} against {means[1]:.4f} on {rows:,} test rows, a gain of {found.difference:+.4f} "
-        f"({found.low:+.4f} to {found.high:+.4f} with {section.level:.0%})"
+        f"{unit.word} {means[0]:.4f} against {means[1]:.4f} on {rows:,} test rows, a gain of {gain.difference:+.4f} "
+        f"({gain.low:+.4f} to {gain.high:+.4f} with {section.level:.0%})"
     )
+    # Goodness is always higher = better; words and numbers give the metric itself, its sign put back.
     names = ("difference", "low", "high", "margin", "metric", "champion_metric", "rows")
-    values = (found.difference, found.low, found.high, margin, *means, rows)
+    values = (gain.difference, gain.low, gain.high, margin, *means, rows)
     numbers = dict(zip(names, map(float, values), strict=True))
-    if found.low > 0:
+    if gain.low > 0:
         return "better", f"better: {words}", numbers
-    if found.low > -margin or (found.low == found.high == 0):
+    # Two models that never differ have an interval without a width at 0, which a margin of 0 must let pass.
+    if gain.low > -margin or (gain.low == gain.high == 0):
         return "not worse", f"not worse by more than {margin:.4g}: {words}", numbers
-    if found.high < 0:
+    if gain.high < 0:
         return "worse", f"worse: {words}", numbers
-    needed = rows * ((found.high - found.low) / 2 / margin) ** 2 if margin else 0.0
+    # Half the interval's width shrinks with the root of the rows; with enough of them it would fit into the margin.
+    needed = rows * ((gain.high - gain.low) / 2 / margin) ** 2 if margin else 0.0
     enough = f" (about {rounded(needed):,} would do)" if needed > rows else ""
     return "undecided", f"undecided, too few rows to rule out a loss of {margin:.4g}{enough}: {words}", numbers
 
@@ -142,6 +146,6 @@ def _unjudged(groups: Mapping[str, Bools], section: GateSection) -> Iterator[str
         yield f"not judged, with fewer than {section.min_rows} test rows: {shown}"
 
 
-def _measured(prefix: str, one: Evidence) -> dict[str, float]:
-    values = {"active_units": one.active_units, "rankme": one.rankme, "milliseconds": one.milliseconds}
+def _measured(prefix: str, model: Evidence) -> dict[str, float]:
+    values = {"active_units": model.active_units, "rankme": model.rankme, "milliseconds": model.milliseconds}
     return {f"{prefix}{name}": float(value) for name, value in values.items()}

@@ -4,14 +4,14 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.stats import binom
-from scipy.stats import t as student
+from scipy.stats import binom, ttest_1samp
 
 from varjepa.config.operations import GateSection
 from varjepa.errors import listed
-from varjepa.evaluation.gate.evidence import Bools, Evidence, Unit
-from varjepa.evaluation.uncertainty.calibration import Floats
+from varjepa.evaluation.arrays import Bools, Floats, Ints
+from varjepa.evaluation.bootstrap import bootstrap_rows, percentile_interval
+from varjepa.evaluation.gate.evidence import Evidence, Unit
+from varjepa.evaluation.uncertainty.calibration import binned_calibration_error, confidence_bins
 
 SURE_SHARE = 0.8
 """Accepted where there is no certificate: the surest rows, this share of all."""
@@ -21,7 +21,7 @@ SUREST = "share of the surest 80%"
 SHOWN = 3
 """Groups that a veto names, the worst first."""
 
-N_BINS, RESAMPLES = 15, 500
+RESAMPLES = 500
 STRICT_KINDS = ("numeric", "date")
 """Kinds that refuse what they cannot read."""
 
@@ -49,33 +49,33 @@ def model_vetoes(challenger: Evidence, champion: Evidence | None, section: GateS
 
 
 def _collapse(challenger: Evidence, champion: Evidence | None, section: GateSection) -> Iterator[Veto]:
-    found = []
+    reasons = []
     active, rank = challenger.active_units, challenger.rankme
     if section.min_active is not None and active < section.min_active * challenger.dimensions:
-        found.append(f"{active} of {challenger.dimensions} dimensions vary, fewer than {section.min_active:.0%}")
+        reasons.append(f"{active} of {challenger.dimensions} dimensions vary, fewer than {section.min_active:.0%}")
     if section.min_rank is not None and rank < section.min_rank:
-        found.append(f"RankMe {rank:.2f} is below {section.min_rank:g}")
+        reasons.append(f"RankMe {rank:.2f} is below {section.min_rank:g}")
     if champion is not None and section.collapse_share is not None and champion.dimensions == challenger.dimensions:
         pairs = {"active units": (active, champion.active_units), "RankMe": (rank, champion.rankme)}
-        found += [
-            f"{name} {here:.4g} fell below {section.collapse_share:.0%} of the champion's {there:.4g}"
-            for name, (here, there) in pairs.items()
-            if here < section.collapse_share * there
+        reasons += [
+            f"{name} {ours:.4g} fell below {section.collapse_share:.0%} of the champion's {theirs:.4g}"
+            for name, (ours, theirs) in pairs.items()
+            if ours < section.collapse_share * theirs
         ]
-    if found:
-        yield Veto("collapse", "the embedding has collapsed: " + ", ".join(found))
+    if reasons:
+        yield Veto("collapse", "the embedding has collapsed: " + ", ".join(reasons))
 
 
 def _latency(challenger: Evidence, champion: Evidence | None, section: GateSection) -> Iterator[Veto]:
-    here = challenger.milliseconds
-    if section.latency_ms is not None and here > section.latency_ms:
-        yield Veto("latency", f"{here:.3g} ms per row, allowed are {section.latency_ms:g}")
+    ours = challenger.milliseconds
+    if section.latency_ms is not None and ours > section.latency_ms:
+        yield Veto("latency", f"{ours:.3g} ms per row, allowed are {section.latency_ms:g}")
     if champion is not None and section.latency_ratio is not None:
-        there = champion.milliseconds
-        if here > section.latency_ratio * there:
+        theirs = champion.milliseconds
+        if ours > section.latency_ratio * theirs:
             yield Veto(
                 "latency",
-                f"{here:.3g} ms per row is {here / max(there, 1e-9):.1f} times the champion's {there:.3g}, "
+                f"{ours:.3g} ms per row is {ours / max(theirs, 1e-9):.1f} times the champion's {theirs:.3g}, "
                 f"allowed is {section.latency_ratio:g} times",
             )
 
@@ -99,48 +99,54 @@ def _broken_contract(challenger: Evidence, champion: Evidence) -> Iterator[str]:
 
 def structure(name: str, rows: str, challenger: Evidence, champion: Evidence, section: GateSection) -> Iterator[Veto]:
     """Whether a cell says less of the others of its row: neither accuracy nor the ELBO need to notice."""
-    margin, here, there = section.structure_margin, challenger.structure, champion.structure
-    if margin is not None and here is not None and there is not None:
+    margin, ours, theirs = section.structure_margin, challenger.structure, champion.structure
+    if margin is not None and ours is not None and theirs is not None:
         unit = Unit("log density of a cell given the others", margin, 1)
-        yield from _worse(name, {rows: (here, there)}, unit, section, lambda _: margin)
+        yield from _worse(name, {rows: (ours, theirs)}, unit, section, lambda _: margin)
+
+
+class _Binned(NamedTuple):
+    """The confidence of a classifier on N rows.
+
+    Attributes:
+        bins: [N], in which bin of the calibration error each row is.
+        gaps: [N], confidence minus correctness.
+    """
+
+    bins: Ints
+    gaps: Floats
+
+    def error(self, rows: Ints | slice = slice(None)) -> float:
+        """Expected calibration error on some of the rows."""
+        return binned_calibration_error(self.bins[rows], self.gaps[rows])
+
+
+def _binned(model: Evidence) -> _Binned | None:
+    """None for a model without classes."""
+    if model.confidence is None or model.correct is None:
+        return None
+    return _Binned(confidence_bins(model.confidence), model.confidence - model.correct)
 
 
 def calibration(challenger: Evidence, champion: Evidence, section: GateSection) -> Iterator[Veto]:
     """The expected calibration error, with a paired bootstrap of its difference."""
-    if section.calibration_margin is None or challenger.confidence is None or champion.confidence is None:
+    new, old, margin = _binned(challenger), _binned(champion), section.calibration_margin
+    if margin is None or new is None or old is None or len(new.gaps) < section.min_rows:
         return
-    both = [_gaps(one) for one in (challenger, champion)]
-    rows = len(challenger.confidence)
-    if rows < section.min_rows:
+    ours, theirs = new.error(), old.error()
+    if ours - theirs <= margin:
         return
-    here, there = (_ece(bins, gaps, slice(None)) for bins, gaps in both)
-    if here - there <= section.calibration_margin:
-        return
-    rng, drawn = np.random.default_rng(0), np.empty(RESAMPLES)
-    for resample in range(RESAMPLES):
-        picks = rng.integers(rows, size=rows)
-        first, second = (_ece(bins, gaps, picks) for bins, gaps in both)
-        drawn[resample] = first - second
-    low = float(np.quantile(drawn, (1 - section.level) / 2))
-    if low > 0:
+
+    def differences(picks: Ints) -> Floats:  # [S, N] -> [S]
+        return np.array([new.error(rows) - old.error(rows) for rows in picks])
+
+    drawn = bootstrap_rows(len(new.gaps), differences, resamples=RESAMPLES, seed=0)
+    # Calibration errors are biased upwards, but both by about the same: it is their difference that must exceed 0.
+    if percentile_interval(drawn, section.level).low > 0:
         yield Veto(
             "calibration",
-            f"the expected calibration error is {here:.4f}, the champion's {there:.4f}, allowed are "
-            f"{section.calibration_margin:g} more",
+            f"the expected calibration error is {ours:.4f}, the champion's {theirs:.4f}, allowed are {margin:g} more",
         )
-
-
-def _gaps(one: Evidence) -> tuple[NDArray[np.int64], Floats]:
-    """Bin of each row by its confidence, and confidence less correctness."""
-    assert one.confidence is not None  # noqa: S101 (the caller looked)
-    assert one.correct is not None  # noqa: S101
-    bins = np.minimum((one.confidence * N_BINS).astype(np.int64), N_BINS - 1)
-    return bins, one.confidence - one.correct
-
-
-def _ece(bins: NDArray[np.int64], gaps: Floats, rows: NDArray[np.int64] | slice) -> float:
-    chosen = gaps[rows]
-    return float(np.abs(np.bincount(bins[rows], chosen, N_BINS)).sum() / len(chosen))
 
 
 def coverage(
@@ -152,10 +158,10 @@ def coverage(
     margin, kept = section.coverage_margin, _accepted(challenger, champion)
     if kept is None:
         return
-    here, there, how = kept
-    unit, pairs = Unit(how, margin, 1), {name: (here[rows], there[rows]) for name, rows in groups.items()}
+    ours, theirs, how = kept  # 1 where a row is accepted, [N] each
+    unit, pairs = Unit(how, margin, 1), {name: (ours[rows], theirs[rows]) for name, rows in groups.items()}
     if how != SUREST:
-        whole = list(_worse("coverage", {"all rows": (here, there)}, unit, section, lambda _: margin))
+        whole = list(_worse("coverage", {"all rows": (ours, theirs)}, unit, section, lambda _: margin))
         if whole:  # one cause, not one per group
             yield from whole
             return
@@ -178,7 +184,7 @@ def surest(uncertainty: Floats) -> Floats:
         >>> surest(np.array([0.1, 0.2, 0.3, 0.3])).tolist()
         [1.0, 1.0, 0.6, 0.6]
     """
-    edge = np.quantile(uncertainty, SURE_SHARE, method="higher")
+    edge = np.quantile(uncertainty, SURE_SHARE, method="higher")  # the uncertainty of a row, not one between rows
     below, ties = uncertainty < edge, uncertainty == edge
     return below + ties * ((SURE_SHARE * len(uncertainty) - below.sum()) / ties.sum()).round(12)
 
@@ -208,15 +214,16 @@ def _worse(
 ) -> Iterator[Veto]:
     """One veto that names every group worse than its limit; all tests together hold at the level (Bonferroni)."""
     judged = {group: pair for group, pair in pairs.items() if len(pair[0]) >= section.min_rows}
-    found: list[tuple[float, str]] = []
+    losses: list[tuple[float, str]] = []
     for group, (first, second) in judged.items():
         allowed, lost = limit(second), float(second.mean() - first.mean())
         if lost > allowed and p_worse(first - second) < (1 - section.level) / 2 / len(judged):
-            here, there = unit.sign * first.mean(), unit.sign * second.mean()
-            values = f"{unit.word} {here:.4f} against {there:.4f}, worse by {lost:.4f} (allowed {allowed:.4g})"
-            found.append((-lost / max(allowed, 1e-12), f"{group}, {len(first):,} rows: {values}"))
-    if found:
-        words = [words for _, words in sorted(found)]
+            ours, theirs = unit.sign * first.mean(), unit.sign * second.mean()
+            values = f"{unit.word} {ours:.4f} against {theirs:.4f}, worse by {lost:.4f} (allowed {allowed:.4g})"
+            # By how often they exceed their limit, the worst first.
+            losses.append((-lost / max(allowed, 1e-12), f"{group}, {len(first):,} rows: {values}"))
+    if losses:
+        words = [words for _, words in sorted(losses)]
         more = f", and {len(words) - SHOWN} more" if len(words) > SHOWN else ""
         yield Veto(name, ", and ".join(words[:SHOWN]) + more)
 
@@ -231,9 +238,9 @@ def p_worse(differences: Floats) -> float:
         0.125
     """
     below, above = int((differences < 0).sum()), int((differences > 0).sum())
+    # Of the rows on which the models disagree as many should favour one as the other: a fair coin.
     if np.isin(differences, (-1.0, 0.0, 1.0)).all():
         return float(binom.sf(below - 1, below + above, 0.5))
-    spread = differences.std(ddof=1) if len(differences) > 1 else 0.0
-    if spread == 0:
+    if len(differences) < 2 or np.ptp(differences) == 0:  # without a spread there is no statistic
         return float(differences.mean() >= 0)
-    return float(student.cdf(differences.mean() / spread * len(differences) ** 0.5, len(differences) - 1))
+    return float(ttest_1samp(differences, 0.0, alternative="less").pvalue)

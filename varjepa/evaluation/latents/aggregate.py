@@ -22,14 +22,15 @@ def kl_aggregate(sample: Tensor) -> Tensor:
         sample [..., N, d] -> [...]
     """
     mean, covariance = moments(sample)
+    # 0.5 (tr C + |m|^2 - d - log det C), where the rows have mean m and covariance C.
     trace = covariance.diagonal(dim1=-2, dim2=-1).sum(-1)
     return 0.5 * (trace + mean.square().sum(-1) - sample.shape[-1] - torch.logdet(covariance))
 
 
 def moments(sample: Tensor) -> tuple[Tensor, Tensor]:
     """Mean [..., d] and covariance [..., d, d] over rows, in 64 bits."""
-    wide = sample.double()
-    mean = wide.mean(-2)
+    wide = sample.double()  # [..., N, d]
+    mean = wide.mean(-2)  # [..., d]
     centered = wide - mean[..., None, :]
     return mean, centered.mT @ centered / sample.shape[-2]
 
@@ -79,7 +80,10 @@ def sampling_floors(rows: int, d: int) -> dict[str, float]:
     `active_units` and `mutual_information` are those of a collapsed latent; `rankme` is that of the draws themselves: a
     collapsed latent shows 1.
     """
+    # The expectations to first order in 1 / N. The squared norm of the mean has d / N, that of the covariance
+    # minus the identity d (d + 1) / N; the KL has half of the one and a quarter of the other.
     kl_agg = d * (d + 3) / (4 * rows)
+    # Of exp(i t u) the variance is 1 - phi(t)^2 where phi is its expectation; the mean over N rows has 1 / N of it.
     spread = 1 - normal_characteristic(FREQUENCIES, torch.zeros(1)).square().mean()
     return {
         "kl_agg": kl_agg,

@@ -6,7 +6,7 @@ from torch import Tensor
 from varjepa.config import MaskingSection
 from varjepa.data.tensors.table import TableTensors
 from varjepa.models.masks import draw_masks, draw_sizes
-from varjepa.models.var_t_jepa import VarTJEPANetwork
+from varjepa.models.network import VariationalNetwork
 from varjepa.nn.random import Randomness
 
 ACTIVE_VARIANCE = 0.01
@@ -20,14 +20,19 @@ def active_units(means: Tensor) -> int:
 
 def rankme(embedding: Tensor) -> float:
     """RankMe of [N, F]: exp of the entropy of the normalised singular values, from 1 (collapsed) to min(N, F)."""
-    values = torch.linalg.svdvals(embedding.double())
+    values = torch.linalg.svdvals(embedding.double())  # [min(N, F)]
+    # The clamp leaves an embedding of zeros with shares of 0, and a rank of 1.
     shares = values / values.sum().clamp(min=torch.finfo(torch.float64).tiny)
     return float(torch.exp(torch.special.entr(shares).sum()))
 
 
 @torch.inference_mode()
 def predictor_residuals(
-    network: VarTJEPANetwork, table: TableTensors, masking: MaskingSection, random: Randomness, batch_size: int = 1024
+    network: VariationalNetwork,
+    table: TableTensors,
+    masking: MaskingSection,
+    random: Randomness,
+    batch_size: int = 1024,
 ) -> Tensor:
     """Standardised residuals of target latents under the predictor, (s_y - mean) / scale with s_y ~ q(s_y | ...).
 
@@ -48,9 +53,10 @@ def predictor_residuals(
         batch = table.rows(slice(start, start + batch_size))
         masks = draw_masks(batch.observed, draw_sizes(batch.observed.shape[1], masking, random), 1, random)
         posterior, generated = network(batch, masks, random)
-        index = masks.targets[:, 0, :, None].expand(-1, -1, posterior.s_w_value.shape[-1])
-        prior = generated.s_y
-        sample = posterior.s_w_value.gather(1, index)
-        standard = (sample - prior.mean[:, 0]) / prior.scale[:, 0]
-        residuals.append(standard[masks.targets_valid[:, 0]].flatten())
+        # One target mask per row, M = 1: positions of its K features, the same for all d dimensions of a latent.
+        index = masks.targets[:, 0, :, None].expand(-1, -1, posterior.s_w_value.shape[-1])  # [B, K, d]
+        prior = generated.s_y  # [B, M, K, d]
+        sample = posterior.s_w_value.gather(1, index)  # [B, D, d] -> [B, K, d]
+        standard = (sample - prior.mean[:, 0]) / prior.scale[:, 0]  # [B, K, d]
+        residuals.append(standard[masks.targets_valid[:, 0]].flatten())  # missing cells are no targets
     return torch.cat(residuals) if residuals else torch.empty(0)

@@ -6,7 +6,7 @@ from torch import Tensor
 from varjepa.data.tensors.table import TableTensors
 from varjepa.evaluation.latents.aggregate import diagnose, sampling_floors
 from varjepa.models.masks import full_context
-from varjepa.models.var_t_jepa import VarTJEPANetwork
+from varjepa.models.network import VariationalNetwork
 from varjepa.nn.gaussian import DiagonalGaussian
 from varjepa.nn.random import Randomness
 
@@ -27,7 +27,7 @@ class _Latents:
 
 @torch.inference_mode()
 def table_diagnostics(
-    network: VarTJEPANetwork, table: TableTensors, random: Randomness, batch_size: int = 1024
+    network: VariationalNetwork, table: TableTensors, random: Randomness, batch_size: int = 1024
 ) -> dict[str, float]:
     """Diagnostics of both latents with all observed cells as context, each beside its sampling floor.
 
@@ -50,21 +50,22 @@ def table_diagnostics(
         posterior = network.infer(batch, full_context(batch.observed), random)
         latents.add("s_x", posterior.s_x, posterior.s_x_value)
         latents.add("z", posterior.z, posterior.z_value)
-    s_x = latents.whole("s_x")
+    s_x = latents.whole("s_x")  # mean, log-variance and sample, [N, D, d] each; those of z are [N, d]
+    # Per feature the rows in which it is observed: the others' latents were inferred from nothing.
     features = [[part[seen, j] for part in s_x] for j, seen in enumerate(table.observed.T)]
     return _averaged("s_x", features, random) | _averaged("z", [list(latents.whole("z"))], random)
 
 
 def _averaged(name: str, groups: list[list[Tensor]], random: Randomness) -> dict[str, float]:
     """Means over groups of rows [N, d] with N > d; a covariance needs as many."""
-    found: dict[str, list[float]] = {}
+    per_group: dict[str, list[float]] = {}
     for mean, logvar, value in groups:
         rows, d = mean.shape
         if rows <= d:
             continue
-        values = diagnose(DiagonalGaussian(mean[None], logvar[None]), value[None], random)
+        values = diagnose(DiagonalGaussian(mean[None], logvar[None]), value[None], random)  # a single run, R = 1
         floors = sampling_floors(rows, d)
-        for key, one in values.items():
-            found.setdefault(f"{name}_{key}", []).append(float(one))
-            found.setdefault(f"{name}_{key}_floor", []).append(floors[key])
-    return {key: sum(values) / len(values) for key, values in found.items()}
+        for key, diagnostic in values.items():
+            per_group.setdefault(f"{name}_{key}", []).append(float(diagnostic))
+            per_group.setdefault(f"{name}_{key}_floor", []).append(floors[key])
+    return {key: sum(values) / len(values) for key, values in per_group.items()}

@@ -10,10 +10,9 @@ import warnings
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from varjepa.config.base import Section
-from varjepa.evaluation.uncertainty.selective import Floats
+from varjepa.evaluation.arrays import Bools, Floats
 
 N_THRESHOLDS = 100
 
@@ -40,9 +39,7 @@ class Certificate(Section):
     reason: str
 
 
-def certify(
-    uncertainty: Floats, correct: NDArray[np.bool_], other: Floats, *, accuracy: float, confidence: float
-) -> Certificate:
+def certify(uncertainty: Floats, correct: Bools, other: Floats, *, accuracy: float, confidence: float) -> Certificate:
     """Finds the most permissive threshold that keeps the promise.
 
     Args:
@@ -71,9 +68,7 @@ def certify(
     return Certificate(**promise, threshold=threshold, coverage=coverage, reason=reason)
 
 
-def _tested(
-    uncertainty: Floats, correct: NDArray[np.bool_], thresholds: Floats, accuracy: float, confidence: float
-) -> int:
+def _tested(uncertainty: Floats, correct: Bools, thresholds: Floats, accuracy: float, confidence: float) -> int:
     """How many of the rising thresholds pass, one after the other."""
     from mapie.risk_control import BinaryClassificationController  # noqa: PLC0415 (costs a second, needed here alone)
 

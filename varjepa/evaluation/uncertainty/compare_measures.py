@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from varjepa.config.heads import MEASURE
-from varjepa.evaluation.uncertainty.selective import Floats, failure_auroc, selective_metrics
+from varjepa.evaluation.arrays import Bools, Floats, Ints
+from varjepa.evaluation.auroc import auroc
+from varjepa.evaluation.bootstrap import bootstrap_rows, percentile_interval
+from varjepa.evaluation.uncertainty.selective import selective_metrics
 
 BASELINE: MEASURE = "max_probability"
 RESAMPLES = 1000
@@ -31,7 +33,7 @@ class Comparison(NamedTuple):
 
 
 def compare(
-    measures: Mapping[MEASURE, Floats], error: NDArray[np.bool_], *, level: float = 0.95, seed: int = 0
+    measures: Mapping[MEASURE, Floats], error: Bools, *, level: float = 0.95, seed: int = 0
 ) -> dict[MEASURE, Comparison]:
     """Every measure beside maximum probability, on the same resamples of rows.
 
@@ -42,32 +44,39 @@ def compare(
         seed: of the resamples.
     """
     resampled = resampled_aurc(measures, error, seed=seed)
-    tail, out, base = (1 - level) / 2, {}, selective_metrics(measures[BASELINE], error)["aurc"]
+    compared, base = {}, selective_metrics(measures[BASELINE], error)["aurc"]
     for name, values in measures.items():
         metrics = selective_metrics(values, error)
-        constant = np.ptp(values) == 0 or error.all() or not error.any()
+        constant = np.ptp(values) == 0 or error.all() or not error.any()  # there is no correlation with a constant
         metrics["spearman"] = float("nan") if constant else float(spearmanr(values, error).statistic)
-        differences = resampled[name] - resampled[BASELINE]
-        low, high = np.quantile(differences, [tail, 1 - tail])
-        out[name] = Comparison(metrics, metrics["aurc"] - base, float(low), float(high))
-    return out
+        interval = percentile_interval(resampled[name] - resampled[BASELINE], level)
+        compared[name] = Comparison(metrics, metrics["aurc"] - base, *interval)
+    return compared
 
 
 def resampled_aurc(
-    measures: Mapping[MEASURE, Floats], error: NDArray[np.bool_], *, seed: int, resamples: int = RESAMPLES
+    measures: Mapping[MEASURE, Floats], error: Bools, *, seed: int, resamples: int = RESAMPLES
 ) -> dict[MEASURE, Floats]:
-    """AURC of each measure on the same bootstrap resamples of rows, [resamples] each."""
-    orders = {name: np.argsort(values, kind="stable") for name, values in measures.items()}
-    n, rng, found = len(error), np.random.default_rng(seed), {name: np.empty(resamples) for name in measures}
-    for resample in range(resamples):
-        # How often each row was drawn: a resample keeps the order of a measure without being sorted again.
-        counts = np.bincount(rng.integers(n, size=n), minlength=n)
-        wrong = counts * error
-        for name, order in orders.items():
-            drawn = counts[order]
-            risk = wrong[order].cumsum() / np.maximum(drawn.cumsum(), 1)
-            found[name][resample] = (drawn @ risk) / n
-    return found
+    """AURC of each of M measures on the same bootstrap resamples of rows, [resamples] each."""
+    orders = [np.argsort(values, kind="stable") for values in measures.values()]
+
+    def areas(picks: Ints) -> Floats:  # [S, N] -> [S, M]
+        return np.array([_areas(orders, error, rows) for rows in picks])
+
+    return dict(zip(measures, bootstrap_rows(len(error), areas, resamples=resamples, seed=seed).T, strict=True))
+
+
+def _areas(orders: Sequence[Ints], error: Bools, picks: Ints) -> list[float]:
+    """AURC by each order of the N rows, on one resample of them [N]."""
+    # How often each row was drawn: a resample keeps the order of a measure, so nothing is sorted again.
+    counts = np.bincount(picks, minlength=len(error))  # [N]
+    wrong, areas = counts * error, []
+    for order in orders:
+        drawn = counts[order]  # [N], surest row first
+        risk = wrong[order].cumsum() / np.maximum(drawn.cumsum(), 1)  # 0 / 1 before the first row that was drawn
+        # Copies of a row stand at one coverage: each adds the risk behind the last of them.
+        areas.append(float(drawn @ risk) / len(error))
+    return areas
 
 
 def choose(compared: Mapping[MEASURE, Comparison]) -> tuple[MEASURE, str]:
@@ -76,14 +85,14 @@ def choose(compared: Mapping[MEASURE, Comparison]) -> tuple[MEASURE, str]:
     Args:
         compared: on validation rows, with intervals at a level that allows for their number (see `family_level`).
     """
-    better = {name: one for name, one in compared.items() if one.high < 0}
+    better = {name: comparison for name, comparison in compared.items() if comparison.high < 0}
     if not better:
         return BASELINE, "no other measure ranks the errors of the validation rows better beyond doubt"
     name = min(better, key=lambda name: better[name].difference)
-    one = better[name]
+    best = better[name]
     return name, (
-        f"its AURC on the validation rows is {-one.difference:.4f} below that of maximum probability "
-        f"({one.low:.4f} to {one.high:.4f})"
+        f"its AURC on the validation rows is {-best.difference:.4f} below that of maximum probability "
+        f"({best.low:.4f} to {best.high:.4f})"
     )
 
 
@@ -97,26 +106,26 @@ def family_level(measures: int, level: float = 0.95) -> float:
     return 1 - (1 - level) / max(measures - 1, 1)
 
 
-def against_truth(measures: Mapping[MEASURE, Floats], known: Floats, *, share: float = 0.1) -> dict[str, float]:
-    """How each measure goes with a known ambiguity (Figure 3 of the paper).
+def against_truth(measures: Mapping[MEASURE, Floats], ambiguity: Floats, *, share: float = 0.1) -> dict[str, float]:
+    """How each measure goes with a ambiguity ambiguity (Figure 3 of the paper).
 
     Args:
         measures: name -> uncertainty [N].
-        known: ambiguity [N]; larger = harder.
+        ambiguity: ambiguity [N]; larger = harder.
         share: of the rows that count as the most ambiguous ones.
 
     Returns:
         `MEASURE_spearman`, and `MEASURE_auc`: AUROC of finding the most ambiguous rows.
     """
-    top, found = known >= np.quantile(known, 1 - share), {}
+    most_ambiguous, metrics = ambiguity >= np.quantile(ambiguity, 1 - share), {}
     for name, values in measures.items():
-        found[f"{name}_spearman"] = float(spearmanr(values, known).statistic)
-        found[f"{name}_auc"] = failure_auroc(values, top)
-    return found
+        metrics[f"{name}_spearman"] = float(spearmanr(values, ambiguity).statistic)
+        metrics[f"{name}_auc"] = auroc(values, most_ambiguous)
+    return metrics
 
 
 def class_coverage(
-    uncertainty: Floats, classes: NDArray[np.int64], names: Sequence[str], *, coverage: float = 0.8
+    uncertainty: Floats, classes: Ints, names: Sequence[str], *, coverage: float = 0.8
 ) -> dict[str, float]:
     """Share of each class among the rows that are kept when the surest `coverage` of all rows are.
 

@@ -3,36 +3,23 @@
 The model is held fixed: the intervals say nothing of other training rows or other seeds.
 """
 
-from collections.abc import Iterator
-from typing import NamedTuple
-
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import norm
 
+from varjepa.evaluation.arrays import Floats, Ints
+from varjepa.evaluation.bootstrap import Interval, bootstrap_counts, bootstrap_rows, percentile_interval
 from varjepa.evaluation.uncertainty.metrics import Classified
-from varjepa.evaluation.uncertainty.selective import Floats
 
 LEVEL = 0.95
 RESAMPLES = 1000
-AT_ONCE = 20_000_000
-"""Rows, or cells of confusion matrices, that are drawn at a time."""
-
-
-class Interval(NamedTuple):
-    """Where a figure may lie.
-
-    Attributes:
-        low: lower end.
-        high: upper end.
-    """
-
-    low: float
-    high: float
+SCORES = ("balanced_accuracy", "f1_weighted", "f1_macro")
 
 
 def wilson(share: float, rows: int, level: float = LEVEL) -> Interval:
     """Wilson's interval of a share; neither empty nor outside [0, 1] where all rows or none are right.
+
+    Not `scipy.stats.binomtest`, which takes whole numbers of successes: rows that tie in their uncertainty share their
+    errors, so that accuracy among the surest rows is no whole number of rows. The two agree on whole numbers.
 
     Args:
         share: observed, in [0, 1].
@@ -62,34 +49,32 @@ def classification_intervals(
         resamples: number of bootstrap resamples.
         seed: of the resamples.
     """
-    n_classes = result.probabilities.shape[1]
-    cells, counts = np.unique(result.labels * n_classes + result.predicted, return_counts=True)
+    n_classes, rows = result.probabilities.shape[1], len(result.labels)
+    # K cells of the confusion matrix that hold rows, each as one number.
+    cells, counts = np.unique(result.labels * n_classes + result.predicted, return_counts=True)  # [K], [K]
     true, predicted = np.divmod(cells, n_classes)
     classes = np.arange(n_classes)
     of_true, of_predicted = (
         (which[:, None] == classes).astype(np.float64) for which in (true, predicted)
-    )  # [cells, C]
-    right = of_true * (true == predicted)[:, None]
-    rng, n = np.random.default_rng(seed), len(result.labels)
-    found: dict[str, list[Floats]] = {"balanced_accuracy": [], "f1_weighted": [], "f1_macro": []}
-    for size in _portions(resamples, len(cells)):
-        drawn = rng.multinomial(n, counts / n, size=size)
-        for name, values in _scores(drawn @ right, drawn @ of_true, drawn @ of_predicted).items():
-            found[name].append(values)
-    accuracy = wilson(float((~result.error).mean()), n, level)
-    return {"accuracy": accuracy} | {name: _percentiles(np.concatenate(parts), level) for name, parts in found.items()}
+    )  # [K, C]: 1 where the cell belongs to the class
+    right = of_true * (true == predicted)[:, None]  # [K, C]
+
+    def scores(drawn: Ints) -> Floats:  # [S, K] -> [S, 3]
+        return np.stack(list(_scores(drawn @ right, drawn @ of_true, drawn @ of_predicted).values()), axis=1)
+
+    drawn = bootstrap_counts(counts, scores, resamples=resamples, seed=seed)
+    accuracy = wilson(float((~result.error).mean()), rows, level)
+    intervals = (percentile_interval(column, level) for column in drawn.T)
+    return {"accuracy": accuracy} | dict(zip(SCORES, intervals, strict=True))
 
 
 def _scores(right: Floats, true: Floats, predicted: Floats) -> dict[str, Floats]:
     """Scores of many confusion matrices, as scikit-learn defines them, from counts per class [R, C]."""
-    present = true > 0
+    present = true > 0  # a class that a resample lost does not count there
     recall = np.where(present, right / np.maximum(true, 1), 0)
     f1 = np.where(present, 2 * right / np.maximum(true + predicted, 1), 0)
-    return {
-        "balanced_accuracy": recall.sum(1) / present.sum(1),
-        "f1_weighted": (f1 * true).sum(1) / true.sum(1),
-        "f1_macro": f1.sum(1) / present.sum(1),
-    }
+    balanced = recall.sum(1) / present.sum(1)  # [R], as the other two
+    return dict(zip(SCORES, (balanced, (f1 * true).sum(1) / true.sum(1), f1.sum(1) / present.sum(1)), strict=True))
 
 
 def regression_intervals(
@@ -104,24 +89,14 @@ def regression_intervals(
         resamples: number of bootstrap resamples.
         seed: of the resamples.
     """
-    n, rng = len(values), np.random.default_rng(seed)
-    squares = (predicted - values) ** 2
-    centered = values - values.mean()
-    rmse, r2 = [], []
-    for size in _portions(resamples, n):
-        rows: NDArray[np.int64] = rng.integers(n, size=(size, n))
-        errors, spread = squares[rows].sum(1), centered[rows].var(1) * n
-        rmse.append(np.sqrt(errors / n))
-        r2.append(1 - errors / np.maximum(spread, np.finfo(np.float64).tiny))
-    return {"rmse": _percentiles(np.concatenate(rmse), level), "r2": _percentiles(np.concatenate(r2), level)}
+    n = len(values)
+    squares = (predicted - values) ** 2  # [N]
+    centered = values - values.mean()  # [N]
 
+    def scores(picks: Ints) -> Floats:  # [S, N] -> [S, 2]
+        errors, spread = squares[picks].sum(1), centered[picks].var(1) * n  # [S], [S]
+        # A resample of equal values has no spread: its R2 is far below 0, not infinite.
+        return np.stack([np.sqrt(errors / n), 1 - errors / np.maximum(spread, np.finfo(np.float64).tiny)], axis=1)
 
-def _portions(resamples: int, width: int) -> Iterator[int]:
-    """Sizes of portions that fit into memory."""
-    most = max(1, AT_ONCE // max(width, 1))
-    yield from (min(most, resamples - start) for start in range(0, resamples, most))
-
-
-def _percentiles(values: Floats, level: float) -> Interval:
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(low), float(high))
+    rmse, r2 = bootstrap_rows(n, scores, resamples=resamples, seed=seed).T
+    return {"rmse": percentile_interval(rmse, level), "r2": percentile_interval(r2, level)}

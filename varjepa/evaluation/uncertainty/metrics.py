@@ -3,18 +3,17 @@
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
-from sklearn.metrics import balanced_accuracy_score, f1_score, r2_score
+from sklearn.metrics import balanced_accuracy_score, brier_score_loss, f1_score, r2_score, root_mean_squared_error
 
+from varjepa.evaluation.arrays import Bools, Floats, Ints
 from varjepa.evaluation.uncertainty.calibration import (
     Reliability,
     adaptive_calibration_error,
-    brier_score,
     expected_calibration_error,
     negative_log_likelihood,
     reliability,
 )
-from varjepa.evaluation.uncertainty.selective import Floats, selective_metrics
+from varjepa.evaluation.uncertainty.selective import selective_metrics
 
 
 class Classified(NamedTuple):
@@ -26,15 +25,15 @@ class Classified(NamedTuple):
     """
 
     probabilities: Floats
-    labels: NDArray[np.int64]
+    labels: Ints
 
     @property
-    def predicted(self) -> NDArray[np.int64]:
+    def predicted(self) -> Ints:
         """Most probable class [N]."""
         return self.probabilities.argmax(1)
 
     @property
-    def error(self) -> NDArray[np.bool_]:
+    def error(self) -> Bools:
         """Whether the prediction is wrong [N]."""
         return self.predicted != self.labels
 
@@ -52,7 +51,7 @@ class Classified(NamedTuple):
 def classification_metrics(result: Classified) -> dict[str, float]:
     """Accuracy, balanced accuracy, weighted and macro F1."""
     labels, predicted = result.labels, result.predicted
-    present = np.unique(labels)
+    present = np.unique(labels)  # a class that is predicted only would count as one with an F1 of 0
     return {
         "accuracy": float((~result.error).mean()),
         "balanced_accuracy": float(balanced_accuracy_score(labels, predicted)),
@@ -64,15 +63,24 @@ def classification_metrics(result: Classified) -> dict[str, float]:
 def regression_metrics(predicted: Floats, values: Floats) -> dict[str, float]:
     """Root mean squared error and R2."""
     return {
-        "rmse": float(np.sqrt(np.mean((predicted - values) ** 2))),
+        "rmse": float(root_mean_squared_error(values, predicted)),
         "r2": float(r2_score(values, predicted)) if len(values) > 1 else float("nan"),
     }
+
+
+def brier_score(probabilities: Floats, labels: Ints) -> float:
+    """Mean squared distance of class probabilities [N, C] from the truth, summed over classes; in [0, 2].
+
+    Two classes are treated like more: their score is twice that which scikit-learn gives for one column.
+    """
+    classes = range(probabilities.shape[1])  # those that no row has, too
+    return float(brier_score_loss(labels, probabilities, labels=classes, scale_by_half=False))
 
 
 def calibration_metrics(result: Classified) -> dict[str, float]:
     """ECE with bins of equal width and of equal size, Brier score, and negative log-likelihood in nats."""
     return {
-        "ece": expected_calibration_error(result.reliability),
+        "ece": expected_calibration_error(result.probabilities.max(1), ~result.error),
         "ace": adaptive_calibration_error(result.probabilities.max(1), ~result.error),
         "brier": brier_score(result.probabilities, result.labels),
         "nll": negative_log_likelihood(result.probabilities, result.labels),
@@ -81,6 +89,7 @@ def calibration_metrics(result: Classified) -> dict[str, float]:
 
 def uncertainty_metrics(result: Classified, latent: Floats | None) -> dict[str, float]:
     """Selective prediction by latent uncertainty, where there is one, and by maximum probability; ECE of the probe."""
+    # The second one is there for every kind of model, and on the same rows: what latents have to beat.
     measures = {"selective": latent, "selective_msp": result.msp_uncertainty}
     metrics = {
         f"{group}/{name}": value
@@ -88,4 +97,5 @@ def uncertainty_metrics(result: Classified, latent: Floats | None) -> dict[str, 
         if uncertainty is not None
         for name, value in selective_metrics(uncertainty, result.error).items()
     }
-    return metrics | {"calibration/ece": expected_calibration_error(result.reliability)}
+    ece = expected_calibration_error(result.probabilities.max(1), ~result.error)
+    return metrics | {"calibration/ece": ece}

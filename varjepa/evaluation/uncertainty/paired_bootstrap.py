@@ -3,13 +3,11 @@
 from typing import Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from varjepa.evaluation.arrays import Floats
+from varjepa.evaluation.bootstrap import Interval, bootstrap_counts, percentile_interval
+
 Outcome = Literal["win", "tie", "loss"]
-
-CHUNK = 100
-"""Resamples drawn at a time."""
 
 
 class PairedDifference(NamedTuple):
@@ -54,24 +52,18 @@ def paired_bootstrap(
     """
     if first.shape[1] != second.shape[1] or not first.size or not second.size:
         raise ValueError(f"a pair needs the same rows and at least one; found {first.shape} and {second.shape}")
-    differences = np.asarray(first, dtype=np.float64).mean(0) - np.asarray(second, dtype=np.float64).mean(0)
-    means = _resampled_means(differences, resamples, np.random.default_rng(seed))
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return PairedDifference(
-        float(differences.mean()), float(low), float(high), _outcome(low, high, higher_is_better=higher_is_better)
-    )
+    differences = np.asarray(first, dtype=np.float64).mean(0) - np.asarray(second, dtype=np.float64).mean(0)  # [N]
+    # Most rows of a classifier share one of a few differences: only how often each of them is drawn matters.
+    distinct, counts = np.unique(differences, return_counts=True)  # [K], [K]
+    means = bootstrap_counts(
+        counts, lambda drawn: drawn @ distinct / len(differences), resamples=resamples, seed=seed
+    )  # fmt: skip
+    interval = percentile_interval(means, level)
+    outcome = _outcome(interval, higher_is_better=higher_is_better)
+    return PairedDifference(float(differences.mean()), *interval, outcome)
 
 
-def _resampled_means(values: Floats, resamples: int, rng: np.random.Generator) -> Floats:
-    """Means of rows drawn with replacement, [resamples]."""
-    # Most rows of a classifier share one of a few differences: only how often each is drawn matters.
-    distinct, counts = np.unique(values, return_counts=True)
-    shares = counts / len(values)
-    sizes = [min(CHUNK, resamples - start) for start in range(0, resamples, CHUNK)]
-    return np.concatenate([rng.multinomial(len(values), shares, size=size) @ distinct for size in sizes]) / len(values)
-
-
-def _outcome(low: float, high: float, *, higher_is_better: bool) -> Outcome:
-    if low <= 0 <= high:
+def _outcome(interval: Interval, *, higher_is_better: bool) -> Outcome:
+    if interval.low <= 0 <= interval.high:
         return "tie"
-    return "win" if (low > 0) == higher_is_better else "loss"
+    return "win" if (interval.low > 0) == higher_is_better else "loss"

@@ -6,9 +6,9 @@ Uncertainty is larger = less sure throughout; rows of equal uncertainty share th
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from varjepa.evaluation.arrays import Bools, Floats
+from varjepa.evaluation.auroc import auroc
 
 
 class RiskCoverage(NamedTuple):
@@ -34,14 +34,15 @@ def risk_coverage(uncertainty: Floats, loss: Floats) -> RiskCoverage:
         >>> risk_coverage(np.array([0.1, 0.9]), np.array([0.0, 1.0])).risk.tolist()
         [0.0, 0.5]
     """
-    order = np.argsort(uncertainty, kind="stable")
-    kept = np.arange(1, len(loss) + 1)
+    order = np.argsort(uncertainty, kind="stable")  # [N], surest row first
+    kept = np.arange(1, len(loss) + 1)  # [N], rows kept at each coverage
     return RiskCoverage(kept / len(loss), np.cumsum(_tie_means(uncertainty[order], loss[order])) / kept)
 
 
 def _tie_means(sorted_uncertainty: Floats, loss: Floats) -> Floats:
     """Gives every row of a tie the tie's mean loss: the expectation over orders within it."""
-    _, start, counts = np.unique(sorted_uncertainty, return_index=True, return_counts=True)
+    _, start, counts = np.unique(sorted_uncertainty, return_index=True, return_counts=True)  # [ties], each
+    # In sorted rows a tie is a run from `start`: sums per run, spread over its rows again.
     return np.repeat(np.add.reduceat(loss, start) / counts, counts)
 
 
@@ -80,26 +81,10 @@ def risk_at(curve: RiskCoverage, coverage: float) -> float:
     return float(curve.risk[max(1, round(coverage * len(curve.risk))) - 1])
 
 
-def failure_auroc(uncertainty: Floats, error: NDArray[np.bool_]) -> float:
-    """Probability that an error is less certain than a correct row (ties count half); NaN without both kinds.
-
-    Examples:
-        >>> failure_auroc(np.array([0.1, 0.2, 0.9]), np.array([False, False, True]))
-        1.0
-    """
-    errors = int(error.sum())
-    correct = len(error) - errors
-    if not errors or not correct:
-        return float("nan")
-    _, inverse, counts = np.unique(uncertainty, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - 0.5 * (counts - 1))[inverse]
-    return float((ranks[error].sum() - errors * (errors + 1) / 2) / (errors * correct))
-
-
-def selective_metrics(uncertainty: Floats, error: NDArray[np.bool_]) -> dict[str, float]:
+def selective_metrics(uncertainty: Floats, error: Bools) -> dict[str, float]:
     """Accuracy at 90, 80 and 50% coverage, AURC, E-AURC, AUGRC and failure AUROC of one uncertainty measure."""
     loss = error.astype(np.float64)
     curve = risk_coverage(uncertainty, loss)
     accuracies = {f"accuracy_{percent}": 1 - risk_at(curve, percent / 100) for percent in (90, 80, 50)}
     areas = {"aurc": aurc(curve), "e_aurc": excess_aurc(curve, loss), "augrc": augrc(curve)}
-    return accuracies | areas | {"failure_auroc": failure_auroc(uncertainty, error)}
+    return accuracies | areas | {"failure_auroc": auroc(uncertainty, error)}

@@ -67,5 +67,6 @@ def test_words_that_repeat_have_the_hashes_that_they_have_alone() -> None:
 
 
 def test_a_table_of_few_distinct_rows_is_told_so() -> None:
-    with pytest.raises(DataError, match="few distinct rows are better divided by: random"):
+    advice = r"For small tables and tables with few distinct rows use data\.split\.by: random"
+    with pytest.raises(DataError, match=advice):
         assign_parts(pl.DataFrame({"x": [1] * 100}).lazy(), BY_HASH)

@@ -104,11 +104,11 @@ def _damage(folder: Path) -> dict[str, tuple[Path, str]]:
         "ragged": (put("ragged.csv", b"a,b\n1,2\n3,4,5\n"), "cannot be read: found more fields"),
         "no parquet": (put("bad.parquet", b"hello"), "cannot be read"),
         "no arrow": (put("bad.arrow", b"hello"), "cannot be read"),
-        "unknown ending": (put("t.xlsx", b""), "ending that says no known format"),
-        "empty folder": (folder / "none", "holds no table"),
+        "unknown ending": (put("t.xlsx", b""), "has an unknown file extension"),
+        "empty folder": (folder / "none", "contains no table"),
         "no match": (folder / "none" / "*.csv", "No file matches"),
         "mixed folder": (folder / "t.[cp]*", "mixes the formats"),
-        "kept name": (put("kept.csv", b"__row__,b\n1,2\n"), "Names like __this__ are kept"),
+        "kept name": (put("kept.csv", b"__row__,b\n1,2\n"), "Names like __this__ are reserved"),
     }
 
 

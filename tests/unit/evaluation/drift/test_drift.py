@@ -6,7 +6,7 @@ from scipy import stats
 
 from tests.unit.evaluation.drift.simulated_batches import DRAWS, STRICT, pair, unchanged
 from varjepa.config.operations import DriftSection
-from varjepa.evaluation.drift.samples import Categories, Numbers
+from varjepa.evaluation.drift.samples import Categories, Numbers, together
 from varjepa.evaluation.drift.tests import Subject, drift_score, find_drift, holm
 from varjepa.evaluation.drift.two_samples import compare_categories, compare_numbers, compare_shares
 from varjepa.evaluation.drift.words import sentence
@@ -100,6 +100,15 @@ def test_samples_without_rows_or_without_differences_say_nothing() -> None:
     nothing = Categories(names=("a",), counts=(0,), other=0)
     assert compare_categories(nothing, nothing).p == 1.0
     assert compare_shares((0, 0), (1, 2)).p == 1.0
+
+
+def test_samples_of_two_kinds_are_no_pair() -> None:
+    number, word = Numbers.of(np.ones(3)), Categories(names=("a",), counts=(3,))
+    assert together(number, number).present == together(word, word).present == 6
+    with pytest.raises(TypeError, match="in common"):
+        together(number, word)
+    with pytest.raises(TypeError, match="x is a number in one sample"):
+        find_drift([Subject("x", "column", word, number)], STRICT)
 
 
 def test_holm_keeps_order_and_is_stricter_than_no_correction() -> None:

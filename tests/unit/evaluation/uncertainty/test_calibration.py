@@ -7,7 +7,6 @@ from sklearn.metrics import brier_score_loss, log_loss
 
 from varjepa.evaluation.uncertainty.calibration import (
     adaptive_calibration_error,
-    brier_score,
     expected_calibration_error,
     fit_temperature,
     ks_uniform,
@@ -15,15 +14,20 @@ from varjepa.evaluation.uncertainty.calibration import (
     pit_values,
     reliability,
 )
+from varjepa.evaluation.uncertainty.metrics import brier_score
 
 
 def test_calibration_error_finds_overconfidence() -> None:
     rng = np.random.default_rng(2)
     confidence = rng.uniform(0.5, 1, 50_000)
-    honest = expected_calibration_error(reliability(confidence, rng.random(50_000) < confidence))
-    boastful = expected_calibration_error(reliability(confidence, rng.random(50_000) < confidence - 0.1))
+    honest = expected_calibration_error(confidence, rng.random(50_000) < confidence)
+    correct = rng.random(50_000) < confidence - 0.1
+    boastful = expected_calibration_error(confidence, correct)
     assert honest < 0.01
     assert boastful == pytest.approx(0.1, abs=0.01)
+    bins = reliability(confidence, correct)  # what the diagram shows is what the number sums up
+    assert bins.rows.sum() == 50_000
+    assert boastful == pytest.approx(np.abs(bins.confidence - bins.accuracy) @ bins.rows / 50_000)
 
 
 def test_ks_distance_equals_scipy() -> None:
@@ -52,6 +56,11 @@ def test_scores_of_probabilities_equal_scikit_learn() -> None:
     assert negative_log_likelihood(chances, labels) == pytest.approx(log_loss(labels, chances))
     two = np.c_[chances[:, 0] + chances[:, 2], chances[:, 1]]
     assert brier_score(two, (labels == 1).astype(int)) == pytest.approx(2 * brier_score_loss(labels == 1, two[:, 1]))
+    by_hand = np.square(chances - np.eye(3)[labels]).sum(1).mean()
+    assert brier_score(chances, labels) == pytest.approx(by_hand)
+    # Where a class was held for impossible the log loss is ours alone: scikit-learn stops at 36 nats.
+    impossible, truth = np.array([[1.0 - 1e-200, 1e-200], [0.5, 0.5]]), np.array([1, 0])
+    assert negative_log_likelihood(impossible, truth) == pytest.approx((200 * np.log(10) + np.log(2)) / 2)
     confidence = np.random.default_rng(1).uniform(0.5, 1, 30_000)
     honest = np.random.default_rng(2).random(30_000) < confidence
     assert adaptive_calibration_error(confidence, honest) < 0.015

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
 from varjepa.evaluation.uncertainty.intervals import _scores, wilson
@@ -30,3 +31,9 @@ def test_shares_of_all_rows_and_of_none_have_an_interval() -> None:
     assert wilson(1.0, 10).low == pytest.approx(0.7225, abs=1e-4)  # of Wilson's formula, by hand
     assert wilson(1.0, 10).high == pytest.approx(1.0)
     assert wilson(0.0, 10).high == pytest.approx(1 - 0.7225, abs=1e-4)
+
+
+@pytest.mark.parametrize(("right", "rows"), [(0, 7), (3, 7), (7, 7), (812, 1000)])
+def test_wilsons_interval_equals_scipy_on_whole_numbers(right: int, rows: int) -> None:
+    theirs = binomtest(right, rows).proportion_ci(0.9, method="wilson")
+    assert wilson(right / rows, rows, 0.9) == pytest.approx((theirs.low, theirs.high), abs=1e-12)

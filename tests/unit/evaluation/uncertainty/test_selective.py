@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from varjepa.evaluation.auroc import auroc
 from varjepa.evaluation.uncertainty.selective import (
     augrc,
     aurc,
     excess_aurc,
-    failure_auroc,
     oracle,
     risk_at,
     risk_coverage,
@@ -41,5 +41,7 @@ def test_risk_coverage_against_loops_and_ties() -> None:
 def test_failure_auroc_equals_scikit_learn_with_ties() -> None:
     rng = np.random.default_rng(1)
     uncertainty, error = rng.integers(0, 8, 200).astype(float), rng.random(200) < 0.3
-    assert failure_auroc(uncertainty, error) == pytest.approx(roc_auc_score(error, uncertainty))
-    assert np.isnan(failure_auroc(uncertainty, np.zeros(200, dtype=bool)))
+    assert auroc(uncertainty, error) == pytest.approx(roc_auc_score(error, uncertainty))
+    assert np.isnan(auroc(uncertainty, np.zeros(200, dtype=bool)))
+    endless = np.where(uncertainty == uncertainty.max(), np.inf, uncertainty)
+    assert auroc(endless, error) == auroc(uncertainty, error)

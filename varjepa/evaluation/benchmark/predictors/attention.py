@@ -31,15 +31,17 @@ class SelfAttention(torch.autograd.Function):
     def forward(ctx: Any, packed: Tensor, n_parts: int, n_heads: int, keep: Tensor | None) -> Tensor:
         batch, length, width = packed.shape
         parts = packed.view(batch, length, n_parts, n_heads, width // n_parts // n_heads)
-        qkv = _by_head(parts).contiguous().view(QKV, batch * n_heads, length, -1)
+        # One copy puts each head's rows side by side, as the batched products want them.
+        qkv = _by_head(parts).contiguous().view(QKV, batch * n_heads, length, -1)  # [3, B H, L, d]
         q, k, v = qkv
+        # Clamped scores cannot overflow, so that the softmax needs no maximum of each row.
         weights = torch.bmm(q, k.mT).mul_(q.shape[-1] ** -0.5).clamp_(-SCORE_LIMIT, SCORE_LIMIT).exp_()  # [B H, L, L]
-        inverse = _row_sums(weights).reciprocal_()
+        inverse = _row_sums(weights).reciprocal_()  # [B H, L, 1]
         kept = weights if keep is None else weights * keep
-        mixed = torch.bmm(kept, v).mul_(inverse)
+        mixed = torch.bmm(kept, v).mul_(inverse)  # [B H, L, d]; normalised here, where there are d numbers and not L
         ctx.save_for_backward(qkv, weights, keep, kept, mixed, inverse)
         ctx.n_parts, ctx.n_heads = n_parts, n_heads
-        out = packed.new_empty(batch, length, n_heads, mixed.shape[-1])
+        out = packed.new_empty(batch, length, n_heads, mixed.shape[-1])  # [B, L, H, d]
         heads = mixed.view(batch, n_heads, length, -1).transpose(1, 2)
         out = out.copy_(heads) if n_parts == QKV else torch.add(heads, parts[:, :, QKV], out=out)
         return out.view(batch, length, -1)
@@ -50,15 +52,17 @@ class SelfAttention(torch.autograd.Function):
         q, k, v = qkv
         batch, length, width = grads[0].shape
         d = width // ctx.n_heads
-        grad = grads[0].new_empty(batch, length, ctx.n_parts, ctx.n_heads, d)
+        grad = grads[0].new_empty(batch, length, ctx.n_parts, ctx.n_heads, d)  # of `packed`, all parts in one
         if ctx.n_parts > QKV:
             grad[:, :, QKV] = grads[0].view(batch, length, ctx.n_heads, d)
         heads = grads[0].view(batch, length, ctx.n_heads, d).transpose(1, 2)
-        grad_mixed = heads.contiguous().view(-1, length, d).mul_(inverse)
-        grad_scores = torch.bmm(grad_mixed, v.mT)
+        grad_mixed = heads.contiguous().view(-1, length, d).mul_(inverse)  # [B H, L, d]
+        grad_scores = torch.bmm(grad_mixed, v.mT)  # [B H, L, L]
         if keep is not None:
             grad_scores.mul_(keep)
+        # The normaliser's part of the gradient is the same for all keys of a query: sum of gradient times result.
         grad_scores.sub_(_row_sums(grad_mixed * mixed)).mul_(weights).mul_(d**-0.5)
+        # [3, B H, L, d], in the order of `QKV`.
         grad_qkv = torch.stack([grad_scores @ k, grad_scores.mT @ q, kept.mT @ grad_mixed])
         _by_head(grad).copy_(grad_qkv.view(QKV, batch, ctx.n_heads, length, d))
         return grad.view(batch, length, -1), None, None, None
@@ -89,7 +93,7 @@ def self_attention(packed: Tensor, *, n_parts: int, n_heads: int, keep: Tensor |
     batch, length, width = packed.shape
     if keep is not None or (length <= LONGEST_SHORT and packed.device.type == "cpu"):
         return SelfAttention.apply(packed, n_parts, n_heads, keep)
-    parts = packed.view(batch, length, n_parts, width // n_parts).unbind(2)
+    parts = packed.view(batch, length, n_parts, width // n_parts).unbind(2)  # n_parts times [B, L, H d]
     q, k, v = (part.view(batch, length, n_heads, -1).transpose(1, 2) for part in parts[:QKV])
     mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(batch, length, -1)
     return mixed if n_parts == QKV else mixed + parts[QKV]

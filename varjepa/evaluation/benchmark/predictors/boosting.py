@@ -53,7 +53,7 @@ def boost(
     )
     matrices = [watched, *(xgboost.DMatrix(_array(x), nthread=settings.n_threads) for x in others)]
     outputs = [_columns(torch.from_numpy(booster.predict(matrix)), n_classes) for matrix in matrices]
-    losses = record["validation"][metric]
+    losses = record["validation"][metric]  # one per tree; for values XGBoost gives the root of the squared error
     return Boosted(outputs, [loss**2 for loss in losses] if n_classes == 0 else list(losses))
 
 
@@ -64,7 +64,7 @@ def _objective(n_classes: int) -> tuple[str, str]:
 
 
 def _columns(predicted: Tensor, n_classes: int) -> Tensor:
-    if n_classes == 2:
+    if n_classes == 2:  # XGBoost gives the second class only, [N]
         return torch.stack([1 - predicted, predicted], dim=1)
     return predicted.view(len(predicted), -1)
 

@@ -87,7 +87,7 @@ class Labels(NamedTuple):
         """Learns the unit of the values `y` [N]; classes have none."""
         if n_classes:
             return cls(n_classes)
-        values = y.double()
+        values = y.double()  # 32 bits lose the spread of large values
         return cls(0, float(values.mean()), max(float(values.std(correction=0)), SMALLEST_SPREAD))
 
     def encode(self, y: Tensor) -> Tensor:
@@ -108,7 +108,8 @@ def _fit_networks(
     settings: PredictorSettings,
 ) -> Fitted:  # fmt: skip
     streams = Streams(StackedRandomness.seeded(seeds))
-    train, validation, test = (part.flat() if name in FLAT else part.values for part in parts)
+    train, validation, test = (part.flat() if name in FLAT else part.values for part in parts)  # [N, F] or [N, D, W]
+    # Values need one output. All runs draw from one object whose streams the trainer renews every epoch.
     network = new_stack(name, parts[0].widths, labels.n_classes or 1, settings, seeds=seeds, streams=streams)
     trainer = StackTrainer(
         network=network.to(train.device), streams=streams, seeds=seeds, settings=settings, n_classes=labels.n_classes
@@ -126,6 +127,7 @@ def _fit_trees(
         (train, encoded[0]), (validation, encoded[1]), test, n_classes=labels.n_classes, settings=settings.xgboost
     )
     outputs = boosted.outputs if labels.n_classes else [labels.decode(output) for output in boosted.outputs]
+    # Nothing is random: [N, C] stands for all runs, [R, N, C], without a copy.
     at_validation, at_test = (output.expand(n_runs, -1, -1) for output in outputs)
     history = [[(loss, loss)] * n_runs for loss in boosted.history]
     return Fitted(at_test, at_validation, [settings.xgboost.n_trees - 1] * n_runs, history)

@@ -31,6 +31,7 @@ class Inputs(NamedTuple):
         width = self.values.shape[2]
         if all(used == width for used in self.widths):
             return self.values.flatten(1)
+        # A mask over blocks and places, bool [D, W], picks what is no padding, block by block.
         return self.values[:, torch.arange(width)[None, :] < torch.tensor(self.widths)[:, None]]
 
     def rows(self, index: Tensor | slice) -> Self:
@@ -45,10 +46,11 @@ def raw_inputs(table: TableTensors, sizes: TableSizes) -> Inputs:
         table: encoded rows; what is stored in missing cells does not matter.
         sizes: of the table.
     """
-    numeric, codes = table.blanked()
+    numeric, codes = table.blanked()  # [N, Dn], [N, Dc]
     widths = (*[2] * sizes.n_numeric, *sizes.cardinalities)
     widest = max(widths)
-    cells = torch.stack([numeric, table.observed[:, : sizes.n_numeric].to(numeric.dtype)], dim=2)
+    cells = torch.stack([numeric, table.observed[:, : sizes.n_numeric].to(numeric.dtype)], dim=2)  # [N, Dn, 2]
+    # [N, Dn, W] and [N, Dc, W]: all blocks are as wide as the widest one.
     blocks = [F.pad(cells, (0, widest - 2)), F.one_hot(codes, widest).to(numeric.dtype)]
     return Inputs(torch.cat(blocks, dim=1), widths)
 
@@ -66,6 +68,6 @@ def standardised(train: Inputs, *others: Inputs) -> tuple[Inputs, ...]:
     """`train` and `others` with mean 0 and deviation 1 over the rows of `train`; unchanged where scaled already."""
     if train.scaled:
         return train, *others
-    center = train.values.mean(0)
+    center = train.values.mean(0)  # [D, W], as the spread
     spread = train.values.std(0, correction=0).clamp(min=SMALLEST_SPREAD)
     return tuple(part._replace(values=(part.values - center) / spread, scaled=True) for part in (train, *others))

@@ -63,7 +63,7 @@ class DCNv2(nn.Module):
         self.output = nn.Linear(d_in + D_HIDDEN, d_out)
 
     def forward(self, x: Tensor) -> Tensor:
-        crossed = x
+        crossed = x  # [B, F], as every layer's result: each multiplies by the input once more
         for layer in self.cross:
             crossed = layer(x, crossed)
         return self.output(torch.cat([crossed, self.deep(x)], dim=1))
@@ -113,7 +113,7 @@ def new_stack(
         a module from [R B, ...] to [R B, d_out]; every parameter and buffer has R as its first axis.
     """
     networks = []
-    for seed in seeds:
+    for seed in seeds:  # one after the other, as each would be built alone
         with initial_weights(seed):
             networks.append(new_network(name, widths, d_out, settings))
     return stack_modules(networks, streams, TOKEN_LEAVES)

@@ -38,11 +38,12 @@ class Streams:
             shape: of the result; the first axis is R B, run by run.
             rate: in [0, 1).
         """
-        dropped = min(round(rate * LEVELS), LEVELS - 1)
+        dropped = min(round(rate * LEVELS), LEVELS - 1)  # bytes below this drop their number
         count = torch.Size(shape).numel() // len(self.random.runs)
         draws = []
         for run in self.random.runs:
             generator = run.device
+            # One random 64-bit word decides about eight numbers.
             words = torch.empty(-(-count // 8), dtype=torch.int64, device=generator.device)
             draws.append(words.random_(-(2**63), None, generator=generator).view(torch.uint8)[:count] >= dropped)
         return torch.cat(draws).float().mul_(LEVELS / (LEVELS - dropped)).view(*shape)
@@ -59,8 +60,8 @@ class StackedLinear(nn.Module):
             self.bias = nn.Parameter(torch.stack([layer.bias.detach()[None] for layer in layers]))
 
     def forward(self, x: Tensor, outputs: slice = slice(None)) -> Tensor:
-        weight = self.weight[:, :, outputs]
-        rows = x.reshape(len(weight), -1, x.shape[-1])
+        weight = self.weight[:, :, outputs]  # [R, d_in, d_out]
+        rows = x.reshape(len(weight), -1, x.shape[-1])  # [R, B ..., d_in]
         out = torch.bmm(rows, weight) if self.bias is None else torch.baddbmm(self.bias[:, :, outputs], rows, weight)
         return out.view(*x.shape[:-1], weight.shape[2])
 
@@ -75,6 +76,7 @@ class StackedLayerNorm(nn.Module):
         self.bias = nn.Parameter(torch.stack([layer.bias.detach()[None] for layer in layers]))
 
     def forward(self, x: Tensor) -> Tensor:
+        # Moments need no run axis; only scales and shifts differ between runs.
         normed = F.layer_norm(x, x.shape[-1:], eps=self.eps).view(len(self.weight), -1, x.shape[-1])
         return torch.addcmul(self.bias, normed, self.weight).view(x.shape)
 
@@ -94,16 +96,17 @@ class StackedBatchNorm(nn.Module):
         self.register_buffer("var", torch.ones_like(self.weight.data))
 
     def forward(self, x: Tensor) -> Tensor:
-        rows = x.view(len(self.weight), -1, x.shape[-1])
+        rows = x.view(len(self.weight), -1, x.shape[-1])  # [R, B, d]
         # A batch of one row has no spread of its own; it is normalised as in evaluation.
         if self.training and rows.shape[1] > 1:
             var, mean = torch.var_mean(rows, dim=1, keepdim=True, correction=0)
             with torch.no_grad():
                 self.mean.lerp_(mean, self.momentum)
+                # As torch does: the batch is normalised by its own variance, and the unbiased one is remembered.
                 self.var.lerp_(var * (rows.shape[1] / (rows.shape[1] - 1)), self.momentum)
         else:
             var, mean = self.var, self.mean
-        scale = self.weight * (var + self.eps).rsqrt()
+        scale = self.weight * (var + self.eps).rsqrt()  # [R, 1, d]; both steps become one product and one sum
         return torch.addcmul(self.bias - mean * scale, rows, scale).view(x.shape)
 
 
@@ -148,6 +151,7 @@ def stack_modules(modules: Sequence[Module], streams: Streams, leaves: dict[type
         return leaves[type(first)](modules, streams)
     if any(True for _ in first.parameters(recurse=False)):
         raise TypeError(f"{type(first).__name__} has parameters of its own and no stacked counterpart")
+    # Not a leaf: its own code stays, and its children are replaced by stacks of the same child of all runs.
     for name, _ in list(first.named_children()):
         first.add_module(name, stack_modules([getattr(module, name) for module in modules], streams, leaves))
     return first

@@ -154,7 +154,7 @@ class StackedAttention(nn.Module):
     def __init__(self, layers: Sequence[MultiheadAttention], streams: Streams) -> None:
         super().__init__()
         # The number of heads has no public name.
-        self.n_heads, self.streams = layers[0]._n_heads, streams  # noqa: SLF001
+        self.n_heads, self.streams = layers[0]._n_heads, streams  # noqa: SLF001 (see above)
         self.rate = layers[0].dropout.p if layers[0].dropout is not None else 0.0
         self.projection = StackedLinear([_beside(layer.W_q, layer.W_k, layer.W_v) for layer in layers], streams)
         self.out = nn.Identity() if layers[0].W_out is None else StackedLinear([m.W_out for m in layers], streams)

@@ -100,7 +100,7 @@ class StackTrainer:
             self._train(train, epoch)
             with self._averaged():
                 scores = self._scores(validation)
-            row = [MISSING] * len(self.seeds)
+            row = [MISSING] * len(self.seeds)  # runs that have left the stack keep this
             for place, score in enumerate(scores):
                 row[self.active[place]] = score
                 self._note(place, epoch, score)
@@ -113,7 +113,7 @@ class StackTrainer:
     def predict_best(self, *inputs: Tensor) -> list[Tensor]:
         """Outputs [R, N, C] for inputs [N, ...], by the best weights of every run."""
         for name, value in self.network.state_dict(keep_vars=True).items():
-            value.data = torch.stack([state[name] for state in self.best.states])
+            value.data = torch.stack([state[name] for state in self.best.states])  # the stack has all runs again
         self.active = list(range(len(self.seeds)))
         return [self._predict(x) for x in inputs]
 
@@ -121,8 +121,8 @@ class StackTrainer:
         random = StackedRandomness.seeded([self.seeds[run] for run in self.active], epoch)
         self.streams.random = random
         self.network.train()
-        for rows in random.orders(len(train.y)).split(self.settings.batch_size, dim=1):
-            index = rows.reshape(-1)
+        for rows in random.orders(len(train.y)).split(self.settings.batch_size, dim=1):  # [R, B]
+            index = rows.reshape(-1)  # [R B], run by run, as the stack folds runs into the batch
             loss = self._per_row(self.network(train.x[index]), train.y[index]).view(rows.shape).mean(1)
             self.optimizer.zero_grad(set_to_none=True)
             loss.sum().backward()  # runs share no parameter: the gradient of the sum is that of each
@@ -161,12 +161,12 @@ class StackTrainer:
         n_runs = len(self.active)
         parts = []
         for chunk in x.split(CHUNK):
-            rows = chunk.expand(n_runs, *chunk.shape).reshape(-1, *chunk.shape[1:])
+            rows = chunk.expand(n_runs, *chunk.shape).reshape(-1, *chunk.shape[1:])  # [R B, ...], the same for each run
             parts.append(self.network(rows).view(n_runs, len(chunk), -1))
         return torch.cat(parts, dim=1)
 
     def _scores(self, part: Rows) -> list[Score]:
-        output = self._predict(part.x)
+        output = self._predict(part.x)  # [R, N, C]
         losses = self._per_row(output.flatten(0, 1), part.y.repeat(len(output))).view(len(output), -1)
         wrong = output.argmax(-1) != part.y if self.n_classes else losses
         return list(zip(wrong.double().mean(1).tolist(), losses.double().mean(1).tolist(), strict=True))
@@ -183,6 +183,7 @@ class StackTrainer:
         if len(places) == len(self.active):
             return
         self.active = [self.active[place] for place in places]
+        # The optimiser knows parameters by identity: they stay the same objects, with fewer runs in them.
         for value in self.network.state_dict(keep_vars=True).values():
             for moment in ("exp_avg", "exp_avg_sq"):
                 if moment in self.optimizer.state.get(value, {}):

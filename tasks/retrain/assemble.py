@@ -1,0 +1,68 @@
+"""Step 10: the files that the steps made, in one folder: the model as it is handed over."""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from prefect import task
+
+from tasks.retrain.calibrate import Calibrated
+from tasks.retrain.generate import Generated
+from tasks.retrain.preprocess import Prepared
+from tasks.retrain.pretrain import Pretrained
+from tasks.retrain.probe import Probed
+from tasks.retrain.reference import Referenced
+from tasks.steps.reuse import Step, reuse
+from varjepa.config import RetrainConfig
+from varjepa.inference.storage import model_parts, save_config
+
+STEP = Step("assemble", __name__)
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """A finished model.
+
+    Attributes:
+        model: its folder (see `varjepa.inference.storage`).
+    """
+
+    model: Path
+
+
+@task(name="assemble", task_run_name="assemble")
+def assemble(
+    prepared: Prepared,
+    pretrained: Pretrained,
+    *,
+    generated: Generated,
+    probed: Probed,
+    calibrated: Calibrated,
+    referenced: Referenced,
+    config: RetrainConfig,
+) -> Assembled:
+    """Puts the files of the steps beside the configuration of the job; none is read or written again."""
+    parts = model_parts(
+        prepared.preprocessor.parent,
+        pretrained.weights.parent,
+        generated.folder,
+        probed.folder,
+        calibrated.folder,  # its uncertainty, with measure and certificate, replaces that of the probe
+        referenced.folder,
+    )
+    # The whole configuration travels with the model, so the folder depends on all of it.
+    folder = STEP.folder(config, {name: str(path) for name, path in parts.items()}, config.model_dump(mode="json"))
+    return reuse(folder, Assembled, lambda: _assemble(parts, config, folder / "model"))
+
+
+def _assemble(parts: dict[str, Path], config: RetrainConfig, model: Path) -> Assembled:
+    shutil.rmtree(model, ignore_errors=True)  # of a run that was killed
+    model.mkdir()
+    for name, path in parts.items():
+        try:
+            os.link(path, model / name)
+        except OSError:  # a file system without hard links
+            shutil.copyfile(path, model / name)
+    save_config(model, config)
+    return Assembled(model)

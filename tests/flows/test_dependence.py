@@ -1,0 +1,102 @@
+"""What the result of a step depends on: change one key of the configuration, these steps run again and no others."""
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.flows.conftest import caller, candidate_of, person_table, write_job
+from varjepa.config import load_config
+
+TRAINED = ("pretrain", "generate", "probe", "calibrate", "assess", "reference")
+"""Steps that rest on the weights, and pretraining itself."""
+
+STEPS_AFTER = {
+    "gate.margin=0.05": (),
+    "gate.rows=100": (),
+    "drift.rows=100": (),
+    "drift.level=0.5": (),
+    "registry.name=others": (),
+    "tracking.experiment=elsewhere": (),
+    "training.checkpoint_minutes=7": (),
+    "training.cuda_graphs=true": (),
+    "preprocess.workers=1": (),
+    "preprocess.partition_rows=10000": (),
+    "data.path=copy.csv": (),  # the same rows elsewhere
+    "drift.reference_rows=60": ("reference",),
+    "generator.assess_rows=100": ("assess",),
+    "generator.max_steps=10": ("generate", "assess", "reference"),
+    "uncertainty.accuracy=0.9": ("calibrate",),
+    "uncertainty.ensemble=2": ("probe", "calibrate", "reference"),
+    "probe.l2=[0.001]": ("probe", "calibrate", "reference"),
+    "training.lr=0.002": TRAINED,
+    "objective.weight_rec=0.2": TRAINED,
+    "masking.num_targets=2": TRAINED,
+    "model.dropout=0.01": TRAINED,
+    "preprocess.clip=6": ("preprocess", *TRAINED),
+    "data.split.seed=1": ("preprocess", *TRAINED),
+    'data.drop=["member"]': ("preprocess", *TRAINED),
+    'data.na_values=["", "rare one"]': ("ingest", "validate", "preprocess", *TRAINED),
+}
+"""Override -> steps that run again. The folder of the finished model, links to files, is not in the table."""
+
+
+@pytest.fixture(scope="module")
+def home(prefect_server: None, migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A folder in which a job has run, and its run."""
+    home = tmp_path_factory.mktemp("dependence")
+    job = write_job(home, person_table(), data={"label": "rich"}, training={"max_epochs": 1})
+    (home / "copy.csv").write_bytes((home / "people.csv").read_bytes())
+    with pytest.MonkeyPatch.context() as patch:
+        answer = caller(home, migrated, patch)("retrain", job, "--json")
+    assert answer.code == 0, answer.err
+    return home, answer.json["run_id"]
+
+
+def finished_steps(home: Path) -> Counter[str]:
+    """How many results there are of each step."""
+    return Counter(path.parent.name.rpartition("-")[0] for path in home.glob("mlruns/work/*/result.json"))
+
+
+@pytest.mark.parametrize("override", STEPS_AFTER)
+def test_a_key_makes_the_steps_run_again_that_read_it(
+    override: str, home: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, run_id = home
+    monkeypatch.chdir(folder)
+    config = load_config("job.yaml", [override])
+    before = finished_steps(folder)
+    # Runs are recorded where the first one was, whatever the key says of tracking.
+    candidate_of(config, run_id)
+    new = finished_steps(folder) - before
+    new.pop("assemble", None)
+    assert new == Counter(STEPS_AFTER[override])
+
+
+@pytest.mark.parametrize("override", [name for name, steps in STEPS_AFTER.items() if not steps])
+def test_a_key_that_changes_no_step_makes_no_other_model(
+    override: str, home: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from varjepa.inference.storage import model_digest
+
+    folder, run_id = home
+    monkeypatch.chdir(folder)
+    digests = {model_digest(candidate_of(load_config("job.yaml", words), run_id).model) for words in ([], [override])}
+    assert len(digests) == 1
+
+
+def test_no_second_version_where_only_the_gate_has_changed(
+    home: tuple[Path, str], migrated: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, _ = home
+    call: Callable = caller(folder, migrated, monkeypatch)
+    answer = call("retrain", "job.yaml", "--set", "gate.margin=0.05", "--set", "drift.level=0.5", "--json")
+    assert answer.code == 0, answer.err
+    assert answer.json["model"]["version"] == 1
+    # What `varjepa drift` goes by follows the last retrain all the same.
+    (folder / "people.parquet").unlink(missing_ok=True)
+    person_table().write_parquet(folder / "people.parquet")
+    drift = call("drift", "models:/people/1", "people.parquet", "--json")
+    assert drift.code == 0, drift.err
+    assert drift.json["settings"]["level"] == 0.5

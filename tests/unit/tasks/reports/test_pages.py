@@ -1,0 +1,161 @@
+"""Every page shows names and cells as text, whatever they hold, and needs nothing beside it."""
+
+import json
+from html import unescape
+from html.parser import HTMLParser
+from pathlib import Path
+from types import SimpleNamespace
+
+import jinja2
+import numpy as np
+import pytest
+
+from tasks.contract.findings import Finding, Outcome
+from tasks.contract.page import contract_page
+from tasks.contract.row_rules import Rule
+from tasks.contract.run import Validation
+from tasks.drift.compare import Drift, Question
+from tasks.drift.report import drift_page
+from tasks.release.card import CardFacts, html_card
+from tasks.release.predecessor import Predecessor
+from tasks.reports.page import render
+from tasks.retrain.ingest import Snapshot
+from tasks.retrain.preprocess import Prepared
+from tasks.retrain.pretrain import Pretrained
+from tasks.studies.benchmark_report import benchmark_page
+from tasks.studies.simulation_report import simulation_page
+from varjepa.config import parse_config, study_config
+from varjepa.config.operations import DriftSection, TrackingSection
+from varjepa.data.read.contract import Contract
+from varjepa.evaluation.benchmark.published import Comparison
+from varjepa.evaluation.bootstrap import Interval
+from varjepa.evaluation.drift.samples import Categories, Numbers
+from varjepa.evaluation.drift.tests import Subject, find_drift
+
+HOSTILE = """</td></table><script>alert("x")</script><img src=x onerror='y'>&amp;{{ 7 * 7 }}{% raw %}"""
+
+
+class Reader(HTMLParser):
+    """Tags and texts of a page, as a browser sees them."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: dict[str, str | None] = {}
+        self.texts: list[str] = []
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes |= dict(attrs)
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+@pytest.fixture
+def figure(tmp_path: Path) -> Path:
+    path = tmp_path / "effects.png"
+    path.write_bytes(b"\x89PNG")
+    return path
+
+
+def contract_of_hostile_names(_: Path) -> str:
+    rules = [Rule(column=HOSTILE, says=f"one of {HOSTILE}", expectation=None, broken="SQL"),
+             Rule(column="", says="at least 5 rows", expectation=None),
+             Rule(column="age", says="never missing", expectation=None, broken="SQL")]  # fmt: skip
+    findings = (
+        Finding(rules[0], kept=False, broken=1, examples=(f"row 0: {HOSTILE}", "row 1: b"), problem=""),
+        Finding(rules[1], kept=False, broken=0, examples=(), problem=f"it lacks {HOSTILE}"),
+        Finding(rules[2], kept=True, broken=0, examples=(), problem=""),
+    )
+    return contract_page(Outcome(findings, rows=3, quarantined=2, allowed=0.1), "gx/index.html")
+
+
+def drift_of_hostile_names(figure: Path) -> str:
+    rng = np.random.default_rng(0)
+    before = Numbers.of(rng.normal(size=900))
+    after = Numbers.of(rng.normal(1, 1, 500), knots=before.knots, missing=100)
+    names = ("a", HOSTILE)
+    mixes = [Categories(names=names, counts=c, other=o) for c, o in (((500, 400), 1), ((50, 450), 90))]
+    subjects = [Subject(HOSTILE, "column", before, after), Subject("job", "column", *mixes)]
+    findings = find_drift(subjects, DriftSection())
+    drift = Drift(
+        Question(model=HOSTILE, new=HOSTILE), HOSTILE, TrackingSection(), DriftSection(), 600, 600, findings,
+        words={"job": {HOSTILE: 90}}, quality={"accuracy": (0.9, 0.8)},
+    )  # fmt: skip
+    return drift_page(drift, [figure])
+
+
+def benchmark_of_hostile_names(figure: Path) -> str:
+    return benchmark_page([(HOSTILE, ["data set", HOSTILE], [[HOSTILE, "0.9"]])], [figure])
+
+
+def simulation_of_hostile_names(figure: Path) -> str:
+    final = {f"s_x/{name}": [1.0, 2.0] for name in ("rankme", "active_units", "probe_accuracy")}
+    model = SimpleNamespace(name=HOSTILE, final=lambda: final)
+    table = [Comparison("A", HOSTILE, "kl_agg", 0.1, 0.2, None, 1)]
+    return simulation_page(study_config(runs=2), [model], table, [figure])
+
+
+def card_of_hostile_names(figure: Path) -> str:
+    history = figure.with_name("history.json")
+    history.write_text(json.dumps([{}, {}]))
+    config = parse_config({"data": {"path": "x.csv", "label": HOSTILE}, "contract": {"path": HOSTILE}})
+    nowhere = Path("nowhere")
+    facts = CardFacts(
+        config=config, run_id="run", commit=None, snapshot=Snapshot(nowhere, HOSTILE, 100, {}, HOSTILE),
+        contract=Contract(), validation=Validation(nowhere, nowhere, nowhere, rows=100, quarantined=3, rules=9),
+        prepared=Prepared(nowhere, nowhere, nowhere, 2, {"train": 60}, {HOSTILE: HOSTILE}, {HOSTILE: ("a", "b")}),
+        pretrained=Pretrained(nowhere, history, best_epoch=1, stopped_early=False),
+        metrics={"probe/accuracy": 0.8, f"ambiguity/{HOSTILE}": 1.0},
+        intervals={"probe/accuracy": Interval(0.7, 0.9)},
+        decisions={"uncertainty": f"entropy: {HOSTILE}", "certificate": HOSTILE},
+        before=Predecessor(3, HOSTILE, HOSTILE),
+    )  # fmt: skip
+    return html_card(facts.handed_over("models:/people/1", HOSTILE))
+
+
+PAGES = {
+    "contract": contract_of_hostile_names,
+    "drift": drift_of_hostile_names,
+    "benchmark": benchmark_of_hostile_names,
+    "simulation": simulation_of_hostile_names,
+    "card": card_of_hostile_names,
+}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_markup_in_names_and_cells_comes_out_as_text(name: str, figure: Path) -> None:
+    page = PAGES[name](figure)
+    read = Reader(page)
+    assert "script" not in read.tags
+    assert "onerror" not in read.attributes
+    assert HOSTILE in "\n".join(read.texts)  # the parser has put the signs back that were escaped
+    assert unescape(page).count(HOSTILE) >= 2
+    assert HOSTILE not in page
+    assert read.tags.count("img") == (name in ("drift", "benchmark", "simulation"))
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_pages_are_whole_and_need_nothing_beside_them(name: str, figure: Path) -> None:
+    page = PAGES[name](figure)
+    assert page.startswith("<!doctype html>")
+    assert page.rstrip().endswith("</html>")
+    assert "http" not in page
+    for tag in ("table", "tr", "td", "th", "ul", "li", "h2", "p"):
+        assert page.count(f"<{tag}>") + page.count(f"<{tag} ") == page.count(f"</{tag}>"), tag
+
+
+def test_the_contracts_page_tells_broken_rules_from_kept_ones(figure: Path) -> None:
+    texts = [text.strip() for text in Reader(contract_of_hostile_names(figure)).texts if text.strip()]
+    verdicts = [text for text in texts if text in ("kept", "broken")]
+    assert verdicts == ["broken", "broken", "kept"]
+    assert {"the table", f"it lacks {HOSTILE}", "1 (33.33%)", "row 1: b"} <= set(texts)
+    assert any("3 rules, 1 of them kept" in text for text in texts)
+
+
+def test_a_value_that_a_template_lacks_is_an_error() -> None:
+    with pytest.raises(jinja2.UndefinedError, match="summary"):
+        render("card.html", name="people", sections=[], limits=[])

@@ -1,0 +1,172 @@
+"""Whether a classifier knows what it does not know: measures rows, chooses the measure that ships, certifies it."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from varjepa.config.heads import MEASURE
+from varjepa.data.encode.encoded import Part
+from varjepa.evaluation.uncertainty.certificate import Certificate, certify
+from varjepa.evaluation.uncertainty.compare_measures import Comparison, choose, compare, family_level
+from varjepa.evaluation.uncertainty.selective import Floats, selective_metrics
+from varjepa.inference.generator.table_generator import batches
+from varjepa.inference.measures import Measures
+from varjepa.inference.model import TrainedModel
+from varjepa.models.embedding import embed
+
+log = logging.getLogger("varjepa")
+
+CHUNK = 1024
+"""Rows whose measures are computed at a time."""
+
+
+class MeasuredRows(NamedTuple):
+    """Labelled rows and how sure a classifier is of them.
+
+    Attributes:
+        measures: uncertainty [N] per measure, larger = less sure.
+        error: whether the prediction is wrong, bool [N].
+        labels: class numbers, int64 [N].
+        rows: row numbers of the source, int64 [N].
+    """
+
+    measures: dict[MEASURE, Floats]
+    error: NDArray[np.bool_]
+    labels: NDArray[np.int64]
+    rows: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What a calibration found.
+
+    Attributes:
+        model: the model with the chosen measure, the reason and the certificate.
+        measure: the one that ships.
+        reason: why it does.
+        certificate: what is promised of accepted rows; None without labelled calibration rows.
+        test: every measure on the test rows.
+        compared: every measure beside maximum probability on the test rows.
+    """
+
+    model: TrainedModel
+    measure: MEASURE
+    reason: str
+    certificate: Certificate | None
+    test: MeasuredRows
+    compared: dict[MEASURE, Comparison]
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """`selective_shipped/...`, `uncertainty/MEASURE_...` and `certificate/...`, on the test rows."""
+        shipped, error = self.test.measures[self.measure], self.test.error
+        metrics = {f"selective_shipped/{name}": value for name, value in selective_metrics(shipped, error).items()}
+        for name, comparison in self.compared.items():
+            metrics |= {f"uncertainty/{name}_{key}": comparison.metrics[key] for key in ("aurc", "failure_auroc")}
+        return metrics | certificate_metrics(self.certificate, shipped, error)
+
+
+def calibrate_model(model: TrainedModel, *, validation: Part, calibration: Part, test: Part) -> Calibration:
+    """Chooses the uncertainty measure on validation rows, certifies it on calibration rows, measures on test rows.
+
+    Args:
+        model: with a classifier as its probe.
+        validation: rows that the choice looks at; rows without a label are left out, here and below.
+        calibration: rows that nothing else has looked at.
+        test: rows that neither choice nor certificate looks at.
+
+    Raises:
+        ValueError: the model has no classifier.
+    """
+    section, names = model.config.uncertainty, available_measures(model)
+    chosen_on, tested_on = measure_rows(model, validation, names), measure_rows(model, test, names)
+    measure, reason = choose_measure(section.score, chosen_on)
+    held = measure_rows(model, calibration, [measure])
+    certificate = None
+    if len(held.error):
+        # Candidate thresholds come from rows other than those that test them.
+        other = chosen_on if len(chosen_on.error) else tested_on
+        certificate = certify(
+            held.measures[measure], ~held.error, other.measures[measure], accuracy=section.accuracy,
+            confidence=section.confidence,
+        )  # fmt: skip
+    if model.fitted is not None:
+        fitted = replace(model.fitted, measure=measure, reason=reason, certificate=certificate)
+        model = replace(model, fitted=fitted)
+    compared = compare(tested_on.measures, tested_on.error)
+    return Calibration(model, measure, reason, certificate, tested_on, compared)
+
+
+def available_measures(model: TrainedModel) -> list[MEASURE]:
+    """Names of the measures that a model can compute.
+
+    Raises:
+        ValueError: it has no classifier.
+    """
+    return _measures(model).available()
+
+
+def measure_rows(model: TrainedModel, part: Part, names: Sequence[MEASURE]) -> MeasuredRows:
+    """Measures the labelled rows of a part.
+
+    Args:
+        model: with a classifier as its probe.
+        part: rows on any device.
+        names: some of `available_measures`.
+
+    Raises:
+        ValueError: the model has no classifier.
+    """
+    measures, part = _measures(model), part.labelled().to(model.device)
+    columns: dict[MEASURE, list[Tensor]] = {name: [] for name in names}
+    errors = [torch.zeros(0, dtype=torch.bool)]
+    for rows in batches(len(part.labels), CHUNK):
+        table = part.table.rows(rows)
+        embedding = embed(model.network, table)
+        for name, values in measures(table, embedding, list(names)).items():
+            columns[name].append(values.cpu())
+        predicted = measures.probabilities(embedding.mean.flatten(1)).argmax(1)
+        errors.append((predicted != part.labels[rows].long()).cpu())
+    joined = {name: torch.cat(values).numpy() if values else np.zeros(0) for name, values in columns.items()}
+    return MeasuredRows(joined, torch.cat(errors).numpy(), part.labels.long().cpu().numpy(), part.rows)
+
+
+def choose_measure(wanted: Literal["auto", MEASURE], validation: MeasuredRows) -> tuple[MEASURE, str]:
+    """The measure that ships, and why.
+
+    Args:
+        wanted: a measure by name, or auto: maximum probability, unless another one is better beyond doubt.
+        validation: rows with all measures that the model has.
+    """
+    names = validation.measures.keys()
+    if wanted in names:
+        return wanted, "the configuration names it"
+    if wanted != "auto":
+        log.warning("This model has no %s: the measure is chosen as for auto.", wanted)
+    if not validation.error.any() or validation.error.all():
+        return "max_probability", "there are no errors among the validation rows to rank, or nothing but errors"
+    return choose(compare(validation.measures, validation.error, level=family_level(len(names))))
+
+
+def certificate_metrics(
+    certificate: Certificate | None, uncertainty: Floats, error: NDArray[np.bool_]
+) -> dict[str, float]:
+    """What a certificate does on rows [N] that it has not seen; empty without one."""
+    if certificate is None:
+        return {}
+    accept = uncertainty <= (-np.inf if certificate.threshold is None else certificate.threshold)
+    metrics = {"certificate/promised": certificate.accuracy, "certificate/coverage": float(accept.mean())}
+    return metrics | ({"certificate/accuracy": float(1 - error[accept].mean())} if accept.any() else {})
+
+
+def _measures(model: TrainedModel) -> Measures:
+    measures = model.measures()
+    if measures is None:
+        raise ValueError("the model has no classifier, so there are no errors to be unsure of")
+    return measures

@@ -1,0 +1,75 @@
+"""What is known of a trained network on test rows without a label: its objective, its latents, a map of them."""
+
+import torch
+from torch import Tensor
+
+from varjepa.data.tensors.table import TableTensors
+from varjepa.evaluation.latents.latents import active_units, predictor_residuals, rankme
+from varjepa.evaluation.latents.table_latents import table_diagnostics
+from varjepa.evaluation.uncertainty.calibration import pit_values
+from varjepa.evaluation.uncertainty.selective import Floats
+from varjepa.inference.model import TrainedModel
+from varjepa.nn.random import Randomness, initial_weights
+from varjepa.training.loop import Trainer
+
+AGGREGATE_ROWS = 2000
+"""Diagnostics of s_x and z look at the first this many rows."""
+
+PIT_BATCH = 128
+"""Rows that share their mask sizes: sizes are drawn once per batch, and many of them should be seen."""
+
+
+def objective_metrics(model: TrainedModel, table: TableTensors) -> tuple[str, dict[str, float]]:
+    """The objective on rows outside of training.
+
+    Returns:
+        Its group of metrics (`elbo` or `prediction`), and the mean terms by name, `GROUP/TERM` and `GROUP/test`.
+    """
+    config = model.config
+    trainer = Trainer(
+        network=model.network, tables=(table, table), objective=config.objective, masking=config.masking,
+        training=config.training,
+    )  # fmt: skip
+    group, terms = trainer.objective.headline, trainer.objective.named(trainer.evaluate_terms(table))
+    metrics = {f"{group}/{name}": value for name, value in terms.items() if name != group}
+    return group, metrics | {f"{group}/test": terms[group]}
+
+
+def latent_metrics(model: TrainedModel, table: TableTensors, embedding: Tensor) -> dict[str, float]:
+    """Whether the embedding is alive, and s_x and z of variational kinds beside their sampling floors.
+
+    Args:
+        model: the trained model.
+        table: test rows, on its device.
+        embedding: flat embeddings [N, D d] of the first of them.
+    """
+    metrics = {"latent/active_units": float(active_units(embedding)), "latent/rankme": rankme(embedding)}
+    network = model.network.variational()
+    if network is not None:
+        random = Randomness.seeded(model.config.training.seed, device=embedding.device)
+        values = table_diagnostics(network, table.rows(slice(0, AGGREGATE_ROWS)), random)
+        metrics |= {f"latent/{name}": value for name, value in values.items()}
+    return metrics
+
+
+def latent_pit(model: TrainedModel, table: TableTensors) -> Floats | None:
+    """PIT values of target latents under the predictor, uniform where it is calibrated.
+
+    Returns:
+        float64 [values]; None for kinds without a predictive distribution.
+    """
+    network = model.network.variational()
+    if network is None:
+        return None
+    random = Randomness.seeded(model.config.training.seed, device=model.device)
+    residuals = predictor_residuals(network, table, model.config.masking, random, batch_size=PIT_BATCH)
+    return pit_values(residuals.double().cpu().numpy())
+
+
+def embedding_points(embedding: Tensor) -> Tensor:
+    """First two principal components [N, 2] of flat embeddings [N, F]."""
+    centered = embedding - embedding.mean(0)
+    with initial_weights(0):  # the decomposition draws from torch's one global generator
+        _, _, directions = torch.svd_lowrank(centered, q=min(4, *centered.shape), niter=4)
+    points = centered @ directions[:, :2]
+    return torch.nn.functional.pad(points, (0, 2 - points.shape[1]))
