@@ -1,12 +1,12 @@
-# make run    the demo: retrain on the built-in table        make test   tests
-# make lint   style, types, imports                          make format reformat the code
-# make bench  speed and memory (half an hour)
+# make run    the demo: retrain on the built-in table        make quick  the tests of a minute, before each commit
+# make lint   style, types, imports                          make test   all tests; PYTEST_ARGS=... adds options
+# make format reformat the code                              make bench  speed and memory (half an hour)
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: run test lint format bench clean
+.PHONY: run quick test lint format bench clean
 .DEFAULT_GOAL := run
 
 $(INSTALLED): pyproject.toml
@@ -19,8 +19,13 @@ run: $(INSTALLED)
 	$(BIN)/varjepa retrain configs/demo.yaml
 
 # Workers share the tests by file; with more than one thread each they would wait for each other.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+
+quick: $(INSTALLED)
+	$(PYTEST) -m 'not slow' tests/unit tests/property $(PYTEST_ARGS)
+
 test: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(PYTEST) $(PYTEST_ARGS)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

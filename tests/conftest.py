@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from tests.scheduling import SharedModelScheduling, slow_files_first
 from varjepa.config import ModelSection
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.tensors.shards import Shards
@@ -28,6 +29,15 @@ def random_table(rows: int, missing: float = 0.2, seed: int = 0, sizes: TableSiz
 def small_network(seed: int = 0, sizes: TableSizes = SIZES, model: ModelSection = SMALL) -> VarTJEPANetwork:
     torch.manual_seed(seed)
     return VarTJEPANetwork(sizes=sizes, model=model).eval()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    slow_files_first(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> SharedModelScheduling | None:
+    return SharedModelScheduling(config, log) if config.option.dist == "loadfile" else None
 
 
 @pytest.fixture(scope="session")

@@ -74,8 +74,10 @@ def varjepa(
 def caller(home: Path, migrated: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Answer]:
     from flows.cli import cli, guarded
 
-    (home / "mlruns").mkdir(parents=True, exist_ok=True)
-    (home / "mlruns" / "mlflow.db").write_bytes(migrated.read_bytes())
+    store = home / "mlruns" / "mlflow.db"
+    if not store.exists():
+        store.parent.mkdir(parents=True, exist_ok=True)
+        store.write_bytes(migrated.read_bytes())
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
     def call(*arguments: object) -> Answer:
@@ -99,7 +101,10 @@ columns:
 
 @pytest.fixture(scope="session")
 def handed_over(prefect_server: None, migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
-    """A registered version of a table with gaps and a contract that two of its rows break; tests only look at it."""
+    """A registered version of a table with gaps and a contract that two of its rows break.
+
+    Tests may add runs and other models to its store; it stays the only version of its name.
+    """
     home = tmp_path_factory.mktemp("handed_over")
     bad = pl.col("customer_id").is_in([5, 300])
     table = person_table().with_columns(pl.when(bad).then(200).otherwise("age").alias("age"))
@@ -108,7 +113,9 @@ def handed_over(prefect_server: None, migrated: Path, tmp_path_factory: pytest.T
     with pytest.MonkeyPatch.context() as patch:
         answer = caller(home, migrated, patch)("retrain", job, "--json")
     assert answer.code == 0, answer.err
-    return SimpleNamespace(home=home, table=table, uri=f"sqlite:///{home}/mlruns/mlflow.db", answer=answer.json)
+    (model,) = (home / "mlruns" / "work").glob("assemble-*/model")
+    uri = f"sqlite:///{home}/mlruns/mlflow.db"
+    return SimpleNamespace(home=home, job=job, table=table, uri=uri, answer=answer, model=model)
 
 
 def free_port() -> int:

@@ -18,7 +18,7 @@ def run(handed_over: SimpleNamespace) -> SimpleNamespace:
     from mlflow import MlflowClient
 
     client = MlflowClient(handed_over.uri)
-    run = client.get_run(handed_over.answer["run_id"])
+    run = client.get_run(handed_over.answer.json["run_id"])
 
     def text(name: str) -> str:
         return Path(client.download_artifacts(run.info.run_id, name)).read_text()
@@ -64,7 +64,7 @@ def test_every_figure_of_the_card_is_a_fact_of_the_run(run: SimpleNamespace, han
     kinds = re.search(r"\| columns \| (.*) \|", shown).group(1)
     assert kinds == "1 numeric, 2 categorical"
     features = re.search(r"\| features \| (\d+) \|", shown).group(1)
-    assert int(features) == handed_over.answer["data"]["features"]
+    assert int(features) == handed_over.answer.json["data"]["features"]
     shown = shown.replace(kinds, "").replace(f"features | {features}", "")
     assert set(FIGURE.findall(shown)) - known_figures(run) == set()
 

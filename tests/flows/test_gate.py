@@ -89,9 +89,18 @@ def shared(prefect_server, migrated, tmp_path_factory) -> Iterator[Callable[[str
 @pytest.fixture
 def registry(shared, request) -> Registry:
     """A registry with a champion, version 1, under a name of the test's own."""
-    found = shared(request.node.name)
-    assert found.retrain(job_table())["promoted"]
-    return found
+    return with_champion(shared(request.node.name))
+
+
+@pytest.fixture(scope="module")
+def standing(shared) -> Registry:
+    """A registry whose champion, version 1, stays: tests bring challengers that are not promoted."""
+    return with_champion(shared("standing"))
+
+
+def with_champion(registry: Registry) -> Registry:
+    assert registry.retrain(job_table())["promoted"]
+    return registry
 
 
 def test_an_equal_challenger_takes_over_and_the_registry_says_why(registry: Registry) -> None:
@@ -115,18 +124,19 @@ def test_an_equal_challenger_takes_over_and_the_registry_says_why(registry: Regi
     assert again["metrics"] == metrics
 
 
-def test_shuffled_data_are_refused_though_their_own_test_rows_are_shuffled_too(registry: Registry) -> None:
-    answer = registry.retrain(shuffled(job_table(), "x", "y", "job", "region", "fit"))
+def test_shuffled_data_are_refused_though_their_own_test_rows_are_shuffled_too(standing: Registry) -> None:
+    answer = standing.retrain(shuffled(job_table(), "x", "y", "job", "region", "fit"))
     assert not answer["promoted"]
-    assert registry.champion == 1
-    verdict = registry.verdict(2)
+    assert standing.champion == 1
+    verdict = standing.verdict(answer["model"]["version"])
     assert "reference" in verdict.vetoes, verdict.reason
     assert "refused by reference: the champion's own test rows, 1,000 rows: accuracy 0." in answer["reason"]
 
 
-def test_a_model_of_shuffled_rows_is_worse_on_real_ones(registry: Registry) -> None:
-    answer = registry.retrain(shuffled(job_table(), "x", "y", "job", "region", "fit", parts=LEARNED))
-    assert (answer["promoted"], registry.verdict(2).outcome, registry.champion) == (False, "worse", 1)
+def test_a_model_of_shuffled_rows_is_worse_on_real_ones(standing: Registry) -> None:
+    answer = standing.retrain(shuffled(job_table(), "x", "y", "job", "region", "fit", parts=LEARNED))
+    outcome = standing.verdict(answer["model"]["version"]).outcome
+    assert (answer["promoted"], outcome, standing.champion) == (False, "worse", 1)
     assert "worse: accuracy 0.5" in answer["reason"]
 
 
@@ -145,14 +155,14 @@ def test_without_a_label_shuffled_rows_show_in_what_cells_say_of_each_other(shar
     assert (everything["promoted"], registry.verdict(4).vetoes) == (False, ["reference"]), everything["reason"]
 
 
-def test_a_collapsed_model_is_refused_though_a_probe_still_reads_it(registry: Registry) -> None:
+def test_a_collapsed_model_is_refused_though_a_probe_still_reads_it(standing: Registry) -> None:
     """Trained to collapse. What the latents whisper is standardised by the probe, so that accuracy tells nothing."""
     training = {"max_epochs": 8, "selection": "elbo"}
-    answer = registry.retrain(job_table(), objective=COLLAPSE, training=training)
-    verdict = registry.verdict(2)
+    answer = standing.retrain(job_table(), objective=COLLAPSE, training=training)
+    verdict = standing.verdict(answer["model"]["version"])
     assert answer["metrics"]["latent/active_units"] == 0
     assert verdict.outcome in ("better", "not worse")
-    assert (answer["promoted"], verdict.vetoes, registry.champion) == (False, ["collapse"], 1)
+    assert (answer["promoted"], verdict.vetoes, standing.champion) == (False, ["collapse"], 1)
     assert "0 of 24 dimensions vary" in answer["reason"]
 
 
@@ -181,25 +191,25 @@ def test_a_challenger_that_asks_for_more_breaks_the_contract(registry: Registry)
     assert 'The column "extra" is missing' in unread["reason"]
 
 
-def test_a_dry_run_shows_the_decision_and_leaves_nothing(registry: Registry) -> None:
-    before = registry.call("models", registry.name, "--json").json
-    answer = registry.retrain(job_table(), "--set", "training.seed=1", "--dry-run")
+def test_a_dry_run_shows_the_decision_and_leaves_nothing(standing: Registry) -> None:
+    before = standing.call("models", standing.name, "--json").json
+    answer = standing.retrain(job_table(), "--set", "training.seed=1", "--dry-run")
     assert answer["reason"].startswith("dry run, would be promoted: not worse")
-    assert answer["model"] == {"name": registry.name, "version": None, "uri": None, "aliases": []}
+    assert answer["model"] == {"name": standing.name, "version": None, "uri": None, "aliases": []}
     assert answer["promoted"] is False
-    bad = registry.retrain(shuffled(job_table(), "x", "y", "fit", parts=LEARNED), "--dry-run")
+    bad = standing.retrain(shuffled(job_table(), "x", "y", "fit", parts=LEARNED), "--dry-run")
     assert bad["reason"].startswith("dry run, would not be promoted: worse")
-    assert registry.call("models", registry.name, "--json").json == before
+    assert standing.call("models", standing.name, "--json").json == before
 
 
-def test_too_few_rows_prove_nothing(registry: Registry) -> None:
-    answer = registry.retrain(job_table(), "--set", "training.seed=1", "--set", "gate.margin=0.001")
-    assert (answer["promoted"], registry.verdict(2).outcome) == (False, "undecided")
+def test_too_few_rows_prove_nothing(standing: Registry) -> None:
+    answer = standing.retrain(job_table(), "--set", "training.seed=1", "--set", "gate.margin=0.001")
+    assert (answer["promoted"], standing.verdict(answer["model"]["version"]).outcome) == (False, "undecided")
     assert "too few rows to rule out a loss of 0.001 (about" in answer["reason"]
 
 
-def test_a_mistyped_subgroup_stops_before_training(registry: Registry) -> None:
-    answer = registry.retrain(job_table(), "--set", 'gate.subgroups=["jobb"]', code=2)
+def test_a_mistyped_subgroup_stops_before_training(standing: Registry) -> None:
+    answer = standing.retrain(job_table(), "--set", 'gate.subgroups=["jobb"]', code=2)
     assert 'gate.subgroups names "jobb", which is no column. Did you mean "job"?' in answer["error"]
 
 

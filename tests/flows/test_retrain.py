@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tests.flows.conftest import CONTRACT, caller, person_table, write_job
+from tests.flows.conftest import caller, person_table, write_job
 
 METRICS = {
     "probe/accuracy", "probe/balanced_accuracy", "probe/f1_weighted", "probe/f1_macro",
@@ -30,24 +30,17 @@ METRICS = {
 
 
 @pytest.fixture(scope="module")
-def first(prefect_server, migrated, tmp_path_factory) -> Iterator[SimpleNamespace]:
-    """One retrain of a table with gaps, two rows of which break the contract; many tests look at what it left."""
-    home = tmp_path_factory.mktemp("first")
-    table = person_table()
-    bad = pl.col("customer_id").is_in([5, 300])
-    table = table.with_columns(pl.when(bad).then(200).otherwise("age").alias("age"))
-    job = write_job(home, table, data={"label": "rich"}, contract={"path": "contract.yaml"})
-    (home / "contract.yaml").write_text(CONTRACT)
+def first(handed_over: SimpleNamespace, migrated: Path) -> Iterator[SimpleNamespace]:
+    """The version that was handed over, and a way to call the command line in its folder."""
     with pytest.MonkeyPatch.context() as patch:
-        call = caller(home, migrated, patch)
-        yield SimpleNamespace(home=home, job=job, table=table, call=call, answer=call("retrain", job, "--json"))
+        yield SimpleNamespace(**vars(handed_over), call=caller(handed_over.home, migrated, patch))
 
 
 @pytest.fixture
 def client(first: SimpleNamespace):
     from mlflow import MlflowClient
 
-    return MlflowClient(f"sqlite:///{first.home}/mlruns/mlflow.db")
+    return MlflowClient(first.uri)
 
 
 def test_the_answer_keeps_its_contract(first: SimpleNamespace) -> None:
@@ -150,10 +143,9 @@ print(json.dumps([frame.to_dict("list") for frame in (whole, *parts)]))
     table.loc[0, "job"] = "astronaut"
     table.loc[1, ["job", "age", "income per-year"]] = None
     table.to_json(first.home / "rows.json", orient="table", index=False)
-    uri = f"sqlite:///{first.home}/mlruns/mlflow.db"
     done = subprocess.run(
-        [sys.executable, "-c", script, uri, str(first.home / "rows.json")], capture_output=True, text=True, cwd="/",
-        env={"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false", "PATH": "/usr/bin:/bin"}, check=False,
+        [sys.executable, "-c", script, first.uri, str(first.home / "rows.json")], cwd="/", capture_output=True,
+        env={"MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false", "PATH": "/usr/bin:/bin"}, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     whole, ones, threes = json.loads(done.stdout.splitlines()[-1])
@@ -164,8 +156,7 @@ print(json.dumps([frame.to_dict("list") for frame in (whole, *parts)]))
     assert set(whole["prediction"]) <= {"yes", "no"}
     from varjepa.inference.storage import load_model
 
-    folder = next((first.home / "mlruns" / "work").glob("assemble-*/model"))
-    here = load_model(folder).predict(pl.from_pandas(table))
+    here = load_model(first.model).predict(pl.from_pandas(table))
     np.testing.assert_allclose(np.array(here["embedding"].to_list()), whole["embedding"], atol=1e-5)
 
 

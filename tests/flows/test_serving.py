@@ -66,7 +66,7 @@ def ask(offline: dict[str, str], tmp_path_factory) -> Iterator[Callable[..., tup
 def in_the_library(handed_over: SimpleNamespace, rows: list[dict[str, Any]]) -> pl.DataFrame:
     from varjepa.inference.storage import load_model
 
-    model = load_model(next((handed_over.home / "mlruns" / "work").glob("assemble-*/model")))
+    model = load_model(handed_over.model)
     typed = [row | {"age": row["age"] and int(row["age"]), "job": row["job"] and str(row["job"])} for row in rows]
     typed = [row | {"member": {"False": False}.get(row["member"], row["member"])} for row in typed]
     return model.predict(pl.DataFrame(typed, infer_schema_length=None).select(list(ROW)))

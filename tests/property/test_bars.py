@@ -5,13 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.unit.data.tensors.test_bars import table
 from varjepa.data.tensors.bars import Cells, cut
-from varjepa.data.tensors.table import TableTensors
-
-
-def table(values: np.ndarray) -> TableTensors:
-    numeric = torch.tensor(values, dtype=torch.float32)[:, None]
-    return TableTensors(numeric, torch.zeros(len(values), 0, dtype=torch.int64), torch.ones(len(values), 1).bool())
 
 
 @settings(max_examples=50, deadline=None)

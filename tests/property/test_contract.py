@@ -1,6 +1,7 @@
 """Rows of any table are either clean or quarantined, in their order."""
 
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +14,7 @@ ROWS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=6, deadline=None)
 @given(ROWS)
 def test_every_row_is_either_clean_or_quarantined_in_its_order(tmp_path_factory, rows):

@@ -3,14 +3,10 @@
 import pytest
 import torch
 
+from tests.unit.nn.test_dropout import hit
 from varjepa.evaluation.benchmark.predictors.stacking import Streams
-from varjepa.nn.dropout import positions, zero_
+from varjepa.nn.dropout import zero_
 from varjepa.nn.random import Randomness, StackedRandomness
-
-
-def hit(size: int, rate: float, random: Randomness, device: str = "cpu") -> torch.Tensor:
-    (found,) = positions(size, rate, random, torch.device(device), 1)
-    return found
 
 
 @pytest.mark.parametrize("rate", [0.001, 0.3, 0.9])

@@ -3,11 +3,9 @@
 import numpy as np
 import polars as pl
 
-from varjepa.config import SplitSection
+from tests.unit.data.read.test_row_hash import BY_HASH
 from varjepa.data.read.row_hash import row_hashes, shares
 from varjepa.data.read.splits import PARTS, assign_parts
-
-BY_HASH = SplitSection(by="hash")
 
 
 def test_equal_rows_share_a_part_and_parts_have_their_shares() -> None:

@@ -5,19 +5,13 @@ import math
 import pytest
 import torch
 
+from tests.unit.objective.test_sigreg import FREQUENCIES, sample
 from varjepa.nn.random import Randomness
 from varjepa.objective.sigreg import (
-    Frequencies,
     characteristic_errors,
     epps_pulley,
     random_directions,
 )
-
-FREQUENCIES = Frequencies()
-
-
-def sample(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> torch.Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
 
 
 def test_mean_under_a_standard_normal() -> None:

@@ -52,6 +52,7 @@ def test_a_step_neither_waits_for_the_device_nor_asks_the_host(kind: str) -> Non
     assert random.state()["host"] == before
 
 
+@pytest.mark.slow
 def test_one_program_serves_all_blocks_and_all_sizes_of_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attention, "attend", attention.attend_by_torch)
     monkeypatch.setattr(torch._dynamo.config, "error_on_recompile", True)

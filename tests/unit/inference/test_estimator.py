@@ -18,6 +18,7 @@ from varjepa.errors import ConfigError, DataError
 TINY = SMALL | {"training": {"max_epochs": 1, "batch_size": 64, "warmup_epochs": 0.1}}
 
 
+@pytest.mark.slow
 @parametrize_with_checks([VarTJEPA(TINY)])
 def test_scikit_learn_checks(estimator: VarTJEPA, check) -> None:
     check(estimator)

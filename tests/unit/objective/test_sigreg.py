@@ -85,6 +85,7 @@ def _worker(rank: int, folder: str) -> None:
     dist.destroy_process_group()
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_gradient_of_one(tmp_path: Path) -> None:
     alone = _gradient(_model(), sample(64, 3, seed=5))
     mp.spawn(_worker, args=(str(tmp_path),), nprocs=2)

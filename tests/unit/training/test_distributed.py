@@ -26,6 +26,7 @@ def run_together(out: Path, kind: str, rows: int, processes: int = 2, **files: P
     return torch.load(out)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["var_t_jepa", "t_jepa"])
 def test_two_processes_have_the_loss_curve_of_one(kind: str, tmp_path: Path) -> None:
     # 193 rows in batches of 32: the last batch has one row, which two processes cannot divide.
@@ -41,6 +42,7 @@ def test_two_processes_have_the_loss_curve_of_one(kind: str, tmp_path: Path) -> 
         torch.testing.assert_close(together["weights"][name], value, atol=1e-3, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_processes_go_on_from_the_leaders_checkpoint(tmp_path: Path) -> None:
     # 10 steps an epoch, a checkpoint after 8 of them: what is left there is put back as if a kill had followed.
     checkpoint, within = tmp_path / "checkpoint.pt", tmp_path / "within.pt"

@@ -1,6 +1,7 @@
 """The generator's training: its number of steps, resuming, batches in parts."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -30,17 +31,26 @@ def test_a_generator_of_few_rows_takes_few_steps() -> None:
     assert generator_trainer(batch_size=1000, max_epochs=7).steps == 7  # no batch is larger than the table
 
 
+@pytest.fixture(scope="module")
+def undisturbed() -> SimpleNamespace:
+    """A generator whose training was not killed, and what it reported on the way."""
+    looks = []
+    generator = generator_trainer().fit(lambda steps, loss, _: looks.append((steps, loss)))
+    return SimpleNamespace(generator=generator, looks=looks)
+
+
 @pytest.mark.parametrize("kills", [(5,), (17,), (39,), (19, 9)])
-def test_a_generator_killed_at_any_step_ends_with_the_same_weights(kills: tuple[int, ...], tmp_path: Path) -> None:
-    looks, again = [], []
-    whole = generator_trainer().fit(lambda steps, loss, _: looks.append((steps, loss)))
+def test_a_generator_killed_at_any_step_ends_with_the_same_weights(
+    undisturbed: SimpleNamespace, kills: tuple[int, ...], tmp_path: Path
+) -> None:
+    again = []
     for step in kills:
         run = generator_trainer(tmp_path / "g.pt")
         killed_at(run, step, lambda run=run: run.fit(quiet))
     resumed = generator_trainer(tmp_path / "g.pt").fit(lambda steps, loss, _: again.append((steps, loss)))
-    assert again == looks
-    assert len(looks) == 5
-    for name, value in whole.state_dict().items():
+    assert again == undisturbed.looks
+    assert len(again) == 5
+    for name, value in undisturbed.generator.state_dict().items():
         assert torch.equal(resumed.state_dict()[name], value), name
 
 

@@ -1,6 +1,7 @@
 """The loop: it learns, repeats itself, resumes exactly, and stops when it should."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -27,24 +28,36 @@ def test_same_seed_same_weights_other_seed_other_weights() -> None:
     assert not torch.equal(weights(runs[0]), weights(runs[2]))
 
 
-# 24 steps an epoch, a checkpoint after every eighth: before the first, within both epochs, after an epoch, twice.
+MANY_STEPS = TRAINING.model_copy(update={"max_epochs": 2, "batch_size": 8, "checkpoint_minutes": 0.0})
+"""24 steps an epoch, a checkpoint after every eighth."""
+
+
+@pytest.fixture(scope="module", params=["var_t_jepa", "t_jepa"])
+def undisturbed(request: pytest.FixtureRequest) -> SimpleNamespace:
+    """Weights and history of a run that was not killed."""
+    run = trainer(MANY_STEPS, kind=request.param)
+    history = undated(run.fit(quiet, quiet).history)
+    return SimpleNamespace(kind=request.param, weights=weights(run), history=history)
+
+
+# Before the first checkpoint, within both epochs, after an epoch, twice.
+@pytest.mark.slow
 @pytest.mark.parametrize("kills", [(5,), (13,), (24,), (45,), (19, 9)])
-@pytest.mark.parametrize("kind", ["var_t_jepa", "t_jepa"])
-def test_a_run_killed_at_any_step_ends_with_the_same_weights(kind: str, kills: tuple[int, ...], tmp_path: Path) -> None:
-    training = TRAINING.model_copy(update={"max_epochs": 2, "batch_size": 8, "checkpoint_minutes": 0.0})
-    whole = trainer(training, kind=kind)
-    expected = whole.fit(quiet, quiet)
+def test_a_run_killed_at_any_step_ends_with_the_same_weights(
+    undisturbed: SimpleNamespace, kills: tuple[int, ...], tmp_path: Path
+) -> None:
+    kind = undisturbed.kind
     for step in kills:
-        run = trainer(training, checkpoint=tmp_path / "c.pt", kind=kind)
+        run = trainer(MANY_STEPS, checkpoint=tmp_path / "c.pt", kind=kind)
         killed_at(run, step, lambda run=run: run.fit(quiet, quiet))
-    resumed, seen = trainer(training, checkpoint=tmp_path / "c.pt", kind=kind), []
+    resumed, seen = trainer(MANY_STEPS, checkpoint=tmp_path / "c.pt", kind=kind), []
     left, real = [], resumed._step
     resumed._step = lambda *arguments: left.append(1) or real(*arguments)
     found = resumed.fit(lambda metrics: seen.append(metrics["epoch"]), quiet)
     assert seen == [0, 1]
     assert len(left) == 48 - sum(step // 8 * 8 for step in kills)
-    assert torch.equal(weights(whole), weights(resumed))
-    assert undated(found.history) == undated(expected.history)
+    assert torch.equal(undisturbed.weights, weights(resumed))
+    assert undated(found.history) == undisturbed.history
 
 
 @pytest.mark.parametrize("kind", ["var_t_jepa", "t_jepa"])

@@ -31,6 +31,7 @@ def trainer(stored, rows: object, checkpoint: Path | None = None, epoch_rows: in
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", [((3,), None), ((13, 17), None), ((3, 13), 1500)])
 def test_training_on_shards_survives_a_kill(stored, shards: Shards, case, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(loop, "LOOK_STEPS", 2)  # else the short epochs have no checkpoint within them
@@ -47,6 +48,7 @@ def test_training_on_shards_survives_a_kill(stored, shards: Shards, case, tmp_pa
     assert undated(found.history) == undated(expected.history)
 
 
+@pytest.mark.slow
 def test_shards_teach_what_memory_teaches(stored, shards: Shards) -> None:
     held = trainer(stored, read_packed(stored[0], stored[1], "train")).fit(quiet, quiet)
     read = trainer(stored, ShardedRows(shards, torch.device("cpu"))).fit(quiet, quiet)

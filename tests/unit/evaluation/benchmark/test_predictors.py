@@ -48,6 +48,7 @@ def fit(name: str, *, n_classes: int, seeds: Sequence[int] = (0, 1), settings: P
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PREDICTORS)
 def test_learns_a_product_of_features(name: str) -> None:
     target = problem(300, 2)[1]
@@ -108,6 +109,7 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("name", NEURAL)
 def test_a_seed_does_not_depend_on_the_seeds_beside_it(name: NeuralName) -> None:

@@ -1,0 +1,43 @@
+"""How pytest-xdist shares the suite among its workers: slow files first, files that share a model to one worker."""
+
+import pytest
+from xdist.scheduler import LoadFileScheduling
+
+SLOW_FIRST = [
+    f"tests/{name}.py"
+    for name in (
+        "flows/test_recovery", "flows/test_together", "flows/test_gate", "flows/test_infer", "flows/test_retrain",
+        "flows/test_card", "flows/test_serving", "flows/test_schedule", "flows/test_dependence", "flows/test_benchmark",
+        "browser/test_ui", "flows/test_partitions", "flows/test_drift", "flows/test_champion", "flows/test_servers",
+        "unit/training/test_distributed", "unit/training/test_loop", "flows/test_refused", "flows/test_init",
+        "flows/test_simulate",
+    )
+]  # fmt: skip
+"""Files that take long, the longest first: started last, one of them would keep a single worker busy."""
+
+SHARED_MODELS = {
+    "handed_over": ("flows/test_retrain", "flows/test_card", "flows/test_serving"),
+    "world": ("unit/inference/test_generator_quality", "unit/inference/test_profile",
+              "unit/inference/generator/test_table_generator", "statistical/test_generator"),
+}  # fmt: skip
+"""Session fixtures that train a model, and the files that use them: each worker would train its own."""
+
+_FIXTURES = {f"tests/{file}.py": fixture for fixture, files in SHARED_MODELS.items() for file in files}
+
+
+def slow_files_first(items: list[pytest.Item]) -> None:
+    """Sorts collected tests; the order within a file, and of all other files, stays."""
+    ranks = {file: rank for rank, file in enumerate(SLOW_FIRST)}
+    items.sort(key=lambda item: ranks.get(item.nodeid.partition("::")[0], len(ranks)))
+
+
+class SharedModelScheduling(LoadFileScheduling):
+    """Gives workers one file after the other, in the order of collection, and all files of a shared model at once."""
+
+    def __init__(self, config: pytest.Config, log: object = None) -> None:
+        super().__init__(config, log)
+        config.option.loadscopereorder = False  # files with many tests first: many tests are not what takes long
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return _FIXTURES.get(file, file)
