@@ -95,5 +95,6 @@ def test_neighbouring_numbers_are_spread_evenly() -> None:
 
 
 def test_a_table_of_few_distinct_rows_is_told_so() -> None:
-    with pytest.raises(DataError, match="For small tables and tables with few distinct rows use data.split.by: random"):
+    advice = r"For small tables and tables with few distinct rows use data\.split\.by: random"
+    with pytest.raises(DataError, match=advice):
         assign_parts(pl.DataFrame({"x": [1] * 100}).lazy(), BY_HASH)
