@@ -73,11 +73,11 @@ def _exists(name: str, readings: Mapping[str, Reading], hint: str) -> Rule:
 
 
 def _no_extra(extra: list[str], readings: Mapping[str, Reading]) -> Rule:
-    known = [column for name, reading in readings.items() if name not in extra for column in reading.columns]
+    promised = [column for name, reading in readings.items() if name not in extra for column in reading.columns]
     return Rule(
         column="",
         says="only the columns of the contract",
-        expectation=gxe.ExpectTableColumnsToMatchSet(column_set=[*known, POSITION], exact_match=True),
+        expectation=gxe.ExpectTableColumnsToMatchSet(column_set=[*promised, POSITION], exact_match=True),
         tell=lambda _: f"it has columns that are not in the contract: {listed(extra)}",
     )
 

@@ -31,7 +31,7 @@ class Finding:
     """Rows that break it; 0 for table rules."""
     examples: tuple[str, ...]
     """Row rules: some of the rows that break it, with their values."""
-    told: str
+    problem: str
     """Table rules: what is wrong; empty if nothing is."""
 
 
@@ -49,13 +49,13 @@ class Outcome:
     @property
     def trouble(self) -> str:
         """Why the table breaks the contract as a whole; empty if it does not."""
-        reasons = [finding.told for finding in self.findings if finding.told]
+        problems = [finding.problem for finding in self.findings if finding.problem]
         if self.quarantined and (self.quarantined > self.allowed * self.rows or self.quarantined == self.rows):
-            reasons.append(
+            problems.append(
                 f"{self.quarantined:,} of {counted(self.rows)} ({self.quarantined / self.rows:.2%}) break row rules,"
                 f" expected at most {self.allowed:.2%}; most often {self._worst()}"
             )
-        return "; ".join(reasons)
+        return "; ".join(problems)
 
     def _worst(self) -> str:
         broken = sorted((each for each in self.findings if each.broken), key=lambda each: -each.broken)
@@ -81,10 +81,11 @@ def _finding(rule: "Rule", single: Any) -> Finding:
         raise RuntimeError(f"Great Expectations could not check {rule.column} {rule.says}: {single.exception_info}")
     kept = bool(single.success)
     if not rule.broken:
-        told = "" if kept else rule.tell(single.result.get("observed_value"))
-        return Finding(rule, kept=kept, broken=0, examples=(), told=told)
+        problem = "" if kept else rule.tell(single.result.get("observed_value"))
+        return Finding(rule, kept=kept, broken=0, examples=(), problem=problem)
     examples = tuple(_example(cell) for cell in single.result.get("partial_unexpected_index_list") or ())
-    return Finding(rule, kept=kept, broken=int(single.result.get("unexpected_count") or 0), examples=examples, told="")
+    broken = int(single.result.get("unexpected_count") or 0)
+    return Finding(rule, kept=kept, broken=broken, examples=examples, problem="")
 
 
 def _example(cell: Mapping[str, Any]) -> str:

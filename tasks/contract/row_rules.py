@@ -96,7 +96,7 @@ def _bounds(reading: Reading, promise: ColumnContract) -> Rule:
     if most is not None and upper is not None:
         beyond = f"{value} {'>=' if is_day else '>'} {_constant(upper)}"
         cases.append((f"at most {_plain(most)}", beyond, f", {above} {_plain(most)}"))
-    reasons = " ".join(f"WHEN {broken} THEN {_reason(reading, told)}" for _, broken, told in cases)
+    reasons = " ".join(f"WHEN {broken} THEN {_reason(reading, problem)}" for _, broken, problem in cases)
     return Rule(
         column=reading.column,
         says=" and ".join(says for says, _, _ in cases),
@@ -143,10 +143,10 @@ def _unique(reading: Reading) -> Rule:
     )
 
 
-def _reason(reading: Reading, told: str, *, quote: bool = False) -> str:
+def _reason(reading: Reading, problem: str, *, quote: bool = False) -> str:
     """SQL text such as `age is 212, above 120`."""
     mark = '"' if quote else ""
-    return f"concat({literal(f'{reading.column} is {mark}')}, {reading.shown}, {literal(f'{mark}{told}')})"
+    return f"concat({literal(f'{reading.column} is {mark}')}, {reading.shown}, {literal(f'{mark}{problem}')})"
 
 
 def _plain(bound: float | date) -> str:

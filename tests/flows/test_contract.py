@@ -221,7 +221,7 @@ def test_broken_contracts_stop_the_job_but_leave_the_docs(tmp_path, contract, me
         check(tmp_path, COLUMNS, **contract)
     page = tmp_path / "out" / "docs" / "index.html"
     assert str(page) in str(caught.value)
-    assert "The table breaks the contract" in page.read_text()
+    assert "The contract is broken" in page.read_text()
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "docs",
         "quarantine.parquet",
