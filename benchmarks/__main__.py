@@ -1,4 +1,4 @@
-"""Runs benchmarks: `python -m benchmarks [NAME...] [--out FOLDER]`; without names all of them."""
+"""Runs benchmarks: `python -m benchmarks [NAME...] [--out FOLDER]`. Without names it runs all of them."""
 
 import argparse
 import os
@@ -21,11 +21,11 @@ NAMES = (
 )
 
 SPIN = "GOMP_SPINCOUNT"
-"""How long threads that wait for each other spin; read when torch is imported."""
+"""Environment variable: how long waiting threads spin. It is read when torch is imported."""
 
 
 def main() -> None:
-    """Reads the arguments, runs what they name."""
+    """Parses the arguments and runs the named benchmarks."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES))
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON files")
@@ -33,7 +33,7 @@ def main() -> None:
     unknown = [name for name in words.names if name not in NAMES]
     if unknown:
         parser.error(f"unknown: {unknown[0]}; choose from {', '.join(NAMES)}")
-    os.environ.setdefault(SPIN, QUIET[SPIN])  # as the command line has it
+    os.environ.setdefault(SPIN, QUIET[SPIN])  # as in the command line
     for name in words.names or NAMES:
         publish(name, import_module(f"benchmarks.{name}").run(), words.out)
 

@@ -1,9 +1,9 @@
-"""How often a certificate's promise is broken: many random divisions of held-out rows into calibration and test rows.
+"""How often the guarantee of a certificate fails, over many random splits of held-out rows into calibration and test.
 
     python benchmarks/certificate.py MODEL DATA [--splits 300] [--tracking-uri URI]
 
-MODEL is named as for `varjepa score`; DATA is the file it was trained on, of which only the calibration and test parts
-are used. Prints one JSON object.
+MODEL is given as for `varjepa score`. DATA is the file that it was trained on; only the calibration and test parts are
+used. Prints one JSON object.
 """
 
 import argparse
@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 
 
 def held_out(model: TrainedModel, path: str) -> tuple[Floats, NDArray[np.bool_], NDArray[np.str_]]:
-    """Shipped uncertainty, correctness and part of every labelled row outside of training."""
+    """Shipped uncertainty, correctness and part of every labelled row that is not a training row."""
     data = model.config.data.model_copy(update={"path": path})
     frame = open_source(data).frame.rename(data.rename, strict=False).collect()
     frame = frame.with_columns(assign_parts(frame.lazy(), data.split)).filter(pl.col(PART) != "train")
@@ -38,7 +38,7 @@ def held_out(model: TrainedModel, path: str) -> tuple[Floats, NDArray[np.bool_],
 
 
 def main() -> None:
-    """Reads the arguments, certifies again and again, prints what came of it."""
+    """Parses the arguments, certifies on every split, prints the result."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model")
     parser.add_argument("data")

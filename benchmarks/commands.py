@@ -1,4 +1,4 @@
-"""What people wait for beside training: the command line's first word, and the machine around a retrain."""
+"""Waiting times apart from training: the start of the command line, and the overhead around a retrain."""
 
 import json
 import os
@@ -14,11 +14,11 @@ from benchmarks.harness import Figure, in_turns
 REPEATS = 7
 ROOT = Path(__file__).parents[1]
 LEARNING = ("pretrain", "generate", "probe", "calibrate", "assess")
-"""Steps that train or probe something."""
+"""Steps that train, probe or evaluate."""
 
 
 def _call(*words: str, folder: Path = ROOT) -> str:
-    """What the command line prints."""
+    """The output of a command."""
     command = [sys.executable, "-m", "flows.cli", *words]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True, env=environment)
@@ -26,14 +26,14 @@ def _call(*words: str, folder: Path = ROOT) -> str:
 
 
 def _retrain(folder: Path, *words: str) -> tuple[float, dict[str, Any]]:
-    """Wall seconds of the demo, and what it says of itself."""
+    """Wall seconds of the demo, and the seconds that it reports."""
     started = time.perf_counter()
     out = _call("retrain", str(ROOT / "configs" / "demo.yaml"), "--json", *words, folder=folder)
     return time.perf_counter() - started, json.loads(out.splitlines()[-1])
 
 
 def run() -> list[Figure]:
-    """`--help`, the demo on a warm environment, and the share of it that neither trains nor probes."""
+    """Times `--help`, the demo in a warm environment, and the share of it that neither trains nor evaluates."""
     found = in_turns({"help": lambda: _call("--help")}, REPEATS)["help"]
     with tempfile.TemporaryDirectory() as name:
         _retrain(Path(name))

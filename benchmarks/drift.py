@@ -1,10 +1,10 @@
-"""How often `varjepa drift` calls unchanged rows of Adult drift, and how often it finds four changes.
+"""False alarms of `varjepa drift` on unchanged rows of Adult, and its power to detect several changes.
 
     python -m benchmarks.drift ADULT.csv.gz [--trials 200] [--power 50] [--out FOLDER]
 
-Trains a small model, then divides the rows that nothing was trained or chosen on (calibration and test) at random, once
-per trial, into a reference and a new batch: no row is in both, and none was trained on. Only the last figures of
-false alarms draw from the whole table, with replacement, and compare with the reference that ships with the model.
+Trains a small model. Then, once per trial, it splits the calibration and test rows at random into a reference and a new
+batch. So no row is in both, and none was trained on. Only the last figures of false alarms draw from the whole table,
+with replacement, and compare with the reference of the model.
 Some ten minutes on one core.
 """
 
@@ -46,7 +46,7 @@ Statistics = Mapping[str, RowValues]
 
 @dataclass(frozen=True)
 class Rows:
-    """Raw rows, and what the model says of each."""
+    """Raw rows, and the model outputs for each."""
 
     frame: pl.DataFrame
     statistics: Statistics
@@ -57,7 +57,7 @@ class Rows:
         return Rows(self.frame[index], values)
 
     def where(self, other: "Rows", mask: np.ndarray) -> "Rows":
-        """These rows, but those of `other` where the mask says so."""
+        """These rows, with the rows of `other` where the mask is true."""
         frame = pl.concat([self.frame, other.frame])[
             np.where(mask, np.arange(len(mask)) + len(mask), np.arange(len(mask)))
         ]
@@ -69,39 +69,41 @@ class Rows:
 
 
 def told(model: TrainedModel, profile: Profile, frame: pl.DataFrame) -> Rows:
-    """Asks the model about rows, once for all trials."""
+    """Computes the model outputs for rows, once for all trials."""
     return Rows(frame, row_statistics(model, frame, profile.directions))
 
 
 def counts_of(model: TrainedModel, rows: Rows) -> Counts:
-    """A reference made of these rows."""
+    """A reference from these rows."""
     columns, label = count_columns(model.preprocessor, rows.frame)
     statistics = {name: values.counted() for name, values in rows.statistics.items()}
     return Counts(columns=columns, label=label, statistics=statistics, quality={})
 
 
 def found(model: TrainedModel, reference: Counts, new: Rows) -> list[Finding]:
-    """What drifted."""
+    """The tests that report drift."""
     columns, label = count_columns(model.preprocessor, new.frame, reference)
     tests = find_drift(subjects_of(reference, columns, (LABEL, label), new.statistics), model.config.drift)
     return [one for one in tests if one.verdict == "drift"]
 
 
 def trained(data: str) -> TrainedModel:
-    """A small model of Adult, made by the main flow in the working folder."""
+    """A small model of Adult, trained by the main flow in the working folder."""
     result = retrain(load_config(CONFIG, [f"data.path={Path(data).absolute()}", *SMALL]))
     return open_model(result["model"]["uri"])
 
 
 def rate(what: str, hits: int, trials: int, asked: str) -> Figure:
-    """A share of trials with its 95% interval (Clopper-Pearson) in words."""
+    """A share of trials, with its 95% interval (Clopper-Pearson) in words."""
     interval = binomtest(hits, trials).proportion_ci()
     words = f"{hits} of {trials}, 95% interval {interval.low:.3f} to {interval.high:.3f}; asked: {asked}"
     return Figure(what, hits / trials, "share", None, words)
 
 
 def false_alarms(model: TrainedModel, pool: Rows, table: Rows, trials: int) -> list[Figure]:
-    """Unchanged batches: held-out rows against other held-out rows, and the whole table against what ships."""
+    """Unchanged batches: held-out rows against other held-out rows, and the whole table against the model's
+    reference.
+    """
     figures, level = [], f"at most {model.config.drift.false_alarms:.2f}"
     for size in SIZES:
         hits = 0
@@ -124,7 +126,7 @@ Change = Callable[[Rows, np.random.Generator], Rows]
 
 
 def shifted(model: TrainedModel, profile: Profile, pool: Rows, column: str) -> Change:
-    """All values of a column of whole numbers up by a quarter of its standard deviation, on average."""
+    """Raises all values of a whole-number column by a quarter of its standard deviation, on average."""
     step = SHIFT * float(pool.frame[column].std())
     noise = pl.Series(np.random.default_rng(3).random(pool.frame.height))
     moved = pool.frame.with_columns((pl.col(column) + step + noise).floor().cast(pl.Int64).alias(column))
@@ -132,14 +134,14 @@ def shifted(model: TrainedModel, profile: Profile, pool: Rows, column: str) -> C
 
 
 def remixed(model: TrainedModel, profile: Profile, pool: Rows, column: str, words: tuple[str, str]) -> Change:
-    """So many rows go from one category to another that the mix changes by ten points."""
+    """Moves rows from one category to another until the share changes by ten points."""
     share = POINTS / float((pool.frame[column] == words[0]).fill_null(value=False).mean())
     moved = pool.frame.with_columns(pl.col(column).replace(*words))
     return _each(told(model, profile, moved), share)
 
 
 def emptied(model: TrainedModel, profile: Profile, pool: Rows, column: str) -> Change:
-    """As many cells again are missing as there are missing ones already."""
+    """Doubles the number of missing cells."""
     gaps = float(pool.frame[column].is_null().mean())
     return _each(
         told(model, profile, pool.frame.with_columns(pl.lit(None, pl.String).alias(column))), gaps / (1 - gaps)
@@ -147,7 +149,7 @@ def emptied(model: TrainedModel, profile: Profile, pool: Rows, column: str) -> C
 
 
 def _each(changed: Rows, share: float) -> Change:
-    """Changes a share of the rows of a batch, which come with their number in the pool."""
+    """Changes a share of the rows of a batch; rows are given by their number in the pool."""
 
     def change(batch: Rows, rng: np.random.Generator) -> Rows:
         index = batch.frame["__index__"].to_numpy()
@@ -157,7 +159,7 @@ def _each(changed: Rows, share: float) -> Change:
 
 
 def shuffled(model: TrainedModel, profile: Profile) -> Change:
-    """Every column of the batch shuffled on its own: the same values, nothing in common."""
+    """Shuffles every column of the batch separately: the values stay, their joint distribution is lost."""
 
     def change(batch: Rows, rng: np.random.Generator) -> Rows:
         columns = {name: batch.frame[name].gather(rng.permutation(batch.frame.height)) for name in batch.frame.columns}
@@ -167,7 +169,7 @@ def shuffled(model: TrainedModel, profile: Profile) -> Change:
 
 
 def power(model: TrainedModel, profile: Profile, pool: Rows, trials: int) -> list[Figure]:
-    """How often each change is found, and how often by the right test; the new rows have no labels."""
+    """How often each change is detected, and how often by the right test. The new rows have no labels."""
     pool = told(model, profile, pool.frame.drop(LABEL).with_row_index("__index__"))
     few = ("Private", "Self-emp-not-inc")
     changes: dict[str, tuple[Change, str]] = {
@@ -198,7 +200,7 @@ def power(model: TrainedModel, profile: Profile, pool: Rows, trials: int) -> lis
 
 
 def main() -> None:
-    """Reads the arguments, trains, tries, prints and writes what came of it."""
+    """Parses the arguments, trains, runs the trials, prints and writes the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data")
     parser.add_argument("--trials", type=int, default=200)

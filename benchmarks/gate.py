@@ -1,10 +1,12 @@
-"""What the promotion gate lets through and what it refuses, on Adult.
+"""What the promotion gate accepts and refuses, on Adult.
 
     python -m benchmarks.gate adult.csv.gz
 
-Trains small models in a temporary folder, with a registry of their own. Equal challengers: pairs of linear probes on
-one embedding, each fitted on a resample of the training rows, and pairs of whole models that differ in their seed;
-either half of a pair may as well be the champion. Worse ones: the same with some right answers turned into wrong ones.
+Trains small models in a temporary folder with a separate registry.
+
+- Equal challengers: pairs of linear probes on one embedding, each fitted on a resample of the training rows, and pairs
+  of whole models that differ in their seed. The two models of a pair are interchangeable.
+- Worse challengers: the same, with some right answers turned into wrong ones.
 Bad ones: trained on shuffled rows, trained to collapse, and good on average but taught wrong about a subgroup. Prints a
 table and writes results/gate.json.
 """
@@ -56,14 +58,14 @@ JOB: dict[str, Any] = {
 
 
 def table_of(path: str) -> pl.DataFrame:
-    """Rows of Adult, with the part that follows from what stands in each."""
+    """Rows of Adult, each with its part by a hash of its cells."""
     frame = open_path(path, DataSection(path=path)).frame.head(ROWS).collect()
     parts = assign_parts(frame.lazy(), SplitSection(by="hash"))
     return frame.with_columns(parts.cast(pl.String).alias("part"))
 
 
 def shuffled(table: pl.DataFrame, columns: Iterator[str] | list[str], parts: tuple[str, ...]) -> pl.DataFrame:
-    """The same cells in these columns and parts, each column in an order of its own."""
+    """Shuffles these columns within these parts, each column separately."""
     rng, rows = np.random.default_rng(0), table["part"].is_in(parts).to_numpy()
     for name in columns:
         order = np.arange(len(rows))
@@ -86,7 +88,7 @@ def retrained(table: pl.DataFrame, name: str, **sections: dict[str, Any]) -> dic
 
 
 def bad_ones(table: pl.DataFrame) -> dict[str, str]:
-    """Challengers that must be refused, and what the gate says of each."""
+    """Challengers that must be refused, and the decision of the gate about each."""
     features = [name for name in table.columns if name != "part"]
     black = (pl.col("race") == "Black") & pl.col("part").is_in(LEARNED)
     taught = table.with_columns(pl.when(black).then(pl.lit(">50K")).otherwise("income").alias("income"))
@@ -103,7 +105,7 @@ def bad_ones(table: pl.DataFrame) -> dict[str, str]:
 
 
 def evidence(probe: LinearProbe, x: torch.Tensor, labels: torch.Tensor) -> Evidence:
-    """What a probe says of the test rows."""
+    """Evidence of a probe on the test rows."""
     chances = probe.predict(x).double().softmax(1).numpy()
     correct, confidence = chances.argmax(1) == labels.numpy(), chances.max(1)
     return Evidence(correct.astype(np.float64), confidence, correct, 1 - confidence, active_units=9, dimensions=9,
@@ -111,7 +113,9 @@ def evidence(probe: LinearProbe, x: torch.Tensor, labels: torch.Tensor) -> Evide
 
 
 def probes(table: pl.DataFrame) -> tuple[list[Evidence], pl.DataFrame]:
-    """Two probes per pair on the champion's embedding, each from a resample of training rows, on the test rows."""
+    """Pairs of probes on the champion's embedding, each fitted on a resample of training rows, and evaluated on test
+    rows.
+    """
     from tasks.registry.open_model import open_model
 
     model, rng = open_model("models:/adult/1", None, "cpu"), np.random.default_rng(1)
@@ -152,7 +156,7 @@ def spoiled(one: Evidence, share: float, rng: np.random.Generator) -> Evidence:
 
 
 def rates(name: str, verdicts: list[Verdict], asked: str = "") -> list[Figure]:
-    """Shares of what came of some meetings."""
+    """Shares of the outcomes of comparisons."""
     outcomes = ("better", "not worse", "undecided", "worse")
     counts = {outcome: np.mean([verdict.outcome == outcome for verdict in verdicts]) for outcome in outcomes}
     figures = [Figure(f"{name}: called {outcome}", float(share), "share", asked=asked if outcome == "better" else "")
@@ -165,7 +169,7 @@ def rates(name: str, verdicts: list[Verdict], asked: str = "") -> list[Figure]:
 
 
 def run(path: str) -> tuple[list[Figure], dict[str, str]]:
-    """Shares over simulated meetings, and what was said of the bad ones."""
+    """Shares over simulated comparisons, and the reasons for refusing the bad challengers."""
     table = table_of(path)
     first = retrained(table, "adult")
     refused = bad_ones(table)
@@ -195,7 +199,7 @@ def run(path: str) -> tuple[list[Figure], dict[str, str]]:
 
 
 def main() -> None:
-    """Reads the arguments, runs, prints and writes."""
+    """Parses the arguments, runs, prints and writes the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", help="CSV file of Adult")
     path = str(Path(parser.parse_args().data).absolute())

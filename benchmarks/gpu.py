@@ -1,10 +1,12 @@
-"""Training on a GPU: rows per second, what graphs, compiled blocks and larger batches give, the share of its peak, and
-whether it learns what a CPU learns.
+"""Training on a GPU.
+
+Measures rows per second, the gain from CUDA graphs, compiled blocks and larger batches, the share of peak arithmetic,
+and whether the result equals that of a CPU.
 
     python -m benchmarks.gpu [--device cuda]
 
-Needs torch, numpy, pydantic and PyYAML. Writes `results/gpu.json`. On another device it shows that it runs, at sizes of
-no meaning, and writes nothing.
+Needs torch, numpy, pydantic and PyYAML. Writes `results/gpu.json`. On another device it only checks that it runs, with
+tiny sizes, and writes nothing.
 """
 
 import argparse
@@ -36,7 +38,7 @@ LEARNED_ROWS, SEEDS = 8_192, (0, 1, 2)
 
 
 def run(device: str) -> Iterator[Figure]:
-    """All figures; without a GPU a look at whether everything runs."""
+    """All figures; without a GPU a check that everything runs."""
     real = device.startswith("cuda")
     peak = matrix_peak(device, 8192 if real else 256)
     yield Figure("torch.mm, bfloat16, squares of 8,192", peak / 1e12, "TFLOP/s")
@@ -58,7 +60,7 @@ def run(device: str) -> Iterator[Figure]:
 
 
 def synchronised(call: Callable[[], Any], device: str) -> Callable[[], None]:
-    """The call, and the end of what it has started."""
+    """Runs the call and waits until the device has finished."""
 
     def whole() -> None:
         call()
@@ -69,14 +71,14 @@ def synchronised(call: Callable[[], Any], device: str) -> Callable[[], None]:
 
 
 def matrix_peak(device: str, size: int) -> float:
-    """Operations per second of a large product in 16 bits."""
+    """Operations per second of a large matrix product in 16 bits."""
     a, b = (torch.randn(size, size, device=device, dtype=torch.bfloat16) for _ in range(2))
     found = in_turns({"mm": synchronised(lambda: torch.mm(a, b), device)}, 20)["mm"]
     return 2 * size**3 / found.median
 
 
 def timed(shape: Shape, device: str, steps: int) -> dict[str, Timing]:
-    """Seconds of some steps, each way; all sizes are known before the clock starts."""
+    """Seconds of some steps, each way. All mask sizes have occurred before the clock starts."""
     calls = {}
     for way, settings in WAYS.items():
         stepper = Stepper(shape, device=device, steps=steps, **settings)
@@ -87,7 +89,7 @@ def timed(shape: Shape, device: str, steps: int) -> dict[str, Timing]:
 
 
 def epochs(device: str, rows: int) -> Iterator[Figure]:
-    """Whole epochs on as many rows as Adult has for training, table and masks on the device, evaluation left out."""
+    """Whole epochs with Adult's number of training rows, table and masks on the device, without evaluation."""
     table = made_table(SHAPES["adult"].sizes, rows).to(device)
     for batch in (512, 4096):
         training = TrainingSection(
@@ -103,7 +105,7 @@ def epochs(device: str, rows: int) -> Iterator[Figure]:
 
 
 def learned(device: str, rows: int) -> Iterator[Figure]:
-    """Validation ELBO of the same trainings here and on a CPU."""
+    """Validation ELBO of the same training runs on this device and on a CPU."""
     table = made_table(SHAPES["adult"].sizes, rows)
     table.numeric[:, 1:] = table.numeric[:, :1] + 0.5 * table.numeric[:, 1:]
     table.codes[:, 1] = 2 + (table.numeric[:, 0] > 0)
@@ -121,7 +123,7 @@ def learned(device: str, rows: int) -> Iterator[Figure]:
 
 
 def fitted(table: TableTensors, validation: TableTensors, device: str, training: TrainingSection) -> list[Metrics]:
-    """Trains a network of Adult's published sizes: metrics of its epochs."""
+    """Trains a network with Adult's published sizes; returns the metrics of its epochs."""
     shape = SHAPES["adult"]
     with initial_weights(training.seed):
         network = build_network(sizes=shape.sizes, model=shape.model).to(device)
@@ -133,12 +135,12 @@ def fitted(table: TableTensors, validation: TableTensors, device: str, training:
 
 
 def memory() -> float:
-    """Of the GPU, in GiB."""
+    """Memory of the GPU, GiB."""
     return torch.cuda.get_device_properties(0).total_memory / 2**30
 
 
 def main() -> None:
-    """Reads the arguments, measures, reports."""
+    """Parses the arguments, measures, reports."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cuda")
     words = parser.parse_args()

@@ -1,4 +1,4 @@
-"""What all benchmarks share: timing in turns, memory of a child process, facts about the machine, tables and JSON."""
+"""Shared by all benchmarks: timing in turns, memory of a child process, facts about the machine, tables and JSON."""
 
 import json
 import os
@@ -62,7 +62,7 @@ class Timing:
 
 
 def in_turns(calls: dict[str, Callable[[], Any]], repeats: int) -> dict[str, Timing]:
-    """Times several things in turns, so that a machine that slows down slows all of them; the first turn warms up."""
+    """Times several calls in turns, so that a slower machine slows all of them. The first turn is a warm-up."""
     for call in calls.values():
         call()
     seconds: dict[str, list[float]] = {name: [] for name in calls}
@@ -75,7 +75,7 @@ def in_turns(calls: dict[str, Callable[[], Any]], repeats: int) -> dict[str, Tim
 
 
 def child(*arguments: str, env: dict[str, str] | None = None) -> tuple[float, str]:
-    """Runs Python with these arguments in a process of its own: (peak resident GiB, stdout).
+    """Runs Python with these arguments in a separate process: (peak resident GiB, stdout).
 
     Raises:
         RuntimeError: it failed.
@@ -125,14 +125,14 @@ def _cpu() -> str:
 
 
 def line(figure: Figure, width: int) -> str:
-    """A figure for people, its words padded to a width."""
+    """A figure as a line of text, its name padded to a width."""
     noise = f"+-{figure.noise:.0%}" if figure.noise is not None else ""
     asked = f"   asked: {figure.asked}" if figure.asked else ""
     return f"{figure.what:{width}}  {figure.value:>12,.4g} {figure.unit:8} {noise:6}{asked}"
 
 
 def publish(name: str, figures: Sequence[Figure], folder: Path, *, command: str | None = None) -> None:
-    """Prints a table and writes `folder/NAME.json`; `command` makes it again where it is not one of all benchmarks."""
+    """Prints a table and writes `folder/NAME.json`. `command` repeats it, if `python -m benchmarks` does not."""
     width = max(len(figure.what) for figure in figures)
     print(f"\n{name}")
     for figure in figures:

@@ -1,10 +1,10 @@
-"""What Prefect and MLflow cost: the retrain flow against its steps called as plain functions.
+"""The overhead of Prefect and MLflow: the retrain flow against its steps called as plain functions.
 
     python -m benchmarks.overhead DATA [--repeats 3]
 
-DATA is the Adult table; the model is small, because what is measured does not depend on its size. Each is a process of
-its own in an empty folder, in turns: the command line with its temporary Prefect server and a new tracking database,
-and the same steps without either, without a registered model and without the model card. Writes
+DATA is the Adult table. The model is small, because the overhead does not depend on its size. Both variants run in
+turns, each as a separate process in an empty folder: the command line with its temporary Prefect server and a new
+tracking database, and the same steps without either, without a registered model and without the model card. Writes
 `results/overhead.json`. CPU seconds (user and system, of all processes) are there because others may use the machine.
 """
 
@@ -26,14 +26,14 @@ CONFIG = str(ROOT / "configs" / "adult.yaml")
 
 
 class Unlogged:
-    """Curves that go nowhere."""
+    """A curve logger that discards everything."""
 
     def log(self, _metrics: dict[str, float]) -> None:
-        """Forgets them."""
+        """Discards the metrics of an epoch."""
 
 
 def plain(words: list[str]) -> None:
-    """The steps of the flow that make a model and measure it, as functions."""
+    """The steps of the flow that train and evaluate a model, as plain functions."""
     from tasks.retrain.assemble import assemble
     from tasks.retrain.assess_generator import assess_generator
     from tasks.retrain.calibrate import calibrate
@@ -78,7 +78,7 @@ def timed(command: list[str]) -> tuple[float, float]:
 
 
 def main() -> None:
-    """Reads the arguments, measures in turns, reports."""
+    """Parses the arguments, measures in turns, reports."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--repeats", type=int, default=3)

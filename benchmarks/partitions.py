@@ -1,4 +1,4 @@
-"""The preprocessing step in partitions, which two worker processes share, beside the same in one process."""
+"""The preprocessing step in partitions with two worker processes, compared with one process."""
 
 import json
 import os
@@ -20,7 +20,7 @@ TURNS = 3
 
 
 def run(rows: int = ROWS, turns: int = TURNS) -> list[Figure]:
-    """Makes the table, prepares it in both ways in turns, deletes it."""
+    """Creates the table, preprocesses it in both ways in turns, deletes it."""
     seconds: dict[str, list[float]] = {"none": [], "processes": []}
     peaks = dict.fromkeys(seconds, 0.0)
     starts = []

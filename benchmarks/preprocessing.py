@@ -1,6 +1,6 @@
-"""The preprocessing step on a table larger than its memory: fitting, encoding, and what others need for the same.
+"""The preprocessing step on a table larger than its memory: fitting, encoding, and a comparison with scikit-learn.
 
-Columns are normal, skewed, whole and rounded numbers with some cells missing, and words of 3 to 5000 different values.
+Columns are normal, skewed, whole and rounded numbers with some missing cells, and text with 3 to 5000 distinct values.
 """
 
 import json
@@ -40,7 +40,7 @@ _SETTINGS = PreprocessSection()
 
 
 def run(rows: int = ROWS, compared_rows: int = COMPARED_ROWS) -> list[Figure]:
-    """Makes the tables, measures, deletes them."""
+    """Creates the tables, measures, deletes them."""
     with TemporaryDirectory() as folder:
         large, small = Path(folder) / "large", Path(folder) / "small"
         make(large, made_batch, rows)
@@ -75,7 +75,7 @@ def run(rows: int = ROWS, compared_rows: int = COMPARED_ROWS) -> list[Figure]:
 
 
 def make(folder: Path, batch: Callable[[int, int], pl.DataFrame], rows: int) -> None:
-    """Writes `folder/table.parquet` as a snapshot has it, in bounded memory.
+    """Writes `folder/table.parquet` in the format of a snapshot, in bounded memory.
 
     Args:
         folder: is made; must not exist.
@@ -94,7 +94,7 @@ def make(folder: Path, batch: Callable[[int, int], pl.DataFrame], rows: int) -> 
 
 
 def made_batch(first: int, rows: int) -> pl.DataFrame:
-    """Rows of the made table, the same whenever they are asked for."""
+    """Rows of the generated table, the same at every call."""
     random = np.random.default_rng(first)
     normal, skewed = random.standard_normal((4, rows)), random.lognormal(size=(2, rows))
     columns: dict[str, pl.Series] = {f"normal{n}": pl.Series(values) for n, values in enumerate(normal)}
@@ -118,7 +118,7 @@ def words(name: str) -> list[str]:
 
 
 def _measure(role: str, folder: Path) -> tuple[dict[str, float], float, float]:
-    """What a process of its own told about one role, its peak memory, and that until it had fitted."""
+    """The output of a separate process for one role, its peak memory, and its peak memory until it had fitted."""
     peak, out = child("-m", "benchmarks.preprocessing", role, str(folder))
     told = json.loads(out.splitlines()[-1])
     return told, peak, told.pop("fit peak", peak)
@@ -186,7 +186,7 @@ def _compare(folder: Path) -> dict[str, float]:
 def _theirs(
     folder: Path, preprocessor: Preprocessor
 ) -> tuple[Callable[[], None], Callable[[], None], Callable[[], None]]:
-    """The same with pandas and scikit-learn: (fit, encode, transform) that do to each column what ours does to it.
+    """The same with pandas and scikit-learn: (fit, encode, transform) that treat each column as ours does.
 
     The first two start from the file, the last from a frame in memory.
     """

@@ -1,4 +1,4 @@
-"""Several processes that share every batch: the same loss curve as one, and what a second core brings."""
+"""Processes that share every batch: whether the loss curve is that of one process, and the gain from a second core."""
 
 import json
 import os
@@ -20,7 +20,7 @@ EPOCHS, STEPS, TURNS = 2, 8, 3
 
 
 def train(precision: str) -> None:
-    """Some epochs on Adult's sizes, alone or with others; the leading process prints losses and rows per second."""
+    """Some epochs with Adult's sizes, alone or with others. The leading process prints losses and rows per second."""
     keep_memory()
     shape = SHAPES["adult"]
     table = made_table(shape.sizes, STEPS * BATCH)

@@ -1,10 +1,10 @@
-"""What is left of a retrain that is killed at a random moment and started again.
+"""Retrains that are killed at a random moment and resumed.
 
     python -m benchmarks.recovery DATA [--tries 20] [--seed 0] [--keep FOLDER]
 
-DATA is the Adult table. One undisturbed retrain on one thread, then as many tries, each in an empty folder (also for
-Prefect): a retrain is killed by SIGKILL at a moment drawn uniformly from the undisturbed duration, its whole process
-group or, every other time, its main process only, and started again to the end. Prints a table and writes
+DATA is the Adult table. First comes one uninterrupted retrain on one thread. Each try then uses an empty folder (also
+for Prefect). A retrain is killed by SIGKILL at a moment drawn uniformly from the uninterrupted duration: its whole
+process group or, every other time, only its main process. Then it is resumed to the end. Prints a table and writes
 `results/recovery.json`; ends with 1 where a try left a trace.
 """
 
@@ -40,7 +40,7 @@ ANSWER = "answer.json"
 
 @dataclass(frozen=True)
 class Left:
-    """What a finished retrain left.
+    """The results of a finished retrain.
 
     Attributes:
         weights: digest of the model folder.
@@ -69,7 +69,7 @@ class Left:
 
 @dataclass(frozen=True)
 class Try:
-    """One kill and what came of it.
+    """One kill and its consequences.
 
     Attributes:
         moment: seconds from the start to the kill.
@@ -89,7 +89,7 @@ class Try:
 
 
 def start(folder: Path, data: Path) -> subprocess.Popen[bytes]:
-    """Starts a retrain in a folder, with everything of its own there."""
+    """Starts a retrain in a folder that contains all of its files."""
     folder.mkdir(parents=True, exist_ok=True)
     sets = [word for setting in (f"data.path={data.absolute()}", *SETTINGS) for word in ("--set", setting)]
     command = [sys.executable, "-m", "flows.cli", "retrain", str(ROOT / "configs" / "adult.yaml"), *sets, "--json"]
@@ -101,7 +101,7 @@ def start(folder: Path, data: Path) -> subprocess.Popen[bytes]:
 
 
 def finish(folder: Path, data: Path) -> Left:
-    """Retrains to the end and looks at what is there."""
+    """Retrains to the end and collects the results."""
     began = time.perf_counter()
     process = start(folder, data)
     process.wait()
@@ -130,7 +130,7 @@ def ask(database: Path, query: str, *values: str) -> list[Any]:
 
 
 def living(folder: Path) -> list[psutil.Process]:
-    """Processes that work for a folder."""
+    """Processes that belong to a folder."""
     found = []
     for process in psutil.process_iter():
         try:
@@ -142,7 +142,7 @@ def living(folder: Path) -> list[psutil.Process]:
 
 
 def killed(folder: Path, data: Path, moment: float, *, whole_group: bool) -> tuple[int, str] | None:
-    """Kills a retrain: finished steps and status of its run at that moment; None where it had answered before."""
+    """Kills a retrain; returns its finished steps and the status of its run, or None if it had already finished."""
     process = start(folder, data)
     try:
         process.wait(timeout=moment)
@@ -159,7 +159,7 @@ def killed(folder: Path, data: Path, moment: float, *, whole_group: bool) -> tup
 
 
 def faults(left: Left, whole: Left) -> list[str]:
-    """Where a retrain that was killed differs from the undisturbed one."""
+    """How a killed and resumed retrain differs from the uninterrupted one."""
     found = {
         "other weights": left.weights != whole.weights,
         "other metrics": left.metrics != whole.metrics,
@@ -174,7 +174,7 @@ def faults(left: Left, whole: Left) -> list[str]:
 
 
 def main() -> None:
-    """Reads the arguments, kills, starts again, reports."""
+    """Parses the arguments, kills, resumes, reports."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("--tries", type=int, default=20)
@@ -201,7 +201,7 @@ def main() -> None:
 
 
 def publish(whole: Left, tries: list[Try], seed: int) -> None:
-    """Writes what there is so far."""
+    """Writes the results so far."""
     content = facts() | {
         "command": f"python -m benchmarks.recovery adult.csv.gz --tries {len(tries)} --seed {seed}",
         "settings": SETTINGS, "undisturbed_seconds": round(whole.seconds, 1), "tries": [asdict(t) for t in tries],
@@ -212,7 +212,7 @@ def publish(whole: Left, tries: list[Try], seed: int) -> None:
 
 
 def moment_line(one: Try) -> str:
-    """One try, for people."""
+    """One try as a line of text."""
     who = "group" if one.whole_group else "process"
     what = f"{one.steps} steps done, run {one.run}"
     return f"{one.moment:6.1f} s  {who:7}  {what:28}  {', '.join(one.faults) or 'no trace':9}"

@@ -1,8 +1,9 @@
 """How cost grows with rows and with features; draws docs/figures/cost_rows.png and cost_features.png.
 
-Rows: the table of the preprocessing benchmark, a tiny network, so that what depends on the table is seen. An epoch of
-training is measured over a fixed number of steps and multiplied up to its length. Features: numeric columns, the
-published widths, time per row of a training step beside the arithmetic of its matrix products, which is known exactly.
+- Rows: the table of the preprocessing benchmark with a tiny network, so that the cost of the table dominates. An epoch
+  of training is measured over a fixed number of steps and scaled up to its length.
+- Features: numeric columns and the published widths. The time per row of a training step is compared with the
+  arithmetic of its matrix products, which is known exactly.
 """
 
 import json
@@ -40,7 +41,7 @@ STAGES = {"preprocess": "preprocessing", "epoch": "one epoch of training", "scor
 
 
 def run(rows: tuple[int, ...] = ROWS, features: tuple[int, ...] = FEATURES) -> list[Figure]:
-    """Measures both, draws both."""
+    """Measures and draws both."""
     FIGURES.mkdir(parents=True, exist_ok=True)
     return [*_by_rows(rows), *_by_features(features)]
 
@@ -110,7 +111,7 @@ def _by_features(features: tuple[int, ...]) -> list[Figure]:
 
 
 def _fitted(counts: np.ndarray, cost: np.ndarray) -> np.ndarray:
-    """Coefficients (a, b, c) >= 0 of a + b D + c D^2 with the least relative error."""
+    """Coefficients (a, b, c) >= 0 of a + b D + c D^2 with the smallest relative error."""
     from scipy.optimize import nnls
 
     return nnls(np.stack([counts**0, counts, counts**2], axis=1) / cost[:, None], np.ones_like(cost))[0]

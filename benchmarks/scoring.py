@@ -1,4 +1,4 @@
-"""Scoring a file against the bare forward pass of the same network, and how memory grows with rows."""
+"""Scoring a file compared with the bare forward pass of the same network, and memory by number of rows."""
 
 import tempfile
 from pathlib import Path
@@ -32,13 +32,13 @@ print(score(model, request, GROUPS)["rows_per_second"])
 
 
 def made_estimator(model: dict[str, int]) -> VarTJEPA:
-    """A network on SIM that has seen one epoch; how good it is does not matter here."""
+    """A network trained on SIM for one epoch; its quality does not matter here."""
     config = {"model": model, "training": {"max_epochs": 1}, "generator": {"n_layers": 0}}
     return VarTJEPA(config).fit(sim_table(rows=5_000).drop("label", "ambiguity"))
 
 
 def write_rows(path: Path, rows: int) -> None:
-    """A Parquet file with that many SIM rows, a block repeated."""
+    """A Parquet file with this many SIM rows: a block of rows, repeated."""
     block = sim_table(rows=min(BLOCK, rows), seed=1).drop("label", "ambiguity").to_arrow()
     with parquet.ParquetWriter(path, block.schema) as writer:
         for start in range(0, rows, BLOCK):
@@ -46,7 +46,7 @@ def write_rows(path: Path, rows: int) -> None:
 
 
 def speed(name: str, sizes: dict[str, int], rows: int, folder: Path) -> list[Figure]:
-    """Rows per second from file to file, and of the forward pass on what is already encoded."""
+    """Rows per second from file to file, and of the forward pass on encoded rows."""
     model, source = made_estimator(sizes).model_, folder / f"{rows}.parquet"
     write_rows(source, rows)
     table, request = model.encode(pl.read_parquet(source)), Request(str(source), folder / "out.parquet", force=True)
@@ -62,7 +62,7 @@ def speed(name: str, sizes: dict[str, int], rows: int, folder: Path) -> list[Fig
 
 
 def memory(folder: Path) -> list[Figure]:
-    """Peaks of processes that score few rows and many."""
+    """Peak memory of processes that score few and many rows."""
     saved = folder / "model"
     made_estimator(TINY).save(saved)
     peaks, speeds = {}, {}

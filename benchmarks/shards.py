@@ -1,7 +1,8 @@
-"""Training on tables larger than memory: memory and speed beside those of a table in memory, and how good the order is.
+"""Training on tables larger than memory: memory and speed compared with a table in memory, and the quality of the
+order.
 
-The table is that of the preprocessing benchmark; its order cannot matter there, so the quality of the order is measured
-on the worst case, a table sorted by what is looked at.
+Memory and speed use the table of the preprocessing benchmark, whose order does not matter. The quality of the order is
+measured on the worst case, a table sorted by the column under test.
 """
 
 import json
@@ -50,7 +51,7 @@ SIM_ROWS, SEEDS = 10_000, (0, 1, 2)
 
 
 def run(few: int = FEW, many: int = MANY) -> list[Figure]:
-    """Makes the tables, measures, deletes them."""
+    """Creates the tables, measures, deletes them."""
     figures = []
     with TemporaryDirectory() as folder:
         for rows in (few, many):
@@ -84,7 +85,7 @@ def _child(role: str, *words: object) -> tuple[float, dict[str, float]]:
 
 
 def quality() -> list[Figure]:
-    """How much batches of a sorted table differ from uniform draws, from shards and from a window over row groups."""
+    """How much batches of a sorted table differ from uniform draws, for shards and for a window over row groups."""
     with TemporaryDirectory() as folder:
         sizes = TableSizes(1, [])
         chunks = (PackedTable(torch.arange(start, start + GROUP, dtype=torch.float32)[:, None] / SORTED_ROWS,
@@ -107,7 +108,7 @@ def quality() -> list[Figure]:
 
 
 def _windowed(rows: int, groups: int, size: int, random: np.random.Generator) -> Iterator[np.ndarray]:
-    """Places in the order of shuffling while training: row groups in random order, four at a time permuted."""
+    """Row positions in the order of a shuffle buffer: row groups in random order, permuted four at a time."""
     edges = np.arange(groups + 1) * rows // groups
     for four in random.permutation(groups).reshape(-1, 4):
         places = random.permutation(np.concatenate([np.arange(edges[one], edges[one + 1]) for one in four]))
@@ -125,7 +126,7 @@ class WindowRows(HeldRows):
 
 
 def learned() -> list[Figure]:
-    """What a table sorted by its label teaches, batches being uniform draws, from shards, or from a window."""
+    """Training on a table sorted by its label, with batches from uniform draws, from shards and from a window."""
     found: dict[str, list[tuple[float, float]]] = {"uniform draws": [], "shards": [], "window of four row groups": []}
     with TemporaryDirectory() as name:
         folder = Path(name)
@@ -168,7 +169,7 @@ def _outcome(rows: EncodedRows, source: RowSource, seed: int) -> tuple[float, fl
 
 
 def _order(batches: list[np.ndarray]) -> tuple[float, float]:
-    """Spread of the means of batches, and how places go with time: correlation with being in an eighth of the pass."""
+    """Variance of batch means, and the largest correlation of a row's position with an eighth of the pass."""
     full = np.stack([batch for batch in batches if len(batch) == BATCH]).astype(np.float64)
     eighth = np.arange(len(full)) * 8 // len(full)
     correlations = [np.corrcoef(full.ravel(), np.repeat(eighth == k, BATCH))[0, 1] for k in range(8)]
@@ -176,7 +177,7 @@ def _order(batches: list[np.ndarray]) -> tuple[float, float]:
 
 
 def encoded_rows(folder: Path, memory: float) -> EncodedRows:
-    """What `prepare` left in a folder."""
+    """The results of `prepare` in a folder."""
     preprocessor = Preprocessor.read(folder / "preprocessor.json")
     return EncodedRows(
         folder / "encoded.parquet", preprocessor, TrainingSection(memory=memory, batch_size=BATCH), torch.device("cpu")
@@ -211,7 +212,7 @@ def prepare(folder: Path, label: str = LABEL) -> dict[str, float]:
 
 
 def _train(folder: Path, memory: str) -> dict[str, float]:
-    """Some steps at the beginning of an epoch and some in its middle, with all that training keeps in memory."""
+    """Some steps at the beginning of an epoch and some in its middle, with everything that training holds in memory."""
     keep_memory()
     rows, started = encoded_rows(folder, float(memory)), time.perf_counter()
     source = rows.source(["train"], folder / f"shards{memory}", World())
@@ -247,7 +248,7 @@ def _speed(folder: Path) -> dict[str, float]:
 
 
 def _steps(trainer: Trainer, steps: int):  # noqa: ANN202 (a function)
-    """Takes the next steps of an endless training at every call."""
+    """Takes the next steps of an endless training run at every call."""
 
     def batches() -> Iterator:
         for epoch in range(1000):

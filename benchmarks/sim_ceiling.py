@@ -1,10 +1,10 @@
-"""How well the ambiguity of SIM rows can be told at all: the Bayes posterior mean with the whole generator known.
+"""How well the ambiguity of SIM rows can be estimated at best: the Bayes posterior mean, given the whole generator.
 
     python benchmarks/sim_ceiling.py
 
-Prototypes, blended columns, noise and how categories are flipped are taken as known; what is left open is what no
-method can see: class, other class and noise of a row. Prints one JSON object: AUROC of finding the most ambiguous rows,
-and the rank correlation with the ambiguity.
+Prototypes, blended columns, noise and the flipping of categories are taken as known. Unknown are the quantities that no
+method can observe: class, other class and noise of a row. Prints one JSON object: the AUROC of finding the most
+ambiguous rows, and the rank correlation with the ambiguity.
 """
 
 import json

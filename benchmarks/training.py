@@ -1,7 +1,7 @@
-"""The training step on the sizes of the paper's tables: rows per second, and how much of the machine's arithmetic.
+"""The training step with the sizes of the paper's tables: rows per second, and the share of the machine's arithmetic.
 
-Both precisions, both kinds of network, and what a user would write otherwise: the same network on torch's own
-transformer layers.
+Measures both precisions, both kinds of network, and the alternative that a user would write: the same network with
+torch's own transformer layers.
 """
 
 from collections import defaultdict
@@ -29,7 +29,7 @@ BATCH, STEPS, REPEATS = 512, 4, 5
 
 
 class Shape(NamedTuple):
-    """A table and the published settings for it."""
+    """A table and its published settings."""
 
     sizes: TableSizes
     model: ModelSection
@@ -70,7 +70,7 @@ def made_table(sizes: TableSizes, rows: int) -> TableTensors:
 
 
 class Stepper:
-    """Takes training steps, the same sequence of batches and mask sizes at every call.
+    """Takes training steps, with the same sequence of batches and mask sizes at every call.
 
     Args:
         shape: of the table.
@@ -94,14 +94,14 @@ class Stepper:
         )  # fmt: skip
 
     def __call__(self) -> None:
-        """Some steps."""
+        """Takes the steps."""
         random = Randomness.seeded(0, device=self.table.device)
         for number, start in enumerate(range(0, self.table.n_rows, self.batch)):
             self.trainer._step(self.table.rows(slice(start, start + self.batch)), number, random)
 
 
 class PlainBlock(nn.Module):
-    """A block as torch's users write it."""
+    """A block as users of torch write it."""
 
     def __init__(self, block: Block, dropout: float) -> None:
         super().__init__()
@@ -132,7 +132,7 @@ class PlainEncoder(nn.Module):
 
 
 def plain_stepper(shape: Shape) -> Callable[[], None]:
-    """The step with torch's transformer layers, in 32 bits: what a careful user would write."""
+    """The step with torch's transformer layers, in 32 bits, as a careful user would write it."""
     table = made_table(shape.sizes, STEPS * shape.batch)
     network = VarTJEPANetwork(sizes=shape.sizes, model=shape.model).train()
     for holder, name in ((network, "context_encoder"), (network, "target_encoder"), (network.predictor, "encoder")):
@@ -166,7 +166,7 @@ class Products(TorchDispatchMode):
         self.counted: dict[Product, int] = defaultdict(int)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        """Sees each operation once."""
+        """Is called once per operation."""
         name = func._schema.name
         if name in ("aten::mm", "aten::bmm", "aten::addmm", "aten::baddbmm"):
             a, b = args[-2:]
@@ -187,7 +187,7 @@ def flops(products: dict[Product, int]) -> int:
 
 
 def torch_mm(products: dict[Product, int], dtype: torch.dtype) -> Callable[[], None]:
-    """The same products on fresh memory, one after the other: what `torch.mm` reaches on the step's own shapes."""
+    """The same products on new memory, one after the other: the speed of `torch.mm` on the shapes of the step."""
     operands = {
         (b, m, k, n): (torch.randn(b, m, k).to(dtype).squeeze(0), torch.randn(b, k, n).to(dtype).squeeze(0))
         for b, m, k, n in products
@@ -202,7 +202,7 @@ def torch_mm(products: dict[Product, int], dtype: torch.dtype) -> Callable[[], N
 
 
 def measured(name: str) -> list[Figure]:
-    """Figures of one shape."""
+    """Figures for one table."""
     keep_memory()
     shape = SHAPES[name]
     rows = STEPS * shape.batch
@@ -252,13 +252,13 @@ print(peak() - imports)
 
 
 def memory(name: str, precision: str) -> Figure:
-    """Peak of a process that trains, above its imports."""
+    """Peak memory of a process that trains, above its imports."""
     _, out = child("-c", MEMORY, name, precision)
     return Figure(f"{name}: memory above the imports, {precision}", float(out), "GiB", None, "under 1")
 
 
 def run() -> list[Figure]:
-    """All tables."""
+    """Figures for all tables."""
     return [
         figure for name in SHAPES for figure in [*measured(name), memory(name, "bfloat16"), memory(name, "float32")]
     ]

@@ -1,4 +1,4 @@
-"""The validation step on a table larger than its memory, with a known number of rows that break its contract."""
+"""The validation step on a table larger than its memory, with a known number of invalid rows."""
 
 import json
 import sys
@@ -26,7 +26,7 @@ FAULTS = {
 
 
 def run(rows: int = ROWS) -> list[Figure]:
-    """Makes the table, measures, deletes it."""
+    """Creates the table, measures, deletes it."""
     with TemporaryDirectory() as folder:
         table = Path(folder) / "table"
         make(table, _flawed_batch, rows)
@@ -53,12 +53,12 @@ def _flawed_batch(first: int, rows: int) -> pl.DataFrame:
 
 
 def _fault(row: pl.Expr) -> pl.Expr:
-    """Which fault is planted in a row, null for none."""
+    """The fault that is planted in a row; null for none."""
     return pl.when(row % EVERY == 0).then(row // EVERY % len(FAULTS))
 
 
 def _contract() -> Contract:
-    """One rule for the number of rows, one against other columns, 15 for columns to be there, 23 for their cells."""
+    """One rule for the number of rows, one against extra columns, 15 for existing columns, 23 for their cells."""
     columns: dict[str, dict[str, Any]] = {f"normal{n}": {"kind": "numeric", "min": -20, "max": 20} for n in range(4)}
     columns |= {
         "skewed0": {"kind": "numeric", "min": 0},

@@ -1,2 +1,2 @@
--- Two databases: MLflow and Prefect both keep a table "alembic_version". MLflow's is made by POSTGRES_DB.
+-- Two databases, because MLflow and Prefect both use a table "alembic_version". POSTGRES_DB creates that of MLflow.
 CREATE DATABASE prefect;

@@ -1,6 +1,6 @@
 # The tracking server and the Prefect server; docker/compose.yaml starts both from this image.
 FROM python:3.11-slim
-# Bounds as in pyproject.toml (a test compares them); boto3 is for artifacts in s3.
+# Version bounds as in pyproject.toml (a test compares them). boto3 is for artifacts in s3.
 RUN pip install --no-cache-dir \
     "mlflow>=3.17.2,<4" \
     "prefect>=3.8.8,<3.10" \

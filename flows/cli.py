@@ -44,7 +44,7 @@ class Commands(click.Group):
 @click.version_option(__version__)
 @click.option("--verbose", is_flag=True, help="Show the logs of Prefect and MLflow, and tracebacks of errors.")
 def cli(*, verbose: bool) -> None:
-    """Learns embeddings of table rows without labels, and how uncertain each one is.
+    """Learns embeddings of table rows without labels, and estimates how uncertain each one is.
 
     \b
     Start with:  varjepa init DATA --label COLUMN

@@ -53,7 +53,7 @@ class ContractError(VarjepaError):
     exit_code = 3
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: str, names: Iterable[str]) -> str:
     """Returns a hint for a mistyped name, or an empty string.
 
     Examples:
@@ -62,7 +62,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
         >>> nearest("xyz", ["label", "path"])
         ''
     """
-    matches = get_close_matches(name, list(known), n=1, cutoff=0.5)
+    matches = get_close_matches(name, list(names), n=1, cutoff=0.5)
     return f'Did you mean "{matches[0]}"?' if matches else ""
 
 

@@ -1,4 +1,4 @@
-"""One HTML page with the result of a validation. It needs no network."""
+"""One HTML page that says what a validation found, readable without a network."""
 
 from typing import Any
 
@@ -6,14 +6,14 @@ from tasks.contract.findings import Finding, Outcome
 from tasks.reports.page import render
 
 EXAMPLES = 5
-"""Invalid cells shown per rule."""
+"""Broken cells shown per rule."""
 
 
 def contract_page(outcome: Outcome, docs: str) -> str:
     """Renders the page.
 
     Args:
-        outcome: result of the validation.
+        outcome: what came of the validation.
         docs: relative link to the Data Docs.
     """
     # Broken rules first, those about the whole table before those about rows, and then by the rows that break them.

@@ -48,7 +48,7 @@ class _Progress:
     def __init__(self, what: str) -> None:
         self.what, self.started, self.shown = what, time.perf_counter(), time.perf_counter()
 
-    def tell(self, rows: int) -> None:
+    def log(self, rows: int) -> None:
         now = time.perf_counter()
         if now - self.shown > SHOW_EVERY:
             self.shown = now
@@ -97,7 +97,7 @@ def score(model: TrainedModel, request: Request, groups: tuple[str, ...]) -> dic
             writer.write(pl.concat([first, _kept(frame, request.keep), scored], how="horizontal"))
             if "accept" in scored.columns:
                 accepted.append(int(scored["accept"].sum()))
-            progress.tell(writer.rows)
+            progress.log(writer.rows)
         rows = writer.rows
     share = {"accepted": sum(accepted) / max(rows, 1)} if accepted else {}
     return {"rows": rows, "out": str(request.out)} | share | _speed(rows, progress)
@@ -160,7 +160,7 @@ def impute(model: TrainedModel, request: Request, *, draws: int, level: float, s
             for number, drawn in enumerate(imputed.draws, start=1):
                 index = pl.Series("row", range(start, rows), dtype=pl.Int64)
                 writer.write(drawn.select(pl.lit(number, dtype=pl.Int32).alias("draw"), index, pl.all()))
-            progress.tell(rows)
+            progress.log(rows)
     return {"rows": rows, "cells": filled, "out": str(request.out)} | _speed(rows, progress)
 
 
@@ -191,5 +191,5 @@ def sample(model: TrainedModel, rows: int, request: Request, *, seed: int, gaps:
     with table_writer(request.out, force=request.force) as writer:
         for start in range(0, max(rows, 1), size):
             writer.write(sampler.sample(min(size, rows - start)))
-            progress.tell(writer.rows)
+            progress.log(writer.rows)
     return {"rows": rows, "out": str(request.out)} | _speed(rows, progress)

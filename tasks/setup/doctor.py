@@ -81,10 +81,10 @@ def _device() -> Check:
 def _disk() -> Check:
     free = shutil.disk_usage(Path.cwd()).free / GIBIBYTE
     writable = os.access(Path.cwd(), os.W_OK)
-    found = f"{free:.0f} GiB free" + ("" if writable else ", not writable")
+    space = f"{free:.0f} GiB free" + ("" if writable else ", not writable")
     usable = writable and free > 1
     fix = "" if usable else "Free some space, or use another folder."
-    return Check("working folder", ok=usable, found=found, fix=fix)
+    return Check("working folder", ok=usable, found=space, fix=fix)
 
 
 def _tracking() -> Check:

@@ -67,7 +67,7 @@ def test_bad_settings_are_refused(refused, tmp_path: Path) -> None:
     [
         ("columns: {age: {kind: numeric, max: 30}}", "rows"),
         ("columns: {agee: {kind: numeric}}", 'Did you mean "age"'),
-        ("{extra_columns: forbid, columns: {age: {kind: numeric}}}", "does not know"),
+        ("{extra_columns: forbid, columns: {age: {kind: numeric}}}", "columns that are not in the contract"),
         ("{min_rows: 1000}", "1,?000"),
         ("columns: {job: {kind: categorical, max_missing: 0.01}}", "job"),
     ],

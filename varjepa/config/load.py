@@ -70,8 +70,8 @@ def read_text(path: Path, what: str) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        known = [str(p) for p in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
-        raise ConfigError(f"No such {what}: {path}.", fix=nearest(str(path), known)) from None
+        others = [str(p) for p in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
+        raise ConfigError(f"No such {what}: {path}.", fix=nearest(str(path), others)) from None
     except UnicodeDecodeError:
         raise ConfigError(f"The {what} {path} is not UTF-8 text.") from None
     except OSError as error:
@@ -156,8 +156,8 @@ def validated(schema: type[_T], content: Mapping[str, Any], source: str) -> _T:
 def _fault(schema: type[BaseModel], fault: Any) -> str:
     where = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "extra_forbidden":
-        known = _keys(schema, fault["loc"][:-1])
-        hint = nearest(str(fault["loc"][-1]), known) or f"Known keys of this section: {listed(known, 20)}."
+        keys = _keys(schema, fault["loc"][:-1])
+        hint = nearest(str(fault["loc"][-1]), keys) or f"Known keys of this section: {listed(keys, 20)}."
         return f'unknown key "{where}". {hint}'
     message = fault["msg"].removeprefix("Value error, ")
     if fault["type"] == "value_error":

@@ -35,23 +35,24 @@ Table = Any
 
 
 class VarTJEPA(TransformerMixin, BaseEstimator):
-    """Learns embeddings of table rows, labels neither needed nor used.
+    """Learns embeddings of table rows. Labels are neither needed nor used.
 
-    Missing cells are facts, not errors; text columns are categories; columns that cannot be features (constant, empty,
-    identifiers) are left out. What a pipeline gives it are training rows: all of them set the statistics, a tenth
-    selects the epoch by its ELBO. The same seed (`training.seed`) gives the same result on the same machine.
+    Missing cells are allowed. Text columns are categories. Columns that cannot be features (constant, empty,
+    identifiers) are left out. All rows given to `fit` set the statistics of the preprocessing; a tenth of them selects
+    the epoch by its ELBO instead of training. The same seed (`training.seed`) gives the same result on the same
+    machine.
 
     Args:
-        config: a `RetrainConfig`, a mapping or a YAML file of the same keys; None for the defaults. Of `data` only
-            `label` (never a feature), `drop` and `kinds` matter here.
-        device: auto, cpu, or a GPU by name; where None, what `config` says.
-        batch_size: rows embedded at a time; changes nothing but memory.
+        config: a `RetrainConfig`, a mapping or a YAML file with the same keys; None for the defaults. Of `data` only
+            `label` (never a feature), `drop` and `kinds` are used.
+        device: auto, cpu, or a GPU by name; None means that of `config`.
+        batch_size: rows embedded at a time; affects only memory.
 
     Attributes:
         model_: the trained model.
         history_: metrics per epoch.
-        n_features_in_: columns seen.
-        feature_names_in_: their names, where they have some.
+        n_features_in_: number of columns given to `fit`.
+        feature_names_in_: their names, if they have names.
 
     Examples:
         >>> table = pl.DataFrame({"size": np.arange(40) % 7, "kind": ["a", "b"] * 20})
@@ -72,15 +73,15 @@ class VarTJEPA(TransformerMixin, BaseEstimator):
         self.batch_size = batch_size
 
     def fit(self, X: Table, y: object = None) -> Self:  # noqa: ARG002 (labels are not used)
-        """Learns from rows.
+        """Trains on rows.
 
         Args:
             X: table [N, D].
             y: ignored.
 
         Raises:
-            ConfigError: the configuration says something impossible.
-            DataError: too few rows, or nothing to learn from.
+            ConfigError: the configuration is invalid.
+            DataError: too few rows, or no column can be a feature.
         """
         frame = self._frame(X, reset=True)
         config = as_config(self.config, self.device)
@@ -95,7 +96,7 @@ class VarTJEPA(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X: Table) -> NDArray[np.float32]:
-        """Embeddings of rows, in their order.
+        """Embeddings of rows, in the order of the rows.
 
         Returns:
             float32 [N, D d], feature by feature.
@@ -111,20 +112,23 @@ class VarTJEPA(TransformerMixin, BaseEstimator):
         """One number per row [N] from the scales of its latents; larger = less sure.
 
         Raises:
-            ModelError: the loaded model is of a kind without scales.
+            ModelError: the loaded model is of a kind without latent scales.
         """
         uncertainty = self.model_.latent_uncertainty(self.embed(X))
         if uncertainty is None:
-            raise ModelError(f"A model of kind {self.model_.config.model.kind} does not say how sure it is.")
+            raise ModelError(
+                f"A model of kind {self.model_.config.model.kind} has no latent uncertainty.",
+                expected="Expected a model of kind var_t_jepa.",
+            )
         return uncertainty.cpu().numpy()
 
     def impute(self, X: Table, *, draws: int = 0, level: float = 0.9, seed: int = 0) -> Imputation:
-        """Fills missing cells: the table without gaps, bounds per imputed cell, and joint draws if asked for.
+        """Fills missing cells. Returns the filled table, bounds per imputed cell and, if wanted, joint draws.
 
         Args:
             X: table [N, D].
-            draws: joint draws of all gaps.
-            level: share of intervals that hold the truth, in (0, 1).
+            draws: number of joint draws of all missing cells.
+            level: coverage of the intervals, in (0, 1).
             seed: of the draws.
 
         Raises:
@@ -135,12 +139,12 @@ class VarTJEPA(TransformerMixin, BaseEstimator):
         return self.model_.impute(frame, draws=draws, level=level, seed=seed, batch_size=self.batch_size)
 
     def sample(self, rows: int, *, seed: int = 0, gaps: bool = False) -> pl.DataFrame:
-        """New rows that might have come from the table: its feature columns.
+        """New rows from the learned distribution, with the feature columns of the table.
 
         Args:
-            rows: how many.
-            seed: same seed, same rows.
-            gaps: leave cells empty as rows of the table do.
+            rows: number of rows.
+            seed: of the draws.
+            gaps: leave cells missing as in rows of the table.
 
         Raises:
             ModelError: the model has no generator.
@@ -149,9 +153,10 @@ class VarTJEPA(TransformerMixin, BaseEstimator):
         return self.model_.sampler(seed=seed, gaps=gaps).sample(rows, self.batch_size)
 
     def score(self, X: Table, y: object = None) -> pl.DataFrame:  # noqa: ARG002 (labels are not used)
-        """How odd rows are, and which of their columns: `anomaly`, and `oddity.FEATURE` whose largest it is, nats.
+        """Anomaly scores in nats: `anomaly` per row, the largest of its scores `oddity.FEATURE` per cell.
 
-        Not a score in scikit-learn's sense: one line per row, larger = odder (see `TrainedModel.anomalies`).
+        Not a score in the sense of scikit-learn: one line per row, larger means more unusual (see
+        `TrainedModel.anomalies`).
 
         Raises:
             ModelError: the model has no generator.
@@ -160,22 +165,22 @@ class VarTJEPA(TransformerMixin, BaseEstimator):
         return self.model_.anomalies(self._frame(X, reset=False), self.batch_size).drop("odd_columns")
 
     def get_feature_names_out(self, input_features: object = None) -> NDArray[np.object_]:  # noqa: ARG002 (names are known)
-        """Names of the columns that `transform` returns: feature and latent dimension."""
+        """Names of the columns that `transform` returns: FEATURE_DIMENSION."""
         check_is_fitted(self)
         names, width = self.model_.preprocessor.names, self.model_.network.d_hidden
         return np.array([f"{name}_{k}" for name in names for k in range(width)], dtype=object)
 
     def save(self, path: str | Path) -> None:
-        """Writes the model as plain data: JSON and safetensors, nothing pickled."""
+        """Writes the model to a folder as JSON and safetensors. Nothing is pickled."""
         check_is_fitted(self)
         save_model(Path(path), self.model_)
 
     @classmethod
     def load(cls, path: str | Path, device: str = "auto") -> Self:
-        """Reads what `save`, or a retrain, wrote.
+        """Reads a model that `save` or a retrain wrote.
 
         Raises:
-            ModelError: no model there, a damaged file, or another format.
+            ModelError: there is no model, a damaged file, or another format.
         """
         model = load_model(Path(path), device)
         loaded = cls(model.config, device=device)
@@ -183,7 +188,7 @@ class VarTJEPA(TransformerMixin, BaseEstimator):
         return loaded
 
     def _frame(self, X: Table, *, reset: bool) -> pl.DataFrame:
-        """The table in Polars; columns without names are x0, x1, ..."""
+        """The table as a Polars frame. Columns without names become x0, x1, ..."""
         if isinstance(X, pl.LazyFrame):
             X = X.collect()
         if isinstance(X, pl.DataFrame) or hasattr(X, "iloc"):
@@ -196,16 +201,16 @@ class VarTJEPA(TransformerMixin, BaseEstimator):
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
-        tags.transformer_tags.preserves_dtype = []  # networks answer in 32 bits, whatever the table holds
+        tags.transformer_tags.preserves_dtype = []  # networks return 32-bit floats for every input type
         tags.input_tags.string = tags.input_tags.categorical = True
         return tags
 
 
 def as_config(config: RetrainConfig | Mapping[str, Any] | str | Path | None, device: str | None) -> RetrainConfig:
-    """The configuration that the words of `VarTJEPA` mean.
+    """The configuration for the arguments of `VarTJEPA`.
 
     Raises:
-        ConfigError: it cannot be read, or asks for another kind of model.
+        ConfigError: it cannot be read, or names another kind of model.
     """
     if isinstance(config, (str, Path)):
         config = load_config(config)
@@ -213,14 +218,14 @@ def as_config(config: RetrainConfig | Mapping[str, Any] | str | Path | None, dev
         content = dict(config or {})
         config = parse_config(content | {"data": {"name": "table"} | dict(content.get("data", {}))}, "the settings")
     if not config.model.is_variational:
-        raise ConfigError(f"VarTJEPA cannot train model.kind {config.model.kind}.", fix="Use varjepa retrain.")
+        raise ConfigError(f"VarTJEPA cannot train model.kind {config.model.kind}.", fix="Use `varjepa retrain`.")
     if device is None:
         return config
     return config.model_copy(update={"training": config.training.model_copy(update={"device": device})})
 
 
 def _absent(data: DataSection, frame: pl.DataFrame) -> tuple[str, ...]:
-    """Columns of the table that are no features."""
+    """Columns of the table that are not features."""
     return tuple(name for name in (*data.drop, data.label) if name in frame.columns)
 
 
@@ -233,7 +238,7 @@ def _from_pandas(table: Any) -> pl.DataFrame:
 
 
 def _column(values: NDArray[Any]) -> pl.Series:
-    """A column of an array; objects become numbers where all are, text otherwise."""
+    """A column of an array. Objects become numbers if all of them are numbers, otherwise text."""
     if values.dtype.kind != "O":
         return pl.Series(values)
     try:

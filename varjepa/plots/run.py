@@ -22,11 +22,11 @@ TERMS = {
     "prediction": "squared error of the prediction",
     "rankme": "RankMe of the validation embedding",
 }
-"""Panels of the training curves, and their titles; a kind of model has some of them."""
+"""Panels of the training curves with their titles. Each kind of model has some of them."""
 
 
 def training_curves(history: Sequence[Mapping[str, float]], best_epoch: int) -> Figure:
-    """Every known term per epoch, training and validation, the selected epoch marked.
+    """Every term per epoch, for training and validation, with the selected epoch marked.
 
     Args:
         history: metrics per epoch with keys such as `train/elbo` and `validation/rec`.
@@ -52,10 +52,10 @@ def risk_coverage_plot(curves: Mapping[str, RiskCoverage]) -> Figure:
     """Selective risk against coverage, one line per uncertainty measure, the area under each in the legend."""
     with panels(1, 1, size=(5.4, 3.8)) as (figure, (axis,)):
         for style, (name, curve) in zip(("-", "-", "--", "-.", ":")[-len(curves) :], curves.items(), strict=True):
-            # The first rows of a curve are a handful of errors divided by a handful of rows: noise that hides the rest.
+            # Below 1% coverage the curve is a few errors divided by a few rows: noise that hides the rest.
             shown = curve.coverage >= 0.01
             axis.plot(curve.coverage[shown], curve.risk[shown], style, label=f"{name} (AURC {aurc(curve):.4f})")
-        axis.set(title="Risk among the surest rows", xlabel="coverage", ylabel="error rate", xlim=(0, 1))
+        axis.set(title="Risk among the least uncertain rows", xlabel="coverage", ylabel="error rate", xlim=(0, 1))
         axis.set_ylim(bottom=0)
         axis.legend()
     return figure
@@ -103,12 +103,12 @@ def measures_plot(differences: Mapping[Any, tuple[float, float, float]]) -> Figu
             axis.plot([middle], [place], "o", color=COLORS[0], markersize=4)
         axis.axvline(0, color="#888888", linestyle=":")
         axis.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
-        axis.set(title="AURC on test rows, minus that of max. probability", xlabel="difference (95% interval)")
+        axis.set(title="AURC on test rows, difference from max. probability", xlabel="difference (95% interval)")
     return figure
 
 
 def embedding_map(points: Floats, uncertainty: Floats | None, labels: Floats | None, classes: Sequence[str]) -> Figure:
-    """Two-dimensional map of rows, coloured by uncertainty and by label, where known.
+    """Two-dimensional map of rows, coloured by uncertainty and by label, if known.
 
     Args:
         points: [N, 2].
