@@ -1,11 +1,11 @@
 """The benchmark as a flow: it trains the encoders, computes all cells on the chosen runner, and writes one report."""
 
 import time
-from typing import Any
 
 from prefect import flow
 from prefect.futures import PrefectFuture
 
+from tasks.answers import BenchmarkAnswer
 from tasks.orchestration.flow_runs import claimed
 from tasks.orchestration.runners import one_thread_each, shared_server, task_runner
 from tasks.retrain.ingest import ingest
@@ -23,7 +23,7 @@ SLOWEST = ("autoint", "ft_transformer")
 """Predictors whose cells take longest. They start first, so that no worker finishes long after the others."""
 
 
-def benchmark(config: BenchmarkConfig) -> dict[str, Any]:
+def benchmark(config: BenchmarkConfig) -> BenchmarkAnswer:
     """Compares feature sets under predictors: the object that `varjepa benchmark --json` prints."""
     runner = task_runner(config.runner, config.workers, config.dask_address)
     with shared_server(config.runner, config.dask_address):
@@ -31,7 +31,7 @@ def benchmark(config: BenchmarkConfig) -> dict[str, Any]:
 
 
 @flow(name="benchmark", flow_run_name="benchmark {config.protocol}", validate_parameters=True)
-def compare(config: BenchmarkConfig) -> dict[str, Any]:
+def compare(config: BenchmarkConfig) -> BenchmarkAnswer:
     """Computes the missing encoders and cells and writes the report. A killed run is resumed with the missing cells."""
     started = time.perf_counter()
     with claimed(), opened_run(config.tracking, command="benchmark", name=",".join(config.datasets)) as run_id:
@@ -71,7 +71,7 @@ def _encoder(job: RetrainConfig, prepared: Prepared, name: str, parent: str) -> 
         return embed_rows(prepared, pretrain(prepared, job, run_id), job)
 
 
-def answer(run_id: str, cells: list[Cell], report: BenchmarkReport, seconds: dict[str, float]) -> dict[str, Any]:
+def answer(run_id: str, cells: list[Cell], report: BenchmarkReport, seconds: dict[str, float]) -> BenchmarkAnswer:
     """What `benchmark --json` prints."""
     return {
         "run_id": run_id,

@@ -2,11 +2,11 @@
 
 import time
 from pathlib import Path
-from typing import Any
 
 from prefect import flow
 
 from flows.retrain import retrain
+from tasks.answers import DriftAnswer
 from tasks.drift.compare import Question, compare
 from tasks.drift.record import announce, drift_metrics, drift_tags
 from tasks.drift.report import check_out, lines_of, report_drift, summary
@@ -28,7 +28,7 @@ def monitor(
     tracking_uri: str | None = None,
     device: str = "auto",
     force: bool = False,
-) -> dict[str, Any]:
+) -> DriftAnswer:
     """Tests for drift; returns the object that `varjepa drift --json` prints.
 
     Args:
@@ -56,10 +56,13 @@ def monitor(
         report = report_drift(drift, WORK / f"drift-{digest(run_id)}", place)
         log_results(run_id, drift.tracking, drift_metrics(drift), drift_tags(drift))
         log_artifacts(run_id, drift.tracking, {"": report.folder})
-    result = summary(drift) | {"run_id": run_id, "report": str(report.page)}
-    event = announce(drift, result)
+    result = summary(drift)
+    event = announce(drift, {**result, "run_id": run_id, "report": str(report.page)})
     retrained = retrain(job) if job is not None and drift.alarm else None
     if retrained is not None:
         log_results(run_id, drift.tracking, {}, {"varjepa.retrained": str(retrained["model"]["uri"])})
     seconds = round(time.perf_counter() - started, 2)
-    return result | {"tests": lines_of(drift), "event": event, "retrained": retrained, "seconds": seconds}
+    return {
+        **result, "run_id": run_id, "report": str(report.page), "tests": lines_of(drift), "event": event,
+        "retrained": retrained, "seconds": seconds,
+    }  # fmt: skip

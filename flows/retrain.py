@@ -4,10 +4,10 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypedDict
 
 from prefect import flow
 
+from tasks.answers import RetrainAnswer
 from tasks.orchestration.flow_runs import claimed
 from tasks.release.card import CardFacts
 from tasks.release.compare import Candidate
@@ -33,36 +33,6 @@ from tasks.tracking.locks import model_lock
 from tasks.tracking.runs import log_artifacts, log_results
 from varjepa.config import RetrainConfig
 from varjepa.errors import ContractError
-
-
-class ModelAnswer(TypedDict):
-    """The version that a retrain made; `version` and `uri` are null in a dry run."""
-
-    name: str
-    version: int | None
-    uri: str | None
-    aliases: list[str]
-
-
-class DataAnswer(TypedDict):
-    """The rows that a retrain saw."""
-
-    rows: int
-    quarantined: int
-    fingerprint: str
-    features: int
-
-
-class RetrainAnswer(TypedDict):
-    """What `retrain --json` prints."""
-
-    run_id: str
-    model: ModelAnswer
-    data: DataAnswer
-    metrics: dict[str, float]
-    promoted: bool
-    reason: str
-    seconds: dict[str, float]
 
 
 class Stopwatch:

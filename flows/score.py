@@ -7,6 +7,7 @@ from typing import Any
 
 from prefect import flow
 
+from tasks.answers import FileAnswer
 from tasks.orchestration.runners import one_thread_each, shared_server, task_runner
 from tasks.registry.open_model import model_folder
 from tasks.scoring.many_files import Job, parts_of, score_part, threads_each, waiting
@@ -16,7 +17,7 @@ from varjepa.inference.storage import load_model, model_digest
 def score_files(
     model: str, source: str, out: Path, columns: tuple[str, ...], keep: tuple[str, ...], *,
     runner: str, workers: int, dask_address: str | None, options: dict[str, Any],
-) -> dict[str, Any]:  # fmt: skip
+) -> FileAnswer:  # fmt: skip
     """Scores every file of a folder or glob into a folder; returns the object that `varjepa score --runner --json`
     prints.
 
@@ -43,19 +44,22 @@ def score_files(
     parts = parts_of(source, out)
     unscored = waiting(parts, job, out, force=options["force"])
     started = time.perf_counter()
-    scored: list[dict[str, Any]] = []
+    scored: list[FileAnswer] = []
     if unscored:  # otherwise no server needs to start
         with one_thread_each() if runner == "threads" else nullcontext(), shared_server(runner, dask_address):
             scored = score_all.with_options(task_runner=task_runner(runner, workers, dask_address))(unscored, job)
     seconds, rows = time.perf_counter() - started, sum(part["rows"] for part in scored)
-    result: dict[str, Any] = {"rows": rows, "files": len(parts), "scored": len(scored), "out": str(out)}
+    result: FileAnswer = {
+        "rows": rows, "files": len(parts), "scored": len(scored), "out": str(out), "seconds": round(seconds, 2),
+        "rows_per_second": round(rows / max(seconds, 1e-9)),
+    }  # fmt: skip
     if rows and all("accepted" in part for part in scored):
-        result["accepted"] = sum(part["accepted"] * part["rows"] for part in scored) / rows
-    return result | {"seconds": round(seconds, 2), "rows_per_second": round(rows / max(seconds, 1e-9))}
+        result["accepted"] = sum(part.get("accepted", 0.0) * part["rows"] for part in scored) / rows
+    return result
 
 
 @flow(name="score", flow_run_name="score {job.model}")
-def score_all(parts: list[tuple[Path, Path]], job: Job) -> list[dict[str, Any]]:
+def score_all(parts: list[tuple[Path, Path]], job: Job) -> list[FileAnswer]:
     """Scores files in parallel; returns a summary of each."""
     futures = [score_part.submit(source, out, job) for source, out in parts]
     return [future.result() for future in futures]

@@ -8,6 +8,7 @@ from typing import Any
 from prefect import flow, unmapped
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from tasks.answers import SimulationAnswer
 from tasks.orchestration.flow_runs import claimed
 from tasks.orchestration.runners import one_thread_each
 from tasks.studies.simulation import JEPA, Simulated, log_runs, log_study, train_model
@@ -21,7 +22,7 @@ RUNNER: Any = ThreadPoolTaskRunner(max_workers=os.cpu_count() or 1)
 
 @flow(name="simulate", flow_run_name="simulate {config.runs} runs", validate_parameters=True,
       task_runner=RUNNER)  # fmt: skip
-def simulate(config: StudyConfig) -> dict[str, Any]:
+def simulate(config: StudyConfig) -> SimulationAnswer:
     """Trains every model of the study in all its runs; returns the object that `varjepa simulate --json` prints."""
     started = time.perf_counter()
     with claimed(), opened_run(config.tracking, command="simulate", name=",".join(config.variants)) as run_id:
@@ -35,7 +36,7 @@ def simulate(config: StudyConfig) -> dict[str, Any]:
         return answer(run_id, simulated, report, time.perf_counter() - started)
 
 
-def answer(run_id: str, simulated: list[Simulated], report: StudyReport, seconds: float) -> dict[str, Any]:
+def answer(run_id: str, simulated: list[Simulated], report: StudyReport, seconds: float) -> SimulationAnswer:
     """What `simulate --json` prints."""
     steps = {model.name: round(model.seconds, 2) for model in simulated}
     return {

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from flows.commands import as_json, finish, tracking_option
+from tasks.answers import FileAnswer
 
 
 def over_files(command: Callable[..., None]) -> Callable[..., None]:
@@ -97,7 +98,7 @@ def sample(model: str, rows: int, out: Path, *, seed: int, gaps: bool, **options
     _infer(model, files, options, lambda steps, trained, request: steps.sample(trained, rows, request, **settings))
 
 
-def _infer(model: str, files: dict[str, Any], options: dict[str, Any], run: Callable[..., dict[str, Any]]) -> None:
+def _infer(model: str, files: dict[str, Any], options: dict[str, Any], run: Callable[..., FileAnswer]) -> None:
     """Opens the model, runs a step over files, and shows a summary."""
     from tasks.steps.imports import quick_imports
 

@@ -1,16 +1,15 @@
 """The result of `varjepa drift`, on the terminal."""
 
-from typing import Any
-
 from rich.markup import escape
 from rich.table import Table
 
 from flows.show.console import console
+from tasks.answers import DriftAnswer
 
 MOST_LINES = 25
 
 
-def show_drift(result: dict[str, Any]) -> None:
+def show_drift(result: DriftAnswer) -> None:
     """The tests that report drift, a summary, and the place of the report."""
     drifted = [test for test in result["tests"] if test["verdict"] == "drift"]
     if drifted:

@@ -1,14 +1,13 @@
 """Versions, the history of champions and the result of a promotion or rollback, on the terminal."""
 
-from typing import Any
-
 from rich.table import Table
 
 from flows.show.console import console
 from flows.show.results import show_reason
+from tasks.answers import ChampionAnswer, GateAnswer, MoveAnswer, VersionAnswer
 
 
-def show_models(versions: list[dict[str, Any]]) -> None:
+def show_models(versions: list[VersionAnswer]) -> None:
     """Registered versions, newest first."""
     table = Table("model", "version", "aliases", "gate", "created", "accuracy or R2", "rows", "run")
     for entry in versions:
@@ -22,11 +21,11 @@ def show_models(versions: list[dict[str, Any]]) -> None:
     )
 
 
-def _gate(decision: dict[str, str]) -> str:
+def _gate(decision: GateAnswer) -> str:
     return f"[red]refused by {decision['vetoes']}[/red]" if decision["vetoes"] else decision["outcome"]
 
 
-def show_history(events: list[dict[str, Any]]) -> None:
+def show_history(events: list[ChampionAnswer]) -> None:
     """The history of champions, newest first."""
     for event in events:
         before = f"after version {event['before']}" if event["before"] is not None else "as the first champion"
@@ -36,7 +35,7 @@ def show_history(events: list[dict[str, Any]]) -> None:
         )  # fmt: skip
 
 
-def show_move(result: dict[str, Any]) -> None:
+def show_move(result: MoveAnswer) -> None:
     """The result of `promote` or `rollback`, or of their dry run."""
     if "gate" in result:
         console.print("Decision of the gate:")

@@ -1,13 +1,12 @@
 """The result of a retrain, on the terminal."""
 
 import os
-from collections.abc import Mapping
-from typing import Any
 
 from rich.markup import escape
 from rich.table import Table
 
 from flows.show.console import console
+from tasks.answers import ModelAnswer, RetrainAnswer
 from tasks.tracking.uris import hidden_credentials, tracking_uri
 from varjepa.config import RetrainConfig
 
@@ -18,7 +17,7 @@ OTHER = ("calibration/ece", "calibration/latent_pit_ks", "imputation/rmse_to_mea
          "latent/active_units", "latent/rankme")  # fmt: skip
 
 
-def show_result(result: Mapping[str, Any], config: RetrainConfig) -> None:
+def show_result(result: RetrainAnswer, config: RetrainConfig) -> None:
     """The table at the end of a retrain, and how to open the run."""
     metrics, model = result["metrics"], result["model"]
     table = Table("test rows", "embedding", "raw features", title=_title(model))
@@ -51,7 +50,7 @@ def show_result(result: Mapping[str, Any], config: RetrainConfig) -> None:
     console.print(f"Open the tracking UI: [b]{_ui_command(config)}[/b]")
 
 
-def _title(model: Mapping[str, Any]) -> str:
+def _title(model: ModelAnswer) -> str:
     return f"{model['name']} version {model['version']}" if model["version"] else f"{model['name']}, dry run"
 
 

@@ -1,11 +1,10 @@
 """The result of a batch command, on the terminal."""
 
-from typing import Any
-
 from flows.show.console import console
+from tasks.answers import FileAnswer
 
 
-def show_summary(result: dict[str, Any]) -> None:
+def show_summary(result: FileAnswer) -> None:
     """Rows, accepted rows, output file and speed."""
     shares = {name: f", {result[name]:.1%} {name}" for name in ("accepted",) if name in result}
     cells = f", {result['cells']:,} cells filled" if "cells" in result else ""

@@ -1,13 +1,12 @@
 """The simulation study and the benchmark, on the terminal."""
 
-from typing import Any
-
 from rich.table import Table
 
 from flows.show.console import console
+from tasks.answers import BenchmarkAnswer, SimulationAnswer
 
 
-def show_study(result: dict[str, Any]) -> None:
+def show_study(result: SimulationAnswer) -> None:
     """Our means next to the published ones, one line per variant and latent; then RankMe and active units per model."""
     rows: dict[tuple[str, str], list[str]] = {}
     for cell in result["table"]:
@@ -25,7 +24,7 @@ def show_study(result: dict[str, Any]) -> None:
     console.print(f"run {result['run_id']}, report {result['report']}, {result['seconds']['total']:.0f} s")
 
 
-def show_benchmark(result: dict[str, Any]) -> None:
+def show_benchmark(result: BenchmarkAnswer) -> None:
     """Our figures next to the published ones, one line per data set and feature set."""
     rows: dict[tuple[str, str], dict[str, str]] = {}
     for row in result["table"]:

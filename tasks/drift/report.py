@@ -5,12 +5,12 @@ import math
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 from matplotlib.figure import Figure
 from prefect import task
 
+from tasks.answers import DriftSummary, DriftTestAnswer
 from tasks.drift.compare import Drift
 from tasks.reports.page import Picture, render
 from tasks.reports.provenance import provenance
@@ -83,7 +83,7 @@ def report_drift(drift: Drift, folder: Path, out: Path | None) -> DriftReport:
     return DriftReport(out, out / PAGE)
 
 
-def summary(drift: Drift) -> dict[str, Any]:
+def summary(drift: Drift) -> DriftSummary:
     """The result without its tests, as plain data."""
     return {
         "model": drift.question.model, "new": drift.question.new, "rows": drift.rows, "model_rows": drift.model_rows,
@@ -94,12 +94,12 @@ def summary(drift: Drift) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def lines_of(drift: Drift) -> list[dict[str, Any]]:
+def lines_of(drift: Drift) -> list[DriftTestAnswer]:
     """One line per test, as plain data."""
     return [_line(drift, finding) for finding in drift.findings]
 
 
-def _line(drift: Drift, finding: Finding) -> dict[str, Any]:
+def _line(drift: Drift, finding: Finding) -> DriftTestAnswer:
     subject, test = finding.subject, finding.comparison
     return {
         "name": subject.name, "group": subject.group, "aspect": finding.aspect, "test": test.method,

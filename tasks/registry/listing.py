@@ -4,6 +4,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from tasks.answers import ChampionAnswer, VersionAnswer
 from tasks.registry.champion import history
 from tasks.tracking.store import client_for
 from tasks.tracking.uris import store
@@ -12,7 +13,7 @@ from varjepa.errors import ModelError, listed, nearest
 QUALITY = ("probe/accuracy", "probe/r2")
 
 
-def registered_models(uri: str | None, name: str | None = None) -> list[dict[str, Any]]:
+def registered_models(uri: str | None, name: str | None = None) -> list[VersionAnswer]:
     """All versions, by name, newest first.
 
     Args:
@@ -30,11 +31,11 @@ def registered_models(uri: str | None, name: str | None = None) -> list[dict[str
     return sorted(entries, key=lambda entry: (entry["name"], -entry["version"]))
 
 
-def champions(uri: str | None, name: str | None = None) -> list[dict[str, Any]]:
+def champions(uri: str | None, name: str | None = None) -> list[ChampionAnswer]:
     """All changes of champions, by name, newest first. Arguments as for `registered_models`."""
     client = client_for(store(uri))
     return [
-        {"name": model.name, **asdict(event)}
+        ChampionAnswer(name=model.name, **asdict(event))  # type: ignore[typeddict-item]  # of the fields of an event
         for model in sorted(_models(client, name), key=lambda model: model.name)
         for event in reversed(history(client, model.name))
     ]
@@ -49,7 +50,7 @@ def _models(client: Any, name: str | None) -> list[Any]:
     return [model for model in models if name in (None, model.name)]
 
 
-def _entry(client: Any, version: Any, aliases: list[str]) -> dict[str, Any]:
+def _entry(client: Any, version: Any, aliases: list[str]) -> VersionAnswer:
     run_id = version.tags.get("varjepa.run_id") or version.run_id
     metrics = client.get_run(run_id).data.metrics if run_id else {}
     created = datetime.fromtimestamp(version.creation_timestamp / 1000, UTC)

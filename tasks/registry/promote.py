@@ -1,7 +1,6 @@
 """Changes the champion by hand: to a named version, or back to the previous champion."""
 
-from typing import Any
-
+from tasks.answers import MoveAnswer, VerdictAnswer
 from tasks.registry.champion import CHAMPION, champion_of, history, move_champion, succession
 from tasks.registry.open_model import registered_version
 from tasks.registry.tags import GATE_TAG
@@ -14,7 +13,7 @@ REFUSED = ("worse",)
 """Outcomes that need --force. An undecided version can be promoted by hand without it."""
 
 
-def promote(model: str, uri: str | None, *, force: bool, dry_run: bool) -> dict[str, Any]:
+def promote(model: str, uri: str | None, *, force: bool, dry_run: bool) -> MoveAnswer:
     """Makes a version the champion; returns what was done.
 
     Args:
@@ -43,11 +42,16 @@ def promote(model: str, uri: str | None, *, force: bool, dry_run: bool) -> dict[
         if moved and not dry_run:
             reason = f"promoted by hand{' with --force' if force else ''}; {gate_reason}"
             move_champion(client, name, version, by="promote", reason=reason)
-    verdict = {"outcome": outcome, "vetoes": [word for word in vetoes.split(", ") if word], "reason": gate_reason}
-    return _answer(name, version, before, moved=moved, dry_run=dry_run) | {"gate": verdict, "forced": force}
+    verdict: VerdictAnswer = {
+        "outcome": outcome,
+        "vetoes": [word for word in vetoes.split(", ") if word],
+        "reason": gate_reason,
+    }
+    answer = _answer(name, version, before, moved=moved, dry_run=dry_run)
+    return {**answer, "gate": verdict, "forced": force}
 
 
-def rollback(name: str, uri: str | None, *, steps: int, dry_run: bool) -> dict[str, Any]:
+def rollback(name: str, uri: str | None, *, steps: int, dry_run: bool) -> MoveAnswer:
     """Makes an earlier champion the champion again; returns what was done.
 
     Args:
@@ -81,10 +85,10 @@ def rollback(name: str, uri: str | None, *, steps: int, dry_run: bool) -> dict[s
         if not dry_run:
             reason = f"rolled back by {steps} step{'s' * (steps > 1)}"
             move_champion(client, name, version, by="rollback", reason=reason, steps=taken)
-    return _answer(name, version, before, moved=True, dry_run=dry_run) | {"steps": steps}
+    return {**_answer(name, version, before, moved=True, dry_run=dry_run), "steps": steps}
 
 
-def _answer(name: str, version: int, before: int | None, *, moved: bool, dry_run: bool) -> dict[str, Any]:
+def _answer(name: str, version: int, before: int | None, *, moved: bool, dry_run: bool) -> MoveAnswer:
     return {
         "name": name, "version": version, "uri": f"models:/{name}/{version}", "before": before,
         "moved": moved and not dry_run, "dry_run": dry_run,

@@ -2,10 +2,10 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from prefect import task
 
+from tasks.answers import SkipAnswer
 from tasks.retrain import (
     assess_generator,
     calibrate,
@@ -84,7 +84,7 @@ def last_retrain(config: RetrainConfig, job: str) -> Same | None:
 
 
 @task(name="skip", task_run_name="skip {config.registry.name}")
-def skip(config: RetrainConfig, snapshot: Snapshot, same: Same) -> dict[str, Any]:
+def skip(config: RetrainConfig, snapshot: Snapshot, same: Same) -> SkipAnswer:
     """Leaves a run that says why nothing was done, and answers what a command prints."""
     client = client_of(config.tracking)
     with opened_run(config.tracking, command="schedule", name=config.registry.name) as run_id:

@@ -5,8 +5,8 @@ import os
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
+from tasks.answers import FileAnswer
 from tasks.registry.open_model import model_folder
 from tasks.scoring.one_file import Request, score
 from tasks.steps.files import write_text
@@ -95,7 +95,7 @@ def _is_newer(file: Path, other: Path) -> bool:
 
 
 @retried_task("score", task_run_name="score {source.name}", retries=1, seconds=0)
-def score_part(source: Path, out: Path, job: Job) -> dict[str, Any]:
+def score_part(source: Path, out: Path, job: Job) -> FileAnswer:
     """Scores one file; see `tasks.scoring.one_file.score`."""
     if job.threads:
         import torch

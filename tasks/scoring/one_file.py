@@ -3,10 +3,10 @@
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
+from tasks.answers import FileAnswer
 from tasks.scoring.stream import batches_of, table_writer
 from tasks.steps.log import log
 from varjepa.errors import ConfigError, DataError, ModelError, listed, nearest
@@ -65,7 +65,7 @@ def batch_rows(model: TrainedModel, wanted: int) -> int:
     return wanted or max(SMALLEST, min(LARGEST, CELLS // width))
 
 
-def score(model: TrainedModel, request: Request, groups: tuple[str, ...]) -> dict[str, Any]:
+def score(model: TrainedModel, request: Request, groups: tuple[str, ...]) -> FileAnswer:
     """Writes embedding, uncertainty, prediction and anomaly of every row; returns a summary.
 
     Args:
@@ -99,8 +99,10 @@ def score(model: TrainedModel, request: Request, groups: tuple[str, ...]) -> dic
                 accepted.append(int(scored["accept"].sum()))
             progress.log(writer.rows)
         rows = writer.rows
-    share = {"accepted": sum(accepted) / max(rows, 1)} if accepted else {}
-    return {"rows": rows, "out": str(request.out)} | share | _speed(rows, progress)
+    answer = _answer(request, rows, progress)
+    if accepted:
+        answer["accepted"] = sum(accepted) / max(rows, 1)
+    return answer
 
 
 def _scored(model: TrainedModel, frame: pl.DataFrame, groups: tuple[str, ...]) -> pl.DataFrame:
@@ -130,11 +132,16 @@ def _kept(frame: pl.DataFrame, keep: tuple[str, ...]) -> pl.DataFrame:
     return frame.select(keep)
 
 
-def _speed(rows: int, progress: _Progress) -> dict[str, Any]:
-    return {"seconds": round(progress.seconds, 2), "rows_per_second": round(rows / max(progress.seconds, 1e-9))}
+def _answer(request: Request, rows: int, progress: _Progress) -> FileAnswer:
+    return {
+        "rows": rows,
+        "out": str(request.out),
+        "seconds": round(progress.seconds, 2),
+        "rows_per_second": round(rows / max(progress.seconds, 1e-9)),
+    }
 
 
-def impute(model: TrainedModel, request: Request, *, draws: int, level: float, seed: int) -> dict[str, Any]:
+def impute(model: TrainedModel, request: Request, *, draws: int, level: float, seed: int) -> FileAnswer:
     """Writes the table with missing cells filled; returns a summary.
 
     Without draws every row is written once, followed by `COLUMN.low`, `COLUMN.high` and `COLUMN.probability`. With
@@ -161,7 +168,7 @@ def impute(model: TrainedModel, request: Request, *, draws: int, level: float, s
                 index = pl.Series("row", range(start, rows), dtype=pl.Int64)
                 writer.write(drawn.select(pl.lit(number, dtype=pl.Int32).alias("draw"), index, pl.all()))
             progress.log(rows)
-    return {"rows": rows, "cells": filled, "out": str(request.out)} | _speed(rows, progress)
+    return {**_answer(request, rows, progress), "cells": filled}
 
 
 def _all_bounds(model: TrainedModel, bounds: pl.DataFrame, rows: int) -> pl.DataFrame:
@@ -178,7 +185,7 @@ def _all_bounds(model: TrainedModel, bounds: pl.DataFrame, rows: int) -> pl.Data
     ])  # fmt: skip
 
 
-def sample(model: TrainedModel, rows: int, request: Request, *, seed: int, gaps: bool) -> dict[str, Any]:
+def sample(model: TrainedModel, rows: int, request: Request, *, seed: int, gaps: bool) -> FileAnswer:
     """Writes new rows; returns a summary.
 
     Raises:
@@ -192,4 +199,4 @@ def sample(model: TrainedModel, rows: int, request: Request, *, seed: int, gaps:
         for start in range(0, max(rows, 1), size):
             writer.write(sampler.sample(min(size, rows - start)))
             progress.log(writer.rows)
-    return {"rows": rows, "out": str(request.out)} | _speed(rows, progress)
+    return _answer(request, rows, progress)

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 import yaml
 
+from tasks.answers import ColumnAnswer, InitAnswer
 from tasks.steps.files import write_text
 from varjepa.config import DataSection
 from varjepa.data.cells import as_text
@@ -38,14 +39,16 @@ class Started:
     label: str | None
     profiles: dict[str, ColumnProfile]
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> InitAnswer:
         """Plain data for `--json`."""
-        columns = {
+        columns: dict[str, ColumnAnswer] = {
             name: {"kind": facts.kind, "missing": facts.missing_share, "distinct": facts.distinct}
             for name, facts in self.profiles.items()
         }
-        written = {"config": str(self.config), "contract": str(self.contract)}
-        return written | {"rows": self.rows, "label": self.label, "columns": columns}
+        return {
+            "config": str(self.config), "contract": str(self.contract), "rows": self.rows, "label": self.label,
+            "columns": columns,
+        }  # fmt: skip
 
 
 def initialise(data: str, *, label: str | None, out: Path | None, force: bool) -> Started:

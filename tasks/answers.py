@@ -1,0 +1,224 @@
+"""What commands answer with `--json`, key by key; flows and tasks build these, tables on the terminal read them."""
+
+from typing import Any, NotRequired, TypedDict
+
+
+class ModelAnswer(TypedDict):
+    """The version that a retrain made; `version` and `uri` are null in a dry run."""
+
+    name: str
+    version: int | None
+    uri: str | None
+    aliases: list[str]
+
+
+class DataAnswer(TypedDict):
+    """The rows that a retrain saw: their number, how many are in quarantine, and the number of features."""
+
+    rows: int
+    quarantined: int
+    fingerprint: str
+    features: int
+
+
+class RetrainAnswer(TypedDict):
+    """`varjepa retrain`: metrics as in the tracking UI, the gate's decision, seconds per step and in total."""
+
+    run_id: str
+    model: ModelAnswer
+    data: DataAnswer
+    metrics: dict[str, float]
+    promoted: bool
+    reason: str
+    seconds: dict[str, float]
+
+
+class SkippedData(TypedDict):
+    """The rows that a skipped retrain did not look at again."""
+
+    rows: int
+    fingerprint: str
+
+
+class SkipAnswer(TypedDict):
+    """A scheduled retrain that had nothing to do; `same` names the run and the version of the same job."""
+
+    run_id: str
+    skipped: bool
+    reason: str
+    same: dict[str, str]
+    data: SkippedData
+
+
+class FileAnswer(TypedDict):
+    """`varjepa score`, `impute` and `sample`.
+
+    `accepted` is a share of the rows, and there where the model has a certificate; `cells` is how many were imputed;
+    `files` and `scored` count the files of a folder.
+    """
+
+    rows: int
+    out: str
+    seconds: float
+    rows_per_second: int
+    accepted: NotRequired[float]
+    cells: NotRequired[int]
+    files: NotRequired[int]
+    scored: NotRequired[int]
+
+
+class ColumnAnswer(TypedDict):
+    """A column as `varjepa init` sees it; `missing` is a share of the rows."""
+
+    kind: str
+    missing: float
+    distinct: int
+
+
+class InitAnswer(TypedDict):
+    """`varjepa init`: the two files it wrote and what it saw."""
+
+    config: str
+    contract: str
+    rows: int
+    label: str | None
+    columns: dict[str, ColumnAnswer]
+
+
+class GateAnswer(TypedDict):
+    """The gate's verdict on a version, from its tags; `vetoes` are names, separated by commas."""
+
+    outcome: str
+    vetoes: str
+    reason: str
+
+
+class VersionAnswer(TypedDict):
+    """A registered version in `varjepa models`; `quality` is the probe's accuracy or R2."""
+
+    name: str
+    version: int
+    aliases: list[str]
+    created: str
+    quality: float | None
+    rows: str
+    run_id: str | None
+    gate: GateAnswer
+
+
+class ChampionAnswer(TypedDict):
+    """A change of the champion in `varjepa models`; `steps` is how far a rollback went back."""
+
+    name: str
+    version: int
+    before: int | None
+    by: str
+    who: str
+    time: str
+    reason: str
+    steps: int
+
+
+class VerdictAnswer(TypedDict):
+    """What the gate had said of a version that a person promotes."""
+
+    outcome: str | None
+    vetoes: list[str]
+    reason: str
+
+
+class MoveAnswer(TypedDict):
+    """`varjepa promote` (with `gate` and `forced`) and `varjepa rollback` (with `steps`)."""
+
+    name: str
+    version: int
+    uri: str
+    before: int | None
+    moved: bool
+    dry_run: bool
+    gate: NotRequired[VerdictAnswer]
+    forced: NotRequired[bool]
+    steps: NotRequired[int]
+
+
+class QualityAnswer(TypedDict):
+    """A measure of the probe on the reference rows and on the new ones."""
+
+    reference: float
+    new: float
+
+
+class DriftTestAnswer(TypedDict):
+    """One test of `varjepa drift`; `effect` is a share of the rows, `adjusted` the p value after Holm's correction."""
+
+    name: str
+    group: str
+    aspect: str
+    test: str
+    statistic: float
+    p: float
+    adjusted: float
+    effect: float
+    shift: float | None
+    psi: float | None
+    verdict: str
+    says: str
+
+
+class DriftSummary(TypedDict):
+    """`varjepa drift` without its tests; `columns` are those that drifted, `score` is a share of the rows."""
+
+    model: str
+    new: str
+    rows: int
+    model_rows: int
+    drifted: bool
+    alarm: bool
+    score: float
+    columns: list[str]
+    settings: dict[str, Any]
+    quality: dict[str, QualityAnswer]
+
+
+class DriftAnswer(DriftSummary):
+    """`varjepa drift`: with its run, the report, the event that it emitted and the retrain that it started."""
+
+    run_id: str
+    report: str
+    tests: list[DriftTestAnswer]
+    event: str | None
+    retrained: RetrainAnswer | None
+    seconds: float
+
+
+class SimulationAnswer(TypedDict):
+    """`varjepa simulate`: means over runs per model, and the published table beside ours."""
+
+    run_id: str
+    models: dict[str, dict[str, float]]
+    table: list[dict[str, Any]]
+    report: str
+    seconds: dict[str, float]
+
+
+class CellAnswer(TypedDict):
+    """A cell of the benchmark; one value per seed."""
+
+    dataset: str
+    features: str
+    predictor: str
+    metrics: dict[str, list[float]]
+    best_epochs: list[int]
+    seconds: float
+
+
+class BenchmarkAnswer(TypedDict):
+    """`varjepa benchmark`: cells, means beside the published ones, duels of feature sets, and who won how often."""
+
+    run_id: str
+    cells: list[CellAnswer]
+    table: list[dict[str, Any]]
+    duels: list[dict[str, Any]]
+    tally: dict[str, dict[str, int]]
+    report: str
+    seconds: dict[str, float]
