@@ -25,6 +25,8 @@ SETTINGS = "varjepa.config"
 def code_files(module: str) -> tuple[Path, ...]:
     """Source files of a module of ours and of all that it imports from us, sorted; also what functions import.
 
+    Templates of pages count as sources of the module beside them.
+
     Raises:
         ValueError: there is no such module; code that a step runs must not drop out of its digest without a word.
 
@@ -42,7 +44,8 @@ def code_files(module: str) -> tuple[Path, ...]:
         if file is not None and name not in found:
             found[name] = file
             waiting += _imports(file)
-    return tuple(sorted(found.values()))
+    templates = {page for file in found.values() for page in (file.parent / "templates").glob("*.html")}
+    return tuple(sorted({*found.values(), *templates}))
 
 
 def library_versions(module: str) -> dict[str, str]:
@@ -52,7 +55,8 @@ def library_versions(module: str) -> dict[str, str]:
         >>> list(library_versions("varjepa.data.fit.normal_scores"))
         ['numpy', 'scipy']
     """
-    names = {name.split(".", maxsplit=1)[0] for file in code_files(module) for name in _imports(file)}
+    names = {name.split(".", maxsplit=1)[0] for file in code_files(module) if file.suffix == ".py"
+             for name in _imports(file)}  # fmt: skip
     return {distribution: _version(distribution) for name, distribution in LIBRARIES.items() if name in names}
 
 

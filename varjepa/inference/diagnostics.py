@@ -1,15 +1,15 @@
 """What is known of a trained network on test rows without a label: its objective, its latents, a map of them."""
 
-import torch
 from torch import Tensor
 
 from varjepa.data.tensors.table import TableTensors
+from varjepa.evaluation.latents.components import principal_components
 from varjepa.evaluation.latents.latents import active_units, predictor_residuals, rankme
 from varjepa.evaluation.latents.table_latents import table_diagnostics
 from varjepa.evaluation.uncertainty.calibration import pit_values
 from varjepa.evaluation.uncertainty.selective import Floats
 from varjepa.inference.model import TrainedModel
-from varjepa.nn.random import Randomness, initial_weights
+from varjepa.nn.random import Randomness
 from varjepa.training.loop import Trainer
 
 AGGREGATE_ROWS = 2000
@@ -68,8 +68,4 @@ def latent_pit(model: TrainedModel, table: TableTensors) -> Floats | None:
 
 def embedding_points(embedding: Tensor) -> Tensor:
     """First two principal components [N, 2] of flat embeddings [N, F]."""
-    centered = embedding - embedding.mean(0)
-    with initial_weights(0):  # the decomposition draws from torch's one global generator
-        _, _, directions = torch.svd_lowrank(centered, q=min(4, *centered.shape), niter=4)
-    points = centered @ directions[:, :2]
-    return torch.nn.functional.pad(points, (0, 2 - points.shape[1]))
+    return principal_components(embedding, 4, seed=0).project(embedding, 2)  # the last of four are the least exact

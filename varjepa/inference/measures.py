@@ -25,6 +25,7 @@ from torch import Tensor
 
 from varjepa.config.heads import MEASURE, UncertaintySection
 from varjepa.data.tensors.table import TableTensors
+from varjepa.evaluation.latents.components import principal_components
 from varjepa.evaluation.probe import LinearProbe, best_probe, fit_probe
 from varjepa.evaluation.uncertainty.calibration import fit_temperature
 from varjepa.evaluation.uncertainty.certificate import Certificate
@@ -32,7 +33,7 @@ from varjepa.models.embedding import Embedding
 from varjepa.models.masks import same_for_all
 from varjepa.models.network import TableNetwork, VariationalNetwork
 from varjepa.nn.gaussian import DiagonalGaussian
-from varjepa.nn.random import Randomness, initial_weights
+from varjepa.nn.random import Randomness
 from varjepa.objective.elbo import masked_mean
 
 N_COMPONENTS, N_REFERENCE, N_NEIGHBOURS = 32, 2000, 10
@@ -123,11 +124,8 @@ def fit_uncertainty(
     for _ in range(section.ensemble):
         picks = torch.from_numpy(rng.integers(len(x), size=len(x))).to(x.device)
         members.append(fit_probe(x[picks], labels[picks], n_classes=n_classes, l2=probe.l2, max_iterations=50))
-    center = x.mean(0)
-    with initial_weights(seed):  # the decomposition draws from torch's one global generator, too
-        width = min(N_COMPONENTS, *x.shape)
-        _, values, directions = torch.svd_lowrank(x - center, q=width, niter=4)
-    basis = directions / (values / len(x) ** 0.5).clamp(min=1e-6)
+    components = principal_components(x, N_COMPONENTS, seed=seed)
+    center, basis = components.center, components.basis / components.deviations.clamp(min=1e-6)  # whitened, [F, k]
     chosen = torch.from_numpy(rng.permutation(len(x))[:N_REFERENCE]).to(x.device)
     neighbours = (x[chosen] - center) @ basis
     return FittedUncertainty(temperature, "max_probability", "", error, tuple(members), center, basis, neighbours, None)
