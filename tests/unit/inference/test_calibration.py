@@ -1,0 +1,82 @@
+"""What the pipeline's calibrate step does is there for a notebook, too: measure, choose, certify."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from tests.conftest import SMALL
+from tests.unit.inference.known_table import known_table
+from varjepa.config import parse_config
+from varjepa.data.encode.encoded import Part
+from varjepa.data.encode.features import LABEL
+from varjepa.data.encode.preprocessor import Preprocessor
+from varjepa.data.encode.tensors import to_tensors
+from varjepa.data.fit.preprocessor_fit import fit
+from varjepa.inference.calibration import calibrate_model, choose_measure, measure_rows
+from varjepa.inference.model import TrainedModel
+from varjepa.inference.probing import fit_probes
+from varjepa.models.new_network import new_network
+
+
+def part_of(frame: pl.DataFrame, preprocessor: Preprocessor) -> Part:
+    encoded = preprocessor.encode(frame.lazy(), with_label=True).collect()
+    labels = torch.tensor(encoded[LABEL].fill_null(float("nan")).to_numpy(), dtype=torch.float32)
+    return Part(to_tensors(encoded, preprocessor), labels, np.arange(frame.height))
+
+
+@pytest.fixture(scope="module")
+def classifier() -> SimpleNamespace:
+    """A probe of `kind` on an untrained network, and the parts that it is calibrated on; a few rows have no label."""
+    config = parse_config({
+        "data": {"name": "table", "label": "kind"}, "model": SMALL.model_dump(), "probe": {"l2": [1e-2]},
+        "uncertainty": {"ensemble": 2, "draws": 3, "masks": 2, "accuracy": 0.9},
+    })  # fmt: skip
+    train, *others = (known_table(600, seed) for seed in range(4))
+    preprocessor = fit(train.lazy(), config.data, config.preprocess)
+    gaps = pl.when(pl.int_range(pl.len()) % 10 == 0).then(None).otherwise("kind").alias("kind")
+    validation, calibration, test = (part_of(frame.with_columns(gaps), preprocessor) for frame in others)
+    network, label = new_network(preprocessor.sizes, config).eval(), preprocessor.label
+    assert label is not None
+    probes = fit_probes(
+        network, preprocessor.sizes, label, config, train=part_of(train, preprocessor), validation=validation.labelled()
+    )
+    model = TrainedModel(config, preprocessor, network, probes.linear, probes.fitted)
+    return SimpleNamespace(model=model, validation=validation, calibration=calibration, test=test)
+
+
+def test_a_model_is_calibrated_on_parts_that_do_not_meet(classifier: SimpleNamespace) -> None:
+    outcome = calibrate_model(
+        classifier.model, validation=classifier.validation, calibration=classifier.calibration, test=classifier.test
+    )
+    assert outcome.model.fitted is not None
+    assert (outcome.model.fitted.measure, outcome.model.fitted.reason) == (outcome.measure, outcome.reason)
+    assert outcome.model.fitted.certificate == outcome.certificate
+    assert outcome.certificate is not None
+    assert outcome.certificate.rows == 540  # those with a label
+    assert len(outcome.test.error) == 540
+    assert outcome.test.rows.min() == 1  # row 0 has none
+    # The figures of the certificate are those of its accepted rows.
+    assert outcome.certificate.threshold is not None
+    accepted = outcome.test.measures[outcome.measure] <= outcome.certificate.threshold
+    assert outcome.metrics["certificate/coverage"] == pytest.approx(accepted.mean())
+    assert outcome.metrics["certificate/accuracy"] == pytest.approx(1 - outcome.test.error[accepted].mean())
+    assert outcome.metrics["certificate/promised"] == 0.9
+    # `predict` goes by it: what it accepts are these rows.
+    frame = known_table(600, 3)
+    accept = outcome.model.predict(frame)["accept"].to_numpy()[outcome.test.rows]
+    assert (accept == accepted).all()
+
+
+def test_a_measure_is_taken_by_name_and_an_unknown_one_chosen_as_by_auto(classifier: SimpleNamespace) -> None:
+    rows = measure_rows(classifier.model, classifier.validation, ["max_probability", "entropy"])
+    assert choose_measure("entropy", rows) == ("entropy", "the configuration names it")
+    assert choose_measure("surprise", rows) == choose_measure("auto", rows)
+
+
+def test_without_a_classifier_there_is_nothing_to_calibrate(world: SimpleNamespace) -> None:
+    empty = Part(world.model.encode(known_table(1)), torch.zeros(1), np.zeros(1, dtype=np.int64))
+    with pytest.raises(ValueError, match="no classifier"):
+        calibrate_model(world.model, validation=empty, calibration=empty, test=empty)
