@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from tests.scheduling import SharedModelScheduling, slow_files_first
+from tests.scheduling import SharedModelScheduling, mark_shared_models, slow_files_first
 from varjepa.config import ModelSection
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.tensors.shards import Shards
@@ -31,8 +31,10 @@ def small_network(seed: int = 0, sizes: TableSizes = SIZES, model: ModelSection 
     return VarTJEPANetwork(sizes=sizes, model=model).eval()
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     slow_files_first(items)
+    mark_shared_models(items)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -18,7 +18,8 @@ SLOW_FIRST = [
 SHARED_MODELS = {
     "handed_over": ("flows/test_retrain", "flows/test_card", "flows/test_serving"),
     "world": ("unit/inference/test_generator_quality", "unit/inference/test_profile",
-              "unit/inference/generator/test_table_generator", "statistical/test_generator"),
+              "unit/inference/generator/test_table_generator", "unit/inference/test_gate_evidence",
+              "unit/inference/test_calibration", "statistical/test_generator"),
 }  # fmt: skip
 """Session fixtures that train a model, and the files that use them: each worker would train its own."""
 
@@ -29,6 +30,13 @@ def slow_files_first(items: list[pytest.Item]) -> None:
     """Sorts collected tests; the order within a file, and of all other files, stays."""
     ranks = {file: rank for rank, file in enumerate(SLOW_FIRST)}
     items.sort(key=lambda item: ranks.get(item.nodeid.partition("::")[0], len(ranks)))
+
+
+def mark_shared_models(items: list[pytest.Item]) -> None:
+    """Marks the tests that use a shared model as slow: the first of them trains it."""
+    for item in items:
+        if SHARED_MODELS.keys() & set(getattr(item, "fixturenames", ())):  # a doctest has none
+            item.add_marker(pytest.mark.slow)
 
 
 class SharedModelScheduling(LoadFileScheduling):

@@ -10,7 +10,6 @@ from tests.unit.inference.known_table import known_table
 from varjepa.inference.generator_quality import assess, corrupt, discrimination_auc, hidden
 
 
-@pytest.mark.slow
 def test_a_good_generator_is_told_from_its_baselines(world: SimpleNamespace) -> None:
     found = assess(world.model, world.train, known_table(1200, 20), seed=0)
     metrics, columns = found.metrics, found.columns
@@ -34,7 +33,6 @@ def test_tables_are_told_apart_as_far_as_they_differ() -> None:
     assert discrimination_auc(one, other, 0) > 0.95
 
 
-@pytest.mark.slow
 def test_one_cell_of_every_row_is_corrupted(world: SimpleNamespace) -> None:
     rows, preprocessor = known_table(500, 21), world.model.preprocessor
     bad, where = corrupt(rows, preprocessor, seed=0)

@@ -23,8 +23,6 @@ from varjepa.inference.row_statistics import principal_directions, row_statistic
 from varjepa.inference.storage import load_model, save_model
 from varjepa.models.new_network import new_network
 
-pytestmark = pytest.mark.slow  # the generator that all of them look at is trained first
-
 
 @pytest.fixture(scope="module")
 def profiled(world: SimpleNamespace) -> TrainedModel:

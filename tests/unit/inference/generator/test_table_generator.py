@@ -12,8 +12,6 @@ from varjepa.errors import ModelError
 from varjepa.inference.storage import load_model, save_model
 from varjepa.models.generator import class_log_prob
 
-pytestmark = pytest.mark.slow  # the generator that all of them look at is trained first
-
 
 def test_imputations_know_the_table_and_touch_gaps_only(world: SimpleNamespace) -> None:
     truth = known_table(2000, 3)
