@@ -66,7 +66,7 @@ class FusedBlock(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, blank: Blank, n_heads: int, dropped: Dropped, *weights: Tensor) -> Tensor:
         w, shape, dtype = BlockWeights(*weights), Tokens(x.shape[0], x.shape[1], n_heads), weights[0].dtype
-        # Types are chosen by hand below: autocast would cast the normalisation and the sums as well.
+        # Types are chosen by hand below, so autocast must not choose others.
         with torch.autocast(x.device.type, enabled=False):
             x = x.reshape(-1, x.shape[2])  # [B L, d]
             n1, *moments1 = _normalised(x, w.norm_attention, w.norm_attention_bias)
