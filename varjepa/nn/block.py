@@ -1,8 +1,8 @@
-"""A transformer block as one differentiable operation for the CPU, its backward pass written out.
+"""A transformer block as one differentiable operation for the CPU, with a hand-written backward pass.
 
-Autograd keeps and copies more than is needed here, and spends a good part of a step on its books. Under
-`torch.autocast` to bfloat16 the matrix products and what lies between them have 16 bits; the residual stream, the
-normalisation, parameters and their gradients keep theirs.
+Autograd would keep and copy more tensors than the block needs, and its bookkeeping takes a good part of a step. Under
+`torch.autocast` to bfloat16 the matrix products and the activations between them have 16 bits. The residual stream,
+the normalisation, the parameters and their gradients keep their own type.
 """
 
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ N_PRODUCTS = 8
 
 
 class Dropped(NamedTuple):
-    """Flat positions (int64) that dropout zeroes, None for none, and what the survivors are multiplied by."""
+    """Flat positions (int64) that dropout zeroes, None for none, and the factor that the survivors get."""
 
     attention: Tensor | None = None
     hidden: Tensor | None = None
@@ -57,67 +57,72 @@ class Tokens(NamedTuple):
 
 
 class FusedBlock(torch.autograd.Function):
-    """What `varjepa.nn.transformer.Block` computes.
+    """The same function as `varjepa.nn.transformer.Block`.
 
     Shape:
-        x [B, L, d], blank, number of heads, `Dropped`, what `ready_weights` makes of a block -> [B, L, d]
+        x [B, L, d], blank, number of heads, `Dropped`, the block's weights from `ready_weights` -> [B, L, d]
     """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, blank: Blank, n_heads: int, dropped: Dropped, *weights: Tensor) -> Tensor:
         w, shape, dtype = BlockWeights(*weights), Tokens(x.shape[0], x.shape[1], n_heads), weights[0].dtype
+        # Types are chosen by hand below, so autocast must not choose others.
         with torch.autocast(x.device.type, enabled=False):
             x = x.reshape(-1, x.shape[2])  # [B L, d]
             n1, *moments1 = _normalised(x, w.norm_attention, w.norm_attention_bias)
             n1 = n1.to(dtype)
             heads = _split(F.linear(n1, w.qkv, w.qkv_bias), shape, blank)
             mixed = mix(heads, backward=any(ctx.needs_input_grad))
-            said, inverse = _joined(mixed, shape)
-            y = x + _drop_(F.linear(said, w.out, w.out_bias), dropped.attention)
+            attended, inverse = _joined(mixed, shape)  # both [B L, d]
+            # The sum promotes: the residual stream keeps 32 bits where the branch has 16.
+            y = x + _drop_(F.linear(attended, w.out, w.out_bias), dropped.attention)
             n2, *moments2 = _normalised(y, w.norm_feedforward, w.norm_feedforward_bias)
             n2 = n2.to(dtype)
-            hidden = _relu_(_drop_(F.linear(n2, w.expand, w.expand_bias), dropped.hidden))
+            # Dropped before the ReLU: its output is 0 there, so the backward pass needs no positions for `hidden`.
+            hidden = _relu_(_drop_(F.linear(n2, w.expand, w.expand_bias), dropped.hidden))  # [B L, d_feedforward]
             out = y + _drop_(F.linear(hidden, w.contract, w.contract_bias), dropped.feedforward)
-        ctx.save_for_backward(x, y, n1, n2, said, inverse, hidden, *moments1, *moments2, *heads, *mixed.weights)
+        # mixed.weights comes last, as its length varies: one tensor per chunk, or none.
+        ctx.save_for_backward(x, y, n1, n2, attended, inverse, hidden, *moments1, *moments2, *heads, *mixed.weights)
         ctx.rest = (w, blank, dropped, shape)
         return out.view(*shape[:2], -1)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Any:
-        x, y, n1, n2, said, inverse, hidden, *more = ctx.saved_tensors
+        x, y, n1, n2, attended, inverse, hidden, *more = ctx.saved_tensors
         moments1, moments2, heads, kept = more[:2], more[2:4], Heads(*more[4:7]), more[7:]
         w, blank, dropped, shape = ctx.rest
-        grad, dtype = grads[0].reshape(x.shape), n1.dtype
+        grad, dtype = grads[0].reshape(x.shape), n1.dtype  # [B L, d]
 
+        # Feed-forward part. The gradient is copied: its own tensor is still needed for the residual path.
         branch = _drop_(grad.to(dtype, copy=True), dropped.feedforward)
         contract, contract_bias = branch.t() @ hidden, branch.sum(0)
-        inner = _relu_backward_(branch @ w.contract, hidden)
+        inner = _relu_backward_(branch @ w.contract, hidden)  # [B L, d_feedforward]
         expand, expand_bias = inner.t() @ n2, inner.sum(0)
         through, *norm_feedforward = _normalised_backward(
             inner @ w.expand, y, moments2, w.norm_feedforward, w.norm_feedforward_bias
         )
-        grad = through.add_(grad)
+        grad = through.add_(grad)  # gradient of y: through the branch, and past it
 
         branch = _drop_(grad.to(dtype, copy=True), dropped.attention)
-        out, out_bias = branch.t() @ said, branch.sum(0)
-        sums = _joined_backward(branch @ w.out, said, inverse, shape)
-        qkv = _split_backward(mix_backward(heads, kept, sums), shape, blank)
+        out, out_bias = branch.t() @ attended, branch.sum(0)
+        sums = _joined_backward(branch @ w.out, attended, inverse, shape)  # [B H, L, d / H + 1]
+        qkv = _split_backward(mix_backward(heads, kept, sums), shape, blank)  # [B L, 3 d]
         qkv_weight, qkv_bias = qkv.t() @ n1, qkv.sum(0)
         through, *norm_attention = _normalised_backward(
             qkv @ w.qkv, x, moments1, w.norm_attention, w.norm_attention_bias
         )
-        found = BlockWeights(
+        gradients = BlockWeights(
             qkv_weight, qkv_bias, out, out_bias, expand, expand_bias, contract, contract_bias,
             *norm_attention, *norm_feedforward,
         )  # fmt: skip
-        return through.add_(grad).view(*shape[:2], -1), None, None, None, *found
+        return through.add_(grad).view(*shape[:2], -1), None, None, None, *gradients
 
 
 def ready_weights(blocks: Sequence[BlockWeights], n_heads: int, keep: float, dtype: torch.dtype) -> list[BlockWeights]:
-    """Parameters of blocks of equal widths as `FusedBlock` takes them, differentiable, and all at once.
+    """Prepares the parameters of blocks of equal widths for `FusedBlock`: differentiable, and all blocks at once.
 
-    Those of matrix products get the type of the products, and what scales activations is applied to them, as they are
-    far smaller: the root of d in the queries, and what dropout multiplies survivors by.
+    Parameters of matrix products get the type of the products. Factors on activations are applied to the parameters
+    instead, which are far smaller: 1 / sqrt(d) of the queries, and the factor that dropout gives survivors.
 
     Args:
         blocks: at least one.
@@ -131,25 +136,28 @@ def ready_weights(blocks: Sequence[BlockWeights], n_heads: int, keep: float, dty
     scale = _queries_scale(out.shape[1], n_heads, out.dtype)
     qkv, qkv_bias = qkv * scale[:, None], qkv_bias * scale
     if keep != 1.0:
+        # A ReLU commutes with a positive factor, so the dropout before it can be scaled in `contract`: the weight gets
+        # the factors of both dropouts, the bias only that of the one behind it.
         out, out_bias, contract, contract_bias = out * keep, out_bias * keep, contract * keep**2, contract_bias * keep
     stacked = (qkv, qkv_bias, out, out_bias, expand, expand_bias, contract, contract_bias)
     ready = zip(*(part.to(dtype).unbind() for part in stacked), strict=True)
-    return [BlockWeights(*of_one, *block[N_PRODUCTS:]) for of_one, block in zip(ready, blocks, strict=True)]
+    return [BlockWeights(*products, *block[N_PRODUCTS:]) for products, block in zip(ready, blocks, strict=True)]
 
 
 @lru_cache
 def _queries_scale(d: int, n_heads: int, dtype: torch.dtype) -> Tensor:
-    """What divides queries, but not keys and values, by the root of a head's width, [3 d]."""
-    with torch.inference_mode(mode=False):  # training needs it, too, whoever comes first
+    """Factors [3 d] that divide queries, but not keys and values, by the root of a head's width."""
+    # The first caller may be in inference mode, but training could not use an inference tensor from the cache.
+    with torch.inference_mode(mode=False):
         scale = torch.ones(3 * d, dtype=dtype)
         scale[:d] = (d // n_heads) ** -0.5
     return scale
 
 
 def block_at(x: Tensor, positions: Tensor, n_heads: int, w: BlockWeights) -> Tensor:
-    """What `FusedBlock` says of some positions, the same for all rows, without dropout, blanks or a gradient.
+    """Output of `FusedBlock` at some positions, the same for all rows, without dropout, blanks or a gradient.
 
-    Keys and values need all tokens, everything else only those asked for.
+    Keys and values need all tokens, everything else only the requested ones.
 
     Shape:
         x [B, L, d], positions int64 [P] -> [B, P, d]
@@ -162,10 +170,10 @@ def block_at(x: Tensor, positions: Tensor, n_heads: int, w: BlockWeights) -> Ten
         q, k = (
             part.view(batch, -1, n_heads, d // n_heads).transpose(1, 2).flatten(0, 1)
             for part in (q, kv[:, :, 0].contiguous())
-        )
+        )  # q [B H, P, d / H], k [B H, L, d / H]
         mixed = mix(Heads(q, k, with_ones(kv[:, :, 1].transpose(1, 2), None)), backward=False)
-        said = mixed.out.view(batch, n_heads, count, -1).transpose(1, 2).reshape(-1, d)
-        y = x[:, positions].view(-1, d) + F.linear(said, w.out, w.out_bias)
+        attended = mixed.out.view(batch, n_heads, count, -1).transpose(1, 2).reshape(-1, d)  # [B P, d]
+        y = x[:, positions].view(-1, d) + F.linear(attended, w.out, w.out_bias)
         n2 = _normalised(y, w.norm_feedforward, w.norm_feedforward_bias)[0].to(dtype)
         hidden = _relu_(F.linear(n2, w.expand, w.expand_bias))
         return y.add_(F.linear(hidden, w.contract, w.contract_bias)).view(batch, count, d)
@@ -199,14 +207,16 @@ def _relu_backward_(grad: Tensor, out: Tensor) -> Tensor:
     """The gradient where `out`, of a ReLU, is positive, and 0 elsewhere."""
     if grad.dtype != torch.bfloat16:
         return torch.ops.aten.threshold_backward(grad, out, 0)
+    # `out` is >= 0, so its bits as an integer are 0 or >= 1: clamped to 1, a mask that leaves or clears grad's bits.
     grad.view(torch.int16).mul_(out.view(torch.int16).clamp_max(1))
     return grad
 
 
 def _split(qkv: Tensor, shape: Tokens, blank: Blank) -> Heads:
-    """Packs [B L, 3 H d]."""
+    """Packs queries, keys and values [B L, 3 H d]; here and below d is the width of a head."""
     batch, length, heads = shape
     qkv = qkv.view(batch, length, 3, heads, -1)
+    # One copy for q and k together; `with_ones` copies v anyway.
     q, k = qkv[:, :, :2].permute(2, 0, 3, 1, 4).contiguous().view(2, batch * heads, length, -1)
     return Heads(q, k, with_ones(qkv[:, :, 2].transpose(1, 2), blank))
 
@@ -218,6 +228,7 @@ def _split_backward(parts: tuple[Tensor, Tensor, Tensor], shape: Tokens, blank: 
     for number, part in enumerate(parts):
         qkv[:, :, number] = part.unflatten(0, (batch, heads)).transpose(1, 2)
     if blank is not None:
+        # `with_ones` replaced these values by 0, so they have no influence; `mix_backward` does not know that.
         qkv[blank[0], blank[1], 2] = 0.0
     return qkv.view(batch * length, -1)
 
@@ -232,20 +243,21 @@ def _indicator(heads: int, d: int, dtype: torch.dtype) -> Tensor:
 
 
 def _joined(mixed: Mixed, shape: Tokens) -> tuple[Tensor, Tensor]:
-    """What the heads say side by side, and the reciprocals of the normalisers in the same places, both [B L, H d]."""
+    """Outputs of the heads side by side, and the reciprocals of their normalisers in the same places, [B L, H d]."""
     batch, length, heads = shape
     sums = mixed.sums[..., :-1].unflatten(0, (batch, heads)).transpose(1, 2)  # [B, L, H, d]
-    inverse = mixed.inverse.view(batch, heads, length).transpose(1, 2).reshape(-1, heads)
-    inverse = inverse @ _indicator(heads, sums.shape[3], sums.dtype)
+    inverse = mixed.inverse.view(batch, heads, length).transpose(1, 2).reshape(-1, heads)  # [B L, H]
+    inverse = inverse @ _indicator(heads, sums.shape[3], sums.dtype)  # [B L, H d]
     return sums.reshape(batch * length, -1) * inverse, inverse
 
 
-def _joined_backward(grad: Tensor, said: Tensor, inverse: Tensor, shape: Tokens) -> Tensor:
-    """The gradient [B L, H d] of what the heads say as `mix_backward` takes it."""
+def _joined_backward(grad: Tensor, attended: Tensor, inverse: Tensor, shape: Tokens) -> Tensor:
+    """Turns the gradient [B L, H d] of the heads' outputs into the `grad_sums` of `mix_backward`."""
     batch, length, heads = shape
     grad, d = grad * inverse, grad.shape[1] // heads
     sums = grad.new_empty(batch, heads, length, d + 1)
     sums[..., :-1] = grad.view(batch, length, heads, d).transpose(1, 2)
-    along = grad.mul_(said) @ _indicator(heads, d, grad.dtype).t()  # [B L, H]
+    # out = sum / norm, so d out / d norm = -out / norm: the last column, the gradient of the normaliser.
+    along = grad.mul_(attended) @ _indicator(heads, d, grad.dtype).t()  # [B L, H]
     sums[..., -1] = along.neg_().view(batch, length, heads).transpose(1, 2)
     return sums.view(batch * heads, length, -1)

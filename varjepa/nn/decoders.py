@@ -26,6 +26,7 @@ class Likelihood(NamedTuple):
         """Log-likelihood per cell [B, n_numeric + n_categorical]; meaningless where the cell is missing."""
         categorical = self.numeric.mean.new_zeros(codes.shape)
         for logits, group in zip(self.logits, self.groups, strict=True):
+            # Code 0 (missing) has no class; clamped to stay in range, as its result is not used.
             classes = (codes[:, group] - 1).clamp(min=0)
             log_prob = -F.cross_entropy(logits.flatten(0, 1), classes.flatten(), reduction="none")
             categorical = categorical.index_copy(1, group, log_prob.view(classes.shape))
@@ -52,7 +53,8 @@ class FeatureDecoder(nn.Module):
         self.weight = nn.Parameter(torch.randn(n_numeric, d_token) / d_token**0.5)
         self.bias = nn.Parameter(torch.zeros(n_numeric))
         self.raw_noise = nn.Parameter(torch.tensor(0.0))
-        buckets = bucketed([c - 1 for c in cardinalities])
+        buckets = bucketed([c - 1 for c in cardinalities])  # classes: codes without that of a missing cell
+        # Where each feature's weights are: its bucket, and its place in it.
         self.places = {
             feature: (bucket, place)
             for bucket, (members, _) in enumerate(buckets)
@@ -65,6 +67,7 @@ class FeatureDecoder(nn.Module):
             class_bias([cardinalities[m] - 1 for m in members], classes) for members, classes in buckets
         )
         for number, (members, _) in enumerate(buckets):
+            # Not saved with the weights: they follow from the cardinalities.
             self.register_buffer(f"group_{number}", torch.tensor(members), persistent=False)
 
     @property
@@ -108,5 +111,5 @@ def bucketed(sizes: Sequence[int]) -> list[tuple[list[int], int]]:
     """
     groups: dict[int, list[int]] = {}
     for position, size in enumerate(sizes):
-        groups.setdefault(max(size - 1, 0).bit_length(), []).append(position)
+        groups.setdefault(max(size - 1, 0).bit_length(), []).append(position)  # keyed by the next power of two
     return [(members, max(sizes[m] for m in members)) for _, members in sorted(groups.items())]

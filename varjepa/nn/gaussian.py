@@ -68,6 +68,7 @@ class GaussianHead(nn.Module):
     def __init__(self, *, d_in: int, d_out: int, init_logvar: float = -3.0) -> None:
         super().__init__()
         self.linear = nn.Linear(d_in, 2 * d_out)
+        # The first d_out outputs are means, the others log-variances, as `chunk` reads them below.
         nn.init.zeros_(self.linear.bias)
         nn.init.constant_(self.linear.bias[d_out:], init_logvar)
 

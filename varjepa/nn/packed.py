@@ -1,8 +1,8 @@
-"""Attention over few tokens as batched matrix products on packed heads, forward and backward written out.
+"""Attention over few tokens as batched matrix products on packed heads, with a hand-written backward pass.
 
-The fused kernels of torch are made for long sequences; with 10 to 60 tokens per row most of their time on a CPU is
-overhead. The same arithmetic as a handful of products on contiguous memory takes a third to a tenth of it, in chunks of
-heads whose square matrices stay in the cache.
+Torch's fused kernels are made for long sequences; with 10 to 60 tokens per row most of their time on a CPU is
+overhead. A handful of products on contiguous memory does the same in a third to a tenth of the time. Heads are
+processed in chunks whose square matrices stay in the cache.
 """
 
 from collections.abc import Iterator
@@ -57,20 +57,22 @@ class Heads(NamedTuple):
 
     def chunks(self, *others: Tensor) -> Iterator[tuple["Heads", tuple[Tensor, ...]]]:
         """Parts of the packed batch, each with about `CHUNK` weights, and the same parts of other tensors."""
-        size = max(1, CHUNK // (self.q.shape[1] * self.k.shape[1]))
+        size = max(1, CHUNK // (self.q.shape[1] * self.k.shape[1]))  # heads of a chunk: at least one, however long
         if size >= len(self.q):
             yield self, others
             return
+        # `split` returns views, so callers may write their results into the parts of `others`.
         for parts in zip(*(tensor.split(size) for tensor in (*self, *others)), strict=True):
             yield Heads(*parts[:3]), parts[3:]
 
     def weights(self) -> Tensor:
         """Attention weights before normalisation, [B H, Q, L]."""
+        # In place: the scores are not needed again, as the derivative of exp is exp.
         return torch.bmm(self.q, self.k.transpose(1, 2)).clamp_(-SCORE_LIMIT, SCORE_LIMIT).exp_()
 
 
 class Mixed(NamedTuple):
-    """What attention leaves.
+    """Results of attention.
 
     Attributes:
         sums: [B H, Q, d + 1]: weighted sums and, in the last column, their normalisers.
@@ -84,7 +86,7 @@ class Mixed(NamedTuple):
 
     @property
     def out(self) -> Tensor:
-        """What attention says, [B H, Q, d]."""
+        """Output of attention, [B H, Q, d]."""
         return self.sums[..., :-1] * self.inverse
 
 
@@ -95,13 +97,14 @@ def with_ones(v: Tensor, blank: Blank) -> Tensor:
     packed[..., :d] = v
     packed[..., d] = 1.0
     if blank is not None:
+        # A blank key adds 0 to the weighted sum and to the normaliser, so scores need no mask.
         packed[blank[0], :, blank[1]] = 0.0
     return packed.view(batch * heads, length, d + 1)
 
 
 def mix(heads: Heads, *, backward: bool) -> Mixed:
     """Attention; `backward` says whether `mix_backward` will be called."""
-    sums = heads.q.new_empty(*heads.q.shape[:2], heads.v_one.shape[2])
+    sums = heads.q.new_empty(*heads.q.shape[:2], heads.v_one.shape[2])  # [B H, Q, d + 1]
     keep, kept = backward and heads.n_weights <= KEPT, []
     for part, (sums_part,) in heads.chunks(sums):
         weights = part.weights()
@@ -121,13 +124,16 @@ def mix_backward(heads: Heads, kept: list[Tensor], grad_sums: Tensor) -> tuple[T
             d of g times `Mixed.out`, times `inverse`.
     """
     grad_q, grad_k, grad_v = (torch.empty_like(part) for part in heads)
+    # q, k and v are views of the three gradients, filled chunk by chunk.
     for number, (part, (sums, q, k, v)) in enumerate(heads.chunks(grad_sums, grad_q, grad_k, grad_v)):
         weights = kept[number] if kept else part.weights()
         torch.bmm(weights.transpose(1, 2), sums, out=v)
+        # Gradient of the scores: that of the weights times the weights. The clamp is passed over as if it were the
+        # identity: a softmax at +-60 is saturated, and its gradient is as good as 0.
         scores = torch.bmm(sums, part.v_one.transpose(1, 2)).mul_(weights)
         torch.bmm(scores, part.k, out=q)
         torch.bmm(scores.transpose(1, 2), part.q, out=k)
-    return grad_q, grad_k, grad_v[..., :-1]
+    return grad_q, grad_k, grad_v[..., :-1]  # the column of ones is a constant: its gradient is dropped
 
 
 class PackedAttention(torch.autograd.Function):
@@ -150,11 +156,13 @@ class PackedAttention(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
         q, k, v_one, inverse, out, *weights = ctx.saved_tensors
-        grad = grads[0].flatten(0, 1)
+        grad = grads[0].flatten(0, 1)  # [B H, Q, d]
+        # out = sum / norm: the last column is the gradient of the normaliser, the others those of the sums.
         grad_sums = torch.cat([grad, -(grad * out).sum(-1, keepdim=True)], dim=-1).mul_(inverse)
         grad_q, grad_k, grad_v = mix_backward(Heads(q, k, v_one), weights, grad_sums)
         shape = grads[0].shape[:2]
         grad_q, grad_k, grad_v = (part.unflatten(0, shape) for part in (grad_q, grad_k, grad_v))
         if ctx.blank is not None:
             grad_v[ctx.blank[0], :, ctx.blank[1]] = 0.0
+        # The saved q was already scaled; its input was not.
         return grad_q.mul_(q.shape[-1] ** -0.5), grad_k, grad_v, None

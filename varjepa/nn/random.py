@@ -1,4 +1,4 @@
-"""One seeded source of randomness per epoch, handed down explicitly: no global state, so that runs can resume."""
+"""One seeded source of randomness per epoch, passed explicitly: no global state, so that runs can resume."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,17 +15,18 @@ _global_generator = Lock()
 
 @contextmanager
 def initial_weights(seed: int) -> Iterator[None]:
-    """Torch's global generator, from which layers draw their initial weights, starts at `seed`; put back afterwards.
+    """Seeds torch's global generator, from which layers draw their initial weights, and restores it afterwards.
 
-    The generator is one for all threads of a process, so one thread at a time builds networks.
+    All threads of a process share this generator, so one thread at a time builds networks.
     """
+    # devices=[]: only the CPU's generator is saved and restored; networks are built there and moved.
     with _global_generator, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield
 
 
 class NormalSource(Protocol):
-    """Where a reparameterised sample takes its noise from."""
+    """Source of the noise of a reparameterised sample."""
 
     def normal_like(self, x: Tensor) -> Tensor:
         """Standard normal numbers of the shape, type and device of `x`."""
@@ -37,9 +38,9 @@ class Randomness:
 
     Attributes:
         device: draws tensors where the model lives.
-        host: draws sizes and counts, so that a GPU never has to be asked for them.
-        share: the rows of a batch that are this process's, and how many the batch has; None where all are. What is
-            drawn for a row does not depend on who draws it.
+        host: draws sizes and counts, which the host can then use without waiting for a GPU.
+        share: the rows of a batch that this process computes, and how many the batch has; None for all. Numbers drawn
+            for a row do not depend on the process that draws them.
     """
 
     device: torch.Generator
@@ -50,16 +51,18 @@ class Randomness:
     def seeded(cls, *seed: int, device: torch.device | str = "cpu") -> "Randomness":
         """Independent streams for each tuple of non-negative integers, such as (seed, epoch)."""
         sequence = np.random.SeedSequence(seed)
+        # The shift leaves 63 bits: what fits a signed integer is a valid seed on every device.
         generator = torch.Generator(device).manual_seed(int(sequence.generate_state(1, np.uint64)[0] >> 1))
+        # A spawned child, so that the host's stream is independent of the device's.
         return cls(generator, np.random.default_rng(sequence.spawn(1)[0]))
 
     def state(self) -> dict[str, Any]:
-        """Where both streams stand: tensors and plain data."""
+        """State of both streams: tensors and plain data."""
         return {"device": self.device.get_state(), "host": self.host.bit_generator.state}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Goes on from a `state`, in place."""
-        self.device.set_state(state["device"].cpu())
+        """Continues from a `state`, in place."""
+        self.device.set_state(state["device"].cpu())  # states lie on the CPU, but a checkpoint may load onto a GPU
         self.host.bit_generator.state = state["host"]
 
     def of_rows(self, rows: slice, total: int) -> "Randomness":
@@ -70,6 +73,7 @@ class Randomness:
         """Standard normal numbers of the shape, type and device of `x` [B, ...]."""
         if self.share is None:
             return torch.empty_like(x).normal_(generator=self.device)
+        # Drawn for the whole batch: the stream advances alike in every process that shares it.
         rows, total = self.share
         return x.new_empty(total, *x.shape[1:]).normal_(generator=self.device)[rows]
 
@@ -102,5 +106,5 @@ class StackedRandomness:
         return torch.stack([run.uniform(*shape) for run in self.runs])
 
     def orders(self, n: int) -> Tensor:
-        """One random order of n things per run, int64 [R, n]."""
+        """One random order of 0 to n - 1 per run, int64 [R, n]."""
         return torch.stack([torch.randperm(n, generator=run.device) for run in self.runs])

@@ -1,4 +1,4 @@
-"""Layers of several independent runs at once: a leading run axis, one batched matrix product for all of them."""
+"""Layers of several independent runs at once: a leading run axis, one batched matrix product for all runs."""
 
 from itertools import pairwise
 
@@ -24,7 +24,7 @@ class StackedLinear(nn.Module):
 
     def __init__(self, *, d_in: int, d_out: int, random: StackedRandomness) -> None:
         super().__init__()
-        bound = d_in**-0.5
+        bound = d_in**-0.5  # uniform in +-1 / sqrt(d_in), as nn.Linear starts
         self.weight = nn.Parameter((2 * random.uniform(d_in, d_out) - 1) * bound)
         self.bias = nn.Parameter((2 * random.uniform(1, d_out) - 1) * bound)
 
@@ -97,7 +97,7 @@ class StackedDecoder(nn.Module):
     def __init__(self, *, d_in: int, d_hidden: int, n_layers: int, d_out: int, random: StackedRandomness) -> None:
         super().__init__()
         self.mlp = StackedMLP(d_in=d_in, d_hidden=d_hidden, n_layers=n_layers, d_out=d_out, random=random)
-        self.logvar = nn.Parameter(torch.zeros(len(random.runs), 1, 1))
+        self.logvar = nn.Parameter(torch.zeros(len(random.runs), 1, 1))  # broadcasts over [R, B, d_out]
 
     def forward(self, latent: Tensor) -> DiagonalGaussian:
         mean = self.mlp(latent)

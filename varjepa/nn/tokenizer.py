@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 INIT_SCALE = 0.02
+"""Standard deviation of small initial embeddings, as is usual for transformers."""
 
 
 class FeatureTokenizer(nn.Module):
@@ -32,8 +33,9 @@ class FeatureTokenizer(nn.Module):
         self.weight = nn.Parameter(torch.randn(d_token) / d_token**0.5)
         self.bias = nn.Parameter(torch.randn(n_numeric, d_token) * INIT_SCALE)
         self.table = nn.Parameter(torch.randn(sum(cardinalities), d_token) / d_token**0.5)
-        self.kind = nn.Parameter(torch.randn(2, d_token) * INIT_SCALE)
+        self.kind = nn.Parameter(torch.randn(2, d_token) * INIT_SCALE)  # type embeddings: numeric, categorical
         self.position = nn.Parameter(torch.randn(n_features, d_token) / d_token**0.5)
+        # One table for all categorical features: feature j's codes start at row offsets[j].
         offsets = torch.tensor([0, *cardinalities[:-1]] if cardinalities else [], dtype=torch.long).cumsum(0)
         self.register_buffer("offsets", offsets, persistent=False)
         with torch.no_grad():

@@ -90,6 +90,7 @@ class TransformerEncoder(nn.Module):
         self.compiles = False
 
     def forward(self, x: Tensor, valid: Tensor | None = None, random: Randomness | None = None) -> Tensor:
+        # All drops of a batch are drawn before the first block, so that every path consumes the same numbers.
         blocks, dropped = cast("Iterable[Block]", self.blocks), self.dropped(x, random)
         if x.device.type == "cpu":
             blank, keep = blank_tokens(valid), dropped[0].keep if dropped else 1.0
@@ -103,27 +104,29 @@ class TransformerEncoder(nn.Module):
 
     @torch.no_grad()
     def at(self, x: Tensor, positions: Tensor) -> Tensor:
-        """What `forward` says of some positions int64 [P], for less: [B, P, d_model], without a gradient."""
+        """Output of `forward` at some positions int64 [P], cheaper: [B, P, d_model], without a gradient."""
         if x.device.type != "cpu" or not len(self.blocks):
             return self(x)[:, positions]
+        # Later blocks attend to every token, so only the last one can skip the positions not asked for.
         *most, last = self._weights(x, 1.0)
         for weights in most:
             x = FusedBlock.apply(x, None, self.n_heads, Dropped(), *weights)
         return self.norm(block_at(x, positions, self.n_heads, last))
 
     def dropped(self, x: Tensor, random: Randomness | None) -> list[Dropped]:
-        """What dropout hits in a batch [B, L, d_model], block by block."""
+        """Positions that dropout zeroes in a batch [B, L, d_model], block by block."""
         n_blocks = len(self.blocks)
         if not self.training or random is None or self.dropout == 0.0 or not n_blocks:
             return [Dropped()] * n_blocks
         residual = positions(x.numel(), self.dropout, random, x.device, 2 * n_blocks)
-        hidden = x.numel() // x.shape[2] * self.d_feedforward
+        hidden = x.numel() // x.shape[2] * self.d_feedforward  # elements of [B, L, d_feedforward]
         inside = positions(hidden, self.dropout, random, x.device, n_blocks)
         keep = keep_scale(self.dropout)
-        return [Dropped(*hit, keep) for hit in zip(residual[::2], inside, residual[1::2], strict=True)]
+        # Two residual draws per block: the even ones for attention, the odd ones for the feed-forward part.
+        return [Dropped(*drops, keep) for drops in zip(residual[::2], inside, residual[1::2], strict=True)]
 
     def _weights(self, x: Tensor, keep: float) -> list[BlockWeights]:
-        """What the fused blocks take, in the type of products with `x`."""
+        """Weights of the fused blocks, in the type of products with `x`."""
         blocks = [block.weights for block in cast("Iterable[Block]", self.blocks)]
         dtype = torch.bfloat16 if torch.is_autocast_enabled(x.device.type) else x.dtype
         return ready_weights(blocks, self.n_heads, keep, dtype) if blocks else []

@@ -1,4 +1,4 @@
-"""Which epoch to keep."""
+"""Selection of the epoch whose weights are kept."""
 
 import math
 from collections.abc import Sequence
@@ -7,11 +7,11 @@ from collections.abc import Sequence
 def selected_epoch(history: Sequence[dict[str, float]], tie_share: float, tie_break: str) -> int | None:
     """The epoch to keep: the best score, and among scores that tie with it the best value of another metric.
 
-    A probe tells epochs apart by a few rows of a validation part, long after it has stopped improving; the ELBO, say,
-    goes on to tell which of them has learned more of the table.
+    Once a probe has stopped improving, its scores differ by a few validation rows only. Another metric, such as the
+    ELBO, still shows which epoch has learned more of the table.
 
     Args:
-        history: metrics of the epochs so far; those without an evaluation are passed over.
+        history: metrics of the epochs so far; epochs without an evaluation are skipped.
         tie_share: scores within this share of the best one tie with it.
         tie_break: the other metric; larger is better, and epochs without it come last.
 
@@ -28,5 +28,6 @@ def selected_epoch(history: Sequence[dict[str, float]], tie_share: float, tie_br
     if not finite:
         return None
     top = max(finite.values())
+    # A share of the absolute value, as scores may be negative (log-likelihoods, minus squared errors).
     ties = [epoch for epoch, score in finite.items() if score >= top - tie_share * abs(top)]
     return max(ties, key=lambda epoch: (history[epoch].get(tie_break, -math.inf), finite[epoch]))

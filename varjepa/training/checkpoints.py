@@ -1,4 +1,4 @@
-"""Checkpoints: everything that the loop needs to go on after an interruption, written in one move."""
+"""Checkpoints: everything that the loop needs to resume after an interruption, written atomically."""
 
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,7 @@ import torch
 
 def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
     """Writes a checkpoint; an interruption leaves the old one in place."""
+    # Written under another name in the same folder, then renamed: a reader sees the old file or the new one.
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
     torch.save(content, temporary)

@@ -1,4 +1,4 @@
-"""Which device to train and embed on, in which precision, and how its memory is kept."""
+"""Device and precision for training and embedding, and how freed memory is handled."""
 
 import ctypes
 from contextlib import suppress
@@ -12,13 +12,13 @@ def resolve_device(wanted: str) -> torch.device:
     """`auto` is the GPU where there is one, otherwise the CPU.
 
     Raises:
-        ConfigError: no such device here.
+        ConfigError: this machine has no such device.
     """
     if wanted == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(wanted)
-        torch.empty(0, device=device)
+        torch.empty(0, device=device)  # a valid name may still be that of a device that is absent
     except (RuntimeError, AssertionError) as error:
         raise ConfigError(
             f'training.device is "{wanted}", which cannot be used here.', fix="Use auto, cpu, or the name of a GPU."
@@ -32,35 +32,37 @@ def resolve_precision(wanted: str, device: torch.device) -> torch.dtype:
         if device.type == "cuda":
             native = torch.cuda.is_bf16_supported(including_emulation=False)
         else:
-            able = torch.cpu.get_capabilities() if device.type == "cpu" else {}
-            native = any(able.get(name) for name in ("avx512_bf16", "amx_bf16"))
+            # Elsewhere bfloat16 is emulated and slower than float32.
+            capabilities = torch.cpu.get_capabilities() if device.type == "cpu" else {}
+            native = any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16"))
         return torch.bfloat16 if native else torch.float32
     return torch.bfloat16 if wanted == "bfloat16" else torch.float32
 
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-"""Names of two settings of glibc's allocator (mallopt(3))."""
+"""Numbers of two settings of glibc's allocator (mallopt(3))."""
 
 LARGE = 2**25
-"""Bytes of an array that is given back when it is freed, by default glibc's largest threshold."""
+"""Arrays of at least this many bytes return to the system when they are freed; glibc's largest dynamic threshold."""
 
 
 def keep_memory() -> None:
-    """Asks glibc to keep freed memory for the next step instead of giving it back to the system.
+    """Asks glibc to keep freed memory for the next step instead of returning it to the system.
 
-    A training step frees all that it used; having every page of it zeroed again costs about a seventh of the time.
-    Other C libraries are left as they are.
+    A training step frees everything it used. If the system had to zero every page again, that would cost about a
+    seventh of the time. Other C libraries are left as they are.
     """
+    # Suppressed: a C library without mallopt (musl, macOS), or a system where None names no library (Windows).
     with suppress(AttributeError, OSError, TypeError):
         library = ctypes.CDLL(None)
         library.mallopt(M_MMAP_THRESHOLD, 2**30)
-        library.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+        library.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)  # the largest int, which is what mallopt takes
 
 
 def give_back_memory() -> None:
-    """Ends that once training is over: returns what is free, and from now on large arrays as soon as they are freed.
+    """Ends `keep_memory` after training: returns free memory now, and large arrays as soon as they are freed.
 
-    Embeddings of many rows, of which only a few are made, find no room among the pieces that training leaves.
+    Embeddings of many rows are few, large arrays. They would not fit into the pieces that training leaves.
     """
     with suppress(AttributeError, OSError, TypeError):
         library = ctypes.CDLL(None)

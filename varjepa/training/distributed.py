@@ -1,7 +1,7 @@
 """Data-parallel training: processes that share every batch and add up their gradients (gloo on CPUs, NCCL on GPUs).
 
-What a process draws for a row does not depend on how many share the batch (see `Randomness.share`), so the loss curve
-is that of one process up to rounding.
+The numbers drawn for a row do not depend on how many processes share the batch (see `Randomness.share`), so the loss
+curve is that of one process up to rounding.
 """
 
 import os
@@ -37,14 +37,15 @@ class World:
 
     def share(self, rows: int) -> slice:
         """This process's rows of a batch; all of them where there are fewer rows than processes."""
+        # No process may be left without rows: it would have no gradient to add. `weight` makes up for the repetition.
         if rows < self.size:
             return slice(0, rows)
         return slice(rows * self.rank // self.size, rows * (self.rank + 1) // self.size)
 
     def weight(self, rows: int) -> float:
-        """Weight of a mean over `share(rows)` in the sum over processes that is the mean over the batch."""
-        mine = self.share(rows)
-        return (mine.stop - mine.start) / rows if rows >= self.size else 1 / self.size
+        """Weight of a mean over `share(rows)`, so that the sum over processes is the mean over the batch."""
+        share = self.share(rows)
+        return (share.stop - share.start) / rows if rows >= self.size else 1 / self.size
 
     def sum_(self, tensor: Tensor) -> Tensor:
         """Adds up a tensor over the processes, in place."""
@@ -54,12 +55,13 @@ class World:
 
     def gathered(self, tensor: Tensor) -> Tensor:
         """The tensors of all processes, stacked in their order."""
-        stacked = tensor.new_zeros(self.size, *tensor.shape)
+        # Each process fills its own place, so a sum gathers: gloo and NCCL both have it, in place.
+        stacked = tensor.new_zeros(self.size, *tensor.shape)  # [world size, ...]
         stacked[self.rank] = tensor
         return self.sum_(stacked)
 
     def own(self, stacked: Tensor) -> Tensor:
-        """This process's part of what `gathered` gave; of another number of processes, the first has their sum."""
+        """This process's part of a result of `gathered`; from another number of processes, the first gets the sum."""
         if len(stacked) == self.size:
             return stacked[self.rank].clone()
         return stacked.sum(0) if self.leads else torch.zeros_like(stacked[0])
@@ -68,6 +70,7 @@ class World:
         """Adds up the gradients in one message."""
         if self.size == 1:
             return
+        # All processes run the same program, so the same parameters have gradients, in the same order.
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         flat = self.sum_(torch.cat([gradient.flatten() for gradient in gradients]))
         for gradient, part in zip(gradients, flat.split([gradient.numel() for gradient in gradients]), strict=True):
@@ -84,26 +87,28 @@ class World:
 
 @contextmanager
 def joined_world(device: torch.device) -> Iterator[World]:
-    """The world that torchrun's environment describes; alone where there is none.
+    """The world that torchrun's environment describes; a single process without it.
 
     Args:
-        device: of this process; GPUs talk over NCCL, everything else over gloo.
+        device: of this process; GPUs communicate over NCCL, everything else over gloo.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield World()
         return
+    # With GPUs both backends: their tensors go over NCCL, tensors of the host over gloo.
     dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
     yield World(dist.get_rank(), dist.get_world_size())
-    # All leave together: whoever still listens to one that is gone may abort. After an error nobody waits.
+    # All leave together: a process that still waits for one that has ended may abort. After an error none waits here.
     dist.barrier()
     dist.destroy_process_group()
 
 
 def leave() -> NoReturn:
-    """Ends a process of a world at once, its work done.
+    """Ends a process of a world at once, after its work is done.
 
-    The threads of gloo are still there when Python takes itself apart, and now and then one aborts the process.
+    Threads of gloo still run while Python shuts down, and now and then one of them aborts the process.
     """
+    # os._exit flushes nothing.
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)

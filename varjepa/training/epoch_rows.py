@@ -1,4 +1,4 @@
-"""Where training rows come from: a table in memory, or shards on disk that are read ahead while training goes on."""
+"""Sources of training rows: a table in memory, or shards on disk that are read ahead while training goes on."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +14,7 @@ from varjepa.data.tensors.table import PackedTable, TableTensors
 from varjepa.nn.random import Randomness
 
 ORDER_STREAM = 2**23
-"""Stream number of the order of a pass that several epochs share, apart from any other of the seed."""
+"""Stream number of the order of a pass that several epochs share; no other stream of the seed has it."""
 
 
 class Table(Protocol):
@@ -26,10 +26,10 @@ class Table(Protocol):
 
     @property
     def device(self) -> torch.device:
-        """Where they are."""
+        """Device of the rows."""
 
     def rows(self, index: Tensor | slice) -> TableTensors:
-        """Those at `index`, in its order."""
+        """The rows at `index`, in its order."""
 
 
 @runtime_checkable
@@ -42,14 +42,14 @@ class RowSource(Protocol):
 
     @property
     def device(self) -> torch.device:
-        """Where batches are."""
+        """Device of the batches."""
 
     def batches(self, size: int, random: Randomness, first: int) -> Iterator[TableTensors]:
         """The batches of a pass from number `first` on.
 
         Args:
             size: rows of every batch but the last.
-            random: draws the order, at once and the same amount whatever `first` is; the iterator leaves it alone.
+            random: draws the order when this is called, the same numbers whatever `first` is; the iterator draws none.
             first: number of a batch.
         """
 
@@ -61,12 +61,13 @@ class HeldRows:
         self.table, self.n_rows, self.device = table, table.n_rows, table.device
 
     def batches(self, size: int, random: Randomness, first: int) -> Iterator[TableTensors]:
+        # All of the order, also where the first batches are skipped: a resumed epoch must continue the same pass.
         order = torch.randperm(self.n_rows, generator=random.device, device=self.device)
         return (self.table.rows(rows) for rows in order[first * size :].split(size))
 
 
 class ShardedRows:
-    """Rows of shards on disk: shards in random order, the rows of each permuted, the next one read ahead.
+    """Rows of shards on disk: shards in random order, the rows of each permuted, the next shard read ahead.
 
     Args:
         shards: each a random sample of the table.
@@ -77,9 +78,11 @@ class ShardedRows:
         self.shards, self.device, self.n_rows = shards, device, sum(shards.rows)
 
     def batches(self, size: int, random: Randomness, first: int) -> Iterator[TableTensors]:
+        # The seed is drawn here, not in the generator below, which runs only when the first batch is asked for.
         return self._batches(size, int(random.host.integers(2**62)), first * size)
 
     def _batches(self, size: int, seed: int, skip: int) -> Iterator[TableTensors]:
+        # A batch may span shards: `waiting` holds its rows so far, `wanted` counts those that it still lacks.
         waiting, wanted = list[TableTensors](), size
         for table, order in self._visits(seed, skip):
             rest = order
@@ -95,17 +98,19 @@ class ShardedRows:
 
     def _visits(self, seed: int, skip: int) -> Iterator[tuple[PackedTable, Tensor]]:
         """Shards in the order of a pass, each with the order of its rows, without the first `skip` rows of the pass."""
-        visits = list[tuple[int, int]]()
+        visits = list[tuple[int, int]]()  # (shard, rows of it to skip)
         for number in np.random.default_rng(seed).permutation(len(self.shards.rows)).tolist():
             rows = self.shards.rows[number]
             if skip < rows:
                 visits.append((number, skip))
             skip = max(0, skip - rows)
+        # At most one shard waits in memory beside the one in use: the next is submitted when the last was collected.
         with ThreadPoolExecutor(1) as reader:
             coming = [reader.submit(self.shards.read, visits[0][0])] if visits else []
             for position, (number, passed) in enumerate(visits):
                 table = coming.pop().result()
                 coming += [reader.submit(self.shards.read, following) for following, _ in visits[position + 1 :][:1]]
+                # Seeded by the shard, so that the order of its rows does not depend on the shards skipped before it.
                 order = np.random.default_rng([seed, number]).permutation(table.n_rows)[passed:]
                 yield table.to(self.device), torch.from_numpy(order).to(self.device)
 
@@ -116,13 +121,13 @@ def _joined(parts: list[TableTensors]) -> TableTensors:
 
 
 class Epochs:
-    """What each epoch sees: all rows of a source, or the next ones of a pass that several epochs share.
+    """The rows of each epoch: all rows of a source, or the next part of a pass that several epochs share.
 
     Args:
-        rows: a table in memory, or where else rows come from.
+        rows: a table in memory, or another source.
         batch_size: rows of every batch but the last of a pass.
         most: rows of an epoch at most, but a batch at least; None: all.
-        seed: of the orders of passes that epochs share; others are drawn by the epoch itself.
+        seed: of the orders of passes that epochs share; other orders are drawn by the epoch itself.
 
     Attributes:
         steps: batches of an epoch; the last one of a pass may have fewer.
@@ -137,7 +142,8 @@ class Epochs:
     def __init__(self, rows: Table | RowSource, *, batch_size: int, most: int | None, seed: int) -> None:
         self.source = rows if isinstance(rows, RowSource) else HeldRows(rows)
         self.batch_size, self.seed = min(batch_size, self.source.n_rows), seed
-        steps = -(-self.source.n_rows // self.batch_size)
+        steps = -(-self.source.n_rows // self.batch_size)  # of a whole pass, rounded up
+        # First the number of epochs, then equal steps for each, so that the last epoch of a pass is not a tiny rest.
         self.per_pass = -(-steps // max(1, most // self.batch_size)) if most else 1
         self.steps = -(-steps // self.per_pass)
 
@@ -150,6 +156,7 @@ class Epochs:
         """The batches of an epoch from its number `first` on; `random` draws their order, as in `RowSource.batches`."""
         if self.per_pass == 1:
             return self.source.batches(self.batch_size, random, first)
+        # The order belongs to the pass, not to the epoch: each of its epochs draws it again and takes its own part.
         number, share = divmod(epoch, self.per_pass)
         order = Randomness.seeded(self.seed, ORDER_STREAM, number, device=self.source.device)
         rest = self.source.batches(self.batch_size, order, share * self.steps + first)

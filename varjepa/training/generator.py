@@ -24,7 +24,7 @@ from varjepa.training.device import keep_memory, resolve_precision
 from varjepa.training.epoch_rows import Table
 from varjepa.training.loop import LOOK_STEPS, VALIDATION_STREAM
 
-WARMUP_STEPS = 50
+WARMUP_STEPS = 50  # steps of linear warm-up
 WEIGHT_DECAY = 1e-4
 STREAM = 2**21
 """Stream number of the generator's batches and masks."""
@@ -37,15 +37,15 @@ second)."""
 
 @dataclass
 class _State:
-    """Where training stands.
+    """Progress of training.
 
     Attributes:
         step: steps done.
-        looks: (steps done, loss, rows per second) of every look at the validation rows.
+        looks: (steps done, loss, rows per second) of every evaluation on the validation rows.
         best: weights of the lowest loss.
         best_loss: that loss.
-        misses: looks since then.
-        seconds: taken by training so far.
+        misses: evaluations since then.
+        seconds: duration of training so far.
     """
 
     step: int = 0
@@ -57,7 +57,7 @@ class _State:
 
 
 class GeneratorTrainer:
-    """Hides a random share of every row's cells, uniform in [0, 1), and learns to say what they were.
+    """Hides a random share of every row's cells, uniform in [0, 1), and learns to predict them.
 
     Args:
         network: gives the tokens; not trained.
@@ -66,7 +66,7 @@ class GeneratorTrainer:
         section: layers, steps and rates.
         training: seed of weights, batches and masks, precision, minutes between two checkpoints.
         n_heads: attention heads; divides the width of the tokens.
-        checkpoint: file to resume from and to write now and then; None keeps nothing.
+        checkpoint: file to resume from and to write from time to time; None keeps nothing.
     """
 
     def __init__(
@@ -85,6 +85,7 @@ class GeneratorTrainer:
         self.cells, self.device = cells, self.table.device
         self.precision = resolve_precision(training.precision, self.device)
         self.batch_size = min(section.batch_size, self.table.n_rows)
+        # Whichever limit comes first; epochs are counted in rows drawn.
         self.steps = min(section.max_steps, -(-section.max_epochs * self.table.n_rows // self.batch_size))
         with initial_weights(training.seed):
             self.generator = Generator(
@@ -96,7 +97,7 @@ class GeneratorTrainer:
         self.rows_at_once = rows_at_once(
             self.table,
             section.batch_size,
-            lambda some: self._loss(some, torch.zeros_like(some.observed)),
+            lambda rows: self._loss(rows, torch.zeros_like(rows.observed)),
             self.generator.parameters(),
         )
 
@@ -104,7 +105,7 @@ class GeneratorTrainer:
         """Trains until the last step or until patience runs out.
 
         Args:
-            on_progress: receives every look at the validation rows, those before a resumption included.
+            on_progress: receives every evaluation on the validation rows, including those before a resume.
 
         Returns:
             The generator with its best weights, in evaluation mode.
@@ -114,9 +115,10 @@ class GeneratorTrainer:
         state = self._resumed(random)
         for look in state.looks:
             on_progress(*look)
+        # Steps after which validation rows are evaluated: evenly spaced, the last step among them.
         ends = {round(self.steps * (k + 1) / section.evaluations) for k in range(section.evaluations)}
         saved = time.perf_counter()
-        started = saved - state.seconds
+        started = saved - state.seconds  # as if there had been no interruption
         while state.step < self.steps and state.misses < section.patience:
             self._step(state.step, random)
             state.step += 1
@@ -136,6 +138,7 @@ class GeneratorTrainer:
         loss = self.evaluate()
         state.looks.append((state.step, loss, state.step * self.batch_size / state.seconds))
         state.misses = 0 if loss < state.best_loss else state.misses + 1
+        # The first weights are kept whatever their loss (a NaN is never the lowest): `fit` needs some to load.
         if loss < state.best_loss or not state.best:
             state.best_loss = loss
             state.best = {name: value.detach().clone() for name, value in self.generator.state_dict().items()}
@@ -150,7 +153,7 @@ class GeneratorTrainer:
         save_checkpoint(checkpoint, content)
 
     def _resumed(self, random: Randomness) -> _State:
-        """Where a checkpoint left off, with `random` set accordingly; the beginning where there is none."""
+        """The state of the checkpoint, with `random` set accordingly; a fresh state where there is none."""
         content = load_checkpoint(self.checkpoint, self.device) if self.checkpoint else None
         if content is None:
             return _State()
@@ -160,18 +163,20 @@ class GeneratorTrainer:
         return _State(**content["state"])
 
     def _step(self, step: int, random: Randomness) -> None:
-        share = 0.5 * (1 + math.cos(math.pi * step / self.steps))
+        share = 0.5 * (1 + math.cos(math.pi * step / self.steps))  # half a cosine from 1 to 0
         for group in self.optimizer.param_groups:
             group["lr"] = self.section.lr * min(1.0, (step + 1) / WARMUP_STEPS) * share
         rows = torch.randint(self.table.n_rows, (self.batch_size,), generator=random.device, device=self.device)
         self.optimizer.zero_grad(set_to_none=True)
+        # Each part adds its gradient; divided by the whole batch, the sum is the gradient of the batch's mean.
         for loss in self._losses(self.table.rows(rows), random):
             (loss.sum() / len(rows)).backward()
         torch.nn.utils.clip_grad_norm_(self.generator.parameters(), 1.0, foreach=True)
         self.optimizer.step()
 
     def _losses(self, table: TableTensors, random: Randomness) -> Iterator[Tensor]:
-        """Mean negative log-probability of each row's hidden cells, [B] in as many parts as memory asks for."""
+        """Mean negative log-probability of each row's hidden cells, [B] in as many parts as memory requires."""
+        # A share per row, then cells by that share: every number of hidden cells occurs, as in order-agnostic models.
         kept = random.uniform(*table.observed.shape) < random.uniform(table.n_rows, 1)
         for part in split_evenly(slice(0, table.n_rows), self.rows_at_once):
             yield self._loss(table.rows(part), kept[part])
@@ -179,14 +184,14 @@ class GeneratorTrainer:
     def _loss(self, table: TableTensors, kept: Tensor) -> Tensor:
         """Mean negative log-probability [B] of each row's cells that are not kept, bool [B, D]."""
         with torch.no_grad():
-            tokens = self.network.tokens(table)
+            tokens = self.network.tokens(table)  # [B, D, d]
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == torch.bfloat16):
             likelihood = self.generator(tokens, table.observed & kept)
         return masked_mean(-class_log_prob(likelihood, self.cells.classes(table)), table.observed & ~kept)
 
     @torch.no_grad()
     def evaluate(self) -> float:
-        """Loss on the validation rows, the same cells hidden at every call."""
+        """Loss on the validation rows, with the same cells hidden at every call."""
         self.generator.eval()
         random, total = Randomness.seeded(self.training.seed, VALIDATION_STREAM, device=self.device), 0.0
         for start in range(0, self.validation.n_rows, self.section.batch_size):

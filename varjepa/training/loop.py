@@ -1,4 +1,4 @@
-"""The training loop: rows and masks as tensors, no waiting for the device inside an epoch."""
+"""The training loop: rows and masks as tensors, without waiting for the device inside an epoch."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -30,10 +30,10 @@ from varjepa.training.settings import StepSettings
 ALONE = World()
 
 VALIDATION_STREAM = 2**20
-"""Stream number of the masks and samples of validation, apart from those of any epoch."""
+"""Stream number of the masks and samples of validation, different from that of any epoch."""
 
 LOOK_STEPS = 8
-"""Steps between looks at the clock for a checkpoint, on which all processes must agree."""
+"""Steps between checks whether a checkpoint is due, on which all processes must agree."""
 
 
 class Evaluator(Protocol):
@@ -46,12 +46,12 @@ class Evaluator(Protocol):
 Metrics = dict[str, float]
 
 Progress = Callable[[int, int, Metrics, float], None]
-"""Called now and then inside an epoch with (epoch, rows done, named terms of the last step, rows per second)."""
+"""Called at most twice a second in an epoch with (epoch, rows done, named terms of the last step, rows per second)."""
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What training leaves.
+    """Result of training.
 
     Attributes:
         history: metrics per epoch, in order.
@@ -66,13 +66,13 @@ class Trained:
 
 @dataclass(frozen=True)
 class Position:
-    """Where training stands within an epoch.
+    """Progress within an epoch.
 
     Attributes:
         step: steps of the epoch that are done.
         totals: terms summed over their rows, by process [world size, terms].
         random: see `Randomness.state`.
-        seconds: that the epoch took so far.
+        seconds: duration of the epoch so far.
     """
 
     step: int
@@ -86,7 +86,7 @@ class Trainer:
 
     Args:
         network: of any kind, on the device of the tables; trained in place.
-        tables: (training rows: a table in memory, or where else they come from; validation rows).
+        tables: (training rows: a table in memory, or another source of rows; validation rows).
         objective: weights and KL schedules.
         masking: sizes and number of masks.
         training: optimiser, epochs, seeds, selection.
@@ -121,12 +121,15 @@ class Trainer:
             lr=peak_lr(training),
             weight_decay=training.weight_decay,
             fused=True,
-            capturable=self.on_gpu,
+            capturable=self.on_gpu,  # step counts on the GPU, as CUDA graphs need them
         )
         self.precision = resolve_precision(training.precision, self.device)
         compile_blocks(network, on=training.compile)
+        # Measured with the largest masks, so that no batch needs more memory than planned.
         self.rows_at_once = rows_at_once(self.validation, self.batch_size, self._largest_terms, network.parameters())
+        # Entry 0 is the learning rate, the others are the weights of the terms.
         self.settings = StepSettings(lambda step: (self._lr(step), *self.objective.weights(step)), self.device)
+        # Only a lone process records its steps: with several, a step also exchanges gradients.
         self.optimise: Run = self._optimise
         if self.on_gpu and training.cuda_graphs and world.size == 1:
             self.optimise = RecordedSteps(self._optimise, self.batch_size, self.device)
@@ -140,7 +143,7 @@ class Trainer:
         """Runs until `max_epochs` or until patience runs out, then loads the best weights.
 
         Args:
-            on_epoch: receives the metrics of every epoch, those before a resumption included.
+            on_epoch: receives the metrics of every epoch, including those before a resume.
             on_progress: see `Progress`.
 
         Raises:
@@ -163,6 +166,7 @@ class Trainer:
         return Trained(self.history, self.best_epoch, stopped_early)
 
     def _epoch(self, epoch: int, on_progress: Progress) -> Metrics:
+        # An interrupted epoch counts the time before the interruption, too.
         before = self.position.seconds if self.position else 0.0
         started = time.perf_counter() - before
         named = self.objective.named(self._train_epoch(epoch, on_progress))  # waits for the device
@@ -177,27 +181,30 @@ class Trainer:
         return metrics | {"training/seconds": time.perf_counter() - started}
 
     def _train_epoch(self, epoch: int, on_progress: Progress) -> Terms:
-        """The training rows of an epoch, or what is left of them after an interruption; returns mean terms."""
+        """Trains on the rows of an epoch, or on the rest of them after an interruption; returns mean terms."""
         self.network.train()
+        # A resumed epoch also draws its order from the fresh stream; `_restore_position` then moves the stream on.
         random = Randomness.seeded(self.training.seed, epoch, device=self.device)
         batches = self.epochs.batches(epoch, random, self.position.step if self.position else 0)
-        first, seconds, total = self._take_up(random)
+        first, seconds, total = self._restore_position(random)
         shown = time.perf_counter()
         started = shown - seconds
         for number, batch in enumerate(batches, start=first):
             terms = self._step(batch, epoch * self.steps_per_epoch + number, random)
+            # Summed on the device: reading a number here would wait for it at every step.
             total += torch.stack(terms) * batch.n_rows
             now = time.perf_counter()
             if now - shown > 0.5:
                 shown, done = now, number * self.batch_size + batch.n_rows
-                mine = self.objective.terms_type(*(term / self.world.weight(batch.n_rows) for term in terms))
-                on_progress(epoch, done, self.objective.named(mine), done / (now - started))
+                # Terms are this process's share of the batch's mean; shown is the mean over its own rows.
+                own = self.objective.terms_type(*(term / self.world.weight(batch.n_rows) for term in terms))
+                on_progress(epoch, done, self.objective.named(own), done / (now - started))
             if (number + 1) % LOOK_STEPS == 0 and self._due(now):
                 self._save(Position(number + 1, self.world.gathered(total), random.state(), now - started))
         return self.objective.terms_type(*(self.world.sum_(total) / self.epochs.rows(epoch)))
 
-    def _take_up(self, random: Randomness) -> tuple[int, float, Tensor]:
-        """Where the epoch goes on: (steps done, seconds taken, this process's totals); sets `random` accordingly."""
+    def _restore_position(self, random: Randomness) -> tuple[int, float, Tensor]:
+        """Start of the rest of the epoch: (steps done, seconds taken, own totals); sets `random` accordingly."""
         position, self.position = self.position, None
         if position is None:
             return 0, 0.0, self._zero()
@@ -205,7 +212,7 @@ class Trainer:
         return position.step, position.seconds, self.world.own(position.totals.to(self.device))
 
     def _due(self, now: float) -> bool:
-        """Whether it is time for a checkpoint, in the opinion of the leading process."""
+        """Whether a checkpoint is due; the leading process decides, as the clocks of others may differ."""
         if self.checkpoint is None:
             return False
         return self.world.broadcast(now - self.saved >= 60 * self.training.checkpoint_minutes)
@@ -213,6 +220,7 @@ class Trainer:
     def _step(self, table: TableTensors, step: int, random: Randomness) -> Terms:
         self.settings.set(step)
         for group in self.optimizer.param_groups:
+            # On a GPU a tensor, which a recorded step reads anew at every replay.
             group["lr"] = self.settings.now[0] if self.on_gpu else self._lr(step)
         total = self.optimise(table, self._sizes(table, random), random)
         self.objective.after_step(step)
@@ -225,11 +233,12 @@ class Trainer:
         return draw_sizes(table.observed.shape[1], self.masking, random)
 
     def _optimise(self, table: TableTensors, sizes: tuple[int, int], random: Randomness) -> Tensor:
-        """A step after everything that the host decides; the terms' means over the batch, or this process's part."""
+        """The part of a step after all decisions of the host; returns the batch's mean terms, or this process's part."""
         self.optimizer.zero_grad(set_to_none=True)
         total = self._zero()
         for terms in self._terms(table, sizes, random):
             stacked = torch.stack(terms)
+            # Gradients add up over the parts, so only one part's graph is in memory.
             (stacked * self.settings.now[1:]).sum().backward()
             total += stacked.detach()
         self.world.sum_gradients(self.network.parameters())
@@ -238,18 +247,19 @@ class Trainer:
         return total
 
     def _terms(self, table: TableTensors, sizes: tuple[int, int], random: Randomness) -> Iterator[Terms]:
-        """Terms of the rows of a batch that are this process's, as many rows at a time as memory allows.
+        """Weighted terms of this process's rows of a batch, as many rows at a time as memory allows.
 
-        Summed over all of them and over processes they are the means of the batch.
+        Their sum over all parts and processes is the mean over the batch.
         """
         masking, total = self.masking, table.n_rows
         masks = draw_masks(table.observed, sizes, masking.num_targets, random)
-        mine = self.world.share(total)
-        parts = list(split_evenly(mine, self.rows_at_once))
+        own = self.world.share(total)
+        parts = list(split_evenly(own, self.rows_at_once))
         # Every part draws for all rows of the batch and takes its own, as processes that share a batch do.
         state = random.state() if len(parts) > 1 else None
         for part in parts:
-            weight = self.world.weight(total) * ((part.stop - part.start) / (mine.stop - mine.start))
+            # Of the process in the batch, times of the part in the process.
+            weight = self.world.weight(total) * ((part.stop - part.start) / (own.stop - own.start))
             if state is not None:
                 random.restore(state)
             if part == slice(0, total):
@@ -271,7 +281,7 @@ class Trainer:
         return self._mean_terms(table, masks, random)
 
     def _zero(self) -> Tensor:
-        """Where the terms of many batches add up."""
+        """Zeros to which the terms of many batches are added."""
         return torch.zeros(len(self.objective.terms_type._fields), device=self.device)
 
     def _validate(self, epoch: int) -> Metrics:
@@ -284,7 +294,7 @@ class Trainer:
             metrics |= more
         metrics = self.world.broadcast(metrics | {"selection/score": score})
         selected = selected_epoch([*self.history, metrics], self.training.tie_share, self.objective.tie_break)
-        # Where the choice falls back to an epoch whose weights are gone, the newest one comes closest.
+        # Only one epoch's weights are kept. Where an earlier epoch is selected anew, the newest weights come closest.
         if selected is not None and selected != self.best_epoch:
             self.best_epoch = epoch
             self.best = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
@@ -303,6 +313,7 @@ class Trainer:
         return self.objective.terms_type(*(self.world.sum_(total) / table.n_rows))
 
     def _patience_over(self) -> bool:
+        # Without a best epoch no score was finite yet; training may still recover.
         if not self.history or self.best_epoch < 0:
             return False
         evaluations = sum("selection/score" in metrics for metrics in self.history[self.best_epoch + 1 :])
@@ -323,8 +334,9 @@ class Trainer:
         self.saved = time.perf_counter()
 
     def _resume(self) -> None:
-        reads = self.checkpoint if self.world.leads else None
-        content = self.world.broadcast(load_checkpoint(reads, self.device) if reads else None)
+        # The leading process reads for all: others may run on machines without the file.
+        path = self.checkpoint if self.world.leads else None
+        content = self.world.broadcast(load_checkpoint(path, self.device) if path else None)
         if content is not None:
             self.network.load_state_dict(content["network"])
             self.optimizer.load_state_dict(content["optimizer"])

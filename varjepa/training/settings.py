@@ -1,22 +1,22 @@
-"""What changes from step to step, kept on the device."""
+"""Numbers that change from step to step, kept on the device."""
 
 from collections.abc import Callable, Sequence
 
 import torch
 
 BLOCK = 1024
-"""Steps whose settings are computed and moved at a time."""
+"""Steps whose settings are computed and copied to the device at a time."""
 
 
 class StepSettings:
-    """Numbers that follow from the number of a step, in one place on the device, where recorded steps look for them.
+    """Numbers that depend on the step alone, at a fixed place on the device, where recorded steps read them.
 
     Args:
-        of: the numbers of a step, the same count for every step.
-        device: where they are needed.
+        of: gives the numbers of a step, the same count for every step.
+        device: of `now`.
 
     Attributes:
-        now: float32 [count], those of the step that was set last.
+        now: float32 [count], the numbers of the current step.
     """
 
     def __init__(self, of: Callable[[int], Sequence[float]], device: torch.device) -> None:
@@ -25,8 +25,9 @@ class StepSettings:
         self._first, self._block = 0, self.now[None]
 
     def set(self, step: int) -> None:
-        """Moves on to a step; the device is not waited for."""
+        """Moves to a step without waiting for the device."""
         if not self._first <= step < self._first + len(self._block):
             self._first = step
             self._block = torch.tensor([self._of(step + ahead) for ahead in range(BLOCK)]).to(self._device)
+        # Copied into `now` instead of replacing it: a CUDA graph keeps reading the address that it recorded.
         self.now.copy_(self._block[step - self._first])
