@@ -277,7 +277,7 @@ def test_files_are_scored_side_by_side_and_once(made: SimpleNamespace, runner: s
     assert (out / "0.parquet").stat().st_mtime_ns == kept
     other = made.call(*words, "--columns", "uncertainty")
     assert other.code == 2
-    assert "holds no scores of this model, precision and columns" in other.json["error"]
+    assert "is not empty and was not scored with this model, precision and columns" in other.json["error"]
 
 
 def test_files_to_score_are_found_without_a_look_into_them(tmp_path: Path) -> None:
@@ -289,7 +289,8 @@ def test_files_to_score_are_found_without_a_look_into_them(tmp_path: Path) -> No
 
 
 def test_scores_never_land_among_the_files_of_the_table(made: SimpleNamespace) -> None:
-    for out, message in (("parts", "the folder of the table itself"), ("some.parquet", "OUT is a folder")):
+    a_file = "Expected a folder, because --runner writes one file of scores per file"
+    for out, message in (("parts", "the folder of the table itself"), ("some.parquet", a_file)):
         answer = made.call("score", MODEL, "parts", out, "--runner", "threads", "--json")
         assert answer.code == 2
         assert message in answer.json["error"]
