@@ -11,14 +11,14 @@ from varjepa.models.network import Embedding, TableNetwork
 __all__ = ["Embedding", "embed", "lowered", "row_uncertainty"]
 
 CPU_ROWS, GPU_ROWS = 256, 1024
-"""Rows embedded at a time: a CPU is faster where they stay in its cache, a GPU where there are many."""
+"""Rows embedded at a time: a CPU is faster while they fit into its cache, a GPU with many."""
 
 
 @torch.inference_mode()
 def embed(network: TableNetwork, table: TableTensors, batch_size: int | None = None) -> Embedding:
     """Embeds rows with all observed cells as context and means instead of samples.
 
-    A missing cell has no latent of its own: it gets what the predictor expects from the cells that are there, the
+    A missing cell has no latent of its own. It gets the predictor's expectation given the observed cells, by the
     generative path of section 1. Results do not depend on `batch_size` beyond rounding.
 
     Args:
@@ -29,7 +29,7 @@ def embed(network: TableNetwork, table: TableTensors, batch_size: int | None = N
     training = network.training
     batch_size = batch_size or (CPU_ROWS if table.device.type == "cpu" else GPU_ROWS)
     network.eval()
-    # Filled batch by batch: parts that are joined at the end would be there twice.
+    # Filled batch by batch: parts that are joined at the end would be in memory twice.
     dtype = next(network.parameters()).dtype
     mean = torch.empty(*table.observed.shape, network.d_hidden, dtype=dtype, device=table.device)
     scale = torch.empty_like(mean) if network.has_scale else None
@@ -47,7 +47,7 @@ def embed(network: TableNetwork, table: TableTensors, batch_size: int | None = N
 
 
 def lowered(network: TableNetwork, device: torch.device) -> AbstractContextManager[None]:
-    """Within it matrix products have the network's precision."""
+    """A context in which matrix products have the network's precision."""
     return torch.autocast(device.type, torch.bfloat16, enabled=network.precision == torch.bfloat16)
 
 

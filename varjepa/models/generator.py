@@ -19,7 +19,7 @@ from varjepa.nn.transformer import TransformerEncoder
 
 
 class Generator(nn.Module):
-    """A transformer over the tokens of the cells that are seen and mask tokens for the others.
+    """A transformer over the tokens of seen cells and mask tokens for the others.
 
     Args:
         sizes: classes per feature (see `varjepa.data.tensors.bars.Cells`).
@@ -47,7 +47,7 @@ class Generator(nn.Module):
 
     @torch.no_grad()
     def log_prob_at(self, tokens: Tensor, seen: Tensor, classes: Tensor, positions: Tensor) -> Tensor:
-        """Log-probability [B, P] of the classes [B, D] of some cells alone; for less than `forward` takes.
+        """Log-probability [B, P] of the classes [B, D] of some cells alone; cheaper than `forward`.
 
         Args:
             tokens: [B, D, d].
@@ -56,12 +56,12 @@ class Generator(nn.Module):
             positions: of the cells, int64 [P].
         """
         shown = torch.where(seen[:, :, None], self.project(tokens), self.mask_token)
-        said = self.encoder.at(shown + self.position, positions)
-        found = [
-            self.decoder.class_log_probs(said[:, place], j).gather(1, classes[:, j : j + 1])
+        hidden = self.encoder.at(shown + self.position, positions)  # [B, P, d]
+        log_probs = [
+            self.decoder.class_log_probs(hidden[:, place], j).gather(1, classes[:, j : j + 1])
             for place, j in enumerate(positions.tolist())
-        ]
-        return torch.cat(found, dim=1)
+        ]  # [B, 1] each
+        return torch.cat(log_probs, dim=1)
 
 
 class ClassDecoder(FeatureDecoder):
@@ -69,7 +69,7 @@ class ClassDecoder(FeatureDecoder):
 
     def __init__(self, *, sizes: Sequence[int], d_token: int) -> None:
         super().__init__(n_numeric=0, cardinalities=[size + 1 for size in sizes], d_token=d_token, noise_floor=0.0)
-        self.raw_noise.requires_grad = False
+        self.raw_noise.requires_grad = False  # without numeric cells it would never get a gradient
 
 
 def class_log_prob(likelihood: Likelihood, classes: Tensor) -> Tensor:

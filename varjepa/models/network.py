@@ -1,4 +1,4 @@
-"""What every kind of table network offers to training, inference and evaluation."""
+"""The interface of every kind of table network to training, inference and evaluation."""
 
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, NamedTuple
@@ -19,8 +19,8 @@ class Embedding(NamedTuple):
     """Latents of N rows.
 
     Attributes:
-        mean: float32 [N, D, d]; for missing cells, what the predictor expects of them.
-        scale: float32 [N, D, d], > 0, standard deviations of the same latents; None for kinds that have none.
+        mean: float32 [N, D, d]; for missing cells, the predictor's expectation.
+        scale: float32 [N, D, d], > 0, standard deviations of the same latents; None for kinds without scales.
     """
 
     mean: Tensor
@@ -30,13 +30,13 @@ class Embedding(NamedTuple):
 class TableNetwork(nn.Module, ABC):
     """A network over the cells of a row, built from the sizes of a table and `config.model`.
 
-    What `forward` returns is the business of the kind's objective (see `varjepa.objective.objective`).
+    Only the kind's objective reads the result of `forward` (see `varjepa.objective.objective`).
 
     Attributes:
-        has_scale: whether embeddings say how sure they are.
+        has_scale: whether embeddings have standard deviations.
         can_collapse: whether constant embeddings minimise the objective, so that it cannot select an epoch.
         d_hidden: width d of the latents.
-        precision: of the matrix products when somebody asks for embeddings; training chooses its own.
+        precision: of the matrix products of embeddings; training chooses its own.
     """
 
     has_scale: ClassVar[bool]
@@ -51,11 +51,11 @@ class TableNetwork(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, table: TableTensors, masks: Masks, random: Randomness | None = None) -> Any:
-        """What the objective needs of masked rows; without `random` nothing is sampled or dropped."""
+        """The outputs that the objective needs for masked rows; without `random` nothing is sampled or dropped."""
 
     @abstractmethod
     def tokens(self, table: TableTensors) -> Tensor:
-        """Tokens of all cells [B, D, d] before anything has mixed them; missing cells count as blank."""
+        """Tokens of all cells [B, D, d] before any attention; missing cells count as blank."""
 
     @abstractmethod
     def embed(self, table: TableTensors) -> Embedding:
@@ -67,7 +67,7 @@ class TableNetwork(nn.Module, ABC):
 
 
 class Posterior(NamedTuple):
-    """What a row says about its latents, with the values (samples or means) that the generative half starts from."""
+    """Posteriors of a row's latents, with the values (samples or means) that the generative half starts from."""
 
     s_x: DiagonalGaussian  # [B, M, d]
     z: DiagonalGaussian  # [B, d]
@@ -78,7 +78,7 @@ class Posterior(NamedTuple):
 
 
 class Generated(NamedTuple):
-    """What the latents say about the row: predictor prior and both likelihoods."""
+    """Distributions given the latents: predictor prior and both likelihoods."""
 
     s_y: DiagonalGaussian  # [B, K, M, d]
     context: Likelihood

@@ -1,4 +1,4 @@
-"""What the predictors of all kinds share: mask tokens that stand where the targets are, and look at the context."""
+"""Shared parts of the predictors of all kinds: mask tokens at the target positions attend to the context."""
 
 import torch
 from torch import Tensor
@@ -38,10 +38,11 @@ def attend_to_context(
         random: of dropout.
 
     Returns:
-        What became of the mask tokens, [B K, M_trg, p].
+        Outputs at the mask tokens, [B K, M_trg, p].
     """
     _, n_masks, n_targets = masks.targets.shape
     in_front = context.shape[1] - masks.context.shape[1]
+    # A sequence per target mask, so that the targets of one mask do not see those of another.
     repeated = context[:, None].expand(-1, n_masks, -1, -1)
     sequence = torch.cat([repeated, queries.to(context.dtype)], dim=2).flatten(0, 1)  # [B K, A + M_ctx + M_trg, p]
     context_valid = prepend_valid(masks.context_valid, in_front)[:, None].expand(-1, n_masks, -1)

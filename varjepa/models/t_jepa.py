@@ -30,7 +30,7 @@ from varjepa.nn.transformer import TransformerEncoder
 
 
 class Predicted(NamedTuple):
-    """What the predictor says of the targets, and what the target encoder says; both [B, K, M_trg, d]."""
+    """Latents of the targets from the predictor and from the target encoder; both [B, K, M_trg, d]."""
 
     prediction: Tensor
     target: Tensor
@@ -102,9 +102,9 @@ class TJEPANetwork(TableNetwork):
 
     @torch.no_grad()
     def encode_row(self, table: TableTensors) -> Tensor:
-        """What the target encoder makes of all observed cells, [B, D, d]; meaningless where a cell is missing.
+        """Latents of all observed cells from the target encoder, [B, D, d]; meaningless where a cell is missing.
 
-        NOTE[DIFF]: without dropout, so that one row has one target; the authors' code drops there as well.
+        NOTE[DIFF]: without dropout, so that one row has one target; the authors' code applies dropout here, too.
         """
         masks = full_context(table.observed)
         return widened(self.target_encoder(table, masks.context, masks.context_valid))

@@ -57,7 +57,7 @@ def loss_terms(table: TableTensors, masks: Masks, posterior: Posterior, generate
     `rec` averages over context features, `gen` over all observed features, `kl_sx` over context features, `kl_sy` over
     target masks and their features; every KL is summed over latent dimensions.
     """
-    cells = table.blanked()  # whatever stands in a missing cell must not reach a gradient either
+    cells = table.blanked()  # arbitrary values of missing cells must not reach a gradient either
     context = torch.zeros_like(table.observed).scatter(1, masks.context, masks.context_valid)
     return LossTerms(
         rec=-masked_mean(generated.context.log_prob(*cells), context),
@@ -71,6 +71,7 @@ def loss_terms(table: TableTensors, masks: Masks, posterior: Posterior, generate
 def _kl_sy(s_w: DiagonalGaussian, s_y: DiagonalGaussian, masks: Masks) -> Tensor:
     """KL(q(s_y), p(s_y | s_x, z)) averaged over the valid targets of all masks, [B]."""
     batch, n_masks, n_targets = masks.targets.shape
+    # s_y is s_w at the targets, so the posterior is read off once for all masks: [B, K M, d].
     index = masks.targets.reshape(batch, n_masks * n_targets, 1).expand(-1, -1, s_w.mean.shape[-1])
     posterior = DiagonalGaussian(*(part.gather(1, index) for part in s_w))
     prior = DiagonalGaussian(*(part.flatten(1, 2) for part in s_y))
@@ -79,5 +80,6 @@ def _kl_sy(s_w: DiagonalGaussian, s_y: DiagonalGaussian, masks: Masks) -> Tensor
 
 def masked_mean(values: Tensor, valid: Tensor) -> Tensor:
     """Mean over the valid entries of the last axis; 0 where there are none. Invalid entries get no gradient."""
+    # `where`, not a product: 0 times an infinite invalid entry would be NaN.
     total = torch.where(valid, values, 0.0).sum(-1)
     return total / valid.sum(-1).clamp(min=1)

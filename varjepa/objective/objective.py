@@ -1,4 +1,4 @@
-"""The objective of each kind of network: what the training loop asks for, whatever it trains."""
+"""The objective of each kind of network: everything that the training loop needs to know about a kind."""
 
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
@@ -20,7 +20,7 @@ Terms = LossTerms | PredictionTerms
 
 
 class Objective(ABC):
-    """Terms of the loss of one kind of network, their names, and what follows an optimiser step.
+    """Terms of the loss of one kind of network, their names, and the action after an optimiser step.
 
     Args:
         section: weights and schedules.
@@ -29,7 +29,7 @@ class Objective(ABC):
 
     Attributes:
         terms_type: the kind's named tuple.
-        headline: the one number, among those of `named`, that says how training goes.
+        headline: the value of `named` that best summarises training.
         tie_break: metric of an epoch that decides between epochs of equal score; larger is better.
     """
 
@@ -54,15 +54,15 @@ class Objective(ABC):
 
     @abstractmethod
     def per_row(self, terms: Any) -> dict[str, Tensor]:
-        """What the terms say of single rows [B], by the name of the statistic."""
+        """Statistics of single rows [B] from their terms, by name."""
 
     @abstractmethod
     def score(self, named: dict[str, float]) -> float:
-        """How good an epoch is where nothing else says so; higher is better."""
+        """Score of an epoch where there is no label to score it by; higher is better."""
 
     @abstractmethod
     def schedule(self, step: int) -> dict[str, float]:
-        """What changes over training, by name of a metric."""
+        """Values that change over training, by name of a metric."""
 
     def after_step(self, step: int) -> None:  # noqa: B027 (most kinds have nothing to do)
         """Called after every optimiser step with its number, from 0."""
@@ -98,8 +98,8 @@ class ELBOObjective(Objective):
 class PredictionObjective(Objective):
     """T-JEPA: squared error of the prediction, and the moving average that makes its targets.
 
-    A small error is no merit of its own, latents that collapse have one: RankMe of the validation embedding breaks
-    ties, and selects where there is no label.
+    A small error alone is not good, as collapsed latents have one, too. RankMe of the validation embedding breaks ties,
+    and selects the epoch where there is no label.
     """
 
     terms_type, headline, tie_break = PredictionTerms, "prediction", "validation/rankme"
@@ -112,7 +112,7 @@ class PredictionObjective(Objective):
         return prediction_terms(masks, outputs)
 
     def weights(self, step: int) -> tuple[float]:  # noqa: ARG002
-        return (1.0,)
+        return (1.0,)  # a single term: its weight would only rescale the learning rate
 
     def named(self, terms: PredictionTerms) -> dict[str, float]:
         return {"prediction": float(terms.prediction)}
@@ -133,8 +133,9 @@ class PredictionObjective(Objective):
 def objective_for(
     network: TableNetwork, section: ObjectiveSection, *, steps_per_epoch: int = 1, epochs: int = 1
 ) -> Objective:
-    """The objective of the network's kind; without a training to come its schedules mean nothing."""
+    """The objective of the network's kind; its schedules have a meaning only for training."""
     settings: dict[str, Any] = {"section": section, "steps_per_epoch": steps_per_epoch, "epochs": epochs}
+    # The one place outside `models` that tells kinds apart: a third kind is one more line.
     if isinstance(network, TJEPANetwork):
         return PredictionObjective(network=network, **settings)
     if isinstance(network, VarTJEPANetwork):

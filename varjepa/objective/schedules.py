@@ -36,8 +36,9 @@ def lr_at(step: int, steps_per_epoch: int, training: TrainingSection) -> float:
     warmup = training.warmup_epochs * steps_per_epoch
     total = training.max_epochs * steps_per_epoch
     if step < warmup:
+        # Never 0: the first step of training is not wasted, and the peak is reached right after the warm-up.
         return peak_lr(training) * (step + 1) / (warmup + 1)
-    progress = min(1.0, (step - warmup) / max(total - warmup, 1))
+    progress = min(1.0, (step - warmup) / max(total - warmup, 1))  # 0 at the peak, 1 at the end
     share = training.lr_end_share + (1 - training.lr_end_share) * 0.5 * (1 + math.cos(math.pi * progress))
     return peak_lr(training) * share
 

@@ -16,7 +16,7 @@ from varjepa.nn.random import Randomness
 Weighting = Literal["epps_pulley", "flat"]
 
 FINE = 8
-"""Neighbouring frequencies that share one leap: 8 + F / 8 powers of a complex number stand for F."""
+"""Neighbouring frequencies that share one leap: 8 + F / 8 powers of a complex number replace F of them."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,11 @@ def characteristic_errors(values: Tensor, frequencies: Frequencies) -> Tensor:
     """
     base = torch.polar(torch.ones_like(values), values * frequencies.step)  # exp(i t x) at the first t above 0
     fine = _powers(base, FINE)  # [..., 8, N]
-    leaps = _powers(fine[..., -1, :] * base, -(-frequencies.count // FINE))
+    leaps = _powers(fine[..., -1, :] * base, -(-frequencies.count // FINE))  # powers of base^8, [..., F / 8, N]
     # Every frequency is a leap plus a fine step: one matrix product multiplies all pairs and sums over rows.
     total = (leaps @ fine.mT).flatten(-2)[..., : frequencies.count]  # [..., F]
     total, rows = _over_processes(torch.view_as_real(total), values.shape[-1])
-    cos, sin = (total / rows).unbind(-1)
+    cos, sin = (total / rows).unbind(-1)  # real and imaginary part of phi_n; those of N(0, 1) are exp(-t^2 / 2) and 0
     return (cos - normal_characteristic(frequencies, values)).square() + sin.square()
 
 
@@ -91,6 +91,7 @@ def epps_pulley(errors: Tensor, frequencies: Frequencies) -> Tensor:
         errors [..., F] -> [...]
     """
     weight = 2 * frequencies.step * normal_characteristic(frequencies, errors)  # both signs of t
+    # Half weights: t = 0 has no mirror image, and the largest t is an end of the trapezoid rule.
     weight[0] /= 2
     weight[-1] /= 2
     return errors @ weight

@@ -1,1 +1,1 @@
-"""The paper's simulation study on pairs, all in one wing."""
+"""The paper's simulation study on pairs: data, models, variants and training."""

@@ -1,7 +1,7 @@
 """Deterministic JEPA on pairs: Var-JEPA with point-mass encoders, no decoders and no KLs (var-jepa.md section 1).
 
-What is left is the squared error between prediction and target. Nothing in it asks the latents to say anything: a
-constant encoder is perfect, and only what keeps the gradient from the target stands in the way.
+What is left is the squared error between prediction and target. It does not require informative latents: a constant
+encoder minimises it, and only the blocked gradient of the target prevents that.
 """
 
 from copy import deepcopy
@@ -14,7 +14,7 @@ from varjepa.nn.random import StackedRandomness
 from varjepa.nn.stacked import StackedMLP
 
 Target = Literal["gradient", "stop_gradient", "ema"]
-"""How targets are made: by the trained encoder, by the same without gradient, or by its moving average."""
+"""Source of the targets: the trained encoder, the same without gradient, or its moving average."""
 
 
 class JEPANetwork(nn.Module):
@@ -26,8 +26,8 @@ class JEPANetwork(nn.Module):
         random: initial weights of run r come from its stream.
         d_hidden: width of the MLPs.
         n_layers: hidden layers of the MLPs.
-        target: how targets are made; "gradient" is JEPA without any heuristic against collapse.
-        ema: share of the moving average that stays at every update.
+        target: source of the targets; "gradient" is JEPA without any heuristic against collapse.
+        ema: share of the moving average that is kept at every update.
 
     Shape:
         x, y [R, B, d_observed] -> prediction, target [R, B, d_s]
@@ -49,10 +49,12 @@ class JEPANetwork(nn.Module):
         self.target, self.ema = target, ema
         self.context_encoder = StackedMLP(d_in=d_observed, d_out=d_s, **mlp)
         self.predictor = StackedMLP(d_in=d_s, d_out=d_s, **mlp)
+        # Starts equal to the encoder, and is moved by `update_target` alone.
         self.average = deepcopy(self.context_encoder).requires_grad_(requires_grad=False) if target == "ema" else None
 
     def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         """Prediction from x, and target from y."""
+        # Also off where the caller has switched gradients off, as in diagnostics.
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.target == "gradient"):
             target = (self.average or self.context_encoder)(y)
         return self.predictor(self.context_encoder(x)), target

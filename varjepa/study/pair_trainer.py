@@ -40,7 +40,7 @@ class Worlds:
 
 
 class PairTrainer(ABC):
-    """The loop that the models share; run r of a stack learns what it would learn alone, up to rounding.
+    """The training loop of all models; run r of a stack learns what it would learn alone, up to rounding.
 
     Args:
         network: with as many runs as `worlds`.
@@ -51,15 +51,17 @@ class PairTrainer(ABC):
 
     def __init__(self, *, network: nn.Module, worlds: Worlds, config: StudyConfig, lr: float) -> None:
         self.worlds, self.config = worlds, config
-        self.runs = torch.arange(config.runs)[:, None]
+        self.runs = torch.arange(config.runs)[:, None]  # [R, 1]: with rows [R, B] it picks other rows in every run
+        # Parameters without gradient (a moving average) are not the optimiser's.
         trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
         self.optimizer = torch.optim.AdamW(trained, lr=lr, weight_decay=config.weight_decay, fused=True)
         self.step = 0
 
     def fit(self) -> list[Epoch]:
-        """Trains for `epochs` and returns the metrics of each; probes are trained now and then, and after the last."""
+        """Trains for `epochs` and returns the metrics of each; probes run every `probe_every` epochs and at the end."""
         history = []
         for epoch in range(self.config.epochs):
+            # A stream per epoch: diagnostics between epochs cannot shift the batches of the next one.
             self._train(StackedRandomness.seeded(self.worlds.seeds, epoch))
             with torch.no_grad():
                 metrics = self._measure()
@@ -70,10 +72,10 @@ class PairTrainer(ABC):
 
     def _train(self, random: StackedRandomness) -> None:
         train = self.worlds.train
-        for rows in random.orders(self.config.rows).split(self.config.batch_size, dim=1):
+        for rows in random.orders(self.config.rows).split(self.config.batch_size, dim=1):  # [R, B]
             loss = self._loss(train.x[self.runs, rows], train.y[self.runs, rows], random)
             self.optimizer.zero_grad(set_to_none=True)
-            loss.sum().backward()  # runs share no parameter: the gradient of the sum is that of each
+            loss.sum().backward()  # runs share no parameter, so each gets the gradient of its own loss
             self.optimizer.step()
             self.step += 1
             self._after_step()
@@ -86,10 +88,10 @@ class PairTrainer(ABC):
         """Accuracy of linear probes for the label on the embedding of every latent: name -> [R]."""
         train, test = self.worlds.train, self.worlds.test
         random = StackedRandomness.seeded(self.worlds.seeds, PROBING)
-        known, other = self._embed(train), self._embed(test)
+        train_means, test_means = self._embed(train), self._embed(test)
         return {
-            f"{name}/probe_accuracy": stacked_accuracy((known[name], train.label), (other[name], test.label), random)
-            for name in known
+            f"{name}/probe_accuracy": stacked_accuracy((mean, train.label), (test_means[name], test.label), random)
+            for name, mean in train_means.items()
         }
 
     @abstractmethod
@@ -120,6 +122,7 @@ class VariantTrainer(PairTrainer):
             d_hidden=config.d_hidden, n_layers=config.n_layers,
         )  # fmt: skip
         super().__init__(network=self.network, worlds=worlds, config=config, lr=config.lr)
+        # Steps rounded up: the last batch of an epoch may be smaller.
         self.variant, self.steps_per_epoch = VARIANTS[variant], -(-config.rows // config.batch_size)
 
     @property
@@ -129,14 +132,16 @@ class VariantTrainer(PairTrainer):
 
     def _loss(self, x: Tensor, y: Tensor, random: StackedRandomness) -> Tensor:
         posterior, generated = self.network(x, y, random)
-        loss = paired_terms(x, y, posterior, generated).loss(self.weights).mean(-1)
+        loss = paired_terms(x, y, posterior, generated).loss(self.weights).mean(-1)  # [R]
         for latent in self.variant.sigreg:
+            # On samples, not means: the aggregate posterior is what should be N(0, I).
             value = posterior.s_x_value if latent == "s_x" else posterior.s_y_value
             loss = loss + self.config.sigreg.weight * self._sigreg(value, random)
         return loss
 
     def _sigreg(self, latent: Tensor, random: StackedRandomness) -> Tensor:
         settings = self.config.sigreg
+        # New directions at every step, each run's own: [R, K, d_s].
         directions = torch.stack([random_directions(SIZES.d_s, settings.directions, run) for run in random.runs])
         frequencies = Frequencies(settings.frequencies, settings.largest_frequency)
         return sigreg(latent, directions, frequencies, settings.weighting)
@@ -151,15 +156,16 @@ class VariantTrainer(PairTrainer):
     def _measure(self) -> dict[str, Tensor]:
         test, posterior = self.worlds.test, self._infer(self.worlds.test)
         terms = paired_terms(test.x, test.y, posterior, self.network.generate(posterior))
-        terms = LossTerms(*(term.mean(-1) for term in terms))
+        terms = LossTerms(*(term.mean(-1) for term in terms))  # [R] each
         metrics = {f"test/{name}": term for name, term in terms._asdict().items()}
+        # Weights 1 for every variant, also those trained without a term: only then do their ELBOs compare.
         metrics["test/elbo"] = -terms.loss(Weights())
         for latent, inferred, sample in (
             ("s_x", posterior.s_x, posterior.s_x_value), ("s_y", posterior.s_y, posterior.s_y_value)
         ):  # fmt: skip
-            # The same directions at every epoch and for every variant: curves compare.
-            found = diagnose(inferred, sample, Randomness.seeded(self.config.seed, MEASURING))
-            metrics |= {f"{latent}/{name}": value for name, value in found.items()}
+            # The same directions at every epoch and for every variant, so that curves compare.
+            values = diagnose(inferred, sample, Randomness.seeded(self.config.seed, MEASURING))
+            metrics |= {f"{latent}/{name}": value for name, value in values.items()}
         return metrics
 
 
@@ -167,7 +173,7 @@ class JEPATrainer(PairTrainer):
     """Trains deterministic JEPA.
 
     Args:
-        target: how targets are made.
+        target: source of the targets.
         worlds: the data.
         config: sizes and optimiser.
     """

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 
 D_OBSERVED, D_S, D_Z, WIDTH = 32, 16, 8, 64
+"""Widths of x and y, of s_x and s_y, of z, and of the hidden layer of h_x and h_y."""
+
 SHIFT, NOISE_S_Y, NOISE_OBSERVED = 2.0, 0.5, 0.3
 """Distance of the two classes in every dimension of s_x; scales of the noise on s_y, and on x and y."""
 
@@ -30,7 +32,7 @@ class Pairs(NamedTuple):
 
 
 def simulate_pairs(*, rows: int, seed: int) -> Pairs:
-    """Draws two frozen random networks and `rows` pairs from them; another seed is another world.
+    """Draws two frozen random networks and `rows` pairs from them; another seed gives other networks, too.
 
     Args:
         rows: number of pairs, >= 1.
@@ -39,13 +41,15 @@ def simulate_pairs(*, rows: int, seed: int) -> Pairs:
     References:
         s_x | c ~ N(2 c 1, I), z ~ N(0, I), s_y ~ N(s_x + A z, 0.25 I), x = h_x(s_x) + 0.3 eps, y = h_y(s_y) + 0.3 eps.
     """
+    # Two streams: the networks of a seed do not depend on the number of rows.
     world, rng = (np.random.default_rng([seed, stream]) for stream in range(2))
+    # Scaled so that A z has unit variance, on average over A.
     mixing = world.normal(0, D_Z**-0.5, (D_S, D_Z))
     h_x, h_y = (_frozen_mlp(world) for _ in range(2))
     label = rng.integers(2, size=rows)
     s_x = rng.standard_normal((rows, D_S)) + SHIFT * label[:, None]
     z = rng.standard_normal((rows, D_Z))
-    s_y = s_x + z @ mixing.T + NOISE_S_Y * rng.standard_normal((rows, D_S))
+    s_y = s_x + z @ mixing.T + NOISE_S_Y * rng.standard_normal((rows, D_S))  # [N, 16]
     x, y = (
         _observe(network, latent, rng.standard_normal((rows, D_OBSERVED)))
         for network, latent in ((h_x, s_x), (h_y, s_y))

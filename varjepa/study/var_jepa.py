@@ -30,7 +30,7 @@ class PairSizes(NamedTuple):
 
 
 class PairPosterior(NamedTuple):
-    """What a pair says about its latents, with the samples that the generative half starts from."""
+    """Posteriors of a pair's latents, with the samples that the generative half starts from."""
 
     s_x: DiagonalGaussian
     z: DiagonalGaussian
@@ -41,7 +41,7 @@ class PairPosterior(NamedTuple):
 
 
 class PairGenerated(NamedTuple):
-    """What the latents say about the pair: the predictor's prior and both likelihoods."""
+    """Distributions given the latents: the predictor's prior and both likelihoods."""
 
     s_y: DiagonalGaussian
     x: DiagonalGaussian
@@ -84,11 +84,12 @@ class VarJEPANetwork(nn.Module):
         s_x_value = s_x.sample(random)
         z = self.auxiliary_encoder(s_x_value)
         z_value = z.sample(random)
-        s_y = self.target_encoder(torch.cat([s_x_value, z_value, y], dim=-1))
+        s_y = self.target_encoder(torch.cat([s_x_value, z_value, y], dim=-1))  # [R, B, d_s]
         return PairPosterior(s_x, z, s_y, s_x_value, z_value, s_y.sample(random))
 
     def generate(self, posterior: PairPosterior) -> PairGenerated:
         """p(s_y | s_x, z), p(x | s_x) and p(y | s_y)."""
+        # The prior of s_y sees what the posterior sees, without y: the KL between them is the predictor's loss.
         s_y = self.predictor(torch.cat([posterior.s_x_value, posterior.z_value], dim=-1))
         return PairGenerated(s_y, self.context_decoder(posterior.s_x_value), self.target_decoder(posterior.s_y_value))
 
@@ -103,8 +104,8 @@ class VarJEPANetwork(nn.Module):
 
     @torch.no_grad()
     def sample(self, rows: int, random: NormalSource) -> tuple[Tensor, Tensor]:
-        """Unconditional draws (x, y) per run, [R, rows, d_x] and [R, rows, d_y]; s_x ~ N(0, I) begins them."""
-        first = next(self.parameters())
+        """Unconditional draws (x, y) per run, [R, rows, d_x] and [R, rows, d_y], starting from s_x ~ N(0, I)."""
+        first = next(self.parameters())  # gives the number of runs, type and device
         s_x = random.normal_like(first.new_empty(len(first), rows, self.sizes.d_s))
         return self.context_decoder(s_x).sample(random), self._target(s_x, random)
 

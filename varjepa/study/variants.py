@@ -11,7 +11,7 @@ class Variant(NamedTuple):
     Attributes:
         objective: in words.
         without: names of the terms that are left out.
-        sigreg: names of the latents that SIGReg is put on.
+        sigreg: names of the latents to which SIGReg is applied.
     """
 
     objective: str

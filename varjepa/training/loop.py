@@ -233,7 +233,7 @@ class Trainer:
         return draw_sizes(table.observed.shape[1], self.masking, random)
 
     def _optimise(self, table: TableTensors, sizes: tuple[int, int], random: Randomness) -> Tensor:
-        """The part of a step after all decisions of the host; returns the batch's mean terms, or this process's part."""
+        """The part of a step after the host's decisions; returns the batch's mean terms, or this process's part."""
         self.optimizer.zero_grad(set_to_none=True)
         total = self._zero()
         for terms in self._terms(table, sizes, random):
@@ -258,7 +258,6 @@ class Trainer:
         # Every part draws for all rows of the batch and takes its own, as processes that share a batch do.
         state = random.state() if len(parts) > 1 else None
         for part in parts:
-            # Of the process in the batch, times of the part in the process.
             weight = self.world.weight(total) * ((part.stop - part.start) / (own.stop - own.start))
             if state is not None:
                 random.restore(state)
