@@ -1,6 +1,5 @@
 """Step 10: the files that the steps made, in one folder: the model as it is handed over."""
 
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +41,7 @@ def assemble(
     referenced: Referenced,
     config: RetrainConfig,
 ) -> Assembled:
-    """Puts the files of the steps beside the configuration of the job; none is read or written again."""
+    """Copies the files of the steps beside the configuration of the job; no model is loaded or saved for it."""
     parts = model_parts(
         prepared.preprocessor.parent,
         pretrained.weights.parent,
@@ -60,9 +59,7 @@ def _assemble(parts: dict[str, Path], config: RetrainConfig, model: Path) -> Ass
     shutil.rmtree(model, ignore_errors=True)  # of a run that was killed
     model.mkdir()
     for name, path in parts.items():
-        try:
-            os.link(path, model / name)
-        except OSError:  # a file system without hard links
-            shutil.copyfile(path, model / name)
+        # A copy, not a link: a step that is made again writes into its own files.
+        shutil.copyfile(path, model / name)
     save_config(model, config)
     return Assembled(model)

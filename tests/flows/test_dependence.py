@@ -39,7 +39,7 @@ STEPS_AFTER = {
     'data.drop=["member"]': ("preprocess", *TRAINED),
     'data.na_values=["", "rare one"]': ("ingest", "validate", "preprocess", *TRAINED),
 }
-"""Override -> steps that run again. The folder of the finished model, links to files, is not in the table."""
+"""Override -> steps that run again. The folder of the finished model, copies of files, is not in the table."""
 
 
 @pytest.fixture(scope="module")
