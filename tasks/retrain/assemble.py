@@ -1,4 +1,4 @@
-"""Step 10: the files that the steps made, in one folder: the model as it is handed over."""
+"""Step 10: collect the files of all steps in one folder, the finished model."""
 
 import shutil
 from dataclasses import dataclass
@@ -41,13 +41,14 @@ def assemble(
     referenced: Referenced,
     config: RetrainConfig,
 ) -> Assembled:
-    """Copies the files of the steps beside the configuration of the job; no model is loaded or saved for it."""
+    """Copies the files of the steps and the configuration into one folder; no model is loaded or saved for it."""
+    # Later folders win where two have a file of the same name.
     parts = model_parts(
         prepared.preprocessor.parent,
         pretrained.weights.parent,
         generated.folder,
         probed.folder,
-        calibrated.folder,  # its uncertainty, with measure and certificate, replaces that of the probe
+        calibrated.folder,  # its uncertainty has measure and certificate, and replaces that of the probe
         referenced.folder,
     )
     # The whole configuration travels with the model, so the folder depends on all of it.
@@ -56,7 +57,7 @@ def assemble(
 
 
 def _assemble(parts: dict[str, Path], config: RetrainConfig, model: Path) -> Assembled:
-    shutil.rmtree(model, ignore_errors=True)  # of a run that was killed
+    shutil.rmtree(model, ignore_errors=True)  # left by a killed run
     model.mkdir()
     for name, path in parts.items():
         # A copy, not a link: a step that is made again writes into its own files.

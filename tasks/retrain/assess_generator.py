@@ -1,4 +1,4 @@
-"""Step 8: what imputations, samples and anomaly scores are worth, on test rows."""
+"""Step 8: assess imputations, samples and anomaly scores on test rows."""
 
 import json
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ from varjepa.inference.storage import load_parts, model_parts
 STEP = Step("assess", __name__, settings=("generator.assess_rows",))
 
 BASELINE_ROWS = 50_000
-"""At most this many training rows teach the baselines."""
+"""Largest number of training rows for the baselines."""
 
 COLUMNS = "imputation.csv"
 
 
 @dataclass(frozen=True)
 class Assessed:
-    """What a generator is worth.
+    """Quality of a generator.
 
     Attributes:
         tables: folder with `imputation.csv`, one line per feature; None without a generator.
@@ -40,10 +40,11 @@ class Assessed:
 def assess_generator(
     prepared: Prepared, pretrained: Pretrained, generated: Generated, config: RetrainConfig
 ) -> Assessed:
-    """Hides, draws and corrupts test rows; measures beside the baselines that a user would pick instead."""
+    """Hides cells of test rows, draws rows, and corrupts cells; compares the results with common baselines."""
     if generated.folder is None or not config.generator.assess_rows:
         return Assessed(None, {})
     parts = model_parts(prepared.preprocessor.parent, pretrained.weights.parent, generated.folder)
+    # The generator's folder already depends on the rows, the network and the seed.
     folder = STEP.folder(config, str(generated.folder))
     return reuse(folder, Assessed, lambda: _assess(parts, prepared, config, folder))
 

@@ -1,4 +1,4 @@
-"""Step 7: whether the model knows what it does not know; picks its uncertainty, certifies it, draws the figures."""
+"""Step 7: choose the model's uncertainty measure, certify it, and draw the figures."""
 
 import json
 from collections.abc import Mapping
@@ -39,12 +39,12 @@ PIT_ROWS = 2000
 
 @dataclass(frozen=True)
 class Calibrated:
-    """What is known of a model's uncertainty.
+    """Results of a calibration.
 
     Attributes:
-        folder: with the finished uncertainty among the files of the model; none without classes.
+        folder: with the finished uncertainty, a file of the model; without classes there is none.
         figures: folder of PNG files.
-        tables: folder with `measures.csv` (every measure on the test rows, beside maximum probability),
+        tables: folder with `measures.csv` (every measure on the test rows, compared with maximum probability),
             `uncertainty.json` (measure, reason, temperature, coverage per class) and `certificate.json`.
         metrics: selective/... (latent, for kinds that have it), selective_msp/..., selective_shipped/...,
             uncertainty/MEASURE_..., ambiguity/MEASURE_... (where it is known), calibration/..., certificate/....
@@ -74,6 +74,7 @@ def _calibrate(
     drawings, tables = folder / "figures", folder / "tables"
     for target in (drawings, tables):
         target.mkdir(exist_ok=True)
+    # The file names of the figures are part of a run's artifacts: a Var-T-JEPA has ELBO curves.
     curves_name = "elbo_curves" if "train/elbo" in curves[0] else "training_curves"
     figures = {
         curves_name: plots.training_curves(curves, pretrained.best_epoch),
@@ -82,7 +83,7 @@ def _calibrate(
     metrics, drawn = _latent_calibration(model, prepared)
     figures |= drawn
     decisions: dict[str, str] = {}
-    if "probe/accuracy" in probed.metrics:
+    if "probe/accuracy" in probed.metrics:  # only for classes
         validation, calibration, test = (
             measured_part(prepared, model.preprocessor, name, config) for name in ("validation", "calibration", "test")
         )
@@ -112,13 +113,14 @@ def _decisions(outcome: Calibration) -> dict[str, str]:
 def _measure(
     outcome: Calibration, prepared: Prepared, predictions: pl.DataFrame, tables: Path
 ) -> tuple[dict[str, float], dict[str, Figure]]:
-    """Metrics and figures of a calibration; writes its tables."""
+    """Returns metrics and figures of a calibration, and writes its tables."""
     result, test, model = classified(predictions, "probe"), outcome.test, outcome.model
     metrics = uncertainty_metrics(result, _latent(labelled_rows(predictions))) | outcome.metrics
     metrics |= {f"calibration/{name}": value for name, value in calibration_metrics(result).items()}
+    # Simulated tables may have a column with the true ambiguity of each row.
     column = model.config.uncertainty.known
     if column is not None:
-        ambiguity = against_truth(test.measures, _known(prepared.clean, column, test.rows))
+        ambiguity = against_truth(test.measures, _known_ambiguity(prepared.clean, column, test.rows))
         metrics |= {f"ambiguity/{name}": value for name, value in ambiguity.items()}
     _measure_table(outcome.compared).write_csv(tables / "measures.csv")
     facts = {
@@ -142,9 +144,10 @@ def _measure(
     return metrics, figures
 
 
-def _known(clean: Path, column: str, rows: np.ndarray) -> Floats:
+def _known_ambiguity(clean: Path, column: str, rows: np.ndarray) -> Floats:
     """The known ambiguity of rows, in their order."""
     values = pl.scan_parquet(clean).filter(pl.col(ROW).is_in(rows.tolist())).select(ROW, column).collect()
+    # Sorted by row number, then put into the order of `rows` by their ranks.
     return values.sort(ROW)[column].cast(pl.Float64).to_numpy()[np.argsort(np.argsort(rows))]
 
 
@@ -167,9 +170,9 @@ def _differences(compared: Mapping[MEASURE, Comparison]) -> dict[str, tuple[floa
 
 
 def _latent_calibration(model: TrainedModel, prepared: Prepared) -> tuple[dict[str, float], dict[str, Figure]]:
-    """PIT of target latents under the predictor, as it is and sent through that of validation rows."""
+    """PIT of target latents under the predictor, as it is and recalibrated by that of validation rows."""
     reference, pit = (_pit(model, prepared, name) for name in ("validation", "test"))
-    if reference is None or pit is None or not pit.size:  # with a single feature there is nothing to predict
+    if reference is None or pit is None or not pit.size:  # a single feature leaves no target
         return {}, {}
     corrected = recalibrated(pit, reference)
     metrics = {

@@ -1,4 +1,4 @@
-"""Training and validation rows of a table of any size: in memory where they fit, from shards where they do not."""
+"""Training and validation rows of a table of any size: in memory if they fit, otherwise from shards."""
 
 import shutil
 from collections.abc import Sequence
@@ -18,20 +18,20 @@ from varjepa.training.distributed import World
 from varjepa.training.epoch_rows import HeldRows, RowSource, ShardedRows, Table
 
 SHARD_ROWS, MOST_SHARDS = 2**20, 1000
-"""Rows of a shard where the memory allows, and the number of shards beyond which they grow."""
+"""Largest number of rows per shard, and of shards; beyond this many shards their rows grow instead."""
 
 GIB = 2**30
 
 
 @dataclass(frozen=True)
 class EncodedRows:
-    """Encoded rows, and how much of them may be in memory.
+    """Encoded rows, read within the limits of memory.
 
     Attributes:
         path: Parquet file of the preprocessing step.
         preprocessor: that encoded them.
-        training: says how much memory, and the seed of samples.
-        device: of what is read.
+        training: memory limit, and seed of samples.
+        device: of the rows that are read.
     """
 
     path: Path
@@ -48,7 +48,7 @@ class EncodedRows:
         rows = count_rows(self.path, *parts)
         if self.fits(rows):
             return HeldRows(read_packed(self.path, self.preprocessor, *parts).to(self.device))
-        # Only the leading process writes; the others wait for what it has written.
+        # Only the leading process writes; the others wait for its broadcast.
         shards = world.broadcast(self._write_shards(parts, folder, rows) if world.leads else None)
         if shards is None:
             raise RuntimeError("the leading process has written no shards")
@@ -57,7 +57,7 @@ class EncodedRows:
     def _write_shards(self, parts: Sequence[str], folder: Path, rows: int) -> Shards:
         sizes = self.preprocessor.sizes
         count = shard_count(sizes, rows, self.training.memory)
-        if not folder.exists():  # else an interrupted run has written some of them
+        if not folder.exists():  # otherwise an interrupted run has already written some of them
             _need_room(folder.parent, rows * sizes.packed_bytes)
             log.info("%s rows exceed training.memory: they are read from %d shards", f"{rows:,}", count)
         chunks = packed_chunks(self.path, self.preprocessor, *parts)
@@ -75,7 +75,7 @@ class EncodedRows:
         return read_sample(self.path, self.preprocessor, part, most=most, seed=seed, labelled=labelled).to(self.device)
 
     def fits(self, rows: int) -> bool:
-        """Whether so many rows may be held in memory."""
+        """Whether this many rows may be held in memory."""
         return rows * self.preprocessor.sizes.packed_bytes <= self.training.memory * GIB
 
 
@@ -86,6 +86,7 @@ def shard_count(sizes: TableSizes, rows: int, memory: float) -> int:
         >>> shard_count(TableSizes(11, [10] * 4), 100_000_000, 4.0)
         96
     """
+    # A shard in use and one that is read ahead leave half of the memory to everything else.
     each = max(1, min(SHARD_ROWS, int(memory * GIB / 4 / sizes.packed_bytes)))
     return min(MOST_SHARDS, -(-rows // each))
 

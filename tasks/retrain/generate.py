@@ -1,4 +1,4 @@
-"""Step 5: learn what a cell may be, given the others of its row; for imputation, samples and anomaly scores."""
+"""Step 5: train the generator of cells given the others of their row, for imputation, samples and anomaly scores."""
 
 import math
 from dataclasses import dataclass
@@ -27,10 +27,10 @@ from varjepa.training.device import give_back_memory, resolve_device
 STEP = Step("generate", __name__, settings=("generator",), without=("generator.assess_rows",))
 
 VALIDATION_ROWS = 20_000
-"""At most this many validation rows, a sample of larger parts, say which weights are best."""
+"""Largest number of validation rows that select the best weights; larger parts are sampled."""
 
 REFERENCE_ROWS = 5000
-"""At most this many validation rows, and as many calibration rows, are what the reference is measured on."""
+"""Largest number of validation rows, and of calibration rows, on which the reference is measured."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,13 @@ class Generated:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """generator/...; none without one."""
+        """generator/...; empty without a generator."""
         return {} if self.folder is None else {"generator/loss": self.loss}
 
 
 @task(name="generate", task_run_name="generate")
 def generate(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig) -> Generated:
-    """Trains the generator on training rows, its reference is measured on rows outside of them."""
+    """Trains the generator on training rows, and measures its reference on rows outside of them."""
     if not config.generator.n_layers:
         return Generated(None, 0.0)
     folder = STEP.folder(config, str(pretrained.weights))
@@ -73,6 +73,7 @@ def _generate(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig,
         best = min(best, loss)
         log.info("generator, step %d: %.4f nats per hidden cell, %s rows/s", steps, loss, f"{speed:,.0f}")
 
+    # Intervals keep their coverage only on rows that nothing has selected on: calibration rows.
     other, held = (_part(prepared, preprocessor, name, device) for name in ("validation", "calibration"))
     if not held[0].n_rows:
         log.warning("There are no calibration rows: imputation intervals come from validation rows.")
@@ -87,15 +88,16 @@ def _generate(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig,
 
 
 def _most(rows: EncodedRows, prepared: Prepared, config: RetrainConfig) -> int:
-    """Training rows to hold: all where they fit, otherwise more than the steps can look at."""
-    seen = prepared.parts["train"]
-    return seen if rows.fits(seen) else max(CUT_ROWS, 2 * config.generator.max_steps * config.generator.batch_size)
+    """Number of training rows to hold in memory: all if they fit, otherwise twice what the steps can draw."""
+    total = prepared.parts["train"]
+    return total if rows.fits(total) else max(CUT_ROWS, 2 * config.generator.max_steps * config.generator.batch_size)
 
 
 def _part(
     prepared: Prepared, preprocessor: Preprocessor, name: str, device: torch.device
 ) -> tuple[TableTensors, torch.Tensor]:
     """Some rows of a part, and how far their numbers lie beyond the training range."""
+    # Encoded values are clipped to the training range, so the distance beyond it comes from the raw rows.
     rows = read_sample(prepared.encoded, preprocessor, name, most=REFERENCE_ROWS, seed=0)
     raw = pl.scan_parquet(prepared.clean).filter(pl.col(ROW).is_in(rows.rows.tolist())).collect()
     return rows.table.to(device), outside_range(raw, preprocessor).to(device)

@@ -18,14 +18,14 @@ STEP = Step(
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The rows as they were found.
+    """The rows of the source at the time of the run.
 
     Attributes:
         path: Parquet file, row numbers of the source in front.
         fingerprint: 64 hexadecimal digits; of a single file its SHA-256.
         rows: number of rows.
         columns: type of every column, as read.
-        source: where the rows came from, for people.
+        source: description of the source, for people.
     """
 
     path: Path
@@ -42,11 +42,13 @@ def ingest(config: RetrainConfig) -> Snapshot:
     Raises:
         DataError: the source cannot be found or read, has no rows, or lacks a column that the configuration names.
     """
+    # Imported here, as in this file's other functions, so that commands start quickly.
     from varjepa.data.read.sources import source_files
 
     data = config.data
     files = source_files(data.path) if data.path is not None else ()
     fingerprint = file_fingerprint(files)
+    # The split seed and the label count only where they change rows: in samples, noise and generated tables.
     seed = data.split.seed if data.rows or data.noise or not files else None
     spared = data.label if data.noise else None  # noise leaves the label alone
     folder = STEP.folder(config, fingerprint, seed, spared)
@@ -56,10 +58,10 @@ def ingest(config: RetrainConfig) -> Snapshot:
 
 
 def require_columns(columns: list[str], data: DataSection) -> None:
-    """Checks that every column the configuration names is there.
+    """Checks that every column in the configuration exists.
 
     Raises:
-        DataError: with the nearest name that is.
+        DataError: a column does not exist; the message suggests the nearest name.
     """
     named = {
         "data.drop": data.drop,
@@ -87,6 +89,7 @@ def _snapshot(data: DataSection, folder: Path, fingerprint: str) -> Snapshot:
         if data.rows is not None and source.files:
             total = int(frame.select(pl.len()).collect().item())
             if data.rows < total:
+                # Sorted: the sample keeps the order of the source.
                 picks = np.sort(np.random.default_rng([data.split.seed, 1]).permutation(total)[: data.rows])
                 frame = frame.filter(pl.col(ROW).is_in(picks.tolist()))
         if data.noise:
@@ -104,6 +107,7 @@ def _snapshot(data: DataSection, folder: Path, fingerprint: str) -> Snapshot:
 
 def file_fingerprint(files: tuple[Path, ...]) -> str:
     """SHA-256 of one file, or of the names and SHA-256s of many; empty for none."""
+    # One file: its plain SHA-256, which `sha256sum` confirms.
     sums = []
     for file in files:
         with file.open("rb") as stream:

@@ -1,4 +1,4 @@
-"""How sure the figures themselves are: intervals of the main metrics over test rows."""
+"""Confidence intervals of the main metrics over test rows."""
 
 import polars as pl
 from prefect import task
@@ -12,7 +12,7 @@ SELECTIVE = ("selective_shipped", "selective", "selective_msp")
 
 @task(name="intervals")
 def measure_intervals(probed: Probed, metrics: dict[str, float]) -> dict[str, Interval]:
-    """Intervals (95%) of what the probes are worth, of the surest rows' accuracy and of the certificate's.
+    """Intervals (95%) of the probes' metrics, of the accuracy of the surest rows, and of the certificate's accuracy.
 
     Args:
         probed: with the predictions for all test rows.
@@ -27,10 +27,11 @@ def measure_intervals(probed: Probed, metrics: dict[str, float]) -> dict[str, In
     intervals: dict[str, Interval] = {}
     for group, prefix in GROUPS.items():
         if "probe/accuracy" in metrics:
-            of_group = classification_intervals(classified(labelled, group))
+            group_intervals = classification_intervals(classified(labelled, group))
         else:
-            of_group = regression_intervals(labelled[f"{prefix}0"].to_numpy(), labelled["label"].to_numpy())
-        intervals |= {f"{group}/{name}": interval for name, interval in of_group.items()}
+            group_intervals = regression_intervals(labelled[f"{prefix}0"].to_numpy(), labelled["label"].to_numpy())
+        intervals |= {f"{group}/{name}": interval for name, interval in group_intervals.items()}
+    # Accuracies on a share of the rows: the number of rows behind each follows from the share.
     shares = {f"{group}/accuracy_{percent}": percent / 100 for group in SELECTIVE for percent in (90, 80, 50)}
     shares["certificate/accuracy"] = metrics.get("certificate/coverage", 0.0)
     for name, share in shares.items():

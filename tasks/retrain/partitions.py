@@ -1,4 +1,4 @@
-"""Rows of a Parquet file in partitions: where they are, what is done with one of them, and who does it."""
+"""Partitions of a Parquet file: which rows they hold, and the work on a single partition."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -46,8 +46,10 @@ class Partition:
 
 
 def partitions_of(clean: Path, parts: Path, rows: int) -> list[Partition]:
-    """Partitions of about so many rows: whole row groups of the file, or pieces of larger ones."""
+    """Partitions of about this many rows: whole row groups of the file, or pieces of larger ones."""
     from pyarrow.parquet import ParquetFile
+
+    # Only the footer is read. Partitions that end with row groups read nothing twice.
 
     with ParquetFile(clean) as file:
         groups = [file.metadata.row_group(place).num_rows for place in range(file.num_row_groups)]
@@ -71,12 +73,12 @@ def hashed_codes(partition: Partition, split: SplitSection) -> "np.ndarray":
 
 
 def training_rows(partition: Partition, seen: str) -> "LazyFrame":
-    """The rows that preprocessing may look at, without columns of ours."""
+    """The rows that preprocessing may use, without the columns that we added."""
     return learned_from(partition.marked(), seen)
 
 
 def learned_from(marked: "LazyFrame", seen: str) -> "LazyFrame":
-    """The same of rows that say their part."""
+    """The same for rows with a column of their part."""
     import polars as pl
 
     from varjepa.data.read.sources import ROW
@@ -91,22 +93,22 @@ def write_encoded(marked: "LazyFrame", preprocessor: "Preprocessor", path: Path)
     from varjepa.data.read.splits import PART
 
     encoded = preprocessor.encode(marked, keep=(ROW, PART), with_label=True)
-    # Floats of 32 bits hardly get smaller, and slower compression takes longer than all the rest.
+    # 32-bit floats hardly compress, and slower compression takes longer than everything else here.
     encoded.sink_parquet(path, maintain_order=True, compression="snappy")
 
 
 def encode(partition: Partition, preprocessor: Path, folder: Path) -> None:
-    """Encodes a partition into a file of `folder` that is named for its first row; in one move, and once."""
-    path = folder / f"{partition.start:015}.parquet"
+    """Encodes a partition once into a file of `folder` that is named for its first row, and written atomically."""
+    path = folder / f"{partition.start:015}.parquet"  # padded: names sort in the order of the rows
     if not path.is_file():
-        # A cluster may call a task again while it believes a worker lost.
-        beside = folder.with_name(f"{folder.name}-{uuid4().hex}")
-        write_encoded(partition.marked(), _opened(preprocessor, preprocessor.stat().st_mtime_ns), beside)
-        beside.replace(path)
+        # A cluster may run a task again when it believes that a worker is lost, so each attempt has its own draft.
+        draft = folder.with_name(f"{folder.name}-{uuid4().hex}")
+        write_encoded(partition.marked(), _opened(preprocessor, preprocessor.stat().st_mtime_ns), draft)
+        draft.replace(path)
 
 
 @lru_cache(maxsize=4)
-def _opened(path: Path, _changed: int) -> "Preprocessor":
+def _opened(path: Path, _changed: int) -> "Preprocessor":  # the time of change is part of the cache's key
     from varjepa.data.encode.preprocessor import Preprocessor
 
     return Preprocessor.read(path)

@@ -1,4 +1,4 @@
-"""Step 3: divide the rows, learn the preprocessing from the training part, encode everything."""
+"""Step 3: split the rows, fit the preprocessing on the training part, encode all rows."""
 
 import shutil
 from dataclasses import dataclass
@@ -41,14 +41,14 @@ class Prepared:
     """Encoded rows.
 
     Attributes:
-        clean: Parquet file with the same rows as they came.
-        encoded: Parquet file with row number, part, features and label; or a folder of such files, which hold the
-            rows in the order of their names.
+        clean: Parquet file with the same rows, not encoded.
+        encoded: Parquet file with row number, part, features and label; or a folder of such files, whose names sort
+            in the order of the rows.
         preprocessor: JSON file.
         features: number of features.
         parts: rows per part.
-        left_out: columns that are no features, and why.
-        joined: features that are made from several columns, and those.
+        left_out: columns that are not features, with the reason.
+        joined: features made from several columns, with these columns.
     """
 
     clean: Path
@@ -60,18 +60,18 @@ class Prepared:
     joined: dict[str, tuple[str, ...]]
 
     def evenly_spaced(self, *parts: str, most: int) -> "LazyFrame":
-        """At most so many evenly spaced rows of some parts as they came, in their order, unread."""
+        """At most `most` evenly spaced raw rows of some parts, in their order, as a lazy frame."""
         from varjepa.data.read.spaced_rows import evenly_spaced
 
         return evenly_spaced(self.raw(*parts), sum(self.parts.get(name, 0) for name in parts), most)
 
     def raw(self, *parts: str) -> "LazyFrame":
-        """The rows of some parts as they came, in their order, unread."""
+        """The raw rows of some parts, in their order, as a lazy frame."""
         import polars as pl
 
         from varjepa.data.read.splits import PART
 
-        # Both files hold the same rows in the same order; to join them by number would hold all numbers in memory.
+        # Both files hold the same rows in the same order; joining them by number would hold all numbers in memory.
         marks = pl.scan_parquet(self.encoded).select(PART)
         both = pl.concat([pl.scan_parquet(self.clean), marks], how="horizontal")
         return both.filter(pl.col(PART).is_in(parts)).drop(PART)
@@ -97,7 +97,7 @@ def preprocess(clean: Path, config: RetrainConfig) -> Prepared:
 def _preprocess(clean: Path, data: DataSection, settings: PreprocessSection, folder: Path) -> Prepared:
     partitions: list[Partition] = []
     if settings.runner != "none":
-        # Workers need not run in the folder that this process runs in.
+        # Resolved, as workers may run in another folder than this process.
         partitions = partitions_of(clean.resolve(), folder.resolve() / SPLIT, settings.partition_rows)
     if len(partitions) > 1:
         log.info("preprocessing %d partitions: %s", len(partitions), settings.runner)
@@ -116,7 +116,7 @@ def _preprocess(clean: Path, data: DataSection, settings: PreprocessSection, fol
 
 
 def divide(clean: Path, data: DataSection) -> tuple["LazyFrame", dict[str, int]]:
-    """The rows with the part of each as one more column, unread, and the number of rows per part."""
+    """A lazy frame of the rows with their part as one more column, and the number of rows per part."""
     import polars as pl
 
     from varjepa.data.read.splits import assign_parts
@@ -128,7 +128,7 @@ def divide(clean: Path, data: DataSection) -> tuple["LazyFrame", dict[str, int]]
 
 
 def learn(marked: "LazyFrame", data: DataSection, settings: PreprocessSection) -> "Preprocessor":
-    """Fits on the rows that preprocessing may look at."""
+    """Fits on the rows that preprocessing may use."""
     from varjepa.data.fit.preprocessor_fit import fit
 
     return fit(learned_from(marked, data.split.seen), data, settings)
@@ -141,7 +141,7 @@ def in_partitions(
     folder: Path,
     parallel_map: "ParallelMap",
 ) -> tuple["Preprocessor", dict[str, int]]:
-    """The same in partitions, of which this process holds the part of each row and what all rows have in common.
+    """The same in partitions. This process holds only the part of each row and statistics over all rows.
 
     Partitions that an interrupted run encoded in the same way are not encoded again.
     """
@@ -153,10 +153,12 @@ def in_partitions(
     preprocessor = fit_rows(PartitionedRows(openers, parallel_map), data, settings)
     text = preprocessor.model_dump_json(indent=1)
     write_text(folder / PREPROCESSOR, text)
+    # Named by preprocessor and partitions: an interrupted run's draft is continued only if both are the same.
     draft = folder.resolve() / f"draft-{digest(text, [partition.start for partition in partitions])}"
     draft.mkdir(exist_ok=True)
     for _ in parallel_map(partial(encode, preprocessor=draft.with_name(PREPROCESSOR), folder=draft), partitions):
         pass
+    # Renamed only when complete, so that `encoded` never lacks a partition.
     _clear(folder / ENCODED)
     draft.replace(folder / ENCODED)
     for left in (folder / SPLIT, *folder.glob("draft-*")):
@@ -165,7 +167,7 @@ def in_partitions(
 
 
 def _divide(partitions: list[Partition], data: DataSection, parallel_map: "ParallelMap") -> dict[str, int]:
-    """Writes the part of each row to where the partitions look for it; the number of rows per part."""
+    """Writes the part of each row to the file that the partitions read; returns the number of rows per part."""
     import numpy as np
     import polars as pl
 
@@ -175,12 +177,13 @@ def _divide(partitions: list[Partition], data: DataSection, parallel_map: "Paral
     if data.split.by == "hash":
         hashed = np.concatenate(list(parallel_map(partial(hashed_codes, split=data.split), partitions)))
     parts = assign_parts(pl.scan_parquet(partitions[0].clean), data.split, hashed)
+    # Row groups of a partition's size: a worker reads little more than its own rows.
     parts.to_frame().write_parquet(partitions[0].parts, row_group_size=partitions[0].rows)
     return dict(parts.value_counts().iter_rows())
 
 
 def _clear(path: Path) -> None:
-    """Removes a file or a folder, where there is one."""
+    """Removes a file or a folder if it exists."""
     if path.is_dir():
         shutil.rmtree(path)
     path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Step 4: learn the embedding, without labels; keep the best epoch."""
+"""Step 4: train the embedding without labels, and keep the best epoch."""
 
 import json
 import os
@@ -34,16 +34,16 @@ from varjepa.training.loop import Evaluator, Trainer
 STEP = Step("pretrain", __name__, settings=("model", "masking", "objective", "training", "data.split.seen"))
 
 VALIDATION_ROWS = 1_000_000
-"""At most this many validation rows, a sample of larger parts, give the validation terms of a pass."""
+"""Largest number of validation rows for the validation terms of a pass; larger parts are sampled."""
 
 HISTORY = "history.json"
 JOB, TRAINED, FAILURE = "job.json", "trained.json", "failure.txt"
-"""What the processes of a distributed training are told, and what they leave."""
+"""Files of a distributed training: its input, its result, and the message of a failure."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a training process needs beside the configuration.
+    """Input of a training process in addition to the configuration.
 
     Attributes:
         encoded: Parquet file of `Prepared`.
@@ -87,11 +87,13 @@ class Pretrained:
 
 @task(name="pretrain", task_run_name="pretrain {config.model.kind}")
 def pretrain(prepared: Prepared, config: RetrainConfig, run_id: str) -> Pretrained:
-    """Trains a network; resumes from a checkpoint that an interrupted run left. Curves go to the tracking run."""
+    """Trains a network; resumes from the checkpoint of an interrupted run. Curves go to the tracking run."""
+    # The result depends on this setting only through the score of an epoch.
     aggregate = config.uncertainty.aggregate if config.training.selection == "selective_probe" else None
     folder = STEP.folder(config, str(prepared.encoded), aggregate)
     curves, job = CurveLogger(run_id, config.tracking), Job(prepared.encoded, prepared.preprocessor, folder, run_id)
     pretrained = reuse(folder, Pretrained, lambda: _pretrain(job, config, curves))
+    # A reused training has not logged to this run; epochs that are already logged are skipped.
     for metrics in pretrained.curves():
         curves.log(metrics)
     log.info("selected epoch %d of %d", pretrained.best_epoch + 1, len(pretrained.curves()))
@@ -110,32 +112,36 @@ def launch(job: Job, config: RetrainConfig) -> Pretrained:
     """Trains with `training.devices` processes of this machine that share every batch.
 
     Raises:
-        VarjepaError: what the leading process says, or that one of them failed.
+        VarjepaError: the message of the leading process, or that one of the processes failed.
     """
     processes, failure = config.training.devices, job.folder / FAILURE
     failure.unlink(missing_ok=True)
     content = {"job": asdict(job), "config": config.model_dump(mode="json")}
     write_text(job.folder / JOB, json.dumps(content, default=str))
+    # Cores are shared evenly; otherwise every process would start a thread per core.
     threads = max(1, len(os.sched_getaffinity(0)) // processes) if hasattr(os, "sched_getaffinity") else 1
-    # The workers find the modules that this process found, wherever they were imported from.
+    # The workers find the same modules as this process, wherever they were imported from.
     env = {"OMP_NUM_THREADS": str(threads)} | os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     if sys.platform == "linux":
         env.setdefault("GLOO_SOCKET_IFNAME", "lo")  # the machine's own name need not resolve
     arguments = ["--standalone", f"--nproc-per-node={processes}", "-m", "tasks.retrain.worker", str(job.folder / JOB)]
     command = [sys.executable, "-m", "torch.distributed.run", *arguments]
-    done = subprocess.run(command, env=env, check=False)  # noqa: S603 (our own words)
+    done = subprocess.run(command, env=env, check=False)  # noqa: S603 (the command is our own)
     if failure.is_file():
         raise VarjepaError(failure.read_text(encoding="utf-8"))
     if done.returncode:
-        raise VarjepaError(f"One of {processes} training processes ended with {done.returncode}; its words are above.")
+        raise VarjepaError(
+            f"One of {processes} training processes exited with {done.returncode}; see its output above."
+        )
     return TypeAdapter(Pretrained).validate_json((job.folder / TRAINED).read_bytes())
 
 
 def train(job: Job, config: RetrainConfig, world: World, curves: CurveLogger) -> Pretrained:
-    """Trains in this process, alone or as one of a world; only the leading one shows, logs and writes."""
+    """Trains in this process, alone or as one of a world; only the leading process shows, logs and writes."""
     preprocessor = Preprocessor.read(job.preprocessor)
     device, folder = local_device(resolve_device(config.training.device)), job.folder
     network = new_network(preprocessor.sizes, config).to(device)
+    # Under the paper's protocol the encoder sees all rows, those of the test part included.
     parts, shards = PARTS if config.data.split.seen == "all" else PARTS[:1], folder / "shards"
     rows = EncodedRows(job.encoded, preprocessor, config.training, device)
     seen, checkpoint = rows.source(parts, shards, world), folder / "checkpoint.pt"
@@ -163,9 +169,9 @@ def train(job: Job, config: RetrainConfig, world: World, curves: CurveLogger) ->
 
 
 def validation_rows(training: TrainingSection) -> int:
-    """At most how many validation rows give the validation terms of an epoch.
+    """Largest number of validation rows for the validation terms of an epoch.
 
-    As a rule there are six times as many training rows, and an epoch of few rows should not wait for many more.
+    By default there are six times as many training rows. Validation should not dominate an epoch of few rows.
 
     Examples:
         >>> validation_rows(TrainingSection()), validation_rows(TrainingSection(epoch_rows=600_000))
@@ -177,7 +183,7 @@ def validation_rows(training: TrainingSection) -> int:
 
 
 def _evaluator(rows: EncodedRows, network: TableNetwork, config: RetrainConfig) -> Evaluator | None:
-    """Scores epochs as `training.selection` says; None means by validation ELBO."""
+    """The evaluator for `training.selection`; None selects by validation ELBO."""
     label, training = rows.preprocessor.label, config.training
     unlabelled = training.selection in ("elbo", "rankme") or label is None
     validation = rows.sample("validation", training.eval_rows, labelled=not unlabelled)
@@ -185,7 +191,7 @@ def _evaluator(rows: EncodedRows, network: TableNetwork, config: RetrainConfig) 
         log.warning("No validation row has a label: the epoch is selected without one.")
         unlabelled, validation = True, rows.sample("validation", training.eval_rows, labelled=False)
     if unlabelled or label is None:
-        # An objective that a collapse minimises cannot select, so RankMe takes its place.
+        # An objective that collapsed latents minimise cannot select an epoch, so RankMe does.
         by_rank = training.selection == "rankme" or network.can_collapse
         return RankMeEvaluator(validation.table) if by_rank else None
     train = rows.sample("train", training.eval_rows, labelled=True)

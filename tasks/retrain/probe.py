@@ -1,4 +1,4 @@
-"""Step 6: what the frozen embedding is worth; a linear probe on it, and the same probe on raw features."""
+"""Step 6: measure the frozen embedding by a linear probe, and compare with the same probe on raw features."""
 
 import json
 from dataclasses import dataclass
@@ -23,15 +23,15 @@ from varjepa.training.device import resolve_device
 STEP = Step("probe", __name__, settings=("probe", "uncertainty.aggregate", "uncertainty.ensemble"))
 
 LATENT_ROWS = 5000
-"""Diagnostics of the embedding look at the first this many test rows."""
+"""Number of first test rows for the diagnostics of the embedding."""
 
 
 @dataclass(frozen=True)
 class Probed:
-    """The probe, and what it says about the test rows.
+    """The probe, and its predictions for the test rows.
 
     Attributes:
-        folder: with the probe's files of the model (see `varjepa.inference.storage`); none without a label.
+        folder: with the probe's files of the model (see `varjepa.inference.storage`); without a label there are none.
         predictions: Parquet file, one row per test row (see `varjepa.inference.probing.predict_rows`).
         points: npy file [N, 2], map of the first test rows.
         metrics: probe/..., raw/..., elbo/... or prediction/..., latent/....
@@ -69,6 +69,7 @@ def _probe(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig, fo
     predictions.write_parquet(folder / "predictions.parquet")
     np.save(folder / "points.npy", embedding_points(embedding).cpu().numpy())
     group, metrics = objective_metrics(model, test.table)
+    # Beside the test value, that of the selected epoch: a gap shows how much the selection flatters.
     metrics[f"{group}/val"] = pretrained.curves()[pretrained.best_epoch][f"validation/{group}"]
     metrics |= probe_metrics(predictions, preprocessor.label) | latent_metrics(model, test.table, embedding)
     write_text(folder / "metrics.json", json.dumps(metrics))
@@ -76,11 +77,11 @@ def _probe(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig, fo
 
 
 def measured_part(prepared: Prepared, preprocessor: Preprocessor, name: str, config: RetrainConfig) -> Part:
-    """The rows of a part outside of training that a model is measured on: all, or a sample of very many."""
+    """The rows of a part on which a model is measured: all, or a sample of a very large part."""
     return read_sample(prepared.encoded, preprocessor, name, most=config.probe.max_test_rows, seed=config.training.seed)
 
 
 def _labelled(prepared: Prepared, preprocessor: Preprocessor, name: str, config: RetrainConfig) -> Part:
-    """Rows of a part that have a label; at most as many as the probe is fitted on."""
+    """Rows of a part that have a label, at most `probe.max_rows`."""
     most, seed = config.probe.max_rows, config.training.seed
     return read_sample(prepared.encoded, preprocessor, name, most=most, seed=seed, labelled=True)

@@ -1,4 +1,4 @@
-"""How long work shows that it is alive: a bar on a terminal, a line per epoch elsewhere; always on stderr."""
+"""Progress of long work: a bar on a terminal, a line per epoch elsewhere; always on stderr."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ class TrainingProgress:
 
 
 def headline(metrics: dict[str, float]) -> str:
-    """The one number of an epoch or a step that people look for, with its name.
+    """The main number of an epoch or a step, with its name.
 
     Examples:
         >>> headline({"prediction": 0.25})
@@ -41,7 +41,7 @@ def training_progress(max_epochs: int, rows: int) -> Iterator[TrainingProgress]:
             bar.update(shown, completed=epoch * rows + done, description=f"epoch {epoch + 1}/{max_epochs}", note=note)
 
         def on_epoch(metrics: dict[str, float]) -> None:
-            # Validation comes last and wins; an epoch without one shows the training rows' number.
+            # Validation terms come last and replace those of training; an epoch without validation shows the latter.
             named = {name.partition("/")[2]: value for name, value in metrics.items() if "/" in name}
             part = "validation" if "selection/score" in metrics else "training"
             speed, number = metrics["training/rows_per_second"], int(metrics["epoch"]) + 1

@@ -1,4 +1,4 @@
-"""What a retrain writes to its run beside results: settings, data, preprocessing."""
+"""Inputs that a retrain writes to its run: settings, data, preprocessing."""
 
 import json
 from collections.abc import Iterator
@@ -15,19 +15,20 @@ from varjepa.config.operations import TrackingSection
 
 @contextmanager
 def tracked_run(config: RetrainConfig, job: str) -> Iterator[str]:
-    """Opens the run of a retrain, or the one that was killed while it did this job, and yields its id."""
+    """Opens the run of a retrain, or resumes the killed run of the same job, and yields its id."""
     with opened_run(config.tracking, command="retrain", name=config.registry.name, job=job) as run_id:
         yield run_id
 
 
 @retried_task("log set-up")
 def log_setup(run_id: str, config: RetrainConfig, snapshot: Snapshot) -> None:
-    """Writes the resolved configuration and the data set (fingerprint, schema, size); what is there stays."""
+    """Writes the resolved configuration and the data set (fingerprint, schema, size); keeps existing parameters."""
     from mlflow.entities import Dataset, DatasetInput, InputTag, Param
 
     client = client_of(config.tracking)
-    said = client.get_run(run_id).data.params
-    parameters = [Param(name, str(value)[:6000]) for name, value in as_flat(config).items() if name not in said]
+    # MLflow refuses to change a parameter, so a resumed run keeps those that it has. 6,000 characters are its limit.
+    logged = client.get_run(run_id).data.params
+    parameters = [Param(name, str(value)[:6000]) for name, value in as_flat(config).items() if name not in logged]
     client.log_batch(run_id, params=parameters)
     client.log_dict(run_id, config.model_dump(mode="json"), "config.json")
     schema = {
@@ -35,7 +36,7 @@ def log_setup(run_id: str, config: RetrainConfig, snapshot: Snapshot) -> None:
     }
     data = Dataset(
         name=config.registry.name,
-        digest=snapshot.fingerprint[:36],
+        digest=snapshot.fingerprint[:36],  # the longest that MLflow accepts; the tag below has all of it
         source_type="local",
         source=json.dumps({"uri": snapshot.source}),
         schema=json.dumps(schema),
@@ -46,7 +47,7 @@ def log_setup(run_id: str, config: RetrainConfig, snapshot: Snapshot) -> None:
 
 
 def _mlflow_type(dtype: str) -> str:
-    """MLflow's word for a Polars type."""
+    """MLflow's name for a Polars type."""
     kind = dtype.rstrip("0123456789")
     words = {"Int": "long", "UInt": "long", "Float": "double", "Boolean": "boolean", "Date": "datetime"}
     return "datetime" if dtype.startswith("Datetime") else words.get(kind, "string")
@@ -54,7 +55,7 @@ def _mlflow_type(dtype: str) -> str:
 
 @retried_task("log prepared")
 def log_prepared(run_id: str, tracking: TrackingSection, prepared: Prepared) -> None:
-    """Writes how many rows each part has and which columns are no features."""
+    """Writes the number of rows per part, and the columns that are not features."""
     client = client_of(tracking)
     facts = {"parts": prepared.parts, "left_out": prepared.left_out, "joined": prepared.joined}
     client.log_dict(run_id, facts, "preprocess.json")

@@ -1,4 +1,4 @@
-"""Step 9: what rows outside of training look like goes into the model's folder, for `varjepa drift`."""
+"""Step 9: count rows outside of training as the model's reference for `varjepa drift`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,21 +20,24 @@ from varjepa.inference.storage import load_parts, model_parts, save_profile
 STEP = Step("reference", __name__, settings=("drift.reference_rows",))
 
 COLUMN_ROWS = 500_000
-"""Columns are counted in at most this many rows, evenly spaced."""
+"""Largest number of rows, evenly spaced, in which columns are counted."""
 
 DIRECTION_ROWS = 2000
 """Training rows whose embeddings give the principal directions."""
 
 UNSEEN = ("validation", "calibration", "test")
+"""Parts that preprocessing has not used."""
+
 UNTOUCHED = ("calibration", "test")
+"""Parts that neither training nor the choice of an epoch has used."""
 
 
 @dataclass(frozen=True)
 class Referenced:
-    """The reference that a model can be asked for drift with.
+    """The drift reference of a model.
 
     Attributes:
-        folder: with its files of the model; None where training has seen all rows.
+        folder: with its files; None where training has used all rows.
     """
 
     folder: Path | None
@@ -44,9 +47,9 @@ class Referenced:
 def make_reference(
     prepared: Prepared, pretrained: Pretrained, generated: Generated, probed: Probed, config: RetrainConfig
 ) -> Referenced:
-    """Counts rows outside of training, their columns and what the model says about them."""
+    """Counts the columns of rows outside of training, and the model's statistics of these rows."""
     if config.data.split.seen == "all":
-        log.warning("data.split.seen is all: no rows are left to make a reference for varjepa drift from.")
+        log.warning("data.split.seen is all: no rows are left for the reference of varjepa drift.")
         return Referenced(None)
     parts = model_parts(prepared.preprocessor.parent, pretrained.weights.parent, generated.folder, probed.folder)
     folder = STEP.folder(config, str(generated.folder), str(probed.folder))

@@ -1,4 +1,4 @@
-"""What makes two retrains the same job, and what to do when the last one already was this job."""
+"""Detects that the last retrain was the same job, and skips a retrain that would change nothing."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,19 +29,19 @@ STEPS = tuple(
     module.STEP
     for module in (ingest, validate, preprocess, pretrain, generate, probe, calibrate, assess_generator, reference)
 )
-"""What decides what a model is and what is known of it, in the order of the flow."""
+"""Steps that determine a model and its measurements, in the order of the flow."""
 
 SKIPPED = "varjepa.skipped"
-"""Tag of a run that found nothing to do: why."""
+"""Tag of a run that had nothing to do: the reason."""
 
 
 @dataclass(frozen=True)
 class Same:
-    """A finished retrain that was this very job.
+    """A finished retrain of the same job.
 
     Attributes:
         run_id: its run.
-        uri: the version that came of it.
+        uri: the version that it made.
     """
 
     run_id: str
@@ -49,43 +49,45 @@ class Same:
 
     @property
     def reason(self) -> str:
-        """Why there is nothing to do, in words."""
+        """Why there is nothing to do, as text for people."""
         return f"data, settings and code are those of run {self.run_id}, which made {self.uri}"
 
 
 def job_digest(config: RetrainConfig, snapshot: Snapshot) -> str:
-    """Stands for data, settings, data contract and code; not for where they lie, are computed, and where results go.
+    """Digest of data, settings, data contract and code, but not of locations, machines or destinations.
 
-    All settings that change a result count here, those of the gate and of the registry too: another margin is another
-    decision, though no step before it has to be done again.
+    All settings that change a result count, including those of the gate and of the registry: another margin may give
+    another decision, although no earlier step has to be repeated.
     """
     contract = Path(config.contract.path) if config.contract.path else None
-    promised = file_fingerprint((contract,)) if contract is not None and contract.is_file() else None
-    return digest(result_settings(config), snapshot.fingerprint, promised, [code_digest(step.module) for step in STEPS])
+    rules = file_fingerprint((contract,)) if contract is not None and contract.is_file() else None
+    return digest(result_settings(config), snapshot.fingerprint, rules, [code_digest(step.module) for step in STEPS])
 
 
 def last_retrain(config: RetrainConfig, job: str) -> Same | None:
-    """The last finished retrain that registered this name, if it was this job and its version is still there."""
+    """The last finished retrain of this name, if it was the same job and its version still exists."""
     from mlflow.exceptions import MlflowException
 
     client, name = client_of(config.tracking), config.registry.name
     finished = "attributes.status = 'FINISHED' and tags.`varjepa.step` = 'retrain'"
-    mine = f"{finished} and params.`registry.name` = '{name}' and tags.`varjepa.model` LIKE 'models:/%'"
+    # Only runs that registered a version: dry runs and skipped runs do not count.
+    registering = f"{finished} and params.`registry.name` = '{name}' and tags.`varjepa.model` LIKE 'models:/%'"
     order = ["attributes.start_time DESC"]
-    found = client.search_runs([experiment_id(config.tracking)], mine, order_by=order, max_results=1)
-    if not found or found[0].data.tags.get(JOB) != job:
+    runs = client.search_runs([experiment_id(config.tracking)], registering, order_by=order, max_results=1)
+    # An older run of the same job does not count: the champion may have changed since.
+    if not runs or runs[0].data.tags.get(JOB) != job:
         return None
-    uri = found[0].data.tags["varjepa.model"]
+    uri = runs[0].data.tags["varjepa.model"]
     try:
         client.get_model_version(name, uri.rpartition("/")[2])
-    except MlflowException:
+    except MlflowException:  # somebody has deleted the version
         return None
-    return Same(found[0].info.run_id, uri)
+    return Same(runs[0].info.run_id, uri)
 
 
 @task(name="skip", task_run_name="skip {config.registry.name}")
 def skip(config: RetrainConfig, snapshot: Snapshot, same: Same) -> SkipAnswer:
-    """Leaves a run that says why nothing was done, and answers what a command prints."""
+    """Records a run with the reason why nothing was done; returns the object that a command prints."""
     client = client_of(config.tracking)
     with opened_run(config.tracking, command="schedule", name=config.registry.name) as run_id:
         log_setup.fn(run_id, config, snapshot)

@@ -1,4 +1,4 @@
-"""Step 2: hold the snapshot against the data contract before anything else is done with it."""
+"""Step 2: check the snapshot against the data contract before any other step uses it."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from varjepa.config import RetrainConfig
 from varjepa.data.read.contract import Contract, load_contract
 
 STEP = Step("validate", __name__)
-"""What the contract says counts, not where it lies."""
+"""Reads no settings: the content of the contract is an input, its path does not matter."""
 
 
 @task(name="validate", task_run_name="validate")
@@ -21,7 +21,7 @@ def check_contract(snapshot: Snapshot, config: RetrainConfig) -> Validation:
 
     Raises:
         ConfigError: the contract cannot be read.
-        ContractError: a table rule is broken, or too many rows are.
+        ContractError: a table rule is broken, or too many rows break a row rule.
     """
     contract = contract_of(config)
     folder = evidence_folder(snapshot, contract)
@@ -34,7 +34,7 @@ def check_contract(snapshot: Snapshot, config: RetrainConfig) -> Validation:
 
 
 def contract_of(config: RetrainConfig) -> Contract:
-    """The contract of the job; one without promises where it names none.
+    """The contract of the job; an empty one if the job has none.
 
     Raises:
         ConfigError: it cannot be read.
@@ -43,15 +43,16 @@ def contract_of(config: RetrainConfig) -> Contract:
 
 
 def evidence_folder(snapshot: Snapshot, contract: Contract) -> Path:
-    """Where the validation of this snapshot leaves its files."""
+    """Folder for the files of this snapshot's validation."""
     return STEP.folder(None, str(snapshot.path), contract.model_dump(mode="json"))
 
 
 def evidence(snapshot: Snapshot, config: RetrainConfig) -> dict[str, Path]:
-    """What a validation, passed or not, left for people: place among a run's artifacts -> file or folder."""
+    """Files of a validation, passed or not, for people: place among a run's artifacts -> file or folder."""
     folder = evidence_folder(snapshot, contract_of(config))
     places = {"validation/docs": folder / "docs", "validation": folder / "quarantine.parquet"}
-    found = {place: path for place, path in places.items() if path.exists()}
+    # A validation that failed early may lack some of them.
+    files = {place: path for place, path in places.items() if path.exists()}
     if config.contract.path:
-        found["contract"] = Path(config.contract.path)
-    return found
+        files["contract"] = Path(config.contract.path)
+    return files

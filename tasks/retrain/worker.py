@@ -1,7 +1,7 @@
 """One process of a distributed training: `torchrun ... -m tasks.retrain.worker JOB`.
 
-The flow starts as many as `training.devices` says on its own machine. On several machines people start them by hand,
-with a JOB file and folders that all machines see (docs/speed.md).
+The flow starts `training.devices` of them on its own machine. On several machines they are started by hand, with a JOB
+file and folders that all machines can access (docs/speed.md).
 """
 
 import json
@@ -21,7 +21,7 @@ from varjepa.training.distributed import joined_world, leave
 
 
 def main(path: str) -> None:
-    """Joins the others, trains, and leaves the result beside the job."""
+    """Joins the other processes, trains, and writes the result next to the job."""
     logging.basicConfig(format="%(asctime)s  %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     logging.getLogger("varjepa").setLevel(logging.INFO)
     content = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -30,6 +30,7 @@ def main(path: str) -> None:
         try:
             pretrained = train(job, config, world, CurveLogger(job.run_id, config.tracking))
         except VarjepaError as error:
+            # The parent process shows this message instead of a traceback from torchrun.
             if world.leads:
                 write_text(job.folder / FAILURE, str(error))
             raise

@@ -1,4 +1,4 @@
-"""Whether a classifier knows what it does not know: measures rows, chooses the measure that ships, certifies it."""
+"""Calibrates a classifier's uncertainty: measures rows, chooses the measure that ships, and certifies it."""
 
 import logging
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ CHUNK = 1024
 
 
 class MeasuredRows(NamedTuple):
-    """Labelled rows and how sure a classifier is of them.
+    """Labelled rows and a classifier's uncertainty about them.
 
     Attributes:
         measures: uncertainty [N] per measure, larger = less sure.
@@ -44,15 +44,15 @@ class MeasuredRows(NamedTuple):
 
 @dataclass(frozen=True)
 class Calibration:
-    """What a calibration found.
+    """Result of a calibration.
 
     Attributes:
         model: the model with the chosen measure, the reason and the certificate.
-        measure: the one that ships.
-        reason: why it does.
-        certificate: what is promised of accepted rows; None without labelled calibration rows.
+        measure: the measure that ships.
+        reason: of the choice.
+        certificate: the promise for accepted rows; None without labelled calibration rows.
         test: every measure on the test rows.
-        compared: every measure beside maximum probability on the test rows.
+        compared: every measure against maximum probability on the test rows.
     """
 
     model: TrainedModel
@@ -77,9 +77,9 @@ def calibrate_model(model: TrainedModel, *, validation: Part, calibration: Part,
 
     Args:
         model: with a classifier as its probe.
-        validation: rows that the choice looks at; rows without a label are left out, here and below.
-        calibration: rows that nothing else has looked at.
-        test: rows that neither choice nor certificate looks at.
+        validation: rows for the choice; rows without a label are left out, here and below.
+        calibration: rows that are used for nothing else.
+        test: rows that neither the choice nor the certificate uses.
 
     Raises:
         ValueError: the model has no classifier.
@@ -87,6 +87,7 @@ def calibrate_model(model: TrainedModel, *, validation: Part, calibration: Part,
     section, names = model.config.uncertainty, available_measures(model)
     chosen_on, tested_on = measure_rows(model, validation, names), measure_rows(model, test, names)
     measure, reason = choose_measure(section.score, chosen_on)
+    # Measured only after the choice, so that calibration rows cannot influence it.
     held = measure_rows(model, calibration, [measure])
     certificate = None
     if len(held.error):
@@ -96,6 +97,7 @@ def calibrate_model(model: TrainedModel, *, validation: Part, calibration: Part,
             held.measures[measure], ~held.error, other.measures[measure], accuracy=section.accuracy,
             confidence=section.confidence,
         )  # fmt: skip
+    # Models are frozen: the result is a copy with the choice in it.
     if model.fitted is not None:
         fitted = replace(model.fitted, measure=measure, reason=reason, certificate=certificate)
         model = replace(model, fitted=fitted)
@@ -125,7 +127,7 @@ def measure_rows(model: TrainedModel, part: Part, names: Sequence[MEASURE]) -> M
     """
     measures, part = _measures(model), part.labelled().to(model.device)
     columns: dict[MEASURE, list[Tensor]] = {name: [] for name in names}
-    errors = [torch.zeros(0, dtype=torch.bool)]
+    errors = [torch.zeros(0, dtype=torch.bool)]  # not empty, so that `cat` works without rows
     for rows in batches(len(part.labels), CHUNK):
         table = part.table.rows(rows)
         embedding = embed(model.network, table)
@@ -141,7 +143,7 @@ def choose_measure(wanted: Literal["auto", MEASURE], validation: MeasuredRows) -
     """The measure that ships, and why.
 
     Args:
-        wanted: a measure by name, or auto: maximum probability, unless another one is better beyond doubt.
+        wanted: a measure by name, or auto: maximum probability, unless another one is significantly better.
         validation: rows with all measures that the model has.
     """
     names = validation.measures.keys()
@@ -151,15 +153,17 @@ def choose_measure(wanted: Literal["auto", MEASURE], validation: MeasuredRows) -
         log.warning("This model has no %s: the measure is chosen as for auto.", wanted)
     if not validation.error.any() or validation.error.all():
         return "max_probability", "there are no errors among the validation rows to rank, or nothing but errors"
+    # The level of a single test is lowered, as the measures are many.
     return choose(compare(validation.measures, validation.error, level=family_level(len(names))))
 
 
 def certificate_metrics(
     certificate: Certificate | None, uncertainty: Floats, error: NDArray[np.bool_]
 ) -> dict[str, float]:
-    """What a certificate does on rows [N] that it has not seen; empty without one."""
+    """Results of a certificate on rows [N] that it has not seen; empty without one."""
     if certificate is None:
         return {}
+    # Without a threshold no row is accepted.
     accept = uncertainty <= (-np.inf if certificate.threshold is None else certificate.threshold)
     metrics = {"certificate/promised": certificate.accuracy, "certificate/coverage": float(accept.mean())}
     return metrics | ({"certificate/accuracy": float(1 - error[accept].mean())} if accept.any() else {})

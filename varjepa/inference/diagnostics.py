@@ -1,4 +1,4 @@
-"""What is known of a trained network on test rows without a label: its objective, its latents, a map of them."""
+"""Diagnostics of a trained network on test rows without a label: its objective, its latents, a map of them."""
 
 from torch import Tensor
 
@@ -13,10 +13,10 @@ from varjepa.nn.random import Randomness
 from varjepa.training.loop import Trainer
 
 AGGREGATE_ROWS = 2000
-"""Diagnostics of s_x and z look at the first this many rows."""
+"""Number of first rows for the diagnostics of s_x and z."""
 
 PIT_BATCH = 128
-"""Rows that share their mask sizes: sizes are drawn once per batch, and many of them should be seen."""
+"""Rows that share their mask sizes: sizes are drawn once per batch, and many sizes should occur."""
 
 
 def objective_metrics(model: TrainedModel, table: TableTensors) -> tuple[str, dict[str, float]]:
@@ -26,6 +26,7 @@ def objective_metrics(model: TrainedModel, table: TableTensors) -> tuple[str, di
         Its group of metrics (`elbo` or `prediction`), and the mean terms by name, `GROUP/TERM` and `GROUP/test`.
     """
     config = model.config
+    # The trainer's own evaluation, so that test and validation terms are computed alike; nothing is trained.
     trainer = Trainer(
         network=model.network, tables=(table, table), objective=config.objective, masking=config.masking,
         training=config.training,
@@ -36,7 +37,7 @@ def objective_metrics(model: TrainedModel, table: TableTensors) -> tuple[str, di
 
 
 def latent_metrics(model: TrainedModel, table: TableTensors, embedding: Tensor) -> dict[str, float]:
-    """Whether the embedding is alive, and s_x and z of variational kinds beside their sampling floors.
+    """Collapse diagnostics of the embedding, and s_x and z of variational kinds with their sampling floors.
 
     Args:
         model: the trained model.

@@ -1,7 +1,7 @@
-"""Counts rows as a model sees them: reference rows for its profile, and new rows by the same cells.
+"""Counts rows as a model sees them: reference rows for its profile, and new rows in the same bins.
 
-Columns are counted in rows that preprocessing has not seen, because what it chose from training rows (which
-categories are known, say) flatters those; what the model says of rows, in rows that training has not seen.
+Columns are counted in rows that preprocessing has not seen: its choices, such as the known categories, fit training
+rows too well. Statistics of the model are counted in rows that training has not seen.
 """
 
 from collections.abc import Mapping
@@ -28,13 +28,13 @@ def make_profile(model: TrainedModel, unseen: pl.DataFrame, untouched: pl.DataFr
     Args:
         model: finished.
         unseen: rows outside of the training part, whose columns are counted.
-        untouched: rows that nothing was trained or chosen on, which go through the model.
+        untouched: rows that neither training nor any choice has used; they go through the model.
         directions: from training rows.
     """
     columns, label = count_columns(model.preprocessor, unseen)
-    found = row_statistics(model, untouched, directions)
-    statistics = {name: values.counted() for name, values in found.items()}
-    return Profile(Counts(columns=columns, label=label, statistics=statistics, quality=quality(found)), directions)
+    row_values = row_statistics(model, untouched, directions)
+    statistics = {name: values.counted() for name, values in row_values.items()}
+    return Profile(Counts(columns=columns, label=label, statistics=statistics, quality=quality(row_values)), directions)
 
 
 def count_columns(
@@ -43,30 +43,31 @@ def count_columns(
     """Counts the cells of every feature, and of the label where the frame has one.
 
     Args:
-        preprocessor: knows the features.
+        preprocessor: of the model.
         frame: raw rows.
-        like: counted before, by whose knots to count; None to choose knots.
+        like: earlier counts whose knots are used again; None to choose knots.
 
     Raises:
         DataError: a column is missing, or holds text where numbers were learned.
     """
     schema, label = dict(frame.schema), preprocessor.label
-    preprocessor.encode(frame.lazy())  # says which column is missing
+    preprocessor.encode(frame.lazy())  # for its error message, which names the missing column
     labelled = label is not None and label.name in schema
     numbers = [feature.number(schema) for feature in preprocessor.numeric]
     codes = [feature.encode(schema) for feature in preprocessor.categorical]
     cells = _collected(frame, [*numbers, *codes, *([label.encode(schema)] if label is not None and labelled else [])])
-    found: dict[str, Sample] = {}
+    samples: dict[str, Sample] = {}
     for feature in preprocessor.numeric:
-        known = None if like is None else like.columns[feature.name]
-        found[feature.name] = _numbers(cells[feature.name], known, days=feature.kind == "date")
+        reference = None if like is None else like.columns[feature.name]
+        samples[feature.name] = _numbers(cells[feature.name], reference, days=feature.kind == "date")
     for category in preprocessor.categorical:
+        # Two codes come before those of the vocabulary: missing and other.
         counts = np.bincount(cells[category.name].to_numpy(), minlength=len(category.vocabulary) + 2)
-        found[category.name] = Categories(
+        samples[category.name] = Categories(
             names=category.vocabulary, counts=tuple(counts[OTHER + 1 :].tolist()), other=int(counts[OTHER]),
             missing=int(counts[MISSING]),
         )  # fmt: skip
-    return found, _label_sample(cells, label, like) if label is not None and labelled else None
+    return samples, _label_sample(cells, label, like) if label is not None and labelled else None
 
 
 def _label_sample(cells: pl.DataFrame, label: Label, like: Counts | None) -> Sample:
@@ -94,44 +95,45 @@ def subjects_of(
     label: tuple[str | None, Sample | None],
     statistics: Mapping[str, RowValues],
 ) -> list[Subject]:
-    """Everything that new rows and a reference have in common.
+    """Pairs of samples to compare: everything that new rows and a reference have in common.
 
     Args:
-        reference: how it was.
-        columns: new cells, counted by the reference.
-        label: its name, and new ones where they are known.
+        reference: counts of the reference rows.
+        columns: new cells, counted in the bins of the reference.
+        label: its name, and the new sample where labels are known.
         statistics: of new rows.
     """
-    found = [Subject(name, "column", reference.columns[name], new) for name, new in columns.items()]
+    subjects = [Subject(name, "column", reference.columns[name], new) for name, new in columns.items()]
     name, sample = label
+    # Labels often arrive later than rows: without a single one there is nothing to compare.
     if name is not None and reference.label is not None and sample is not None and sample.present:
-        found.append(Subject(name, "label", reference.label, sample))
+        subjects.append(Subject(name, "label", reference.label, sample))
     for statistic, values in statistics.items():
-        known = reference.statistics.get(statistic)
-        counted = values.counted(known)
-        if known is not None and counted.present:
-            found.append(Subject(statistic, "model", known, counted))
-    return found
+        before = reference.statistics.get(statistic)
+        counted = values.counted(before)
+        if before is not None and counted.present:
+            subjects.append(Subject(statistic, "model", before, counted))
+    return subjects
 
 
 def unseen_words(preprocessor: Preprocessor, frame: pl.DataFrame) -> dict[str, dict[str, int]]:
-    """Per categorical column, the words that are no known category, and in how many rows they stand."""
-    found, schema = {}, dict(frame.schema)
+    """Per categorical column, the words that are not a known category, and their number of rows."""
+    unseen, schema = {}, dict(frame.schema)
     for feature in preprocessor.categorical:
         if isinstance(feature, CategoricalFeature):
             words = frame.select(as_text(feature.name, schema[feature.name]).alias("word")).drop_nulls()
             counts = words.filter(~pl.col("word").is_in(feature.vocabulary)).group_by("word").len()
-            found[feature.name] = dict(counts.iter_rows())
-    return found
+            unseen[feature.name] = dict(counts.iter_rows())
+    return unseen
 
 
 def quality(statistics: Mapping[str, RowValues]) -> dict[str, float]:
-    """How good the probe is on labelled rows: accuracy and ECE, or RMSE; empty where no label is known."""
-    known = {name: found.values[np.isfinite(found.values)] for name, found in statistics.items()}
-    if "residual" in known and len(known["residual"]):
-        return {"rmse": float(np.square(known["residual"]).mean() ** 0.5)}
-    if "correct" not in known or not len(known["correct"]):
+    """Quality of the probe on labelled rows: accuracy and ECE, or RMSE; empty where no label is known."""
+    finite = {name: row_values.values[np.isfinite(row_values.values)] for name, row_values in statistics.items()}
+    if "residual" in finite and len(finite["residual"]):
+        return {"rmse": float(np.square(finite["residual"]).mean() ** 0.5)}
+    if "correct" not in finite or not len(finite["correct"]):
         return {}
-    correct = known["correct"] == 1
-    confidence = correct - known["calibration"]  # the statistic is correctness minus confidence
+    correct = finite["correct"] == 1
+    confidence = correct - finite["calibration"]  # the statistic is correctness minus confidence
     return {"accuracy": float(correct.mean()), "ece": expected_calibration_error(confidence, correct)}

@@ -1,4 +1,4 @@
-"""What a model's table looked like: counts of held-out rows that travel with it, for drift. No row is kept."""
+"""The drift reference of a model: counts of held-out rows, stored with the model. No row is kept."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -16,7 +16,7 @@ class Counts(Section):
         columns: per feature.
         label: None without one.
         statistics: per statistic of `varjepa.inference.row_statistics`.
-        quality: how good the probe is on those rows: accuracy and ece, or rmse.
+        quality: of the probe on those rows: accuracy and ece, or rmse.
     """
 
     columns: dict[str, Numbers | Categories]
@@ -26,7 +26,7 @@ class Counts(Section):
 
 
 class Directions(NamedTuple):
-    """Where embeddings are looked at: center [F], and principal directions [F, k] of training rows."""
+    """Projection of embeddings: center [F], and principal directions [F, k] of training rows."""
 
     center: Tensor
     basis: Tensor
@@ -34,7 +34,7 @@ class Directions(NamedTuple):
 
 @dataclass(frozen=True)
 class Profile:
-    """The reference: counts, and the directions along which embeddings were looked at."""
+    """The reference: counts, and the directions on which embeddings were projected."""
 
     counts: Counts
     directions: Directions

@@ -192,6 +192,7 @@ class VarTJEPA(TransformerMixin, BaseEstimator):
         if isinstance(X, pl.LazyFrame):
             X = X.collect()
         if isinstance(X, pl.DataFrame) or hasattr(X, "iloc"):
+            # A loaded model has no names from `fit` to check against; its preprocessor checks the columns.
             if hasattr(self, "n_features_in_") or reset:
                 validate_data(self, X, reset=reset, skip_check_array=True)
             return X if isinstance(X, pl.DataFrame) else _from_pandas(X)
@@ -212,6 +213,7 @@ def as_config(config: RetrainConfig | Mapping[str, Any] | str | Path | None, dev
     Raises:
         ConfigError: it cannot be read, or names another kind of model.
     """
+    # Each step accepts the result of the one before: a file, a mapping, a finished configuration.
     if isinstance(config, (str, Path)):
         config = load_config(config)
     if not isinstance(config, RetrainConfig):
@@ -252,6 +254,7 @@ def _trained(
 ) -> tuple[TrainedModel, list[dict[str, float]]]:
     device = resolve_device(config.training.device)
     table = to_tensors(preprocessor.encode(frame.lazy()).collect(), preprocessor).to(device)
+    # The first `held` rows of a random order validate, the others train.
     order = torch.from_numpy(np.random.default_rng(config.training.seed).permutation(frame.height)).to(device)
     held = max(1, round(VALIDATION_SHARE * frame.height))
     trainer = Trainer(
@@ -263,6 +266,7 @@ def _trained(
     generator = None
     if config.generator.n_layers:
         tables, outside = (table.rows(order[held:]), table.rows(order[:held])), outside_range(frame, preprocessor)
+        # No further rows are left for the intervals, so validation rows serve twice.
         other = (tables[1], outside.to(device)[order[:held]])
         generator = fitted_generator(trainer.network, preprocessor, config, tables=tables, held=(other, other))
     return TrainedModel(config, preprocessor, trainer.network, None, None, generator), trained.history

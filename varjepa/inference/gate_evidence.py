@@ -1,4 +1,4 @@
-"""Gathers what the promotion gate looks at: one model on raw test rows."""
+"""Gathers the evidence for the promotion gate: results of one model on raw test rows."""
 
 import time
 from collections.abc import Sequence
@@ -23,15 +23,16 @@ from varjepa.inference.row_elbo import row_elbo
 from varjepa.objective.elbo import masked_mean
 
 LATENT_ROWS = STRUCTURE_ROWS = 2000
-"""Collapse is looked for among this many rows, and cells are hidden in so many."""
+"""Number of rows for the check of collapse, and for the log densities of cells."""
 
 TIMED_ROWS, TURNS = 256, 5
-"""Rows of one call that is timed, and how often."""
+"""Rows of one timed call, and number of timed calls per model."""
 
 
 def metric_for(model: TrainedModel, config: RetrainConfig) -> tuple[Metric | None, tuple[str, ...]]:
-    """The metric that fits a challenger, and a note where it is not the one that the configuration names."""
+    """The metric that fits a challenger, and a note if it differs from the configured one."""
     label, wanted = model.preprocessor.label, config.gate.metric
+    # Metrics that the model can have, the default of `auto` first.
     if label is None:
         fitting: tuple[Metric, ...] = ("elbo",) if model.network.has_scale else ()
     elif label.classes:
@@ -47,16 +48,16 @@ def metric_for(model: TrainedModel, config: RetrainConfig) -> tuple[Metric | Non
 
 
 def judged_rows(frame: pl.DataFrame, label: Label | None) -> pl.DataFrame:
-    """The rows that the gate can judge: with a label, those on which it is known."""
+    """The rows that the gate can judge: all of them, or with a label those whose label is known."""
     if label is None or label.name not in frame.columns:
         return frame
-    if label.classes:  # a class that the model has never seen is a row that it gets wrong
+    if label.classes:  # rows of a class unknown to the model stay: they count as errors
         return frame.filter(frame[label.name].is_not_null())
     return frame.filter(frame.lazy().select(label.encode(frame.schema)).collect()[LABEL].is_not_null())
 
 
 def gather(model: TrainedModel, frame: pl.DataFrame, metric: Metric | None, challenger: TrainedModel) -> Evidence:
-    """What `model` does on raw rows, in the metric; weights and masks of an ELBO are the challenger's.
+    """Results of `model` on raw rows, in the metric; weights and masks of an ELBO are the challenger's.
 
     Raises:
         DataError: the model cannot read the rows.
@@ -66,10 +67,11 @@ def gather(model: TrainedModel, frame: pl.DataFrame, metric: Metric | None, chal
     if label is not None and label.classes and label.name in frame.columns:
         evidence["confidence"] = predicted["probability"].to_numpy()
         evidence["correct"] = (predicted["prediction"] == truth_of(frame, label)).to_numpy()
-    if "probability" in predicted.columns:  # elsewhere nobody is told to abstain
+    if "probability" in predicted.columns:  # without classes there is no decision to abstain from
         evidence["uncertainty"] = predicted["uncertainty"].to_numpy()
     if "accept" in predicted.columns:
         evidence["accepted"] = predicted["accept"].to_numpy()
+    # Log densities compare only between models of the same features.
     if model.generator is not None and names == challenger.preprocessor.names:
         evidence["structure"] = _structure(model, model.generator, frame.head(STRUCTURE_ROWS))
     goodness = None if metric is None else _goodness(model, frame, predicted, metric, challenger)
@@ -77,7 +79,7 @@ def gather(model: TrainedModel, frame: pl.DataFrame, metric: Metric | None, chal
 
 
 def gather_alone(model: TrainedModel, frame: pl.DataFrame) -> Evidence:
-    """What the gate looks at where there is no model to compare with: the embedding of the first of the rows.
+    """The evidence where there is no model to compare with: the embedding of the first rows.
 
     Raises:
         DataError: the model cannot read the rows.
@@ -86,10 +88,11 @@ def gather_alone(model: TrainedModel, frame: pl.DataFrame) -> Evidence:
 
 
 def _facts(model: TrainedModel, predicted: pl.DataFrame) -> Evidence:
-    """What the model is, and the shape of its embedding."""
+    """Inputs, outputs and label of the model, and the shape of its embedding."""
     sample, label = _flat(predicted)[:LATENT_ROWS], model.preprocessor.label
-    kinds = {column: one.kind for one in (*model.preprocessor.numeric, *model.preprocessor.categorical)
-             for column in one.columns}  # fmt: skip
+    # By raw column: a feature may be made from several (one-hot) columns.
+    kinds = {column: feature.kind for feature in (*model.preprocessor.numeric, *model.preprocessor.categorical)
+             for column in feature.columns}  # fmt: skip
     return Evidence(
         goodness=None,
         active_units=active_units(sample),
@@ -119,16 +122,16 @@ def _structure(model: TrainedModel, generator: TableGenerator, frame: pl.DataFra
 def _goodness(
     model: TrainedModel, frame: pl.DataFrame, predicted: pl.DataFrame, metric: Metric, challenger: TrainedModel
 ) -> Floats | None:
-    """The metric of each row [N], higher is better; None where the model and the challenger answer other questions."""
+    """The metric of each row [N], higher is better; None where model and challenger predict different things."""
     ours, theirs = model.preprocessor, challenger.preprocessor
     if metric == "elbo":
         config = challenger.config
         same = ours.names == theirs.names
         return row_elbo(model, model.encode(frame), config.objective, config.masking) if same else None
-    label, probe, asked = ours.label, model.probe, theirs.label
-    if label is None or probe is None or asked is None or (label.name, label.task) != (asked.name, asked.task):
+    label, probe, other = ours.label, model.probe, theirs.label
+    if label is None or probe is None or other is None or (label.name, label.task) != (other.name, other.task):
         return None
-    if metric == "squared_error":
+    if metric == "squared_error":  # negated: higher is better
         truth = frame.lazy().select(label.encode(frame.schema)).collect()[LABEL]
         return -((predicted["prediction"] - truth).to_numpy() ** 2)
     truth = truth_of(frame, label)
@@ -140,22 +143,27 @@ def _goodness(
 def _log_probability(
     model: TrainedModel, probe: LinearProbe, label: Label, truth: pl.Series, x: torch.Tensor
 ) -> Floats:
-    """Log of the probability [N] given to the true class; of a class that the model does not know, that of nothing."""
+    """Log of the probability [N] of the true class; a class that the model does not know has the smallest one."""
     measures = model.measures()
     chances = probe.predict(x).double().softmax(1) if measures is None else measures.probabilities(x)  # [N, C]
+    # Class numbers of the truth, -1 for a class unknown to the model.
     number = truth.cast(pl.Enum(label.classes), strict=False).to_physical().cast(pl.Int64).fill_null(-1).to_numpy()
     chosen = np.where(number >= 0, chances.cpu().numpy()[np.arange(len(number)), number], 0.0)
+    # Not -inf: one row would decide every mean.
     return np.log(np.maximum(chosen, np.finfo(np.float32).tiny))
 
 
 def milliseconds_in_turns(models: Sequence[TrainedModel], frame: pl.DataFrame, turns: int = TURNS) -> list[float]:
-    """Milliseconds per row of each model's `predict`, the fastest of several turns: what slows one down slows all."""
+    """Milliseconds per row of each model's `predict`, the fastest of several turns.
+
+    The models take turns, so that a load on the machine affects all of them.
+    """
     rows = frame.head(TIMED_ROWS)
     best = [float("inf")] * len(models)
     for turn in range(turns + 1):
         for number, model in enumerate(models):
             began = time.perf_counter()
             model.predict(rows, TIMED_ROWS)
-            if turn:  # the first one warms up
+            if turn:  # turn 0 is the warm-up
                 best[number] = min(best[number], time.perf_counter() - began)
     return [1000 * seconds / max(rows.height, 1) for seconds in best]

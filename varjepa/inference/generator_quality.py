@@ -1,4 +1,4 @@
-"""How good a generator is on rows it has not seen: imputations, samples, anomaly scores, each beside a baseline."""
+"""Quality of a generator on unseen rows: imputations, samples and anomaly scores, each with a baseline."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -16,24 +16,24 @@ from varjepa.evaluation.auroc import auroc
 from varjepa.inference.model import TrainedModel
 
 LEVEL = 0.9
-"""Of the intervals whose coverage is measured."""
+"""Level of the intervals whose coverage is measured."""
 
 WIDEST = 60
-"""Scikit-learn's IterativeImputer fits a regression per column and round: beyond this many it is left out."""
+"""Scikit-learn's IterativeImputer fits a regression per column and round: it is left out for more columns than this."""
 
 FOLDS = 5
 SMALLEST_OUTLIER, LARGEST_OUTLIER = 5.0, 10.0
-"""Corrupted numbers are put this many deviations from the mean of their column."""
+"""Corrupted numbers lie this many deviations from the mean of their column."""
 
 
 class Assessment(NamedTuple):
-    """What was found.
+    """Result of an assessment.
 
     Attributes:
         metrics: imputation/..., samples/..., anomaly/....
-        columns: one line per feature with hidden cells: `feature`, `kind`, `cells`; of numbers `rmse`, that of the
+        columns: one line per feature with hidden cells: `feature`, `kind`, `cells`. For numbers: `rmse`, that of the
             training mean (`rmse_mean`) and of scikit-learn's IterativeImputer (`rmse_iterative`), `coverage` of 90%
-            intervals and their mean `width`; of categories `accuracy` and that of the mode (`accuracy_mode`).
+            intervals and their mean `width`. For categories: `accuracy`, and that of the mode (`accuracy_mode`).
     """
 
     metrics: dict[str, float]
@@ -49,19 +49,22 @@ def assess(model: TrainedModel, train: pl.DataFrame, test: pl.DataFrame, *, seed
         test: raw test rows.
         seed: of everything random.
     """
+    # Hidden at the rate that the intervals were measured at: only there is their coverage promised.
     share = model.config.generator.missing
     columns = pl.DataFrame(list(imputed_columns(model, train, test, share=share, seed=seed)), infer_schema_length=None)
     metrics = _imputation_metrics(columns)
     drawn = model.sampler(seed=seed, gaps=True).sample(test.height)
     features = model.preprocessor.order
     real = test.select(features)
-    some = train.select(features).sample(min(test.height, train.height), seed=seed)
+    some_training = train.select(features).sample(min(test.height, train.height), seed=seed)
+    # The second AUC is the yardstick of the first: real rows of another part are the best that samples could be.
     metrics["samples/auc"] = discrimination_auc(
         _numbers(real, model.preprocessor), _numbers(drawn, model.preprocessor), seed
     )
     metrics["samples/auc_of_training_rows"] = discrimination_auc(
-        _numbers(real, model.preprocessor), _numbers(some, model.preprocessor), seed
+        _numbers(real, model.preprocessor), _numbers(some_training, model.preprocessor), seed
     )
+    # Samples that equal a training row in every feature, gaps included.
     same = drawn.cast(real.schema).join(train.select(features), on=features, how="semi", nulls_equal=True)
     metrics["samples/copies"] = same.height / max(drawn.height, 1)
     return Assessment(metrics | anomaly_metrics(model, test, seed=seed), columns)
@@ -69,11 +72,11 @@ def assess(model: TrainedModel, train: pl.DataFrame, test: pl.DataFrame, *, seed
 
 def hidden(frame: pl.DataFrame, preprocessor: Preprocessor, share: float, seed: int) -> pl.DataFrame:
     """The frame with a share of its cells emptied at random; columns that make one feature go together."""
-    rng, gone = np.random.default_rng([seed, 41]), dict[str, pl.Series]()
+    rng, gaps = np.random.default_rng([seed, 41]), dict[str, pl.Series]()
     for feature in (*preprocessor.numeric, *preprocessor.categorical):
         gap = pl.Series(rng.random(frame.height) < share)
-        gone |= dict.fromkeys(feature.columns, gap)
-    return frame.with_columns(pl.when(~gap).then(name).alias(name) for name, gap in gone.items())
+        gaps |= dict.fromkeys(feature.columns, gap)
+    return frame.with_columns(pl.when(~gap).then(name).alias(name) for name, gap in gaps.items())
 
 
 def imputed_columns(
@@ -82,36 +85,39 @@ def imputed_columns(
     """One line per feature with hidden cells; see `Assessment`."""
     preprocessor = model.preprocessor
     holed = hidden(test, preprocessor, share, seed)
-    found = model.impute(holed, level=LEVEL)
+    imputed = model.impute(holed, level=LEVEL)
     before, after = (model.encode(frame).observed.cpu().numpy() for frame in (test, holed))
-    gaps = before & ~after
+    gaps = before & ~after  # [N, D]; cells that were missing before have no truth to compare with
     names = [feature.name for feature in preprocessor.numeric]
-    known, holes = (_plain(frame, preprocessor) for frame in (train, holed))
-    iterative = _iterative(known, holes) if 1 < len(names) <= WIDEST else None
-    truth, filled = _plain(test, preprocessor), _plain(found.filled, preprocessor)
+    train_numbers, holes = (_plain(frame, preprocessor) for frame in (train, holed))
+    # With a single column there is nothing to regress on.
+    iterative = _iterative(train_numbers, holes) if 1 < len(names) <= WIDEST else None
+    truth, filled = _plain(test, preprocessor), _plain(imputed.filled, preprocessor)
     for j, feature in enumerate(preprocessor.numeric):
-        here = gaps[:, j]
-        if here.any():
-            low, high = (_days(found.bounds[f"{feature.name}{end}"])[here] for end in (".low", ".high"))
-            right, slack = truth[here, j], 1e-6 * feature.std
+        gap = gaps[:, j]
+        if gap.any():
+            low, high = (_days(imputed.bounds[f"{feature.name}{end}"])[gap] for end in (".low", ".high"))
+            # The slack forgives rounding where a bound is the value itself.
+            right, slack = truth[gap, j], 1e-6 * feature.std
+            mean = float(np.nanmean(train_numbers[:, j]))
             yield {
-                "feature": feature.name, "kind": feature.kind, "cells": int(here.sum()),
-                "rmse": _rmse(filled[here, j], right), "rmse_mean": _rmse(float(np.nanmean(known[:, j])), right),
-                "rmse_iterative": None if iterative is None else _rmse(iterative[here, j], right),
+                "feature": feature.name, "kind": feature.kind, "cells": int(gap.sum()),
+                "rmse": _rmse(filled[gap, j], right), "rmse_mean": _rmse(mean, right),
+                "rmse_iterative": None if iterative is None else _rmse(iterative[gap, j], right),
                 "coverage": float(((low <= right + slack) & (right - slack <= high)).mean()),
                 "width": float((high - low).mean()), "accuracy": None, "accuracy_mode": None,
             }  # fmt: skip
-    right, guess, learned = (model.encode(frame).codes.cpu().numpy() for frame in (test, found.filled, train))
+    right, guess, learned = (model.encode(frame).codes.cpu().numpy() for frame in (test, imputed.filled, train))
     for c, categorical in enumerate(preprocessor.categorical):
-        here = gaps[:, len(names) + c]
-        if here.any():
-            seen = learned[:, c][learned[:, c] > 0]
+        gap = gaps[:, len(names) + c]
+        if gap.any():
+            seen = learned[:, c][learned[:, c] > 0]  # code 0 is a missing cell
             mode = np.bincount(seen).argmax() if len(seen) else 0
             yield {
-                "feature": categorical.name, "kind": categorical.kind, "cells": int(here.sum()),
+                "feature": categorical.name, "kind": categorical.kind, "cells": int(gap.sum()),
                 "rmse": None, "rmse_mean": None, "rmse_iterative": None, "coverage": None, "width": None,
-                "accuracy": float((guess[here, c] == right[here, c]).mean()),
-                "accuracy_mode": float((right[here, c] == mode).mean()),
+                "accuracy": float((guess[gap, c] == right[gap, c]).mean()),
+                "accuracy_mode": float((right[gap, c] == mode).mean()),
             }  # fmt: skip
 
 
@@ -163,12 +169,12 @@ def _numbers(frame: pl.DataFrame, preprocessor: Preprocessor) -> NDArray[np.floa
 
 
 def discrimination_auc(real: NDArray[np.float64], other: NDArray[np.float64], seed: int) -> float:
-    """Cross-validated AUC of XGBoost (100 trees of depth 3, rate 0.1) told to tell two tables apart; 0.5 is best."""
+    """Cross-validated AUC of XGBoost (100 trees of depth 3, rate 0.1) as a classifier of two tables; 0.5 is best."""
     from sklearn.model_selection import StratifiedKFold, cross_val_predict  # noqa: PLC0415
     from xgboost import XGBClassifier  # noqa: PLC0415 (these cost seconds, needed here alone)
 
     x, y = np.r_[real, other], np.r_[np.zeros(len(real)), np.ones(len(other))]
-    if min(len(real), len(other)) < FOLDS:
+    if min(len(real), len(other)) < FOLDS:  # every fold needs rows of both tables
         return float("nan")
     trees = XGBClassifier(n_estimators=100, max_depth=3, learning_rate=0.1, n_jobs=1)
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=seed)
@@ -180,7 +186,7 @@ def anomaly_metrics(model: TrainedModel, test: pl.DataFrame, *, seed: int) -> di
     """AUROC of rows with one corrupted cell against the same rows, and how often its column is among the oddest two."""
     corrupted, where = corrupt(test, model.preprocessor, seed)
     names, (good, bad) = model.preprocessor.names, (model.anomalies(frame) for frame in (test, corrupted))
-    changed = where >= 0
+    changed = where >= 0  # [N]
     oddity = bad.select(f"oddity.{name}" for name in names).to_numpy()  # [N, D]
     top = np.argsort(-oddity, axis=1)[:, :2]
     numeric = np.array([j < len(model.preprocessor.numeric) for j in range(len(names))])  # [D]
@@ -188,8 +194,8 @@ def anomaly_metrics(model: TrainedModel, test: pl.DataFrame, *, seed: int) -> di
         "anomaly/auroc": _detection(good, bad.filter(changed)),
         "anomaly/top2": float((top == where[:, None]).any(1)[changed].mean()),
     }
-    for name, of_kind in (("number", numeric), ("category", ~numeric)):
-        rows = changed & of_kind[np.maximum(where, 0)]
+    for name, has_kind in (("number", numeric), ("category", ~numeric)):
+        rows = changed & has_kind[np.maximum(where, 0)]  # -1 is clamped, then ruled out by `changed`
         if rows.any():
             metrics[f"anomaly/auroc_{name}"] = _detection(good, bad.filter(rows))
     return metrics
@@ -202,7 +208,7 @@ def _detection(good: pl.DataFrame, bad: pl.DataFrame) -> float:
 
 
 def corrupt(frame: pl.DataFrame, preprocessor: Preprocessor, seed: int) -> tuple[pl.DataFrame, NDArray[np.int64]]:
-    """One cell of every row becomes an outlier or another known category, features drawn evenly.
+    """Turns one cell of every row into an outlier or another known category; features are drawn evenly.
 
     Returns:
         The rows, and the number of the feature that was changed, -1 where the drawn cell could not be.
@@ -211,39 +217,42 @@ def corrupt(frame: pl.DataFrame, preprocessor: Preprocessor, seed: int) -> tuple
     where = rng.integers(len(preprocessor.names), size=frame.height)
     out, schema = frame, frame.schema
     for j, feature in enumerate(preprocessor.numeric):
-        here = pl.Series(where == j)
+        chosen = pl.Series(where == j)
+        # Drawn for all rows, so that a row's outlier does not depend on the rows chosen beside it.
         distance = rng.uniform(SMALLEST_OUTLIER, LARGEST_OUTLIER, frame.height) * rng.choice([-1, 1], frame.height)
         numbers = feature.column(
             feature.mean + distance * feature.std, pl.Float64() if feature.kind != "date" else None
         )
         if feature.kind == "date":
             out = out.with_columns(
-                pl.when(here).then(numbers.cast(schema[feature.name])).otherwise(feature.name).alias(feature.name)
+                pl.when(chosen).then(numbers.cast(schema[feature.name])).otherwise(feature.name).alias(feature.name)
             )
         else:
             out = out.with_columns(
-                pl.when(here).then(numbers).otherwise(pl.col(feature.name).cast(pl.Float64)).alias(feature.name)
+                pl.when(chosen).then(numbers).otherwise(pl.col(feature.name).cast(pl.Float64)).alias(feature.name)
             )
     n_numeric = len(preprocessor.numeric)
     for c, categorical in enumerate(preprocessor.categorical):
-        here = where == n_numeric + c
-        out, changed = _swapped(out, categorical, here, rng)
-        where = np.where(here & ~changed, -1, where)
+        in_feature = where == n_numeric + c
+        out, changed = _swapped(out, categorical, in_feature, rng)
+        where = np.where(in_feature & ~changed, -1, where)
     return out, where
 
 
 def _swapped(
-    frame: pl.DataFrame, feature: CategoricalFeature | OneHotFeature, here: NDArray[np.bool_], rng: np.random.Generator
+    frame: pl.DataFrame, feature: CategoricalFeature | OneHotFeature, rows: NDArray[np.bool_], rng: np.random.Generator
 ) -> tuple[pl.DataFrame, NDArray[np.bool_]]:
-    """Another known category, drawn evenly, in the rows `here`; which of them have changed."""
+    """Puts another known category, drawn evenly, into these rows; also returns which of them have changed."""
     size = len(feature.vocabulary)
     if size < 2:
-        return frame, np.zeros_like(here)
+        return frame, np.zeros_like(rows)
     old = frame.lazy().select(feature.encode(frame.schema)).collect().to_series().to_numpy().astype(np.int64)
-    known = here & (old >= 2)
+    changed = rows & (old >= 2)  # codes 0 and 1 are reserved: missing, other
+    # A shift by 1 to size - 1 around the circle of categories never ends where it began.
     new = 2 + (old - 2 + rng.integers(1, size, size=len(old))) % size
-    columns = feature.decode(np.where(known, new, 2), frame.schema)
+    columns = feature.decode(np.where(changed, new, 2), frame.schema)
+    condition = pl.Series(changed)
     return frame.with_columns(
-        pl.when(pl.Series(known)).then(column.cast(frame.schema[column.name])).otherwise(column.name).alias(column.name)
+        pl.when(condition).then(column.cast(frame.schema[column.name])).otherwise(column.name).alias(column.name)
         for column in columns
-    ), known
+    ), changed

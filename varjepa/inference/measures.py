@@ -1,6 +1,6 @@
-"""Uncertainty measures on one footing: one number per row and measure, larger = less sure.
+"""Uncertainty measures in one common form: one number per row and measure, larger = less sure.
 
-| measure | what it asks |
+| measure | definition |
 | --- | --- |
 | max_probability, entropy | the probe's calibrated probabilities: 1 - the largest, and their entropy |
 | ensemble | 1 - largest mean probability of probes that were fitted on resampled training rows |
@@ -37,8 +37,10 @@ from varjepa.nn.random import Randomness
 from varjepa.objective.elbo import masked_mean
 
 N_COMPONENTS, N_REFERENCE, N_NEIGHBOURS = 32, 2000, 10
+"""For `distance`: principal components, training rows to compare with, and nearest ones to average over."""
+
 L2_ERROR = (1e-2, 1e-1, 1.0)
-"""Ridge penalties of the error probe: it has up to thousands of inputs, and few errors to learn from."""
+"""Ridge penalties of the error probe: large, as it has up to thousands of inputs and few errors to learn from."""
 
 SCALED = ("weighted_scale", "scale_mean", "scale_p90", "propagated", "propagated_aleatoric", "propagated_epistemic")
 VARIATIONAL = (*SCALED, "surprise", "reconstruction", "mask_mean", "mask_disagreement")
@@ -47,12 +49,12 @@ VARIATIONAL = (*SCALED, "surprise", "reconstruction", "mask_mean", "mask_disagre
 
 @dataclass(frozen=True)
 class FittedUncertainty:
-    """What was fitted so that a classifier can say how sure it is.
+    """Everything fitted for the uncertainty of a classifier.
 
     Attributes:
         temperature: divides the probe's logits.
-        measure: the one that ships.
-        reason: why it does.
+        measure: the measure that ships.
+        reason: of the choice.
         error: logistic probe of errors on log scales, [D d] inputs; None for kinds of network without scales.
         members: probes on resampled training rows.
         center: [F], mean of the training embeddings.
@@ -81,13 +83,14 @@ class FittedUncertainty:
 
     @classmethod
     def from_tensors(cls, tensors: dict[str, Tensor], **plain: object) -> Self:
-        """The inverse of `tensors`, with the fields that are no arrays."""
+        """The inverse of `tensors`; `plain` holds the other fields."""
 
         def probe(key: str) -> LinearProbe | None:
             parts = {name.removeprefix(f"{key}."): t for name, t in tensors.items() if name.startswith(f"{key}.")}
             return LinearProbe(**parts, l2=0.0) if parts else None
 
         members: list[LinearProbe] = []
+        # Their number is not stored: they are counted until a name is missing.
         while (member := probe(f"members.{len(members)}")) is not None:
             members.append(member)
         arrays = {name: tensors[name] for name in ("center", "basis", "neighbours")}
@@ -99,14 +102,14 @@ def weighted_scale(error: LinearProbe, scale: Tensor) -> Tensor:
     return error.predict(scale.log().flatten(1)).softmax(1)[:, 1]
 
 
-Known = tuple[Embedding, Tensor]
+Labelled = tuple[Embedding, Tensor]
 """Embeddings of rows, and their class numbers [N]."""
 
 
 def fit_uncertainty(
-    probe: LinearProbe, train: Known, validation: Known, *, section: UncertaintySection, seed: int
+    probe: LinearProbe, train: Labelled, validation: Labelled, *, section: UncertaintySection, seed: int
 ) -> FittedUncertainty:
-    """Fits what the measures need on training rows; choice and certificate come later.
+    """Fits everything that the measures need on training rows; choice and certificate come later.
 
     Args:
         probe: the classifier.
@@ -121,17 +124,19 @@ def fit_uncertainty(
     logits = probe.predict(validation[0].mean.flatten(1)).double().cpu().numpy()
     temperature = fit_temperature(logits, validation[1].long().cpu().numpy())
     members = []
+    # A bootstrap sample of training rows per member; all members have the probe's penalty.
     for _ in range(section.ensemble):
         picks = torch.from_numpy(rng.integers(len(x), size=len(x))).to(x.device)
         members.append(fit_probe(x[picks], labels[picks], n_classes=n_classes, l2=probe.l2, max_iterations=50))
     components = principal_components(x, N_COMPONENTS, seed=seed)
-    center, basis = components.center, components.basis / components.deviations.clamp(min=1e-6)  # whitened, [F, k]
+    # Divided by its standard deviation along each component, the embedding is whitened: [F, k].
+    center, basis = components.center, components.basis / components.deviations.clamp(min=1e-6)
     chosen = torch.from_numpy(rng.permutation(len(x))[:N_REFERENCE]).to(x.device)
     neighbours = (x[chosen] - center) @ basis
     return FittedUncertainty(temperature, "max_probability", "", error, tuple(members), center, basis, neighbours, None)
 
 
-def _fit_error(probe: LinearProbe, train: Known, validation: Known) -> LinearProbe | None:
+def _fit_error(probe: LinearProbe, train: Labelled, validation: Labelled) -> LinearProbe | None:
     """Logistic probe of the classifier's errors on log scales; None where there is nothing to learn from."""
     pairs = []
     for embedding, labels in (train, validation):
@@ -139,6 +144,7 @@ def _fit_error(probe: LinearProbe, train: Known, validation: Known) -> LinearPro
             return None
         wrong = probe.predict(embedding.mean.flatten(1)).argmax(1) != labels.long()
         pairs.append((embedding.scale.log().flatten(1), wrong))
+    # A logistic probe needs right and wrong training rows.
     if not bool(pairs[0][1].any()) or bool(pairs[0][1].all()):
         return None
     return best_probe(*pairs, n_classes=2, l2=L2_ERROR)
@@ -175,13 +181,14 @@ class Measures:
 
     @torch.inference_mode()
     def __call__(self, table: TableTensors, embedding: Embedding, names: list[MEASURE]) -> dict[MEASURE, Tensor]:
-        """The measures of some rows, float64 [N] each, as if each had been asked for alone.
+        """The measures of some rows, float64 [N] each; every row and measure as if computed alone.
 
         Args:
             table: the rows.
             embedding: theirs.
             names: some of `available`.
         """
+        # Measures of a family share their computation, so a family runs once if any member is asked for.
         values: dict[MEASURE, Tensor] = {}
         for compute, members in _FAMILIES.items():
             if not set(members).isdisjoint(names):
@@ -249,13 +256,15 @@ def _scales(measures: Measures, rows: _LatentRows) -> tuple[Tensor, ...]:
 
 
 def _contexts(measures: Measures, rows: _LatentRows) -> tuple[Tensor, ...]:
-    """Embeds from random halves of the features, and asks the predictor for the other halves."""
+    """Embeds from random halves of the features, and predicts the other halves."""
     network, observed = rows.network, rows.table.observed
+    # The posterior with all observed cells as context, which the predictions are compared with.
     posterior = DiagonalGaussian(rows.mean, 2 * rows.scale.log())
     rng, n_features = np.random.default_rng([measures.seed, 33]), observed.shape[1]
     probabilities, surprise = [], []
     for _draw in range(measures.section.masks):
         order = torch.from_numpy(rng.permutation(n_features)).to(observed.device)
+        # Rounded up: with one feature it is the context, and there is no target.
         context, target = order[: (n_features + 1) // 2], order[(n_features + 1) // 2 :]
         masks = same_for_all(observed, context, target)
         inferred = network.infer(rows.table, masks)
@@ -267,6 +276,7 @@ def _contexts(measures: Measures, rows: _LatentRows) -> tuple[Tensor, ...]:
             surprise.append(masked_mean(kl, observed[:, target]))
     stacked = torch.stack(probabilities)  # [masks, N, C]
     mean = stacked.mean(0)
+    # Mutual information of class and context: entropy of the mean minus mean entropy.
     disagreement = _entropy(mean) - _entropy(stacked).mean(0)
     return 1 - mean.max(1).values, disagreement, torch.stack(surprise).mean(0) if surprise else disagreement
 
@@ -281,7 +291,7 @@ _FAMILIES: dict[Callable[[Measures, Tensor], tuple[Tensor, ...]], tuple[MEASURE,
     _ensemble: ("ensemble",),
     _distance: ("distance",),
 }
-"""Measures that are computed together, and by what."""
+"""Functions, and the measures that each computes together."""
 
 _LATENT_FAMILIES: dict[Callable[[Measures, _LatentRows], tuple[Tensor, ...]], tuple[MEASURE, ...]] = {
     _propagated: ("propagated", "propagated_aleatoric", "propagated_epistemic"),

@@ -21,7 +21,7 @@ from varjepa.models.embedding import Embedding, embed, row_uncertainty
 from varjepa.models.network import TableNetwork
 
 ANOMALY_COLUMNS = 3
-"""How many of a row's oddest columns are named."""
+"""Number of a row's oddest columns that are named."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class TrainedModel:
         preprocessor: fitted on the training rows.
         network: in evaluation mode, on its device.
         probe: linear probe on flattened embeddings; None without a label.
-        fitted: how sure the probe is; None without classes.
-        generator: says what missing cells may be; None where the configuration leaves it out.
-        profile: what rows outside of training look like; None where nobody has looked.
+        fitted: the fitted uncertainty of the probe; None without classes.
+        generator: of missing cells and new rows; None where the configuration leaves it out.
+        profile: drift reference from rows outside of training; None where it was not measured.
     """
 
     config: RetrainConfig
@@ -48,7 +48,7 @@ class TrainedModel:
 
     @property
     def device(self) -> torch.device:
-        """Where the network is."""
+        """Device of the network."""
         return next(self.network.parameters()).device
 
     def encode(self, frame: pl.DataFrame) -> TableTensors:
@@ -77,7 +77,7 @@ class TrainedModel:
     def latent_uncertainty(self, embedding: Embedding) -> Tensor | None:
         """Uncertainty [N] from the scales of q(s_w | ...) alone, larger = less sure; None for kinds without scales.
 
-        Weighted by what goes with errors of the probe, where there is one; otherwise `uncertainty.aggregate`.
+        With a fitted error probe, the scales are weighted by it; otherwise aggregated by `uncertainty.aggregate`.
         """
         if embedding.scale is None:
             return None
@@ -86,33 +86,34 @@ class TrainedModel:
         return row_uncertainty(embedding.scale, self.config.uncertainty.aggregate)
 
     def measures(self) -> Measures | None:
-        """The uncertainty measures of the probe; None where there are no classes to be unsure of."""
+        """The uncertainty measures of the probe; None without classes."""
         if self.probe is None or self.fitted is None:
             return None
         return Measures(self.network, self.probe, self.fitted, self.config.uncertainty, self.config.training.seed)
 
     def predict(self, frame: pl.DataFrame, batch_size: int = 1024) -> pl.DataFrame:
-        """Embeds raw rows, asks the probe and says how sure it is.
+        """Embeds raw rows, and adds the probe's predictions and their uncertainty.
 
         Args:
             frame: raw rows.
-            batch_size: rows at a time; changes nothing but memory.
+            batch_size: rows at a time; affects only memory.
 
         Returns:
-            One row per row: `embedding` (array of D * d floats); `uncertainty`, by the measure that ships (without
+            One line per row: `embedding` (array of D * d floats); `uncertainty`, by the measure that ships (without
             classes: the latent one), and `latent_uncertainty`, where the model has them; with a probe `prediction`
-            (class or value) and, for classes, `probability` (calibrated, of the predicted one) and, with a
+            (class or value) and, for classes, `probability` (calibrated, of the predicted class) and, with a
             certificate, `accept`.
 
         Raises:
             DataError: see `encode`.
         """
         table = self.encode(frame)
+        # At least one batch, so that an empty table still gets its columns.
         return pl.concat([self._predict(table.rows(rows)) for rows in batches(max(frame.height, 1), batch_size)])
 
     def _predict(self, table: TableTensors) -> pl.DataFrame:
         embedding = embed(self.network, table)
-        flat = embedding.mean.flatten(1)
+        flat = embedding.mean.flatten(1)  # [N, D d]
         columns = {"embedding": pl.Series(flat.cpu().numpy(), dtype=pl.Array(pl.Float32, flat.shape[1]))}
         latent, measures = self.latent_uncertainty(embedding), self.measures()
         if measures is not None:
@@ -125,18 +126,19 @@ class TrainedModel:
         return pl.DataFrame(columns | self._outputs(flat, columns.get("uncertainty")))
 
     def _outputs(self, flat: Tensor, uncertainty: pl.Series | None) -> dict[str, pl.Series]:
-        """What the probe says of flat embeddings [N, F]."""
+        """Columns from the probe for flat embeddings [N, F]."""
         label, measures = self.preprocessor.label, self.measures()
         if self.probe is None or label is None:
             return {}
         if not label.classes:
             return {"prediction": pl.Series(self.probe.predict(flat)[:, 0].double().cpu().numpy())}
         chances = self.probe.predict(flat).double().softmax(1) if measures is None else measures.probabilities(flat)
-        probability, number = chances.cpu().max(1)
+        probability, number = chances.cpu().max(1)  # of the predicted class, and its number
         names = pl.Series(label.classes, dtype=pl.String)
         columns = {"prediction": names.gather(number.numpy()), "probability": pl.Series(probability.numpy())}
         certificate = None if self.fitted is None else self.fitted.certificate
         if certificate is not None and uncertainty is not None:
+            # No threshold reached the promised accuracy: then no row is accepted.
             never = certificate.threshold is None
             columns["accept"] = (
                 pl.repeat(value=False, n=len(uncertainty), eager=True)
@@ -146,7 +148,7 @@ class TrainedModel:
         return columns
 
     def imputer(self, *, draws: int = 0, level: float = 0.9, seed: int = 0) -> Imputer:
-        """Fills the gaps of tables that come in parts; see `Imputer`.
+        """An imputer for tables that come in parts; see `Imputer`.
 
         Raises:
             ModelError: the model has no generator.
@@ -160,10 +162,10 @@ class TrainedModel:
 
         Args:
             frame: raw rows.
-            draws: joint draws to make of all gaps.
+            draws: number of joint draws of all gaps.
             level: share of intervals that hold the truth, in (0, 1).
             seed: of the draws.
-            batch_size: rows at a time; changes nothing but memory.
+            batch_size: rows at a time; affects only memory.
 
         Raises:
             DataError: see `encode`.
@@ -172,7 +174,7 @@ class TrainedModel:
         return self.imputer(draws=draws, level=level, seed=seed).impute(frame, self.encode(frame), batch_size)
 
     def sampler(self, *, seed: int = 0, gaps: bool = False) -> Sampler:
-        """Draws rows that might have come from the table; see `Sampler`.
+        """A sampler of new rows from the learned distribution; see `Sampler`.
 
         Raises:
             ModelError: the model has no generator.
@@ -180,11 +182,11 @@ class TrainedModel:
         return Sampler(self._generator(), seed=seed, gaps=gaps)
 
     def anomalies(self, frame: pl.DataFrame, batch_size: int = 1024) -> pl.DataFrame:
-        """How odd rows are, and which of their columns.
+        """Anomaly scores of rows, and their most unusual columns.
 
         Args:
             frame: raw rows.
-            batch_size: rows at a time; changes nothing but memory.
+            batch_size: rows at a time; affects only memory.
 
         Returns:
             `anomaly` (the largest oddity of the row: minus the log of the share of reference cells that are at least
@@ -200,6 +202,7 @@ class TrainedModel:
         table, outside = self.encode(frame), outside_range(frame, self.preprocessor).to(self.device)
         for rows in batches(max(frame.height, 1), batch_size):
             oddity = generator.oddity(generator.surprise(table.rows(rows), outside[rows])).numpy()
+            # Stable: ties keep the table's order, so the same rows name the same columns everywhere.
             top = np.argsort(-oddity, axis=1, kind="stable")[:, :ANOMALY_COLUMNS]
             odd = pl.Series("odd_columns", np.array(names, dtype=object)[top].tolist(), dtype=pl.List(pl.String))
             each = {f"oddity.{name}": pl.Series(oddity[:, j]) for j, name in enumerate(names)}

@@ -1,4 +1,4 @@
-"""Linear probes on frozen embeddings and on raw features, and what both say about test rows."""
+"""Linear probes on frozen embeddings and on raw features, and their predictions for test rows."""
 
 from typing import NamedTuple
 
@@ -24,7 +24,7 @@ CHUNK = 8192
 """Rows embedded at a time."""
 
 GROUPS = {"probe": "p", "raw": "raw"}
-"""Metrics of a probe -> prefix of the columns with its outputs: the probe on embeddings, and that on raw features."""
+"""Group of metrics -> prefix of output columns: the probe on embeddings, and the probe on raw features."""
 
 
 class Probes(NamedTuple):
@@ -32,7 +32,7 @@ class Probes(NamedTuple):
 
     Attributes:
         linear: on flat embeddings [N, D d].
-        fitted: what the uncertainty measures of `linear` need; None for a numeric label.
+        fitted: for the uncertainty measures of `linear`; None for a numeric label.
         raw: on raw features (see `raw_features`).
     """
 
@@ -61,12 +61,13 @@ def fit_probes(
     fitted = None
     if label.classes:
         fitted = fit_uncertainty(linear, *embedded, section=config.uncertainty, seed=config.training.seed)
+    # The baseline: a linear model of the same kind without an embedding.
     plain = [(raw_features(part.table, sizes), part.labels) for part in (train, validation)]
     return Probes(linear, fitted, best_probe(*plain, n_classes=n_classes, l2=penalties))
 
 
 def raw_features(table: TableTensors, sizes: TableSizes) -> Tensor:
-    """What a linear model gets without an embedding: numbers, whether they are there, one column per category.
+    """Input of a linear model without an embedding: numbers, whether they are observed, one column per category.
 
     Returns:
         float32 [N, 2 n_numeric + sum of cardinalities].
@@ -83,17 +84,18 @@ def predict_rows(model: TrainedModel, raw: LinearProbe | None, test: Part, *, ke
         model: with its probe, where there is one.
         raw: the probe on raw features; None without a label.
         test: rows on the model's device.
-        keep: of so many first rows the flat embedding is returned as well.
+        keep: number of first rows whose flat embeddings are returned as well.
 
     Returns:
-        One line per row (row number, `label`, latent `uncertainty` for kinds that have one, outputs `p0`... of the
-        probe, calibrated, and `raw0`... of that on raw features), and flat embeddings [keep, D d].
+        One line per row (row number, `label`, latent `uncertainty` for kinds that have one, calibrated outputs `p0`...
+        of the probe, and outputs `raw0`... of the probe on raw features), and flat embeddings [keep, D d].
     """
     frames, first_rows = [], []
     for start in range(0, len(test.labels), CHUNK):
         part = test.take(torch.arange(start, min(start + CHUNK, len(test.labels)), device=test.labels.device))
         embedding = embed(model.network, part.table)
         flat = embedding.mean.flatten(1)
+        # All embeddings at once might not fit into memory.
         if start < keep:
             first_rows.append(flat[: keep - start])
         columns = {ROW: part.rows, "label": part.labels.cpu().numpy()}

@@ -13,7 +13,7 @@ from varjepa.nn.random import Randomness
 from varjepa.objective.elbo import final_weights, loss_terms, masked_mean
 
 BATCH, DRAWS = 512, 2
-"""Rows that share their mask sizes, and how often masks are drawn for each row."""
+"""Rows that share their mask sizes, and number of mask draws per row."""
 
 
 @torch.inference_mode()
@@ -22,8 +22,8 @@ def row_elbo(
 ) -> NDArray[np.float64] | None:
     """ELBO per row, nats, on one scale for all models that have the same features.
 
-    Each model standardises by training rows of its own, which would move its densities: they are told in units of the
-    spread that these rows have. Masks are the same for every model.
+    Each model standardises by its own training rows, which shifts its densities. Here numbers are measured in units of
+    their spread among `table`'s rows instead. Masks are the same for every model.
 
     Args:
         model: of any kind.
@@ -42,14 +42,17 @@ def row_elbo(
         batch = table.rows(slice(start, start + BATCH))
         total = torch.zeros(batch.n_rows, device=model.device)
         for draw in range(DRAWS):
-            drawn = Randomness.seeded(start, draw, device=model.device)
-            sizes = draw_sizes(batch.observed.shape[1], masking, drawn)
-            masks = draw_masks(batch.observed, sizes, masking.num_targets, drawn)
+            # Seeded by the position of the rows, not by the model: two models get the same masks.
+            mask_random = Randomness.seeded(start, draw, device=model.device)
+            sizes = draw_sizes(batch.observed.shape[1], masking, mask_random)
+            masks = draw_masks(batch.observed, sizes, masking.num_targets, mask_random)
             outputs = network(batch, masks, Randomness.seeded(start, draw, 1, device=model.device))
-            context = torch.zeros_like(batch.observed).scatter(1, masks.context, masks.context_valid)
-            moved = weights.gen * masked_mean(spread.expand_as(batch.observed), batch.observed)
-            moved += weights.rec * masked_mean(spread.expand_as(batch.observed), context)
-            total -= loss_terms(batch, masks, *outputs).loss(weights) - moved
+            context = torch.zeros_like(batch.observed).scatter(1, masks.context, masks.context_valid)  # [B, D]
+            # A density per unit u is larger by the factor u than one per unit 1, so each numeric cell's log-density
+            # gains log spread; the two likelihoods average over other cells, hence two corrections.
+            correction = weights.gen * masked_mean(spread.expand_as(batch.observed), batch.observed)
+            correction += weights.rec * masked_mean(spread.expand_as(batch.observed), context)
+            total -= loss_terms(batch, masks, *outputs).loss(weights) - correction
         rows.append(total / DRAWS)
     return torch.cat(rows).double().cpu().numpy() if rows else np.zeros(0)
 
@@ -57,9 +60,10 @@ def row_elbo(
 def _log_spread(table: TableTensors) -> Tensor:
     """Log standard deviation [D] of the observed cells of numeric features; 0 for others, and for constant ones."""
     n_numeric = table.numeric.shape[1]
-    seen = table.observed[:, :n_numeric].double()
+    seen = table.observed[:, :n_numeric].double()  # weights 0 or 1, [N, n_numeric]
     values, count = torch.where(seen > 0, table.numeric.double(), 0.0), seen.sum(0).clamp(min=1)
     mean = values.sum(0) / count
+    # Two passes: the difference of mean squares would lose digits where the mean is large.
     var = ((values - mean).square() * seen).sum(0) / count
     spread = torch.where(var > 0, 0.5 * torch.log(var.clamp(min=1e-12)), 0.0)
     return torch.nn.functional.pad(spread, (0, table.observed.shape[1] - n_numeric)).float()

@@ -1,4 +1,4 @@
-"""What a model says of single rows, as numbers that can be compared between two sets of rows.
+"""Statistics of single rows under a model, as numbers that can be compared between two sets of rows.
 
 | name | what it is | needs |
 | --- | --- | --- |
@@ -36,32 +36,34 @@ from varjepa.nn.random import Randomness
 from varjepa.objective.objective import objective_for
 
 CONTEXTS = 4
-"""Fixed contexts that the terms of a row are averaged over."""
+"""Number of fixed contexts over which the terms of a row are averaged."""
 
 N_DIRECTIONS = 8
+"""Number of principal directions of the embedding."""
+
 STREAM = 2**22
 """Stream number of the contexts."""
 
 BATCH = 512
-"""Rows at a time: what they make fits into a cache."""
+"""Rows at a time: their activations fit into a cache."""
 
 RIGHT_OR_WRONG = ("wrong", "right")
 
 
 class RowValues(NamedTuple):
-    """One number per row [N], NaN where there is none; class numbers where `names` says what they mean."""
+    """One number per row [N], NaN where there is none; class numbers where `names` holds the classes."""
 
     values: Floats
     names: tuple[str, ...] = ()
 
     def counted(self, like: Sample | None = None) -> Sample:
         """The values as a sample, by the knots of `like` or by knots of their own."""
-        known = self.values[np.isfinite(self.values)]
-        missing = len(self.values) - len(known)
+        finite = self.values[np.isfinite(self.values)]
+        missing = len(self.values) - len(finite)
         if self.names:
-            counts = np.bincount(known.astype(np.int64), minlength=len(self.names))
+            counts = np.bincount(finite.astype(np.int64), minlength=len(self.names))
             return Categories(names=self.names, counts=tuple(counts.tolist()), missing=missing)
-        return Numbers.of(known, knots=like.knots if isinstance(like, Numbers) else None, missing=missing)
+        return Numbers.of(finite, knots=like.knots if isinstance(like, Numbers) else None, missing=missing)
 
 
 def principal_directions(model: TrainedModel, table: TableTensors) -> Directions:
@@ -82,11 +84,12 @@ def row_statistics(model: TrainedModel, frame: pl.DataFrame, directions: Directi
     label = _labels(model, frame)
     masks = _contexts(model)
     parts = []
+    # At least one batch, so that an empty table still gets its statistics.
     for rows in batches(max(frame.height, 1), BATCH):
         part = table.rows(rows)
         statistics = _terms(model, part, masks) | _surprise(model, part, outside[rows])
         embedding = embed(model.network, part)
-        flat = embedding.mean.flatten(1)
+        flat = embedding.mean.flatten(1)  # [B, D d]
         projected = ((flat - directions.center.to(flat.device)) @ directions.basis.to(flat.device)).T
         statistics |= {f"latent_{number}": values for number, values in enumerate(projected, start=1)}
         uncertainty = model.latent_uncertainty(embedding)
@@ -111,16 +114,18 @@ def _contexts(model: TrainedModel) -> list[tuple[Tensor, Tensor]]:
     for _ in range(CONTEXTS):
         n_context, n_targets = draw_sizes(n_features, model.config.masking, random)
         order = torch.from_numpy(random.host.permutation(n_features)).to(model.device)
+        # Disjoint: targets follow the context in one random order.
         contexts.append((order[:n_context], order[n_context : n_context + n_targets]))
     return contexts
 
 
 def _terms(model: TrainedModel, table: TableTensors, contexts: list[tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
-    """What the objective says of each row, mean over contexts."""
+    """Terms of the objective per row, mean over contexts."""
     objective = objective_for(model.network, model.config.objective)
     per_context = []
     for context, target in contexts:
         masks = same_for_all(table.observed, context, target)
+        # Without randomness the network takes means instead of samples.
         per_context.append(objective.per_row(objective.terms(table, masks, model.network(table, masks))))
     return {name: torch.stack([values[name] for values in per_context]).mean(0) for name in per_context[0]}
 
@@ -133,7 +138,7 @@ def _surprise(model: TrainedModel, table: TableTensors, outside: Tensor) -> dict
 
 
 def _answers(model: TrainedModel, flat: Tensor, label: Tensor | None) -> dict[str, Tensor]:
-    """What the probe predicts of flat embeddings [N, F], and how right it is where the label is known."""
+    """The probe's predictions for flat embeddings [N, F], and their errors where the label is known."""
     if model.probe is None:
         return {}
     outputs, measures = model.probe.predict(flat).double(), model.measures()
@@ -143,12 +148,12 @@ def _answers(model: TrainedModel, flat: Tensor, label: Tensor | None) -> dict[st
     probability, predicted = measures.probabilities(flat).max(1)
     answers = {"predicted": predicted.double(), "probability": probability}
     if label is not None:
-        correct = torch.where(label.isnan(), label, (predicted == label).double())
+        correct = torch.where(label.isnan(), label, (predicted == label).double())  # NaN where the label is unknown
         answers |= {"correct": correct, "calibration": correct - probability}
     return answers
 
 
 def _names(model: TrainedModel, statistic: str) -> tuple[str, ...]:
-    """What class numbers of a statistic mean; empty for numbers."""
+    """Names of a statistic's classes; empty for numbers."""
     classes = () if model.preprocessor.label is None else model.preprocessor.label.classes
     return {"predicted": classes, "correct": RIGHT_OR_WRONG}.get(statistic, ())

@@ -28,7 +28,7 @@ from varjepa.models.new_network import build_network
 from varjepa.training.device import resolve_device, resolve_precision
 
 FORMAT = "2"
-"""Version of the folder's layout; a model of another one is refused, not guessed at."""
+"""Version of the folder's layout; a model of another version is refused."""
 
 CONFIG, PREPROCESSOR, NETWORK, PROBE = "config.json", "preprocessor.json", "network.safetensors", "probe.safetensors"
 UNCERTAINTY, GENERATOR, BARS, REFERENCE = "doubt.safetensors", "generator.safetensors", "bars.json", "reference.json"
@@ -39,7 +39,7 @@ PARTS = (PREPROCESSOR, NETWORK, PROBE, UNCERTAINTY, GENERATOR, BARS, REFERENCE, 
 
 SETTINGS = ("data", "model", "masking", "objective", "training.seed", "uncertainty", "generator.n_layers",
             "generator.missing")  # fmt: skip
-"""What a finished model still reads from its configuration; everything else has gone into its files."""
+"""Settings that a finished model still reads from its configuration; all others are contained in its files."""
 
 
 def save_model(folder: Path, model: TrainedModel) -> None:
@@ -85,6 +85,7 @@ def save_probe(folder: Path, probe: LinearProbe) -> None:
 def save_uncertainty(folder: Path, fitted: FittedUncertainty) -> None:
     """Writes arrays, and the rest as metadata."""
     tensors = {name: value.cpu().contiguous() for name, value in fitted.tensors().items()}
+    # Metadata are text; `repr` of a float reads back as the same float.
     metadata = {"format": FORMAT, "temperature": repr(fitted.temperature), "measure": fitted.measure}
     metadata |= {"reason": fitted.reason}
     if fitted.certificate is not None:
@@ -108,7 +109,8 @@ def save_profile(folder: Path, profile: Profile) -> None:
 
 
 def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    """Writes safetensors of which the same content gives the same bytes: the library shuffles the metadata."""
+    """Writes safetensors so that the same content gives the same bytes; the library writes metadata in any order."""
+    # The format: eight bytes with the length of the header, the header as JSON, then the tensors.
     content = save(tensors, metadata)
     length = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + length])
@@ -150,7 +152,7 @@ def model_parts(*folders: Path | None) -> dict[str, Path]:
 def load_parts(
     config: RetrainConfig, parts: Mapping[str, Path], device: str = "auto", precision: str = "float32"
 ) -> TrainedModel:
-    """A model from its files, wherever they lie; while a model is being made, it has those of the steps so far.
+    """A model from its files, in any folders; an unfinished model has only the files of the steps so far.
 
     Args:
         config: of the job.
@@ -176,19 +178,20 @@ def load_parts(
 
 @contextmanager
 def _readable(folder: Path) -> Iterator[None]:
-    """Turns what goes wrong while a model is read into a `ModelError`."""
+    """Turns errors of reading a model into a `ModelError`."""
     try:
         yield
     except FileNotFoundError as error:
         raise ModelError(f"{folder} holds no complete model: {Path(error.filename).name} is missing.") from None
     except (ValueError, RuntimeError, SafetensorError) as error:
-        reason = " ".join(str(error).split())[:300]
+        reason = " ".join(str(error).split())[:300]  # torch lists every weight that does not fit
         raise ModelError(
             f"The model in {folder} cannot be read: {reason}.", fix="Was it written by this version?"
         ) from error
 
 
 def _load_weights(path: Path) -> dict[str, Tensor]:
+    # The format is checked before any tensor is read.
     with safe_open(path, framework="pt") as file:
         written = (file.metadata() or {}).get("format")
     if written != FORMAT:
@@ -241,12 +244,13 @@ def _part(parts: Mapping[str, Path], name: str) -> Path:
 
 
 def model_digest(folder: Path) -> str:
-    """SHA-256 over what a model is: its files, and of its configuration the `SETTINGS` that it still reads.
+    """SHA-256 over the identity of a model: its files, and the `SETTINGS` of its configuration that it still reads.
 
-    Two jobs that differ in the gate, say, and in nothing that made the model, have one and the same model.
+    Two jobs that differ only in settings that do not affect the model, such as the gate, have the same digest.
     """
     settings = result_settings(load_config_of(folder), *SETTINGS)
     total = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    # Sorted by name, as folders list their files in any order.
     for name, path in sorted(model_parts(folder).items()):
         total.update(name.encode() + hashlib.sha256(path.read_bytes()).digest())
     return total.hexdigest()

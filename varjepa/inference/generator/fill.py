@@ -1,4 +1,4 @@
-"""Imputation and samples as tables: encoded cells back in the columns they came from."""
+"""Imputations and samples as tables: encoded cells are decoded into their original columns."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -13,15 +13,15 @@ from varjepa.data.tensors.table import MISSING, TableTensors
 from varjepa.inference.generator.table_generator import Draws, TableGenerator, batches
 
 LOW, HIGH, PROBABILITY = ".low", ".high", ".probability"
-"""Endings of the columns that say how sure an imputation is."""
+"""Suffixes of the columns with the uncertainty of an imputation."""
 
 
 class Imputation(NamedTuple):
-    """A table without gaps, and what is known of its imputed cells.
+    """A table without gaps, and the uncertainty of its imputed cells.
 
     Attributes:
-        filled: the table, gaps of feature columns filled with the mean of a number or the likeliest category.
-        bounds: of every column with gaps, null where the cell was not missing: `COLUMN.low` and `COLUMN.high` of a
+        filled: the table with gaps of feature columns filled: with the mean of a number, or the likeliest category.
+        bounds: for every column with gaps, null where the cell was not missing: `COLUMN.low` and `COLUMN.high` of a
             number, `COLUMN.probability` of a category.
         draws: tables like `filled`, each with one joint draw in the gaps.
     """
@@ -32,7 +32,7 @@ class Imputation(NamedTuple):
 
 
 class Imputer:
-    """Fills tables, batch after batch; a table in parts gives what it gives in one piece.
+    """Fills tables batch by batch; a table in parts gives the same result as in one piece.
 
     Args:
         generator: with a reference.
@@ -49,9 +49,9 @@ class Imputer:
         """Fills the next rows.
 
         Args:
-            frame: the rows as they came.
+            frame: the raw rows.
             table: the same rows encoded, on the generator's device.
-            batch_size: rows at a time; changes nothing but memory.
+            batch_size: rows at a time; affects only memory.
         """
         preprocessor = self.generator.preprocessor
         pieces, bounds = [], []
@@ -67,6 +67,7 @@ class Imputer:
         return Imputation(filled, named, [self._draw(frame, table, missing, rng, batch_size) for rng in self.streams])
 
     def _point(self, table: TableTensors) -> tuple[tuple[np.ndarray, np.ndarray], dict[tuple[str, int], np.ndarray]]:
+        # Complete rows need no pass through the generator; their NaN and MISSING are never written.
         generator, incomplete = self.generator, (~table.observed).any(1).nonzero().squeeze(1)
         n_numeric, rows = generator.n_numeric, table.n_rows
         numbers = np.full((rows, n_numeric), np.nan)
@@ -75,7 +76,7 @@ class Imputer:
         bounds |= {(PROBABILITY, j): np.full(rows, np.nan) for j in range(n_numeric, generator.n_features)}
         if len(incomplete):
             part, at = table.rows(incomplete), incomplete.cpu().numpy()
-            chances = generator.probabilities(part, part.observed)
+            chances = generator.probabilities(part, part.observed)  # [n, D, C]
             means, likeliest, sure = (tensor.cpu().numpy() for tensor in generator.expected(chances))
             numbers[at], codes[at] = means, likeliest
             for j in (~part.observed).any(0).nonzero().squeeze(1).tolist():
@@ -120,7 +121,7 @@ def written(
 
 
 def _merged(old: pl.Series, new: pl.Series, missing: np.ndarray) -> pl.Series:
-    if old.dtype == pl.Null:
+    if old.dtype == pl.Null:  # a column without a single value has no type to keep
         old = old.cast(new.dtype)
     return new.zip_with(pl.Series(missing), old.cast(new.dtype)).alias(old.name)
 
@@ -129,16 +130,16 @@ def feature_columns(
     preprocessor: Preprocessor, numbers: np.ndarray, codes: np.ndarray, schema: Mapping[str, pl.DataType]
 ) -> list[tuple[int, list[pl.Series]]]:
     """Every feature's number and its columns, of the types in `schema` (null types and absences: those of training)."""
-    known = {name: dtype for name, dtype in schema.items() if dtype != pl.Null}
-    out = [(j, [f.column(numbers[:, j], known.get(f.name))]) for j, f in enumerate(preprocessor.numeric)]
+    types = {name: dtype for name, dtype in schema.items() if dtype != pl.Null}
+    out = [(j, [f.column(numbers[:, j], types.get(f.name))]) for j, f in enumerate(preprocessor.numeric)]
     start = len(out)
-    return out + [(start + c, f.decode(codes[:, c], known)) for c, f in enumerate(preprocessor.categorical)]
+    return out + [(start + c, f.decode(codes[:, c], types)) for c, f in enumerate(preprocessor.categorical)]
 
 
-def _bounds(preprocessor: Preprocessor, found: dict[tuple[str, int], np.ndarray], missing: np.ndarray) -> pl.DataFrame:
+def _bounds(preprocessor: Preprocessor, bounds: dict[tuple[str, int], np.ndarray], missing: np.ndarray) -> pl.DataFrame:
     """Columns of bounds for every feature with gaps; those of dates are dates."""
     columns = []
-    for (end, j), values in found.items():
+    for (end, j), values in bounds.items():
         if missing[:, j].any():
             shown = np.where(missing[:, j], values, np.nan)
             date = end != PROBABILITY and preprocessor.numeric[j].kind == "date"
@@ -148,26 +149,27 @@ def _bounds(preprocessor: Preprocessor, found: dict[tuple[str, int], np.ndarray]
 
 
 class Sampler:
-    """Draws new rows from nothing: every cell given those drawn before it, in random order.
+    """Draws new rows: every cell given those drawn before it, in random order.
 
-    Rows drawn in parts are those drawn in one piece.
+    Rows drawn in parts equal those drawn in one piece.
 
     Args:
         generator: with a reference.
-        seed: same seed, same rows.
+        seed: the same seed gives the same rows.
         gaps: leave cells empty as in rows of the table.
     """
 
     def __init__(self, generator: TableGenerator, *, seed: int = 0, gaps: bool = False) -> None:
         self.generator, self.gaps = generator, gaps
+        # Two streams: `gaps` does not change the values that are drawn.
         self.numbers, self.chooser = np.random.default_rng([seed, 0]), np.random.default_rng([seed, 1])
 
     def sample(self, rows: int, batch_size: int = 1024) -> pl.DataFrame:
         """The next rows: columns that features are made from, in the table's order.
 
         Args:
-            rows: how many.
-            batch_size: rows at a time; changes nothing but memory.
+            rows: number of rows.
+            batch_size: rows at a time; affects only memory.
         """
         generator, preprocessor, parts = self.generator, self.generator.preprocessor, []
         for piece in batches(rows, batch_size):
@@ -180,6 +182,7 @@ class Sampler:
         patterns = generator.reference.patterns
         if not self.gaps or not patterns:
             return frame
+        # Whole patterns of real rows, as gaps of different columns may go together.
         empty = np.array(
             [[cell == "1" for cell in patterns[k]] for k in self.chooser.integers(len(patterns), size=rows)]
         )

@@ -1,4 +1,4 @@
-"""From a trained network to a generator that can be asked: bars, training, reference."""
+"""From a trained network to a finished generator: bars, training, reference."""
 
 from pathlib import Path
 
@@ -38,7 +38,7 @@ def fitted_generator(
         preprocessor: that encoded the rows.
         config: of the job.
         tables: (training rows, validation rows).
-        held: rows for imputation intervals, which nothing should have looked at, and rows for anomaly scores.
+        held: rows for imputation intervals, which should be unused so far, and rows for anomaly scores.
         on_progress: see `GeneratorTrainer.fit`.
         checkpoint: see `GeneratorTrainer`.
     """
@@ -54,6 +54,7 @@ def fitted_generator(
         checkpoint=checkpoint,
     )
     trained = trainer.fit(on_progress)
+    # The reference is measured with the generator itself, so the generator starts with an empty one.
     generator = TableGenerator(network, trained, bars, preprocessor, Reference())
     generator.reference = measure_reference(
         generator, *held, missing=config.generator.missing, seed=config.training.seed
@@ -64,8 +65,9 @@ def fitted_generator(
 def cut_bars(table: Table, n_bars: int) -> tuple[Bars, ...]:
     """Bars of the numeric features from evenly spaced training rows."""
     rows = table.rows(slice(None, None, max(1, table.n_rows // CUT_ROWS)))
+    # `observed` has columns of categorical features as well, after the numeric ones: not strict.
     return tuple(
-        cut(values[there].cpu().numpy(), n_bars) for values, there in zip(rows.numeric.T, rows.observed.T, strict=False)
+        cut(values[seen].cpu().numpy(), n_bars) for values, seen in zip(rows.numeric.T, rows.observed.T, strict=False)
     )
 
 
@@ -82,12 +84,12 @@ def measure_reference(
     seed: int,
     batch_size: int = 1024,
 ) -> Reference:
-    """Looks at rows outside of training.
+    """Measures the reference on rows outside of training.
 
     Args:
         generator: without a reference so far.
-        held: rows that nothing has looked at, and their deviations beyond the training range; for the intervals.
-        other: the same of rows for anomaly scores and patterns of gaps; validation rows will do.
+        held: unused rows, and their deviations beyond the training range; for the intervals.
+        other: the same for anomaly scores and patterns of gaps; validation rows will do.
         missing: share of observed cells to hide for the intervals.
         seed: of what is hidden.
         batch_size: rows at a time.
@@ -96,13 +98,16 @@ def measure_reference(
     surprises = [
         generator.surprise(other[0].rows(rows), other[1][rows]).cpu() for rows in batches(other[0].n_rows, batch_size)
     ]
-    known = torch.cat(surprises).double().numpy()
+    measured = torch.cat(surprises).double().numpy()  # [N, D]
     observed = other[0].observed.cpu().numpy()
-    tails = np.geomspace(1.0, 1.0 / (len(known) + 1), 64)
+    # Tail shares, evenly spaced in their logarithm: rare cells are what the scores must tell apart. The smallest is
+    # the share that a cell beyond all N would have.
+    tails = np.geomspace(1.0, 1.0 / (len(measured) + 1), 64)
     surprise = []
-    for values, there in zip(known.T, observed.T, strict=True):
-        seen = values[there] if there.any() else np.zeros(1)
+    for values, mask in zip(measured.T, observed.T, strict=True):
+        seen = values[mask] if mask.any() else np.zeros(1)
         steps = np.quantile(seen, 1 - tails)
+        # Interpolation needs strictly rising points; ties are lifted by far less than any score shows.
         surprise.append(tuple((np.maximum.accumulate(steps) + 1e-9 * np.arange(len(steps))).tolist()))
     gaps = ~observed[:PATTERN_ROWS]
     patterns = ["".join("01"[int(cell)] for cell in row) for row in gaps] if gaps.any() else []
@@ -116,19 +121,20 @@ def _reaches(
     generator: TableGenerator, table: TableTensors, missing: float, seed: int, batch_size: int
 ) -> tuple[tuple[tuple[float, ...], ...], tuple[int, ...]]:
     rounds = max(1, round(1 / missing))
-    # Every cell is hidden once, in one of the rounds: as many cells as there are speak for each feature.
+    # Every cell is hidden once, in one of the rounds, so all observed cells of a feature count.
     turn = torch.from_numpy(np.random.default_rng([seed, 90]).integers(rounds, size=table.observed.shape))
     turn = turn.to(table.observed.device)
-    found: list[list[NDArray[np.float64]]] = [[] for _ in range(generator.n_numeric)]
+    reaches: list[list[NDArray[np.float64]]] = [[] for _ in range(generator.n_numeric)]  # batches, per feature
     for rows in batches(table.n_rows, batch_size):
         part = table.rows(rows)
         for now in range(rounds):
-            away = (turn[rows] == now) & part.observed
-            seen = part.observed & ~away
-            chances = generator.probabilities(part._replace(observed=seen), seen)
+            hidden = (turn[rows] == now) & part.observed
+            seen = part.observed & ~hidden
+            chances = generator.probabilities(part._replace(observed=seen), seen)  # [B, D, C]
             for j in range(generator.n_numeric):
-                here = away[:, j]
-                found[j].append(generator.reaches(j, chances[here, j], part.rows(here)).cpu().numpy())
-    values = [np.concatenate(parts) if parts else np.zeros(0) for parts in found]
+                chosen = hidden[:, j]
+                reaches[j].append(generator.reaches(j, chances[chosen, j], part.rows(chosen)).cpu().numpy())
+    values = [np.concatenate(parts) if parts else np.zeros(0) for parts in reaches]
+    # Without a single cell, a reach of 1: intervals then span the whole distribution.
     quantiles = [tuple(np.quantile(v, np.linspace(0, 1, 101)).tolist()) if len(v) else (1.0, 1.0) for v in values]
     return tuple(quantiles), tuple(len(v) for v in values)

@@ -1,4 +1,4 @@
-"""What a trained generator is asked for: missing cells, new rows, and which cells of a row are odd."""
+"""Answers of a trained generator: missing cells, new rows, and how unusual the cells of a row are."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -17,18 +17,18 @@ from varjepa.models.generator import Generator, probabilities
 from varjepa.models.network import TableNetwork
 
 MOST_PASSES = 16
-"""Cells of a row are drawn, or judged, in at most this many passes; beyond, several share one and do not see each
-other."""
+"""Cells of a row are drawn, or scored, in at most this many passes. In wider tables several cells share a pass, and do
+not see each other."""
 
 NARROWEST = 1e-3
 """Width of a bar that holds a single value, in standard deviations of the column."""
 
 
 class Draws(NamedTuple):
-    """Uniform numbers in [0, 1) for the cells of N rows; what a row gets does not depend on the rows beside it.
+    """Uniform numbers in [0, 1) for the cells of N rows; those of a row do not depend on the rows beside it.
 
     Attributes:
-        order: [N, D], by which missing cells are drawn one after the other.
+        order: [N, D], sort keys of the missing cells: the smallest is drawn first.
         choice: [N, D], picks classes.
         place: [N, D], places within bars.
     """
@@ -40,19 +40,20 @@ class Draws(NamedTuple):
     @classmethod
     def next(cls, rng: np.random.Generator, rows: int, n_features: int) -> "Draws":
         """Numbers for the next rows of a stream."""
+        # Row by row, all three kinds for a row together: rows drawn in parts get the numbers of one piece.
         numbers = torch.from_numpy(rng.random((rows, 3, n_features)))
         return cls(*numbers.unbind(1))
 
 
 class TableGenerator:
-    """A generator with everything it needs to speak of encoded rows.
+    """A generator with everything it needs to work on encoded rows.
 
     Args:
         network: gives the tokens.
         generator: trained on them.
         bars: of the numeric features.
         preprocessor: that encoded the rows.
-        reference: what rows outside of training say.
+        reference: measured on rows outside of training.
     """
 
     def __init__(
@@ -70,7 +71,7 @@ class TableGenerator:
 
     @property
     def device(self) -> torch.device:
-        """Where network and generator are."""
+        """Device of network and generator."""
         return next(self.generator.parameters()).device
 
     @property
@@ -88,8 +89,10 @@ class TableGenerator:
         centers, widths = [], []
         for feature, bars in zip(self.preprocessor.numeric, self.bars, strict=True):
             points = feature.decode(np.array(bars.points))  # [K, P]
+            # Inner edges between the smallest and the largest value: K + 1 ends of K bars.
             ends = np.r_[points[0, 0], feature.decode(np.array(bars.edges)), points[-1, -1]]
             single = points[:, 0] == points[:, -1]
+            # A bar of a single value gets `NARROWEST`: its edges would give it the width of the gaps beside it.
             width = np.where(single, 0.0, np.diff(ends)) / feature.std
             centers.append(torch.from_numpy(points.mean(1)).to(self.device))
             widths.append(torch.from_numpy(np.log(np.maximum(width, NARROWEST))).float().to(self.device))
@@ -114,14 +117,16 @@ class TableGenerator:
             outside: deviations beyond the training range [B, n_numeric].
         """
         passes = min(self.n_features, MOST_PASSES)
-        classes, tokens = self.cells.classes(table), self.network.tokens(table)
+        classes, tokens = self.cells.classes(table), self.network.tokens(table)  # [B, D], [B, D, d]
         out = torch.zeros(table.observed.shape, device=self.device)
+        # Every cell is hidden in exactly one pass; features of a pass are far apart in the table's order.
         for first in range(passes if table.n_rows else 0):
             hidden = torch.arange(first, self.n_features, passes, device=self.device)
             seen = table.observed.clone()
             seen[:, hidden] = False
             with lowered(self.network, self.device):
                 out[:, hidden] = -self.generator.log_prob_at(tokens, seen, classes, hidden)
+        # Density = probability of the bar / its width, so the negative log gains the log of the width.
         for j, widths in enumerate(self.log_widths):
             out[:, j] += widths[classes[:, j]]
         out[:, : self.n_numeric] += outside
@@ -131,9 +136,10 @@ class TableGenerator:
         """How rare the surprise of each cell [B, D] is among those of its feature: -log of that share, nats, >= 0."""
         tail = np.array(self.reference.tail)
         columns = []
-        for values, known in zip(surprise.cpu().double().numpy().T, self.reference.surprise, strict=True):
-            beyond = np.maximum(values - known[-1], 0.0)  # further than any reference cell: on by a nat per nat
-            columns.append(np.interp(values, known, tail) + beyond)
+        for values, reference in zip(surprise.cpu().double().numpy().T, self.reference.surprise, strict=True):
+            # `interp` is constant past the last reference cell; from there the score grows by a nat per nat.
+            beyond = np.maximum(values - reference[-1], 0.0)
+            columns.append(np.interp(values, reference, tail) + beyond)
         return torch.from_numpy(np.stack(columns, axis=1))
 
     @torch.inference_mode()
@@ -141,28 +147,33 @@ class TableGenerator:
         """One joint draw of all missing cells: cell after cell in random order, each given those before it."""
         numeric, codes = (part.clone() for part in table.blanked())
         seen, missing = table.observed.clone(), ~table.observed
-        turns = self._turns(missing, draws.order.to(self.device))
+        turns = self._turns(missing, draws.order.to(self.device))  # [B, D]
         choice, place = draws.choice.to(self.device), draws.place.to(self.device)
         for turn in range(int(turns.max()) + 1 if turns.numel() else 0):
-            now = turns == turn
+            now = turns == turn  # [B, D]: the cells of this turn
+            # Rows with fewer gaps are finished earlier, and are no longer computed.
             rows = now.any(1).nonzero().squeeze(1)
             if not len(rows):
                 continue
             part = TableTensors(numeric[rows], codes[rows], seen[rows])
-            drawn = self._drawn(self.probabilities(part, part.observed), choice[rows])
+            drawn = self._drawn(self.probabilities(part, part.observed), choice[rows])  # [rows, D]
             for j in now.any(0).nonzero().squeeze(1).tolist():
-                here = now[rows, j]
-                target, classes = rows[here], drawn[here, j]
+                in_turn = now[rows, j]
+                target, classes = rows[in_turn], drawn[in_turn, j]
                 if j < self.n_numeric:
+                    # A class is a bar, and `place` a position within it.
                     numeric[target, j] = self.cells.values(j, classes, place[target, j].float())
                 else:
-                    codes[target, j - self.n_numeric] = classes + 1
+                    codes[target, j - self.n_numeric] = classes + 1  # class c is code c + 1
+            # Only after the turn: cells that share one are drawn independently of each other.
             seen[rows] |= now[rows]
         return TableTensors(numeric, codes, torch.ones_like(seen))
 
     def _turns(self, missing: Tensor, order: Tensor) -> Tensor:
-        """At which pass each missing cell [B, D] is drawn; -1 for the others."""
+        """The pass in which each missing cell [B, D] is drawn; -1 for the others."""
+        # 2 is above every number of `order`: observed cells rank last. Twice argsort gives ranks.
         ranks = order.masked_fill(~missing, 2.0).argsort(1).argsort(1)
+        # Ranks are spread over the passes by the number of features, the same in all rows, not by a row's gaps.
         most = self.n_features
         turns = ranks if most <= MOST_PASSES else ranks * MOST_PASSES // most
         return turns.masked_fill(~missing, -1)
@@ -170,6 +181,8 @@ class TableGenerator:
     def _drawn(self, chances: Tensor, choice: Tensor) -> Tensor:
         """Classes [B, D] from probabilities [B, D, C] and uniform numbers [B, D]; never a rare or unseen category."""
         chances = self._known(chances)
+        # Inverse transform: the class whose part of the cumulative sum contains the number. Scaled by the total, as
+        # `_known` has removed some probability; clamped, as rounding may lead past the last class.
         total = chances.cumsum(2)
         return (
             torch.searchsorted(total, (choice.float() * total[..., -1]).unsqueeze(-1), right=True)
@@ -178,7 +191,7 @@ class TableGenerator:
         )
 
     def _known(self, chances: Tensor) -> Tensor:
-        """The same probabilities without class 0 of categorical features, code 1: what it stands for has no name."""
+        """The same probabilities without class 0 of categorical features (code 1, rare or unseen): it has no name."""
         chances = chances.clone()
         chances[:, self.n_numeric :, 0] = 0.0
         return chances
@@ -200,8 +213,9 @@ class TableGenerator:
     def intervals(self, feature: int, chances: Tensor, level: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Intervals of a numeric feature that hold its value in a share `level` of rows, in its own unit.
 
-        Split conformal around the median: wide enough to have reached the truth in that share of the reference cells,
-        with the correction for their number, wherever cells are missing as they were hidden there.
+        Split conformal intervals around the median. They are wide enough to have held the truth in that share of the
+        reference cells, with the correction for their number. The coverage holds where cells are missing at random,
+        as the reference cells were hidden.
 
         Args:
             feature: number of a numeric feature.
@@ -218,23 +232,26 @@ class TableGenerator:
     def _quantile(self, feature: int, chances: Tensor, share: float) -> Tensor:
         """Encoded value [B] below which `share` of each distribution [B, C] lies."""
         size = self.cells.sizes[feature]
-        total = chances[:, :size].double().cumsum(1)
+        total = chances[:, :size].double().cumsum(1)  # [B, K]
         wanted = (share * total[:, -1:]).contiguous()
-        bar = torch.searchsorted(total, wanted).squeeze(1).clamp(max=size - 1)
+        bar = torch.searchsorted(total, wanted).squeeze(1).clamp(max=size - 1)  # [B]: the bar that holds the quantile
         below = torch.where(bar > 0, total.gather(1, (bar - 1).clamp(min=0)[:, None]).squeeze(1), 0.0)
+        # The rest of the probability as a share of the bar's: the quantile's place within the bar.
         inside = (wanted.squeeze(1) - below) / chances.gather(1, bar[:, None]).squeeze(1).double().clamp(min=1e-12)
         return self.cells.values(feature, bar, inside.clamp(0, 1).float())
 
     @torch.inference_mode()
     def reaches(self, feature: int, chances: Tensor, table: TableTensors) -> Tensor:
-        """Share around the median that it takes to reach the true value of a numeric cell, [B] in [0, 1]."""
+        """Smallest share of the distribution around its median that reaches the true value of a cell, [B] in [0, 1]."""
         classes = self.cells.classes(table)[:, feature]
         size = self.cells.sizes[feature]
         total = chances[:, :size].double().cumsum(1)
-        here = chances.gather(1, classes[:, None]).squeeze(1).double()
-        below = total.gather(1, classes[:, None]).squeeze(1) - here
+        inside = chances.gather(1, classes[:, None]).squeeze(1).double()  # probability of the true bar
+        below = total.gather(1, classes[:, None]).squeeze(1) - inside  # of all bars below it
+        # A value may occupy a stretch of its bar (ties), hence its lowest and highest quantile.
         low, high = self.cells.places(feature, classes, table.numeric[:, feature])
-        lowest, highest = below + low * here, below + high * here
+        lowest, highest = below + low * inside, below + high * inside
+        # The nearer end counts; 0 where the median lies within the stretch.
         return 2 * torch.maximum(lowest - 0.5, 0.5 - highest).clamp(min=0)
 
 
