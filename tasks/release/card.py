@@ -97,6 +97,7 @@ class CardFacts:
         """One line, shown in lists of versions."""
         parts, names = self.prepared.parts, [name for name in HEADLINES if f"probe/{name}" in self.metrics]
         figures = [f"{HEADLINES[name]} {self._figure(f'probe/{name}')}" for name in names]
+        # Without a label the ELBO is the only figure that describes the model.
         if "elbo/test" in self.metrics and not figures:
             figures = [f"ELBO {self._figure('elbo/test')}"]
         return (
@@ -182,7 +183,7 @@ class CardFacts:
         }
 
     def _uncertainty(self) -> dict[str, str]:
-        if not self.decisions:
+        if not self.decisions:  # no classes, so no measure was chosen
             latent = "mean" if self.config.uncertainty.aggregate == "mean" else "90th percentile"
             words = f"{latent} of the scales of the row's latents; larger = less sure; not a probability of an error"
             return {"uncertainty": words if self.config.model.is_variational else "this kind of model has none"}
@@ -224,6 +225,7 @@ def markdown_card(facts: CardFacts) -> str:
 
 def brief_card(facts: CardFacts) -> str:
     """The card as Markdown, short enough for the registry and the run page; lists show its first line."""
+    # Long values (left-out columns, say) are cut first; the whole card only if that is not enough.
     sections = {
         title: {name: shorten(value, LONGEST_VALUE, placeholder=" ...") for name, value in rows.items()}
         for title, rows in facts.sections(BRIEF).items()

@@ -56,7 +56,7 @@ def compare(candidate: Candidate, champion: int | None, config: RetrainConfig) -
     metric, notes = metric_for(challenger, config)
     frame = test_rows(candidate, config)
     groups = row_groups(frame, challenger.preprocessor.label, section.subgroups)
-    if champion is None:
+    if champion is None:  # the first version of a name is judged by its own properties alone
         (speed,) = milliseconds_in_turns([challenger], frame)
         evidence = replace(gather_alone(challenger, frame), milliseconds=speed)
         return judge(evidence, None, metric=metric, groups=groups, section=section, notes=notes)
@@ -160,6 +160,7 @@ def _overlap_note(
     tags: dict[str, Any] = client.get_model_version(config.registry.name, str(champion)).tags
     now, before = config.data, current.config.data
     # The same rows and the same split give the same parts, whatever the kind of split.
+    # Fingerprint of the source and number of rows: a contract may have removed other rows since.
     same_rows = (tags.get(FINGERPRINT_TAG), tags.get(ROWS_TAG)) == (candidate.fingerprint, str(candidate.rows))
     same_split = (now.split, now.rows, now.noise) == (before.split, before.rows, before.noise)
     if same_split and same_rows:

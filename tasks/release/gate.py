@@ -76,6 +76,7 @@ def gate(candidate: Candidate, registered: Registered | None, config: RetrainCon
         return Decision(
             promoted=False, reason=f"dry run, {would}: {verdict.reason}", aliases=[], metrics=_metrics(verdict)
         )
+    # Kept before any comparison: a later challenger needs them whatever the verdict is.
     if registered.new and config.gate.reference:
         keep_test_rows(candidate, registered.run_id, config)
     # Optimistic locking: compare first, then take the lock and check that the champion is still the same.
@@ -150,6 +151,7 @@ def _write_down(
         ".against": "" if champion is None else str(champion),
         ".numbers": json.dumps(_metrics(verdict)),
     }
+    # All of them at every comparison, so that no tag of an earlier one is left.
     for ending, value in tags.items():
         client.set_model_version_tag(name, version, f"{GATE_TAG}{ending}", value)
     vetoes = [f"{veto.name}: {veto.reason}" for veto in verdict.vetoes]

@@ -68,6 +68,7 @@ def register(run_id: str, config: RetrainConfig, candidate: Candidate, descripti
             version = _version_of(source or _logged(run_id, candidate, uri), name, tags, uri)
         else:
             log.info("register: version %d of %s is the same model, no new version is made", version, name)
+        # An existing version keeps its card: it describes the run that made the model.
         if not client.get_model_version(name, str(version)).description:
             client.update_model_version(name, str(version), description)
         client.set_model_version_tag(name, str(version), DRIFT_TAG, config.drift.model_dump_json())
@@ -84,6 +85,7 @@ def _logged(run_id: str, candidate: Candidate, tracking: str) -> str:
     fingerprint = model_digest(candidate.model)
     with active_run(run_id), warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=UserWarning)
+        # A killed run may have uploaded the model already.
         before = logged_before(client_for(tracking), run_id, fingerprint)
         return before or _log_model(candidate.model, candidate.prepared.clean, {DIGEST_TAG: fingerprint})
 
