@@ -107,11 +107,11 @@ def _line(drift: Drift, finding: Finding) -> DriftTestAnswer:
         "name": subject.name, "group": subject.group, "aspect": finding.aspect, "test": test.method,
         "statistic": test.statistic, "p": test.p, "adjusted": finding.adjusted, "effect": test.effect,
         "shift": _number(test.shift), "psi": _number(test.psi), "verdict": finding.verdict,
-        "says": _says(drift, finding),
+        "says": _described(drift, finding),
     }  # fmt: skip
 
 
-def _says(drift: Drift, finding: Finding) -> str:
+def _described(drift: Drift, finding: Finding) -> str:
     return sentence(finding, drift.words.get(finding.subject.name))
 
 
@@ -127,6 +127,7 @@ def _figures(drift: Drift) -> dict[str, Figure]:
     if drifted:
         figures["drifted"] = plots.reference_and_new(drifted)
     model_findings = [finding for finding in drift.findings if finding.subject.group == "model"]
+    # With or without drift: a reader wants to see that the model still fits.
     always = _samples([finding for finding in model_findings if finding.subject.name in HEADLINES])
     if always:
         figures["model"] = plots.reference_and_new(always)
@@ -187,7 +188,7 @@ def drift_page(drift: Drift, figures: list[Path]) -> str:
     return render(
         "drift.html", name=drift.name, verdict=verdict(drift), explained=explained,
         asked=[("model", drift.question.model), ("new rows", drift.question.new)],
-        changes=[_says(drift, finding) for finding in drift.drifted],
+        changes=[_described(drift, finding) for finding in drift.drifted],
         quality=[(name, f"{before:.4f}", f"{now:.4f}") for name, (before, now) in drift.quality.items()],
         figures=[(FIGURES[figure.stem], Picture.of(figure)) for figure in figures],
         tests=[_cells(finding) for finding in drift.findings], made=provenance().items(),

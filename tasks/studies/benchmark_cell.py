@@ -137,7 +137,7 @@ def _run(plan: Plan, settings: PredictorSettings, seeds: Sequence[int], folder: 
 def _inputs(plan: Plan, preprocessor: Preprocessor, name: str, part: Part) -> Inputs:
     if plan.embedded is None:
         return raw_inputs(part.table, preprocessor.sizes)
-    # Copied, as torch cannot use a read-only memory map.
+    # Copied: torch does not support arrays that cannot be written, such as this memory map.
     return embedding_inputs(torch.from_numpy(np.array(plan.embedded.part(name))))
 
 
