@@ -36,15 +36,19 @@ def compare(config: BenchmarkConfig) -> BenchmarkAnswer:
     started = time.perf_counter()
     with claimed(), opened_run(config.tracking, command="benchmark", name=",".join(config.datasets)) as run_id:
         log_benchmark(run_id, config)
+        # The encoders first: each serves all predictors of its table.
         plans = [plan for name in config.datasets for plan in _plans(config, name, run_id)]
         encoded = time.perf_counter() - started
+        # Then all cells at once, on the chosen runner.
         seeds = list(range(config.seed, config.seed + config.seeds))
         with one_thread_each():
             futures: dict[str, PrefectFuture[Cell]] = {
                 plan.name: run_cell.submit(plan, config.training, seeds)
                 for plan in sorted(plans, key=lambda plan: plan.predictor not in SLOWEST)
             }
+            # Collected in the order of the plans, whatever order they finish in.
             cells = [futures[plan.name].result() for plan in plans]
+        # The runs and the report.
         for cell in cells:
             log_cell(run_id, config, cell)
         seconds = {"encoders": encoded, "total": time.perf_counter() - started}
@@ -72,7 +76,7 @@ def _encoder(job: RetrainConfig, prepared: Prepared, name: str, parent: str) -> 
 
 
 def answer(run_id: str, cells: list[Cell], report: BenchmarkReport, seconds: dict[str, float]) -> BenchmarkAnswer:
-    """What `benchmark --json` prints."""
+    """The object that `benchmark --json` prints."""
     return {
         "run_id": run_id,
         "cells": [

@@ -47,15 +47,18 @@ def monitor(
         UserError: the model, the rows or the configuration is invalid.
         ContractError: the data of the retrain broke its contract.
     """
+    # What can be wrong in the command is checked before any row is read.
     started, place = time.perf_counter(), None if out is None else Path(out)
     if place is not None:
         check_out(place, force=force)
     job = None if retrain_config is None else load_config(retrain_config, overrides or [])
+    # Compare, and record the result in a run of its own.
     drift = compare(Question(model, new, level, false_alarms, tracking_uri, device))
     with opened_run(drift.tracking, command="drift", name=drift.name) as run_id:
         report = report_drift(drift, WORK / f"drift-{digest(run_id)}", place)
         log_results(run_id, drift.tracking, drift_metrics(drift), drift_tags(drift))
         log_artifacts(run_id, drift.tracking, {"": report.folder})
+    # Act on it: an event for automations, and a retrain if one is given.
     result = summary(drift)
     event = announce(drift, {**result, "run_id": run_id, "report": str(report.page)})
     retrained = retrain(job) if job is not None and drift.alarm else None

@@ -36,7 +36,7 @@ from varjepa.errors import ContractError
 
 
 class Stopwatch:
-    """Adds up how long each step took."""
+    """Adds up the duration of each step."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
@@ -63,10 +63,10 @@ def retrain(config: RetrainConfig, *, dry_run: bool = False) -> RetrainAnswer:
 
     Args:
         config: of the job.
-        dry_run: register nothing and move nothing, but say what the gate would decide.
+        dry_run: register and promote nothing, but report what the gate would decide.
 
     Raises:
-        UserError: the data or the configuration is at fault.
+        UserError: the data or the configuration is invalid.
         ContractError: the data broke its contract; nothing was trained or registered.
     """
     with claimed(), model_lock(config):
@@ -89,9 +89,9 @@ def retrain_snapshot(
 
 
 def _make(config: RetrainConfig, snapshot: Snapshot, run_id: str, watch: Stopwatch) -> tuple[CardFacts, Candidate]:
-    """From the snapshot to a finished model and all that is known of it."""
+    """From the snapshot to a finished model and its facts."""
     tracking = config.tracking
-    # What the validation left for people is kept, passed or not.
+    # The files of the validation are stored with the run, whether it passed or not.
     try:
         with watch("validate"):
             validation = check_contract(snapshot, config)
@@ -111,7 +111,7 @@ def _make(config: RetrainConfig, snapshot: Snapshot, run_id: str, watch: Stopwat
     with watch("generate"):
         generated = generate(prepared, pretrained, config)
 
-    # What they are worth, on rows that they have not seen.
+    # Measurements on rows that network and generator have not seen.
     with watch("probe"):
         probed = probe(prepared, pretrained, config)
     with watch("calibrate"):
@@ -143,8 +143,9 @@ def _make(config: RetrainConfig, snapshot: Snapshot, run_id: str, watch: Stopwat
 
 
 def _hand_over(facts: CardFacts, candidate: Candidate, watch: Stopwatch, *, dry_run: bool) -> RetrainAnswer:
-    """Registers the model, lets the gate decide, and writes both down."""
+    """Registers the model, lets the gate decide, and records both."""
     config, run_id, registered = facts.config, facts.run_id, None
+    # A first card, which the registry needs as description; the final one below has version and decision.
     with watch("track"):
         card = publish_card(facts)
     if not dry_run:
@@ -162,12 +163,12 @@ def _hand_over(facts: CardFacts, candidate: Candidate, watch: Stopwatch, *, dry_
 
 
 def defined(metrics: dict[str, float]) -> dict[str, float]:
-    """The metrics that are numbers: a ranking of errors, say, does not exist where there are none."""
+    """The metrics that are finite: without errors, for example, their ranking is undefined."""
     return {name: value for name, value in metrics.items() if math.isfinite(value)}
 
 
 def answer(facts: CardFacts, registered: Registered | None, decision: Decision, watch: Stopwatch) -> RetrainAnswer:
-    """What `retrain --json` prints."""
+    """The object that `retrain --json` prints."""
     return {
         "run_id": facts.run_id,
         "model": {

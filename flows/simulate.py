@@ -27,6 +27,7 @@ def simulate(config: StudyConfig) -> SimulationAnswer:
     started = time.perf_counter()
     with claimed(), opened_run(config.tracking, command="simulate", name=",".join(config.variants)) as run_id:
         log_study(run_id, config)
+        # Parallel over models; within a model, its runs are one batched computation.
         with one_thread_each():
             simulated = train_model.map(unmapped(config), [*config.variants, *JEPA]).result()
         for model in simulated:
@@ -37,7 +38,7 @@ def simulate(config: StudyConfig) -> SimulationAnswer:
 
 
 def answer(run_id: str, simulated: list[Simulated], report: StudyReport, seconds: float) -> SimulationAnswer:
-    """What `simulate --json` prints."""
+    """The object that `simulate --json` prints."""
     steps = {model.name: round(model.seconds, 2) for model in simulated}
     return {
         "run_id": run_id,

@@ -1,4 +1,4 @@
-"""Compares new rows with the reference that travels with a model."""
+"""Compares new rows with the drift reference of a model."""
 
 import re
 from dataclasses import dataclass, field
@@ -24,22 +24,22 @@ from varjepa.inference.model import TrainedModel
 from varjepa.inference.row_statistics import row_statistics
 
 SEED = 0
-"""Of the draw of rows that go through the model."""
+"""Seed of the sample of rows that go through the model."""
 
 MOST_WORDS = 1000
-"""New categories of a column that are remembered."""
+"""Largest number of new categories that are counted per column."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """What is to be compared.
+    """Input of a comparison.
 
     Attributes:
         model: as for `varjepa score`.
         new: file, folder or glob.
-        level: instead of the model's `drift.level`.
-        false_alarms: instead of the model's `drift.false_alarms`.
-        tracking_uri: tracking store; None means the usual one.
+        level: overrides the model's `drift.level`.
+        false_alarms: overrides the model's `drift.false_alarms`.
+        tracking_uri: tracking store; None means the default one.
         device: auto, cpu, or a GPU by name.
     """
 
@@ -53,18 +53,18 @@ class Question:
 
 @dataclass(frozen=True)
 class Drift:
-    """What was found.
+    """Result of a comparison.
 
     Attributes:
-        question: what was asked.
+        question: the input.
         name: of the model.
-        tracking: where runs go.
+        tracking: store and experiment for runs.
         section: settings that were used.
-        rows: new rows.
-        model_rows: how many of them went through the model.
+        rows: number of new rows.
+        model_rows: number of them that went through the model.
         findings: all tests.
-        words: new categories per column, and their rows.
-        quality: how good the probe was on the reference, and is now, per measure; empty without labels.
+        words: new categories per column, with their numbers of rows.
+        quality: of the probe on the reference and on the new rows, per measure; empty without labels.
     """
 
     question: Question
@@ -84,7 +84,7 @@ class Drift:
 
     @property
     def score(self) -> float:
-        """Largest effect among them, a share of rows."""
+        """Largest effect of the tests that found drift, a share of rows."""
         return drift_score(self.findings)
 
     @property
@@ -95,7 +95,7 @@ class Drift:
 
 @task(name="compare", task_run_name="compare")
 def compare(question: Question) -> Drift:
-    """Counts the columns of all new rows, asks the model about some of them, and tests.
+    """Counts the columns of all new rows, sends a sample of rows through the model, and tests for drift.
 
     Raises:
         DataError: NEW cannot be read, has no rows, lacks a column or holds text for numbers.
@@ -103,9 +103,10 @@ def compare(question: Question) -> Drift:
     """
     model = open_model(question.model, question.tracking_uri, question.device)
     profile = _profile(model, question.model)
-    wanted = {"level": question.level, "false_alarms": question.false_alarms}
+    # Settings by rising priority: those stored with the model, those of its last retrain, those of this call.
+    overrides = {"level": question.level, "false_alarms": question.false_alarms}
     section = drift_settings(question.model, question.tracking_uri) or model.config.drift
-    section = section.model_copy(update={key: value for key, value in wanted.items() if value is not None})
+    section = section.model_copy(update={key: value for key, value in overrides.items() if value is not None})
     counted = _count(model, question.new, profile.counts, section.rows)
     statistics = row_statistics(model, counted.chosen, profile.directions)
     label = None if model.preprocessor.label is None else model.preprocessor.label.name
@@ -129,7 +130,7 @@ def _profile(model: TrainedModel, name: str) -> Profile:
 
 
 def model_name(uri: str, model: TrainedModel) -> str:
-    """Name in the registry, or the one that the model's configuration has for it.
+    """Name in the registry, or the name in the model's configuration.
 
     Examples:
         >>> model_name("models:/adult@champion", None)
@@ -145,7 +146,7 @@ def _tracking(question: Question, model: TrainedModel) -> TrackingSection:
 
 @dataclass
 class _Counted:
-    """New rows so far."""
+    """Counts of the new rows so far."""
 
     chosen: pl.DataFrame
     rows: int = 0
@@ -155,22 +156,25 @@ class _Counted:
 
 
 def _count(model: TrainedModel, source: str, like: Counts, most: int) -> _Counted:
-    """Goes over all rows once, batch after batch; a random sample of them is kept."""
+    """Counts all rows in one pass, batch by batch, and keeps a random sample of them."""
     total = _rows_of(source, model.config.data)
     if not total:
         raise DataError(f"{source} has no rows.", expected="Expected rows to compare.")
+    # Row numbers of the sample, drawn before the pass and sorted, so that each batch finds its own by bisection.
     picks = np.sort(np.random.default_rng(SEED).permutation(total)[:most])
     counted, kept = _Counted(pl.DataFrame()), []
     for frame in batches_of(source, model.config.data, LARGEST):
+        # `counted.rows` is the number of the batch's first row.
         chosen = picks[np.searchsorted(picks, counted.rows) : np.searchsorted(picks, counted.rows + frame.height)]
         kept.append(frame[chosen - counted.rows])
         columns, label = count_columns(model.preprocessor, frame, like)
         before = counted.columns
+        # Counts in equal bins add up, so no batch has to stay in memory.
         counted.columns = {
             name: together(before[name], cells) if name in before else cells for name, cells in columns.items()
         }
         counted.label = together(counted.label, label) if counted.label is not None and label is not None else label
-        _remember(counted.words, unseen_words(model.preprocessor, frame))
+        _add_words(counted.words, unseen_words(model.preprocessor, frame))
         counted.rows += frame.height
         if len(kept) % 100 == 0:
             log.info("%s of %s rows counted", f"{counted.rows:,}", f"{total:,}")
@@ -183,9 +187,10 @@ def _rows_of(source: str, data: DataSection) -> int:
         return int(open_path(source, data).frame.select(pl.len()).collect().item())
 
 
-def _remember(words: dict[str, dict[str, int]], more: dict[str, dict[str, int]]) -> None:
+def _add_words(words: dict[str, dict[str, int]], more: dict[str, dict[str, int]]) -> None:
     for column, counts in more.items():
         rows_of_word = words.setdefault(column, {})
         for word, rows in counts.items():
+            # A column of free text has a new word in every row: memory stays bounded.
             if word in rows_of_word or len(rows_of_word) < MOST_WORDS:
                 rows_of_word[word] = rows_of_word.get(word, 0) + rows

@@ -1,4 +1,4 @@
-"""Records a comparison where people and automations look: a run in the tracking store, an event in Prefect."""
+"""Records a comparison as a run in the tracking store and as an event in Prefect."""
 
 import re
 from typing import Any
@@ -8,19 +8,20 @@ from tasks.drift.report import verdict
 from tasks.steps.retries import retried_task
 
 EVENT = "varjepa.drift"
-"""Event of a model whose new rows have drifted as far as its level."""
+"""Event of a model whose new rows have drifted up to its level."""
 
 ODD = re.compile(r"[^\w\-. /]")
-"""Characters that MLflow does not want in the name of a metric."""
+"""Characters that MLflow does not allow in the name of a metric."""
 
 
 def drift_metrics(drift: Drift) -> dict[str, float]:
-    """Metrics of a run: the score, how many tests found drift, the effect per column or statistic, and quality."""
+    """Metrics of a run: score, number of tests that found drift, effect per column or statistic, and quality."""
     metrics = {
         "drift/score": drift.score, "drift/alarm": float(drift.alarm), "drift/rows": float(drift.rows),
         "drift/tests": float(len(drift.findings)), "drift/drifted": float(len(drift.drifted)),
     }  # fmt: skip
     for finding in drift.findings:
+        # One metric per column and aspect, so that monitoring runs form curves.
         aspect = {"values": "effect", "missing": "missing", "new categories": "new"}[finding.aspect]
         metrics[f"drift/{aspect}/{ODD.sub('_', finding.subject.name)}"] = finding.comparison.effect
     return metrics | {f"drift/{name}": now for name, (_, now) in drift.quality.items()}
@@ -36,16 +37,17 @@ def drift_tags(drift: Drift) -> dict[str, str]:
 
 @retried_task("announce drift", task_run_name="announce drift")
 def announce(drift: Drift, facts: dict[str, Any]) -> str | None:
-    """Emits the event `EVENT` where the level is reached; returns its id, None where there is nothing to say.
+    """Emits the event `EVENT` if the level is reached; returns its id, or None if it is not.
 
     Args:
-        drift: what was found.
-        facts: plain data for whoever reacts.
+        drift: the result of the comparison.
+        facts: plain data for automations.
     """
     from prefect.events import emit_event
 
     if not drift.alarm:
         return None
     resource = {"prefect.resource.id": f"varjepa.model.{drift.name}", "prefect.resource.name": drift.name}
+    # The resource is the registered name, so that an automation can follow one model over its versions.
     event = emit_event(EVENT, resource, payload=facts)
     return str(event.id) if event is not None else None

@@ -1,4 +1,4 @@
-"""What a comparison with the reference leaves to read: one self-contained page, a table, JSON, figures."""
+"""Report of a comparison with the reference: one self-contained page, a table, JSON, figures."""
 
 import json
 import math
@@ -24,9 +24,10 @@ from varjepa.evaluation.drift.words import sentence
 PAGE, TABLE, FACTS = "report.html", "tests.csv", "drift.json"
 
 HEADLINES = ("elbo", "prediction_error", "surprise")
-"""Statistics of rows that are always drawn."""
+"""Statistics of rows that are always plotted."""
 
 MOST_PANELS, MOST_BARS = 12, 40
+"""Largest numbers of panels and of bars in a figure."""
 
 
 @dataclass(frozen=True)
@@ -43,33 +44,34 @@ class DriftReport:
 
 
 def check_out(out: Path, *, force: bool) -> None:
-    """Looks whether a report may be written there, before anything is computed.
+    """Checks before any computation that a report may be written to `out`.
 
     Raises:
-        ConfigError: a folder that is not there, an ending that is no page, or a report that would be lost.
+        ConfigError: its folder does not exist, its extension is not that of a page, or it would be overwritten.
     """
     if not out.parent.is_dir():
-        raise ConfigError(f"The folder {out.parent} does not exist.", fix="Make it, or choose another place.")
+        raise ConfigError(f"The folder {out.parent} does not exist.", fix="Create it, or choose another one.")
     if out.suffix not in ("", ".html") and not out.is_dir():
-        raise ConfigError(f"{out} is no place for a report.", expected="Expected a folder, or a file ending in .html.")
-    full = any(out.iterdir()) if out.is_dir() else out.exists()
-    if full and not force:
+        raise ConfigError(f"{out} cannot hold a report.", expected="Expected a folder, or a file ending in .html.")
+    occupied = any(out.iterdir()) if out.is_dir() else out.exists()  # an empty folder may be used
+    if occupied and not force:
         raise ConfigError(f"{out} exists.", fix="Choose another name, or overwrite it with --force.")
 
 
 @task(name="report drift", task_run_name="report drift")
 def report_drift(drift: Drift, folder: Path, out: Path | None) -> DriftReport:
-    """Writes the report into a folder, and copies it to where it is wanted.
+    """Writes the report into a folder, and copies it to `out`.
 
     Args:
-        drift: what was found.
-        folder: made where it is not there.
-        out: another folder, or an HTML file for the page alone; None for nowhere else.
+        drift: the result of the comparison.
+        folder: created if it does not exist.
+        out: another folder, or an HTML file for the page alone; None for no copy.
     """
     folder.mkdir(parents=True, exist_ok=True)
     figures = _figures(drift)
     for name, figure in figures.items():
         figure.savefig(folder / f"{name}.png")
+    # The page embeds its figures, so it can be copied alone.
     write_text(folder / PAGE, drift_page(drift, [folder / f"{name}.png" for name in figures]))
     lines = lines_of(drift)
     pl.DataFrame(lines, infer_schema_length=None).write_csv(folder / TABLE)
@@ -105,27 +107,28 @@ def _line(drift: Drift, finding: Finding) -> DriftTestAnswer:
         "name": subject.name, "group": subject.group, "aspect": finding.aspect, "test": test.method,
         "statistic": test.statistic, "p": test.p, "adjusted": finding.adjusted, "effect": test.effect,
         "shift": _number(test.shift), "psi": _number(test.psi), "verdict": finding.verdict,
-        "says": _says(drift, finding),
+        "says": _described(drift, finding),
     }  # fmt: skip
 
 
-def _says(drift: Drift, finding: Finding) -> str:
+def _described(drift: Drift, finding: Finding) -> str:
     return sentence(finding, drift.words.get(finding.subject.name))
 
 
 def _number(value: float | None) -> float | None:
-    """JSON has no infinity."""
+    """None for what JSON cannot express: infinity and NaN."""
     return value if value is not None and math.isfinite(value) else None
 
 
 def _figures(drift: Drift) -> dict[str, Figure]:
     figures = {"effects": plots.drift_effects(dict(map(_effect, drift.findings[:MOST_BARS])))}
-    # Missing cells have no distribution to draw.
+    # Missing cells have no distribution to plot.
     drifted = _samples([finding for finding in drift.drifted if finding.aspect != "missing"][:MOST_PANELS])
     if drifted:
         figures["drifted"] = plots.reference_and_new(drifted)
-    of_model = [finding for finding in drift.findings if finding.subject.group == "model"]
-    always = _samples([finding for finding in of_model if finding.subject.name in HEADLINES])
+    model_findings = [finding for finding in drift.findings if finding.subject.group == "model"]
+    # With or without drift: a reader wants to see that the model still fits.
+    always = _samples([finding for finding in model_findings if finding.subject.name in HEADLINES])
     if always:
         figures["model"] = plots.reference_and_new(always)
     return figures
@@ -150,21 +153,20 @@ def _cells(finding: Finding) -> list[str]:
 
 
 def verdict(drift: Drift) -> str:
-    """The result in a sentence.
-
-    It says what was found of how many tests, and whether that reaches the level of a retrain.
-    """
+    """The result in one or two sentences: the number of tests with drift, and whether that calls for a retrain."""
     if not drift.drifted:
-        return f"No drift: none of {len(drift.findings)} tests found a change that is certain and large enough."
+        return (
+            f"No drift: none of {len(drift.findings)} tests found a change that is both significant and large enough."
+        )
     reached = "reaches" if drift.alarm else "does not reach"
     level = f"{drift.section.level:.1%}" if drift.section.level else "any drift"
     return (
-        f"Drift: {len(drift.drifted)} of {len(drift.findings)} tests found a change. The largest concerns "
+        f"Drift: {len(drift.drifted)} of {len(drift.findings)} tests found a change. The largest change affects "
         f"{drift.score:.1%} of the rows, which {reached} the level of a retrain ({level})."
     )
 
 
-FIGURES = {"effects": "How much changed", "drifted": "What drifted", "model": "What the model says of rows"}
+FIGURES = {"effects": "Size of the changes", "drifted": "What drifted", "model": "Statistics of the model"}
 """Titles of the figures."""
 
 
@@ -172,21 +174,21 @@ def drift_page(drift: Drift, figures: list[Path]) -> str:
     """The report as one self-contained page.
 
     Args:
-        drift: what was found.
+        drift: the result of the comparison.
         figures: PNG files, named as in `FIGURES`.
     """
     section = drift.section
     small = f"{section.smallest_effect:.1%} of the rows (missing cells, new categories: {section.smallest_share:.1%})"
     explained = (
-        f"{drift.rows:,} new rows against the reference that travels with the model; {drift.model_rows:,} of them "
-        f"went through it. Where nothing has changed, at most {section.false_alarms:.0%} of such reports say drift: "
+        f"{drift.rows:,} new rows were compared with the reference of the model; {drift.model_rows:,} of them went "
+        f"through the model. If nothing has changed, at most {section.false_alarms:.0%} of such reports show drift: "
         f"p-values are corrected for all {len(drift.findings)} tests (Holm). Changes of less than "
-        f"{small} are trifles."
+        f"{small} are ignored."
     )
     return render(
         "drift.html", name=drift.name, verdict=verdict(drift), explained=explained,
         asked=[("model", drift.question.model), ("new rows", drift.question.new)],
-        changes=[_says(drift, finding) for finding in drift.drifted],
+        changes=[_described(drift, finding) for finding in drift.drifted],
         quality=[(name, f"{before:.4f}", f"{now:.4f}") for name, (before, now) in drift.quality.items()],
         figures=[(FIGURES[figure.stem], Picture.of(figure)) for figure in figures],
         tests=[_cells(finding) for finding in drift.findings], made=provenance().items(),

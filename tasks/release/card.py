@@ -1,4 +1,4 @@
-"""The model card: one page per version, written from the run's facts alone."""
+"""The model card: one page per version, written from recorded facts only."""
 
 from collections import Counter
 from collections.abc import Collection
@@ -28,8 +28,8 @@ GROUPS = {
     "calibration": "Calibration",
     "generator": "Generator (nats per hidden cell)",
     "imputation": "Imputation of hidden cells (errors of numbers as shares of the baselines' errors)",
-    "samples": "Samples (AUC of telling them from test rows; 0.5 is best)",
-    "anomaly": "Rows with one corrupted cell against the same rows",
+    "samples": "Samples (AUC of a classifier of samples and test rows; 0.5 is best)",
+    "anomaly": "Detection of rows with one corrupted cell",
     "elbo": "ELBO and its terms",
     "prediction": "Squared error of the predicted latents",
     "latent": "Latents",
@@ -38,13 +38,13 @@ GROUPS = {
 PARTS = ("train", "validation", "calibration", "test")
 
 BRIEF = ("probe", "raw", "selective_shipped", "certificate", "calibration")
-"""Groups that the registry shows, too."""
+"""Groups of the brief card in the registry."""
 
 LONGEST, LONGEST_VALUE = 4000, 250
-"""Of a brief card and of a value in it: the registry keeps 5000 characters, and the gate has something to say, too."""
+"""Characters of a brief card, and of a value in it. The registry keeps 5000, and the gate adds its verdict."""
 
 HEADLINES = {"accuracy": "accuracy", "r2": "R2"}
-"""What the first line of a card tells of the probe."""
+"""Metrics of the probe in the first line of a card."""
 
 MEASURES = {
     "max_probability": "1 minus the calibrated probability of the predicted class",
@@ -54,20 +54,20 @@ MEASURES = {
     "propagated_aleatoric": "the part of that entropy which every sample of the latents has",
     "propagated_epistemic": "the part of that entropy in which samples of the latents differ",
     "mask_mean": "1 minus the largest mean probability over random halves of the features",
-    "mask_disagreement": "how much predictions from random halves of the features differ",
+    "mask_disagreement": "difference between predictions from random halves of the features",
     "weighted_scale": "probability of an error, learned from the scales of the row's latents",
     "scale_mean": "mean scale of the row's latents",
     "scale_p90": "90th percentile of the scales of the row's latents",
-    "surprise": "KL divergence of the target latents from what their context predicts",
+    "surprise": "KL divergence of the target latents from their prediction by the context",
     "reconstruction": "minus the log-likelihood of the row's cells given its latents",
     "distance": "distance to the nearest training rows in the embedding",
 }
-"""What the uncertainty of a row is, by the name of the measure."""
+"""Definition of a row's uncertainty, by the name of the measure."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CardFacts:
-    """What a card is made of."""
+    """The facts of a card."""
 
     config: RetrainConfig
     run_id: str
@@ -88,24 +88,25 @@ class CardFacts:
 
         Args:
             uri: of the version.
-            reason: what the gate said.
+            reason: of the gate's decision.
         """
         return replace(self, version={"registered as": uri, "gate": reason})
 
     @property
     def summary(self) -> str:
-        """One line, which lists of versions show."""
+        """One line, shown in lists of versions."""
         parts, names = self.prepared.parts, [name for name in HEADLINES if f"probe/{name}" in self.metrics]
         figures = [f"{HEADLINES[name]} {self._figure(f'probe/{name}')}" for name in names]
+        # Without a label the ELBO is the only figure that describes the model.
         if "elbo/test" in self.metrics and not figures:
             figures = [f"ELBO {self._figure('elbo/test')}"]
         return (
             f"{', '.join(figures) or 'no label'} on {parts.get('test', 0):,} test rows; {self.config.model.kind} "
-            f"learned from {parts.get('train', 0):,} of {self.snapshot.source}"
+            f"trained on {parts.get('train', 0):,} rows of {self.snapshot.source}"
         )
 
     def sections(self, groups: Collection[str] = tuple(GROUPS)) -> dict[str, dict[str, str]]:
-        """Titles, and names with values below each.
+        """Titles, each with names and values.
 
         Args:
             groups: of metrics.
@@ -134,9 +135,10 @@ class CardFacts:
         if before is not None:
             champion = f"version {before.version}" + (f", run {before.run_id}" if before.run_id else "")
             if self.version.get("registered as", "").endswith(f"/{before.version}"):
-                champion = "itself: this very model was registered before"
+                # An identical model keeps its version, which may be the champion.
+                champion = "itself: the same model was already registered"
             same = before.fingerprint == self.snapshot.fingerprint
-            data = "the same as this one's" if same else f"fingerprint {before.fingerprint or 'unknown'}"
+            data = "the same as for this version" if same else f"fingerprint {before.fingerprint or 'unknown'}"
         return {
             "run": self.run_id,
             "champion before it": champion,
@@ -161,13 +163,13 @@ class CardFacts:
     def _contract(self) -> dict[str, str]:
         contract, kinds = self.contract, Counter(column.kind for column in self.contract.columns.values())
         if self.config.contract.path is None:
-            return {"file": f"none; rules checked all the same: {self.validation.rules}"}
+            return {"file": f"none; basic rules checked: {self.validation.rules}"}
         shares = f"{self.validation.quarantined:,} of {self.validation.rows:,}"
         return {
             "file": self.config.contract.path,
             "columns": ", ".join(f"{count} {kind}" for kind, count in kinds.items()) or "none named",
             "other columns": "allowed" if contract.extra_columns == "allow" else "forbidden",
-            "rules": f"{self.validation.rules} checked, all table rules kept; at least {contract.min_rows:,} rows",
+            "rules": f"{self.validation.rules} checked, all table rules hold; at least {contract.min_rows:,} rows",
             "rows in quarantine": f"{shares}, at most {contract.max_quarantined:.1%} allowed",
         }
 
@@ -181,9 +183,9 @@ class CardFacts:
         }
 
     def _uncertainty(self) -> dict[str, str]:
-        if not self.decisions:
+        if not self.decisions:  # no classes, so no measure was chosen
             latent = "mean" if self.config.uncertainty.aggregate == "mean" else "90th percentile"
-            words = f"{latent} of the scales of the row's latents; larger = less sure, no probability of an error"
+            words = f"{latent} of the scales of the row's latents; larger = less sure; not a probability of an error"
             return {"uncertainty": words if self.config.model.is_variational else "this kind of model has none"}
         measure, _, reason = self.decisions["uncertainty"].partition(": ")
         return {
@@ -195,34 +197,35 @@ class CardFacts:
     @property
     def limits(self) -> list[str]:
         """What a reader must know before use."""
-        tell = (
-            "look at their uncertainty and anomaly. Latent uncertainty is no probability."
+        advice = (
+            "Check their uncertainty and anomaly. Latent uncertainty is not a probability."
             if self.config.model.is_variational
-            else "this kind of model has no latent uncertainty to tell."
+            else "This kind of model has no latent uncertainty to show this."
         )
-        measured = "Statistics, vocabularies and weights come from the training rows, figures from test rows"
-        strange = "Rows from elsewhere, categories never seen and values far outside the training range are embedded"
-        limits = [f"{measured} of the same source.", f"{strange} all the same: {tell}"]
+        measured = "Statistics, vocabularies and weights come from training rows. Figures come from test rows"
+        unusual = "Rows from other sources, unseen categories and values far outside the training range are embedded"
+        limits = [f"{measured} of the same source.", f"{unusual} like any other. {advice}"]
         if self.intervals:
             limits.append(
-                "Intervals (95%) say how figures would vary with other test rows, and nothing of other seeds or other "
-                "training rows."
+                "Intervals (95%) show how figures would vary with other test rows. They do not cover other seeds or "
+                "other training rows."
             )
         if "certificate/promised" in self.metrics:
             limits.append(
-                "The certificate speaks of all accepted rows from the same source together, of no class or group by "
-                "itself, and no longer holds when the data drifts."
+                "The certificate covers all accepted rows from the same source together. It makes no promise for a "
+                "single class or group, and no longer holds when the data drifts."
             )
         return limits
 
 
 def markdown_card(facts: CardFacts) -> str:
-    """The card as Markdown, whole."""
+    """The complete card as Markdown."""
     return _markdown(facts, facts.sections())
 
 
 def brief_card(facts: CardFacts) -> str:
-    """The card as Markdown, as short as the registry and the run page want it: its first line is what lists show."""
+    """The card as Markdown, short enough for the registry and the run page; lists show its first line."""
+    # Long values (left-out columns, say) are cut first; the whole card only if that is not enough.
     sections = {
         title: {name: shorten(value, LONGEST_VALUE, placeholder=" ...") for name, value in rows.items()}
         for title, rows in facts.sections(BRIEF).items()
@@ -234,7 +237,7 @@ def _markdown(facts: CardFacts, sections: dict[str, dict[str, str]], end: str = 
     lines = [facts.summary, ""]
     for title, rows in sections.items():
         lines += [f"## {title}", "", "| | |", "| --- | --- |"]
-        # The tracking UI puts no space between columns: the name ends with two that do not break.
+        # The tracking UI puts no space between columns, so the name ends with two non-breaking spaces.
         lines += [f"| {name}\u00a0\u00a0 | {value.replace('|', '/')} |" for name, value in rows.items()]
         lines.append("")
     return "\n".join([*lines, "## Limits", "", *(f"- {limit}" for limit in facts.limits), "", end]).rstrip() + "\n"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from varjepa.inference.model import TrainedModel
 
 TEST_ROWS = "gate/test_rows.parquet"
-"""Artifact of a version's run: the test rows that the gate judged it on."""
+"""Artifact of a version's run: the test rows on which the gate compared it."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Candidate:
 
     Attributes:
         model: its folder.
-        prepared: the rows that it was trained and measured on.
+        prepared: the rows on which it was trained and measured.
         fingerprint: of the source.
     """
 
@@ -46,7 +46,7 @@ class Candidate:
 
 
 def compare(candidate: Candidate, champion: int | None, config: RetrainConfig) -> "Verdict":
-    """Judges a candidate against a version of the registry, or alone where there is none."""
+    """Judges a candidate against the champion's version, or alone where there is no champion."""
     from varjepa.evaluation.gate.groups import row_groups
     from varjepa.evaluation.gate.verdict import judge
     from varjepa.inference.gate_evidence import gather, gather_alone, metric_for, milliseconds_in_turns
@@ -56,23 +56,23 @@ def compare(candidate: Candidate, champion: int | None, config: RetrainConfig) -
     metric, notes = metric_for(challenger, config)
     frame = test_rows(candidate, config)
     groups = row_groups(frame, challenger.preprocessor.label, section.subgroups)
-    if champion is None:
+    if champion is None:  # the first version of a name is judged by its own properties alone
         (speed,) = milliseconds_in_turns([challenger], frame)
         evidence = replace(gather_alone(challenger, frame), milliseconds=speed)
         return judge(evidence, None, metric=metric, groups=groups, section=section, notes=notes)
     uri = tracking_uri(config.tracking)
     try:
-        reigning = open_model(f"models:/{config.registry.name}/{champion}", uri, config.training.device)
-        both = [gather(model, frame, metric, challenger) for model in (challenger, reigning)]
-        speeds = milliseconds_in_turns([challenger, reigning], frame)
+        current = open_model(f"models:/{config.registry.name}/{champion}", uri, config.training.device)
+        both = [gather(model, frame, metric, challenger) for model in (challenger, current)]
+        speeds = milliseconds_in_turns([challenger, current], frame)
         if section.latency_ratio is not None and speeds[0] > section.latency_ratio * speeds[1]:
-            # A busy machine must not fire a veto: measure longer before believing it.
-            speeds = milliseconds_in_turns([challenger, reigning], frame, turns=20)
+            # A busy machine must not cause a veto, so a slow challenger is timed again with more turns.
+            speeds = milliseconds_in_turns([challenger, current], frame, turns=20)
     except UserError as error:
         return _unreadable(champion, error)
     both = [replace(evidence, milliseconds=speed) for evidence, speed in zip(both, speeds, strict=True)]
-    reference, more = _reference((challenger, reigning), champion, frame, metric, config)
-    notes = (*notes, *more, *_seen(candidate, champion, reigning, config))
+    reference, more = _reference((challenger, current), champion, frame, metric, config)
+    notes = (*notes, *more, *_overlap_note(candidate, champion, current, config))
     return judge(both[0], both[1], metric=metric, groups=groups, section=section, reference=reference, notes=notes)
 
 
@@ -85,7 +85,7 @@ def _unreadable(champion: int, error: UserError) -> "Verdict":
 
 
 def test_rows(candidate: Candidate, config: RetrainConfig) -> "pl.DataFrame":
-    """The raw test rows that the gate looks at, in the order of the source; at most `gate.rows`, evenly spaced."""
+    """The raw test rows for the gate, in the order of the source; at most `gate.rows`, evenly spaced."""
     import polars as pl
 
     from varjepa.data.encode.preprocessor import Preprocessor
@@ -93,6 +93,7 @@ def test_rows(candidate: Candidate, config: RetrainConfig) -> "pl.DataFrame":
     from varjepa.data.read.spaced_rows import evenly_spaced
     from varjepa.inference.gate_evidence import judged_rows
 
+    # Rows without a label are dropped twice: empty cells before counting, unreadable ones by `judged_rows`.
     label = Preprocessor.read(candidate.prepared.preprocessor).label
     rows = candidate.prepared.raw("test").drop(ROW)
     rows = rows if label is None else rows.filter(pl.col(label.name).is_not_null())
@@ -116,7 +117,7 @@ def _reference(
     metric: "Metric | None",
     config: RetrainConfig,
 ) -> tuple["tuple[Evidence, Evidence] | None", tuple[str, ...]]:  # fmt: skip
-    """Both models on the champion's own test rows, if these were kept and differ from the challenger's."""
+    """Evidence of both models on the champion's test rows, if these were kept and differ from the challenger's."""
     from varjepa.data.read.row_hash import row_hashes
     from varjepa.inference.gate_evidence import gather, judged_rows
 
@@ -125,6 +126,7 @@ def _reference(
     rows = _kept_rows(version, config)
     if rows is None:
         return None, (f"the test rows of version {version} were not kept",)
+    # The same rows in any order would only repeat the comparison.
     if set(row_hashes(rows.lazy()).tolist()) == set(row_hashes(frame.lazy()).tolist()):
         return None, ()
     try:
@@ -150,18 +152,22 @@ def _kept_rows(version: int, config: RetrainConfig) -> "pl.DataFrame | None":
         return None
 
 
-def _seen(candidate: Candidate, champion: int, reigning: "TrainedModel", config: RetrainConfig) -> tuple[str, ...]:
+def _overlap_note(
+    candidate: Candidate, champion: int, current: "TrainedModel", config: RetrainConfig
+) -> tuple[str, ...]:
     """A note if the champion may have been trained on the challenger's test rows."""
     client = client_of(config.tracking)
     tags: dict[str, Any] = client.get_model_version(config.registry.name, str(champion)).tags
-    now, before = config.data, reigning.config.data
+    now, before = config.data, current.config.data
+    # The same rows and the same split give the same parts, whatever the kind of split.
+    # Fingerprint of the source and number of rows: a contract may have removed other rows since.
     same_rows = (tags.get(FINGERPRINT_TAG), tags.get(ROWS_TAG)) == (candidate.fingerprint, str(candidate.rows))
     same_split = (now.split, now.rows, now.noise) == (before.split, before.rows, before.noise)
     if same_split and same_rows:
         return ()
     # These splits keep a row in its part while the table grows. A hash of whole rows does so while the columns stay.
     steady = now.split.by in ("hash", "column", "time") and now.split == before.split
-    if steady and (now.split.by != "hash" or now.split.column or _columns(candidate) == _trained_columns(reigning)):
+    if steady and (now.split.by != "hash" or now.split.column or _columns(candidate) == _trained_columns(current)):
         return ()
     why = "the columns have changed" if steady else f"rows are split by {now.split.by}"
     if now.split != before.split:
@@ -178,6 +184,6 @@ def _columns(candidate: Candidate) -> set[str]:
 
 
 def _trained_columns(model: "TrainedModel") -> set[str]:
-    """Columns of the table that a model was trained on, as far as it knows them."""
+    """Columns of the table on which a model was trained, as far as they are recorded."""
     data, label = model.config.data, model.preprocessor.label
     return {*model.preprocessor.order, *model.preprocessor.left_out, *data.drop, *([label.name] if label else [])}

@@ -1,4 +1,4 @@
-"""Step 10: let the new version meet the champion, and decide which of them it is from now on."""
+"""Step 12: compare the new version with the champion, and decide which of them is the champion from now on."""
 
 import json
 from dataclasses import dataclass
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 
 
 ATTEMPTS = 3
-"""Comparisons outside of the lock, before one is made under it."""
+"""Number of comparisons outside of the lock before one is made under it."""
 
 HEADLINE, LONGEST = "\n## Gate\n", 5000
-"""Of a version's description: where ours begins, and how long the registry lets it be."""
+"""Heading of our part of a version's description, and the registry's limit of its length."""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What the gate decided.
+    """The gate's decision.
 
     Attributes:
-        promoted: whether the version became the champion now.
-        reason: why, in words.
+        promoted: whether this run made the version the champion.
+        reason: text for people.
         aliases: of the version, afterwards.
         metrics: gate/..., for the run.
     """
@@ -48,24 +48,24 @@ def require_subgroups(columns: list[str], config: RetrainConfig) -> None:
     """Checks that the gate's subgroups are columns, before anything is trained.
 
     Raises:
-        ConfigError: with the nearest name that is one.
+        ConfigError: one is not a column; the message suggests the nearest name.
     """
     for name in config.gate.subgroups:
         if name not in columns:
             hint = nearest(name, columns) or f"Columns: {listed(columns, 20)}."
-            raise ConfigError(f'gate.subgroups names "{name}", which is no column.', fix=hint)
+            raise ConfigError(f'gate.subgroups names "{name}", which is not a column.', fix=hint)
 
 
 @retried_task("gate", task_run_name="gate {config.registry.name}")
 def gate(candidate: Candidate, registered: Registered | None, config: RetrainConfig) -> Decision:
-    """Compares the candidate with the champion of its name, and gives it the alias where the verdict says so.
+    """Compares the candidate with the champion of its name, and promotes it if the verdict says so.
 
-    The comparison takes its time, so it is made before the registry is locked; where somebody else has moved the
-    champion meanwhile, it is made again with that one.
+    A comparison takes long, so it is made before the registry is locked. If another process has moved the champion in
+    the meantime, the comparison is repeated with the new champion.
 
     Args:
         candidate: the finished model.
-        registered: its version; None decides for show and changes nothing.
+        registered: its version; None for a dry run, which changes nothing.
         config: of the job.
     """
     uri, name = tracking_uri(config.tracking), config.registry.name
@@ -76,8 +76,10 @@ def gate(candidate: Candidate, registered: Registered | None, config: RetrainCon
         return Decision(
             promoted=False, reason=f"dry run, {would}: {verdict.reason}", aliases=[], metrics=_metrics(verdict)
         )
+    # Kept before any comparison: a later challenger needs them whatever the verdict is.
     if registered.new and config.gate.reference:
         keep_test_rows(candidate, registered.run_id, config)
+    # Optimistic locking: compare first, then take the lock and check that the champion is still the same.
     for _attempt in range(ATTEMPTS):
         champion = champion_of(client, name)
         if champion == registered.version:
@@ -87,7 +89,8 @@ def gate(candidate: Candidate, registered: Registered | None, config: RetrainCon
             present = champion_of(client, name)
             if present == champion:
                 return _settle(client, registered, verdict, champion, config)
-        log.info("gate: version %s became the champion meanwhile, comparing with that one", present)
+        log.info("gate: version %s became the champion in the meantime, comparing with it", present)
+    # The champion keeps moving: hold the lock for a whole comparison, so that this one counts.
     with registry_lock(uri, name):
         champion = champion_of(client, name)
         return _settle(client, registered, compare(candidate, champion, config), champion, config)
@@ -100,14 +103,15 @@ def _would(verdict: "Verdict", config: RetrainConfig) -> bool:
 def _settle(
     client: Any, registered: Registered, verdict: "Verdict", champion: int | None, config: RetrainConfig
 ) -> Decision:
-    """Moves the alias where the verdict says so, and writes down why; under the lock."""
+    """Moves the alias if the verdict says so, and records the reason; call under the lock."""
     name, version, reason = registered.name, registered.version, verdict.reason
+    # A person's rollback outranks the gate: the same model must not come back by itself.
     undone = rolled_back(history(client, name), version)
     promoted = _would(verdict, config) and undone is None
     if verdict.outcome == "first" and not config.gate.promote_first:
         reason = f"gate.promote_first is off; {reason}"
     elif verdict.promote and undone is not None:
-        reason = f"it was rolled back at {undone.time}, and only `varjepa promote` brings it back; {reason}"
+        reason = f"it was rolled back at {undone.time}, and only `varjepa promote` can promote it again; {reason}"
     against = "" if champion is None else f"version {champion}: "
     reason = f"{against}{reason}"
     _write_down(client, registered, verdict, champion, reason, promoted=promoted)
@@ -118,9 +122,9 @@ def _settle(
 
 
 def _already(client: Any, registered: Registered) -> Decision:
-    """The very model that is the champion: what was found then still holds."""
+    """The decision for a model that is the champion already: the results of its earlier comparison still hold."""
     tags = client.get_model_version(registered.name, str(registered.version)).tags
-    reason = f"version {registered.version} already is the champion"
+    reason = f"version {registered.version} is already the champion"
     numbers = json.loads(tags.get(f"{GATE_TAG}.numbers", "{}"))
     aliases = _aliases(client, registered.name, registered.version)
     return Decision(promoted=False, reason=reason, aliases=aliases, metrics=numbers)
@@ -131,14 +135,14 @@ def _metrics(verdict: "Verdict") -> dict[str, float]:
 
 
 def _aliases(client: Any, name: str, version: int) -> list[str]:
-    found = client.get_registered_model(name).aliases
-    return sorted(alias for alias, number in found.items() if int(number) == version)
+    versions = client.get_registered_model(name).aliases
+    return sorted(alias for alias, number in versions.items() if int(number) == version)
 
 
 def _write_down(
     client: Any, registered: Registered, verdict: "Verdict", champion: int | None, reason: str, *, promoted: bool
 ) -> None:
-    """The verdict in the version's tags and description."""
+    """Writes the verdict to the version's tags and description."""
     name, version = registered.name, str(registered.version)
     tags = {
         "": reason[:LONGEST],
@@ -147,11 +151,13 @@ def _write_down(
         ".against": "" if champion is None else str(champion),
         ".numbers": json.dumps(_metrics(verdict)),
     }
+    # All of them at every comparison, so that no tag of an earlier one is left.
     for ending, value in tags.items():
         client.set_model_version_tag(name, version, f"{GATE_TAG}{ending}", value)
     vetoes = [f"{veto.name}: {veto.reason}" for veto in verdict.vetoes]
     lines = [f"- {line}" for line in (*vetoes, verdict.compared, *verdict.notes)]
     met = "" if champion is None else f", against version {champion}"
     ours = f"{HEADLINE}\n{'Promoted' if promoted else 'Not promoted'}{met}.\n\n{chr(10).join(lines)}\n"[:LONGEST]
+    # Replaces the verdict of an earlier comparison; where both are too long, the card is cut, not the verdict.
     card = (client.get_model_version(name, version).description or "").partition(HEADLINE)[0]
     client.update_model_version(name, version, card[: LONGEST - len(ours)] + ours)

@@ -1,4 +1,4 @@
-"""What a new version comes after: the champion of its name."""
+"""The predecessor of a new version: the champion of its name."""
 
 from dataclasses import dataclass
 
@@ -10,12 +10,12 @@ from varjepa.config import RetrainConfig
 
 @dataclass(frozen=True)
 class Predecessor:
-    """The champion that there was when a version was made.
+    """The champion at the time when a version was made.
 
     Attributes:
         version: its number.
-        run_id: run that made it; empty where nobody knows.
-        fingerprint: of its data; empty where nobody knows.
+        run_id: run that made it; empty if unknown.
+        fingerprint: of its data; empty if unknown.
     """
 
     version: int
@@ -24,12 +24,13 @@ class Predecessor:
 
 
 def predecessor(config: RetrainConfig) -> Predecessor | None:
-    """The present champion of the job's name; None where it has none."""
+    """The current champion of the job's name; None if there is none."""
     from mlflow.exceptions import MlflowException
 
     client, name = client_of(config.tracking), config.registry.name
     try:
         version = client.get_model_version_by_alias(name, CHAMPION)
+        # Our tag first: versions that were registered by other means have only MLflow's own field.
         run_id = version.tags.get(RUN_TAG) or version.run_id or ""
         fingerprint = client.get_run(run_id).data.tags.get("varjepa.fingerprint", "") if run_id else ""
     except MlflowException as error:

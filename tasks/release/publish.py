@@ -1,4 +1,4 @@
-"""Writes what one retrain found to where people look: the run's page and Prefect's artifacts."""
+"""Publishes the results of a retrain: on the run's page and as a Prefect artifact."""
 
 import tempfile
 from pathlib import Path
@@ -19,7 +19,7 @@ NOTE = "mlflow.note.content"
 
 @retried_task("model card")
 def publish_card(facts: CardFacts) -> str:
-    """Puts the model card with its intervals among the run's artifacts, and in brief on its page; returns that."""
+    """Stores the model card and its intervals as artifacts, and a brief card on the run's page; returns the latter."""
     client, text = client_of(facts.config.tracking), brief_card(facts)
     with tempfile.TemporaryDirectory() as folder:
         for name, content in (("model_card.md", markdown_card(facts)), ("model_card.html", html_card(facts))):
@@ -27,6 +27,7 @@ def publish_card(facts: CardFacts) -> str:
             path.write_text(content, encoding="utf-8")
             client.log_artifact(facts.run_id, str(path))
         if facts.intervals:
+            # `repr`: the table has every digit, the card only four.
             rows = [(name, repr(low), repr(high)) for name, (low, high) in facts.intervals.items()]
             write_csv(Path(folder) / "intervals.csv", ("metric", "low", "high"), rows)
             client.log_artifact(facts.run_id, str(Path(folder) / "intervals.csv"))
@@ -39,5 +40,6 @@ def summarise(card: str, name: str, registered: Registered | None, decision: Dec
     """Leaves the card and the decision as a Prefect artifact."""
     verdict = "is the new champion" if decision.promoted else "is not promoted"
     head = f"**{registered.uri if registered else name}** {verdict}: {decision.reason}\n\n"
+    # Prefect's keys have lower-case letters, digits and dashes only.
     key = "retrain-" + "".join(c if c.isalnum() else "-" for c in name.lower()).strip("-")
     create_markdown_artifact(head + card, key=key, description=f"Retrain of {name}")

@@ -1,4 +1,4 @@
-"""Step 9: hand the model over; logged with a signature, registered, alias `challenger`."""
+"""Step 11: log the model with a signature, register it, and set the alias `challenger`."""
 
 import json
 import logging
@@ -20,9 +20,10 @@ from varjepa.config import RetrainConfig
 from varjepa.inference.storage import model_digest
 
 EXAMPLE_ROWS = 3
+"""Rows of the input example."""
 
 SERVED = Path(__file__).parents[1] / "registry" / "served_model.py"
-"""The page of code that goes with a model; importing it here would tell MLflow that this process is the model."""
+"""The code that is stored with a model. Not imported: that would tell MLflow that this process is the model."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Registered:
         version: its number.
         uri: `models:/name/version`.
         new: whether this run made it; an identical model keeps its version.
-        run_id: run that asked for it.
+        run_id: run that registered it.
     """
 
     name: str
@@ -51,11 +52,12 @@ def register(run_id: str, config: RetrainConfig, candidate: Candidate, descripti
     Args:
         run_id: run that made the model.
         config: of the job.
-        candidate: the model, and the rows it was made from, whose first ones become the input example.
+        candidate: the model and its rows, the first of which become the input example.
         description: Markdown for the registry.
     """
     uri, name, fingerprint = tracking_uri(config.tracking), config.registry.name, model_digest(candidate.model)
     client = client_for(uri)
+    # Uploading takes long, so it happens before the lock; the registry is asked again under it.
     source = None if known_version(name, fingerprint, config) else _logged(run_id, candidate, uri)
     with registry_lock(uri, name):
         version = known_version(name, fingerprint, config)
@@ -65,7 +67,8 @@ def register(run_id: str, config: RetrainConfig, candidate: Candidate, descripti
                     ROWS_TAG: str(candidate.rows)}  # fmt: skip
             version = _version_of(source or _logged(run_id, candidate, uri), name, tags, uri)
         else:
-            log.info("register: version %d of %s is this very model, no new version is made", version, name)
+            log.info("register: version %d of %s is the same model, no new version is made", version, name)
+        # An existing version keeps its card: it describes the run that made the model.
         if not client.get_model_version(name, str(version)).description:
             client.update_model_version(name, str(version), description)
         client.set_model_version_tag(name, str(version), DRIFT_TAG, config.drift.model_dump_json())
@@ -75,13 +78,14 @@ def register(run_id: str, config: RetrainConfig, candidate: Candidate, descripti
 
 def _logged(run_id: str, candidate: Candidate, tracking: str) -> str:
     """Logs the model to the run; returns its URI."""
-    # What follows goes by MLflow's global setting, which another job of this process may have moved.
+    # The calls below use MLflow's global setting, which another job of this process may have changed.
     use_store(tracking)
-    # MLflow remarks on every detail of a signature that we have chosen on purpose.
+    # MLflow warns about details of a signature that we have chosen on purpose.
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     fingerprint = model_digest(candidate.model)
     with active_run(run_id), warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=UserWarning)
+        # A killed run may have uploaded the model already.
         before = logged_before(client_for(tracking), run_id, fingerprint)
         return before or _log_model(candidate.model, candidate.prepared.clean, {DIGEST_TAG: fingerprint})
 
@@ -94,10 +98,11 @@ def _version_of(source: str, name: str, tags: dict[str, str], tracking: str) -> 
 
 
 def known_version(name: str, fingerprint: str, config: RetrainConfig) -> int | None:
-    """Newest version of `name` that holds this very model."""
+    """Newest version of `name` that holds this model, by its digest; None if there is none."""
     client = client_of(config.tracking)
-    found = client.search_model_versions(f"name = '{name}'")
-    return max((int(version.version) for version in found if version.tags.get(DIGEST_TAG) == fingerprint), default=None)
+    versions = client.search_model_versions(f"name = '{name}'")
+    matching = (int(version.version) for version in versions if version.tags.get(DIGEST_TAG) == fingerprint)
+    return max(matching, default=None)
 
 
 def _log_model(model: Path, clean: Path, tags: dict[str, str]) -> str:
@@ -107,7 +112,7 @@ def _log_model(model: Path, clean: Path, tags: dict[str, str]) -> str:
     from varjepa import __version__
     from varjepa.inference.storage import load_model
 
-    # The example is what people copy: whole rows, and in the types that they were read in.
+    # People copy the example, so it has complete rows in the types of the source.
     trained = load_model(model, "cpu")
     frame = pl.scan_parquet(clean).select(trained.preprocessor.columns)
     example = frame.drop_nulls().head(EXAMPLE_ROWS).collect()
@@ -128,10 +133,10 @@ def _log_model(model: Path, clean: Path, tags: dict[str, str]) -> str:
 
 
 def signature(trained: Any, schema: dict[str, Any]) -> Any:
-    """Inputs: one optional column per column that features are made from; outputs as `TrainedModel.predict` gives them.
+    """Inputs: one optional column per raw column of the features; outputs: the columns of `TrainedModel.predict`.
 
-    Numeric inputs are of type Any: MLflow refuses whole numbers for a double column, and missing cells, which turn
-    whole numbers into doubles, for a long one. The model checks them itself and says which cell is no number.
+    Numeric inputs are of type Any. For a double column MLflow refuses whole numbers. For a long column it refuses
+    missing cells, which turn whole numbers into doubles. The model checks cells itself and names the invalid one.
     """
     from mlflow.models import ModelSignature
     from mlflow.types.schema import AnyType, Array, ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec

@@ -48,7 +48,7 @@ class Calibrated:
             `uncertainty.json` (measure, reason, temperature, coverage per class) and `certificate.json`.
         metrics: selective/... (latent, for kinds that have it), selective_msp/..., selective_shipped/...,
             uncertainty/MEASURE_..., ambiguity/MEASURE_... (where it is known), calibration/..., certificate/....
-        decisions: the measure that ships and the certificate, in words.
+        decisions: the measure that ships and the certificate, as text for people.
     """
 
     folder: Path
@@ -98,13 +98,13 @@ def _calibrate(
 
 
 def _decisions(outcome: Calibration) -> dict[str, str]:
-    """The measure that ships and the certificate, in words."""
+    """The measure that ships and the certificate, as text for people."""
     certificate, promise = outcome.certificate, "none: there are no calibration rows"
     if certificate is not None:
-        wanted = (
+        target = (
             f"at least {certificate.accuracy:.1%} of accepted rows right, with {certificate.confidence:.0%} confidence"
         )
-        promise = f"{wanted}; {certificate.reason}"
+        promise = f"{target}; {certificate.reason}"
         log.info("certificate for %.1f%%: %s", 100 * certificate.accuracy, certificate.reason)
     log.info("uncertainty by %s: %s", outcome.measure, outcome.reason)
     return {"uncertainty": f"{outcome.measure}: {outcome.reason}", "certificate": promise}

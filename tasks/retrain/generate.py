@@ -73,7 +73,7 @@ def _generate(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig,
         best = min(best, loss)
         log.info("generator, step %d: %.4f nats per hidden cell, %s rows/s", steps, loss, f"{speed:,.0f}")
 
-    # Intervals keep their coverage only on rows that nothing has selected on: calibration rows.
+    # Intervals keep their coverage only if no choice was made on their rows, hence calibration rows.
     other, held = (_part(prepared, preprocessor, name, device) for name in ("validation", "calibration"))
     if not held[0].n_rows:
         log.warning("There are no calibration rows: imputation intervals come from validation rows.")

@@ -73,7 +73,7 @@ def require_columns(columns: list[str], data: DataSection) -> None:
         for name in names:
             if name is not None and name not in columns:
                 hint = nearest(name, columns) or f"Columns: {listed(columns, 20)}."
-                raise DataError(f'{key} names "{name}", which is no column.', fix=hint)
+                raise DataError(f'{key} names "{name}", which is not a column.', fix=hint)
 
 
 def _snapshot(data: DataSection, folder: Path, fingerprint: str) -> Snapshot:

@@ -161,8 +161,8 @@ def in_partitions(
     # Renamed only when complete, so that `encoded` never lacks a partition.
     _clear(folder / ENCODED)
     draft.replace(folder / ENCODED)
-    for left in (folder / SPLIT, *folder.glob("draft-*")):
-        _clear(left)
+    for leftover in (folder / SPLIT, *folder.glob("draft-*")):  # also drafts of earlier, interrupted runs
+        _clear(leftover)
     return preprocessor, counts
 
 

@@ -1,1 +1,1 @@
-"""What all steps share: reuse of results, what a result depends on, retries, files."""
+"""Shared by all steps: reuse of results, what a result depends on, retries, files."""

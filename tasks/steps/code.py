@@ -1,8 +1,8 @@
-"""Which code a step runs: results of older code are not reused, those that a change cannot touch are."""
+"""The code that a step runs. Results are reused only if this code has not changed."""
 
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -11,24 +11,30 @@ from pathlib import Path
 IMPORT = re.compile(r"^\s*(?:from\s+([\w.]+)\s+import\s+(\([^)]*\)|[^\n]+)|import\s+([\w.]+))", re.MULTILINE)
 """An import at any depth. Not by `ast`, which CPython 3.11 cannot run in two threads at once."""
 
+TEMPLATES = Path(__file__).parents[1] / "reports" / "templates"
+TEMPLATE = re.compile(r"\"([\w-]+\.html)\"")
+
 OURS = ("varjepa", "tasks")
 
-LIBRARIES = {"numpy": "numpy", "polars": "polars", "scipy": "scipy", "sklearn": "scikit-learn", "torch": "torch",
-             "xgboost": "xgboost-cpu"}  # fmt: skip
+LIBRARIES = {
+    "duckdb": "duckdb", "great_expectations": "great-expectations", "mapie": "mapie", "numpy": "numpy",
+    "polars": "polars", "rtdl_revisiting_models": "rtdl_revisiting_models", "scipy": "scipy",
+    "sklearn": "scikit-learn", "torch": "torch", "xgboost": "xgboost-cpu",
+}  # fmt: skip
 """Libraries whose numbers may change with their version: name in code -> name of the distribution."""
 
 SETTINGS = "varjepa.config"
-"""Left out: what a step is told is among its inputs already, defaults included."""
+"""Left out: settings are among a step's inputs already, including defaults."""
 
 
 @cache
 def code_files(module: str) -> tuple[Path, ...]:
-    """Source files of a module of ours and of all that it imports from us, sorted; also what functions import.
+    """Source files of one of our modules and of all our modules that it imports, also inside functions; sorted.
 
-    Templates of pages count as sources of the module beside them.
+    Templates of pages count as sources of the modules that name them.
 
     Raises:
-        ValueError: there is no such module; code that a step runs must not drop out of its digest without a word.
+        ValueError: there is no such module. The code of a step must not drop out of its digest silently.
 
     Examples:
         >>> [file.name for file in code_files("varjepa.errors")]
@@ -36,20 +42,33 @@ def code_files(module: str) -> tuple[Path, ...]:
     """
     if _file(module) is None:
         raise ValueError(f'"{module}" is not a module of {" or ".join(OURS)}')
-    found: dict[str, Path] = {}
+    # Every module once: imports may form circles.
+    files: dict[str, Path] = {}
     waiting = [module]
     while waiting:
         name = waiting.pop()
         file = _file(name)
-        if file is not None and name not in found:
-            found[name] = file
+        if file is not None and name not in files:
+            files[name] = file
             waiting += _imports(file)
-    templates = {page for file in found.values() for page in (file.parent / "templates").glob("*.html")}
-    return tuple(sorted({*found.values(), *templates}))
+    return tuple(sorted({*files.values(), *_templates(files.values())}))
+
+
+def _templates(files: Iterable[Path]) -> set[Path]:
+    """Templates that these files name, and those that they extend or import themselves."""
+    templates: set[Path] = set()
+    waiting = list(files)
+    while waiting:
+        for name in TEMPLATE.findall(waiting.pop().read_text(encoding="utf-8")):
+            template = TEMPLATES / name
+            if template.is_file() and template not in templates:
+                templates.add(template)
+                waiting.append(template)
+    return templates
 
 
 def library_versions(module: str) -> dict[str, str]:
-    """Versions of those `LIBRARIES` that a module of ours imports, itself or through others of ours.
+    """Versions of those `LIBRARIES` that one of our modules imports, directly or through our other modules.
 
     Examples:
         >>> list(library_versions("varjepa.data.fit.normal_scores"))
@@ -63,18 +82,18 @@ def library_versions(module: str) -> dict[str, str]:
 def _version(distribution: str) -> str:
     try:
         return version(distribution)
-    except PackageNotFoundError:  # another build of it, or one that a step does without
+    except PackageNotFoundError:  # installed as another distribution, or optional for the step
         return ""
 
 
 @cache
 def _file(module: str) -> Path | None:
-    """The source of a module; None for names that are no modules of ours, and for the settings."""
+    """The source of a module; None for names that are not our modules, and for the settings."""
     if module.split(".", maxsplit=1)[0] not in OURS or module == SETTINGS or module.startswith(f"{SETTINGS}."):
         return None
     try:
         spec = find_spec(module)
-    except ModuleNotFoundError:  # a name inside a module
+    except ModuleNotFoundError:  # a name inside a module, such as a function
         return None
     return Path(spec.origin) if spec is not None and spec.origin else None
 
@@ -88,7 +107,7 @@ def _imports(file: Path) -> Iterator[str]:
 
 @cache
 def git_commit() -> str | None:
-    """Commit of the working folder, marked where files differ from it; None outside of git."""
+    """Commit of the working folder, marked if files differ from it; None outside of git."""
     try:
         commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True)  # noqa: S607
         changed = subprocess.run(["git", "status", "--porcelain"], capture_output=True, text=True, check=True)  # noqa: S607

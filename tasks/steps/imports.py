@@ -7,15 +7,15 @@ from contextlib import contextmanager
 
 @contextmanager
 def quick_imports() -> Iterator[None]:
-    """Imports within the block take about three quarters of the time: nothing of what they make is garbage yet.
+    """Speeds up the imports in the block to about three quarters of the time, without garbage collection.
 
-    Nor will it be: afterwards the collector passes over all that is there.
+    Imports create objects that live as long as the process. The collector also skips them afterwards.
     """
     enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        gc.freeze()
+        gc.freeze()  # moves all objects into a generation that is never searched
         if enabled:
             gc.enable()

@@ -1,4 +1,4 @@
-"""The log that all of the machine writes to."""
+"""The logger of the whole pipeline."""
 
 import logging
 

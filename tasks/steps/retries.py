@@ -1,4 +1,4 @@
-"""When Prefect tries a task again."""
+"""Rules for when Prefect retries a task."""
 
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
@@ -14,23 +14,23 @@ _R = TypeVar("_R")
 def retried_task(
     name: str, *, retries: int = 2, seconds: float = 2.0, **options: Any
 ) -> Callable[[Callable[_P, _R]], Task[_P, _R]]:
-    """A Prefect task that is tried again where that may help: a network, a lock or a worker, never the user's input.
+    """A Prefect task that is retried if that may help: after errors of a network, a lock or a worker, not of the user.
 
     Args:
         name: of the task, for people.
         retries: attempts after the first.
-        seconds: before each of them.
-        options: more of `prefect.task`.
+        seconds: delay before each retry.
+        options: further arguments of `prefect.task`.
     """
     return task(name=name, retries=retries, retry_delay_seconds=seconds, retry_condition_fn=may_help, **options)
 
 
 def may_help(_task: Any, _run: Any, state: Any) -> bool:
-    """Prefect's retry condition: the user's input does not get better by asking again."""
+    """Prefect's retry condition: a retry cannot correct the user's input."""
     try:
         state.result()
     except VarjepaError:
         return False
-    except Exception:  # noqa: BLE001 (the condition looks at whatever the task raised)
+    except Exception:  # noqa: BLE001 (the task may have raised anything)
         return True
     return False

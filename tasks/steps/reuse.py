@@ -1,4 +1,4 @@
-"""Results of steps are kept in folders that are named by what they depend on, and reused."""
+"""Results of steps are kept in folders named by a digest of their inputs, and reused."""
 
 import hashlib
 import json
@@ -19,24 +19,26 @@ from varjepa.config import result_settings
 from varjepa.config.base import Section
 
 WORK = Path("mlruns/work")
-"""Home of intermediate results; may be deleted at any time when nothing runs."""
+"""Folder of intermediate results; may be deleted while nothing runs."""
 
 DONE = "result.json"
 
 _T = TypeVar("_T")
 _fresh: list[str] = []
-"""Changes every folder's name where results of earlier processes must not be reused."""
+"""Part of every folder's name; not empty if results of earlier processes must not be reused."""
 
 
 def digest(*parts: Any) -> str:
-    """Twelve hexadecimal digits that stand for plain data."""
+    """Digest of plain data, twelve hexadecimal digits."""
+    # Sorted keys: the order in which settings were written does not matter.
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 @cache
 def code_digest(module: str) -> str:
-    """Stands for the code that a step in `module` runs, ours and the libraries that numbers come from."""
+    """Digest of the code that a step in `module` runs: our files, and versions of libraries that affect numbers."""
+    # Relative paths: a clone in another folder has the same digest.
     root = Path(__file__).parents[2]
     ours = [(str(file.relative_to(root)), file.read_text(encoding="utf-8")) for file in code_files(module)]
     return digest(ours, library_versions(module))
@@ -44,13 +46,13 @@ def code_digest(module: str) -> str:
 
 @dataclass(frozen=True)
 class Step:
-    """A step of a flow, and all that its result depends on beside the results of earlier steps.
+    """A step of a flow, with the code and settings that its result depends on, besides results of earlier steps.
 
     Attributes:
         name: of the step, for people.
         module: whose code it runs.
-        settings: dotted keys of the configuration that it reads; none means that it reads none.
-        without: dotted keys among those that it does not read.
+        settings: dotted keys of the configuration that it reads; empty if it reads none.
+        without: dotted keys below `settings` that it does not read.
     """
 
     name: str
@@ -63,12 +65,12 @@ class Step:
 
         Args:
             config: of the job; None for a step that reads no settings.
-            inputs: plain data that the result depends on beside the settings: results of earlier steps, as a rule.
+            inputs: further plain data that the result depends on, usually results of earlier steps.
         """
         return step_folder(self.name, {} if config is None else self.read(config), *inputs, code=self.module)
 
     def read(self, config: Section) -> dict[str, Any]:
-        """The settings that the step reads, by dotted key; those that change no result are left out."""
+        """The settings that the step reads, by dotted key, without those that do not change results."""
         return result_settings(config, *self.settings, without=self.without) if self.settings else {}
 
 
@@ -84,10 +86,10 @@ def step_folder(step: str, *inputs: Any, code: str) -> Path:
 
 
 def reuse(folder: Path, result: type[_T], make: Callable[[], _T]) -> _T:
-    """Returns what `make` once returned for this folder, or calls it.
+    """Returns the stored result of `make` for this folder, or calls it and stores the result.
 
-    The result is written last and in one move, so a step that was interrupted is made again; what it left in the folder
-    (a checkpoint, say) is there for it. Two processes never make the same step at once.
+    The result is written last and atomically, so an interrupted step is run again. It finds the files that it left in
+    the folder, such as a checkpoint. Two processes never run the same step at once.
 
     Args:
         folder: of the step, from `step_folder`.
@@ -98,16 +100,18 @@ def reuse(folder: Path, result: type[_T], make: Callable[[], _T]) -> _T:
     done = folder / DONE
     folder.mkdir(parents=True, exist_ok=True)
     step = folder.name.rsplit("-", 1)[0]
+    # The lock lies beside the folder. A process that waited for it finds the result of the other one.
     with FileLock(folder.with_suffix(".lock")):
         if done.is_file():
             log.info("%s: nothing has changed, reusing %s", step, folder)
             return adapter.validate_json(done.read_bytes())
-        log.info("%s starts", step)  # of a large table a step may take minutes before it has more to say
+        log.info("%s starts", step)  # on a large table, minutes may pass before the next message
         value = make()
-        write_text(done, adapter.dump_json(value).decode())
+        # Not `dump_json`, which writes NaN and infinity as null and cannot read it back as a number.
+        write_text(done, json.dumps(adapter.dump_python(value, mode="json")))
         return value
 
 
 def start_fresh() -> None:
-    """Makes every step of this process anew, whatever earlier ones left."""
+    """Makes this process run every step again, without results of earlier processes."""
     _fresh.append(digest(time.time_ns()))

@@ -38,12 +38,12 @@ Metrics = dict[str, list[float]]
 
 @dataclass(frozen=True)
 class Place:
-    """Where in the benchmark's table a cell stands.
+    """Position of a cell in the benchmark's table.
 
     Attributes:
         dataset: name of the table.
-        features: what the predictor is given.
-        predictor: which one.
+        features: input of the predictor.
+        predictor: its name.
     """
 
     dataset: str
@@ -52,18 +52,18 @@ class Place:
 
     @property
     def key(self) -> CellKey:
-        """As comparisons call it."""
+        """The cell's key in comparisons."""
         return self.dataset, self.features, self.predictor
 
     @property
     def name(self) -> str:
-        """For people."""
+        """Name for people."""
         return " ".join(self.key)
 
 
 @dataclass(frozen=True)
 class Plan(Place):
-    """What a cell is made from.
+    """Input of a cell.
 
     Attributes:
         prepared: encoded rows.
@@ -83,7 +83,7 @@ class Cell(Place):
         outputs: npz file: `test` and `validation` [R, N, C] probabilities (or values, C = 1), `label` and
             `validation_label` [N], `row` [N] of the test rows in the source, `uncertainty` [N] where there is one.
         best_epochs: per seed, from 1.
-        seconds: that fitting and measuring took when it was done.
+        seconds: duration of fitting and measuring; a reused cell keeps it.
     """
 
     metrics: Path
@@ -100,7 +100,9 @@ class Cell(Place):
 def run_cell(plan: Plan, settings: PredictorSettings, seeds: Sequence[int]) -> Cell:
     """Fits the predictor once per seed on training rows, stops it on validation rows, measures on test rows."""
     inputs = str(plan.prepared.encoded) if plan.embedded is None else str(plan.embedded.folder)
+    # The embedding's folder stands for table, encoder and settings; raw features depend on the encoded rows alone.
     folder = step_folder("cell", plan.name, inputs, settings.model_dump(mode="json"), list(seeds), code=__name__)
+    # Cells run in parallel: more threads per cell would only compete.
     with one_thread_each():
         cell = reuse(folder, Cell, lambda: _run(plan, settings, seeds, folder))
     log.info("%s: %d seeds in %.0f s", plan.name, len(seeds), cell.seconds)
@@ -114,16 +116,16 @@ def _run(plan: Plan, settings: PredictorSettings, seeds: Sequence[int], folder: 
     if label is None:
         raise ValueError("a benchmark needs a label")
     parts = {name: read_part(plan.prepared.encoded, preprocessor, name) for name in PARTS}
-    known = {name: torch.isfinite(part.labels) for name, part in parts.items()}
-    inputs = {name: _inputs(plan, preprocessor, name, part).rows(known[name]) for name, part in parts.items()}
-    labels = {name: part.labels[known[name]] for name, part in parts.items()}
+    labelled = {name: torch.isfinite(part.labels) for name, part in parts.items()}  # bool [N]; NaN is no label
+    inputs = {name: _inputs(plan, preprocessor, name, part).rows(labelled[name]) for name, part in parts.items()}
+    labels = {name: part.labels[labelled[name]] for name, part in parts.items()}
     fitted = fit_predictors(
         plan.predictor, (inputs["train"], labels["train"]), (inputs["validation"], labels["validation"]),
         inputs["test"], n_classes=len(label.classes), seeds=seeds, settings=settings,
     )  # fmt: skip
     uncertainty = None if plan.embedded is None else plan.embedded.uncertainty()
-    uncertainty = None if uncertainty is None else uncertainty[known["test"].numpy()]
-    _keep(folder, fitted, labels, parts["test"].rows[known["test"].numpy()], uncertainty)
+    uncertainty = None if uncertainty is None else uncertainty[labelled["test"].numpy()]
+    _keep(folder, fitted, labels, parts["test"].rows[labelled["test"].numpy()], uncertainty)
     values = _metrics(fitted.test, labels["test"], label, uncertainty)
     write_text(folder / "metrics.json", json.dumps(values))
     return Cell(
@@ -135,13 +137,14 @@ def _run(plan: Plan, settings: PredictorSettings, seeds: Sequence[int], folder: 
 def _inputs(plan: Plan, preprocessor: Preprocessor, name: str, part: Part) -> Inputs:
     if plan.embedded is None:
         return raw_inputs(part.table, preprocessor.sizes)
+    # Copied: torch does not support arrays that cannot be written, such as this memory map.
     return embedding_inputs(torch.from_numpy(np.array(plan.embedded.part(name))))
 
 
 def _keep(
     folder: Path, fitted: Fitted, labels: dict[str, Tensor], rows: np.ndarray, uncertainty: np.ndarray | None
 ) -> None:
-    """Everything from which other measures of uncertainty can be computed afterwards."""
+    """Stores the outputs, so that other measures of uncertainty can be computed later."""
     kept: dict[str, Any] = {
         "test": fitted.test.numpy(),
         "validation": fitted.validation.numpy(),
@@ -156,7 +159,7 @@ def _keep(
 
 def _metrics(outputs: Tensor, labels: Tensor, label: Label, uncertainty: np.ndarray | None) -> Metrics:
     per_seed = []
-    for output in outputs.double().numpy():
+    for output in outputs.double().numpy():  # [N, C], one per seed
         if not label.classes:
             per_seed.append(regression_metrics(output[:, 0], labels.numpy()))
             continue

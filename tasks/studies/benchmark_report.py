@@ -1,4 +1,4 @@
-"""What a benchmark leaves to read: tables as CSV, Markdown and one self-contained page, and a figure."""
+"""Report of a benchmark: tables as CSV, Markdown and one self-contained page, and a figure per data set."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,6 +27,7 @@ TITLES = {
 }  # fmt: skip
 
 MAIN = ("accuracy", "f1_weighted", "f1_macro", "rmse", "r2")
+"""Metrics that have a table of their own."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class BenchmarkReport:
 
 @task(name="report benchmark")
 def report_benchmark(config: BenchmarkConfig, cells: Sequence[Cell]) -> BenchmarkReport:
-    """Puts all cells beside the published figures and beside each other."""
+    """Compares all cells with the published figures and with each other."""
     folder = step_folder("benchmark-report", config.model_dump(mode="json"), code=__name__)
     folder.mkdir(parents=True, exist_ok=True)
     rows = table_rows({cell.key: cell.values() for cell in cells}, published_accuracies())
@@ -69,9 +70,9 @@ def report_benchmark(config: BenchmarkConfig, cells: Sequence[Cell]) -> Benchmar
 
 
 def goodness(cell: Cell) -> Floats:
-    """Per seed and test row: 1 where the class is right and 0 where it is wrong, or minus the squared error, [R, N]."""
-    with np.load(cell.outputs) as kept:
-        outputs, labels = kept["test"], kept["label"]
+    """Goodness per seed and test row [R, N]: 1 for the right class, 0 for a wrong one; or minus the squared error."""
+    with np.load(cell.outputs) as arrays:
+        outputs, labels = arrays["test"], arrays["label"]  # [R, N, C], [N]
     if outputs.shape[2] == 1:
         return -np.square(outputs[..., 0].astype(np.float64) - labels)
     return (outputs.argmax(2) == labels).astype(np.float64)
@@ -120,6 +121,7 @@ def _by_features(config: BenchmarkConfig, rows: list[Row], metric: str) -> Table
         for features in config.features:
             cells = {row.predictor: row for row in rows if row[:2] == (name, features) and row.metric == metric}
             if cells:
+                # Over the predictors that are there, as a benchmark may leave some out.
                 average = sum(row.mean for row in cells.values()) / len(cells)
                 shown = [_shown(cells.get(predictor)) for predictor in config.predictors]
                 lines.append([name, TITLES[features], *shown, f"{average:.4f}"])
@@ -136,8 +138,8 @@ def _shown(row: Row | None) -> str:
 
 
 def _selective(config: BenchmarkConfig, rows: list[Row], name: str) -> Table | None:
-    """Table 3: accuracy of the rows that are surest, by latent uncertainty and by maximum probability."""
-    by_cell = {row[1:4]: row for row in rows if row.dataset == name}
+    """Table 3: accuracy of the most certain rows, by latent uncertainty and by maximum probability."""
+    by_cell = {row[1:4]: row for row in rows if row.dataset == name}  # (features, predictor, metric) -> row
     lines = [
         [TITLES[features], words, TITLES[predictor], *(_shown(by_cell.get((features, predictor, f"{group}/{metric}")))
                                                        for metric in SELECTIVE)]

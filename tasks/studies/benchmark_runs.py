@@ -1,4 +1,4 @@
-"""The benchmark's encoders, and what it leaves in the tracking store."""
+"""The benchmark's encoders, and its runs in the tracking store."""
 
 import math
 import time
@@ -12,13 +12,15 @@ from varjepa.config import BenchmarkConfig, FeatureSet, Protocol, RetrainConfig,
 
 def encoder_config(job: RetrainConfig, kind: FeatureSet) -> RetrainConfig:
     """The job with another kind of encoder, which selects its epoch by its own default."""
+    # A selection that was configured for one kind (an ELBO, say) may not exist for another.
     training = job.training if job.model.kind == kind else job.training.model_copy(update={"selection": "auto"})
     return job.model_copy(update={"model": job.model.model_copy(update={"kind": kind}), "training": training})
 
 
 def under_protocol(job: RetrainConfig, protocol: Protocol) -> RetrainConfig:
-    """The job with what preprocessing and pretraining may look at; calibration rows join the training part."""
+    """The job with the protocol's rows for preprocessing and pretraining; calibration rows join the training part."""
     split = job.data.split
+    # The benchmark certifies nothing, so calibration rows would be wasted.
     shares = {"train": split.train + split.calibration, "calibration": 0.0}
     split = split.model_copy(update={"seen": "all" if protocol == "paper" else "train"} | shares)
     return job.model_copy(update={"data": job.data.model_copy(update={"split": split})})
@@ -26,7 +28,7 @@ def under_protocol(job: RetrainConfig, protocol: Protocol) -> RetrainConfig:
 
 @retried_task("log benchmark")
 def log_benchmark(run_id: str, config: BenchmarkConfig) -> None:
-    """Writes the settings of the benchmark, those of every data set as a file."""
+    """Writes the settings of the benchmark as parameters, and those of every data set as a file."""
     from mlflow.entities import Param
 
     client = client_of(config.tracking)
@@ -48,7 +50,7 @@ def log_cell(parent_id: str, config: BenchmarkConfig, cell: Cell) -> None:
         Metric(key, value, now, config.seed + number)
         for key, per_seed in values.items()
         for number, value in enumerate(per_seed)
-        if math.isfinite(value)  # there is no ranking of errors where there are none
+        if math.isfinite(value)  # without errors their ranking is undefined
     ]
     with nested_run(config.tracking, parent_id, step="benchmark", name=cell.name) as run_id:
         client = client_of(config.tracking)

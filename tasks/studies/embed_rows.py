@@ -30,14 +30,14 @@ class Embedded:
     """Embeddings of all rows.
 
     Attributes:
-        folder: `train.npy`, `validation.npy` and `test.npy`, float32 [N, D, d] in the order of the encoded rows, and,
-            where the encoder knows it, `uncertainty.npy` of the test rows.
+        folder: `train.npy`, `validation.npy` and `test.npy`, float32 [N, D, d] in the order of the encoded rows, and
+            `uncertainty.npy` of the test rows if the encoder has scales.
     """
 
     folder: Path
 
     def part(self, name: str) -> np.ndarray:
-        """Embeddings of one part, read from disk as they are needed."""
+        """Embeddings of one part, memory-mapped."""
         return np.load(self.folder / f"{name}.npy", mmap_mode="r")
 
     def uncertainty(self) -> np.ndarray | None:
@@ -59,6 +59,7 @@ def _embed(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig, fo
     network = pretrained.network(preprocessor, config).to(device)
     for name in PARTS:
         part = read_part(prepared.encoded, preprocessor, name).to(device)
+        # Collected on the CPU, so that a GPU holds one chunk at a time.
         means, uncertain = [], []
         for rows in torch.arange(len(part.labels), device=device).split(CHUNK):
             embedding = embed(network, part.table.rows(rows))

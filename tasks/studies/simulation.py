@@ -19,7 +19,7 @@ from varjepa.study.pair_trainer import Epoch, JEPATrainer, VariantTrainer, World
 from varjepa.study.variants import VARIANTS
 
 JEPA: dict[str, Target] = {f"JEPA {target}": target for target in get_args(Target)}
-"""Deterministic JEPA beside the variants: without any heuristic, with stop-gradient, with a moving average."""
+"""Deterministic JEPA for comparison: without any heuristic, with stop-gradient, with a moving average."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Simulated:
     Attributes:
         name: a variant, or a key of `JEPA`.
         file: JSON, metrics per epoch, name -> one value per run.
-        seconds: that training and diagnosing took when it was done.
+        seconds: duration of training and diagnostics; a reused model keeps it.
     """
 
     name: str
@@ -47,6 +47,7 @@ class Simulated:
     def curves(self) -> dict[str, list[float]]:
         """Means over runs per epoch; probes have fewer points."""
         history = self.history()
+        # Named by the last epoch, which has every metric; earlier epochs may lack those of probes.
         return {
             name: [sum(epoch[name]) / len(epoch[name]) for epoch in history if name in epoch] for name in history[-1]
         }
@@ -54,7 +55,7 @@ class Simulated:
 
 @task(name="simulate", task_run_name="simulate {name}")
 def train_model(config: StudyConfig, name: str) -> Simulated:
-    """Trains all runs of one model; a study that was interrupted goes on with the models that are missing."""
+    """Trains all runs of one model; an interrupted study resumes with the missing models."""
     settings = result_settings(config, without=("variants",))  # each variant is a step of its own
     folder = step_folder("simulate", name, settings, code=__name__)
     done = reuse(folder, Simulated, lambda: _train(config, name, folder))
@@ -92,6 +93,7 @@ def log_runs(parent_id: str, config: StudyConfig, simulated: Simulated) -> None:
     for number in range(config.runs):
         seed = config.seed + number
         facts = {"model": simulated.name, "objective": objective, "seed": str(seed)}
+        # Steps from 1, as epochs are counted for people.
         metrics = [
             Metric(name, values[number], now, step)
             for step, epoch in enumerate(history, start=1)
@@ -99,5 +101,5 @@ def log_runs(parent_id: str, config: StudyConfig, simulated: Simulated) -> None:
         ]
         with nested_run(config.tracking, parent_id, step="simulate", name=f"{simulated.name} seed {seed}") as run_id:
             client.log_batch(run_id, params=[Param(name, value) for name, value in facts.items()])
-            for start in range(0, len(metrics), 1000):  # the store takes 1,000 at a time
+            for start in range(0, len(metrics), 1000):  # MLflow accepts 1,000 metrics per call
                 client.log_batch(run_id, metrics=metrics[start : start + 1000])

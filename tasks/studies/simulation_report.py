@@ -1,4 +1,4 @@
-"""What a simulation study leaves to read: table, figures and one self-contained page."""
+"""Report of a simulation study: table, figures and one self-contained page."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,8 +42,10 @@ class StudyReport:
 @task(name="report study")
 def report_study(config: StudyConfig, simulated: Sequence[Simulated]) -> StudyReport:
     """Compares with the published table, draws the figures and writes the page."""
+    # Written anew at every call, which takes seconds; only its place depends on the settings.
     folder = step_folder("study-report", config.model_dump(mode="json"), code=__name__)
     folder.mkdir(parents=True, exist_ok=True)
+    # The published table has the variants only, not JEPA.
     table = compare({model.name: model.final() for model in simulated if model.name in VARIANTS})
     write_csv(folder / "simulation.csv", HEADER, map(_cells, table))
     figures = _figures(config, simulated)
@@ -63,6 +65,7 @@ def _cells(cell: Comparison) -> list[str]:
 
 
 def _figures(config: StudyConfig, simulated: Sequence[Simulated]) -> dict[str, Figure]:
+    # Values that the diagnostics show on as many draws from N(0, I): a perfect aggregate posterior does not beat them.
     floors = sampling_floors(config.test_rows, D_S)
     curves = {model.name: model.curves() for model in simulated}
     variants = {name: metrics for name, metrics in curves.items() if name in VARIANTS}
@@ -83,7 +86,7 @@ def simulation_page(
     Args:
         config: of the study.
         simulated: all models.
-        table: ours beside the published figures.
+        table: our figures and the published ones.
         figures: PNG files.
     """
     sizes = (

@@ -120,7 +120,7 @@ def test_an_equal_challenger_takes_over_and_the_registry_says_why(registry: Regi
     assert "## Lineage" in description  # the card is still there
     assert "## Gate\n\nPromoted, against version 1." in description
     again = registry.retrain(job_table(), "--set", "training.seed=1")
-    assert "version 2 already is the champion" in again["reason"]
+    assert "version 2 is already the champion" in again["reason"]
     assert again["metrics"] == metrics
 
 
@@ -210,7 +210,7 @@ def test_too_few_rows_prove_nothing(standing: Registry) -> None:
 
 def test_a_mistyped_subgroup_stops_before_training(standing: Registry) -> None:
     answer = standing.retrain(job_table(), "--set", 'gate.subgroups=["jobb"]', code=2)
-    assert 'gate.subgroups names "jobb", which is no column. Did you mean "job"?' in answer["error"]
+    assert 'gate.subgroups names "jobb", which is not a column. Did you mean "job"?' in answer["error"]
 
 
 def test_two_that_beat_the_champion_at_once_meet_each_other(registry: Registry) -> None:

@@ -4,6 +4,7 @@ Unknown keys are errors and instances are frozen. The attribute docstrings becom
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,7 +15,13 @@ Positive = Annotated[int, Field(ge=1)]
 NonNegative = Annotated[int, Field(ge=0)]
 Weight = Annotated[float, Field(ge=0.0)]
 
-OPERATIONAL = Field(json_schema_extra={"operational": True})
+
+@dataclass(frozen=True)
+class Operational:
+    """Mark of a setting, in its `Annotated` type; see `OPERATIONAL`."""
+
+
+OPERATIONAL = Operational()
 """Marks a setting that no result depends on: where data and results lie, where work is done, how often it is saved."""
 
 
@@ -76,5 +83,4 @@ def _result_settings(section: Section, prefix: str) -> Iterator[tuple[str, Any]]
 
 
 def _is_operational(field: FieldInfo) -> bool:
-    extra = field.json_schema_extra
-    return isinstance(extra, dict) and bool(extra.get("operational"))
+    return OPERATIONAL in field.metadata

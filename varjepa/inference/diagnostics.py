@@ -54,7 +54,7 @@ def latent_metrics(model: TrainedModel, table: TableTensors, embedding: Tensor) 
 
 
 def latent_pit(model: TrainedModel, table: TableTensors) -> Floats | None:
-    """PIT values of target latents under the predictor, uniform where it is calibrated.
+    """PIT values of target latents under the predictor, uniform if it is calibrated.
 
     Returns:
         float64 [values]; None for kinds without a predictive distribution.

@@ -31,7 +31,7 @@ TIMED_ROWS, TURNS = 256, 5
 
 def metric_for(model: TrainedModel, config: RetrainConfig) -> tuple[Metric | None, tuple[str, ...]]:
     """The metric that fits a challenger, and a note if it differs from the configured one."""
-    label, wanted = model.preprocessor.label, config.gate.metric
+    label, configured = model.preprocessor.label, config.gate.metric
     # Metrics that the model can have, the default of `auto` first.
     if label is None:
         fitting: tuple[Metric, ...] = ("elbo",) if model.network.has_scale else ()
@@ -41,9 +41,9 @@ def metric_for(model: TrainedModel, config: RetrainConfig) -> tuple[Metric | Non
         fitting = ("squared_error",)
     if label is not None and model.network.has_scale:
         fitting = (*fitting, "elbo")
-    if wanted in fitting:
-        return wanted, ()
-    notes = () if wanted == "auto" else (f"gate.metric {wanted} does not fit this model, compared as by auto",)
+    if configured in fitting:
+        return configured, ()
+    notes = () if configured == "auto" else (f"gate.metric {configured} does not fit this model, compared as by auto",)
     return (fitting[0] if fitting else None), notes
 
 

@@ -157,7 +157,7 @@ class Measures:
     Attributes:
         network: in evaluation mode.
         probe: the classifier.
-        fitted: what was fitted for it.
+        fitted: fitted for this classifier.
         section: of the configuration.
         seed: of samples and contexts.
     """

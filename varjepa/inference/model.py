@@ -26,7 +26,7 @@ ANOMALY_COLUMNS = 3
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """Preprocessor and network with the configuration that made them, and what was learned on top of them.
+    """Preprocessor and network with the configuration that made them, and the parts fitted on top of them.
 
     Attributes:
         config: of the job.

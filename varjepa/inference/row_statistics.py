@@ -8,7 +8,7 @@
 | surprise | -log p(cell | the other cells), mean over the row's cells, nats | a generator |
 | latent_1, ... | the embedding along its principal directions in training | any |
 | latent_uncertainty | from the scales of q(s_w | ...) | Var-T-JEPA |
-| predicted, probability | what the probe predicts, and how sure it is | a label |
+| predicted, probability | the probe's prediction and its probability | a label |
 | correct, calibration; residual | right or wrong, and right minus probability; label minus prediction | labelled rows |
 
 Nothing is sampled, and no row depends on the rows beside it.

@@ -128,8 +128,10 @@ def load_model(folder: Path, device: str = "auto", precision: str = "float32") -
         precision: of the matrix products: float32, bfloat16, or auto (bfloat16 where the device has it).
 
     Raises:
+        ConfigError: there is no such device.
         ModelError: no model there, a damaged file, or another format.
     """
+    resolve_device(device)  # one that is not there is no fault of the model
     with _readable(folder):
         return load_parts(load_config_of(folder), model_parts(folder), device, precision)
 
@@ -247,10 +249,14 @@ def model_digest(folder: Path) -> str:
     """SHA-256 over the identity of a model: its files, and the `SETTINGS` of its configuration that it still reads.
 
     Two jobs that differ only in settings that do not affect the model, such as the gate, have the same digest.
+
+    Raises:
+        ModelError: no model there, or its configuration cannot be read.
     """
-    settings = result_settings(load_config_of(folder), *SETTINGS)
-    total = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    # Sorted by name, as folders list their files in any order.
-    for name, path in sorted(model_parts(folder).items()):
-        total.update(name.encode() + hashlib.sha256(path.read_bytes()).digest())
+    with _readable(folder):
+        settings = result_settings(load_config_of(folder), *SETTINGS)
+        total = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+        # Sorted by name, as folders list their files in any order.
+        for name, path in sorted(model_parts(folder).items()):
+            total.update(name.encode() + hashlib.sha256(path.read_bytes()).digest())
     return total.hexdigest()

@@ -1,9 +1,9 @@
 """The generator: p(w_j | any other cells of the row), read off tokens of a trained network.
 
 NOTE[DIFF]: the paper generates by s_y ~ p(s_y | s_x, z), y ~ p(y | s_y) (section 3.6), with one Gaussian noise for all
-numeric features. Under the published weights (kl_sy 1e-5) and context shares (10 to 30%) that path says little more
-than the marginals, and its intervals cover 65 to 95% where 90% are asked (docs/generation.md). The generator learns
-the same conditional likelihood directly, for contexts of every size, with a distribution of any shape per feature.
+numeric features. Under the published weights (kl_sy 1e-5) and context shares (10 to 30%) that path adds little to the
+marginals, and its 90% intervals cover 65 to 95% (docs/generation.md). The generator learns the same conditional
+likelihood directly, for contexts of every size, with a distribution of any shape per feature.
 An order of the cells and the product of their conditionals is a bound on log p(w): the mean over orders is the
 objective of order-agnostic autoregressive models (Hoogeboom et al., ICLR 2022), to which this one belongs.
 """

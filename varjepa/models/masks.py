@@ -43,7 +43,7 @@ def draw_sizes(n_features: int, masking: MaskingSection, random: Randomness) -> 
 
 
 def largest_sizes(n_features: int, masking: MaskingSection) -> tuple[int, int]:
-    """The largest context that `draw_sizes` may draw, and the largest targets beside it."""
+    """The largest context size that `draw_sizes` may draw, and the largest target size with it."""
     n_context = min(_range(n_features, masking.ctx_share_min, masking.ctx_share_max)[1], max(n_features - 1, 1))
     most = _range(n_features, masking.trg_share_min, masking.trg_share_max)[1]
     return n_context, min(most, n_features - n_context)

@@ -28,7 +28,7 @@ def prepend_valid(valid: Tensor, count: int) -> Tensor:
 def attend_to_context(
     encoder: TransformerEncoder, context: Tensor, queries: Tensor, masks: Masks, random: Randomness | None
 ) -> Tensor:
-    """Runs the mask tokens of every target mask, beside the context, through the predictor's transformer.
+    """Runs the mask tokens of every target mask, together with the context, through the predictor's transformer.
 
     Args:
         encoder: the transformer.

@@ -39,8 +39,8 @@ class Predicted(NamedTuple):
 class RowEncoder(nn.Module):
     """Tokenizer and transformer over [register tokens, tokens of some features].
 
-    Register tokens belong to no feature: neither predicted nor part of an embedding, they give what is common to all
-    rows a place outside the features' latents.
+    Register tokens belong to no feature. They are neither predicted nor part of an embedding, but hold information
+    common to all rows outside of the features' latents.
 
     Shape:
         table of B rows, context int [B, M], valid bool [B, M] -> [B, M, d]
@@ -92,7 +92,7 @@ class TJEPANetwork(TableNetwork):
         self.predictor = TJEPAPredictor(n_features=sizes.n_features, model=model)
 
     def forward(self, table: TableTensors, masks: Masks, random: Randomness | None = None) -> Predicted:
-        """Predicts the latents of every target mask from the context, beside the latents themselves."""
+        """Predicts the latents of every target mask from the context, and also returns these latents."""
         context = self.context_encoder(table, masks.context, masks.context_valid, random)
         prediction = self.predictor(context, masks, random)
         batch, n_masks, n_targets = masks.targets.shape

@@ -112,7 +112,7 @@ class PredictionObjective(Objective):
         return prediction_terms(masks, outputs)
 
     def weights(self, step: int) -> tuple[float]:  # noqa: ARG002
-        return (1.0,)  # a single term: its weight would only rescale the learning rate
+        return (1.0,)  # a single term needs no weighting
 
     def named(self, terms: PredictionTerms) -> dict[str, float]:
         return {"prediction": float(terms.prediction)}

@@ -20,7 +20,7 @@ from varjepa.study.var_jepa import PairPosterior, PairSizes, VarJEPANetwork
 from varjepa.study.variants import VARIANTS
 
 INITIAL, MEASURING, PROBING = 2**20, 2**20 + 1, 2**20 + 2
-"""Streams of a seed beside those of the epochs: initial weights, samples for diagnostics, and probes."""
+"""Streams of a seed in addition to those of the epochs: initial weights, samples for diagnostics, and probes."""
 
 SIZES = PairSizes(d_x=D_OBSERVED, d_y=D_OBSERVED, d_s=D_S, d_z=D_Z)
 

@@ -9,7 +9,7 @@ class Variant(NamedTuple):
     """One row of Table 1.
 
     Attributes:
-        objective: in words.
+        objective: description for people.
         without: names of the terms that are left out.
         sigreg: names of the latents to which SIGReg is applied.
     """

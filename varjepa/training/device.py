@@ -8,27 +8,27 @@ import torch
 from varjepa.errors import ConfigError
 
 
-def resolve_device(wanted: str) -> torch.device:
+def resolve_device(requested: str) -> torch.device:
     """`auto` is the GPU where there is one, otherwise the CPU.
 
     Raises:
         ConfigError: this machine has no such device.
     """
-    if wanted == "auto":
+    if requested == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        device = torch.device(wanted)
+        device = torch.device(requested)
         torch.empty(0, device=device)  # a valid name may still be that of a device that is absent
     except (RuntimeError, AssertionError) as error:
         raise ConfigError(
-            f'training.device is "{wanted}", which cannot be used here.', fix="Use auto, cpu, or the name of a GPU."
+            f'training.device is "{requested}", which cannot be used here.', fix="Use auto, cpu, or the name of a GPU."
         ) from error
     return device
 
 
-def resolve_precision(wanted: str, device: torch.device) -> torch.dtype:
+def resolve_precision(requested: str, device: torch.device) -> torch.dtype:
     """Type of the matrix products: `auto` is bfloat16 where the device multiplies it natively, otherwise float32."""
-    if wanted == "auto":
+    if requested == "auto":
         if device.type == "cuda":
             native = torch.cuda.is_bf16_supported(including_emulation=False)
         else:
@@ -36,7 +36,7 @@ def resolve_precision(wanted: str, device: torch.device) -> torch.dtype:
             capabilities = torch.cpu.get_capabilities() if device.type == "cpu" else {}
             native = any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16"))
         return torch.bfloat16 if native else torch.float32
-    return torch.bfloat16 if wanted == "bfloat16" else torch.float32
+    return torch.bfloat16 if requested == "bfloat16" else torch.float32
 
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3

@@ -1,4 +1,4 @@
-"""Sources of training rows: a table in memory, or shards on disk that are read ahead while training goes on."""
+"""Sources of training rows: a table in memory, or shards on disk that are read ahead during training."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -82,17 +82,17 @@ class ShardedRows:
         return self._batches(size, int(random.host.integers(2**62)), first * size)
 
     def _batches(self, size: int, seed: int, skip: int) -> Iterator[TableTensors]:
-        # A batch may span shards: `waiting` holds its rows so far, `wanted` counts those that it still lacks.
-        waiting, wanted = list[TableTensors](), size
+        # A batch may span shards: `waiting` holds its rows so far, `lacking` counts those that are still to come.
+        waiting, lacking = list[TableTensors](), size
         for table, order in self._visits(seed, skip):
             rest = order
             while len(rest):
-                taken, rest = rest[:wanted], rest[wanted:]
-                waiting.append(table.rows(taken))
-                wanted -= len(taken)
-                if not wanted:
+                chosen, rest = rest[:lacking], rest[lacking:]
+                waiting.append(table.rows(chosen))
+                lacking -= len(chosen)
+                if not lacking:
                     yield _joined(waiting)
-                    waiting, wanted = [], size
+                    waiting, lacking = [], size
         if waiting:
             yield _joined(waiting)
 
@@ -104,7 +104,7 @@ class ShardedRows:
             if skip < rows:
                 visits.append((number, skip))
             skip = max(0, skip - rows)
-        # At most one shard waits in memory beside the one in use: the next is submitted when the last was collected.
+        # At most one shard waits in memory in addition to the one in use: the next is requested after the last arrived.
         with ThreadPoolExecutor(1) as reader:
             coming = [reader.submit(self.shards.read, visits[0][0])] if visits else []
             for position, (number, passed) in enumerate(visits):

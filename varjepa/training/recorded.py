@@ -41,7 +41,7 @@ class RecordedSteps:
         self.run, self.batch_size = run, batch_size
         self.generator = torch.Generator(device)
         self.pool = torch.cuda.graph_pool_handle()  # one memory pool: graphs run one at a time
-        self.met = set[Sizes]()
+        self.warmed_up = set[Sizes]()
         self.recorded = dict[Sizes, _Recorded]()
         self.batch: TableTensors | None = None
 
@@ -50,9 +50,9 @@ class RecordedSteps:
         if table.n_rows != self.batch_size:
             return self.run(table, sizes, random)
         if sizes not in self.recorded:
-            # The first step of a kind runs as it is: it warms up what may not happen while a graph is recorded.
-            if sizes not in self.met or len(self.recorded) == MOST:
-                self.met.add(sizes)
+            # The first step of a kind runs without a graph: it does lazy set-up that may not happen during recording.
+            if sizes not in self.warmed_up or len(self.recorded) == MOST:
+                self.warmed_up.add(sizes)
                 return self.run(table, sizes, random)
             self.recorded[sizes] = self._record(self._placed(table), sizes, random)
         self._placed(table)

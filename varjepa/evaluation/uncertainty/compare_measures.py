@@ -107,11 +107,11 @@ def family_level(measures: int, level: float = 0.95) -> float:
 
 
 def against_truth(measures: Mapping[MEASURE, Floats], ambiguity: Floats, *, share: float = 0.1) -> dict[str, float]:
-    """How each measure goes with a ambiguity ambiguity (Figure 3 of the paper).
+    """How each measure goes with a known ambiguity of the rows (Figure 3 of the paper).
 
     Args:
         measures: name -> uncertainty [N].
-        ambiguity: ambiguity [N]; larger = harder.
+        ambiguity: known ambiguity [N]; larger = harder.
         share: of the rows that count as the most ambiguous ones.
 
     Returns:

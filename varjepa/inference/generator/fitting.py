@@ -91,7 +91,7 @@ def measure_reference(
         held: unused rows, and their deviations beyond the training range; for the intervals.
         other: the same for anomaly scores and patterns of gaps; validation rows will do.
         missing: share of observed cells to hide for the intervals.
-        seed: of what is hidden.
+        seed: of the hidden cells.
         batch_size: rows at a time.
     """
     reach, counts = _reaches(generator, held[0], missing, seed, batch_size)
@@ -127,8 +127,8 @@ def _reaches(
     reaches: list[list[NDArray[np.float64]]] = [[] for _ in range(generator.n_numeric)]  # batches, per feature
     for rows in batches(table.n_rows, batch_size):
         part = table.rows(rows)
-        for now in range(rounds):
-            hidden = (turn[rows] == now) & part.observed
+        for number in range(rounds):
+            hidden = (turn[rows] == number) & part.observed
             seen = part.observed & ~hidden
             chances = generator.probabilities(part._replace(observed=seen), seen)  # [B, D, C]
             for j in range(generator.n_numeric):

@@ -150,15 +150,15 @@ class TableGenerator:
         turns = self._turns(missing, draws.order.to(self.device))  # [B, D]
         choice, place = draws.choice.to(self.device), draws.place.to(self.device)
         for turn in range(int(turns.max()) + 1 if turns.numel() else 0):
-            now = turns == turn  # [B, D]: the cells of this turn
+            current = turns == turn  # [B, D]: the cells of this turn
             # Rows with fewer gaps are finished earlier, and are no longer computed.
-            rows = now.any(1).nonzero().squeeze(1)
+            rows = current.any(1).nonzero().squeeze(1)
             if not len(rows):
                 continue
             part = TableTensors(numeric[rows], codes[rows], seen[rows])
             drawn = self._drawn(self.probabilities(part, part.observed), choice[rows])  # [rows, D]
-            for j in now.any(0).nonzero().squeeze(1).tolist():
-                in_turn = now[rows, j]
+            for j in current.any(0).nonzero().squeeze(1).tolist():
+                in_turn = current[rows, j]
                 target, classes = rows[in_turn], drawn[in_turn, j]
                 if j < self.n_numeric:
                     # A class is a bar, and `place` a position within it.
@@ -166,7 +166,7 @@ class TableGenerator:
                 else:
                     codes[target, j - self.n_numeric] = classes + 1  # class c is code c + 1
             # Only after the turn: cells that share one are drawn independently of each other.
-            seen[rows] |= now[rows]
+            seen[rows] |= current[rows]
         return TableTensors(numeric, codes, torch.ones_like(seen))
 
     def _turns(self, missing: Tensor, order: Tensor) -> Tensor:
@@ -233,11 +233,11 @@ class TableGenerator:
         """Encoded value [B] below which `share` of each distribution [B, C] lies."""
         size = self.cells.sizes[feature]
         total = chances[:, :size].double().cumsum(1)  # [B, K]
-        wanted = (share * total[:, -1:]).contiguous()
-        bar = torch.searchsorted(total, wanted).squeeze(1).clamp(max=size - 1)  # [B]: the bar that holds the quantile
+        target = (share * total[:, -1:]).contiguous()
+        bar = torch.searchsorted(total, target).squeeze(1).clamp(max=size - 1)  # [B]: the bar that holds the quantile
         below = torch.where(bar > 0, total.gather(1, (bar - 1).clamp(min=0)[:, None]).squeeze(1), 0.0)
         # The rest of the probability as a share of the bar's: the quantile's place within the bar.
-        inside = (wanted.squeeze(1) - below) / chances.gather(1, bar[:, None]).squeeze(1).double().clamp(min=1e-12)
+        inside = (target.squeeze(1) - below) / chances.gather(1, bar[:, None]).squeeze(1).double().clamp(min=1e-12)
         return self.cells.values(feature, bar, inside.clamp(0, 1).float())
 
     @torch.inference_mode()
