@@ -21,7 +21,7 @@ from varjepa.data.tensors.bars import CUT_ROWS
 from varjepa.data.tensors.table import TableTensors
 from varjepa.inference.generator.fill import outside_range
 from varjepa.inference.generator.fitting import fitted_generator
-from varjepa.inference.storage import save_generator
+from varjepa.inference.generator.storage import save_generator
 from varjepa.training.device import give_back_memory, resolve_device
 
 STEP = Step("generate", __name__, settings=("generator",), without=("generator.assess_rows",))

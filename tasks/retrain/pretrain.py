@@ -24,9 +24,9 @@ from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.read.splits import PARTS
 from varjepa.errors import VarjepaError
 from varjepa.evaluation.epoch_scores import ProbeEvaluator, RankMeEvaluator
-from varjepa.inference.storage import NETWORK, save_network
 from varjepa.models.network import TableNetwork
 from varjepa.models.new_network import new_network
+from varjepa.models.weights import NETWORK, save_network
 from varjepa.training.device import give_back_memory, resolve_device
 from varjepa.training.distributed import World, local_device
 from varjepa.training.loop import Evaluator, Trainer

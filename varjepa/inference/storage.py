@@ -8,30 +8,22 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save
-from torch import Tensor
 
 from varjepa.config import RetrainConfig, parse_config, result_settings
 from varjepa.data.encode.preprocessor import Preprocessor
-from varjepa.data.tensors.bars import Bars, Cells
 from varjepa.errors import ModelError
 from varjepa.evaluation.probe import LinearProbe
 from varjepa.evaluation.uncertainty.certificate import Certificate
 from varjepa.inference.drift_reference import Counts, Directions, Profile
-from varjepa.inference.generator.reference import Reference
-from varjepa.inference.generator.table_generator import TableGenerator
+from varjepa.inference.generator.storage import BARS, GENERATOR, REFERENCE, load_generator, save_generator
 from varjepa.inference.measures import FittedUncertainty
 from varjepa.inference.model import TrainedModel
-from varjepa.models.generator import Generator
-from varjepa.models.network import TableNetwork
 from varjepa.models.new_network import build_network
+from varjepa.models.weights import NETWORK, read_tensors, save_network, write_tensors
 from varjepa.training.device import resolve_device, resolve_precision
 
-FORMAT = "2"
-"""Version of the folder's layout; a model of another version is refused."""
-
-CONFIG, PREPROCESSOR, NETWORK, PROBE = "config.json", "preprocessor.json", "network.safetensors", "probe.safetensors"
-UNCERTAINTY, GENERATOR, BARS, REFERENCE = "doubt.safetensors", "generator.safetensors", "bars.json", "reference.json"
+CONFIG, PREPROCESSOR = "config.json", "preprocessor.json"
+PROBE, UNCERTAINTY = "probe.safetensors", "doubt.safetensors"
 PROFILE, DIRECTIONS = "profile.json", "profile.safetensors"
 
 PARTS = (PREPROCESSOR, NETWORK, PROBE, UNCERTAINTY, GENERATOR, BARS, REFERENCE, PROFILE, DIRECTIONS)
@@ -63,60 +55,25 @@ def save_config(folder: Path, config: RetrainConfig) -> None:
     (folder / CONFIG).write_text(config.model_dump_json(indent=1), encoding="utf-8")
 
 
-def save_network(folder: Path, network: TableNetwork, *, kind: str, names: list[str]) -> None:
-    """Writes the network's weights.
-
-    Args:
-        folder: of the model.
-        network: to save.
-        kind: `model.kind` of the configuration.
-        names: of its features, in their order.
-    """
-    weights = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
-    _write(folder / NETWORK, weights, {"format": FORMAT, "kind": kind, "features": json.dumps(names)})
-
-
 def save_probe(folder: Path, probe: LinearProbe) -> None:
     """Writes the linear probe."""
-    tensors = {name: value.cpu().contiguous() for name, value in probe.tensors().items()}
-    _write(folder / PROBE, tensors, {"format": FORMAT, "l2": repr(probe.l2)})
+    write_tensors(folder / PROBE, probe.tensors(), {"l2": repr(probe.l2)})
 
 
 def save_uncertainty(folder: Path, fitted: FittedUncertainty) -> None:
     """Writes arrays, and the rest as metadata."""
-    tensors = {name: value.cpu().contiguous() for name, value in fitted.tensors().items()}
     # Metadata are text; `repr` of a float reads back as the same float.
-    metadata = {"format": FORMAT, "temperature": repr(fitted.temperature), "measure": fitted.measure}
+    metadata = {"temperature": repr(fitted.temperature), "measure": fitted.measure}
     metadata |= {"reason": fitted.reason}
     if fitted.certificate is not None:
         metadata["certificate"] = fitted.certificate.model_dump_json()
-    _write(folder / UNCERTAINTY, tensors, metadata)
-
-
-def save_generator(folder: Path, generator: TableGenerator) -> None:
-    """Writes the generator's weights, its bars and its reference."""
-    weights = {name: value.cpu().contiguous() for name, value in generator.generator.state_dict().items()}
-    _write(folder / GENERATOR, weights, {"format": FORMAT})
-    (folder / BARS).write_text(json.dumps([bars.model_dump() for bars in generator.bars]), encoding="utf-8")
-    (folder / REFERENCE).write_text(generator.reference.model_dump_json(), encoding="utf-8")
+    write_tensors(folder / UNCERTAINTY, fitted.tensors(), metadata)
 
 
 def save_profile(folder: Path, profile: Profile) -> None:
     """Writes counts as JSON, directions as arrays."""
     (folder / PROFILE).write_text(profile.counts.model_dump_json(), encoding="utf-8")
-    tensors = {name: value.cpu().contiguous() for name, value in profile.directions._asdict().items()}
-    _write(folder / DIRECTIONS, tensors, {"format": FORMAT})
-
-
-def _write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    """Writes safetensors so that the same content gives the same bytes; the library writes metadata in any order."""
-    # The format: eight bytes with the length of the header, the header as JSON, then the tensors.
-    content = save(tensors, metadata)
-    length = int.from_bytes(content[:8], "little")
-    header = json.loads(content[8 : 8 + length])
-    text = json.dumps(header | {"__metadata__": dict(sorted(metadata.items()))}, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)  # tensors begin at multiples of eight
-    path.write_bytes(len(text).to_bytes(8, "little") + text + content[8 + length :])
+    write_tensors(folder / DIRECTIONS, profile.directions._asdict())
 
 
 def load_model(folder: Path, device: str = "auto", precision: str = "float32") -> TrainedModel:
@@ -168,12 +125,12 @@ def load_parts(
     target = resolve_device(device)
     preprocessor = Preprocessor.read(_part(parts, PREPROCESSOR))
     network = build_network(sizes=preprocessor.sizes, model=config.model)
-    network.load_state_dict(_load_weights(_part(parts, NETWORK)))
+    network.load_state_dict(read_tensors(_part(parts, NETWORK)))
     network = network.to(target).eval()
     network.precision = resolve_precision(precision, target)
     probe = _load_probe(parts[PROBE], target) if PROBE in parts else None
     fitted = _load_uncertainty(parts[UNCERTAINTY], target) if UNCERTAINTY in parts else None
-    generator = _load_generator(parts, network, preprocessor, config) if GENERATOR in parts else None
+    generator = load_generator(parts, network, preprocessor, config) if GENERATOR in parts else None
     profile = _load_profile(parts) if PROFILE in parts else None
     return TrainedModel(config, preprocessor, network, probe, fitted, generator, profile)
 
@@ -190,15 +147,6 @@ def _readable(folder: Path) -> Iterator[None]:
         raise ModelError(
             f"The model in {folder} cannot be read: {reason}.", fix="Was it written by this version?"
         ) from error
-
-
-def _load_weights(path: Path) -> dict[str, Tensor]:
-    # The format is checked before any tensor is read.
-    with safe_open(path, framework="pt") as file:
-        written = (file.metadata() or {}).get("format")
-    if written != FORMAT:
-        raise ValueError(f"its format is {written}, this version reads {FORMAT}")
-    return load_file(path)
 
 
 def _load_probe(path: Path, device: torch.device) -> LinearProbe:
@@ -220,23 +168,7 @@ def _load_uncertainty(path: Path, device: torch.device) -> FittedUncertainty:
 
 def _load_profile(parts: Mapping[str, Path]) -> Profile:
     counts = Counts.model_validate_json(parts[PROFILE].read_text(encoding="utf-8"))
-    return Profile(counts, Directions(**_load_weights(_part(parts, DIRECTIONS))))
-
-
-def _load_generator(
-    parts: Mapping[str, Path], network: TableNetwork, preprocessor: Preprocessor, config: RetrainConfig
-) -> TableGenerator:
-    """The generator, on the network's device."""
-    contents = json.loads(_part(parts, BARS).read_text(encoding="utf-8"))
-    bars = tuple(Bars.model_validate(content) for content in contents)
-    reference = Reference.model_validate_json(_part(parts, REFERENCE).read_text(encoding="utf-8"))
-    sizes = Cells(bars, preprocessor.sizes.cardinalities).sizes
-    generator = Generator(
-        sizes=sizes, d_token=network.d_hidden, n_layers=config.generator.n_layers, n_heads=config.model.n_heads
-    )
-    generator.load_state_dict(_load_weights(parts[GENERATOR]))
-    device = next(network.parameters()).device
-    return TableGenerator(network, generator.to(device).eval(), bars, preprocessor, reference)
+    return Profile(counts, Directions(**read_tensors(_part(parts, DIRECTIONS))))
 
 
 def _part(parts: Mapping[str, Path], name: str) -> Path:
