@@ -7,7 +7,8 @@ import numpy as np
 import polars as pl
 from prefect import task
 
-from tasks.registry.open_model import drift_settings, open_model
+from tasks.registry.open_model import open_model
+from tasks.registry.watch import watch_of
 from tasks.scoring.one_file import LARGEST
 from tasks.scoring.stream import batches_of
 from tasks.steps.log import log
@@ -105,15 +106,16 @@ def compare(question: Question) -> Drift:
     profile = _profile(model, question.model)
     # Settings by rising priority: those stored with the model, those of its last retrain, those of this call.
     overrides = {"level": question.level, "false_alarms": question.false_alarms}
-    section = drift_settings(question.model, question.tracking_uri) or model.config.drift
-    section = section.model_copy(update={key: value for key, value in overrides.items() if value is not None})
+    watch = watch_of(question.model, question.tracking_uri, model.config)
+    section = watch.drift.model_copy(update={key: value for key, value in overrides.items() if value is not None})
     counted = _count(model, question.new, profile.counts, section.rows)
     statistics = row_statistics(model, counted.chosen, profile.directions)
     label = None if model.preprocessor.label is None else model.preprocessor.label.name
     subjects = subjects_of(profile.counts, counted.columns, (label, counted.label), statistics)
     now, before = quality(statistics), profile.counts.quality
+    tracking = TrackingSection(uri=store(question.tracking_uri), experiment=watch.experiment)
     return Drift(
-        question, model_name(question.model, model), _tracking(question, model), section, counted.rows,
+        question, model_name(question.model, model), tracking, section, counted.rows,
         counted.chosen.height, find_drift(subjects, section), counted.words,
         {name: (before[name], value) for name, value in now.items() if name in before},
     )  # fmt: skip
@@ -138,10 +140,6 @@ def model_name(uri: str, model: TrainedModel) -> str:
     """
     named = re.fullmatch(r"models:/([^/@]+)[/@].+", uri)
     return named.group(1) if named else model.config.registry.name
-
-
-def _tracking(question: Question, model: TrainedModel) -> TrackingSection:
-    return TrackingSection(uri=store(question.tracking_uri), experiment=model.config.tracking.experiment)
 
 
 @dataclass

@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from tasks.registry.logged_models import use_store
-from tasks.registry.tags import DRIFT_TAG
+from tasks.registry.tags import MODEL_TAG
 from tasks.tracking.store import client_for
 from tasks.tracking.uris import hidden_credentials, store
-from varjepa.config.operations import DriftSection
 from varjepa.errors import ModelError, listed, nearest
 from varjepa.inference.model import TrainedModel
 from varjepa.inference.storage import CONFIG, load_model
@@ -98,18 +97,21 @@ def registered_version(uri: str, tracking_uri: str | None) -> tuple[str, str]:
     return model, number
 
 
-def drift_settings(name: str, tracking_uri: str | None) -> DriftSection | None:
-    """Settings for `varjepa drift` of a registered version; None for models elsewhere and versions without them.
+def version_of(name: str, tracking_uri: str | None) -> tuple[str, str] | None:
+    """Name and version of a registered model, or of what a run registered; None for folders and other runs.
 
     Args:
-        name: a model as for `open_model`.
-        tracking_uri: tracking store; None means the usual one.
+        name: see `open_model`.
+        tracking_uri: see `open_model`.
+
+    Raises:
+        ModelError: there is no such model or version.
     """
-    if not name.startswith(REGISTRY):
-        return None
-    model, number = registered_version(name, tracking_uri)
-    tags = client_for(store(tracking_uri)).get_model_version(model, number).tags
-    return DriftSection.model_validate_json(tags[DRIFT_TAG]) if DRIFT_TAG in tags else None
+    run = RUN.fullmatch(name)
+    if run is not None and not Path(name).expanduser().exists():
+        # A run whose model was already registered names that version, too.
+        name = client_for(store(tracking_uri)).get_run(run.group(1)).data.tags.get(MODEL_TAG, "")
+    return registered_version(name, tracking_uri) if name.startswith(REGISTRY) else None
 
 
 def _registered(uri: str, tracking_uri: str | None) -> Path:
@@ -128,7 +130,7 @@ def _of_run(run_id: str, tracking_uri: str | None) -> Path:
     if outputs:
         return _fetched(f"{REGISTRY}{outputs[-1].model_id}", tracking_uri)
     # If the model of a run was already registered, the run has no model of its own. Its tag names the version.
-    uri = run.data.tags.get("varjepa.model")
+    uri = run.data.tags.get(MODEL_TAG)
     if uri is None:
         raise ModelError(f"The run {run_id} has no model.", fix="Name the registered model instead.")
     return _fetched(uri, tracking_uri)

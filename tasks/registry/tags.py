@@ -5,8 +5,8 @@ FINGERPRINT_TAG, ROWS_TAG, RUN_TAG = "varjepa.fingerprint", "varjepa.rows", "var
 GATE_TAG = "varjepa.gate"
 """Version tag with the reason. Related tags: .outcome, .vetoes (names), .against (version) and .numbers (JSON)."""
 
-DRIFT_TAG = "varjepa.drift_settings"
-"""Version tag with the `drift` section (JSON) of the last retrain that made this model.
+MODEL_TAG = "varjepa.model"
+"""Run tag with the URI of the version that the run registered, or found registered."""
 
-A job with other settings for `varjepa drift` may make the same model, which is not registered again.
-"""
+WATCH_TAG = "varjepa.watch"
+"""Version tag with what `varjepa drift` goes by (see `tasks.registry.watch`)."""

@@ -16,6 +16,7 @@ from varjepa.errors import UserError
 
 if TYPE_CHECKING:
     import polars as pl
+    from mlflow import MlflowClient
 
     from varjepa.evaluation.gate.evidence import Evidence, Metric
     from varjepa.evaluation.gate.verdict import Verdict
@@ -101,13 +102,26 @@ def test_rows(candidate: Candidate, config: RetrainConfig) -> "pl.DataFrame":
     return judged_rows(evenly_spaced(rows, count, config.gate.rows).collect(engine="streaming"), label)
 
 
-def keep_test_rows(candidate: Candidate, run_id: str, config: RetrainConfig) -> None:
-    """Stores the test rows as an artifact of the run, so that later challengers can be compared on them."""
+def keep_test_rows(candidate: Candidate, version: int, config: RetrainConfig) -> None:
+    """Stores the test rows with the run of the version, once, so that later challengers can be compared on them."""
+    from mlflow.exceptions import MlflowException
+
+    client = client_of(config.tracking)
+    run_id = client.get_model_version(config.registry.name, str(version)).tags.get(RUN_TAG)
+    try:
+        if run_id is None or _has_test_rows(client, run_id):
+            return
+    except MlflowException as error:
+        log.warning("The run of version %d is gone, its test rows are not kept: %s", version, error)
+        return
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / Path(TEST_ROWS).name
         test_rows(candidate, config).write_parquet(path)
-        client = client_of(config.tracking)
         client.log_artifact(run_id, str(path), str(Path(TEST_ROWS).parent))
+
+
+def _has_test_rows(client: "MlflowClient", run_id: str) -> bool:
+    return any(file.path == TEST_ROWS for file in client.list_artifacts(run_id, str(Path(TEST_ROWS).parent)))
 
 
 def _reference(
@@ -141,9 +155,8 @@ def _kept_rows(version: int, config: RetrainConfig) -> "pl.DataFrame | None":
 
     client = client_of(config.tracking)
     run_id = client.get_model_version(config.registry.name, str(version)).tags.get(RUN_TAG)
-    folder = str(Path(TEST_ROWS).parent)
     try:
-        if run_id is None or not any(file.path == TEST_ROWS for file in client.list_artifacts(run_id, folder)):
+        if run_id is None or not _has_test_rows(client, run_id):
             return None
         with tempfile.TemporaryDirectory() as place:
             return pl.read_parquet(client.download_artifacts(run_id, TEST_ROWS, place))

@@ -77,8 +77,8 @@ def gate(candidate: Candidate, registered: Registered | None, config: RetrainCon
             promoted=False, reason=f"dry run, {would}: {verdict.reason}", aliases=[], metrics=_metrics(verdict)
         )
     # Kept before any comparison: a later challenger needs them whatever the verdict is.
-    if registered.new and config.gate.reference:
-        keep_test_rows(candidate, registered.run_id, config)
+    if config.gate.reference:
+        keep_test_rows(candidate, registered.version, config)
     # Optimistic locking: compare first, then take the lock and check that the champion is still the same.
     for _attempt in range(ATTEMPTS):
         champion = champion_of(client, name)

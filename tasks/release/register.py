@@ -9,7 +9,8 @@ from typing import Any
 
 from tasks.registry.champion import CHALLENGER
 from tasks.registry.logged_models import DIGEST_TAG, active_run, logged_before, use_store
-from tasks.registry.tags import DRIFT_TAG, FINGERPRINT_TAG, ROWS_TAG, RUN_TAG
+from tasks.registry.tags import FINGERPRINT_TAG, ROWS_TAG, RUN_TAG
+from tasks.registry.watch import write_watch
 from tasks.release.compare import Candidate
 from tasks.steps.log import log
 from tasks.steps.retries import retried_task
@@ -28,21 +29,17 @@ SERVED = Path(__file__).parents[1] / "registry" / "served_model.py"
 
 @dataclass(frozen=True)
 class Registered:
-    """A version in the registry.
+    """A version in the registry; an identical model keeps its version.
 
     Attributes:
         name: registered model.
         version: its number.
         uri: `models:/name/version`.
-        new: whether this run made it; an identical model keeps its version.
-        run_id: run that registered it.
     """
 
     name: str
     version: int
     uri: str
-    new: bool
-    run_id: str
 
 
 @retried_task("register", task_run_name="register {config.registry.name}", seconds=5)
@@ -61,7 +58,6 @@ def register(run_id: str, config: RetrainConfig, candidate: Candidate, descripti
     source = None if known_version(name, fingerprint, config) else _logged(run_id, candidate, uri)
     with registry_lock(uri, name):
         version = known_version(name, fingerprint, config)
-        new = version is None
         if version is None:
             tags = {DIGEST_TAG: fingerprint, RUN_TAG: run_id, FINGERPRINT_TAG: candidate.fingerprint,
                     ROWS_TAG: str(candidate.rows)}  # fmt: skip
@@ -71,9 +67,9 @@ def register(run_id: str, config: RetrainConfig, candidate: Candidate, descripti
         # An existing version keeps its card: it describes the run that made the model.
         if not client.get_model_version(name, str(version)).description:
             client.update_model_version(name, str(version), description)
-        client.set_model_version_tag(name, str(version), DRIFT_TAG, config.drift.model_dump_json())
+        write_watch(client, name, version, config)
         client.set_registered_model_alias(name, CHALLENGER, str(version))
-    return Registered(name, version, f"models:/{name}/{version}", new, run_id)
+    return Registered(name, version, f"models:/{name}/{version}")
 
 
 def _logged(run_id: str, candidate: Candidate, tracking: str) -> str:

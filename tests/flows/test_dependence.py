@@ -86,17 +86,43 @@ def test_a_key_that_changes_no_step_makes_no_other_model(
     assert len(digests) == 1
 
 
-def test_no_second_version_where_only_the_gate_has_changed(
+def test_no_second_version_where_only_what_happens_to_the_model_has_changed(
     home: tuple[Path, str], migrated: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from tasks.tracking.store import client_for
+
     folder, _ = home
     call: Callable = caller(folder, migrated, monkeypatch)
-    answer = call("retrain", "job.yaml", "--set", "gate.margin=0.05", "--set", "drift.level=0.5", "--json")
+    changes = ["gate.margin=0.05", "drift.level=0.5", "tracking.experiment=moved", "gate.reference=false"]
+    answer = call("retrain", "job.yaml", *(word for change in changes for word in ("--set", change)), "--json")
     assert answer.code == 0, answer.err
     assert answer.json["model"]["version"] == 1
-    # What `varjepa drift` goes by follows the last retrain all the same.
-    (folder / "people.parquet").unlink(missing_ok=True)
+    # What `varjepa drift` goes by follows the last retrain all the same, however the model is named.
     person_table().write_parquet(folder / "people.parquet")
-    drift = call("drift", "models:/people/1", "people.parquet", "--json")
-    assert drift.code == 0, drift.err
-    assert drift.json["settings"]["level"] == 0.5
+    client = client_for(f"sqlite:///{folder}/mlruns/mlflow.db")
+    for model in ("models:/people/1", answer.json["run_id"]):
+        drift = call("drift", model, "people.parquet", "--json")
+        assert drift.code == 0, drift.err
+        assert drift.json["settings"]["level"] == 0.5
+        experiment = client.get_experiment(client.get_run(drift.json["run_id"]).info.experiment_id)
+        assert experiment.name == "moved"
+
+
+def test_test_rows_are_kept_once_the_gate_asks_for_them(
+    home: tuple[Path, str], migrated: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tasks.release.compare import TEST_ROWS
+    from tasks.tracking.store import client_for
+
+    folder, _ = home
+    call: Callable = caller(folder, migrated, monkeypatch)
+    client = client_for(f"sqlite:///{folder}/mlruns/mlflow.db")
+    kept = {}
+    for reference in ("false", "true"):
+        job = ("--set", "registry.name=kept", "--set", f"gate.reference={reference}")
+        answer = call("retrain", "job.yaml", *job, "--json")
+        assert answer.code == 0, answer.err
+        assert answer.json["model"]["version"] == 1
+        run_id = client.get_model_version("kept", "1").tags["varjepa.run_id"]
+        kept[reference] = [file.path for file in client.list_artifacts(run_id, "gate")]
+    assert kept == {"false": [], "true": [TEST_ROWS]}

@@ -1,11 +1,13 @@
 """Results of steps are reused as long as neither their inputs nor their code change."""
 
+import math
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tasks.steps.code import code_files
-from tasks.steps.reuse import step_folder
+from tasks.steps.reuse import reuse, step_folder
 
 
 def names(module: str) -> set[str]:
@@ -41,3 +43,35 @@ def test_folders_tell_inputs_and_steps_apart() -> None:
 def test_an_unknown_module_has_no_digest() -> None:
     with pytest.raises(ValueError, match=r'"tasks.pre" is not a module'):
         code_files("tasks.pre")
+
+
+@dataclass(frozen=True)
+class Figures:
+    values: dict[str, float]
+    place: Path
+
+
+def test_a_result_comes_back_as_it_was_even_where_a_figure_is_no_number(tmp_path: Path) -> None:
+    figures = Figures({"nan": math.nan, "inf": math.inf, "one": 1.0}, tmp_path / "a")
+    made = []
+
+    def make() -> Figures:
+        made.append(1)
+        return figures
+
+    first, again = (reuse(tmp_path / "step-0", Figures, make) for _ in range(2))
+    assert made == [1]
+    assert math.isnan(again.values.pop("nan"))
+    assert again.values == {"inf": math.inf, "one": 1.0}
+    assert (first.place, again.place) == (tmp_path / "a", tmp_path / "a")
+
+
+def test_only_the_templates_that_a_page_renders_count_as_its_code() -> None:
+    assert [file.name for file in code_files("tasks.contract.page") if file.suffix == ".html"] == [
+        "base.html", "contract.html"
+    ]  # fmt: skip
+
+
+def test_pretraining_does_not_hang_on_what_measures_it() -> None:
+    measured_by = ("varjepa/inference", "varjepa/evaluation/uncertainty", "varjepa/evaluation/gate")
+    assert not [name for name in names("tasks.retrain.pretrain") if name.startswith(measured_by)]
