@@ -167,7 +167,7 @@ def test_wrong_input_is_told_in_one_paragraph(made: SimpleNamespace) -> None:
         ("same.csv", ("--set", "training.lr=1"), "--retrain"),
         ("same.csv", ("--retrain", "nothing.yaml"), "nothing.yaml"),
         ("same.csv", ("--out", "no/where.html"), "does not exist"),
-        ("same.csv", ("--out", "report.pdf"), "report.pdf is no place"),
+        ("same.csv", ("--out", "report.pdf"), "report.pdf cannot hold a report"),
     ):
         answer = made.call("drift", MODEL, source, *options, "--json")
         assert answer.code == 2, (source, answer.err)

@@ -96,7 +96,7 @@ class FusedBlock(torch.autograd.Function):
         # Feed-forward part. The gradient is copied: its own tensor is still needed for the residual path.
         branch = _drop_(grad.to(dtype, copy=True), dropped.feedforward)
         contract, contract_bias = branch.t() @ hidden, branch.sum(0)
-        inner = _relu_backward_(branch @ w.contract, hidden)  # [B L, d_feedforward]
+        inner = _relu_backward_(branch @ w.contract, hidden)
         expand, expand_bias = inner.t() @ n2, inner.sum(0)
         through, *norm_feedforward = _normalised_backward(
             inner @ w.expand, y, moments2, w.norm_feedforward, w.norm_feedforward_bias
