@@ -183,7 +183,7 @@ def drift_page(drift: Drift, figures: list[Path]) -> str:
         f"{drift.rows:,} new rows were compared with the reference of the model; {drift.model_rows:,} of them went "
         f"through the model. If nothing has changed, at most {section.false_alarms:.0%} of such reports show drift: "
         f"p-values are corrected for all {len(drift.findings)} tests (Holm). Changes of less than "
-        f"{small} are ignored."
+        f'{small} get the verdict "trifle".'
     )
     return render(
         "drift.html", name=drift.name, verdict=verdict(drift), explained=explained,
