@@ -1,4 +1,4 @@
-"""What a test found, in a sentence for people."""
+"""The finding of a test in one sentence, for people."""
 
 from collections.abc import Mapping
 
@@ -9,14 +9,14 @@ from varjepa.evaluation.drift.tests import Finding
 
 STATISTICS = {
     "elbo": "the ELBO of the rows",
-    "kl_sy": "how far the predictor misses the rest of a row",
+    "kl_sy": "the divergence between the predictor and the rest of a row",
     "prediction_error": "the error of the predicted latents",
-    "surprise": "how surprising cells are given the others of their row",
+    "surprise": "the surprise of cells, given the others of their row",
     "latent_uncertainty": "the latent uncertainty",
-    "predicted": "what the probe predicts",
-    "probability": "how sure the probe is",
-    "correct": "how often the probe is right",
-    "calibration": "how far the probe is from its stated probability",
+    "predicted": "the predictions of the probe",
+    "probability": "the confidence of the probe",
+    "correct": "the accuracy of the probe",
+    "calibration": "the gap between accuracy and confidence of the probe",
     "residual": "the error of the probe",
 }
 """Statistics of rows, in words; latents are named by their number."""
@@ -47,21 +47,21 @@ def sentence(finding: Finding, words: Mapping[str, int] | None = None) -> str:
     match finding.aspect, subject.reference, subject.new:
         case "missing", reference, new:
             before, now = (sample.missing / max(sample.missing + sample.present, 1) for sample in (reference, new))
-            return f"{what} is missing in {now:.2%} of the rows, in the reference in {before:.2%}."
+            return f"{what} is missing in {now:.2%} of the rows; in the reference, in {before:.2%}."
         case "new categories", Categories() as reference, Categories() as new:
             before, now = ((sample.other or 0) / max(sample.present, 1) for sample in (reference, new))
             such_as = _such_as(words or {})
-            return f"{what} is no known category in {now:.2%} of the rows{such_as}, in the reference in {before:.2%}."
+            return f"{what} has a new category in {now:.2%} of the rows{such_as}; in the reference, in {before:.2%}."
         case _, Numbers() as reference, Numbers() as new:
             shift = f"{test.shift:+.2f} standard deviations" if test.shift is not None else ""
             means = [_mean(sample, days=reference.days) for sample in (reference, new)]
             return (
-                f"{what}: {test.effect:.1%} of the rows lie elsewhere; the mean went from {means[0]} to {means[1]} "
+                f"{what}: {test.effect:.1%} of the rows have moved; the mean went from {means[0]} to {means[1]} "
                 f"({shift})."
             )
         case _, Categories() as reference, Categories() as new:
             points, largest = 100 * test.effect, _largest(reference, new)
-            return f"{what}: the mix changed by {points:.1f} points, most of all {largest}."
+            return f"{what}: the shares of categories changed by {points:.1f} points, most of all {largest}."
     raise TypeError(f"{subject.name} is a number in one sample and a category in the other")
 
 
