@@ -32,7 +32,6 @@ STEPS_AFTER = {
     "probe.l2=[0.001]": ("probe", "calibrate", "reference"),
     "training.lr=0.002": TRAINED,
     "objective.weight_rec=0.2": TRAINED,
-    "masking.num_targets=2": TRAINED,
     "model.dropout=0.01": TRAINED,
     "preprocess.clip=6": ("preprocess", *TRAINED),
     "data.split.seed=1": ("preprocess", *TRAINED),

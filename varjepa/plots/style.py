@@ -39,3 +39,8 @@ def panels(rows: int, columns: int, *, size: tuple[float, float] = (3.6, 2.7)) -
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(size[0] * columns, size[1] * rows), layout="constrained")
         yield figure, list(np.atleast_1d(figure.subplots(rows, columns)).ravel())
+        # The layout is computed once, here: left to `savefig`, it would cost a drawing of its own.
+        engine = figure.get_layout_engine()
+        if engine is not None:
+            engine.execute(figure)
+            figure.set_layout_engine(None)
