@@ -90,8 +90,7 @@ def _calibrate(
         outcome = calibrate_model(model, validation=validation, calibration=calibration, test=test)
         more, drawn = _measure(outcome, prepared, predictions, tables)
         metrics, figures, decisions = metrics | more, figures | drawn, _decisions(outcome)
-        if outcome.model.fitted is not None:
-            save_uncertainty(folder, outcome.model.fitted)
+        save_uncertainty(folder, outcome.fitted)
     for name, figure in figures.items():
         figure.savefig(drawings / f"{name}.png")
     return Calibrated(folder, drawings, tables, metrics, decisions)
@@ -99,15 +98,15 @@ def _calibrate(
 
 def _decisions(outcome: Calibration) -> dict[str, str]:
     """The measure that ships and the certificate, as text for people."""
-    certificate, promise = outcome.certificate, "none: there are no calibration rows"
+    certificate, promise = outcome.fitted.certificate, "none: there are no calibration rows"
     if certificate is not None:
         target = (
             f"at least {certificate.accuracy:.1%} of accepted rows right, with {certificate.confidence:.0%} confidence"
         )
         promise = f"{target}; {certificate.reason}"
         log.info("certificate for %.1f%%: %s", 100 * certificate.accuracy, certificate.reason)
-    log.info("uncertainty by %s: %s", outcome.measure, outcome.reason)
-    return {"uncertainty": f"{outcome.measure}: {outcome.reason}", "certificate": promise}
+    log.info("uncertainty by %s: %s", outcome.fitted.measure, outcome.fitted.reason)
+    return {"uncertainty": f"{outcome.fitted.measure}: {outcome.fitted.reason}", "certificate": promise}
 
 
 def _measure(
@@ -124,16 +123,16 @@ def _measure(
         metrics |= {f"ambiguity/{name}": value for name, value in ambiguity.items()}
     _measure_table(outcome.compared).write_csv(tables / "measures.csv")
     facts = {
-        "measure": outcome.measure,
-        "reason": outcome.reason,
-        "temperature": None if model.fitted is None else model.fitted.temperature,
-        "coverage_80_per_class": class_coverage(test.measures[outcome.measure], test.labels, _classes(model)),
+        "measure": outcome.fitted.measure,
+        "reason": outcome.fitted.reason,
+        "temperature": outcome.fitted.temperature,
+        "coverage_80_per_class": class_coverage(test.measures[outcome.fitted.measure], test.labels, _classes(model)),
     }
     write_text(tables / "uncertainty.json", json.dumps(facts, indent=1))
-    if outcome.certificate is not None:
-        write_text(tables / "certificate.json", outcome.certificate.model_dump_json(indent=1))
+    if outcome.fitted.certificate is not None:
+        write_text(tables / "certificate.json", outcome.fitted.certificate.model_dump_json(indent=1))
     error = result.error.astype(np.float64)
-    shown = {name: test.measures[name] for name in ("scale_mean", "weighted_scale", BASELINE, outcome.measure)
+    shown = {name: test.measures[name] for name in ("scale_mean", "weighted_scale", BASELINE, outcome.fitted.measure)
              if name in test.measures}  # fmt: skip
     curves = {name.replace("_", " "): risk_coverage(values, error) for name, values in shown.items()}
     figures = {

@@ -2,7 +2,7 @@
 
 import re
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -54,12 +54,18 @@ def code_files(module: str) -> tuple[Path, ...]:
     return tuple(sorted({*files.values(), *_templates(files.values())}))
 
 
+@cache
+def source(file: Path) -> str:
+    """The text of a source file, read once: most files belong to the code of several steps."""
+    return file.read_text(encoding="utf-8")
+
+
 def _templates(files: Iterable[Path]) -> set[Path]:
     """Templates that these files name, and those that they extend or import themselves."""
     templates: set[Path] = set()
     waiting = list(files)
     while waiting:
-        for name in TEMPLATE.findall(waiting.pop().read_text(encoding="utf-8")):
+        for name in TEMPLATE.findall(source(waiting.pop())):
             template = TEMPLATES / name
             if template.is_file() and template not in templates:
                 templates.add(template)
@@ -98,11 +104,14 @@ def _file(module: str) -> Path | None:
     return Path(spec.origin) if spec is not None and spec.origin else None
 
 
-def _imports(file: Path) -> Iterator[str]:
+@cache
+def _imports(file: Path) -> tuple[str, ...]:
     """Names of modules that a file may import; `from a import b` may mean a.b."""
-    for module, names, plain in IMPORT.findall(file.read_text(encoding="utf-8")):
-        yield module or plain
-        yield from (f"{module}.{name}" for name in re.findall(r"\w+", names))
+    imports: list[str] = []
+    for module, names, plain in IMPORT.findall(source(file)):
+        imports.append(module or plain)
+        imports += (f"{module}.{name}" for name in re.findall(r"\w+", names))
+    return tuple(imports)
 
 
 @cache

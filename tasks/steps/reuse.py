@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from filelock import FileLock
 from pydantic import TypeAdapter
 
-from tasks.steps.code import code_files, library_versions
+from tasks.steps.code import code_files, library_versions, source
 from tasks.steps.files import write_text
 from tasks.steps.log import log
 from varjepa.config import result_settings
@@ -40,7 +40,7 @@ def code_digest(module: str) -> str:
     """Digest of the code that a step in `module` runs: our files, and versions of libraries that affect numbers."""
     # Relative paths: a clone in another folder has the same digest.
     root = Path(__file__).parents[2]
-    ours = [(str(file.relative_to(root)), file.read_text(encoding="utf-8")) for file in code_files(module)]
+    ours = [(str(file.relative_to(root)), source(file)) for file in code_files(module)]
     return digest(ours, library_versions(module))
 
 

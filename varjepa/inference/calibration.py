@@ -16,7 +16,7 @@ from varjepa.evaluation.uncertainty.certificate import Certificate, certify
 from varjepa.evaluation.uncertainty.compare_measures import Comparison, choose, compare, family_level
 from varjepa.evaluation.uncertainty.selective import Floats, selective_metrics
 from varjepa.inference.generator.table_generator import batches
-from varjepa.inference.measures import Measures
+from varjepa.inference.measures import FittedUncertainty, Measures
 from varjepa.inference.model import TrainedModel
 from varjepa.models.embedding import embed
 
@@ -47,29 +47,26 @@ class Calibration:
     """Result of a calibration.
 
     Attributes:
-        model: the model with the chosen measure, the reason and the certificate.
-        measure: the measure that ships.
-        reason: of the choice.
-        certificate: the promise for accepted rows; None without labelled calibration rows.
+        model: the calibrated model, which contains `fitted`.
+        fitted: with the measure that ships, the reason of the choice, and the certificate: the promise for accepted
+            rows, None without labelled calibration rows.
         test: every measure on the test rows.
         compared: every measure against maximum probability on the test rows.
     """
 
     model: TrainedModel
-    measure: MEASURE
-    reason: str
-    certificate: Certificate | None
+    fitted: FittedUncertainty
     test: MeasuredRows
     compared: dict[MEASURE, Comparison]
 
     @property
     def metrics(self) -> dict[str, float]:
         """`selective_shipped/...`, `uncertainty/MEASURE_...` and `certificate/...`, on the test rows."""
-        shipped, error = self.test.measures[self.measure], self.test.error
+        shipped, error = self.test.measures[self.fitted.measure], self.test.error
         metrics = {f"selective_shipped/{name}": value for name, value in selective_metrics(shipped, error).items()}
         for name, comparison in self.compared.items():
             metrics |= {f"uncertainty/{name}_{key}": comparison.metrics[key] for key in ("aurc", "failure_auroc")}
-        return metrics | certificate_metrics(self.certificate, shipped, error)
+        return metrics | certificate_metrics(self.fitted.certificate, shipped, error)
 
 
 def calibrate_model(model: TrainedModel, *, validation: Part, calibration: Part, test: Part) -> Calibration:
@@ -84,7 +81,8 @@ def calibrate_model(model: TrainedModel, *, validation: Part, calibration: Part,
     Raises:
         ValueError: the model has no classifier.
     """
-    section, names = model.config.uncertainty, available_measures(model)
+    section, measures = model.config.uncertainty, _measures(model)
+    names = measures.available()
     chosen_on, tested_on = measure_rows(model, validation, names), measure_rows(model, test, names)
     measure, reason = choose_measure(section.score, chosen_on)
     # Measured only after the choice, so that calibration rows cannot influence it.
@@ -98,20 +96,9 @@ def calibrate_model(model: TrainedModel, *, validation: Part, calibration: Part,
             confidence=section.confidence,
         )  # fmt: skip
     # Models are frozen: the result is a copy with the choice in it.
-    if model.fitted is not None:
-        fitted = replace(model.fitted, measure=measure, reason=reason, certificate=certificate)
-        model = replace(model, fitted=fitted)
+    fitted = replace(measures.fitted, measure=measure, reason=reason, certificate=certificate)
     compared = compare(tested_on.measures, tested_on.error)
-    return Calibration(model, measure, reason, certificate, tested_on, compared)
-
-
-def available_measures(model: TrainedModel) -> list[MEASURE]:
-    """Names of the measures that a model can compute.
-
-    Raises:
-        ValueError: it has no classifier.
-    """
-    return _measures(model).available()
+    return Calibration(replace(model, fitted=fitted), fitted, tested_on, compared)
 
 
 def measure_rows(model: TrainedModel, part: Part, names: Sequence[MEASURE]) -> MeasuredRows:
@@ -120,7 +107,7 @@ def measure_rows(model: TrainedModel, part: Part, names: Sequence[MEASURE]) -> M
     Args:
         model: with a classifier as its probe.
         part: rows on any device.
-        names: some of `available_measures`.
+        names: some of those that the model can compute (see `Measures.available`).
 
     Raises:
         ValueError: the model has no classifier.

@@ -51,16 +51,15 @@ def test_a_model_is_calibrated_on_parts_that_do_not_meet(classifier: SimpleNames
     outcome = calibrate_model(
         classifier.model, validation=classifier.validation, calibration=classifier.calibration, test=classifier.test
     )
-    assert outcome.model.fitted is not None
-    assert (outcome.model.fitted.measure, outcome.model.fitted.reason) == (outcome.measure, outcome.reason)
-    assert outcome.model.fitted.certificate == outcome.certificate
-    assert outcome.certificate is not None
-    assert outcome.certificate.rows == 540  # those with a label
+    assert outcome.model.fitted is outcome.fitted
+    assert outcome.fitted.reason
+    assert outcome.fitted.certificate is not None
+    assert outcome.fitted.certificate.rows == 540  # those with a label
     assert len(outcome.test.error) == 540
     assert outcome.test.rows.min() == 1  # row 0 has none
     # The figures of the certificate are those of its accepted rows.
-    assert outcome.certificate.threshold is not None
-    accepted = outcome.test.measures[outcome.measure] <= outcome.certificate.threshold
+    assert outcome.fitted.certificate.threshold is not None
+    accepted = outcome.test.measures[outcome.fitted.measure] <= outcome.fitted.certificate.threshold
     assert outcome.metrics["certificate/coverage"] == pytest.approx(accepted.mean())
     assert outcome.metrics["certificate/accuracy"] == pytest.approx(1 - outcome.test.error[accepted].mean())
     assert outcome.metrics["certificate/promised"] == 0.9
