@@ -12,11 +12,12 @@ from tasks.orchestration.parallel_map import workers
 from tasks.retrain.partitions import (
     Partition,
     encode,
-    hashed_codes,
     learned_from,
     partitions_of,
+    split_hashes,
     training_rows,
     write_encoded,
+    write_marks,
 )
 from tasks.steps.files import write_text
 from tasks.steps.log import log
@@ -42,8 +43,8 @@ class Prepared:
 
     Attributes:
         clean: Parquet file with the same rows, not encoded.
-        encoded: Parquet file with row number, part, features and label; or a folder of such files, whose names sort
-            in the order of the rows.
+        encoded: Parquet file with row number, part, cluster (split by hash), features and label; or a folder of such
+            files, whose names sort in the order of the rows.
         preprocessor: JSON file.
         features: number of features.
         parts: rows per part.
@@ -104,10 +105,11 @@ def _preprocess(clean: Path, data: DataSection, settings: PreprocessSection, fol
         with workers(settings) as parallel_map:
             preprocessor, counts = in_partitions(partitions, data, settings, folder, parallel_map)
     else:
-        marked, counts = divide(clean, data)
+        marked, counts = divide(clean, data, folder)
         preprocessor = learn(marked, data, settings)
         _clear(folder / ENCODED)
         write_encoded(marked, preprocessor, folder / ENCODED)
+        _clear(folder / SPLIT)
         write_text(folder / PREPROCESSOR, preprocessor.model_dump_json(indent=1))
     return Prepared(
         clean, folder / ENCODED, folder / PREPROCESSOR, preprocessor.sizes.n_features, counts, preprocessor.left_out,
@@ -115,16 +117,22 @@ def _preprocess(clean: Path, data: DataSection, settings: PreprocessSection, fol
     )  # fmt: skip
 
 
-def divide(clean: Path, data: DataSection) -> tuple["LazyFrame", dict[str, int]]:
-    """A lazy frame of the rows with their part as one more column, and the number of rows per part."""
+def divide(clean: Path, data: DataSection, folder: Path) -> tuple["LazyFrame", dict[str, int]]:
+    """A lazy frame of the rows with their marks as further columns, and the number of rows per part.
+
+    For a split by hash the marks lie in a file in `folder`, which the frame reads: one part is a byte, but a cluster
+    takes eight.
+    """
     import polars as pl
 
-    from varjepa.data.read.splits import assign_parts
+    from varjepa.data.read import splits
 
     frame = pl.scan_parquet(clean)
-    parts = assign_parts(frame, data.split)
-    marked = pl.concat([frame, parts.to_frame().lazy()], how="horizontal")
-    return marked, dict(parts.value_counts().iter_rows())
+    if data.split.by == "hash":
+        counts = write_marks(splits.split_hashes(frame, data.split), data.split, folder / SPLIT)
+        return pl.concat([frame, pl.scan_parquet(folder / SPLIT)], how="horizontal"), counts
+    parts = splits.assign_parts(frame, data.split)
+    return pl.concat([frame, parts.to_frame().lazy()], how="horizontal"), dict(parts.value_counts().iter_rows())
 
 
 def learn(marked: "LazyFrame", data: DataSection, settings: PreprocessSection) -> "Preprocessor":
@@ -141,7 +149,7 @@ def in_partitions(
     folder: Path,
     parallel_map: "ParallelMap",
 ) -> tuple["Preprocessor", dict[str, int]]:
-    """The same in partitions. This process holds only the part of each row and statistics over all rows.
+    """The same in partitions. This process holds at most the part of each row and statistics over all rows.
 
     Partitions that an interrupted run encoded in the same way are not encoded again.
     """
@@ -167,18 +175,17 @@ def in_partitions(
 
 
 def _divide(partitions: list[Partition], data: DataSection, parallel_map: "ParallelMap") -> dict[str, int]:
-    """Writes the part of each row to the file that the partitions read; returns the number of rows per part."""
-    import numpy as np
+    """Writes the marks of each row to the file that the partitions read; returns the number of rows per part."""
     import polars as pl
 
     from varjepa.data.read.splits import assign_parts
 
-    hashed = None
-    if data.split.by == "hash":
-        hashed = np.concatenate(list(parallel_map(partial(hashed_codes, split=data.split), partitions)))
-    parts = assign_parts(pl.scan_parquet(partitions[0].clean), data.split, hashed)
     # Row groups of a partition's size: a worker reads little more than its own rows.
-    parts.to_frame().write_parquet(partitions[0].parts, row_group_size=partitions[0].rows)
+    marks = partitions[0].marks
+    if data.split.by == "hash":
+        return write_marks(parallel_map(partial(split_hashes, split=data.split), partitions), data.split, marks)
+    parts = assign_parts(pl.scan_parquet(partitions[0].clean), data.split)
+    parts.to_frame().write_parquet(marks, row_group_size=partitions[0].rows)
     return dict(parts.value_counts().iter_rows())
 
 
