@@ -136,10 +136,12 @@ def divide(clean: Path, data: DataSection, folder: Path) -> tuple["LazyFrame", d
 
 
 def learn(marked: "LazyFrame", data: DataSection, settings: PreprocessSection) -> "Preprocessor":
-    """Fits on the rows that preprocessing may use."""
-    from varjepa.data.fit.preprocessor_fit import fit
+    """Fits on the rows that preprocessing may use. All rows decide which columns identify rows."""
+    from varjepa.data.fit.preprocessor_fit import find_identifiers, fit
+    from varjepa.data.fit.streamed_rows import StreamedRows
 
-    return fit(learned_from(marked, data.split.seen), data, settings)
+    identifiers = find_identifiers(StreamedRows(learned_from(marked, "all")), data)
+    return fit(learned_from(marked, data.split.seen), data, settings, identifiers)
 
 
 def in_partitions(
@@ -154,11 +156,14 @@ def in_partitions(
     Partitions that an interrupted run encoded in the same way are not encoded again.
     """
     from varjepa.data.fit.partitioned_rows import PartitionedRows
-    from varjepa.data.fit.preprocessor_fit import fit_rows
+    from varjepa.data.fit.preprocessor_fit import find_identifiers, fit_rows
 
     counts = _divide(partitions, data, parallel_map)
-    openers = [partial(training_rows, partition, data.split.seen) for partition in partitions]
-    preprocessor = fit_rows(PartitionedRows(openers, parallel_map), data, settings)
+    whole, seen = (
+        PartitionedRows([partial(training_rows, partition, rows) for partition in partitions], parallel_map)
+        for rows in ("all", data.split.seen)
+    )
+    preprocessor = fit_rows(seen, data, settings, find_identifiers(whole, data))
     text = preprocessor.model_dump_json(indent=1)
     write_text(folder / PREPROCESSOR, text)
     # Named by preprocessor and partitions: an interrupted run's draft is continued only if both are the same.

@@ -141,9 +141,12 @@ def _config_text(data: str, seen: Started) -> str:
     place = Path(data).expanduser().absolute()
     home = seen.config.parent.absolute()
     path = place.relative_to(home) if place.is_relative_to(home) else place
+    identifiers = [name for name in away if seen.profiles[name].kind == "identifier"]
+    # The verdict of these rows is kept: what later rows look like does not change it.
+    kinds = {"kinds": dict.fromkeys(identifiers, "identifier")} if identifiers else {}
     content: dict[str, Any] = {
         # Rows stay in their part when the table grows, so no champion has learned from a challenger's test rows.
-        "data": {"path": str(path), "label": seen.label, "split": {"by": "hash"}},
+        "data": {"path": str(path), "label": seen.label, **kinds, "split": {"by": "hash"}},
         "contract": {"path": str(seen.contract.relative_to(seen.config.parent))},
         "registry": {"name": seen.config.stem},
     }

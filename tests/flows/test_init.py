@@ -29,6 +29,7 @@ def test_init_writes_a_job_that_runs(varjepa, tmp_path: Path) -> None:
     assert answer.code == 0, answer.err
     assert answer.json["data"]["quarantined"] == 0
     written = yaml.safe_load(config.read_text())
+    assert written["data"]["kinds"] == {"customer_id": "identifier"}
     assert (written["registry"]["name"], written["data"]["split"]) == ("people", {"by": "hash"})
 
 

@@ -1,6 +1,6 @@
 """Fits the preprocessor to the training rows (see `varjepa.data.encode`), in bounded memory."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Literal
 
 import polars as pl
@@ -34,30 +34,59 @@ KNOT_ROWS = 1_000_000
 """Larger tables: quantiles come from about this many training rows, evenly spaced."""
 
 
-def fit(frame: pl.LazyFrame, data: DataSection, preprocess: PreprocessSection) -> Preprocessor:
+def fit(
+    frame: pl.LazyFrame,
+    data: DataSection,
+    preprocess: PreprocessSection,
+    identifiers: Collection[str] | None = None,
+) -> Preprocessor:
     """Fits a preprocessor to training rows.
 
     Args:
         frame: the training rows with their label, and no internal columns.
         data: label, dropped columns and declared kinds.
         preprocess: how to transform.
+        identifiers: columns that identify rows, decided on more than the training rows (see `find_identifiers`). None:
+            decided on these rows.
 
     Raises:
         DataError: the label cannot be predicted, a numeric column holds text, or no feature is left.
     """
-    return fit_rows(StreamedRows(frame), data, preprocess)
+    return fit_rows(StreamedRows(frame), data, preprocess, identifiers)
 
 
-def fit_rows(rows: TrainingRows, data: DataSection, preprocess: PreprocessSection) -> Preprocessor:
+def find_identifiers(rows: TrainingRows, data: DataSection) -> tuple[str, ...]:
+    """Columns that identify rows, decided on these rows: all rows of a table, before they are split.
+
+    Training rows alone may mislead: a running number has gaps in them, and a name that repeats may occur once.
+    """
+    profiles = rows.profiles(_candidates(rows, data), data.kinds, {})
+    return tuple(name for name, facts in profiles.items() if facts.kind == "identifier")
+
+
+def _candidates(rows: TrainingRows, data: DataSection) -> list[str]:
+    """Columns of the table that may be features."""
+    split_column = [data.split.column] if data.split.by == "column" else []
+    away = {*data.drop, *split_column, data.label}
+    return [name for name in rows.schema if name not in away]
+
+
+def fit_rows(
+    rows: TrainingRows,
+    data: DataSection,
+    preprocess: PreprocessSection,
+    identifiers: Collection[str] | None = None,
+) -> Preprocessor:
     """Fits a preprocessor to training rows from any reader; see `fit`."""
-    split_column = [str(data.split.column)] if data.split.by == "column" else []
-    away = {*data.drop, *split_column, *([data.label] if data.label else [])}
     labels = [data.label] if data.label is not None and data.task != "none" else []
-    names = [name for name in rows.schema if name not in away]
-    declared: dict[str, KIND] = {**data.kinds, **dict.fromkeys(labels, "categorical")}
+    names = _candidates(rows, data)
+    verdict: dict[str, KIND] = dict.fromkeys(identifiers or (), "identifier")
+    declared: dict[str, KIND] = {**verdict, **data.kinds, **dict.fromkeys(labels, "categorical")}
     # First pass: the kind of every column. The label is profiled with the features, then taken out.
     profiles = rows.profiles([*names, *labels], declared, dict.fromkeys(labels, CLASSES_OF_NUMBERS))
     targets = [profiles.pop(name) for name in labels]
+    if identifiers is not None:
+        profiles = {name: facts.decided(identifiers) for name, facts in profiles.items()}
     used = {name: facts for name, facts in profiles.items() if not facts.left_out}
     if not used:
         raise DataError("No feature is left to learn from.", expected="Expected at least one column that varies.")
