@@ -41,6 +41,12 @@ class Partition:
 
         return pl.scan_parquet(self.clean).slice(self.start, self.rows)
 
+    def table(self) -> "LazyFrame":
+        """The rows without their numbers, unread."""
+        from varjepa.data.read.sources import ROW
+
+        return self.raw().drop(ROW, strict=False)
+
     def marked(self) -> "LazyFrame":
         """The rows with their marks as further columns, unread."""
         import polars as pl

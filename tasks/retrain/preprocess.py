@@ -22,12 +22,13 @@ from tasks.retrain.partitions import (
 from tasks.steps.files import write_text
 from tasks.steps.log import log
 from tasks.steps.reuse import Step, digest, reuse
-from varjepa.config import DataSection, PreprocessSection, RetrainConfig
+from varjepa.config import DataSection, PreprocessSection, RetrainConfig, SplitSection
 
 if TYPE_CHECKING:
     from polars import LazyFrame
 
     from varjepa.data.encode.preprocessor import Preprocessor
+    from varjepa.data.fit.preprocessor_fit import Verdicts
     from varjepa.data.fit.ranges import ParallelMap
 
 STEP = Step(
@@ -50,6 +51,7 @@ class Prepared:
         parts: rows per part.
         left_out: columns that are not features, with the reason.
         joined: features made from several columns, with these columns.
+        split: the split, with the columns that were hashed.
     """
 
     clean: Path
@@ -59,6 +61,7 @@ class Prepared:
     parts: dict[str, int]
     left_out: dict[str, str]
     joined: dict[str, tuple[str, ...]]
+    split: SplitSection
 
     def evenly_spaced(self, *parts: str, most: int) -> "LazyFrame":
         """At most `most` evenly spaced raw rows of some parts, in their order, as a lazy frame."""
@@ -103,21 +106,34 @@ def _preprocess(clean: Path, data: DataSection, settings: PreprocessSection, fol
     if len(partitions) > 1:
         log.info("preprocessing %d partitions: %s", len(partitions), settings.runner)
         with workers(settings) as parallel_map:
-            preprocessor, counts = in_partitions(partitions, data, settings, folder, parallel_map)
+            preprocessor, counts, split = in_partitions(partitions, data, settings, folder, parallel_map)
     else:
-        marked, counts = divide(clean, data, folder)
-        preprocessor = learn(marked, data, settings)
+        verdicts = inspect(clean, data)
+        split = verdicts.hashed(data.split)
+        marked, counts = divide(clean, split, folder)
+        preprocessor = learn(marked, data, settings, verdicts.identifiers)
         _clear(folder / ENCODED)
         write_encoded(marked, preprocessor, folder / ENCODED)
         _clear(folder / SPLIT)
         write_text(folder / PREPROCESSOR, preprocessor.model_dump_json(indent=1))
     return Prepared(
         clean, folder / ENCODED, folder / PREPROCESSOR, preprocessor.sizes.n_features, counts, preprocessor.left_out,
-        preprocessor.joined,
+        preprocessor.joined, split,
     )  # fmt: skip
 
 
-def divide(clean: Path, data: DataSection, folder: Path) -> tuple["LazyFrame", dict[str, int]]:
+def inspect(clean: Path, data: DataSection) -> "Verdicts":
+    """What all rows decide about the columns."""
+    import polars as pl
+
+    from varjepa.data.fit.preprocessor_fit import inspect_columns
+    from varjepa.data.fit.streamed_rows import StreamedRows
+    from varjepa.data.read.sources import ROW
+
+    return inspect_columns(StreamedRows(pl.scan_parquet(clean).drop(ROW, strict=False)), data)
+
+
+def divide(clean: Path, split: SplitSection, folder: Path) -> tuple["LazyFrame", dict[str, int]]:
     """A lazy frame of the rows with their marks as further columns, and the number of rows per part.
 
     For a split by hash the marks lie in a file in `folder`, which the frame reads: one part is a byte, but a cluster
@@ -128,19 +144,19 @@ def divide(clean: Path, data: DataSection, folder: Path) -> tuple["LazyFrame", d
     from varjepa.data.read import splits
 
     frame = pl.scan_parquet(clean)
-    if data.split.by == "hash":
-        counts = write_marks(splits.split_hashes(frame, data.split), data.split, folder / SPLIT)
+    if split.by == "hash":
+        counts = write_marks(splits.split_hashes(frame, split), split, folder / SPLIT)
         return pl.concat([frame, pl.scan_parquet(folder / SPLIT)], how="horizontal"), counts
-    parts = splits.assign_parts(frame, data.split)
+    parts = splits.assign_parts(frame, split)
     return pl.concat([frame, parts.to_frame().lazy()], how="horizontal"), dict(parts.value_counts().iter_rows())
 
 
-def learn(marked: "LazyFrame", data: DataSection, settings: PreprocessSection) -> "Preprocessor":
-    """Fits on the rows that preprocessing may use. All rows decide which columns identify rows."""
-    from varjepa.data.fit.preprocessor_fit import find_identifiers, fit
-    from varjepa.data.fit.streamed_rows import StreamedRows
+def learn(
+    marked: "LazyFrame", data: DataSection, settings: PreprocessSection, identifiers: tuple[str, ...]
+) -> "Preprocessor":
+    """Fits on the rows that preprocessing may use."""
+    from varjepa.data.fit.preprocessor_fit import fit
 
-    identifiers = find_identifiers(StreamedRows(learned_from(marked, "all")), data)
     return fit(learned_from(marked, data.split.seen), data, settings, identifiers)
 
 
@@ -150,20 +166,19 @@ def in_partitions(
     settings: PreprocessSection,
     folder: Path,
     parallel_map: "ParallelMap",
-) -> tuple["Preprocessor", dict[str, int]]:
+) -> tuple["Preprocessor", dict[str, int], SplitSection]:
     """The same in partitions. This process holds at most the part of each row and statistics over all rows.
 
     Partitions that an interrupted run encoded in the same way are not encoded again.
     """
     from varjepa.data.fit.partitioned_rows import PartitionedRows
-    from varjepa.data.fit.preprocessor_fit import find_identifiers, fit_rows
+    from varjepa.data.fit.preprocessor_fit import fit_rows, inspect_columns
 
-    counts = _divide(partitions, data, parallel_map)
-    whole, seen = (
-        PartitionedRows([partial(training_rows, partition, rows) for partition in partitions], parallel_map)
-        for rows in ("all", data.split.seen)
-    )
-    preprocessor = fit_rows(seen, data, settings, find_identifiers(whole, data))
+    verdicts = inspect_columns(PartitionedRows([partition.table for partition in partitions], parallel_map), data)
+    split = verdicts.hashed(data.split)
+    counts = _divide(partitions, split, parallel_map)
+    openers = [partial(training_rows, partition, split.seen) for partition in partitions]
+    preprocessor = fit_rows(PartitionedRows(openers, parallel_map), data, settings, verdicts.identifiers)
     text = preprocessor.model_dump_json(indent=1)
     write_text(folder / PREPROCESSOR, text)
     # Named by preprocessor and partitions: an interrupted run's draft is continued only if both are the same.
@@ -176,10 +191,10 @@ def in_partitions(
     draft.replace(folder / ENCODED)
     for leftover in (folder / SPLIT, *folder.glob("draft-*")):  # also drafts of earlier, interrupted runs
         _clear(leftover)
-    return preprocessor, counts
+    return preprocessor, counts, split
 
 
-def _divide(partitions: list[Partition], data: DataSection, parallel_map: "ParallelMap") -> dict[str, int]:
+def _divide(partitions: list[Partition], split: SplitSection, parallel_map: "ParallelMap") -> dict[str, int]:
     """Writes the marks of each row to the file that the partitions read; returns the number of rows per part."""
     import polars as pl
 
@@ -187,9 +202,9 @@ def _divide(partitions: list[Partition], data: DataSection, parallel_map: "Paral
 
     # Row groups of a partition's size: a worker reads little more than its own rows.
     marks = partitions[0].marks
-    if data.split.by == "hash":
-        return write_marks(parallel_map(partial(split_hashes, split=data.split), partitions), data.split, marks)
-    parts = assign_parts(pl.scan_parquet(partitions[0].clean), data.split)
+    if split.by == "hash":
+        return write_marks(parallel_map(partial(split_hashes, split=split), partitions), split, marks)
+    parts = assign_parts(pl.scan_parquet(partitions[0].clean), split)
     parts.to_frame().write_parquet(marks, row_group_size=partitions[0].rows)
     return dict(parts.value_counts().iter_rows())
 

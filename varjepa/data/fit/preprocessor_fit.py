@@ -1,11 +1,11 @@
 """Fits the preprocessor to the training rows (see `varjepa.data.encode`), in bounded memory."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import polars as pl
 
-from varjepa.config import DataSection, PreprocessSection
+from varjepa.config import DataSection, PreprocessSection, SplitSection
 from varjepa.config.data import KIND
 from varjepa.data.encode.features import CategoricalFeature, Label, NumericFeature
 from varjepa.data.encode.one_hot import OneHotFeature
@@ -46,7 +46,7 @@ def fit(
         frame: the training rows with their label, and no internal columns.
         data: label, dropped columns and declared kinds.
         preprocess: how to transform.
-        identifiers: columns that identify rows, decided on more than the training rows (see `find_identifiers`). None:
+        identifiers: columns that identify rows, decided on more than the training rows (see `inspect_columns`). None:
             decided on these rows.
 
     Raises:
@@ -55,13 +55,45 @@ def fit(
     return fit_rows(StreamedRows(frame), data, preprocess, identifiers)
 
 
-def find_identifiers(rows: TrainingRows, data: DataSection) -> tuple[str, ...]:
-    """Columns that identify rows, decided on these rows: all rows of a table, before they are split.
+class Verdicts(NamedTuple):
+    """What all rows of a table decide about its columns, before they are split.
 
     Training rows alone may mislead: a running number has gaps in them, and a name that repeats may occur once.
+
+    Attributes:
+        identifiers: columns that identify rows.
+        contents: columns that make up what a row says, in the order of their names: neither label nor dropped, no
+            identifier, not empty.
     """
-    profiles = rows.profiles(_candidates(rows, data), data.kinds, {})
-    return tuple(name for name, facts in profiles.items() if facts.kind == "identifier")
+
+    identifiers: tuple[str, ...]
+    contents: tuple[str, ...]
+
+    def hashed(self, split: SplitSection) -> SplitSection:
+        """The split with the columns that it hashes; as it is if it hashes none or names them.
+
+        Raises:
+            DataError: there is nothing to hash.
+        """
+        if split.by != "hash" or split.columns is not None:
+            return split
+        if not self.contents:
+            raise _no_feature()
+        return split.model_copy(update={"columns": self.contents})
+
+
+def inspect_columns(rows: TrainingRows, data: DataSection) -> Verdicts:
+    """Decides about the columns of a table by all of its rows.
+
+    Args:
+        rows: all rows, without internal columns.
+        data: label, dropped columns and declared kinds.
+    """
+    kinds = {name: facts.kind for name, facts in rows.profiles(_candidates(rows, data), data.kinds, {}).items()}
+    return Verdicts(
+        tuple(name for name, kind in kinds.items() if kind == "identifier"),
+        tuple(sorted(name for name, kind in kinds.items() if kind not in ("identifier", "empty", "nested"))),
+    )
 
 
 def _candidates(rows: TrainingRows, data: DataSection) -> list[str]:
@@ -89,7 +121,7 @@ def fit_rows(
         profiles = {name: facts.decided(identifiers) for name, facts in profiles.items()}
     used = {name: facts for name, facts in profiles.items() if not facts.left_out}
     if not used:
-        raise DataError("No feature is left to learn from.", expected="Expected at least one column that varies.")
+        raise _no_feature()
     groups = find_groups(rows, list(used.values()), data.kinds) if preprocess.one_hot == "join" else []
     # Further passes: moments and quantiles of numeric columns, vocabularies of categorical columns and of the label.
     numeric = tuple(_fit_numbers(rows, list(used.values()), preprocess))
@@ -108,6 +140,10 @@ def fit_rows(
         label=label,
         left_out={name: facts.left_out for name, facts in profiles.items() if facts.left_out},
     )
+
+
+def _no_feature() -> DataError:
+    return DataError("No feature is left to learn from.", expected="Expected at least one column that varies.")
 
 
 def _fit_numbers(

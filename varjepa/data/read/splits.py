@@ -84,9 +84,40 @@ def _firsts(rows: int, split: SplitSection) -> tuple[int, int, int]:
 def split_hashes(frame: pl.LazyFrame, split: SplitSection) -> Iterator[Hashes]:
     """The hashes that decide the parts of rows (by: hash), piece by piece; they do not depend on the place of a row.
 
-    A row without a value in `split.column` has no customer to stay with: its own cells are hashed.
+    A row without a value in `split.column` has no customer to stay with: its own cells are hashed. Columns that `frame`
+    lacks count as missing cells, which do not contribute.
+
+    Args:
+        frame: the rows. Without `split.columns`, all of its columns are hashed.
+        split: by hash.
     """
-    return hashes_in_pieces(frame, None, split.seed, key=split.column)
+    existing = frame.collect_schema().names()
+    key = split.column if split.column in existing else None
+    if split.columns == "all":
+        return hashes_in_pieces(frame, None if key is None else [key], split.seed)
+    columns = None if split.columns is None else [name for name in split.columns if name in existing]
+    return hashes_in_pieces(frame, columns, split.seed, key=key)
+
+
+def parts_by_content(frame: pl.DataFrame, split: SplitSection) -> pl.Series | None:
+    """The parts of any raw rows, as far as they follow from the cells of each row.
+
+    Args:
+        frame: any rows, with the columns of the table.
+        split: as recorded with a model, whose training rows are thereby recognised.
+
+    Returns:
+        Series `PART`, one entry per row; None for splits at random or by time.
+
+    Raises:
+        DataError: the split column holds other words than `PARTS`.
+    """
+    if split.by == "hash":
+        codes = [part_codes(piece, split) for piece in split_hashes(frame.lazy(), split)]
+        return _named(np.concatenate([np.zeros(0, dtype=np.uint8), *codes]))
+    if split.by == "column" and split.column in frame.columns:
+        return _by_column(frame.lazy(), split.column)
+    return None
 
 
 def part_codes(hashes: Hashes, split: SplitSection) -> np.ndarray:

@@ -29,8 +29,8 @@ def encoded(folder: Path, split: SplitSection, *, labelled: bool = False) -> Par
     """All rows, out of the encoded file."""
     data = DataSection(path="t", label="label", split=split)
     table().write_parquet(folder / "clean.parquet")
-    marked, _ = divide(folder / "clean.parquet", data, folder)
-    preprocessor, parts = learn(marked, data, PreprocessSection()), ("train", "validation", "calibration", "test")
+    marked, _ = divide(folder / "clean.parquet", data.split, folder)
+    preprocessor, parts = learn(marked, data, PreprocessSection(), ()), ("train", "validation", "calibration", "test")
     write_encoded(marked, preprocessor, folder / "encoded.parquet")
     whole = read_part(folder / "encoded.parquet", preprocessor, *parts)
     sample = read_sample(folder / "encoded.parquet", preprocessor, *parts, most=200, seed=1, labelled=labelled)

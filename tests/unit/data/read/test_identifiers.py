@@ -11,10 +11,10 @@ import polars as pl
 import pytest
 
 from tasks.retrain.partitions import partitions_of
-from tasks.retrain.preprocess import divide, in_partitions, learn
+from tasks.retrain.preprocess import divide, in_partitions, inspect, learn
 from varjepa.config import DataSection, PreprocessSection
 from varjepa.data.fit.partitioned_rows import PartitionedRows
-from varjepa.data.fit.preprocessor_fit import find_identifiers, fit, fit_rows
+from varjepa.data.fit.preprocessor_fit import fit, fit_rows, inspect_columns
 from varjepa.data.fit.ranges import map_in_this_thread
 from varjepa.data.fit.streamed_rows import StreamedRows
 from varjepa.data.read.sources import ROW
@@ -77,19 +77,19 @@ def test_a_verdict_is_the_same_however_the_rows_are_read(
     seed: int, order: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     frame, expected = table(seed, order=order), set(identifiers(np.random.default_rng(0)))
-    assert set(find_identifiers(StreamedRows(frame.lazy()), DATA)) == expected
-    assert set(find_identifiers(PartitionedRows(cut(frame)), DATA)) == expected
+    assert set(inspect_columns(StreamedRows(frame.lazy()), DATA).identifiers) == expected
+    assert set(inspect_columns(PartitionedRows(cut(frame)), DATA).identifiers) == expected
     monkeypatch.setattr("varjepa.data.fit.streamed_rows.STREAM_ROWS", 100)
     monkeypatch.setattr("varjepa.data.fit.streamed_rows.GLANCE_ROWS", 50)
     monkeypatch.setattr("varjepa.data.fit.ranges.RANGE_VALUES", 100)
-    assert set(find_identifiers(StreamedRows(frame.lazy()), DATA)) == expected
+    assert set(inspect_columns(StreamedRows(frame.lazy()), DATA).identifiers) == expected
 
 
 @pytest.mark.parametrize("share", [0.1, 0.6])
 def test_the_fit_keeps_the_verdict_of_all_rows(share: float) -> None:
     """Training rows alone would call other columns identifiers, and miss some."""
     frame = table(0, order="label")
-    verdict = find_identifiers(StreamedRows(frame.lazy()), DATA)
+    verdict = inspect_columns(StreamedRows(frame.lazy()), DATA).identifiers
     train = frame.filter(np.random.default_rng(1).random(N) < share)
     fitted = fit(train.lazy(), DATA, PreprocessSection(), verdict)
     assert {name for name, why in fitted.left_out.items() if why == "it identifies rows"} == set(verdict)
@@ -103,11 +103,12 @@ def test_all_rows_decide_before_the_split(tmp_path: Path) -> None:
     frame = table(0, order="label").drop("age", "count", "cents").with_columns(pl.int_range(N).alias(ROW))
     path = tmp_path / "clean.parquet"
     frame.write_parquet(path, row_group_size=100)
-    marked, _ = divide(path, DATA, tmp_path)
-    whole = learn(marked, DATA, PreprocessSection())
+    verdicts = inspect(path, DATA)
+    marked, _ = divide(path, DATA.split, tmp_path)
+    whole = learn(marked, DATA, PreprocessSection(), verdicts.identifiers)
     partitions = partitions_of(path, tmp_path / "parts.parquet", 200)
     assert len(partitions) == 3
-    parted, _ = in_partitions(partitions, DATA, PreprocessSection(), tmp_path, map_in_this_thread)
+    parted, *_ = in_partitions(partitions, DATA, PreprocessSection(), tmp_path, map_in_this_thread)
     assert whole.left_out == parted.left_out == dict.fromkeys(whole.left_out, "it identifies rows")
     assert whole.left_out.keys() == identifiers(np.random.default_rng(0)).keys()
 
@@ -115,7 +116,7 @@ def test_all_rows_decide_before_the_split(tmp_path: Path) -> None:
 def test_a_verdict_is_overruled_by_what_is_declared() -> None:
     frame = table(0, order="any")
     data = DATA.model_copy(update={"kinds": {"running": "numeric", "age": "identifier"}})
-    verdict = find_identifiers(StreamedRows(frame.lazy()), data)
+    verdict = inspect_columns(StreamedRows(frame.lazy()), data).identifiers
     assert "running" not in verdict
     assert "age" in verdict
     fitted = fit(frame.lazy(), data, PreprocessSection(), verdict)
@@ -126,4 +127,4 @@ def test_a_verdict_is_overruled_by_what_is_declared() -> None:
 def test_in_a_small_table_numbers_that_differ_are_numbers() -> None:
     ages = [31, 45, 27, 62, 58, 39, 33, 71, 24, 50, 47, 66]
     small = pl.DataFrame({"age": ages, "": range(12), "word": ["a", "b"] * 6})
-    assert find_identifiers(StreamedRows(small.lazy()), DataSection(path="t")) == ("",)
+    assert inspect_columns(StreamedRows(small.lazy()), DataSection(path="t")).identifiers == ("",)
