@@ -158,7 +158,7 @@ def _outcome(rows: EncodedRows, source: RowSource, seed: int) -> tuple[float, fl
     """Validation ELBO and accuracy of the probe after the last epoch."""
     training = rows.training.model_copy(update={"seed": seed, "max_epochs": 2, "batch_size": 128, "lr": 3e-3})
     rows = replace(rows, training=training)
-    train, validation = (rows.sample(part, 5000, labelled=True) for part in ("train", "validation"))
+    train, validation = (rows.sample(part, 5000, learnable=True) for part in ("train", "validation"))
     trainer = table_trainer(source, rows, ModelSection.model_validate(TINY), seed)
     trainer.evaluate = ProbeEvaluator(
         train.table, train.labels, validation.table, validation.labels, len(rows.preprocessor.label.classes),
@@ -218,7 +218,7 @@ def _train(folder: Path, memory: str) -> dict[str, float]:
     rows, started = encoded_rows(folder, float(memory)), time.perf_counter()
     source = rows.source(["train"], folder / f"shards{memory}", World())
     seconds = time.perf_counter() - started
-    samples = [rows.sample(part, rows.training.eval_rows, labelled=True) for part in ("train", "validation")]
+    samples = [rows.sample(part, rows.training.eval_rows, learnable=True) for part in ("train", "validation")]
     trainer, random = table_trainer(source, rows, ModelSection()), Randomness.seeded(0)
     started = time.perf_counter()
     for first in (0, trainer.steps_per_epoch // 2):

@@ -4,7 +4,7 @@ Columns are counted in rows that preprocessing has not seen: its choices, such a
 rows too well. Statistics of the model are counted in rows that training has not seen.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import polars as pl
@@ -117,14 +117,20 @@ def subjects_of(
 
 
 def unseen_words(preprocessor: Preprocessor, frame: pl.DataFrame) -> dict[str, dict[str, int]]:
-    """Per categorical column, the words that are not a known category, and their number of rows."""
-    unseen, schema = {}, dict(frame.schema)
-    for feature in preprocessor.categorical:
-        if isinstance(feature, CategoricalFeature):
-            words = frame.select(as_text(feature.name, schema[feature.name]).alias("word")).drop_nulls()
-            counts = words.filter(~pl.col("word").is_in(feature.vocabulary)).group_by("word").len()
-            unseen[feature.name] = dict(counts.iter_rows())
-    return unseen
+    """Per categorical column and label, the words that are not a known category or class, and their number of rows."""
+    features = (feature for feature in preprocessor.categorical if isinstance(feature, CategoricalFeature))
+    known = {feature.name: feature.vocabulary for feature in features}
+    label = preprocessor.label
+    if label is not None and label.classes and label.name in frame.columns:
+        known[label.name] = label.classes
+    return {name: unknown_words(frame.lazy(), name, words) for name, words in known.items()}
+
+
+def unknown_words(frame: pl.LazyFrame, name: str, known: Sequence[str]) -> dict[str, int]:
+    """The words of a column that are not among known ones, and their number of rows, the most frequent first."""
+    words = frame.select(as_text(name, frame.collect_schema()[name]).alias("word")).drop_nulls()
+    counts = words.filter(~pl.col("word").is_in(list(known))).group_by("word").len()
+    return dict(counts.sort("len", "word", descending=[True, False]).collect().iter_rows())
 
 
 def quality(statistics: Mapping[str, RowValues]) -> dict[str, float]:

@@ -51,7 +51,7 @@ RIGHT_OR_WRONG = ("wrong", "right")
 
 
 class RowValues(NamedTuple):
-    """One number per row [N], NaN where there is none; class numbers where `names` holds the classes."""
+    """One number per row [N], NaN where there is none; where `names` holds K classes, their numbers, K for others."""
 
     values: Floats
     names: tuple[str, ...] = ()
@@ -61,8 +61,10 @@ class RowValues(NamedTuple):
         finite = self.values[np.isfinite(self.values)]
         missing = len(self.values) - len(finite)
         if self.names:
-            counts = np.bincount(finite.astype(np.int64), minlength=len(self.names))
-            return Categories(names=self.names, counts=tuple(counts.tolist()), missing=missing)
+            counts = np.bincount(finite.astype(np.int64), minlength=len(self.names) + 1)
+            return Categories(
+                names=self.names, counts=tuple(counts[:-1].tolist()), other=int(counts[-1]), missing=missing
+            )
         return Numbers.of(finite, knots=like.knots if isinstance(like, Numbers) else None, missing=missing)
 
 

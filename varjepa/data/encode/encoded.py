@@ -28,7 +28,7 @@ class Part(NamedTuple):
 
     Attributes:
         table: their cells.
-        labels: float64 [N]; NaN where unknown.
+        labels: float64 [N]; NaN where missing. A class that training has not seen has the number of classes.
         rows: row numbers of the source, int64 [N].
         clusters: uint64 [N]; rows with the same number belong together, such as those of a customer, and are not
             independent. None if the split knows of no clusters.
@@ -40,7 +40,7 @@ class Part(NamedTuple):
     clusters: np.ndarray | None = None
 
     def labelled(self) -> "Part":
-        """Only the rows whose label is known."""
+        """Only the rows that have a label, be its class known or not."""
         return self.take(torch.isfinite(self.labels).nonzero().squeeze(1))
 
     def take(self, index: Tensor) -> "Part":
@@ -60,7 +60,7 @@ def read_part(path: Path, preprocessor: Preprocessor, *parts: str) -> Part:
 
 
 def read_sample(
-    path: Path, preprocessor: Preprocessor, *parts: str, most: int, seed: int, labelled: bool = False
+    path: Path, preprocessor: Preprocessor, *parts: str, most: int, seed: int, learnable: bool = False
 ) -> Part:
     """Draws at most `most` rows of some parts, in their order. Only the drawn rows are held in memory.
 
@@ -70,11 +70,12 @@ def read_sample(
         parts: of the split, such as train.
         most: rows to draw.
         seed: of the draw.
-        labelled: draw only from rows whose label is known.
+        learnable: draw only from rows whose label can be learned: it is there, and no class unknown to `preprocessor`.
     """
     rows = _scan(path, parts)
-    if labelled:
-        rows = rows.filter(pl.col(LABEL).is_finite() if LABEL in rows.collect_schema() else pl.lit(value=False))
+    if learnable:
+        label = preprocessor.label
+        rows = rows.filter(pl.lit(value=False) if label is None else label.can_predict(pl.col(LABEL)))
     picks = sampled(_count(rows), most, seed)  # sorted row numbers, [n]
     taken, start = [rows.head(0).collect()], 0
     for chunk in rows.collect_batches(chunk_size=CHUNK, maintain_order=True):

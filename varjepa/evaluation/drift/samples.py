@@ -108,7 +108,7 @@ class Categories(Section):
     @property
     def cells(self) -> tuple[int, ...]:
         """All counts, those of other categories last."""
-        return self.counts if self.other is None else (*self.counts, self.other)
+        return (*self.counts, self.other or 0)
 
     def plus(self, other: Self) -> Self:
         """Both samples together; of the same categories."""

@@ -26,8 +26,8 @@ def test_packed_rows_and_samples_are_those_of_the_whole_part(stored, monkeypatch
         assert all(torch.equal(one, other) for one, other in zip(whole.table, back, strict=True))
         assert [part.dtype for part in back] == [part.dtype for part in whole.table]
         for most in (100, 10**6):
-            for labelled, rows in ((False, whole), (True, whole.labelled())):
-                found = read_sample(path, preprocessor, *parts, most=most, seed=3, labelled=labelled)
+            for learnable, rows in ((False, whole), (True, whole.labelled())):
+                found = read_sample(path, preprocessor, *parts, most=most, seed=3, learnable=learnable)
                 same(found, rows.take(torch.from_numpy(encoded.sampled(len(rows.labels), most, 3))))
     monkeypatch.setattr(encoded, "PERMUTED", 10)
     sample = read_sample(path, preprocessor, "train", most=400, seed=3)

@@ -33,7 +33,7 @@ def encoded(folder: Path, split: SplitSection, *, labelled: bool = False) -> Par
     preprocessor, parts = learn(marked, data, PreprocessSection(), ()), ("train", "validation", "calibration", "test")
     write_encoded(marked, preprocessor, folder / "encoded.parquet")
     whole = read_part(folder / "encoded.parquet", preprocessor, *parts)
-    sample = read_sample(folder / "encoded.parquet", preprocessor, *parts, most=200, seed=1, labelled=labelled)
+    sample = read_sample(folder / "encoded.parquet", preprocessor, *parts, most=200, seed=1, learnable=labelled)
     picks = torch.tensor(sample.rows)
     if whole.clusters is not None and sample.clusters is not None:
         assert sample.clusters.tolist() == whole.take(picks).clusters.tolist()
