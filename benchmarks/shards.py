@@ -201,11 +201,12 @@ def _nothing(_folder: Path) -> dict[str, float]:
 
 def prepare(folder: Path, label: str = LABEL) -> dict[str, float]:
     """Preprocesses `table.parquet` of a folder."""
-    from tasks.retrain.preprocess import divide, learn, write_encoded
+    from tasks.retrain.preprocess import divide, inspect, learn, write_encoded
 
     data = DataSection(path="table.parquet", label=label)
-    marked, _ = divide(folder / "table.parquet", data)
-    preprocessor = learn(marked, data, PreprocessSection())
+    verdicts = inspect(folder / "table.parquet", data)
+    marked, _ = divide(folder / "table.parquet", data.split, folder)
+    preprocessor = learn(marked, data, PreprocessSection(), verdicts.identifiers)
     write_encoded(marked, preprocessor, folder / "encoded.parquet")
     (folder / "preprocessor.json").write_text(preprocessor.model_dump_json(), encoding="utf-8")
     return {}

@@ -73,7 +73,7 @@ def compare(candidate: Candidate, champion: int | None, config: RetrainConfig) -
         return _unreadable(champion, error)
     both = [replace(evidence, milliseconds=speed) for evidence, speed in zip(both, speeds, strict=True)]
     reference, more = _reference((challenger, current), champion, frame, metric, config)
-    notes = (*notes, *more, *_overlap_note(candidate, champion, current, config))
+    notes = (*notes, *more, *_overlap_note(candidate, champion, (challenger, current), config))
     return judge(both[0], both[1], metric=metric, groups=groups, section=section, reference=reference, notes=notes)
 
 
@@ -166,21 +166,23 @@ def _kept_rows(version: int, config: RetrainConfig) -> "pl.DataFrame | None":
 
 
 def _overlap_note(
-    candidate: Candidate, champion: int, current: "TrainedModel", config: RetrainConfig
+    candidate: Candidate, champion: int, models: tuple["TrainedModel", "TrainedModel"], config: RetrainConfig
 ) -> tuple[str, ...]:
-    """A note if the champion may have been trained on the challenger's test rows."""
+    """A note if the champion, the second model, may have been trained on the challenger's test rows."""
     client = client_of(config.tracking)
     tags: dict[str, Any] = client.get_model_version(config.registry.name, str(champion)).tags
-    now, before = config.data, current.config.data
+    # As recorded with the models: with the columns that a split by hash hashed.
+    now, before = (model.config.data for model in models)
     # The same rows and the same split give the same parts, whatever the kind of split.
     # Fingerprint of the source and number of rows: a contract may have removed other rows since.
     same_rows = (tags.get(FINGERPRINT_TAG), tags.get(ROWS_TAG)) == (candidate.fingerprint, str(candidate.rows))
     same_split = (now.split, now.rows, now.noise) == (before.split, before.rows, before.noise)
     if same_split and same_rows:
         return ()
-    # These splits keep a row in its part while the table grows. A hash of whole rows does so while the columns stay.
+    # These splits keep a row in its part while the table grows. A hash of all columns does so while the columns stay.
     steady = now.split.by in ("hash", "column", "time") and now.split == before.split
-    if steady and (now.split.by != "hash" or now.split.column or _columns(candidate) == _trained_columns(current)):
+    whole_rows = now.split.by == "hash" and now.split.columns == "all" and not now.split.column
+    if steady and (not whole_rows or _columns(candidate) == _trained_columns(models[1])):
         return ()
     why = "the columns have changed" if steady else f"rows are split by {now.split.by}"
     if now.split != before.split:

@@ -27,6 +27,7 @@ from varjepa.data.fit.rows_protocol import (
     value_counts,
 )
 from varjepa.data.read.column_profile import ColumnProfile, column_profile, profile
+from varjepa.data.read.identifiers import is_unnamed
 
 STREAM_ROWS = 1_000_000
 """Tables with more rows than this are read as a stream."""
@@ -74,9 +75,11 @@ class StreamedRows:
                 profiles[name] = self._words(name, declared)
             elif dtype.is_numeric() or dtype in (pl.Date, pl.Datetime):
                 facts = profile(sample.lazy().select(name), declared)[name]
-                # With a repeated value or a fraction in the sample, the column is not an identifier. With more than
-                # `enough` distinct values, it is neither constant nor boolean. So the sample settles its kind.
-                not_identifier = facts.distinct < facts.rows - facts.missing or not facts.whole
+                # With a repeated value (an unnamed index may repeat) or a fraction in the sample, the column is not an
+                # identifier. With more than `enough` distinct values, it is neither constant nor boolean. So the sample
+                # settles its kind.
+                repeats = facts.distinct < facts.rows - facts.missing and not is_unnamed(name)
+                not_identifier = repeats or not facts.whole
                 if facts.distinct > enough.get(name, 2) and not_identifier:
                     profiles[name] = facts
         # The sample does not settle the kind of the remaining columns.

@@ -11,6 +11,7 @@ from varjepa.data.encode.encoded import Part, read_packed, read_part, read_sampl
 
 def same(first: Part, second: Part) -> None:
     assert np.array_equal(first.rows, second.rows)
+    assert np.array_equal(first.clusters, second.clusters)
     assert torch.equal(first.labels.nan_to_num(-1), second.labels.nan_to_num(-1))
     assert all(torch.equal(one, other) for one, other in zip(first.table, second.table, strict=True))
 
