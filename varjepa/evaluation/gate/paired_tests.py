@@ -80,22 +80,33 @@ class Pairs(NamedTuple):
         return np.unique(self.clusters, return_counts=True)[1]
 
     @property
+    def answers(self) -> bool:
+        """Whether rows differ by -1, 0 or 1, as right and wrong answers do."""
+        return bool(np.isin(self.differences, (-1.0, 0.0, 1.0)).all())
+
+    @property
     def exact(self) -> bool:
-        """Whether rows are independent and differ by -1, 0 or 1: exact tests apply."""
-        apart = self.clusters is None or bool((self.sizes == 1).all())
-        return apart and bool(np.isin(self.differences, (-1.0, 0.0, 1.0)).all())
+        """Whether the rows are answers and independent: exact tests of a margin apply."""
+        return self.answers and (self.clusters is None or bool((self.sizes == 1).all()))
+
+    @property
+    def sums(self) -> Floats:
+        """Sums over the rows of each independent unit [G]."""
+        if self.clusters is None:
+            return self.differences
+        return np.bincount(np.unique(self.clusters, return_inverse=True)[1], weights=self.differences)
 
     @property
     def discordant(self) -> tuple[int, int]:
-        """Rows that only the challenger has right, and those that only the champion has."""
-        return int((self.differences > 0).sum()), int((self.differences < 0).sum())
+        """Units in which the challenger gains, and those in which it loses."""
+        sums = self.sums
+        return int((sums > 0).sum()), int((sums < 0).sum())
 
     def units(self) -> Floats:
         """One value per independent unit [G], whose mean is that of the rows and whose spread is that of a ratio."""
         if self.clusters is None:
             return self.differences
-        _, number, sizes = np.unique(self.clusters, return_inverse=True, return_counts=True)
-        sums = np.bincount(number, weights=self.differences)  # [G]
+        sums, sizes = self.sums, self.sizes
         # A cluster's share in the error of the mean over rows: what its rows add to it, beyond their number's due.
         return self.mean + (sums - self.mean * sizes) * (len(sizes) / len(self.differences))
 
@@ -274,16 +285,17 @@ def rows_needed(pairs: Pairs, slack: float, alpha: float) -> int:
 def p_worse(pairs: Pairs | Floats) -> float:
     """One-sided p-value of paired differences being below 0 on average.
 
-    Exact (McNemar's test) for right and wrong answers on independent rows, whatever their number. Otherwise Student's t
-    over independent units, corrected for the skewness of their values (Hall, 1992).
+    For right and wrong answers exact, whatever their number, if the models are interchangeable: each of the units could
+    as well have the opposite sign (McNemar's test, where units are rows). Otherwise Student's t over units, corrected
+    for the skewness of their values (Hall, 1992).
 
     Examples:
         >>> p_worse(np.array([-1.0, -1.0, -1.0, 0.0]))
         0.125
     """
     pairs = pairs if isinstance(pairs, Pairs) else Pairs(pairs)
-    if pairs.exact:
-        return p_coin(*pairs.reversed().discordant)
+    if pairs.answers:
+        return _p_signs(pairs.sums)
     units = -pairs.units()
     if len(units) < 2 or np.ptp(units) == 0:  # without a spread there is no statistic
         return float(units.mean() <= 0)
@@ -292,3 +304,16 @@ def p_worse(pairs: Pairs | Floats) -> float:
     skew = (((units - units.mean()) / spread) ** 3).mean() / math.sqrt(rows)
     corrected = statistic + skew * statistic**2 / 3 + skew**2 * statistic**3 / 27 + skew / 6
     return float(student.sf(corrected, rows - 1))
+
+
+def _p_signs(sums: Floats) -> float:
+    """Probability that whole numbers [G] with random signs have at most their sum."""
+    sizes, counts = np.unique(np.abs(sums[sums != 0]).astype(np.int64), return_counts=True)
+    # Lost units of each size are binomial. Their distribution over lost rows is built up size by size.
+    chances = np.ones(1)
+    for size, count in zip(sizes.tolist(), counts.tolist(), strict=True):
+        spaced = np.zeros(size * count + 1)
+        spaced[::size] = binom.pmf(np.arange(count + 1), count, 0.5)
+        chances = np.convolve(chances, spaced)
+    lost = round(float(-sums[sums < 0].sum()))
+    return float(chances[lost:].sum())

@@ -179,8 +179,15 @@ def _judged(pairs: Pairs, section: GateSection) -> bool:
 
 
 def _beyond_chance(pairs: Pairs, risk: float) -> bool:
-    """Whether a loss is shown with this error; other than exact tests also reckon with gains that were not seen."""
-    return p_worse(pairs) < risk and (pairs.exact or interval(pairs, 1 - 2 * risk).high < 0)
+    """Whether a loss is shown with this error.
+
+    Besides independent answers, gains that were not seen are reckoned with. Only in few clusters of answers that would
+    hide every loss: there an exact test for interchangeable models has to do.
+    """
+    if p_worse(pairs) >= risk:
+        return False
+    few = pairs.answers and len(pairs.sizes) < fewest_units(risk)
+    return pairs.exact or few or interval(pairs, 1 - 2 * risk).high < 0
 
 
 def _risk(groups: Mapping[str, Compared], section: GateSection) -> float:
@@ -188,7 +195,7 @@ def _risk(groups: Mapping[str, Compared], section: GateSection) -> float:
 
     An exact test cannot fire with fewer disagreements than its error takes; such tests need no share (Tarone, 1990).
     """
-    smallest = np.array([0.5 ** sum(part.pairs.discordant) if part.pairs.exact else 0.0 for part in groups.values()])
+    smallest = np.array([0.5 ** sum(part.pairs.discordant) if part.pairs.answers else 0.0 for part in groups.values()])
     shares = (section.risk / tests for tests in range(1, len(smallest) + 1) if _able(smallest, section.risk, tests))
     return next(shares, section.risk)
 

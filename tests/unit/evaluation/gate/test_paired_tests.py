@@ -10,6 +10,7 @@ from varjepa.evaluation.gate.paired_tests import (
     fewest_units,
     interval,
     p_margin,
+    p_worse,
     rows_needed,
     shown_above,
 )
@@ -81,3 +82,15 @@ def test_as_many_rows_as_are_asked_for_do() -> None:
         assert times > 1
         assert shown_above(Pairs(np.tile(pairs.differences, times), more, 1.0), -0.01, RISK)
         assert not shown_above(pairs, -0.01, RISK)
+
+
+def test_signs_of_clusters_are_as_likely_either_way() -> None:
+    """Losses of 2, 1 and 1 rows and a gain of 1, in four clusters: all 16 patterns of signs are counted."""
+    sums = {0: -2.0, 1: -1.0, 2: 1.0, 3: -1.0}
+    values = np.array([-1.0, -1.0, -1.0, 1.0, 0.0, -1.0])
+    clusters = np.array([0, 0, 1, 2, 2, 3])
+    pairs = Pairs(values, clusters, 1.0)
+    assert pairs.sums.tolist() == list(sums.values())
+    patterns = np.array(np.meshgrid(*[[size, 0] for size in (2, 1, 1, 1)])).reshape(4, -1).sum(0)
+    assert p_worse(pairs) == pytest.approx((patterns >= 4).mean())
+    assert p_worse(pairs._replace(clusters=np.arange(6))) == p_worse(values)
