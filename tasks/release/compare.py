@@ -64,7 +64,7 @@ def compare(candidate: Candidate, champion: int | None, config: RetrainConfig) -
     uri = tracking_uri(config.tracking)
     try:
         current = open_model(f"models:/{config.registry.name}/{champion}", uri, config.training.device)
-        both = [gather(model, frame, metric, challenger) for model in (challenger, current)]
+        both = [gather(model, frame, metric, challenger, current) for model in (challenger, current)]
         speeds = milliseconds_in_turns([challenger, current], frame)
         if section.latency_ratio is not None and speeds[0] > section.latency_ratio * speeds[1]:
             # A busy machine must not cause a veto, so a slow challenger is timed again with more turns.
@@ -79,7 +79,7 @@ def compare(candidate: Candidate, champion: int | None, config: RetrainConfig) -
 
 def _unreadable(champion: int, error: UserError) -> "Verdict":
     from varjepa.evaluation.gate.verdict import Verdict
-    from varjepa.evaluation.gate.vetoes import Veto
+    from varjepa.evaluation.gate.veto import Veto
 
     veto = Veto("contract", f"version {champion}, the champion, cannot read the test rows: {error}".rstrip("."))
     return Verdict("not compared", "there is nothing to compare the two models by", (veto,))
@@ -145,7 +145,7 @@ def _reference(
         return None, ()
     try:
         rows = judged_rows(rows, models[0].preprocessor.label)
-        return (gather(models[0], rows, metric, models[0]), gather(models[1], rows, metric, models[0])), ()
+        return (gather(models[0], rows, metric, *models), gather(models[1], rows, metric, *models)), ()
     except UserError as error:
         return None, (f"the models cannot be compared on the test rows of version {version}: {error}".rstrip("."),)
 

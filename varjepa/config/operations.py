@@ -28,7 +28,8 @@ class GateSection(Section):
     rows: Annotated[int, Field(ge=50)] = 20_000
     """At most this many test rows, evenly spaced, are compared and stored with the version."""
     min_rows: Positive = 30
-    """Classes and subgroups with fewer test rows are listed, not tested."""
+    """Classes and subgroups with fewer test rows are listed, and judged together. By themselves they are judged only on
+    right and wrong answers, where a large loss shows in a few rows."""
     subgroups: tuple[str, ...] = ()
     """Columns whose values divide the test rows into subgroups. They may be listed in `data.drop`. Numeric columns with
     many values are cut at their quartiles."""
@@ -59,6 +60,11 @@ class GateSection(Section):
     """A row may take at most this many times as long as with the champion, timed in turns on the same rows."""
     latency_ms: Limit = None
     """Scoring may take at most this many milliseconds per row, in batches of 256 rows on this machine."""
+
+    @property
+    def risk(self) -> float:
+        """One-sided error of the comparison, and of all tests of one veto together."""
+        return (1 - self.level) / 2
 
 
 class RegistrySection(Section):
