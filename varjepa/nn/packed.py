@@ -15,7 +15,7 @@ from torch import Tensor
 from varjepa.nn.gaussian import widened
 
 SCORE_LIMIT = 60.0
-"""A softmax whose row maximum is within +-60 needs no shift: exp(60) and sums of it are far inside the range of 16 and 32
+"""A softmax whose row maximum is within +-60 needs no shift: sums of exp(60) are far inside the range of 16 and 32
 bits. Other rows are shifted by their maximum."""
 
 SHORT_LIMIT = 16.0

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from varjepa.nn.gaussian import LOGVAR_RANGE, DiagonalGaussian
+from varjepa.nn.gaussian import DiagonalGaussian, bounded_logvar
 from varjepa.nn.random import StackedRandomness
 
 
@@ -77,7 +77,7 @@ class StackedGaussian(nn.Module):
 
     def forward(self, x: Tensor) -> DiagonalGaussian:
         mean, logvar = self.mlp(x).chunk(2, dim=-1)
-        return DiagonalGaussian(mean, logvar.clamp(*LOGVAR_RANGE))
+        return DiagonalGaussian(mean, bounded_logvar(logvar))
 
 
 class StackedDecoder(nn.Module):
@@ -101,4 +101,4 @@ class StackedDecoder(nn.Module):
 
     def forward(self, latent: Tensor) -> DiagonalGaussian:
         mean = self.mlp(latent)
-        return DiagonalGaussian(mean, self.logvar.clamp(*LOGVAR_RANGE).expand_as(mean))
+        return DiagonalGaussian(mean, bounded_logvar(self.logvar).expand_as(mean))
