@@ -48,6 +48,8 @@ class FeatureDecoder(nn.Module):
         tokens [B, D, d_token] -> `Likelihood` of D features
     """
 
+    matrices = ("weight", "class_weights")
+
     def __init__(self, *, n_numeric: int, cardinalities: Sequence[int], d_token: int, noise_floor: float) -> None:
         super().__init__()
         self.n_numeric = n_numeric

@@ -22,6 +22,8 @@ class StackedLinear(nn.Module):
         [R, B, d_in] -> [R, B, d_out]
     """
 
+    matrices = ("weight",)
+
     def __init__(self, *, d_in: int, d_out: int, random: StackedRandomness) -> None:
         super().__init__()
         bound = d_in**-0.5  # uniform in +-1 / sqrt(d_in), as nn.Linear starts
