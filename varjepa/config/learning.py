@@ -112,6 +112,7 @@ class TrainingSection(Section):
     lr_end_share: Share = 0.01
     """The learning rate decays by a half cosine to this share of its peak at `max_epochs`. 1: constant."""
     weight_decay: Weight = 1e-5
+    """Of the matrices of linear maps; biases, normalisations, embeddings and learned tokens have none."""
     clip_norm: Annotated[float, Field(gt=0)] = 1.0
     """Largest norm of the gradient."""
     seed: NonNegative = 0

@@ -153,7 +153,7 @@ class VarTJEPA(TransformerMixin, BaseEstimator):
         return self.model_.sampler(seed=seed, gaps=gaps).sample(rows, self.batch_size)
 
     def score(self, X: Table, y: object = None) -> pl.DataFrame:  # noqa: ARG002 (labels are not used)
-        """Anomaly scores in nats: `anomaly` per row, the largest of its scores `oddity.FEATURE` per cell.
+        """Anomaly scores in nats: `anomaly` per row and `oddity.FEATURE` per cell, minus the log of a p-value each.
 
         Not a score in the sense of scikit-learn: one line per row, larger means more unusual (see
         `TrainedModel.anomalies`).

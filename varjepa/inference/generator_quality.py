@@ -183,7 +183,10 @@ def discrimination_auc(real: NDArray[np.float64], other: NDArray[np.float64], se
 
 
 def anomaly_metrics(model: TrainedModel, test: pl.DataFrame, *, seed: int) -> dict[str, float]:
-    """AUROC of rows with one corrupted cell against the same rows, and how often its column is among the oddest two."""
+    """AUROC of rows with one corrupted cell against the same rows, and how often its column is among the oddest two.
+
+    Also the share of untouched rows whose anomaly says 1 in 20 or less (`false_alarms_05`): 0.05 at most if it is true.
+    """
     corrupted, where = corrupt(test, model.preprocessor, seed)
     names, (good, bad) = model.preprocessor.names, (model.anomalies(frame) for frame in (test, corrupted))
     changed = where >= 0  # [N]
@@ -193,6 +196,7 @@ def anomaly_metrics(model: TrainedModel, test: pl.DataFrame, *, seed: int) -> di
     metrics = {
         "anomaly/auroc": _detection(good, bad.filter(changed)),
         "anomaly/top2": float((top == where[:, None]).any(1)[changed].mean()),
+        "anomaly/false_alarms_05": float((good["anomaly"] >= -np.log(0.05)).mean()),
     }
     for name, has_kind in (("number", numeric), ("category", ~numeric)):
         rows = changed & has_kind[np.maximum(where, 0)]  # -1 is clamped, then ruled out by `changed`

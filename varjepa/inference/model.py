@@ -189,9 +189,11 @@ class TrainedModel:
             batch_size: rows at a time; affects only memory.
 
         Returns:
-            `anomaly` (the largest oddity of the row: minus the log of the share of reference cells that are at least
-            as surprising given the rest of their row, nats), `odd_columns` (list, the oddest first) and one
-            `oddity.FEATURE` per feature.
+            `anomaly`, `odd_columns` (list, the oddest first) and one `oddity.FEATURE` per feature, nats. The oddity of
+            a cell is minus the log of its p-value: the share of reference cells of the feature that are at least as
+            surprising given the rest of their row. The anomaly of a row is minus the log of the p-value of its oddest
+            cell among the oddest cells of reference rows: at most a share e^-a of normal rows reach an anomaly of a.
+            See `TableGenerator.row_oddity` for versions of before.
 
         Raises:
             DataError: see `encode`.
@@ -201,12 +203,14 @@ class TrainedModel:
         parts = []
         table, outside = self.encode(frame), outside_range(frame, self.preprocessor).to(self.device)
         for rows in batches(max(frame.height, 1), batch_size):
-            oddity = generator.oddity(generator.surprise(table.rows(rows), outside[rows])).numpy()
+            part = table.rows(rows)
+            surprise = generator.surprise(part, outside[rows])
+            oddity, anomaly = generator.oddity(surprise).numpy(), generator.row_oddity(surprise, part.observed).numpy()
             # Stable: ties keep the table's order, so the same rows name the same columns everywhere.
             top = np.argsort(-oddity, axis=1, kind="stable")[:, :ANOMALY_COLUMNS]
             odd = pl.Series("odd_columns", np.array(names, dtype=object)[top].tolist(), dtype=pl.List(pl.String))
             each = {f"oddity.{name}": pl.Series(oddity[:, j]) for j, name in enumerate(names)}
-            parts.append(pl.DataFrame({"anomaly": pl.Series(oddity.max(1, initial=0.0)), "odd_columns": odd} | each))
+            parts.append(pl.DataFrame({"anomaly": pl.Series(anomaly), "odd_columns": odd} | each))
         return pl.concat(parts)
 
     def _generator(self) -> TableGenerator:

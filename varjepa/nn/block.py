@@ -83,14 +83,14 @@ class FusedBlock(torch.autograd.Function):
             out = y + _drop_(F.linear(hidden, w.contract, w.contract_bias), dropped.feedforward)
         # mixed.weights comes last, as its length varies: one tensor per chunk, or none.
         ctx.save_for_backward(x, y, n1, n2, attended, inverse, hidden, *moments1, *moments2, *heads, *mixed.weights)
-        ctx.rest = (w, blank, dropped, shape)
+        ctx.rest = (w, blank, dropped, shape, mixed.shifted)
         return out.view(*shape[:2], -1)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Any:
         x, y, n1, n2, attended, inverse, hidden, *more = ctx.saved_tensors
         moments1, moments2, heads, kept = more[:2], more[2:4], Heads(*more[4:7]), more[7:]
-        w, blank, dropped, shape = ctx.rest
+        w, blank, dropped, shape, shifted = ctx.rest
         grad, dtype = grads[0].reshape(x.shape), n1.dtype  # [B L, d]
 
         # Feed-forward part. The gradient is copied: its own tensor is still needed for the residual path.
@@ -106,7 +106,7 @@ class FusedBlock(torch.autograd.Function):
         branch = _drop_(grad.to(dtype, copy=True), dropped.attention)
         out, out_bias = branch.t() @ attended, branch.sum(0)
         sums = _joined_backward(branch @ w.out, attended, inverse, shape)  # [B H, L, d / H + 1]
-        qkv = _split_backward(mix_backward(heads, kept, sums), shape, blank)  # [B L, 3 d]
+        qkv = _split_backward(mix_backward(heads, kept, shifted, sums), shape, blank)  # [B L, 3 d]
         qkv_weight, qkv_bias = qkv.t() @ n1, qkv.sum(0)
         through, *norm_attention = _normalised_backward(
             qkv @ w.qkv, x, moments1, w.norm_attention, w.norm_attention_bias

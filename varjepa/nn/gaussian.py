@@ -1,6 +1,7 @@
 """Diagonal Gaussians: every latent of the model, and the likelihood of numeric cells."""
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 import torch
@@ -10,12 +11,38 @@ from varjepa.nn.random import NormalSource
 
 LOG_2PI = math.log(2 * math.pi)
 LOGVAR_RANGE = (-12.0, 6.0)
-"""Bounds of a head's log-variance: scales from 0.0025 to 20 keep KLs finite in 32 bits."""
+"""Log-variances that a head gives as they are: scales from 0.0025 to 20."""
+
+LOGVAR_TAIL = 2.0
+"""How far a log-variance may lie beyond `LOGVAR_RANGE`: scales from 0.0009 to 55 keep KLs finite in 32 bits."""
 
 
 def widened(x: Tensor) -> Tensor:
     """At least 32 bits: what autocast computed in 16 bits is continued in 32."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def in_full(device: torch.device) -> AbstractContextManager[object]:
+    """A context without autocast, also on devices that have none."""
+    available = torch.amp.is_autocast_available(device.type)
+    return torch.autocast(device.type, enabled=False) if available else nullcontext()
+
+
+def bounded_logvar(raw: Tensor) -> Tensor:
+    """The log-variance of a head: the identity within `LOGVAR_RANGE`, and a bounded, rising tail beyond it.
+
+    At the distance u from the range the tail has come u / (1 + u / `LOGVAR_TAIL`) far. Its slope is never 0, so
+    a gradient can bring any log-variance back. A clamp has the slope 0 there.
+    """
+    low, high = LOGVAR_RANGE
+    if raw.device.type == "cpu" and raw.numel():
+        smallest, largest = raw.detach().aminmax()
+        if smallest >= low and largest <= high:  # nearly always, and the rest takes three times as long
+            return raw
+    inside = raw.clamp(low, high)
+    beyond = raw - inside
+    # Written so that the slope is a power, not the difference of two numbers that are equal in 32 bits.
+    return inside + LOGVAR_TAIL * beyond.sign() * (1 - 1 / (1 + beyond.abs() / LOGVAR_TAIL))
 
 
 class DiagonalGaussian(NamedTuple):
@@ -74,4 +101,4 @@ class GaussianHead(nn.Module):
 
     def forward(self, hidden: Tensor) -> DiagonalGaussian:
         mean, logvar = widened(self.linear(hidden)).chunk(2, dim=-1)
-        return DiagonalGaussian(mean, logvar.clamp(*LOGVAR_RANGE))
+        return DiagonalGaussian(mean, bounded_logvar(logvar))

@@ -5,18 +5,25 @@ overhead. A handful of products on contiguous memory does the same in a third to
 processed in chunks whose square matrices stay in the cache.
 """
 
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from varjepa.nn.gaussian import widened
+
 SCORE_LIMIT = 60.0
-"""Scores are clamped to +-60 instead of subtracting each row's maximum: exp(60) is far inside the range of 16 and 32
-bits, and a softmax between such scores is saturated anyway."""
+"""A softmax whose row maximum is within +-60 needs no shift: sums of exp(60) are far inside the range of 16 and 32
+bits. Other rows are shifted by their maximum."""
+
+SHORT_LIMIT = 16.0
+"""The same for scores that were rounded to 16 bits: up to here that moves them by 0.03 at most, as rounding queries and
+keys does. Larger ones are computed in 32 bits."""
 
 SMALLEST_SUM = 1e-30
-"""Below any weight there can be, exp(-60); its reciprocal times a gradient is still a number in 16 and 32 bits."""
+"""Below any normaliser there can be, exp(-60); its reciprocal times a gradient is still a number in 16 and 32 bits."""
 
 CHUNK = 2**21
 """Attention weights computed at a time."""
@@ -65,10 +72,37 @@ class Heads(NamedTuple):
         for parts in zip(*(tensor.split(size) for tensor in (*self, *others)), strict=True):
             yield Heads(*parts[:3]), parts[3:]
 
-    def weights(self) -> Tensor:
-        """Attention weights before normalisation, [B H, Q, L]."""
-        # In place: the scores are not needed again, as the derivative of exp is exp.
-        return torch.bmm(self.q, self.k.transpose(1, 2)).clamp_(-SCORE_LIMIT, SCORE_LIMIT).exp_()
+    def weights(self, *, shifted: bool) -> Tensor:
+        """Attention weights before normalisation, [B H, Q, L].
+
+        Args:
+            shifted: whether to keep them in range and exact whatever the scores, in twice the time: scores have 32
+                bits, and rows beyond `SCORE_LIMIT` are shifted by their maximum. Otherwise see `within_limit`.
+        """
+        if not shifted:
+            # In place: the scores are not needed again, as the derivative of exp is exp.
+            return torch.bmm(self.q, self.k.transpose(1, 2)).exp_()
+        blank = self.v_one[:, None, :, -1] == 0  # [B H, 1, L]
+        # A blank key's score must not be the maximum: the weights of the others would vanish beside it.
+        scores = torch.bmm(widened(self.q), widened(self.k).transpose(1, 2)).masked_fill_(blank, -torch.inf)
+        return shifted_exp_(scores).to(self.q.dtype)
+
+
+def within_limit(normaliser: Tensor) -> bool:
+    """Whether the sums of unshifted weights show that these are good; false for sums that are not numbers."""
+    limit = SHORT_LIMIT if normaliser.dtype == torch.bfloat16 else SCORE_LIMIT
+    smallest, largest = normaliser.aminmax()
+    return bool((smallest >= math.exp(-limit)) & (largest <= math.exp(limit)))
+
+
+def shifted_exp_(scores: Tensor) -> Tensor:
+    """Takes exp of scores [..., L] in place, those of rows beyond `SCORE_LIMIT` minus the row's maximum.
+
+    Other rows keep their values to the bit, whatever rows lie beside them. Rows of -inf alone become 0.
+    """
+    largest = scores.amax(-1, keepdim=True)  # [..., 1]
+    far = (largest.abs() > SCORE_LIMIT) & (largest > -torch.inf)
+    return scores.sub_(torch.where(far, largest, 0.0)).exp_()
 
 
 class Mixed(NamedTuple):
@@ -78,11 +112,13 @@ class Mixed(NamedTuple):
         sums: [B H, Q, d + 1]: weighted sums and, in the last column, their normalisers.
         inverse: [B H, Q, 1]: reciprocals of the normalisers; finite also without a valid key, where the sums are 0.
         weights: of each chunk, or none where the backward pass computes them again.
+        shifted: of each chunk, whether its scores are shifted.
     """
 
     sums: Tensor
     inverse: Tensor
     weights: list[Tensor]
+    shifted: list[bool]
 
     @property
     def out(self) -> Tensor:
@@ -105,31 +141,39 @@ def with_ones(v: Tensor, blank: Blank) -> Tensor:
 def mix(heads: Heads, *, backward: bool) -> Mixed:
     """Attention; `backward` says whether `mix_backward` will be called."""
     sums = heads.q.new_empty(*heads.q.shape[:2], heads.v_one.shape[2])  # [B H, Q, d + 1]
-    keep, kept = backward and heads.n_weights <= KEPT, []
+    keep, kept, shifted = backward and heads.n_weights <= KEPT, [], []
     for part, (sums_part,) in heads.chunks(sums):
-        weights = part.weights()
-        torch.bmm(weights, part.v_one, out=sums_part)
+        # The normalisers tell afterwards whether the fast way was good: there are L times fewer than scores.
+        for shift in (False, True):
+            weights = part.weights(shifted=shift)
+            torch.bmm(weights, part.v_one, out=sums_part)
+            if shift or within_limit(sums_part[..., -1]):
+                break
+        shifted.append(shift)
         if keep:
             kept.append(weights)
-    return Mixed(sums, sums[..., -1:].clamp(min=SMALLEST_SUM).reciprocal_(), kept)
+    return Mixed(sums, sums[..., -1:].clamp(min=SMALLEST_SUM).reciprocal_(), kept, shifted)
 
 
-def mix_backward(heads: Heads, kept: list[Tensor], grad_sums: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def mix_backward(
+    heads: Heads, kept: list[Tensor], shifted: list[bool], grad_sums: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients of q [B H, Q, d], k [B H, L, d] and v [B H, L, d]; that of a blank key's value is meaningless.
 
     Args:
         heads: the inputs.
         kept: `Mixed.weights`.
+        shifted: `Mixed.shifted`.
         grad_sums: [B H, Q, d + 1]: gradient g of `Mixed.out` times `inverse`, and in the last column minus the sum over
             d of g times `Mixed.out`, times `inverse`.
     """
     grad_q, grad_k, grad_v = (torch.empty_like(part) for part in heads)
     # q, k and v are views of the three gradients, filled chunk by chunk.
     for number, (part, (sums, q, k, v)) in enumerate(heads.chunks(grad_sums, grad_q, grad_k, grad_v)):
-        weights = kept[number] if kept else part.weights()
+        weights = kept[number] if kept else part.weights(shifted=shifted[number])
         torch.bmm(weights.transpose(1, 2), sums, out=v)
-        # Gradient of the scores: that of the weights times the weights. The clamp is passed over as if it were the
-        # identity: a softmax at +-60 is saturated, and its gradient is as good as 0.
+        # Gradient of the scores: that of the weights times the weights. A shift is a constant of its row: the softmax,
+        # and so its gradient, is the same without it.
         scores = torch.bmm(sums, part.v_one.transpose(1, 2)).mul_(weights)
         torch.bmm(scores, part.k, out=q)
         torch.bmm(scores.transpose(1, 2), part.q, out=k)
@@ -150,7 +194,7 @@ class PackedAttention(torch.autograd.Function):
         mixed = mix(heads, backward=any(ctx.needs_input_grad))
         out = mixed.out
         ctx.save_for_backward(*heads, mixed.inverse, out, *mixed.weights)
-        ctx.blank = blank
+        ctx.blank, ctx.shifted = blank, mixed.shifted
         return out.view(*q.shape)
 
     @staticmethod
@@ -159,7 +203,7 @@ class PackedAttention(torch.autograd.Function):
         grad = grads[0].flatten(0, 1)  # [B H, Q, d]
         # out = sum / norm: the last column is the gradient of the normaliser, the others those of the sums.
         grad_sums = torch.cat([grad, -(grad * out).sum(-1, keepdim=True)], dim=-1).mul_(inverse)
-        grad_q, grad_k, grad_v = mix_backward(Heads(q, k, v_one), weights, grad_sums)
+        grad_q, grad_k, grad_v = mix_backward(Heads(q, k, v_one), weights, ctx.shifted, grad_sums)
         shape = grads[0].shape[:2]
         grad_q, grad_k, grad_v = (part.unflatten(0, shape) for part in (grad_q, grad_k, grad_v))
         if ctx.blank is not None:

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from varjepa.nn.gaussian import LOGVAR_RANGE, DiagonalGaussian
+from varjepa.nn.gaussian import DiagonalGaussian, bounded_logvar
 from varjepa.nn.random import StackedRandomness
 
 
@@ -21,6 +21,8 @@ class StackedLinear(nn.Module):
     Shape:
         [R, B, d_in] -> [R, B, d_out]
     """
+
+    matrices = ("weight",)
 
     def __init__(self, *, d_in: int, d_out: int, random: StackedRandomness) -> None:
         super().__init__()
@@ -77,7 +79,7 @@ class StackedGaussian(nn.Module):
 
     def forward(self, x: Tensor) -> DiagonalGaussian:
         mean, logvar = self.mlp(x).chunk(2, dim=-1)
-        return DiagonalGaussian(mean, logvar.clamp(*LOGVAR_RANGE))
+        return DiagonalGaussian(mean, bounded_logvar(logvar))
 
 
 class StackedDecoder(nn.Module):
@@ -101,4 +103,4 @@ class StackedDecoder(nn.Module):
 
     def forward(self, latent: Tensor) -> DiagonalGaussian:
         mean = self.mlp(latent)
-        return DiagonalGaussian(mean, self.logvar.clamp(*LOGVAR_RANGE).expand_as(mean))
+        return DiagonalGaussian(mean, bounded_logvar(self.logvar).expand_as(mean))

@@ -9,6 +9,7 @@ from varjepa.config.study import StudyConfig
 from varjepa.evaluation.latents.aggregate import diagnose
 from varjepa.evaluation.latents.latents import active_units, rankme
 from varjepa.evaluation.probe import stacked_accuracy
+from varjepa.nn.decay import decay_groups
 from varjepa.nn.random import Randomness, StackedRandomness
 from varjepa.objective.elbo import LossTerms, Weights
 from varjepa.objective.schedules import weights_at
@@ -52,9 +53,7 @@ class PairTrainer(ABC):
     def __init__(self, *, network: nn.Module, worlds: Worlds, config: StudyConfig, lr: float) -> None:
         self.worlds, self.config = worlds, config
         self.runs = torch.arange(config.runs)[:, None]  # [R, 1]: with rows [R, B] it picks other rows in every run
-        # Parameters without gradient (a moving average) are not the optimiser's.
-        trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
-        self.optimizer = torch.optim.AdamW(trained, lr=lr, weight_decay=config.weight_decay, fused=True)
+        self.optimizer = torch.optim.AdamW(decay_groups(network, config.weight_decay), lr=lr, fused=True)
         self.step = 0
 
     def fit(self) -> list[Epoch]:

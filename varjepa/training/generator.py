@@ -16,6 +16,7 @@ from varjepa.data.tensors.bars import Cells
 from varjepa.data.tensors.table import TableTensors
 from varjepa.models.generator import Generator, class_log_prob
 from varjepa.models.network import TableNetwork
+from varjepa.nn.decay import decay_groups
 from varjepa.nn.random import Randomness, initial_weights
 from varjepa.objective.elbo import masked_mean
 from varjepa.training.activations import rows_at_once, split_evenly
@@ -91,9 +92,7 @@ class GeneratorTrainer:
             self.generator = Generator(
                 sizes=cells.sizes, d_token=network.d_hidden, n_layers=section.n_layers, n_heads=n_heads
             ).to(self.device)
-        self.optimizer = torch.optim.AdamW(
-            self.generator.parameters(), lr=section.lr, weight_decay=WEIGHT_DECAY, fused=True
-        )
+        self.optimizer = torch.optim.AdamW(decay_groups(self.generator, WEIGHT_DECAY), lr=section.lr, fused=True)
         self.rows_at_once = rows_at_once(
             self.table,
             section.batch_size,

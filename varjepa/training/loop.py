@@ -14,6 +14,7 @@ from varjepa.data.tensors.table import TableTensors
 from varjepa.errors import VarjepaError
 from varjepa.models.masks import Masks, draw_masks, draw_sizes, largest_sizes
 from varjepa.models.network import TableNetwork
+from varjepa.nn.decay import decay_groups
 from varjepa.nn.random import Randomness
 from varjepa.nn.transformer import compile_blocks
 from varjepa.objective.objective import Terms, objective_for
@@ -117,9 +118,8 @@ class Trainer:
         )
         self.on_gpu = self.device.type == "cuda"
         self.optimizer = torch.optim.AdamW(
-            network.parameters(),
+            decay_groups(network, training.weight_decay),
             lr=peak_lr(training),
-            weight_decay=training.weight_decay,
             fused=True,
             capturable=self.on_gpu,  # step counts on the GPU, as CUDA graphs need them
         )

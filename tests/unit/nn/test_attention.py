@@ -2,7 +2,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from varjepa.nn.attention import Attention, AttentionPooling, attend
+from varjepa.nn import packed
+from varjepa.nn.attention import Attention, AttentionPooling, attend, attend_by_torch
 from varjepa.nn.packed import PackedAttention, blank_tokens
 
 
@@ -30,9 +31,70 @@ def test_packed_attention_equals_torch(length: int, masked: bool) -> None:
         torch.testing.assert_close(ours, expected)
 
 
+FAR = [
+    (180.0, 192.0, 204.0), (-204.0, -192.0, -180.0), (-90.0, 59.0, 61.0), (30.0, 31.0, 300.0), (4096.0, 4096.0, 4104.0),
+]  # fmt: skip
+"""Scores of the keys of a row beyond what exp can hold, or far below what it can tell from 0."""
+
+
+def far_heads(dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """q [rows, 1, 1, 4], k and v [rows, 1, 3, 4] with the scores of `FAR`."""
+    q = torch.zeros(len(FAR), 1, 1, 4)
+    q[..., 0] = 128.0  # times 4^-0.5 is 64
+    k = 0.1 * torch.randn(len(FAR), 1, 3, 4, generator=torch.Generator().manual_seed(0))
+    k[..., 0] = torch.tensor(FAR)[:, None] / 64
+    v = torch.randn(len(FAR), 1, 3, 4, generator=torch.Generator().manual_seed(1))
+    return tuple(part.to(dtype).requires_grad_() for part in (q, k, v))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("kept", [0, packed.KEPT], ids=["recomputed", "kept"])
+def test_far_scores_give_the_same_by_both_formulations(
+    dtype: torch.dtype, masked: bool, kept: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packed, "KEPT", kept)
+    q, k, v = far_heads(dtype)
+    valid = torch.ones(len(FAR), 3, dtype=torch.bool)
+    valid[:, 2] = not masked  # the largest score must not count where its key is blank
+    # The exact softmax of the same rounded numbers; a bfloat16 keeps 8 bits of what comes out.
+    exact = tuple(part.detach().double().requires_grad_() for part in (q, k, v))
+    scores = (exact[0] * 0.5 @ exact[1].mT).masked_fill(~valid[:, None, None], -torch.inf)
+    expected = scores.softmax(-1) @ exact[2]
+    gradient = torch.randn(expected.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    tolerance = {torch.float64: 1e-8, torch.float32: 1e-3, torch.bfloat16: 0.03}[dtype]
+    close = {"rtol": tolerance, "atol": tolerance}
+    for call in (attend, attend_by_torch):
+        out = call(q, k, v, valid if masked else None)
+        torch.testing.assert_close(out.double(), expected, **close)
+        mine = torch.autograd.grad(out, (q, k, v), gradient.to(dtype))
+        theirs = torch.autograd.grad(expected, exact, gradient, retain_graph=True)
+        # Gradients of the scores add up to 0 in a row: what rounding leaves of them is multiplied by k or by q.
+        sizes = (k.detach().abs().amax((1, 2, 3), keepdim=True), q.detach().abs().max(), torch.ones(()))
+        for found, wanted, size in zip(mine, theirs, sizes, strict=True):
+            torch.testing.assert_close(found.double() / size.double(), wanted / size.double(), **close)
+
+
+def test_a_far_row_leaves_the_others_as_they_are_to_the_bit() -> None:
+    q, k, v = (part.detach().float() for part in heads(4, 6, 9))
+    alone = attend(q[:2], k[:2], v[:2])
+    assert torch.equal(attend(torch.cat([q[:2], 1e3 * q[2:]]), k, v)[:2], alone)
+
+
+def test_the_weights_of_180_192_and_204_are_those_of_a_softmax() -> None:
+    q, k = torch.tensor([[[[1.0]]]]), torch.tensor([180.0, 192.0, 204.0]).view(1, 1, 3, 1)
+    for dtype in (torch.float32, torch.bfloat16):
+        for column in range(3):  # values that read one weight
+            v = torch.eye(3)[:, column].view(1, 1, 3, 1)
+            found = attend(*(part.to(dtype) for part in (q, k, v)))
+            weight = float(torch.tensor([180.0, 192.0, 204.0]).softmax(0)[column])
+            assert float(found) == pytest.approx(weight, rel=0.01)
+
+
 def test_large_scores_stay_finite() -> None:
     q, k, v = heads(2, 3, 4, scale=100.0)
     out = PackedAttention.apply(q, k, v, None)
+    torch.testing.assert_close(out, attend_by_torch(q, k, v))
     assert torch.isfinite(out).all()
     assert all(torch.isfinite(g).all() for g in torch.autograd.grad(out.sum(), (q, k, v)))
 

@@ -54,6 +54,22 @@ def test_fused_equals_plain(
         torch.testing.assert_close(ours, expected)
 
 
+@pytest.mark.parametrize("masked", [False, True])
+def test_fused_equals_plain_where_scores_are_far(masked: bool) -> None:
+    of = encoder()
+    with torch.no_grad():
+        for block in of.blocks:
+            block.attention.qkv.weight[:24] *= 20.0  # queries and keys: scores of several hundred
+    x, valid = rows(7)
+    # One tensor per formulation, so that both start from the same numbers and no row of invalid tokens is compared.
+    expected, ours = plain(of, x, valid if masked else None, None), of(x, valid if masked else None)
+    torch.testing.assert_close(ours, expected)
+    wanted = (x, *of.parameters())
+    mine, theirs = (torch.autograd.grad(output.square().sum(), wanted) for output in (ours, expected))
+    for found, right in zip(mine, theirs, strict=True):
+        torch.testing.assert_close(found, right)
+
+
 @pytest.mark.parametrize("bits", [32, 16])
 def test_some_positions_are_those_of_the_whole(bits: int) -> None:
     torch.manual_seed(0)

@@ -12,7 +12,8 @@ from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.tensors.bars import CUT_ROWS, Bars, Cells, cut
 from varjepa.data.tensors.table import TableTensors
 from varjepa.inference.generator.reference import Reference
-from varjepa.inference.generator.table_generator import TableGenerator, batches
+from varjepa.inference.generator.table_generator import GROUPINGS, TableGenerator, batches
+from varjepa.inference.generator.tails import among_others, of_rows, tail_points
 from varjepa.models.network import TableNetwork
 from varjepa.training.epoch_rows import Table
 from varjepa.training.generator import GeneratorProgress, GeneratorTrainer
@@ -55,7 +56,7 @@ def fitted_generator(
     )
     trained = trainer.fit(on_progress)
     # The reference is measured with the generator itself, so the generator starts with an empty one.
-    generator = TableGenerator(network, trained, bars, preprocessor, Reference())
+    generator = TableGenerator(network, trained, bars, preprocessor, Reference(groupings=GROUPINGS))
     generator.reference = measure_reference(
         generator, *held, missing=config.generator.missing, seed=config.training.seed
     )
@@ -100,21 +101,27 @@ def measure_reference(
     ]
     measured = torch.cat(surprises).double().numpy()  # [N, D]
     observed = other[0].observed.cpu().numpy()
-    # Tail shares, evenly spaced in their logarithm: rare cells are what the scores must tell apart. The smallest is
-    # the share that a cell beyond all N would have.
-    tails = np.geomspace(1.0, 1.0 / (len(measured) + 1), 64)
-    surprise = []
-    for values, mask in zip(measured.T, observed.T, strict=True):
-        seen = values[mask] if mask.any() else np.zeros(1)
-        steps = np.quantile(seen, 1 - tails)
-        # Interpolation needs strictly rising points; ties are lifted by far less than any score shows.
-        surprise.append(tuple((np.maximum.accumulate(steps) + 1e-9 * np.arange(len(steps))).tolist()))
+    rows = row_scores(measured, observed)
     gaps = ~observed[:PATTERN_ROWS]
     patterns = ["".join("01"[int(cell)] for cell in row) for row in gaps] if gaps.any() else []
     return Reference(
-        reach=reach, rows=counts, surprise=tuple(surprise), tail=tuple((-np.log(tails)).tolist()),
+        reach=reach,
+        rows=counts,
+        surprise=tuple(tail_points(values[mask]) for values, mask in zip(measured.T, observed.T, strict=True)),
+        cells=tuple(observed.sum(0).tolist()),
+        row=tail_points(rows),
+        row_count=len(rows),
+        groupings=generator.reference.groupings,
         patterns=tuple(patterns),
-    )  # fmt: skip
+    )
+
+
+def row_scores(surprise: NDArray[np.float64], observed: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Scores of reference rows [N], each cell among the same feature's cells of the other rows, surprise [N, D]."""
+    nats = np.zeros(surprise.shape)
+    for column, values, mask in zip(nats.T, surprise.T, observed.T, strict=True):
+        column[mask] = among_others(values[mask])
+    return of_rows(nats, observed)
 
 
 def _reaches(

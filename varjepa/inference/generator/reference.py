@@ -1,4 +1,4 @@
-"""How far true cells lie from the median, measured on rows outside of training; gives the widths of intervals."""
+"""Measurements of a generator on rows outside of training: widths of intervals, surprise of cells, oddity of rows."""
 
 import math
 
@@ -14,14 +14,23 @@ class Reference(Section):
         reach: per numeric feature, rising: 101 quantiles of the share of a cell's distribution around its median that
             it takes to reach the true value.
         rows: per numeric feature, the number of cells behind `reach`.
-        surprise: per feature, rising negative log-densities of cells.
-        tail: minus the log of the share of cells that are at least as surprising, per entry of `surprise`.
+        surprise: per feature, rising negative log-densities of observed cells (see `tails.tail_points`).
+        cells: per feature, the number of observed cells behind `surprise`.
+        row: rising scores of rows (see `tails.of_rows`).
+        row_count: number of rows behind `row`.
+        groupings: how many times the cells of a wide table are scored, each time hidden in other groups. 0: once, in
+            groups by position, as in versions from before groups were drawn.
+        tail: of versions that have no `cells`: minus the log of a share of all rows, per entry of `surprise`.
         patterns: one row each, a 1 for every missing feature; none where no cell is missing.
     """
 
     reach: tuple[tuple[float, ...], ...] = ()
     rows: tuple[int, ...] = ()
     surprise: tuple[tuple[float, ...], ...] = ()
+    cells: tuple[int, ...] = ()
+    row: tuple[float, ...] = ()
+    row_count: int = 0
+    groupings: int = 0
     tail: tuple[float, ...] = ()
     patterns: tuple[str, ...] = ()
 

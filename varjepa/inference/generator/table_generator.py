@@ -12,13 +12,17 @@ from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.tensors.bars import Bars, Cells
 from varjepa.data.tensors.table import TableTensors
 from varjepa.inference.generator.reference import Reference, conformal_reach
+from varjepa.inference.generator.tails import bounded, of_rows, tail
 from varjepa.models.embedding import lowered
 from varjepa.models.generator import Generator, probabilities
 from varjepa.models.network import TableNetwork
 
 MOST_PASSES = 16
-"""Cells of a row are drawn, or scored, in at most this many passes. In wider tables several cells share a pass, and do
-not see each other."""
+"""Cells of a row are drawn, or scored once, in at most this many passes. In wider tables several cells share a pass,
+and do not see each other."""
+
+GROUPINGS = 2
+"""How many times the cells of a wide table are scored, in other groups each time."""
 
 NARROWEST = 1e-3
 """Width of a bar that holds a single value, in standard deviations of the column."""
@@ -116,16 +120,16 @@ class TableGenerator:
             table: rows.
             outside: deviations beyond the training range [B, n_numeric].
         """
-        passes = min(self.n_features, MOST_PASSES)
         classes, tokens = self.cells.classes(table), self.network.tokens(table)  # [B, D], [B, D, d]
         out = torch.zeros(table.observed.shape, device=self.device)
-        # Every cell is hidden in exactly one pass; features of a pass are far apart in the table's order.
-        for first in range(passes if table.n_rows else 0):
-            hidden = torch.arange(first, self.n_features, passes, device=self.device)
+        groupings = score_groups(self.n_features, self.reference.groupings)
+        for group in (group for grouping in groupings for group in grouping if table.n_rows):
+            hidden = torch.tensor(group, device=self.device)
             seen = table.observed.clone()
             seen[:, hidden] = False
             with lowered(self.network, self.device):
-                out[:, hidden] = -self.generator.log_prob_at(tokens, seen, classes, hidden)
+                out[:, hidden] -= self.generator.log_prob_at(tokens, seen, classes, hidden)
+        out /= len(groupings)
         # Density = probability of the bar / its width, so the negative log gains the log of the width.
         for j, widths in enumerate(self.log_widths):
             out[:, j] += widths[classes[:, j]]
@@ -133,13 +137,48 @@ class TableGenerator:
         return torch.where(table.observed, out, 0.0)
 
     def oddity(self, surprise: Tensor) -> Tensor:
-        """How rare the surprise of each cell [B, D] is among those of its feature: -log of that share, nats, >= 0."""
-        tail = np.array(self.reference.tail)
+        """How rare the surprise of each cell [B, D] is among the observed reference cells of its feature.
+
+        Minus the log of its p-value, nats, >= 0, at most log(n + 1) for n such cells: a share of at most e^-a of normal
+        cells has an oddity of a or more. 0 where the feature was never observed.
+        """
+        if not self.reference.cells:
+            return self._oddity_before(surprise)
+        return torch.from_numpy(np.stack([bounded(*found) for found in self._tails(surprise)], axis=1))
+
+    def row_oddity(self, surprise: Tensor, observed: Tensor) -> Tensor:
+        """How rare the oddest cell of each row [B] is among the oddest cells of reference rows.
+
+        Minus the log of the row's p-value, nats, >= 0, at most log(n + 1) for n reference rows: a share of at most e^-a
+        of normal rows reaches a. Versions without reference rows give the largest `oddity` of the row, which D cells
+        reach up to D times as often as one.
+
+        Args:
+            surprise: [B, D].
+            observed: bool [B, D].
+        """
+        if not self.reference.cells:
+            return torch.from_numpy(self._oddity_before(surprise).numpy().max(1, initial=0.0))
+        nats = np.stack([inside + beyond for inside, beyond in self._tails(surprise)], axis=1)
+        scores = of_rows(nats, observed.cpu().numpy())
+        return torch.from_numpy(bounded(*tail(scores, self.reference.row, self.reference.row_count)))
+
+    def _tails(self, surprise: Tensor) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+        """Per feature, `tail` of its cells."""
+        reference = self.reference
+        for values, points, count in zip(
+            surprise.cpu().double().numpy().T, reference.surprise, reference.cells, strict=True
+        ):
+            yield tail(values, points, count)
+
+    def _oddity_before(self, surprise: Tensor) -> Tensor:
+        """`oddity` by a reference of shares of all rows, not of those where a cell is observed."""
+        shares = np.array(self.reference.tail)
         columns = []
         for values, reference in zip(surprise.cpu().double().numpy().T, self.reference.surprise, strict=True):
             # `interp` is constant past the last reference cell; from there the score grows by a nat per nat.
             beyond = np.maximum(values - reference[-1], 0.0)
-            columns.append(np.interp(values, reference, tail) + beyond)
+            columns.append(np.interp(values, reference, shares) + beyond)
         return torch.from_numpy(np.stack(columns, axis=1))
 
     @torch.inference_mode()
@@ -253,6 +292,33 @@ class TableGenerator:
         lowest, highest = below + low * inside, below + high * inside
         # The nearer end counts; 0 where the median lies within the stretch.
         return 2 * torch.maximum(lowest - 0.5, 0.5 - highest).clamp(min=0)
+
+
+def score_groups(n_features: int, groupings: int) -> list[list[list[int]]]:
+    """Groups of cells that are hidden together when cells are scored: each cell in one group of every grouping.
+
+    The groups are drawn at random, the same ones at every call. Two cells that share a group do not see each other. No
+    two cells share one in both of two groupings, for up to `MOST_PASSES` squared features.
+
+    Args:
+        n_features: D.
+        groupings: see `Reference.groupings`.
+
+    Examples:
+        >>> score_groups(3, 2)  # a cell is alone in its group
+        [[[0], [1], [2]]]
+    """
+    passes = min(n_features, MOST_PASSES)
+    # Cells as a grid, row by row: a group is a column, which every further grouping moves on by the number of its row.
+    order = np.arange(n_features) if groupings == 0 or passes == n_features else _shuffled(n_features)
+    row, column = np.divmod(np.arange(n_features), max(passes, 1))
+    count = 1 if passes == n_features else max(groupings, 1)
+    places = [(column + number * row) % max(passes, 1) for number in range(count)]
+    return [[sorted(order[place == group].tolist()) for group in range(passes)] for place in places]
+
+
+def _shuffled(n_features: int) -> NDArray[np.int64]:
+    return np.random.default_rng([n_features, 91]).permutation(n_features)
 
 
 def batches(rows: int, size: int) -> Iterator[slice]:

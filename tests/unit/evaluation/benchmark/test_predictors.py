@@ -205,6 +205,23 @@ def test_inputs() -> None:
         fit_predictors("mlp", (raw, torch.zeros(40)), nothing, raw, n_classes=0, seeds=[0], settings=SMALL)
 
 
+@pytest.mark.parametrize("drops", [False, True])
+def test_self_attention_of_far_scores_against_plain(drops: bool) -> None:
+    torch.manual_seed(0)
+    packed = torch.randn(3, 5, QKV * 8)
+    packed[..., :16] *= 15.0  # queries and keys: scores of several hundred
+    packed.requires_grad_()
+    keep = (torch.rand(6, 5, 5) > 0.3).float() / 0.7 if drops else None
+    q, k, v = packed.view(3, 5, 3, 2, 4).permute(2, 0, 3, 1, 4).flatten(1, 2)  # [3 * 2, 5, 4] each
+    weights = (q @ k.mT / 2).softmax(-1)
+    plain = (weights if keep is None else weights * keep) @ v
+    expected = plain.view(3, 2, 5, 4).transpose(1, 2).flatten(2)
+    found = SelfAttention.apply(packed, QKV, 2, keep)
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
+    mine, theirs = (torch.autograd.grad(out.square().sum(), packed)[0] for out in (found, expected))
+    torch.testing.assert_close(mine, theirs, rtol=1e-3, atol=2e-2)
+
+
 def test_self_attention_against_plain() -> None:
     torch.manual_seed(0)
     keep = (torch.rand(6, 5, 5) > 0.3).double() / 0.7

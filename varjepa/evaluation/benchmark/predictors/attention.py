@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from varjepa.nn.packed import SCORE_LIMIT
+from varjepa.nn.packed import shifted_exp_, within_limit
 
 QKV, QKV_RESIDUAL = 3, 4
 """Parts of a packed projection: queries, keys, values, and what is added to the result."""
@@ -34,9 +34,8 @@ class SelfAttention(torch.autograd.Function):
         # One copy puts each head's rows side by side, as the batched products want them.
         qkv = _by_head(parts).contiguous().view(QKV, batch * n_heads, length, -1)  # [3, B H, L, d]
         q, k, v = qkv
-        # Clamped scores cannot overflow, so that the softmax needs no maximum of each row.
-        weights = torch.bmm(q, k.mT).mul_(q.shape[-1] ** -0.5).clamp_(-SCORE_LIMIT, SCORE_LIMIT).exp_()  # [B H, L, L]
-        inverse = _row_sums(weights).reciprocal_()  # [B H, L, 1]
+        weights, sums = _weights(q, k)  # [B H, L, L], [B H, L, 1]
+        inverse = sums.reciprocal_()
         kept = weights if keep is None else weights * keep
         mixed = torch.bmm(kept, v).mul_(inverse)  # [B H, L, d]; normalised here, where there are d numbers and not L
         ctx.save_for_backward(qkv, weights, keep, kept, mixed, inverse)
@@ -66,6 +65,20 @@ class SelfAttention(torch.autograd.Function):
         grad_qkv = torch.stack([grad_scores @ k, grad_scores.mT @ q, kept.mT @ grad_mixed])
         _by_head(grad).copy_(grad_qkv.view(QKV, batch, ctx.n_heads, length, d))
         return grad.view(batch, length, -1), None, None, None
+
+
+def _weights(q: Tensor, k: Tensor) -> tuple[Tensor, Tensor]:
+    """Attention weights before normalisation [B H, L, L], and their sums [B H, L, 1]."""
+    scale = q.shape[-1] ** -0.5
+    if q.device.type == "cpu":
+        # The sums tell whether the weights were in range without the maximum of each row, as nearly always.
+        weights = torch.bmm(q, k.mT).mul_(scale).exp_()
+        sums = _row_sums(weights)
+        if within_limit(sums):
+            return weights, sums
+    # Elsewhere always: the host would have to wait for the answer.
+    weights = shifted_exp_(torch.bmm(q, k.mT).mul_(scale))
+    return weights, _row_sums(weights)
 
 
 def _by_head(parts: Tensor) -> Tensor:
