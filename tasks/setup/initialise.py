@@ -108,7 +108,7 @@ def column_contract(column: pl.LazyFrame, facts: ColumnProfile) -> ColumnContrac
     if 0 < missing < 1:
         promised["max_missing"] = min(1.0, math.ceil(200 * missing + 5) / 100)
     if facts.kind == "identifier":
-        promised["unique"] = True
+        promised["unique"] = facts.distinct == facts.rows - facts.missing
     elif promised["kind"] in ("numeric", "date") and facts.smallest is not None:
         promised["min"], promised["max"] = draft_range(facts.smallest, facts.largest, whole=facts.whole)
     elif facts.kind == "categorical" and facts.distinct <= MOST_VALUES:

@@ -31,9 +31,13 @@ def test_numbers_without_repetition_are_identifiers_as_far_as_rows_can_tell() ->
     """Rows of a running number, drawn at random: 1,000 tables of 300 to 3,000 rows with shares of 10% to 100%.
 
     With n rows of share s about n s / 2 equal pairs were expected, at least 14 wherever n s >= 30, as here. The range
-    of the numbers that were drawn is never wider than that of all, so none may be missed. Seed 1.
+    of the numbers that were drawn is never wider than that of all, so none may be missed. With 2% of copies the
+    evidence is below that of n s / 2 pairs; it stays above 14 where n s >= 150. Seed 1.
     """
     random = np.random.default_rng(1)
     for _ in range(1000):
         rows, share = int(random.integers(300, 3000)), random.uniform(0.1, 1)
-        assert verdict(random.choice(int(rows / share), rows, replace=False))
+        numbers = random.choice(int(rows / share), rows, replace=False)
+        assert verdict(numbers)
+        if rows * share >= 150:
+            assert verdict(np.r_[numbers, random.choice(numbers, rows // 50, replace=False)])

@@ -3,9 +3,11 @@
 A measurement may by chance differ in every row. How likely that is follows from the number of rows n and from the
 number R of whole numbers between the smallest and the largest: of n independent draws from any distribution on R
 numbers, n (n - 1) / 2R pairs or more are expected to be equal (fewest if all numbers are equally likely). So numbers
-that lie dense and yet never repeat were given out, not measured. Gaps and the order of the rows do not matter.
+that lie dense and yet hardly repeat were given out, not measured. Gaps and the order of the rows do not matter, nor do
+a few rows that were copied with their number.
 """
 
+import math
 import re
 from datetime import datetime
 
@@ -13,19 +15,22 @@ IDENTIFIER_ROWS = 50
 """With fewer rows than this, only an unnamed column of whole numbers counts as an identifier."""
 
 FEW_VALUES = 20
-"""An unnamed column with more distinct numbers than this is an index, even if it repeats: tables were joined."""
+"""An unnamed column that counts from 0 or 1 to more than this is an index, even if it repeats: tables were joined."""
 
-EQUAL_PAIRS = 14.0
-"""Numbers that never repeat identify rows if at least this many equal pairs were expected. The chance that n
-independent measurements all differ is then below exp(-14), one in a million."""
+MOST_REPEATS = 0.1
+"""Numbers of which a larger share repeats do not identify rows."""
+
+EVIDENCE = 14.0
+"""Numbers identify rows if independent measurements repeat as little with a chance below exp(-14), one in a million."""
 
 MEASURED = 2**53
-"""No measurement has so many digits: a wider range of numbers that never repeat is one of keys or of hashes."""
+"""No measurement has so many digits: a wider range of numbers is one of keys or of hashes."""
 
 DENSE = 0.5
-"""Numbers that read as times identify rows only if at least this share of the range occurs: times are regular."""
+"""At least this share of the range must occur where little else speaks for an identifier: in numbers that read as
+times, which may be regular, and in an unnamed index that repeats."""
 
-_INDEX = re.compile(r"(unnamed: \d+(\.\d+)*|\.\.\.1)?", re.IGNORECASE)
+_INDEX = re.compile(r"(unnamed: 0(\.\d+)*|\.\.\.1)?", re.IGNORECASE)
 _NAMES = {"ids", "index", "row", "rowid", "rownum", "rownames", "level_0"}
 _LAST_WORDS = {"id", "key", "pk", "uid", "uuid", "guid"}
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
@@ -38,8 +43,8 @@ def is_unnamed(name: str) -> bool:
     """Whether a program that wrote a table gave this name to its row index, or none.
 
     Examples:
-        >>> is_unnamed(""), is_unnamed("Unnamed: 0"), is_unnamed("size")
-        (True, True, False)
+        >>> [is_unnamed(name) for name in ("", "Unnamed: 0", "Unnamed: 0.1", "Unnamed: 3", "size")]
+        [True, True, True, False, False]
     """
     return _INDEX.fullmatch(name.strip()) is not None
 
@@ -61,7 +66,7 @@ def numbers_identify(name: str, *, present: int, distinct: int, smallest: float,
     Args:
         name: of the column.
         present: number of cells that are not missing.
-        distinct: number of distinct values; above `FEW_VALUES` only matters whether it equals `present`.
+        distinct: number of distinct values. The more, the rather they identify rows.
         smallest: smallest value.
         largest: largest value.
 
@@ -69,14 +74,24 @@ def numbers_identify(name: str, *, present: int, distinct: int, smallest: float,
         The birthday problem. That equal chances give the fewest equal pairs: Bloom 1973, "A birthday problem",
         American Mathematical Monthly 80.
     """
-    if is_unnamed(name) and (distinct == present or distinct > FEW_VALUES):
+    repeats, span = present - distinct, int(largest) - int(smallest) + 1
+    counts = smallest in (0, 1) and distinct > FEW_VALUES and distinct >= DENSE * span
+    if is_unnamed(name) and (repeats == 0 or counts):
         return True
-    if distinct < present or present < IDENTIFIER_ROWS:
+    if present < IDENTIFIER_ROWS or repeats > MOST_REPEATS * present:
         return False
-    span, timed = int(largest) - int(smallest) + 1, reads_as_time(smallest) and reads_as_time(largest)
+    timed = reads_as_time(smallest) and reads_as_time(largest)
     if is_named_identifier(name) or (span > MEASURED and not timed):
         return True
-    return present * (present - 1) / (2 * span) >= EQUAL_PAIRS and (not timed or present >= DENSE * span)
+    evidence = _few_pairs_evidence(repeats, expected=present * (present - 1) / (2 * span))
+    return evidence >= EVIDENCE and (not timed or distinct >= DENSE * span)
+
+
+def _few_pairs_evidence(pairs: int, *, expected: float) -> float:
+    """The evidence, in nats, of so few equal pairs against a Poisson number of them: -log of Chernoff's bound."""
+    if pairs >= expected:
+        return 0.0
+    return expected - pairs + (pairs * math.log(pairs / expected) if pairs else 0.0)
 
 
 def reads_as_time(number: float) -> bool:

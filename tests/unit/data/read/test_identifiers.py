@@ -33,6 +33,7 @@ def identifiers(random: np.random.Generator) -> dict[str, object]:
         "every tenth": 10 * number, "as floats": number.astype(float), "signed": number - N // 2,
         "with missing cells": pl.Series(number).cast(pl.Float64).scatter(random.choice(N, 60, replace=False), None),
         "accounts": 1_000_000_000 + order, "scattered keys": random.integers(-(2**62), 2**62, N),
+        "with copies": random.permutation(np.r_[np.arange(N - 30), random.choice(N - 30, 30, replace=False)]),
         "customer_id": random.choice(10**9, N, replace=False), "OrderID": random.choice(10**9, N, replace=False),
         "Unnamed: 0": random.choice(10**9, N, replace=False), "": number % (N // 2),  # two tables, one below the other
         "text": [f"{place:06}" for place in order], "prefixed": [f"C-{place}" for place in gaps[order]],
@@ -54,6 +55,9 @@ def features(random: np.random.Generator) -> dict[str, object]:
         "day": days, "day as number": days.dt.strftime("%Y%m%d").cast(pl.Int64),
         "zip": random.choice(99_999, N, replace=False), "age": random.integers(18, 90, N),
         "count": random.poisson(2000, N), "word": random.choice(["a", "b", "c"], N),
+        "pairs": random.permutation(N) // 2, "levels": random.permutation(N) % 30,
+        "Unnamed: 3": random.integers(60, size=N), "Unnamed: 0.1": random.integers(18, 90, N),
+        "product_id": random.integers(90, size=N),
         "once repeated": [f"n{place % (N - 1)}" for place in range(N)], "flag": random.integers(2, size=N),
     }  # fmt: skip
 
