@@ -15,6 +15,9 @@ from varjepa.evaluation.arrays import Bools, Floats, Ints
 from varjepa.evaluation.uncertainty.error_share import ClusterErrors, p_too_many_errors
 
 N_THRESHOLDS = 100
+TRIED = 5
+"""The sequence may start at every threshold of this number."""
+
 STRICTEST = 0.05
 """The first threshold accepts at least this share of the rows that thresholds come from."""
 
@@ -134,8 +137,8 @@ class _Sequence(NamedTuple):
             return sequence
         # How many rows of clusters say enough depends on how alike they are, which the other rows show: the sequence
         # starts where it passes most clearly there.
-        first = int(np.argmin([sequence.p(other, float(threshold)) for threshold in thresholds]))
-        return sequence._replace(thresholds=thresholds[first:])
+        first = int(np.argmin([sequence.p(other, float(threshold)) for threshold in thresholds[::TRIED]]))
+        return sequence._replace(thresholds=thresholds[first * TRIED :])
 
     def last_passed(self, rows: RankedRows, level: float) -> float | None:
         """The last threshold before the first one that fails; None where that is the first of all."""

@@ -12,6 +12,10 @@ from scipy.stats import binom
 from varjepa.evaluation.arrays import Bools, Ints
 
 
+NEGLIGIBLE = 1e-7
+"""Error of a p-value that does not matter."""
+
+
 class ClusterErrors(NamedTuple):
     """Errors by cluster; clusters without rows are left out.
 
@@ -75,9 +79,14 @@ def _chance_above_zero(values: np.ndarray, number: Ints) -> float:
     -sum(number * log(1 - i u values)).
     """
 
-    def integrand(u: float) -> float:
-        angle = number @ np.arctan(u * values)
-        return float(np.sin(angle) * np.exp(-0.5 * number @ np.log1p((u * values) ** 2)) / u)
+    def size(u: float) -> float:
+        return float(np.exp(-0.5 * number @ np.log1p((u * values) ** 2)))
 
-    area = quad(integrand, 0, np.inf, limit=400)[0]
+    def integrand(u: float) -> float:
+        return float(np.sin(number @ np.arctan(u * values))) * size(u) / u
+
+    end = 1.0
+    while size(end) > NEGLIGIBLE:
+        end *= 1.5
+    area = quad(integrand, 0, end, epsabs=NEGLIGIBLE, limit=200)[0]
     return float(np.clip(0.5 + area / np.pi, 0, 1))
