@@ -93,9 +93,9 @@ def test_the_test_of_error_shares_errs_as_rarely_as_stated(sizes: str, kind: str
 
 
 def test_rows_of_new_classes_count_as_errors() -> None:
-    """A fifth of the rows is of a class that no prediction names: 100 trials of a promise of 75%, of which 10 may break.
+    """A fifth of the rows is of a class that no prediction names; uncertainty says nothing of them.
 
-    More than 20 do with probability 0.001. Uncertainty says nothing of these rows.
+    100 trials of a promise of 75%, of which 10 may break: more than 20 do with probability 0.001.
     """
     rng, broken = np.random.default_rng(5), 0
     for trial in range(100):

@@ -24,6 +24,7 @@ from torch import Tensor
 from varjepa.data.encode.features import LABEL
 from varjepa.data.tensors.table import TableTensors
 from varjepa.evaluation.arrays import Floats
+from varjepa.evaluation.drift.dependence import Clustering, alike
 from varjepa.evaluation.drift.samples import Categories, Numbers, Sample
 from varjepa.evaluation.latents.components import principal_components
 from varjepa.inference.drift_reference import Directions
@@ -56,8 +57,12 @@ class RowValues(NamedTuple):
     values: Floats
     names: tuple[str, ...] = ()
 
-    def counted(self, like: Sample | None = None) -> Sample:
-        """The values as a sample, by the knots of `like` or by knots of their own."""
+    def counted(self, like: Sample | None = None, clusters: Clustering | None = None) -> Sample:
+        """The values as a sample, by the knots of `like` or by knots of their own; `clusters` are those of the rows."""
+        sample = self._counted(like)
+        return sample if clusters is None else sample.clustered(alike(self.values, clusters), clusters.size)
+
+    def _counted(self, like: Sample | None) -> Sample:
         finite = self.values[np.isfinite(self.values)]
         missing = len(self.values) - len(finite)
         if self.names:

@@ -11,7 +11,6 @@ from scipy.stats import binom
 
 from varjepa.evaluation.arrays import Bools, Ints
 
-
 NEGLIGIBLE = 1e-7
 """Error of a p-value that does not matter."""
 
