@@ -94,7 +94,8 @@ class Pairs(NamedTuple):
         """Sums over the rows of each independent unit [G]."""
         if self.clusters is None:
             return self.differences
-        return np.bincount(np.unique(self.clusters, return_inverse=True)[1], weights=self.differences)
+        number = np.unique(self.clusters, return_inverse=True)[1]
+        return np.bincount(number, weights=self.differences).astype(np.float64)
 
     @property
     def discordant(self) -> tuple[int, int]:
