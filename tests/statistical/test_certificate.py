@@ -6,10 +6,9 @@ may be broken in 10% of the trials; the bounds leave room for chance as said at 
 
 import numpy as np
 import pytest
-from scipy.stats import norm
 
+from benchmarks.simulated_rows import error_share, ranked_rows
 from tests.unit.evaluation.uncertainty.test_certificate import population
-from varjepa.evaluation.bootstrap import cluster_numbers
 from varjepa.evaluation.uncertainty.certificate import RankedRows, certify
 from varjepa.evaluation.uncertainty.error_share import ClusterErrors, p_too_many_errors
 
@@ -29,28 +28,16 @@ def test_the_promise_is_broken_as_rarely_as_it_says() -> None:
     assert len(coverage) >= 285
 
 
-def clustered(sizes: np.ndarray, alike: float, rng: np.random.Generator) -> RankedRows:
-    """Rows in clusters; uncertainty and errors of a cluster are `alike` (intraclass correlation of the normal scores).
-
-    An uncertainty u is uniform, and a row of it is wrong with probability 0.01 + 0.4 u^2.5: up to a threshold t, a
-    share of 0.01 + 0.4 t^2.5 / 3.5 is.
-    """
-    clusters = np.repeat(np.arange(len(sizes)), sizes)
-    shared = (np.sqrt(alike) * rng.normal(size=(2, len(sizes))))[:, clusters]
-    scores = norm.cdf(shared + np.sqrt(1 - alike) * rng.normal(size=(2, len(clusters))))
-    return RankedRows(scores[0], scores[1] >= 0.01 + 0.4 * scores[0] ** 2.5, cluster_numbers(clusters))
-
-
 def broken_share(size: int | str, *, count: int, alike: float, trials: int) -> tuple[float, float]:
     """Share of trials whose promise is broken, and mean coverage."""
     rng, broken, coverage = np.random.default_rng(11), 0, 0.0
     for _ in range(trials):
         sizes = rng.geometric(0.2, count) if size == "uneven" else np.full(count, size)
-        calibration, other = (clustered(sizes, alike, rng) for _ in range(2))
+        calibration, other = (ranked_rows(sizes, alike, rng) for _ in range(2))
         certificate = certify(calibration, other, accuracy=0.95, confidence=0.9)
         coverage += certificate.coverage / trials
         if certificate.threshold is not None:
-            broken += 0.01 + 0.4 * certificate.threshold**2.5 / 3.5 > 0.05
+            broken += error_share(certificate.threshold) > 0.05
     return broken / trials, coverage
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tests.unit.evaluation.drift.simulated_batches import DRAWS, STRICT, mixed, of_customers, pair, unchanged
+from benchmarks.simulated_rows import columns_of_customers
+from tests.unit.evaluation.drift.simulated_batches import DRAWS, STRICT, mixed, pair, unchanged
 from varjepa.evaluation.drift.tests import find_drift
 from varjepa.evaluation.drift.two_samples import compare_categories, compare_numbers, compare_shares
 
@@ -44,7 +45,7 @@ def test_rows_in_clusters_alarm_at_the_stated_rate_at_most(size: int, likeness: 
     alarm in nearly all trials for 20 rows a customer (`python -m benchmarks.promises`).
     """
     alarms = sum(
-        any(finding.verdict == "drift" for finding in find_drift(of_customers(size, likeness, trial), STRICT))
+        any(finding.verdict == "drift" for finding in find_drift(columns_of_customers(size, likeness, trial), STRICT))
         for trial in range(150)
     )
     assert alarms <= stats.binom.ppf(0.999, 150, STRICT.false_alarms)
@@ -52,5 +53,5 @@ def test_rows_in_clusters_alarm_at_the_stated_rate_at_most(size: int, likeness: 
 
 def test_a_change_is_found_in_clusters_too() -> None:
     """Whose rows are alike by 0.3: every second customer's numbers move by a whole deviation."""
-    found = [find_drift(of_customers(20, 0.3, trial, shift=1.0), STRICT)[0] for trial in range(20)]
+    found = [find_drift(columns_of_customers(20, 0.3, trial, shift=1.0), STRICT)[0] for trial in range(20)]
     assert all((one.verdict, one.subject.name) == ("drift", "number") for one in found)
