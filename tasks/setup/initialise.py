@@ -153,7 +153,7 @@ def _config_text(data: str, seen: Started) -> str:
         "contract": {"path": str(seen.contract.relative_to(seen.config.parent))},
         "registry": {"name": seen.config.stem},
     }
-    notes = [f"# {name} is not a feature: {why}." for name, why in away.items()]
+    notes = [f'# "{name}" is not a feature: {why}.' for name, why in away.items()]
     if seen.label is None:
         notes.append("# data.label names a column to predict. Without one, the validation ELBO selects the epoch.")
     if seen.rows > LARGE:

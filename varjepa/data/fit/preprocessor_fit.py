@@ -21,7 +21,7 @@ from varjepa.data.fit.rows_protocol import (
     number_kind,
 )
 from varjepa.data.fit.streamed_rows import StreamedRows
-from varjepa.data.read.column_profile import ColumnProfile
+from varjepa.data.read.column_profile import ColumnProfile, never_identifies
 from varjepa.errors import DataError
 
 SKEWED = 1.0
@@ -29,6 +29,9 @@ SKEWED = 1.0
 
 HEAVY_TAILED = 6.0
 """auto: columns with a training value further than this many standard deviations from the mean, too."""
+
+GLANCE_ROWS = 10_000
+"""First rows that may show that a column identifies no rows."""
 
 KNOT_ROWS = 1_000_000
 """Larger tables: quantiles come from about this many training rows, evenly spaced."""
@@ -89,10 +92,15 @@ def inspect_columns(rows: TrainingRows, data: DataSection) -> Verdicts:
         rows: all rows, without internal columns.
         data: label, dropped columns and declared kinds.
     """
-    kinds = {name: facts.kind for name, facts in rows.profiles(_candidates(rows, data), data.kinds, {}).items()}
+    names, declared = _candidates(rows, data), data.kinds
+    # A few rows settle most columns, so that only the others are read a second time.
+    first = rows.head(names, GLANCE_ROWS)
+    settled = [name for name in names if name not in declared and never_identifies(first[name])]
+    profiles = rows.profiles([name for name in names if name not in settled], declared, {})
+    kinds = {name: facts.kind for name, facts in profiles.items()}
+    contents = [name for name, kind in kinds.items() if kind not in ("identifier", "empty", "nested")]
     return Verdicts(
-        tuple(name for name, kind in kinds.items() if kind == "identifier"),
-        tuple(sorted(name for name, kind in kinds.items() if kind not in ("identifier", "empty", "nested"))),
+        tuple(name for name, kind in kinds.items() if kind == "identifier"), tuple(sorted(settled + contents))
     )
 
 

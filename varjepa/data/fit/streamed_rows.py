@@ -54,6 +54,10 @@ class StreamedRows:
         self.schema: Mapping[str, pl.DataType] = frame.collect_schema()
         self.rows = int(frame.select(pl.len()).collect().item())
 
+    def head(self, columns: Sequence[str], rows: int) -> pl.DataFrame:
+        """Reads no others."""
+        return self._frame.select(columns).head(rows).collect()
+
     def profiles(
         self, columns: Sequence[str], declared: Mapping[str, KIND], enough: Mapping[str, int]
     ) -> dict[str, ColumnProfile]:

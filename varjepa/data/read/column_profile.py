@@ -140,6 +140,17 @@ def column_profile(
     return ColumnProfile(name, dtype, kind, rows, missing, distinct, facts.get("min"), facts.get("max"), whole)
 
 
+def never_identifies(cells: pl.Series) -> bool:
+    """Whether some cells of a column show that it does not identify rows and is not empty, whatever the others are."""
+    present, dtype = cells.drop_nulls(), cells.dtype
+    if dtype.is_nested() or dtype in (pl.Binary, pl.Object) or present.is_empty():
+        return False
+    if dtype.is_float():
+        numbers = present.filter(present.is_finite())
+        return bool((numbers != numbers.round()).any())
+    return dtype in (pl.Date, pl.Datetime) or (not dtype.is_numeric() and present.n_unique() < len(present))
+
+
 def _infer(
     name: str, dtype: pl.DataType, present: int, distinct: int, facts: Mapping[str, Any], *, whole: bool
 ) -> Kind:

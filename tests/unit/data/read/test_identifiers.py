@@ -16,6 +16,7 @@ from varjepa.config import DataSection, PreprocessSection
 from varjepa.data.fit.partitioned_rows import PartitionedRows
 from varjepa.data.fit.preprocessor_fit import fit, fit_rows, inspect_columns
 from varjepa.data.fit.ranges import map_in_this_thread
+from varjepa.data.fit.rows_protocol import TrainingRows
 from varjepa.data.fit.streamed_rows import StreamedRows
 from varjepa.data.read.sources import ROW
 
@@ -80,13 +81,22 @@ def cut(frame: pl.DataFrame) -> list[partial[pl.LazyFrame]]:
 def test_a_verdict_is_the_same_however_the_rows_are_read(
     seed: int, order: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    frame, expected = table(seed, order=order), set(identifiers(np.random.default_rng(0)))
-    assert set(inspect_columns(StreamedRows(frame.lazy()), DATA).identifiers) == expected
-    assert set(inspect_columns(PartitionedRows(cut(frame)), DATA).identifiers) == expected
+    random = np.random.default_rng(0)
+    frame = table(seed, order=order).with_columns(pl.lit(None).alias("empty"), pl.lit(1).alias("constant"))
+    expected = set(identifiers(random)), sorted([*features(random), "constant"])
+
+    def found(rows: TrainingRows) -> tuple[set[str], list[str]]:
+        verdicts = inspect_columns(rows, DATA)
+        return set(verdicts.identifiers), list(verdicts.contents)
+
+    for first in (10_000, 5):  # rows that may settle a column alone
+        monkeypatch.setattr("varjepa.data.fit.preprocessor_fit.GLANCE_ROWS", first)
+        assert found(StreamedRows(frame.lazy())) == expected
+        assert found(PartitionedRows(cut(frame))) == expected
     monkeypatch.setattr("varjepa.data.fit.streamed_rows.STREAM_ROWS", 100)
     monkeypatch.setattr("varjepa.data.fit.streamed_rows.GLANCE_ROWS", 50)
     monkeypatch.setattr("varjepa.data.fit.ranges.RANGE_VALUES", 100)
-    assert set(inspect_columns(StreamedRows(frame.lazy()), DATA).identifiers) == expected
+    assert found(StreamedRows(frame.lazy())) == expected
 
 
 @pytest.mark.parametrize("share", [0.1, 0.6])
