@@ -12,7 +12,7 @@ from varjepa.config import RetrainConfig
 
 SHOWN = ("accuracy", "balanced_accuracy", "f1_weighted", "f1_macro", "rmse", "r2")
 SELECTIVE = ("accuracy_90", "accuracy_80", "accuracy_50", "aurc", "failure_auroc")
-OTHER = ("calibration/ece", "calibration/latent_pit_ks", "imputation/rmse_to_mean", "samples/auc",
+OTHER = ("calibration/ece", "calibration/latent_pit_ks_median", "imputation/rmse_to_mean", "samples/auc",
          "anomaly/auroc", "elbo/val", "prediction/val",
          "latent/active_units", "latent/rankme")  # fmt: skip
 

@@ -22,7 +22,8 @@ from varjepa.config.heads import MEASURE
 from varjepa.data.encode.encoded import read_sample
 from varjepa.data.read.sources import ROW
 from varjepa.errors import listed
-from varjepa.evaluation.uncertainty.calibration import SMALLEST_PROBABILITY, ks_uniform, recalibrated
+from varjepa.evaluation.latents.pit import pit_distances
+from varjepa.evaluation.uncertainty.calibration import SMALLEST_PROBABILITY
 from varjepa.evaluation.uncertainty.compare_measures import BASELINE, Comparison, against_truth, class_coverage
 from varjepa.evaluation.uncertainty.metrics import calibration_metrics, uncertainty_metrics
 from varjepa.evaluation.uncertainty.selective import Floats, oracle, risk_coverage
@@ -192,21 +193,24 @@ def _differences(compared: Mapping[MEASURE, Comparison]) -> dict[str, tuple[floa
 
 
 def _latent_calibration(model: TrainedModel, prepared: Prepared) -> tuple[dict[str, float], dict[str, Figure]]:
-    """PIT of target latents under the predictor, as it is and recalibrated by that of validation rows."""
-    reference, pit = (_pit(model, prepared, name) for name in ("validation", "test"))
-    if reference is None or pit is None or not pit.size:  # a single feature leaves no target
+    """Distances of the target latents' PIT from uniform per feature and dimension, and what chance would show."""
+    validation, test = (_pit(model, prepared, name, stream) for stream, name in enumerate(("validation", "test")))
+    distances = None
+    if validation is not None and test is not None:
+        distances = pit_distances(validation, test, seed=model.config.training.seed)
+    if distances is None:  # a single feature leaves no target
         return {}, {}
-    corrected = recalibrated(pit, reference)
-    metrics = {
-        "calibration/latent_pit_ks": ks_uniform(pit),
-        "calibration/latent_pit_ks_recalibrated": ks_uniform(corrected),
-    }
-    return metrics, {"latent_pit": plots.latent_pit({"as trained": pit, "recalibrated": corrected})}
+    named = {"": distances.trained, "_recalibrated": distances.recalibrated}
+    metrics = {f"calibration/latent_pit_ks_median{name}": float(np.median(values)) for name, values in named.items()}
+    metrics |= {f"calibration/latent_pit_ks_worst{name}": float(values.max()) for name, values in named.items()}
+    metrics["calibration/latent_pit_ks_median_by_chance"] = distances.median_by_chance
+    metrics["calibration/latent_pit_ks_worst_by_chance"] = distances.worst_by_chance
+    return metrics, {"latent_pit": plots.latent_pit(distances)}
 
 
-def _pit(model: TrainedModel, prepared: Prepared, name: str) -> Floats | None:
+def _pit(model: TrainedModel, prepared: Prepared, name: str, stream: int) -> Floats | None:
     part = read_sample(prepared.encoded, model.preprocessor, name, most=PIT_ROWS, seed=0)
-    return latent_pit(model, part.table.to(model.device))
+    return latent_pit(model, part.table.to(model.device), stream=stream)
 
 
 def _latent(predictions: pl.DataFrame) -> Floats | None:

@@ -20,9 +20,11 @@ METRICS = {
     "selective/failure_auroc",
     "selective_msp/accuracy_90", "selective_msp/accuracy_80", "selective_msp/accuracy_50", "selective_msp/aurc",
     "selective_msp/failure_auroc", "selective_shipped/aurc", "calibration/ece", "calibration/brier",
-    "calibration/latent_pit_ks_recalibrated", "uncertainty/max_probability_aurc", "certificate/coverage",
+    "calibration/latent_pit_ks_worst_recalibrated", "uncertainty/max_probability_aurc", "certificate/coverage",
     "generator/loss", "imputation/coverage_90", "imputation/accuracy", "samples/auc", "samples/copies", "anomaly/auroc",
-    "anomaly/top2", "calibration/latent_pit_ks",
+    "anomaly/top2", "anomaly/false_alarms_05", "calibration/latent_pit_ks_median", "calibration/latent_pit_ks_worst",
+    "calibration/latent_pit_ks_median_recalibrated", "calibration/latent_pit_ks_median_by_chance",
+    "calibration/latent_pit_ks_worst_by_chance",
     "elbo/val", "elbo/rec", "elbo/gen", "elbo/kl_sx", "elbo/kl_z", "elbo/kl_sy", "latent/active_units", "latent/rankme",
     *(f"latent/{latent}_{name}{floor}" for latent in ("s_x", "z") for floor in ("", "_floor") for name in (
         "kl_agg", "sigreg_mse", "cov_frobenius", "mean_norm", "mutual_information", "active_units", "rankme")),
@@ -200,7 +202,7 @@ def test_without_a_label_the_elbo_selects(varjepa, tmp_path: Path) -> None:
     metrics = answer.json["metrics"]
     assert not [name for name in metrics if name.startswith(("probe/", "raw/", "selective"))]
     assert metrics["elbo/val"] < 0
-    assert "calibration/latent_pit_ks" in metrics
+    assert "calibration/latent_pit_ks_median" in metrics
 
 
 def test_several_processes_train_one_model_on_a_table_larger_than_memory(varjepa, tmp_path: Path) -> None:

@@ -1,5 +1,9 @@
 """Diagnostics of a trained network on test rows without a label: its objective, its latents, a map of them."""
 
+from dataclasses import replace
+
+import numpy as np
+import torch
 from torch import Tensor
 
 from varjepa.data.tensors.table import TableTensors
@@ -17,6 +21,9 @@ AGGREGATE_ROWS = 2000
 
 PIT_BATCH = 128
 """Rows that share their mask sizes: sizes are drawn once per batch, and many sizes should occur."""
+
+PIT_PAIRS = 512
+"""At most this many pairs of feature and latent dimension have their PIT compared."""
 
 
 def objective_metrics(model: TrainedModel, table: TableTensors) -> tuple[str, dict[str, float]]:
@@ -53,17 +60,29 @@ def latent_metrics(model: TrainedModel, table: TableTensors, embedding: Tensor) 
     return metrics
 
 
-def latent_pit(model: TrainedModel, table: TableTensors) -> Floats | None:
+def latent_pit(model: TrainedModel, table: TableTensors, *, stream: int) -> Floats | None:
     """PIT values of target latents under the predictor, uniform if it is calibrated.
 
+    Args:
+        model: the trained model.
+        table: rows, on its device.
+        stream: of masks and samples, not of the masks' sizes; two parts that are compared need different ones.
+
     Returns:
-        float64 [values]; None for kinds without a predictive distribution.
+        float64 [N, P] for at most `PIT_PAIRS` pairs of feature and dimension, the same ones for every table; NaN where
+        a feature is no target of a row. None for kinds without a predictive distribution.
     """
     network = model.network.variational()
     if network is None:
         return None
-    random = Randomness.seeded(model.config.training.seed, device=model.device)
-    residuals = predictor_residuals(network, table, model.config.masking, random, batch_size=PIT_BATCH)
+    seed, total = model.config.training.seed, table.observed.shape[1] * model.network.d_hidden
+    chosen = np.random.default_rng([seed, 98]).permutation(total)[:PIT_PAIRS]
+    # The sizes come from the host's stream: the same ones at the same rows of every part.
+    random = replace(
+        Randomness.seeded(seed, stream, device=model.device), host=Randomness.seeded(seed, device=model.device).host
+    )
+    pairs = torch.from_numpy(np.sort(chosen)).to(model.device)
+    residuals = predictor_residuals(network, table, model.config.masking, random, pairs=pairs, batch_size=PIT_BATCH)
     return pit_values(residuals.double().cpu().numpy())
 
 

@@ -16,6 +16,7 @@ from varjepa.evaluation.gate.evidence import Evidence, Metric
 from varjepa.evaluation.gate.groups import truth_of
 from varjepa.evaluation.latents.latents import active_units, rankme
 from varjepa.evaluation.probe import LinearProbe
+from varjepa.evaluation.uncertainty.calibration import SMALLEST_PROBABILITY
 from varjepa.inference.cell_events import CellEvents, cell_events, hidden_log_probs
 from varjepa.inference.generator.table_generator import TableGenerator, batches
 from varjepa.inference.model import TrainedModel
@@ -183,7 +184,7 @@ def _log_probability(
     number = truth.cast(pl.Enum(label.classes), strict=False).to_physical().cast(pl.Int64).fill_null(-1).to_numpy()
     chosen = np.where(number >= 0, chances.cpu().numpy()[np.arange(len(number)), number], 0.0)
     # Not -inf: one row would decide every mean.
-    return np.log(np.maximum(chosen, np.finfo(np.float32).tiny))
+    return np.log(np.maximum(chosen, SMALLEST_PROBABILITY))
 
 
 def milliseconds_in_turns(models: Sequence[TrainedModel], frame: pl.DataFrame, turns: int = TURNS) -> list[float]:

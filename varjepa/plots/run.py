@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from varjepa.evaluation.uncertainty.calibration import Reliability, ks_uniform
+from varjepa.evaluation.latents.pit import PITDistances
+from varjepa.evaluation.uncertainty.calibration import Reliability
 from varjepa.evaluation.uncertainty.selective import RiskCoverage, aurc
 from varjepa.plots.style import COLORS, Floats, panels
 
@@ -73,18 +74,16 @@ def reliability_diagram(bins: Reliability, ece: float) -> Figure:
     return figure
 
 
-def latent_pit(pits: Mapping[str, Floats]) -> Figure:
-    """Histograms of the probability integral transform of target latents under the predictor; flat is calibrated.
-
-    Args:
-        pits: name -> values in [0, 1].
-    """
+def latent_pit(distances: PITDistances) -> Figure:
+    """Histograms of the distances from uniform of the target latents' PIT, and the largest one by chance."""
+    shown = {"as trained": distances.trained, "recalibrated": distances.recalibrated}
     with panels(1, 1, size=(4.8, 3.2)) as (figure, (axis,)):
-        for (name, values), color in zip(pits.items(), COLORS, strict=False):
-            label = f"{name} (KS {ks_uniform(values.astype(np.float64)):.3f})"
-            axis.hist(values, bins=40, range=(0, 1), density=True, histtype="step", color=color, label=label)
-        axis.axhline(1.0, color="#888888", linestyle=":")
-        axis.set(title="PIT of s_y under the predictor", xlabel="PIT", ylabel="density", xlim=(0, 1))
+        for (name, values), color in zip(shown.items(), COLORS, strict=False):
+            label = f"{name} (median {np.median(values):.3f})"
+            axis.hist(values, bins=40, range=(0, 1), histtype="step", color=color, label=label)
+        axis.axvline(distances.worst_by_chance, color="#888888", linestyle=":", label="largest by chance (95%)")
+        axis.set(title="PIT of s_y under the predictor", xlabel="KS distance from uniform", xlim=(0, 1))
+        axis.set_ylabel("pairs of feature and dimension")
         axis.legend()
     return figure
 

@@ -9,13 +9,13 @@ import torch
 
 from tests.conftest import SMALL
 from tests.unit.inference.known_table import known_table
-from varjepa.config import parse_config
+from varjepa.config import SplitSection, parse_config
 from varjepa.data.encode.encoded import Part
 from varjepa.data.encode.features import LABEL
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.encode.tensors import to_tensors
 from varjepa.data.fit.preprocessor_fit import fit
-from varjepa.inference.calibration import calibrate_model, choose_measure, measure_rows
+from varjepa.inference.calibration import assumption_of, calibrate_model, choose_measure, measure_rows
 from varjepa.inference.model import TrainedModel
 from varjepa.inference.probing import fit_probes
 from varjepa.models.new_network import new_network
@@ -67,6 +67,33 @@ def test_a_model_is_calibrated_on_parts_that_do_not_meet(classifier: SimpleNames
     frame = known_table(600, 3)
     accept = outcome.model.predict(frame)["accept"].to_numpy()[outcome.test.rows]
     assert (accept == accepted).all()
+
+
+def test_rows_of_a_cluster_are_certified_together(classifier: SimpleNamespace) -> None:
+    """Every row twice says no more than once, and the rows of 40 customers are too few, however many they are."""
+    parts = {name: getattr(classifier, name) for name in ("validation", "calibration", "test")}
+    copied = {
+        name: part.take(torch.arange(600).repeat(2))._replace(clusters=np.tile(np.arange(600, dtype=np.uint64), 2))
+        for name, part in parts.items()
+    }
+    once, twice = (calibrate_model(classifier.model, **each).fitted.certificate for each in (parts, copied))
+    assert (once.clusters, twice.clusters, twice.rows) == (None, 540, 1080)
+    assert twice.coverage == pytest.approx(once.coverage, abs=0.1)
+    few = {name: part._replace(clusters=np.arange(600, dtype=np.uint64) % 20) for name, part in parts.items()}
+    none = calibrate_model(classifier.model, **few).fitted.certificate
+    assert none.threshold is None
+    assert "in 20 clusters are too few" in none.reason
+
+
+def test_a_certificate_says_what_it_assumes() -> None:
+    assumed = {
+        by: assumption_of(SplitSection(by=by, column=column))
+        for by, column in (("time", "day"), ("hash", "customer"), ("random", None), ("column", "part"))
+    }
+    assert "split by time, so this is assumed" in assumed["time"]
+    assert 'new values of "customer"' in assumed["hash"]
+    assert assumed["random"] == "new rows are drawn like those of the table"
+    assert 'the column "part" has chosen' in assumed["column"]
 
 
 def test_a_measure_is_taken_by_name_and_an_unknown_one_chosen_as_by_auto(classifier: SimpleNamespace) -> None:

@@ -32,6 +32,8 @@ def predictor_residuals(
     table: TableTensors,
     masking: MaskingSection,
     random: Randomness,
+    *,
+    pairs: Tensor | None = None,
     batch_size: int = 1024,
 ) -> Tensor:
     """Standardised residuals of target latents under the predictor, (s_y - mean) / scale with s_y ~ q(s_y | ...).
@@ -43,10 +45,11 @@ def predictor_residuals(
         table: rows on the network's device.
         masking: sizes of the masks; one target mask per row is drawn.
         random: of masks and samples.
+        pairs: which pairs of feature and dimension to return, int64 [P]: feature times d plus dimension; None for all.
         batch_size: rows at a time; one pair of mask sizes is drawn per batch.
 
     Returns:
-        [values], all target cells and dimensions in one row.
+        [N, P], NaN where a feature is no target of a row.
     """
     residuals = []
     for start in range(0, table.n_rows, batch_size):
@@ -58,5 +61,8 @@ def predictor_residuals(
         prior = generated.s_y  # [B, M, K, d]
         sample = posterior.s_w_value.gather(1, index)  # [B, D, d] -> [B, K, d]
         standard = (sample - prior.mean[:, 0]) / prior.scale[:, 0]  # [B, K, d]
-        residuals.append(standard[masks.targets_valid[:, 0]].flatten())  # missing cells are no targets
-    return torch.cat(residuals) if residuals else torch.empty(0)
+        # Missing cells are no targets.
+        standard = standard.masked_fill(~masks.targets_valid[:, 0, :, None], torch.nan)
+        placed = torch.full_like(posterior.s_w_value, torch.nan).scatter(1, index, standard).flatten(1)  # [B, D d]
+        residuals.append(placed if pairs is None else placed[:, pairs])
+    return torch.cat(residuals) if residuals else torch.empty(0, 0)

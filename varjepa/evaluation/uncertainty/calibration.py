@@ -110,24 +110,6 @@ def fit_temperature(logits: Floats, labels: Ints) -> float:
     return float(np.exp(minimize_scalar(loss, bounds=(-3.0, 3.0), method="bounded").x))
 
 
-def recalibrated(pit: Floats, known: Floats) -> Floats:
-    """PIT values [N] sent through the distribution of other PIT values [M] (Kuleshov et al. 2018)."""
-    return np.searchsorted(np.sort(known), pit, side="right") / max(len(known), 1)
-
-
 def pit_values(residuals: Floats) -> Floats:
     """Probability integral transform of standardised residuals under N(0, 1); uniform where calibrated."""
     return ndtr(residuals)
-
-
-def ks_uniform(values: Floats) -> float:
-    """Kolmogorov-Smirnov distance in [0, 1] between values in [0, 1] and the uniform distribution.
-
-    Examples:
-        >>> ks_uniform(np.array([0.5]))
-        0.5
-    """
-    from scipy.stats import kstest  # noqa: PLC0415 (loading a model need not wait for it)
-
-    # The asymptotic p-value is the cheapest; nobody reads it.
-    return float(kstest(values.ravel(), "uniform", method="asymp").statistic)

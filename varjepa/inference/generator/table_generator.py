@@ -18,11 +18,11 @@ from varjepa.models.generator import Generator, probabilities
 from varjepa.models.network import TableNetwork
 
 MOST_PASSES = 16
-"""Cells of a row are drawn, or scored once, in at most this many passes. In wider tables several cells share a pass,
-and do not see each other."""
+"""Cells of a row are drawn, or scored, in at most this many passes. In wider tables several cells share a pass, and do
+not see each other."""
 
 GROUPINGS = 2
-"""How many times the cells of a wide table are scored, in other groups each time."""
+"""How many times the cells of a wide table are scored, in other groups each time, within `MOST_PASSES`."""
 
 NARROWEST = 1e-3
 """Width of a bar that holds a single value, in standard deviations of the column."""
@@ -298,7 +298,7 @@ def score_groups(n_features: int, groupings: int) -> list[list[list[int]]]:
     """Groups of cells that are hidden together when cells are scored: each cell in one group of every grouping.
 
     The groups are drawn at random, the same ones at every call. Two cells that share a group do not see each other. No
-    two cells share one in both of two groupings, for up to `MOST_PASSES` squared features.
+    two cells share one in both of two groupings, for up to 64 features; beyond, one pair in 64 at most.
 
     Args:
         n_features: D.
@@ -308,17 +308,16 @@ def score_groups(n_features: int, groupings: int) -> list[list[list[int]]]:
         >>> score_groups(3, 2)  # a cell is alone in its group
         [[[0], [1], [2]]]
     """
-    passes = min(n_features, MOST_PASSES)
+    if n_features <= MOST_PASSES:
+        return [[[cell] for cell in range(n_features)]]
+    passes = MOST_PASSES // max(groupings, 1)
     # Cells as a grid, row by row: a group is a column, which every further grouping moves on by the number of its row.
-    order = np.arange(n_features) if groupings == 0 or passes == n_features else _shuffled(n_features)
-    row, column = np.divmod(np.arange(n_features), max(passes, 1))
-    count = 1 if passes == n_features else max(groupings, 1)
-    places = [(column + number * row) % max(passes, 1) for number in range(count)]
+    order = np.arange(n_features)
+    if groupings:
+        order = np.random.default_rng([n_features, 91]).permutation(n_features)
+    row, column = np.divmod(np.arange(n_features), passes)
+    places = [(column + number * row) % passes for number in range(max(groupings, 1))]
     return [[sorted(order[place == group].tolist()) for group in range(passes)] for place in places]
-
-
-def _shuffled(n_features: int) -> NDArray[np.int64]:
-    return np.random.default_rng([n_features, 91]).permutation(n_features)
 
 
 def batches(rows: int, size: int) -> Iterator[slice]:

@@ -1,17 +1,14 @@
-"""Calibration: errors, temperature, scores of probabilities, recalibrated residuals."""
+"""Calibration: errors, temperature, scores of probabilities."""
 
 import numpy as np
 import pytest
-from scipy.stats import kstest
 from sklearn.metrics import brier_score_loss, log_loss
 
 from varjepa.evaluation.uncertainty.calibration import (
     adaptive_calibration_error,
     expected_calibration_error,
     fit_temperature,
-    ks_uniform,
     negative_log_likelihood,
-    pit_values,
     reliability,
 )
 from varjepa.evaluation.uncertainty.metrics import Classified, brier_score, classification_metrics
@@ -28,12 +25,6 @@ def test_calibration_error_finds_overconfidence() -> None:
     bins = reliability(confidence, correct)  # what the diagram shows is what the number sums up
     assert bins.rows.sum() == 50_000
     assert boastful == pytest.approx(np.abs(bins.confidence - bins.accuracy) @ bins.rows / 50_000)
-
-
-def test_ks_distance_equals_scipy() -> None:
-    values = np.random.default_rng(3).beta(2, 1, 500)
-    assert ks_uniform(values) == pytest.approx(kstest(values, "uniform").statistic)
-    assert ks_uniform(pit_values(np.random.default_rng(3).normal(size=20_000))) < 0.02
 
 
 def probabilities(rows: int = 20_000, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
