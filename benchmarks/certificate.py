@@ -17,7 +17,7 @@ from tasks.registry.open_model import open_model
 from varjepa.data.encode.features import LABEL
 from varjepa.data.read.sources import open_source
 from varjepa.data.read.splits import PART, assign_parts
-from varjepa.evaluation.uncertainty.certificate import certify
+from varjepa.evaluation.uncertainty.certificate import RankedRows, certify
 from varjepa.inference.model import TrainedModel
 
 Floats = NDArray[np.float64]
@@ -32,8 +32,9 @@ def held_out(model: TrainedModel, path: str) -> tuple[Floats, NDArray[np.bool_],
     frame, label = frame.filter(label.is_not_null()), label.drop_nulls()
     predicted = model.predict(frame)
     assert model.preprocessor.label is not None
-    classes = pl.Series(model.preprocessor.label.classes, dtype=pl.String)
-    correct = predicted["prediction"] == classes.gather(label.cast(pl.UInt32))
+    # A class that training has not seen has no name here: every prediction of it is wrong.
+    classes = pl.Series([*model.preprocessor.label.classes, None], dtype=pl.String)
+    correct = predicted["prediction"].eq_missing(classes.gather(label.cast(pl.UInt32)))
     return predicted["uncertainty"].to_numpy(), correct.to_numpy(), frame[PART].cast(pl.String).to_numpy()
 
 
@@ -53,10 +54,8 @@ def main() -> None:
     for split in range(words.splits):
         order = np.random.default_rng(split).permutation(pool)
         held, rest = order[:size], order[size:]
-        certificate = certify(
-            uncertainty[held], correct[held], uncertainty[validation], accuracy=section.accuracy,
-            confidence=section.confidence,
-        )  # fmt: skip
+        calibration, other = (RankedRows(uncertainty[rows], correct[rows]) for rows in (held, validation))
+        certificate = certify(calibration, other, accuracy=section.accuracy, confidence=section.confidence)
         accept = uncertainty[rest] <= (-np.inf if certificate.threshold is None else certificate.threshold)
         none += certificate.threshold is None
         broken += bool(accept.any()) and correct[rest][accept].mean() < section.accuracy

@@ -1,8 +1,10 @@
-"""What the promotion gate accepts and refuses, on Adult.
+"""What the promotion gate accepts and refuses, in simulations and on Adult.
 
-    python -m benchmarks.gate adult.csv.gz
+    python -m benchmarks.gate                  # the simulations alone
+    python -m benchmarks.gate adult.csv.gz     # and on Adult
 
-Trains small models in a temporary folder with a separate registry.
+Simulations: see `benchmarks.gate_simulated`. On Adult, trains small models in a temporary folder with a separate
+registry.
 
 - Equal challengers: pairs of linear probes on one embedding, each fitted on a resample of the training rows, and pairs
   of whole models that differ in their seed. The two models of a pair are interchangeable.
@@ -26,6 +28,7 @@ import polars as pl
 import torch
 import yaml
 
+from benchmarks.gate_simulated import simulated
 from benchmarks.harness import RESULTS, Figure, facts
 from varjepa.config import DataSection, SplitSection, load_config
 from varjepa.config.operations import GateSection
@@ -198,11 +201,8 @@ def run(path: str) -> tuple[list[Figure], dict[str, str]]:
     return figures, refused
 
 
-def main() -> None:
-    """Parses the arguments, runs, prints and writes the results."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", help="CSV file of Adult")
-    path = str(Path(parser.parse_args().data).absolute())
+def on_adult(path: str) -> dict[str, Any]:
+    """Runs in a temporary folder, prints the figures and returns them."""
     from prefect.testing.utilities import prefect_test_harness
 
     with tempfile.TemporaryDirectory() as folder, prefect_test_harness(server_startup_timeout=120):
@@ -217,9 +217,21 @@ def main() -> None:
         print(f"{figure.what:{width}}  {figure.value:>9,.4g} {figure.unit}   {figure.asked}")
     for name, reason in refused.items():
         print(f"\n{name}\n  " + reason.replace("; ", "\n  "))
-    content = facts() | {"command": "python -m benchmarks.gate adult.csv.gz", "rows": ROWS, "settings": JOB,
-                         "figures": [asdict(figure) for figure in figures], "refused": refused}  # fmt: skip
-    (RESULTS / "gate.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    return {"command": "python -m benchmarks.gate adult.csv.gz", "rows": ROWS, "settings": JOB,
+            "figures": [asdict(figure) for figure in figures], "refused": refused}  # fmt: skip
+
+
+def main() -> None:
+    """Parses the arguments, runs, prints and writes the results."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", nargs="?", help="CSV file of Adult; without it, the results on Adult are kept")
+    path, results = parser.parse_args().data, RESULTS / "gate.json"
+    rates = simulated()
+    for one in rates:
+        print(f"{one['condition']:70} {one['rows']:>6,} rows  {one['what']:22} {one['share']:.1%} {one['stated']}")
+    before = json.loads(results.read_text(encoding="utf-8")) if path is None else on_adult(str(Path(path).absolute()))
+    content = before | facts() | {"simulated": rates}
+    results.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -141,12 +141,13 @@ def _copy(folder: Path) -> dict[str, float]:
 
 
 def _prepare(folder: Path) -> dict[str, float]:
-    from tasks.retrain.preprocess import divide, learn, write_encoded
+    from tasks.retrain.preprocess import divide, inspect, learn, write_encoded
 
     moments = [time.perf_counter()]
-    marked, _ = divide(folder / "table.parquet", _DATA)
+    verdicts = inspect(folder / "table.parquet", _DATA)
+    marked, _ = divide(folder / "table.parquet", _DATA.split, folder)
     moments.append(time.perf_counter())
-    preprocessor = learn(marked, _DATA, _SETTINGS)
+    preprocessor = learn(marked, _DATA, _SETTINGS, verdicts.identifiers)
     fit_peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     moments.append(time.perf_counter())
     write_encoded(marked, preprocessor, folder / "encoded.parquet")
@@ -155,11 +156,12 @@ def _prepare(folder: Path) -> dict[str, float]:
 
 
 def _compare(folder: Path) -> dict[str, float]:
-    from tasks.retrain.preprocess import divide, learn, write_encoded
+    from tasks.retrain.preprocess import divide, inspect, learn, write_encoded
 
     everything = _DATA.model_copy(update={"split": _DATA.split.model_copy(update={"seen": "all"})})
-    marked, _ = divide(folder / "table.parquet", everything)
-    preprocessor = learn(marked, everything, _SETTINGS)
+    identifiers = inspect(folder / "table.parquet", everything).identifiers
+    marked, _ = divide(folder / "table.parquet", everything.split, folder)
+    preprocessor = learn(marked, everything, _SETTINGS, identifiers)
     fit, encode, transform = _theirs(folder, preprocessor)
     fit()
     table = pl.read_parquet(folder / "table.parquet").lazy()
@@ -168,7 +170,7 @@ def _compare(folder: Path) -> dict[str, float]:
         "their encode": encode,
         "their transform": transform,
         "our transform": lambda: preprocessor.encode(table).collect(engine="streaming"),
-        "our fit": lambda: learn(marked, everything, _SETTINGS),
+        "our fit": lambda: learn(marked, everything, _SETTINGS, identifiers),
         "our encode": lambda: write_encoded(marked, preprocessor, folder / "encoded.parquet"),
         "copying": lambda: _copy(folder),
     }

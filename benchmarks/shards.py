@@ -158,7 +158,7 @@ def _outcome(rows: EncodedRows, source: RowSource, seed: int) -> tuple[float, fl
     """Validation ELBO and accuracy of the probe after the last epoch."""
     training = rows.training.model_copy(update={"seed": seed, "max_epochs": 2, "batch_size": 128, "lr": 3e-3})
     rows = replace(rows, training=training)
-    train, validation = (rows.sample(part, 5000, labelled=True) for part in ("train", "validation"))
+    train, validation = (rows.sample(part, 5000, learnable=True) for part in ("train", "validation"))
     trainer = table_trainer(source, rows, ModelSection.model_validate(TINY), seed)
     trainer.evaluate = ProbeEvaluator(
         train.table, train.labels, validation.table, validation.labels, len(rows.preprocessor.label.classes),
@@ -201,11 +201,12 @@ def _nothing(_folder: Path) -> dict[str, float]:
 
 def prepare(folder: Path, label: str = LABEL) -> dict[str, float]:
     """Preprocesses `table.parquet` of a folder."""
-    from tasks.retrain.preprocess import divide, learn, write_encoded
+    from tasks.retrain.preprocess import divide, inspect, learn, write_encoded
 
     data = DataSection(path="table.parquet", label=label)
-    marked, _ = divide(folder / "table.parquet", data)
-    preprocessor = learn(marked, data, PreprocessSection())
+    verdicts = inspect(folder / "table.parquet", data)
+    marked, _ = divide(folder / "table.parquet", data.split, folder)
+    preprocessor = learn(marked, data, PreprocessSection(), verdicts.identifiers)
     write_encoded(marked, preprocessor, folder / "encoded.parquet")
     (folder / "preprocessor.json").write_text(preprocessor.model_dump_json(), encoding="utf-8")
     return {}
@@ -217,7 +218,7 @@ def _train(folder: Path, memory: str) -> dict[str, float]:
     rows, started = encoded_rows(folder, float(memory)), time.perf_counter()
     source = rows.source(["train"], folder / f"shards{memory}", World())
     seconds = time.perf_counter() - started
-    samples = [rows.sample(part, rows.training.eval_rows, labelled=True) for part in ("train", "validation")]
+    samples = [rows.sample(part, rows.training.eval_rows, learnable=True) for part in ("train", "validation")]
     trainer, random = table_trainer(source, rows, ModelSection()), Randomness.seeded(0)
     started = time.perf_counter()
     for first in (0, trainer.steps_per_epoch // 2):

@@ -1,6 +1,7 @@
 """Compares new rows with the drift reference of a model."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,8 +16,11 @@ from tasks.steps.log import log
 from tasks.tracking.uris import store
 from varjepa.config import DataSection
 from varjepa.config.operations import DriftSection, TrackingSection
+from varjepa.data.read.clusters import row_clusters
+from varjepa.data.read.row_hash import Hashes
 from varjepa.data.read.sources import open_path, readable
 from varjepa.errors import DataError, ModelError
+from varjepa.evaluation.drift.dependence import rows_of_a_row
 from varjepa.evaluation.drift.samples import Sample, together
 from varjepa.evaluation.drift.tests import Finding, drift_score, find_drift
 from varjepa.inference.drift_counts import count_columns, quality, subjects_of, unseen_words
@@ -111,7 +115,8 @@ def compare(question: Question) -> Drift:
     counted = _count(model, question.new, profile.counts, section.rows)
     statistics = row_statistics(model, counted.chosen, profile.directions)
     label = None if model.preprocessor.label is None else model.preprocessor.label.name
-    subjects = subjects_of(profile.counts, counted.columns, (label, counted.label), statistics)
+    cluster_rows = _cluster_rows(counted.clusters), _cluster_rows([_clusters(model, counted.chosen)])
+    subjects = subjects_of(profile.counts, counted.columns, (label, counted.label), statistics, cluster_rows)
     now, before = quality(statistics), profile.counts.quality
     tracking = TrackingSection(uri=store(question.tracking_uri), experiment=watch.experiment)
     return Drift(
@@ -119,6 +124,22 @@ def compare(question: Question) -> Drift:
         counted.chosen.height, find_drift(subjects, section), counted.words,
         {name: (before[name], value) for name, value in now.items() if name in before},
     )  # fmt: skip
+
+
+def _cluster_rows(clusters: Sequence[Hashes | None]) -> float | None:
+    """Rows in the cluster of a row, on average over rows; None where some rows do not say which cluster is theirs."""
+    known = [part for part in clusters if part is not None]
+    if len(known) < len(clusters):
+        return None
+    return rows_of_a_row(np.unique(np.concatenate(known), return_counts=True)[1])
+
+
+def _clusters(model: TrainedModel, frame: pl.DataFrame) -> Hashes | None:
+    """The cluster of each row [N]; None where the rows lack the column that names it."""
+    split = model.config.data.split
+    if split.by != "hash" or (split.column is not None and split.column not in frame.columns):
+        return None
+    return row_clusters(frame, split)
 
 
 def _profile(model: TrainedModel, name: str) -> Profile:
@@ -148,6 +169,7 @@ class _Counted:
 
     chosen: pl.DataFrame
     rows: int = 0
+    clusters: list[Hashes | None] = field(default_factory=list)
     columns: dict[str, Sample] = field(default_factory=dict)
     label: Sample | None = None
     words: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -173,6 +195,7 @@ def _count(model: TrainedModel, source: str, like: Counts, most: int) -> _Counte
         }
         counted.label = together(counted.label, label) if counted.label is not None and label is not None else label
         _add_words(counted.words, unseen_words(model.preprocessor, frame))
+        counted.clusters.append(_clusters(model, frame))
         counted.rows += frame.height
         if len(kept) % 100 == 0:
             log.info("%s of %s rows counted", f"{counted.rows:,}", f"{total:,}")

@@ -192,6 +192,7 @@ class CardFacts:
             "uncertainty": f"{MEASURES[measure]} ({measure}); larger = less sure",
             "why this measure": reason,
             "certificate": self.decisions["certificate"],
+            **{name: self.decisions[name] for name in ("unseen classes",) if name in self.decisions},
         }
 
     @property

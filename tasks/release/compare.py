@@ -7,6 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.registry.open_model import open_model
 from tasks.registry.tags import FINGERPRINT_TAG, ROWS_TAG, RUN_TAG
+from tasks.release.unseen import (
+    LEARNED_ROWS,
+    has_artifact,
+    kept_artifact,
+    learned_by_challenger,
+    learned_by_version,
+    trained_columns,
+    write_learned,
+)
 from tasks.retrain.preprocess import Prepared
 from tasks.steps.log import log
 from tasks.tracking.store import client_of
@@ -16,8 +25,8 @@ from varjepa.errors import UserError
 
 if TYPE_CHECKING:
     import polars as pl
-    from mlflow import MlflowClient
 
+    from varjepa.evaluation.arrays import Bools
     from varjepa.evaluation.gate.evidence import Evidence, Metric
     from varjepa.evaluation.gate.verdict import Verdict
     from varjepa.inference.model import TrainedModel
@@ -48,38 +57,57 @@ class Candidate:
 
 def compare(candidate: Candidate, champion: int | None, config: RetrainConfig) -> "Verdict":
     """Judges a candidate against the champion's version, or alone where there is no champion."""
-    from varjepa.evaluation.gate.groups import row_groups
+    from varjepa.evaluation.gate.groups import row_classes, row_groups
     from varjepa.evaluation.gate.verdict import judge
-    from varjepa.inference.gate_evidence import gather, gather_alone, metric_for, milliseconds_in_turns
+    from varjepa.inference.gate_evidence import gather_alone, metric_for, milliseconds_in_turns, range_notes
     from varjepa.inference.storage import load_model
 
     challenger, section = load_model(candidate.model, config.training.device), config.gate
     metric, notes = metric_for(challenger, config)
     frame = test_rows(candidate, config)
-    groups = row_groups(frame, challenger.preprocessor.label, section.subgroups)
     if champion is None:  # the first version of a name is judged by its own properties alone
         (speed,) = milliseconds_in_turns([challenger], frame)
         evidence = replace(gather_alone(challenger, frame), milliseconds=speed)
-        return judge(evidence, None, metric=metric, groups=groups, section=section, notes=notes)
+        return judge(evidence, None, metric=metric, groups={}, section=section, notes=notes)
     uri = tracking_uri(config.tracking)
     try:
         current = open_model(f"models:/{config.registry.name}/{champion}", uri, config.training.device)
-        both = [gather(model, frame, metric, challenger) for model in (challenger, current)]
-        speeds = milliseconds_in_turns([challenger, current], frame)
+        models = (challenger, current)
+        rows, left_out = _fair_rows(candidate, champion, models, frame, config)
+        both = [_gathered(model, rows, metric, models, challenger) for model in models]
+        speeds = milliseconds_in_turns(models, rows)
         if section.latency_ratio is not None and speeds[0] > section.latency_ratio * speeds[1]:
             # A busy machine must not cause a veto, so a slow challenger is timed again with more turns.
-            speeds = milliseconds_in_turns([challenger, current], frame, turns=20)
+            speeds = milliseconds_in_turns(models, rows, turns=20)
     except UserError as error:
         return _unreadable(champion, error)
     both = [replace(evidence, milliseconds=speed) for evidence, speed in zip(both, speeds, strict=True)]
-    reference, more = _reference((challenger, current), champion, frame, metric, config)
-    notes = (*notes, *more, *_overlap_note(candidate, champion, current, config))
-    return judge(both[0], both[1], metric=metric, groups=groups, section=section, reference=reference, notes=notes)
+    reference, more = _reference(candidate, models, champion, frame, metric=metric, config=config)
+    return judge(
+        both[0], both[1], metric=metric, groups=row_groups(rows, challenger.preprocessor.label, section.subgroups),
+        section=section, classes=row_classes(rows, challenger.preprocessor.label), reference=reference,
+        notes=(*notes, *range_notes(rows, challenger, current), *more, *left_out),
+    )  # fmt: skip
+
+
+def _gathered(
+    model: "TrainedModel",
+    rows: "pl.DataFrame",
+    metric: "Metric | None",
+    models: tuple["TrainedModel", "TrainedModel"],
+    splitter: "TrainedModel",
+) -> "Evidence":
+    """Evidence of one of the models (challenger, champion) on rows that the split of `splitter` has set apart."""
+    from varjepa.evaluation.gate.groups import dependent_rows
+    from varjepa.inference.gate_evidence import gather
+
+    clusters = dependent_rows(rows, splitter.config.data.split)
+    return replace(gather(model, rows, metric, *models), clusters=clusters)
 
 
 def _unreadable(champion: int, error: UserError) -> "Verdict":
     from varjepa.evaluation.gate.verdict import Verdict
-    from varjepa.evaluation.gate.vetoes import Veto
+    from varjepa.evaluation.gate.veto import Veto
 
     veto = Veto("contract", f"version {champion}, the champion, cannot read the test rows: {error}".rstrip("."))
     return Verdict("not compared", "there is nothing to compare the two models by", (veto,))
@@ -102,42 +130,50 @@ def test_rows(candidate: Candidate, config: RetrainConfig) -> "pl.DataFrame":
     return judged_rows(evenly_spaced(rows, count, config.gate.rows).collect(engine="streaming"), label)
 
 
-def keep_test_rows(candidate: Candidate, version: int, config: RetrainConfig) -> None:
-    """Stores the test rows with the run of the version, once, so that later challengers can be compared on them."""
+def keep_rows(candidate: Candidate, version: int, config: RetrainConfig) -> None:
+    """Stores rows with the run of the version, once, so that later challengers can be compared with it fairly.
+
+    The test rows themselves; and hashes of the rows that the model has learned from, where only they can tell.
+    """
     from mlflow.exceptions import MlflowException
 
     client = client_of(config.tracking)
     run_id = client.get_model_version(config.registry.name, str(version)).tags.get(RUN_TAG)
     try:
-        if run_id is None or _has_test_rows(client, run_id):
+        if run_id is None or has_artifact(client, run_id, TEST_ROWS):
             return
     except MlflowException as error:
         log.warning("The run of version %d is gone, its test rows are not kept: %s", version, error)
         return
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / Path(TEST_ROWS).name
-        test_rows(candidate, config).write_parquet(path)
-        client.log_artifact(run_id, str(path), str(Path(TEST_ROWS).parent))
-
-
-def _has_test_rows(client: "MlflowClient", run_id: str) -> bool:
-    return any(file.path == TEST_ROWS for file in client.list_artifacts(run_id, str(Path(TEST_ROWS).parent)))
+        # The test rows are uploaded last: where they are, both are.
+        learned, test = (Path(folder) / Path(name).name for name in (LEARNED_ROWS, TEST_ROWS))
+        write_learned(candidate.prepared, learned)
+        test_rows(candidate, config).write_parquet(test)
+        for path in (learned, test):
+            if path.is_file():
+                client.log_artifact(run_id, str(path), str(Path(TEST_ROWS).parent))
 
 
 def _reference(
+    candidate: Candidate,
     models: tuple["TrainedModel", "TrainedModel"],
     version: int,
     frame: "pl.DataFrame",
+    *,
     metric: "Metric | None",
     config: RetrainConfig,
 ) -> tuple["tuple[Evidence, Evidence] | None", tuple[str, ...]]:  # fmt: skip
-    """Evidence of both models on the champion's test rows, if these were kept and differ from the challenger's."""
+    """Evidence of both models on the champion's test rows, if these were kept and differ from the challenger's.
+
+    Rows that the challenger has learned from would hide what it does to others.
+    """
     from varjepa.data.read.row_hash import row_hashes
-    from varjepa.inference.gate_evidence import gather, judged_rows
+    from varjepa.inference.gate_evidence import judged_rows
 
     if not config.gate.reference:
         return None, ()
-    rows = _kept_rows(version, config)
+    rows = kept_artifact(version, TEST_ROWS, config)
     if rows is None:
         return None, (f"the test rows of version {version} were not kept",)
     # The same rows in any order would only repeat the comparison.
@@ -145,42 +181,66 @@ def _reference(
         return None, ()
     try:
         rows = judged_rows(rows, models[0].preprocessor.label)
-        return (gather(models[0], rows, metric, models[0]), gather(models[1], rows, metric, models[0])), ()
+        seen = learned_by_challenger(candidate.prepared, models[0], rows)
+        rest = rows.filter(~seen)
+        notes = (
+            f"{_share(seen)} test rows of version {version} are not used, as the challenger has learned from them",
+        )
+        if rest.height < min(config.gate.min_rows, rows.height):
+            return None, notes
+        challenger, champion = (_gathered(model, rest, metric, models, models[1]) for model in models)
     except UserError as error:
         return None, (f"the models cannot be compared on the test rows of version {version}: {error}".rstrip("."),)
+    return (challenger, champion), (notes if seen.any() else ())
 
 
-def _kept_rows(version: int, config: RetrainConfig) -> "pl.DataFrame | None":
-    import polars as pl
+def _share(seen: "Bools") -> str:
+    return f"{seen.sum():,} of {len(seen):,}"
 
+
+def _fair_rows(
+    candidate: Candidate,
+    version: int,
+    models: tuple["TrainedModel", "TrainedModel"],
+    frame: "pl.DataFrame",
+    config: RetrainConfig,
+) -> tuple["pl.DataFrame", tuple[str, ...]]:
+    """The test rows that the champion, the second model, has not learned from; and a note where that favours it."""
+    from varjepa.evaluation.gate.paired_tests import fewest_units
+
+    if _same_parts(candidate, version, models, config):
+        return frame, ()
+    seen = learned_by_version(version, models[1], frame, config)
+    if seen is None:
+        return frame, _overlap_note(candidate, models)
+    if not seen.any():
+        return frame, ()
+    if (~seen).sum() < fewest_units(config.gate.risk):
+        few = f"the champion has learned from {_share(seen)} test rows, which favours it; the others are too few"
+        return frame, (few,)
+    return frame.filter(~seen), (f"{_share(seen)} test rows are not used, as the champion has learned from them",)
+
+
+def _same_parts(
+    candidate: Candidate, version: int, models: tuple["TrainedModel", "TrainedModel"], config: RetrainConfig
+) -> bool:
+    """Whether both models were made from the same rows by the same split, which gives the same parts."""
     client = client_of(config.tracking)
-    run_id = client.get_model_version(config.registry.name, str(version)).tags.get(RUN_TAG)
-    try:
-        if run_id is None or not _has_test_rows(client, run_id):
-            return None
-        with tempfile.TemporaryDirectory() as place:
-            return pl.read_parquet(client.download_artifacts(run_id, TEST_ROWS, place))
-    except Exception as error:  # noqa: BLE001 (a deleted run or file must not fail the gate)
-        log.warning("The test rows of version %d cannot be read: %s", version, error)
-        return None
-
-
-def _overlap_note(
-    candidate: Candidate, champion: int, current: "TrainedModel", config: RetrainConfig
-) -> tuple[str, ...]:
-    """A note if the champion may have been trained on the challenger's test rows."""
-    client = client_of(config.tracking)
-    tags: dict[str, Any] = client.get_model_version(config.registry.name, str(champion)).tags
-    now, before = config.data, current.config.data
-    # The same rows and the same split give the same parts, whatever the kind of split.
+    tags: dict[str, Any] = client.get_model_version(config.registry.name, str(version)).tags
+    now, before = (model.config.data for model in models)
     # Fingerprint of the source and number of rows: a contract may have removed other rows since.
     same_rows = (tags.get(FINGERPRINT_TAG), tags.get(ROWS_TAG)) == (candidate.fingerprint, str(candidate.rows))
-    same_split = (now.split, now.rows, now.noise) == (before.split, before.rows, before.noise)
-    if same_split and same_rows:
-        return ()
-    # These splits keep a row in its part while the table grows. A hash of whole rows does so while the columns stay.
+    return same_rows and (now.split, now.rows, now.noise) == (before.split, before.rows, before.noise)
+
+
+def _overlap_note(candidate: Candidate, models: tuple["TrainedModel", "TrainedModel"]) -> tuple[str, ...]:
+    """A note if the champion, of whose training rows nothing is recorded, may have learned from these test rows."""
+    # As recorded with the models: with the columns that a split by hash hashed.
+    now, before = (model.config.data for model in models)
+    # These splits keep a row in its part while the table grows. A hash of all columns does so while the columns stay.
     steady = now.split.by in ("hash", "column", "time") and now.split == before.split
-    if steady and (now.split.by != "hash" or now.split.column or _columns(candidate) == _trained_columns(current)):
+    whole_rows = now.split.by == "hash" and now.split.columns == "all" and not now.split.column
+    if steady and (not whole_rows or _columns(candidate) == trained_columns(models[1])):
         return ()
     why = "the columns have changed" if steady else f"rows are split by {now.split.by}"
     if now.split != before.split:
@@ -194,9 +254,3 @@ def _columns(candidate: Candidate) -> set[str]:
     from varjepa.data.read.sources import ROW
 
     return set(pl.scan_parquet(candidate.prepared.clean).collect_schema()) - {ROW}
-
-
-def _trained_columns(model: "TrainedModel") -> set[str]:
-    """Columns of the table on which a model was trained, as far as they are recorded."""
-    data, label = model.config.data, model.preprocessor.label
-    return {*model.preprocessor.order, *model.preprocessor.left_out, *data.drop, *([label.name] if label else [])}

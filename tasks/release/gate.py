@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.registry.champion import champion_of, history, move_champion, rolled_back
 from tasks.registry.tags import GATE_TAG
-from tasks.release.compare import Candidate, compare, keep_test_rows
+from tasks.release.compare import Candidate, compare, keep_rows
 from tasks.release.register import Registered
 from tasks.steps.log import log
 from tasks.steps.retries import retried_task
@@ -78,7 +78,7 @@ def gate(candidate: Candidate, registered: Registered | None, config: RetrainCon
         )
     # Kept before any comparison: a later challenger needs them whatever the verdict is.
     if config.gate.reference:
-        keep_test_rows(candidate, registered.version, config)
+        keep_rows(candidate, registered.version, config)
     # Optimistic locking: compare first, then take the lock and check that the champion is still the same.
     for _attempt in range(ATTEMPTS):
         champion = champion_of(client, name)

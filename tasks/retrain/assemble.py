@@ -52,6 +52,8 @@ def assemble(
         referenced.folder,
     )
     # The whole configuration travels with the model, so the folder depends on all of it.
+    # The model records which columns its split hashed, so that its training rows can be recognised later.
+    config = config.model_copy(update={"data": config.data.model_copy(update={"split": prepared.split})})
     folder = STEP.folder(config, {name: str(path) for name, path in parts.items()}, config.model_dump(mode="json"))
     return reuse(folder, Assembled, lambda: _assemble(parts, config, folder / "model"))
 

@@ -21,12 +21,15 @@ from varjepa.config import RetrainConfig
 from varjepa.config.heads import MEASURE
 from varjepa.data.encode.encoded import read_sample
 from varjepa.data.read.sources import ROW
+from varjepa.errors import listed
 from varjepa.evaluation.latents.pit import pit_distances
+from varjepa.evaluation.uncertainty.calibration import SMALLEST_PROBABILITY
 from varjepa.evaluation.uncertainty.compare_measures import BASELINE, Comparison, against_truth, class_coverage
 from varjepa.evaluation.uncertainty.metrics import calibration_metrics, uncertainty_metrics
 from varjepa.evaluation.uncertainty.selective import Floats, oracle, risk_coverage
 from varjepa.inference.calibration import Calibration, calibrate_model
 from varjepa.inference.diagnostics import latent_pit
+from varjepa.inference.drift_counts import unknown_words
 from varjepa.inference.model import TrainedModel
 from varjepa.inference.probing import classified, labelled_rows
 from varjepa.inference.storage import load_parts, model_parts, save_uncertainty
@@ -89,11 +92,32 @@ def _calibrate(
         )
         outcome = calibrate_model(model, validation=validation, calibration=calibration, test=test)
         more, drawn = _measure(outcome, prepared, predictions, tables)
-        metrics, figures, decisions = metrics | more, figures | drawn, _decisions(outcome)
+        decisions = _decisions(outcome) | _unseen_classes(prepared, model)
+        metrics, figures = metrics | more, figures | drawn
         save_uncertainty(folder, outcome.fitted)
     for name, figure in figures.items():
         figure.savefig(drawings / f"{name}.png")
     return Calibrated(folder, drawings, tables, metrics, decisions)
+
+
+def _unseen_classes(prepared: Prepared, model: TrainedModel) -> dict[str, str]:
+    """Which classes training has not seen, and how many rows of each part have them, as text for people; often none."""
+    label, parts = model.preprocessor.label, []
+    if label is None:
+        return {}
+    for part in ("validation", "calibration", "test"):
+        words = unknown_words(prepared.raw(part), label.name, label.classes)
+        if words:
+            named = listed(words, limit=5)
+            parts.append(f"{sum(words.values()):,} of {prepared.parts[part]:,} {part} rows ({named})")
+    if not parts:
+        return {}
+    text = (
+        f"{'; '.join(parts)}. Training rows have no such class, so these rows count as errors, with a probability of 0 "
+        f"(taken for {SMALLEST_PROBABILITY:.0e} in the log loss)"
+    )
+    log.warning("classes that training has not seen: %s", text)
+    return {"unseen classes": text}
 
 
 def _decisions(outcome: Calibration) -> dict[str, str]:
@@ -103,7 +127,7 @@ def _decisions(outcome: Calibration) -> dict[str, str]:
         target = (
             f"at least {certificate.accuracy:.1%} of accepted rows right, with {certificate.confidence:.0%} confidence"
         )
-        promise = f"{target}; {certificate.reason}"
+        promise = f"{target}, if {certificate.assumption}; {certificate.reason}"
         log.info("certificate for %.1f%%: %s", 100 * certificate.accuracy, certificate.reason)
     log.info("uncertainty by %s: %s", outcome.fitted.measure, outcome.fitted.reason)
     return {"uncertainty": f"{outcome.fitted.measure}: {outcome.fitted.reason}", "certificate": promise}

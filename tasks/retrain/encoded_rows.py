@@ -67,12 +67,14 @@ class EncodedRows:
         """The rows of a part, or a sample of them where there are more."""
         if count_rows(self.path, part) <= most:
             return read_packed(self.path, self.preprocessor, part).to(self.device)
-        return self.sample(part, most, labelled=False).table
+        return self.sample(part, most, learnable=False).table
 
-    def sample(self, part: str, most: int, *, labelled: bool) -> Part:
-        """At most this many rows of a part, with their labels."""
+    def sample(self, part: str, most: int, *, learnable: bool) -> Part:
+        """At most this many rows of a part, with their labels (`learnable`: see `read_sample`)."""
         seed = self.training.seed
-        return read_sample(self.path, self.preprocessor, part, most=most, seed=seed, labelled=labelled).to(self.device)
+        return read_sample(self.path, self.preprocessor, part, most=most, seed=seed, learnable=learnable).to(
+            self.device
+        )
 
     def fits(self, rows: int) -> bool:
         """Whether this many rows may be held in memory."""

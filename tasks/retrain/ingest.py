@@ -68,6 +68,7 @@ def require_columns(columns: list[str], data: DataSection) -> None:
         "data.kinds": data.kinds,
         "data.label": [data.label],
         "split.column": [data.split.column],
+        "split.columns": data.split.columns if isinstance(data.split.columns, tuple) else [],
     }
     for key, names in named.items():
         for name in names:

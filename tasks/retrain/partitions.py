@@ -1,5 +1,7 @@
 """Partitions of a Parquet file: which rows they hold, and the work on a single partition."""
 
+from collections import Counter
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -9,6 +11,8 @@ from uuid import uuid4
 from varjepa.config import SplitSection
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import numpy as np
     from polars import LazyFrame
 
@@ -21,13 +25,13 @@ class Partition:
 
     Attributes:
         clean: Parquet file of all rows.
-        parts: Parquet file with the part of each.
+        marks: Parquet file with the part of each and, for a split by hash, its cluster.
         start: first row.
         rows: number of rows.
     """
 
     clean: Path
-    parts: Path
+    marks: Path
     start: int
     rows: int
 
@@ -37,15 +41,21 @@ class Partition:
 
         return pl.scan_parquet(self.clean).slice(self.start, self.rows)
 
+    def table(self) -> "LazyFrame":
+        """The rows without their numbers, unread."""
+        from varjepa.data.read.sources import ROW
+
+        return self.raw().drop(ROW, strict=False)
+
     def marked(self) -> "LazyFrame":
-        """The rows with their part as one more column, unread."""
+        """The rows with their marks as further columns, unread."""
         import polars as pl
 
-        parts = pl.scan_parquet(self.parts).slice(self.start, self.rows)
-        return pl.concat([self.raw(), parts], how="horizontal")
+        marks = pl.scan_parquet(self.marks).slice(self.start, self.rows)
+        return pl.concat([self.raw(), marks], how="horizontal")
 
 
-def partitions_of(clean: Path, parts: Path, rows: int) -> list[Partition]:
+def partitions_of(clean: Path, marks: Path, rows: int) -> list[Partition]:
     """Partitions of about this many rows: whole row groups of the file, or pieces of larger ones."""
     from pyarrow.parquet import ParquetFile
 
@@ -56,20 +66,51 @@ def partitions_of(clean: Path, parts: Path, rows: int) -> list[Partition]:
     partitions, start, held = [], 0, 0
     for group in groups:
         if held and held + group > rows:
-            partitions.append(Partition(clean, parts, start, held))
+            partitions.append(Partition(clean, marks, start, held))
             start, held = start + held, 0
         held += group
         while held > rows:
-            partitions.append(Partition(clean, parts, start, rows))
+            partitions.append(Partition(clean, marks, start, rows))
             start, held = start + rows, held - rows
-    return [*partitions, Partition(clean, parts, start, held)] if held else partitions
+    return [*partitions, Partition(clean, marks, start, held)] if held else partitions
 
 
-def hashed_codes(partition: Partition, split: SplitSection) -> "np.ndarray":
-    """See `varjepa.data.read.splits.hashed_codes`."""
+def split_hashes(partition: Partition, split: SplitSection) -> "np.ndarray":
+    """The hashes that decide the parts of a partition's rows, uint64 [n]."""
+    import numpy as np
+
     from varjepa.data.read import splits
 
-    return splits.hashed_codes(partition.raw(), split)
+    return np.concatenate([np.zeros(0, dtype=np.uint64), *splits.split_hashes(partition.raw(), split)])
+
+
+def write_marks(hashes: "Iterable[np.ndarray]", split: SplitSection, path: Path) -> dict[str, int]:
+    """Writes part and cluster of each row into a Parquet file, one row group per piece; returns the rows per part.
+
+    Args:
+        hashes: of the rows, in pieces.
+        split: by hash.
+        path: of the file.
+
+    Raises:
+        DataError: too few rows, or an empty part.
+    """
+    from pyarrow.parquet import ParquetWriter
+
+    from varjepa.data.read.splits import PART, hashed_marks, require_parts
+
+    counts = Counter[str]()
+    with ExitStack() as stack:
+        writer = None
+        for piece in hashes:
+            marks = hashed_marks(piece, split)
+            counts.update(dict(marks[PART].value_counts().iter_rows()))
+            table = marks.to_arrow()
+            # Hashes hardly repeat: only parts gain from a dictionary.
+            writer = writer or stack.enter_context(ParquetWriter(path, table.schema, use_dictionary=[PART]))
+            writer.write_table(table, row_group_size=max(1, table.num_rows))
+    require_parts(counts, split)
+    return dict(counts)
 
 
 def training_rows(partition: Partition, seen: str) -> "LazyFrame":
@@ -78,21 +119,23 @@ def training_rows(partition: Partition, seen: str) -> "LazyFrame":
 
 
 def learned_from(marked: "LazyFrame", seen: str) -> "LazyFrame":
-    """The same for rows with a column of their part."""
+    """The same for rows with their marks."""
     import polars as pl
 
     from varjepa.data.read.sources import ROW
-    from varjepa.data.read.splits import PART
+    from varjepa.data.read.splits import CLUSTER, PART
 
-    return (marked if seen == "all" else marked.filter(pl.col(PART) == "train")).drop(ROW, PART)
+    rows = marked if seen == "all" else marked.filter(pl.col(PART) == "train")
+    return rows.drop(ROW, PART, CLUSTER, strict=False)
 
 
 def write_encoded(marked: "LazyFrame", preprocessor: "Preprocessor", path: Path) -> None:
     """Encodes rows into a Parquet file, in bounded memory."""
     from varjepa.data.read.sources import ROW
-    from varjepa.data.read.splits import PART
+    from varjepa.data.read.splits import CLUSTER, PART
 
-    encoded = preprocessor.encode(marked, keep=(ROW, PART), with_label=True)
+    marks = [name for name in (ROW, PART, CLUSTER) if name in marked.collect_schema()]
+    encoded = preprocessor.encode(marked, keep=marks, with_label=True)
     # 32-bit floats hardly compress, and slower compression takes longer than everything else here.
     encoded.sink_parquet(path, maintain_order=True, compression="snappy")
 

@@ -12,21 +12,23 @@ from tasks.orchestration.parallel_map import workers
 from tasks.retrain.partitions import (
     Partition,
     encode,
-    hashed_codes,
     learned_from,
     partitions_of,
+    split_hashes,
     training_rows,
     write_encoded,
+    write_marks,
 )
 from tasks.steps.files import write_text
 from tasks.steps.log import log
 from tasks.steps.reuse import Step, digest, reuse
-from varjepa.config import DataSection, PreprocessSection, RetrainConfig
+from varjepa.config import DataSection, PreprocessSection, RetrainConfig, SplitSection
 
 if TYPE_CHECKING:
     from polars import LazyFrame
 
     from varjepa.data.encode.preprocessor import Preprocessor
+    from varjepa.data.fit.preprocessor_fit import Verdicts
     from varjepa.data.fit.ranges import ParallelMap
 
 STEP = Step(
@@ -42,13 +44,14 @@ class Prepared:
 
     Attributes:
         clean: Parquet file with the same rows, not encoded.
-        encoded: Parquet file with row number, part, features and label; or a folder of such files, whose names sort
-            in the order of the rows.
+        encoded: Parquet file with row number, part, cluster (split by hash), features and label; or a folder of such
+            files, whose names sort in the order of the rows.
         preprocessor: JSON file.
         features: number of features.
         parts: rows per part.
         left_out: columns that are not features, with the reason.
         joined: features made from several columns, with these columns.
+        split: the split, with the columns that were hashed.
     """
 
     clean: Path
@@ -58,6 +61,7 @@ class Prepared:
     parts: dict[str, int]
     left_out: dict[str, str]
     joined: dict[str, tuple[str, ...]]
+    split: SplitSection
 
     def evenly_spaced(self, *parts: str, most: int) -> "LazyFrame":
         """At most `most` evenly spaced raw rows of some parts, in their order, as a lazy frame."""
@@ -102,36 +106,58 @@ def _preprocess(clean: Path, data: DataSection, settings: PreprocessSection, fol
     if len(partitions) > 1:
         log.info("preprocessing %d partitions: %s", len(partitions), settings.runner)
         with workers(settings) as parallel_map:
-            preprocessor, counts = in_partitions(partitions, data, settings, folder, parallel_map)
+            preprocessor, counts, split = in_partitions(partitions, data, settings, folder, parallel_map)
     else:
-        marked, counts = divide(clean, data)
-        preprocessor = learn(marked, data, settings)
+        verdicts = inspect(clean, data)
+        split = verdicts.hashed(data.split)
+        marked, counts = divide(clean, split, folder)
+        preprocessor = learn(marked, data, settings, verdicts.identifiers)
         _clear(folder / ENCODED)
         write_encoded(marked, preprocessor, folder / ENCODED)
+        _clear(folder / SPLIT)
         write_text(folder / PREPROCESSOR, preprocessor.model_dump_json(indent=1))
     return Prepared(
         clean, folder / ENCODED, folder / PREPROCESSOR, preprocessor.sizes.n_features, counts, preprocessor.left_out,
-        preprocessor.joined,
+        preprocessor.joined, split,
     )  # fmt: skip
 
 
-def divide(clean: Path, data: DataSection) -> tuple["LazyFrame", dict[str, int]]:
-    """A lazy frame of the rows with their part as one more column, and the number of rows per part."""
+def inspect(clean: Path, data: DataSection) -> "Verdicts":
+    """What all rows decide about the columns."""
     import polars as pl
 
-    from varjepa.data.read.splits import assign_parts
+    from varjepa.data.fit.preprocessor_fit import inspect_columns
+    from varjepa.data.fit.streamed_rows import StreamedRows
+    from varjepa.data.read.sources import ROW
+
+    return inspect_columns(StreamedRows(pl.scan_parquet(clean).drop(ROW, strict=False)), data)
+
+
+def divide(clean: Path, split: SplitSection, folder: Path) -> tuple["LazyFrame", dict[str, int]]:
+    """A lazy frame of the rows with their marks as further columns, and the number of rows per part.
+
+    For a split by hash the marks lie in a file in `folder`, which the frame reads: one part is a byte, but a cluster
+    takes eight.
+    """
+    import polars as pl
+
+    from varjepa.data.read import splits
 
     frame = pl.scan_parquet(clean)
-    parts = assign_parts(frame, data.split)
-    marked = pl.concat([frame, parts.to_frame().lazy()], how="horizontal")
-    return marked, dict(parts.value_counts().iter_rows())
+    if split.by == "hash":
+        counts = write_marks(splits.split_hashes(frame, split), split, folder / SPLIT)
+        return pl.concat([frame, pl.scan_parquet(folder / SPLIT)], how="horizontal"), counts
+    parts = splits.assign_parts(frame, split)
+    return pl.concat([frame, parts.to_frame().lazy()], how="horizontal"), dict(parts.value_counts().iter_rows())
 
 
-def learn(marked: "LazyFrame", data: DataSection, settings: PreprocessSection) -> "Preprocessor":
+def learn(
+    marked: "LazyFrame", data: DataSection, settings: PreprocessSection, identifiers: tuple[str, ...]
+) -> "Preprocessor":
     """Fits on the rows that preprocessing may use."""
     from varjepa.data.fit.preprocessor_fit import fit
 
-    return fit(learned_from(marked, data.split.seen), data, settings)
+    return fit(learned_from(marked, data.split.seen), data, settings, identifiers)
 
 
 def in_partitions(
@@ -140,17 +166,19 @@ def in_partitions(
     settings: PreprocessSection,
     folder: Path,
     parallel_map: "ParallelMap",
-) -> tuple["Preprocessor", dict[str, int]]:
-    """The same in partitions. This process holds only the part of each row and statistics over all rows.
+) -> tuple["Preprocessor", dict[str, int], SplitSection]:
+    """The same in partitions. This process holds at most the part of each row and statistics over all rows.
 
     Partitions that an interrupted run encoded in the same way are not encoded again.
     """
     from varjepa.data.fit.partitioned_rows import PartitionedRows
-    from varjepa.data.fit.preprocessor_fit import fit_rows
+    from varjepa.data.fit.preprocessor_fit import fit_rows, inspect_columns
 
-    counts = _divide(partitions, data, parallel_map)
-    openers = [partial(training_rows, partition, data.split.seen) for partition in partitions]
-    preprocessor = fit_rows(PartitionedRows(openers, parallel_map), data, settings)
+    verdicts = inspect_columns(PartitionedRows([partition.table for partition in partitions], parallel_map), data)
+    split = verdicts.hashed(data.split)
+    counts = _divide(partitions, split, parallel_map)
+    openers = [partial(training_rows, partition, split.seen) for partition in partitions]
+    preprocessor = fit_rows(PartitionedRows(openers, parallel_map), data, settings, verdicts.identifiers)
     text = preprocessor.model_dump_json(indent=1)
     write_text(folder / PREPROCESSOR, text)
     # Named by preprocessor and partitions: an interrupted run's draft is continued only if both are the same.
@@ -163,22 +191,21 @@ def in_partitions(
     draft.replace(folder / ENCODED)
     for leftover in (folder / SPLIT, *folder.glob("draft-*")):  # also drafts of earlier, interrupted runs
         _clear(leftover)
-    return preprocessor, counts
+    return preprocessor, counts, split
 
 
-def _divide(partitions: list[Partition], data: DataSection, parallel_map: "ParallelMap") -> dict[str, int]:
-    """Writes the part of each row to the file that the partitions read; returns the number of rows per part."""
-    import numpy as np
+def _divide(partitions: list[Partition], split: SplitSection, parallel_map: "ParallelMap") -> dict[str, int]:
+    """Writes the marks of each row to the file that the partitions read; returns the number of rows per part."""
     import polars as pl
 
     from varjepa.data.read.splits import assign_parts
 
-    hashed = None
-    if data.split.by == "hash":
-        hashed = np.concatenate(list(parallel_map(partial(hashed_codes, split=data.split), partitions)))
-    parts = assign_parts(pl.scan_parquet(partitions[0].clean), data.split, hashed)
     # Row groups of a partition's size: a worker reads little more than its own rows.
-    parts.to_frame().write_parquet(partitions[0].parts, row_group_size=partitions[0].rows)
+    marks = partitions[0].marks
+    if split.by == "hash":
+        return write_marks(parallel_map(partial(split_hashes, split=split), partitions), split, marks)
+    parts = assign_parts(pl.scan_parquet(partitions[0].clean), split)
+    parts.to_frame().write_parquet(marks, row_group_size=partitions[0].rows)
     return dict(parts.value_counts().iter_rows())
 
 

@@ -186,15 +186,17 @@ def _evaluator(rows: EncodedRows, network: TableNetwork, config: RetrainConfig) 
     """The evaluator for `training.selection`; None selects by validation ELBO."""
     label, training = rows.preprocessor.label, config.training
     unlabelled = training.selection in ("elbo", "rankme") or label is None
-    validation = rows.sample("validation", training.eval_rows, labelled=not unlabelled)
+    validation = rows.sample("validation", training.eval_rows, learnable=not unlabelled)
     if not unlabelled and not len(validation.labels):
-        log.warning("No validation row has a label: the epoch is selected without one.")
-        unlabelled, validation = True, rows.sample("validation", training.eval_rows, labelled=False)
+        log.warning(
+            "No validation row has a label of a class that training has seen: the epoch is selected without labels."
+        )
+        unlabelled, validation = True, rows.sample("validation", training.eval_rows, learnable=False)
     if unlabelled or label is None:
         # An objective that collapsed latents minimise cannot select an epoch, so RankMe does.
         by_rank = training.selection == "rankme" or network.can_collapse
         return RankMeEvaluator(validation.table) if by_rank else None
-    train = rows.sample("train", training.eval_rows, labelled=True)
+    train = rows.sample("train", training.eval_rows, learnable=True)
     return ProbeEvaluator(
         train.table, train.labels, validation.table, validation.labels, len(label.classes),
         training.selection == "selective_probe", config.uncertainty.aggregate, rank=network.can_collapse,

@@ -82,6 +82,6 @@ def measured_part(prepared: Prepared, preprocessor: Preprocessor, name: str, con
 
 
 def _labelled(prepared: Prepared, preprocessor: Preprocessor, name: str, config: RetrainConfig) -> Part:
-    """Rows of a part that have a label, at most `probe.max_rows`."""
+    """Rows of a part whose label can be learned, at most `probe.max_rows`."""
     most, seed = config.probe.max_rows, config.training.seed
-    return read_sample(prepared.encoded, preprocessor, name, most=most, seed=seed, labelled=True)
+    return read_sample(prepared.encoded, preprocessor, name, most=most, seed=seed, learnable=True)

@@ -62,5 +62,5 @@ def _reference(parts: dict[str, Path], prepared: Prepared, config: RetrainConfig
     directions = principal_directions(trained, sample.table.to(trained.device))
     columns = prepared.evenly_spaced(*UNSEEN, most=COLUMN_ROWS).collect(engine="streaming")
     rows = prepared.evenly_spaced(*UNTOUCHED, most=config.drift.reference_rows).collect(engine="streaming")
-    save_profile(folder, make_profile(trained, columns, rows, directions))
+    save_profile(folder, make_profile(trained, columns, rows, directions, prepared.split))
     return Referenced(folder)

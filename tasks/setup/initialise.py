@@ -108,7 +108,7 @@ def column_contract(column: pl.LazyFrame, facts: ColumnProfile) -> ColumnContrac
     if 0 < missing < 1:
         promised["max_missing"] = min(1.0, math.ceil(200 * missing + 5) / 100)
     if facts.kind == "identifier":
-        promised["unique"] = True
+        promised["unique"] = facts.distinct == facts.rows - facts.missing
     elif promised["kind"] in ("numeric", "date") and facts.smallest is not None:
         promised["min"], promised["max"] = draft_range(facts.smallest, facts.largest, whole=facts.whole)
     elif facts.kind == "categorical" and facts.distinct <= MOST_VALUES:
@@ -141,13 +141,19 @@ def _config_text(data: str, seen: Started) -> str:
     place = Path(data).expanduser().absolute()
     home = seen.config.parent.absolute()
     path = place.relative_to(home) if place.is_relative_to(home) else place
+    identifiers = [name for name in away if seen.profiles[name].kind == "identifier"]
+    # The verdict of these rows is kept: what later rows look like does not change it.
+    kinds = {"kinds": dict.fromkeys(identifiers, "identifier")} if identifiers else {}
+    # Rows stay in their part when the table grows or gets further columns, so no champion has learned from a
+    # challenger's test rows.
+    features = [name for name in seen.profiles if name not in away and name != seen.label]
+    split = {"by": "hash"} | ({"columns": features} if features else {})
     content: dict[str, Any] = {
-        # Rows stay in their part when the table grows, so no champion has learned from a challenger's test rows.
-        "data": {"path": str(path), "label": seen.label, "split": {"by": "hash"}},
+        "data": {"path": str(path), "label": seen.label, **kinds, "split": split},
         "contract": {"path": str(seen.contract.relative_to(seen.config.parent))},
         "registry": {"name": seen.config.stem},
     }
-    notes = [f"# {name} is not a feature: {why}." for name, why in away.items()]
+    notes = [f'# "{name}" is not a feature: {why}.' for name, why in away.items()]
     if seen.label is None:
         notes.append("# data.label names a column to predict. Without one, the validation ELBO selects the epoch.")
     if seen.rows > LARGE:
@@ -155,4 +161,9 @@ def _config_text(data: str, seen: Started) -> str:
         notes.append("# Epochs share a pass over the rows (training.epoch_rows). training.max_epochs is their number.")
     notes.append("# Correct wrong kinds in data.kinds; list columns to leave out in data.drop.")
     notes.append("# `varjepa schema` prints all keys and their defaults.")
-    return "\n".join([f"# Retrain job for {Path(data).name}.", *notes, yaml.safe_dump(content, sort_keys=False)])
+    return "\n".join([f"# Retrain job for {Path(data).name}.", *notes, _yaml(content)])
+
+
+def _yaml(content: dict[str, Any]) -> str:
+    """YAML with lists in lines, as there may be many columns."""
+    return yaml.safe_dump(content, default_flow_style=None, sort_keys=False, width=110, allow_unicode=True)

@@ -17,7 +17,7 @@ TEMPLATE = re.compile(r"\"([\w-]+\.html)\"")
 OURS = ("varjepa", "tasks")
 
 LIBRARIES = {
-    "duckdb": "duckdb", "great_expectations": "great-expectations", "mapie": "mapie", "numpy": "numpy",
+    "duckdb": "duckdb", "great_expectations": "great-expectations", "numpy": "numpy",
     "polars": "polars", "rtdl_revisiting_models": "rtdl_revisiting_models", "scipy": "scipy",
     "sklearn": "scikit-learn", "torch": "torch", "xgboost": "xgboost-cpu",
 }  # fmt: skip

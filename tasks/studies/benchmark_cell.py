@@ -116,7 +116,8 @@ def _run(plan: Plan, settings: PredictorSettings, seeds: Sequence[int], folder: 
     if label is None:
         raise ValueError("a benchmark needs a label")
     parts = {name: read_part(plan.prepared.encoded, preprocessor, name) for name in PARTS}
-    labelled = {name: torch.isfinite(part.labels) for name, part in parts.items()}  # bool [N]; NaN is no label
+    # bool [N]. Nothing can be learned from a label of an unknown class, but it is a test, and failed.
+    labelled = {name: _labelled(part, label, learnable=name != "test") for name, part in parts.items()}
     inputs = {name: _inputs(plan, preprocessor, name, part).rows(labelled[name]) for name, part in parts.items()}
     labels = {name: part.labels[labelled[name]] for name, part in parts.items()}
     fitted = fit_predictors(
@@ -132,6 +133,13 @@ def _run(plan: Plan, settings: PredictorSettings, seeds: Sequence[int], folder: 
         plan.dataset, plan.features, plan.predictor, folder / "metrics.json", folder / "outputs.npz",
         [epoch + 1 for epoch in fitted.best_epochs], time.perf_counter() - started,
     )  # fmt: skip
+
+
+def _labelled(part: Part, label: Label, *, learnable: bool) -> Tensor:
+    """Which rows have a label; learnable: one that training has seen."""
+    if learnable and label.classes:
+        return part.labels < len(label.classes)  # false for NaN
+    return torch.isfinite(part.labels)
 
 
 def _inputs(plan: Plan, preprocessor: Preprocessor, name: str, part: Part) -> Inputs:
@@ -163,7 +171,7 @@ def _metrics(outputs: Tensor, labels: Tensor, label: Label, uncertainty: np.ndar
         if not label.classes:
             per_seed.append(regression_metrics(output[:, 0], labels.numpy()))
             continue
-        result = Classified(output, labels.long().numpy())
+        result = Classified.of(output, labels.long().numpy())
         latent = None if uncertainty is None else uncertainty.astype(np.float64)
         per_seed.append(classification_metrics(result) | uncertainty_metrics(result, latent))
     return {name: [metrics[name] for metrics in per_seed] for name in per_seed[0]}

@@ -130,7 +130,9 @@ def test_shuffled_data_are_refused_though_their_own_test_rows_are_shuffled_too(s
     assert standing.champion == 1
     verdict = standing.verdict(answer["model"]["version"])
     assert "reference" in verdict.vetoes, verdict.reason
-    assert "refused by reference: the champion's own test rows, 1,000 rows: accuracy 0." in answer["reason"]
+    # Shuffling has put one of the champion's test rows together again, and the challenger has learned from it.
+    assert "1 of 1,000 test rows of version 1 are not used, as the challenger has learned from them" in answer["reason"]
+    assert "refused by reference: the champion's own test rows, 999 rows: accuracy 0." in answer["reason"]
 
 
 def test_a_model_of_shuffled_rows_is_worse_on_real_ones(standing: Registry) -> None:
@@ -206,6 +208,15 @@ def test_too_few_rows_prove_nothing(standing: Registry) -> None:
     answer = standing.retrain(job_table(), "--set", "training.seed=1", "--set", "gate.margin=0.001")
     assert (answer["promoted"], standing.verdict(answer["model"]["version"]).outcome) == (False, "undecided")
     assert "too few rows to rule out a loss of 0.001 (about" in answer["reason"]
+
+
+def test_rows_that_a_model_has_learned_from_do_not_judge_for_it(standing: Registry) -> None:
+    """The parts change places: each model's test rows are those that the other has learned from."""
+    parts = dict(zip(ROWS, ("test", "calibration", "validation", "train"), strict=True))
+    other = job_table().with_columns(pl.col("part").replace_strict(parts))
+    reason = standing.retrain(other, "--dry-run")["reason"]
+    assert "the champion has learned from 900 of 900 test rows, which favours it" in reason
+    assert "1,000 of 1,000 test rows of version 1 are not used, as the challenger has learned from them" in reason
 
 
 def test_a_mistyped_subgroup_stops_before_training(standing: Registry) -> None:

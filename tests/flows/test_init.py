@@ -29,7 +29,10 @@ def test_init_writes_a_job_that_runs(varjepa, tmp_path: Path) -> None:
     assert answer.code == 0, answer.err
     assert answer.json["data"]["quarantined"] == 0
     written = yaml.safe_load(config.read_text())
-    assert (written["registry"]["name"], written["data"]["split"]) == ("people", {"by": "hash"})
+    assert written["data"]["kinds"] == {"customer_id": "identifier"}
+    features = ["age", "income per-year", "job", "member", "since"]
+    assert written["data"]["split"] == {"by": "hash", "columns": features}
+    assert written["registry"]["name"] == "people"
 
 
 def test_epochs_of_a_large_table_share_a_pass(tmp_path: Path, monkeypatch) -> None:

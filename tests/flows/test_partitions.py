@@ -20,8 +20,10 @@ from tests.flows.conftest import person_table, write_job
 from varjepa.config import DataSection, PreprocessSection, RetrainConfig
 from varjepa.data.encode.encoded import read_part
 from varjepa.data.encode.preprocessor import Preprocessor
+from varjepa.data.read.clusters import row_clusters
 from varjepa.data.read.sources import ROW
-from varjepa.data.read.splits import PART
+from varjepa.data.read.splits import CLUSTER, PART, parts_by_content
+from varjepa.inference.storage import load_config_of
 
 
 @flow
@@ -66,6 +68,9 @@ def test_partitions_are_prepared_on_this_machine(
     data = DataSection(path="people.csv", label="rich", split={"by": by})
     whole, parted = in_both_ways(data, {"runner": runner, "partition_rows": 300})
     same(parted, whole, 4)
+    hashed = ("age", "country", "income per-year", "job", "member", "since") if by == "hash" else None
+    assert parted.split.columns == hashed
+    assert "customer_id" in parted.left_out
 
 
 def test_a_dask_cluster_prepares_a_real_table(
@@ -79,7 +84,7 @@ def test_a_dask_cluster_prepares_a_real_table(
 
 
 def test_a_retrain_in_partitions_is_the_same_job(varjepa, tmp_path: Path) -> None:
-    job = write_job(tmp_path, person_table(), data={"label": "rich"})
+    job = write_job(tmp_path, person_table(), data={"label": "rich", "split": {"by": "hash"}})
     here = ["--set", "preprocess.runner=threads", "--set", "preprocess.partition_rows=150"]
     first = varjepa("retrain", job, *here, "--json")
     assert first.code == 0, first.err
@@ -91,6 +96,15 @@ def test_a_retrain_in_partitions_is_the_same_job(varjepa, tmp_path: Path) -> Non
     for step in ("preprocess", "pretrain", "probe", "calibrate"):
         assert f"{step}: nothing has changed" in again.err
         assert len(list((tmp_path / "home/mlruns/work").glob(f"{step}-*/"))) == 1
+    # The model says which columns were hashed, so that its training rows can be recognised.
+    models = (tmp_path / "home/mlruns/work").glob("assemble-*/model")
+    split, other = (load_config_of(model).data.split for model in models)
+    assert split == other
+    assert split.columns == ("age", "country", "income per-year", "job", "member", "since")
+    encoded = next((tmp_path / "home/mlruns/work").glob("preprocess-*/encoded.parquet"))
+    marks = pl.read_parquet(encoded)
+    assert parts_by_content(person_table(), split).to_list() == marks[PART].to_list()
+    assert row_clusters(person_table(), split).tolist() == marks[CLUSTER].to_list()
 
 
 def test_a_fault_that_a_worker_finds_is_the_users(varjepa, tmp_path: Path) -> None:

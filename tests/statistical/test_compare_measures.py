@@ -3,11 +3,7 @@
 import numpy as np
 
 from tests.unit.evaluation.uncertainty.test_compare_measures import ranked
-from varjepa.evaluation.uncertainty.compare_measures import (
-    choose,
-    compare,
-    family_level,
-)
+from varjepa.evaluation.uncertainty.compare_measures import choose
 from varjepa.inference.measures import VARIATIONAL
 
 
@@ -18,5 +14,5 @@ def test_the_choice_is_wrong_as_rarely_as_it_says() -> None:
         error = np.random.default_rng(trial).random(300) < 0.2
         names = ("max_probability", *VARIATIONAL[:6])
         measures = {name: ranked(error, 1.5, 100 * trial + k) for k, name in enumerate(names)}
-        taken += choose(compare(measures, error, level=family_level(len(names)), seed=trial))[0] != "max_probability"
+        taken += choose(measures, error, seed=trial)[0] != "max_probability"
     assert taken <= 12  # binomial(100, 0.05) exceeds 12 with probability 0.001

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.unit.evaluation.gate.simulated_pairs import groups, pair, ruled
-from varjepa.evaluation.gate.vetoes import p_worse
+from varjepa.evaluation.gate.paired_tests import p_worse
 
 
 def test_equal_challengers_are_rarely_called_better_and_mostly_promoted() -> None:

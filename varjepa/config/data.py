@@ -14,13 +14,17 @@ class SplitSection(Section):
     """How rows are split into training, validation, calibration and test parts."""
 
     by: Literal["random", "hash", "column", "time"] = "random"
-    """random: drawn with `seed`. hash: by a hash of the row's cells and `seed`, so that a row stays in its part when
-    the table grows, and equal rows are in the same part. column: `column` holds the words train, validation,
-    calibration and test. time: the oldest rows are for training."""
+    """random: drawn with `seed`. hash: by a hash of the row's cells in `columns` and `seed`, so that a row stays in its
+    part when the table grows or its label arrives, and copies of a row are in the same part. column: `column` holds the
+    words train, validation, calibration and test. time: the oldest rows are for training."""
     column: str | None = None
     """The column that holds the part (by: column; calibration may be absent) or the time (by: time). For by: hash, the
-    only column to hash, such as a customer number, so that all rows of a customer are in one part; null: all
-    columns."""
+    only column to hash, such as a customer number, so that all rows of a customer are in one part. Of a row without a
+    number, `columns` are hashed."""
+    columns: tuple[str, ...] | Literal["all"] | None = None
+    """The columns to hash (by: hash). null: all but the label, `data.drop` and columns that identify rows; a finished
+    model records them. `init` lists them, so that later columns move no row. all: every column, also the label, and of
+    a row without a value in `column` nothing; the rule of models that were made before this key existed."""
     seed: NonNegative = 0
     """Seed of the random and the hash split, and of the random sample of `data.rows`."""
     seen: Literal["train", "all"] = "train"
@@ -39,6 +43,8 @@ class SplitSection(Section):
     def _check(self) -> Self:
         if self.by in ("column", "time") and not self.column:
             raise ValueError(f"split.by is {self.by}, which needs split.column")
+        if self.columns == ():
+            raise ValueError("split.columns is empty: list the columns to hash, or leave it out")
         if not 0 < self.train < 1 or self.train + self.validation + self.calibration >= 1:
             raise ValueError(
                 "split.train must lie between 0 and 1, and the shares together must leave rows for the test part"
@@ -83,6 +89,10 @@ class DataSection(Section):
             raise ValueError("data needs a path (a file, folder or glob) or a name (sim, or an OpenML data set)")
         if self.label is not None and self.label in self.drop:
             raise ValueError(f'data.drop names the label "{self.label}"')
+        if self.label is not None and isinstance(columns := self.split.columns, tuple) and self.label in columns:
+            raise ValueError(
+                f'split.columns names the label "{self.label}", and a label that arrives later would move its row'
+            )
         return self
 
 

@@ -20,15 +20,17 @@ class GateSection(Section):
     regression, elbo without a label (var_t_jepa only). A metric that does not fit the label is replaced by that of
     auto."""
     margin: Annotated[float, Field(ge=0)] | None = None
-    """A challenger is "not worse" if the interval of its gain lies above minus this margin. Its unit: points of
+    """A challenger is "not worse" if its mean gain is shown to be above minus this margin. Its unit: points of
     accuracy (null: 0.01), nats of log loss or ELBO per row (null: 0.02), or shares of the champion's squared error
     (null: 0.05)."""
     level: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
-    """Confidence level of the interval, and of all tests of one veto together."""
+    """Confidence level of the interval; (1 - level) / 2 is the error of the comparison, and of all tests of one veto
+    together."""
     rows: Annotated[int, Field(ge=50)] = 20_000
     """At most this many test rows, evenly spaced, are compared and stored with the version."""
     min_rows: Positive = 30
-    """Classes and subgroups with fewer test rows are listed, not tested."""
+    """Classes and subgroups with fewer test rows are listed, and judged together. By themselves they are judged only on
+    right and wrong answers, where a large loss shows in a few rows."""
     subgroups: tuple[str, ...] = ()
     """Columns whose values divide the test rows into subgroups. They may be listed in `data.drop`. Numeric columns with
     many values are cut at their quartiles."""
@@ -36,11 +38,12 @@ class GateSection(Section):
     """The veto fires if a challenger is significantly worse in a class or a subgroup, by more than this many
     margins."""
     reference: bool = True
-    """Store the test rows of a version with its run, and also compare on those of the champion, as if they were one
-    more subgroup. Reason: if all new data is damaged, the new test rows are damaged, too."""
+    """Store the test rows of a version with its run, and hashes of the rows that it has learned from. Also compare on
+    the champion's test rows that the challenger has not learned from, as if they were one more subgroup. Reason: if all
+    new data is damaged, the new test rows are damaged, too."""
     structure_margin: Limit = 0.1
-    """A hidden cell, given the others of its row, may be less probable by this many nats. Tested if both models have a
-    generator. It detects training rows whose cells do not belong together."""
+    """A hidden cell, given the others of its row, may be less probable by this many nats on average. Tested if both
+    models have a generator. It detects training rows whose cells do not belong together."""
     calibration_margin: Limit = 0.02
     """The expected calibration error may exceed that of the champion by this."""
     coverage_margin: Limit = 0.1
@@ -59,6 +62,11 @@ class GateSection(Section):
     """A row may take at most this many times as long as with the champion, timed in turns on the same rows."""
     latency_ms: Limit = None
     """Scoring may take at most this many milliseconds per row, in batches of 256 rows on this machine."""
+
+    @property
+    def risk(self) -> float:
+        """One-sided error of the comparison, and of all tests of one veto together."""
+        return (1 - self.level) / 2
 
 
 class RegistrySection(Section):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from varjepa.evaluation.arrays import Floats, Ints
 
@@ -27,25 +28,52 @@ class Interval(NamedTuple):
     high: float
 
 
-def bootstrap_rows(rows: int, statistic: Callable[[Ints], Floats], *, resamples: int, seed: int) -> Floats:
-    """Statistics of resamples of rows.
+def cluster_numbers(clusters: NDArray[np.uint64] | Ints | None) -> Ints | None:
+    """Clusters of rows [N], such as hashes of customers, as numbers from 0; None where every row is its own cluster.
+
+    Examples:
+        >>> cluster_numbers(np.array([7, 3, 7])).tolist(), cluster_numbers(np.array([7, 3]))
+        ([1, 0, 1], None)
+    """
+    if clusters is None:
+        return None
+    distinct, numbers = np.unique(clusters, return_inverse=True)
+    return None if len(distinct) == len(clusters) else numbers.astype(np.int64)
+
+
+def bootstrap_rows(
+    rows: int,
+    statistic: Callable[[Ints], Floats],
+    *,
+    resamples: int,
+    seed: int,
+    clusters: Ints | None = None,
+) -> Floats:
+    """Statistics of resamples of rows, or of whole clusters of rows.
 
     Args:
         rows: N, how many rows there are, at least 1.
-        statistic: takes the row numbers of S resamples [S, N] and returns one or more values each, [S, ...].
+        statistic: takes how often S resamples hold each row [S, N] and returns one or more values each, [S, ...].
         resamples: R, number of resamples.
         seed: of the resamples; statistics that share it see the same rows.
+        clusters: number of each row's cluster [N], from 0: its rows are drawn together. None draws rows.
 
     Returns:
         [R, ...].
 
     Examples:
         >>> values = np.array([1.0, 2.0, 3.0])
-        >>> bootstrap_rows(3, lambda picks: values[picks].mean(1), resamples=5, seed=0).shape
+        >>> bootstrap_rows(3, lambda counts: counts @ values / 3, resamples=5, seed=0).shape
         (5,)
     """
-    rng = np.random.default_rng(seed)
-    return np.concatenate([statistic(rng.integers(rows, size=(size, rows))) for size in _portions(resamples, rows)])
+    rng, units = np.random.default_rng(seed), rows if clusters is None else int(clusters.max()) + 1
+
+    def counts(size: int) -> Ints:  # [S, N]
+        picks = rng.integers(units, size=(size, units))  # [S, units]
+        drawn = np.stack([np.bincount(row, minlength=units) for row in picks])
+        return drawn if clusters is None else drawn[:, clusters]
+
+    return np.concatenate([statistic(counts(size)) for size in _portions(resamples, rows)])
 
 
 def bootstrap_counts(counts: Ints, statistic: Callable[[Ints], Floats], *, resamples: int, seed: int) -> Floats:

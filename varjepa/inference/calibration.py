@@ -10,10 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from varjepa.config.data import SplitSection
 from varjepa.config.heads import MEASURE
 from varjepa.data.encode.encoded import Part
-from varjepa.evaluation.uncertainty.certificate import Certificate, certify
-from varjepa.evaluation.uncertainty.compare_measures import Comparison, choose, compare, family_level
+from varjepa.evaluation.bootstrap import cluster_numbers
+from varjepa.evaluation.uncertainty.certificate import Certificate, RankedRows, certify
+from varjepa.evaluation.uncertainty.compare_measures import Comparison, choose, compare
 from varjepa.evaluation.uncertainty.selective import Floats, selective_metrics
 from varjepa.inference.generator.table_generator import batches
 from varjepa.inference.measures import FittedUncertainty, Measures
@@ -32,14 +34,20 @@ class MeasuredRows(NamedTuple):
     Attributes:
         measures: uncertainty [N] per measure, larger = less sure.
         error: whether the prediction is wrong, bool [N].
-        labels: class numbers, int64 [N].
+        labels: class numbers, int64 [N]; a class that training has not seen has the number of classes.
         rows: row numbers of the source, int64 [N].
+        clusters: cluster of each row, int64 [N], from 0; None where every row is independent.
     """
 
     measures: dict[MEASURE, Floats]
     error: NDArray[np.bool_]
     labels: NDArray[np.int64]
     rows: NDArray[np.int64]
+    clusters: NDArray[np.int64] | None = None
+
+    def ranked(self, measure: MEASURE) -> RankedRows:
+        """The rows by one of the measures."""
+        return RankedRows(self.measures[measure], ~self.error, self.clusters)
 
 
 @dataclass(frozen=True)
@@ -74,7 +82,8 @@ def calibrate_model(model: TrainedModel, *, validation: Part, calibration: Part,
 
     Args:
         model: with a classifier as its probe.
-        validation: rows for the choice; rows without a label are left out, here and below.
+        validation: rows for the choice; rows without a label are left out, here and below. Rows of a class that
+            training has not seen count as errors.
         calibration: rows that are used for nothing else.
         test: rows that neither the choice nor the certificate uses.
 
@@ -92,12 +101,12 @@ def calibrate_model(model: TrainedModel, *, validation: Part, calibration: Part,
         # Candidate thresholds come from rows other than those that test them.
         other = chosen_on if len(chosen_on.error) else tested_on
         certificate = certify(
-            held.measures[measure], ~held.error, other.measures[measure], accuracy=section.accuracy,
-            confidence=section.confidence,
+            held.ranked(measure), other.ranked(measure), accuracy=section.accuracy, confidence=section.confidence,
+            assumption=assumption_of(model.config.data.split),
         )  # fmt: skip
     # Models are frozen: the result is a copy with the choice in it.
     fitted = replace(measures.fitted, measure=measure, reason=reason, certificate=certificate)
-    compared = compare(tested_on.measures, tested_on.error)
+    compared = compare(tested_on.measures, tested_on.error, clusters=tested_on.clusters)
     return Calibration(replace(model, fitted=fitted), fitted, tested_on, compared)
 
 
@@ -123,7 +132,21 @@ def measure_rows(model: TrainedModel, part: Part, names: Sequence[MEASURE]) -> M
         predicted = measures.probabilities(embedding.mean.flatten(1)).argmax(1)
         errors.append((predicted != part.labels[rows].long()).cpu())
     joined = {name: torch.cat(values).numpy() if values else np.zeros(0) for name, values in columns.items()}
-    return MeasuredRows(joined, torch.cat(errors).numpy(), part.labels.long().cpu().numpy(), part.rows)
+    clusters = cluster_numbers(part.clusters)
+    return MeasuredRows(joined, torch.cat(errors).numpy(), part.labels.long().cpu().numpy(), part.rows, clusters)
+
+
+def assumption_of(split: SplitSection) -> str:
+    """What has to be true of new rows for a certificate to hold, in words."""
+    if split.by == "time":
+        return (
+            "new rows are like the calibration rows; the rows were split by time, so this is assumed: whatever changes "
+            "with time changes it"
+        )
+    if split.by == "column":
+        return f'new rows are like the calibration rows, which the column "{split.column}" has chosen'
+    clusters = f'values of "{split.column}"' if split.by == "hash" and split.column else "rows"
+    return f"new {clusters} are drawn like those of the table"
 
 
 def choose_measure(wanted: Literal["auto", MEASURE], validation: MeasuredRows) -> tuple[MEASURE, str]:
@@ -140,8 +163,7 @@ def choose_measure(wanted: Literal["auto", MEASURE], validation: MeasuredRows) -
         log.warning("This model has no %s: the measure is chosen as for auto.", wanted)
     if not validation.error.any() or validation.error.all():
         return "max_probability", "there are no errors among the validation rows to rank, or nothing but errors"
-    # The level of a single test is lowered, as the measures are many.
-    return choose(compare(validation.measures, validation.error, level=family_level(len(names))))
+    return choose(validation.measures, validation.error, clusters=validation.clusters)
 
 
 def certificate_metrics(

@@ -4,16 +4,19 @@ Columns are counted in rows that preprocessing has not seen: its choices, such a
 rows too well. Statistics of the model are counted in rows that training has not seen.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import polars as pl
 
+from varjepa.config.data import SplitSection
 from varjepa.data.cells import as_text
 from varjepa.data.encode.features import LABEL, CategoricalFeature, Label
 from varjepa.data.encode.preprocessor import Preprocessor
+from varjepa.data.read.clusters import row_clusters
 from varjepa.data.tensors.table import MISSING, OTHER
 from varjepa.errors import DataError
+from varjepa.evaluation.drift.dependence import Clustering, alike, alike_words
 from varjepa.evaluation.drift.samples import Categories, Numbers, Sample
 from varjepa.evaluation.drift.tests import Subject
 from varjepa.evaluation.uncertainty.calibration import expected_calibration_error
@@ -22,7 +25,9 @@ from varjepa.inference.model import TrainedModel
 from varjepa.inference.row_statistics import RowValues, row_statistics
 
 
-def make_profile(model: TrainedModel, unseen: pl.DataFrame, untouched: pl.DataFrame, directions: Directions) -> Profile:
+def make_profile(
+    model: TrainedModel, unseen: pl.DataFrame, untouched: pl.DataFrame, directions: Directions, split: SplitSection
+) -> Profile:
     """Counts reference rows.
 
     Args:
@@ -30,15 +35,19 @@ def make_profile(model: TrainedModel, unseen: pl.DataFrame, untouched: pl.DataFr
         unseen: rows outside of the training part, whose columns are counted.
         untouched: rows that neither training nor any choice has used; they go through the model.
         directions: from training rows.
+        split: whose clusters the rows come in.
     """
-    columns, label = count_columns(model.preprocessor, unseen)
-    row_values = row_statistics(model, untouched, directions)
-    statistics = {name: values.counted() for name, values in row_values.items()}
+    columns, label = count_columns(model.preprocessor, unseen, clusters=Clustering.of(row_clusters(unseen, split)))
+    row_values, clusters = row_statistics(model, untouched, directions), Clustering.of(row_clusters(untouched, split))
+    statistics = {name: values.counted(clusters=clusters) for name, values in row_values.items()}
     return Profile(Counts(columns=columns, label=label, statistics=statistics, quality=quality(row_values)), directions)
 
 
 def count_columns(
-    preprocessor: Preprocessor, frame: pl.DataFrame, like: Counts | None = None
+    preprocessor: Preprocessor,
+    frame: pl.DataFrame,
+    like: Counts | None = None,
+    clusters: Clustering | None = None,
 ) -> tuple[dict[str, Sample], Sample | None]:
     """Counts the cells of every feature, and of the label where the frame has one.
 
@@ -46,6 +55,7 @@ def count_columns(
         preprocessor: of the model.
         frame: raw rows.
         like: earlier counts whose knots are used again; None to choose knots.
+        clusters: of the rows, to see how alike those of a cluster are.
 
     Raises:
         DataError: a column is missing, or holds text where numbers were learned.
@@ -59,20 +69,28 @@ def count_columns(
     samples: dict[str, Sample] = {}
     for feature in preprocessor.numeric:
         reference = None if like is None else like.columns[feature.name]
-        samples[feature.name] = _numbers(cells[feature.name], reference, days=feature.kind == "date")
+        sample = _numbers(cells[feature.name], reference, days=feature.kind == "date")
+        if clusters is not None:
+            values = cells[feature.name].fill_null(float("nan")).to_numpy()
+            sample = sample.clustered(alike(values, clusters), clusters.size)
+        samples[feature.name] = sample
     for category in preprocessor.categorical:
         # Two codes come before those of the vocabulary: missing and other.
-        counts = np.bincount(cells[category.name].to_numpy(), minlength=len(category.vocabulary) + 2)
-        samples[category.name] = Categories(
+        code = cells[category.name].to_numpy()
+        counts = np.bincount(code, minlength=len(category.vocabulary) + 2)
+        words = Categories(
             names=category.vocabulary, counts=tuple(counts[OTHER + 1 :].tolist()), other=int(counts[OTHER]),
             missing=int(counts[MISSING]),
         )  # fmt: skip
-    return samples, _label_sample(cells, label, like) if label is not None and labelled else None
+        if clusters is not None:
+            words = words.clustered(alike_words(code, clusters), clusters.size)
+        samples[category.name] = words
+    return samples, _label_sample(cells, label, like, clusters) if label is not None and labelled else None
 
 
-def _label_sample(cells: pl.DataFrame, label: Label, like: Counts | None) -> Sample:
+def _label_sample(cells: pl.DataFrame, label: Label, like: Counts | None, clusters: Clustering | None) -> Sample:
     values = RowValues(cells[LABEL].fill_null(float("nan")).to_numpy(), label.classes)
-    return values.counted(None if like is None else like.label)
+    return values.counted(None if like is None else like.label, clusters)
 
 
 def _numbers(column: pl.Series, like: Sample | None, *, days: bool) -> Numbers:
@@ -94,6 +112,7 @@ def subjects_of(
     columns: Mapping[str, Sample],
     label: tuple[str | None, Sample | None],
     statistics: Mapping[str, RowValues],
+    cluster_rows: tuple[float | None, float | None] = (1.0, 1.0),
 ) -> list[Subject]:
     """Pairs of samples to compare: everything that new rows and a reference have in common.
 
@@ -102,29 +121,44 @@ def subjects_of(
         columns: new cells, counted in the bins of the reference.
         label: its name, and the new sample where labels are known.
         statistics: of new rows.
+        cluster_rows: rows in the cluster of a row, on average over all new rows, and over those of `statistics`; None
+            where the new rows do not say, which then come in clusters like those of the reference.
     """
+
+    def dependent(new: Sample, before: Sample, rows: float | None) -> Sample:
+        """How alike the new rows of a cluster are is known from the reference."""
+        return new.clustered(before.alike, before.cluster_rows if rows is None else rows)
+
+    of_all, of_sample = cluster_rows
+    columns = {name: dependent(new, reference.columns[name], of_all) for name, new in columns.items()}
     subjects = [Subject(name, "column", reference.columns[name], new) for name, new in columns.items()]
     name, sample = label
     # Labels often arrive later than rows: without a single one there is nothing to compare.
     if name is not None and reference.label is not None and sample is not None and sample.present:
-        subjects.append(Subject(name, "label", reference.label, sample))
+        subjects.append(Subject(name, "label", reference.label, dependent(sample, reference.label, of_all)))
     for statistic, values in statistics.items():
         before = reference.statistics.get(statistic)
         counted = values.counted(before)
         if before is not None and counted.present:
-            subjects.append(Subject(statistic, "model", before, counted))
+            subjects.append(Subject(statistic, "model", before, dependent(counted, before, of_sample)))
     return subjects
 
 
 def unseen_words(preprocessor: Preprocessor, frame: pl.DataFrame) -> dict[str, dict[str, int]]:
-    """Per categorical column, the words that are not a known category, and their number of rows."""
-    unseen, schema = {}, dict(frame.schema)
-    for feature in preprocessor.categorical:
-        if isinstance(feature, CategoricalFeature):
-            words = frame.select(as_text(feature.name, schema[feature.name]).alias("word")).drop_nulls()
-            counts = words.filter(~pl.col("word").is_in(feature.vocabulary)).group_by("word").len()
-            unseen[feature.name] = dict(counts.iter_rows())
-    return unseen
+    """Per categorical column and label, the words that are not a known category or class, and their number of rows."""
+    features = (feature for feature in preprocessor.categorical if isinstance(feature, CategoricalFeature))
+    known = {feature.name: feature.vocabulary for feature in features}
+    label = preprocessor.label
+    if label is not None and label.classes and label.name in frame.columns:
+        known[label.name] = label.classes
+    return {name: unknown_words(frame.lazy(), name, words) for name, words in known.items()}
+
+
+def unknown_words(frame: pl.LazyFrame, name: str, known: Sequence[str]) -> dict[str, int]:
+    """The words of a column that are not among known ones, and their number of rows, the most frequent first."""
+    words = frame.select(as_text(name, frame.collect_schema()[name]).alias("word")).drop_nulls()
+    counts = words.filter(~pl.col("word").is_in(list(known))).group_by("word").len()
+    return dict(counts.sort("len", "word", descending=[True, False]).collect().iter_rows())
 
 
 def quality(statistics: Mapping[str, RowValues]) -> dict[str, float]:

@@ -16,14 +16,19 @@ from varjepa.evaluation.gate.evidence import Evidence, Metric
 from varjepa.evaluation.gate.groups import truth_of
 from varjepa.evaluation.latents.latents import active_units, rankme
 from varjepa.evaluation.probe import LinearProbe
-from varjepa.inference.generator.fill import outside_range
+from varjepa.inference.cell_events import CellEvents, cell_events, hidden_log_probs
 from varjepa.inference.generator.table_generator import TableGenerator, batches
 from varjepa.inference.model import TrainedModel
 from varjepa.inference.row_elbo import row_elbo
 from varjepa.objective.elbo import masked_mean
 
+ELBO_NOTE = "the ELBO scores cells that the model sees, only the structure veto hides them"
+
 LATENT_ROWS = STRUCTURE_ROWS = 2000
-"""Number of rows for the check of collapse, and for the log densities of cells."""
+"""Number of rows for the check of collapse, and for the log-probabilities of hidden cells."""
+
+LEFT_OUT = 0.01
+"""Share of the numbers outside a model's training range from which on it is mentioned."""
 
 TIMED_ROWS, TURNS = 256, 5
 """Rows of one timed call, and number of timed calls per model."""
@@ -41,10 +46,9 @@ def metric_for(model: TrainedModel, config: RetrainConfig) -> tuple[Metric | Non
         fitting = ("squared_error",)
     if label is not None and model.network.has_scale:
         fitting = (*fitting, "elbo")
-    if configured in fitting:
-        return configured, ()
-    notes = () if configured == "auto" else (f"gate.metric {configured} does not fit this model, compared as by auto",)
-    return (fitting[0] if fitting else None), notes
+    chosen = configured if configured in fitting else (fitting[0] if fitting else None)
+    notes = (f"gate.metric {configured} does not fit this model, compared as by auto",)
+    return chosen, (() if configured in (chosen, "auto") else notes) + ((ELBO_NOTE,) if chosen == "elbo" else ())
 
 
 def judged_rows(frame: pl.DataFrame, label: Label | None) -> pl.DataFrame:
@@ -56,13 +60,26 @@ def judged_rows(frame: pl.DataFrame, label: Label | None) -> pl.DataFrame:
     return frame.filter(frame.lazy().select(label.encode(frame.schema)).collect()[LABEL].is_not_null())
 
 
-def gather(model: TrainedModel, frame: pl.DataFrame, metric: Metric | None, challenger: TrainedModel) -> Evidence:
-    """Results of `model` on raw rows, in the metric; weights and masks of an ELBO are the challenger's.
+def gather(
+    model: TrainedModel,
+    frame: pl.DataFrame,
+    metric: Metric | None,
+    challenger: TrainedModel,
+    champion: TrainedModel | None = None,
+) -> Evidence:
+    """Results of a model on raw rows, in the metric.
+
+    Args:
+        model: one of those that are compared.
+        frame: raw rows.
+        metric: of the goodness; None for none.
+        challenger: whose weights and masks an ELBO has, of every model.
+        champion: with whom it is compared; None if that is `model`.
 
     Raises:
         DataError: the model cannot read the rows.
     """
-    predicted, names, label = model.predict(frame), model.preprocessor.names, model.preprocessor.label
+    predicted, label = model.predict(frame), model.preprocessor.label
     evidence: dict[str, Any] = {}
     if label is not None and label.classes and label.name in frame.columns:
         evidence["confidence"] = predicted["probability"].to_numpy()
@@ -71,11 +88,25 @@ def gather(model: TrainedModel, frame: pl.DataFrame, metric: Metric | None, chal
         evidence["uncertainty"] = predicted["uncertainty"].to_numpy()
     if "accept" in predicted.columns:
         evidence["accepted"] = predicted["accept"].to_numpy()
-    # Log densities compare only between models of the same features.
-    if model.generator is not None and names == challenger.preprocessor.names:
-        evidence["structure"] = _structure(model, model.generator, frame.head(STRUCTURE_ROWS))
-    goodness = None if metric is None else _goodness(model, frame, predicted, metric, challenger)
+    # Cells compare only between models of the same features.
+    events = cell_events(frame, [challenger.preprocessor, (champion or model).preprocessor])
+    if events is not None and model.generator is not None:
+        evidence["structure"] = _structure(model, model.generator, frame, events)
+    if metric == "elbo":
+        goodness = None if events is None else _elbo(model, frame, events, challenger)
+    else:
+        goodness = None if metric is None else _goodness(model, frame, predicted, metric, challenger)
     return replace(_facts(model, predicted), goodness=goodness, **evidence)
+
+
+def range_notes(frame: pl.DataFrame, challenger: TrainedModel, champion: TrainedModel) -> tuple[str, ...]:
+    """A note if many numbers lie outside a model's training range, and are left out where cells are compared."""
+    events = cell_events(frame, [challenger.preprocessor, champion.preprocessor])
+    shares = [0.0, 0.0] if events is None else events.shares_outside()
+    if max(shares) < LEFT_OUT:
+        return ()
+    outside = f"{shares[0]:.1%} of the numbers lie outside the challenger's training range, {shares[1]:.1%} outside the"
+    return (f"{outside} champion's: ELBO and structure leave them out",)
 
 
 def gather_alone(model: TrainedModel, frame: pl.DataFrame) -> Evidence:
@@ -110,25 +141,27 @@ def _flat(predicted: pl.DataFrame) -> torch.Tensor:
     return torch.from_numpy(predicted["embedding"].to_numpy().reshape(predicted.height, -1))
 
 
-def _structure(model: TrainedModel, generator: TableGenerator, frame: pl.DataFrame) -> Floats:
-    """Mean log density per row [n] of its observed cells, each given the others."""
-    table, outside, densities = model.encode(frame), outside_range(frame, model.preprocessor).to(model.device), []
+def _structure(model: TrainedModel, generator: TableGenerator, frame: pl.DataFrame, events: CellEvents) -> Floats:
+    """Mean log-probability of the cells of each row, each given the others, [n] for the first rows."""
+    table, encoded = model.encode(frame.head(STRUCTURE_ROWS)), events.encoded(model.preprocessor, model.device)
+    means = []
     for rows in batches(table.n_rows, TIMED_ROWS):
-        part = table.rows(rows)
-        densities.append(-masked_mean(generator.surprise(part, outside[rows]), part.observed).double().cpu())
-    return torch.cat(densities).numpy() if densities else np.zeros(0)
+        part, own = table.rows(rows), encoded.rows(slice(rows.start, min(rows.stop, table.n_rows)))
+        means.append(masked_mean(hidden_log_probs(generator, part, own), part.observed & own.compared).cpu())
+    return torch.cat(means).numpy() if means else np.zeros(0)
+
+
+def _elbo(model: TrainedModel, frame: pl.DataFrame, events: CellEvents, challenger: TrainedModel) -> Floats | None:
+    """ELBO of each row [N]; None for models without one."""
+    table, encoded = model.encode(frame), events.encoded(model.preprocessor, model.device)
+    return row_elbo(model, table, encoded, challenger.config.objective, challenger.config.masking)
 
 
 def _goodness(
     model: TrainedModel, frame: pl.DataFrame, predicted: pl.DataFrame, metric: Metric, challenger: TrainedModel
 ) -> Floats | None:
     """The metric of each row [N], higher is better; None where model and challenger predict different things."""
-    ours, theirs = model.preprocessor, challenger.preprocessor
-    if metric == "elbo":
-        config = challenger.config
-        same = ours.names == theirs.names
-        return row_elbo(model, model.encode(frame), config.objective, config.masking) if same else None
-    label, probe, other = ours.label, model.probe, theirs.label
+    label, probe, other = model.preprocessor.label, model.probe, challenger.preprocessor.label
     if label is None or probe is None or other is None or (label.name, label.task) != (other.name, other.task):
         return None
     if metric == "squared_error":  # negated: higher is better

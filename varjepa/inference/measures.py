@@ -21,6 +21,7 @@ from typing import NamedTuple, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from varjepa.config.heads import MEASURE, UncertaintySection
@@ -42,6 +43,13 @@ N_COMPONENTS, N_REFERENCE, N_NEIGHBOURS = 32, 2000, 10
 L2_ERROR = (1e-2, 1e-1, 1.0)
 """Ridge penalties of the error probe: large, as it has up to thousands of inputs and few errors to learn from."""
 
+FOLDS = 5
+"""Folds of training rows. The error probe learns from the errors of probes that were fitted on other folds: on the rows
+that it was fitted on, a probe errs less often and elsewhere than on new ones, or never."""
+
+REFIT_ITERATIONS = 50
+"""Iterations of a probe that is fitted again on some of the training rows."""
+
 SCALED = ("weighted_scale", "scale_mean", "scale_p90", "propagated", "propagated_aleatoric", "propagated_epistemic")
 VARIATIONAL = (*SCALED, "surprise", "reconstruction", "mask_mean", "mask_disagreement")
 """Measures that need a variational network."""
@@ -55,7 +63,8 @@ class FittedUncertainty:
         temperature: divides the probe's logits.
         measure: the measure that ships.
         reason: of the choice.
-        error: logistic probe of errors on log scales, [D d] inputs; None for kinds of network without scales.
+        error: logistic probe of errors on log scales, [D d] inputs; None for kinds of network without scales, and where
+            there are no errors.
         members: probes on resampled training rows.
         center: [F], mean of the training embeddings.
         basis: [F, k], their first principal components, scaled to unit variance.
@@ -107,27 +116,35 @@ Labelled = tuple[Embedding, Tensor]
 
 
 def fit_uncertainty(
-    probe: LinearProbe, train: Labelled, validation: Labelled, *, section: UncertaintySection, seed: int
+    probe: LinearProbe,
+    train: Labelled,
+    validation: Labelled,
+    *,
+    section: UncertaintySection,
+    seed: int,
+    clusters: NDArray[np.uint64] | None = None,
 ) -> FittedUncertainty:
     """Fits everything that the measures need on training rows; choice and certificate come later.
 
     Args:
         probe: the classifier.
         train: labelled training rows.
-        validation: labelled rows that choose penalty and temperature; may be none.
+        validation: rows of classes of training that choose the temperature; may be none.
         section: of the configuration.
-        seed: of resampling and of the reference rows.
+        seed: of resampling, folds and the reference rows.
+        clusters: of the training rows [N]; rows of a cluster stay in one fold.
     """
     x, labels, n_classes = train[0].mean.flatten(1), train[1], len(probe.bias)
     rng = np.random.default_rng([seed, 31])
-    error = _fit_error(probe, train, validation)
+    error = _fit_error(probe, train, folds(len(labels), clusters, seed))
     logits = probe.predict(validation[0].mean.flatten(1)).double().cpu().numpy()
     temperature = fit_temperature(logits, validation[1].long().cpu().numpy())
     members = []
     # A bootstrap sample of training rows per member; all members have the probe's penalty.
     for _ in range(section.ensemble):
         picks = torch.from_numpy(rng.integers(len(x), size=len(x))).to(x.device)
-        members.append(fit_probe(x[picks], labels[picks], n_classes=n_classes, l2=probe.l2, max_iterations=50))
+        member = fit_probe(x[picks], labels[picks], n_classes=n_classes, l2=probe.l2, max_iterations=REFIT_ITERATIONS)
+        members.append(member)
     components = principal_components(x, N_COMPONENTS, seed=seed)
     # Divided by its standard deviation along each component, the embedding is whitened: [F, k].
     center, basis = components.center, components.basis / components.deviations.clamp(min=1e-6)
@@ -136,18 +153,47 @@ def fit_uncertainty(
     return FittedUncertainty(temperature, "max_probability", "", error, tuple(members), center, basis, neighbours, None)
 
 
-def _fit_error(probe: LinearProbe, train: Labelled, validation: Labelled) -> LinearProbe | None:
+def folds(rows: int, clusters: NDArray[np.uint64] | None, seed: int) -> NDArray[np.int64]:
+    """The fold of each row [N], 0 to `FOLDS` - 1; rows of a cluster are in one fold."""
+    numbers = np.arange(rows) if clusters is None else np.unique(clusters, return_inverse=True)[1]  # [N]
+    order = np.random.default_rng([seed, 34]).permutation(int(numbers.max(initial=-1)) + 1)
+    return order[numbers] % FOLDS
+
+
+def _fit_error(probe: LinearProbe, train: Labelled, fold: NDArray[np.int64]) -> LinearProbe | None:
     """Logistic probe of the classifier's errors on log scales; None where there is nothing to learn from."""
-    pairs = []
-    for embedding, labels in (train, validation):
-        if embedding.scale is None:
-            return None
-        wrong = probe.predict(embedding.mean.flatten(1)).argmax(1) != labels.long()
-        pairs.append((embedding.scale.log().flatten(1), wrong))
-    # A logistic probe needs right and wrong training rows.
-    if not bool(pairs[0][1].any()) or bool(pairs[0][1].all()):
+    embedding, labels = train
+    if embedding.scale is None:
         return None
-    return best_probe(*pairs, n_classes=2, l2=L2_ERROR)
+    x, scale = embedding.mean.flatten(1), embedding.scale.log().flatten(1)  # [N, D d] each
+    wrong = _held_out_errors(probe, x, labels, fold)
+    last = torch.from_numpy(fold == FOLDS - 1).to(x.device)
+    if not _mixed(wrong):
+        return None
+    # The last fold chooses the penalty: validation rows choose among the measures later, so they must not.
+    parts = [(scale[rows], wrong[rows]) for rows in (~last, last)]
+    known = all(_mixed(errors) for _, errors in parts)
+    penalty = best_probe(*parts, n_classes=2, l2=L2_ERROR).l2 if known else max(L2_ERROR)
+    return fit_probe(scale, wrong, n_classes=2, l2=penalty)
+
+
+def _mixed(wrong: Tensor) -> bool:
+    """Whether there are both right and wrong rows to learn from."""
+    return bool(wrong.any()) and not bool(wrong.all())
+
+
+def _held_out_errors(probe: LinearProbe, x: Tensor, labels: Tensor, fold: NDArray[np.int64]) -> Tensor:
+    """Whether probes that were fitted without a row's fold predict the row wrongly, bool [N]."""
+    wrong = torch.zeros(len(x), dtype=torch.bool, device=x.device)
+    for number in range(FOLDS):
+        held = torch.from_numpy(fold == number).to(x.device)
+        if not bool(held.any()) or bool(held.all()):
+            continue
+        fitted = fit_probe(
+            x[~held], labels[~held], n_classes=len(probe.bias), l2=probe.l2, max_iterations=REFIT_ITERATIONS
+        )
+        wrong[held] = fitted.predict(x[held]).argmax(1) != labels[held].long()
+    return wrong
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from varjepa.config import RetrainConfig
 from varjepa.data.encode.encoded import Part
 from varjepa.data.encode.features import Label
 from varjepa.data.read.sources import ROW
+from varjepa.data.read.splits import CLUSTER
 from varjepa.data.tensors.sizes import TableSizes
 from varjepa.data.tensors.table import TableTensors
 from varjepa.evaluation.probe import LinearProbe, best_probe
@@ -51,8 +52,8 @@ def fit_probes(
         sizes: of the table.
         label: what to predict.
         config: of the job: `probe`, `uncertainty` and `training.seed`.
-        train: labelled training rows.
-        validation: labelled rows of the validation part; may be none.
+        train: training rows with a label.
+        validation: rows of the validation part with a label that training has seen; may be none.
     """
     n_classes, penalties = len(label.classes), config.probe.l2
     embedded = [(embed(network, part.table), part.labels) for part in (train, validation)]
@@ -60,7 +61,9 @@ def fit_probes(
     linear = best_probe(*flat, n_classes=n_classes, l2=penalties)
     fitted = None
     if label.classes:
-        fitted = fit_uncertainty(linear, *embedded, section=config.uncertainty, seed=config.training.seed)
+        fitted = fit_uncertainty(
+            linear, *embedded, section=config.uncertainty, seed=config.training.seed, clusters=train.clusters
+        )
     # The baseline: a linear model of the same kind without an embedding.
     plain = [(raw_features(part.table, sizes), part.labels) for part in (train, validation)]
     return Probes(linear, fitted, best_probe(*plain, n_classes=n_classes, l2=penalties))
@@ -87,8 +90,9 @@ def predict_rows(model: TrainedModel, raw: LinearProbe | None, test: Part, *, ke
         keep: number of first rows whose flat embeddings are returned as well.
 
     Returns:
-        One line per row (row number, `label`, latent `uncertainty` for kinds that have one, calibrated outputs `p0`...
-        of the probe, and outputs `raw0`... of the probe on raw features), and flat embeddings [keep, D d].
+        One line per row (row number, `label`, `CLUSTER` where rows come in clusters, latent `uncertainty` for kinds
+        that have one, calibrated outputs `p0`... of the probe, and outputs `raw0`... of the probe on raw features), and
+        flat embeddings [keep, D d].
     """
     frames, first_rows = [], []
     for start in range(0, len(test.labels), CHUNK):
@@ -99,6 +103,8 @@ def predict_rows(model: TrainedModel, raw: LinearProbe | None, test: Part, *, ke
         if start < keep:
             first_rows.append(flat[: keep - start])
         columns = {ROW: part.rows, "label": part.labels.cpu().numpy()}
+        if part.clusters is not None:
+            columns[CLUSTER] = part.clusters
         uncertainty = model.latent_uncertainty(embedding)
         if uncertainty is not None:
             columns["uncertainty"] = uncertainty.cpu().numpy()
@@ -118,19 +124,22 @@ def _outputs(prefix: str, linear: LinearProbe | None, x: Tensor, temperature: fl
 
 
 def labelled_rows(predictions: pl.DataFrame) -> pl.DataFrame:
-    """Those predictions of `predict_rows` whose label is known."""
+    """Those predictions of `predict_rows` that have a label, be its class known or not."""
     return predictions.filter(pl.col("label").is_not_nan())
 
 
 def classified(predictions: pl.DataFrame, group: str) -> Classified:
-    """Class probabilities of a probe (a key of `GROUPS`) on the rows whose label is known."""
+    """Class probabilities of a probe (a key of `GROUPS`) on the rows that have a label."""
     labelled = labelled_rows(predictions)
     probabilities = labelled.select(pl.col(rf"^{GROUPS[group]}\d+$")).to_numpy()
-    return Classified(probabilities, labelled["label"].cast(pl.Int64).to_numpy())
+    return Classified.of(probabilities, labelled["label"].cast(pl.Int64).to_numpy())
 
 
 def probe_metrics(predictions: pl.DataFrame, label: Label | None) -> dict[str, float]:
-    """Metrics of both probes, `probe/...` and `raw/...`; none where no row has a label."""
+    """Metrics of both probes, `probe/...` and `raw/...`; none where no row has a label.
+
+    `unseen_class_rows` says how many rows have a class that training has not seen. They count as errors.
+    """
     if label is None or predictions["label"].is_nan().all():
         return {}
     metrics: dict[str, float] = {}
@@ -141,4 +150,6 @@ def probe_metrics(predictions: pl.DataFrame, label: Label | None) -> dict[str, f
             labelled = labelled_rows(predictions)
             values = regression_metrics(labelled[f"{prefix}0"].to_numpy(), labelled["label"].to_numpy())
         metrics |= {f"{group}/{name}": value for name, value in values.items()}
+    if label.classes:
+        metrics["unseen_class_rows"] = float((predictions["label"] == len(label.classes)).sum())
     return metrics

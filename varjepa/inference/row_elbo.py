@@ -7,10 +7,11 @@ from torch import Tensor
 
 from varjepa.config import MaskingSection, ObjectiveSection
 from varjepa.data.tensors.table import TableTensors
+from varjepa.inference.cell_events import EncodedEvents, likelihood_log_probs
 from varjepa.inference.model import TrainedModel
-from varjepa.models.masks import draw_masks, draw_sizes
+from varjepa.models.masks import Masks, draw_masks, draw_sizes
 from varjepa.nn.random import Randomness
-from varjepa.objective.elbo import final_weights, loss_terms, masked_mean
+from varjepa.objective.elbo import LossTerms, final_weights, loss_terms, masked_mean
 
 BATCH, DRAWS = 512, 2
 """Rows that share their mask sizes, and number of mask draws per row."""
@@ -18,16 +19,22 @@ BATCH, DRAWS = 512, 2
 
 @torch.inference_mode()
 def row_elbo(
-    model: TrainedModel, table: TableTensors, objective: ObjectiveSection, masking: MaskingSection
+    model: TrainedModel,
+    table: TableTensors,
+    events: EncodedEvents,
+    objective: ObjectiveSection,
+    masking: MaskingSection,
 ) -> NDArray[np.float64] | None:
     """ELBO per row, nats, on one scale for all models that have the same features.
 
-    Each model standardises by its own training rows, which shifts its densities. Here numbers are measured in units of
-    their spread among `table`'s rows instead. Masks are the same for every model.
+    Likelihoods are of events that mean the same to every model (`varjepa.inference.cell_events`), not densities in each
+    model's own unit. Masks are the same for every model. A cell is seen by the model that reconstructs it: the ELBO
+    says how well a row is described, not how well its hidden cells are predicted.
 
     Args:
         model: of any kind.
         table: rows, encoded by this model.
+        events: of the same rows, encoded by this model.
         objective: weights of the terms.
         masking: sizes of the masks.
 
@@ -37,33 +44,27 @@ def row_elbo(
     network = model.network.variational()
     if network is None:
         return None
-    weights, spread, rows = final_weights(objective), _log_spread(table), []
+    weights, rows = final_weights(objective), []
     for start in range(0, table.n_rows, BATCH):
-        batch = table.rows(slice(start, start + BATCH))
-        total = torch.zeros(batch.n_rows, device=model.device)
+        part = slice(start, start + BATCH)
+        batch, total = table.rows(part), torch.zeros(len(table.observed[part]), device=model.device)
         for draw in range(DRAWS):
             # Seeded by the position of the rows, not by the model: two models get the same masks.
             mask_random = Randomness.seeded(start, draw, device=model.device)
             sizes = draw_sizes(batch.observed.shape[1], masking, mask_random)
             masks = draw_masks(batch.observed, sizes, masking.num_targets, mask_random)
-            outputs = network(batch, masks, Randomness.seeded(start, draw, 1, device=model.device))
-            context = torch.zeros_like(batch.observed).scatter(1, masks.context, masks.context_valid)  # [B, D]
-            # A density per unit u is larger by the factor u than one per unit 1, so each numeric cell's log-density
-            # gains log spread; the two likelihoods average over other cells, hence two corrections.
-            correction = weights.gen * masked_mean(spread.expand_as(batch.observed), batch.observed)
-            correction += weights.rec * masked_mean(spread.expand_as(batch.observed), context)
-            total -= loss_terms(batch, masks, *outputs).loss(weights) - correction
+            posterior, generated = network(batch, masks, Randomness.seeded(start, draw, 1, device=model.device))
+            own = loss_terms(batch, masks, posterior, generated)
+            likelihoods = [likelihood_log_probs(given, batch, events.rows(part))
+                           for given in (generated.context, generated.row)]  # fmt: skip
+            total -= _with_events(own, masks, likelihoods, batch.observed & events.compared[part]).loss(weights)
         rows.append(total / DRAWS)
     return torch.cat(rows).double().cpu().numpy() if rows else np.zeros(0)
 
 
-def _log_spread(table: TableTensors) -> Tensor:
-    """Log standard deviation [D] of the observed cells of numeric features; 0 for others, and for constant ones."""
-    n_numeric = table.numeric.shape[1]
-    seen = table.observed[:, :n_numeric].double()  # weights 0 or 1, [N, n_numeric]
-    values, count = torch.where(seen > 0, table.numeric.double(), 0.0), seen.sum(0).clamp(min=1)
-    mean = values.sum(0) / count
-    # Two passes: the difference of mean squares would lose digits where the mean is large.
-    var = ((values - mean).square() * seen).sum(0) / count
-    spread = torch.where(var > 0, 0.5 * torch.log(var.clamp(min=1e-12)), 0.0)
-    return torch.nn.functional.pad(spread, (0, table.observed.shape[1] - n_numeric)).float()
+def _with_events(terms: LossTerms, masks: Masks, likelihoods: list[Tensor], compared: Tensor) -> LossTerms:
+    """The terms [B] with log-probabilities of events [B, D] in context and row, over the cells that are compared."""
+    context = torch.zeros_like(compared).scatter(1, masks.context, masks.context_valid)
+    rec, gen = (-masked_mean(values, cells) for values, cells in zip(likelihoods, (context & compared, compared),
+                                                                   strict=True))  # fmt: skip
+    return terms._replace(rec=rec.to(terms.rec.dtype), gen=gen.to(terms.gen.dtype))

@@ -24,6 +24,7 @@ from torch import Tensor
 from varjepa.data.encode.features import LABEL
 from varjepa.data.tensors.table import TableTensors
 from varjepa.evaluation.arrays import Floats
+from varjepa.evaluation.drift.dependence import Clustering, alike
 from varjepa.evaluation.drift.samples import Categories, Numbers, Sample
 from varjepa.evaluation.latents.components import principal_components
 from varjepa.inference.drift_reference import Directions
@@ -51,18 +52,24 @@ RIGHT_OR_WRONG = ("wrong", "right")
 
 
 class RowValues(NamedTuple):
-    """One number per row [N], NaN where there is none; class numbers where `names` holds the classes."""
+    """One number per row [N], NaN where there is none; where `names` holds K classes, their numbers, K for others."""
 
     values: Floats
     names: tuple[str, ...] = ()
 
-    def counted(self, like: Sample | None = None) -> Sample:
-        """The values as a sample, by the knots of `like` or by knots of their own."""
+    def counted(self, like: Sample | None = None, clusters: Clustering | None = None) -> Sample:
+        """The values as a sample, by the knots of `like` or by knots of their own; `clusters` are those of the rows."""
+        sample = self._counted(like)
+        return sample if clusters is None else sample.clustered(alike(self.values, clusters), clusters.size)
+
+    def _counted(self, like: Sample | None) -> Sample:
         finite = self.values[np.isfinite(self.values)]
         missing = len(self.values) - len(finite)
         if self.names:
-            counts = np.bincount(finite.astype(np.int64), minlength=len(self.names))
-            return Categories(names=self.names, counts=tuple(counts.tolist()), missing=missing)
+            counts = np.bincount(finite.astype(np.int64), minlength=len(self.names) + 1)
+            return Categories(
+                names=self.names, counts=tuple(counts[:-1].tolist()), other=int(counts[-1]), missing=missing
+            )
         return Numbers.of(finite, knots=like.knots if isinstance(like, Numbers) else None, missing=missing)
 
 

@@ -96,10 +96,18 @@ def load_model(folder: Path, device: str = "auto", precision: str = "float32") -
 def load_config_of(folder: Path) -> RetrainConfig:
     """The configuration of a model.
 
+    A configuration without `data.split.columns` was written before this key existed. What it says is kept: its split
+    by hash hashed all columns, also the label.
+
     Raises:
         FileNotFoundError, ValueError, ConfigError: there is none, or it cannot be read.
     """
-    return parse_config(json.loads((folder / CONFIG).read_text(encoding="utf-8")), str(folder / CONFIG))
+    config = parse_config(json.loads((folder / CONFIG).read_text(encoding="utf-8")), str(folder / CONFIG))
+    split = config.data.split
+    if split.by != "hash" or "columns" in split.model_fields_set:
+        return config
+    old = split.model_copy(update={"columns": "all"})
+    return config.model_copy(update={"data": config.data.model_copy(update={"split": old})})
 
 
 def model_parts(*folders: Path | None) -> dict[str, Path]:

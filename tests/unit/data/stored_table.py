@@ -31,8 +31,8 @@ def stored_table(folder: Path) -> tuple[Path, Preprocessor]:
     table = table.with_columns(pl.when(~gap).then("other").alias("other"), pl.when(~gap).then("word").alias("word"))
     table.write_parquet(folder / "clean.parquet")
     data = DataSection(path="t", label="label")
-    marked, _ = divide(folder / "clean.parquet", data)
-    preprocessor = learn(marked, data, PreprocessSection(min_count=2))
+    marked, _ = divide(folder / "clean.parquet", data.split, folder)
+    preprocessor = learn(marked, data, PreprocessSection(min_count=2), ())
     write_encoded(marked, preprocessor, folder / "encoded.parquet")
     return folder / "encoded.parquet", preprocessor
 

@@ -37,11 +37,17 @@ def with_gaps(frame: pl.DataFrame, share: float, seed: int = 0) -> pl.DataFrame:
 
 def trained_generator() -> SimpleNamespace:
     """The `model`, and the rows it was trained on as `train`."""
+    train = known_table()
+    return SimpleNamespace(model=trained_model(train, max_steps=600), train=train)
+
+
+def trained_model(train: pl.DataFrame, *, numeric: str = "auto", max_steps: int = 300) -> TrainedModel:
+    """A model whose generator was trained on these rows, on top of a network that was not."""
     config = parse_config({
-        "data": {"name": "table"}, "model": SMALL.model_dump(),
-        "generator": {"n_layers": 2, "max_steps": 600, "n_bars": 24, "lr": 5e-3},
+        "data": {"name": "table"}, "model": SMALL.model_dump(), "preprocess": {"numeric": numeric},
+        "generator": {"n_layers": 2, "max_steps": max_steps, "n_bars": 24, "lr": 5e-3},
     })  # fmt: skip
-    train, validation, held = known_table(), known_table(1500, 1), known_table(1500, 2)
+    validation, held = known_table(1500, 1), known_table(1500, 2)
     preprocessor = fit(train.lazy(), config.data, config.preprocess)
     network = new_network(preprocessor.sizes, config).eval()
 
@@ -52,4 +58,4 @@ def trained_generator() -> SimpleNamespace:
         network, preprocessor, config, tables=(encoded(train), encoded(validation)),
         held=tuple((encoded(frame), outside_range(frame, preprocessor)) for frame in (held, validation)),
     )  # fmt: skip
-    return SimpleNamespace(model=TrainedModel(config, preprocessor, network, None, None, generator), train=train)
+    return TrainedModel(config, preprocessor, network, None, None, generator)

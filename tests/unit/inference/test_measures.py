@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import torch
 
 from tests.conftest import random_table, small_network
@@ -9,8 +10,16 @@ from tests.unit.models.test_t_jepa import small_t_jepa
 from varjepa.config.heads import UncertaintySection
 from varjepa.data.tensors.table import TableTensors
 from varjepa.evaluation.probe import fit_probe
-from varjepa.inference.measures import VARIATIONAL, FittedUncertainty, Measures, fit_uncertainty
-from varjepa.models.embedding import embed
+from varjepa.inference.measures import (
+    FOLDS,
+    VARIATIONAL,
+    FittedUncertainty,
+    Measures,
+    fit_uncertainty,
+    folds,
+    weighted_scale,
+)
+from varjepa.models.embedding import Embedding, embed
 from varjepa.models.network import TableNetwork
 
 
@@ -86,3 +95,30 @@ def test_what_was_fitted_comes_back_from_arrays() -> None:
     )
     assert set(again.tensors()) == set(fitted.tensors())
     assert all(torch.equal(again.tensors()[name], value) for name, value in fitted.tensors().items())
+
+
+def test_the_error_probe_learns_from_errors_on_rows_that_its_classifier_has_not_seen() -> None:
+    """A probe that is right on all of its training rows errs on others, and there the scales tell where."""
+    random = torch.Generator().manual_seed(0)
+    rows, width = 600, 400
+    noise = torch.rand(rows, generator=random) < 0.5
+    labels = (torch.randn(rows, generator=random) > 0).long()
+    mean = torch.randn(rows, 1, width, generator=random)
+    mean[:, 0, 0] = torch.where(noise, mean[:, 0, 0], 4.0 * (2 * labels - 1))
+    scale = torch.where(noise, 2.0, 1.0)[:, None, None] * torch.ones(rows, 1, width)
+    probe = fit_probe(mean.flatten(1), labels, n_classes=2, l2=1e-4)
+    assert (probe.predict(mean.flatten(1)).argmax(1) == labels).float().mean() > 0.99
+    train = (Embedding(mean, scale), labels)
+    fitted = fit_uncertainty(probe, train, train, section=UncertaintySection(ensemble=1), seed=0)
+    assert fitted.error is not None
+    unsure, sure = (weighted_scale(fitted.error, scale[rows]).mean() for rows in (noise, ~noise))
+    assert unsure > 0.3
+    assert unsure > 2 * sure
+
+
+def test_rows_of_a_cluster_are_in_one_fold() -> None:
+    clusters = np.arange(1000, dtype=np.uint64) // 7
+    fold = folds(1000, clusters, seed=3)
+    assert all(len(set(fold[clusters == number])) == 1 for number in np.unique(clusters))
+    assert np.bincount(fold, minlength=FOLDS).min() > 150
+    assert np.bincount(folds(1000, None, seed=3)).tolist() == [200] * FOLDS

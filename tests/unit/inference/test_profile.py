@@ -28,7 +28,9 @@ from varjepa.models.new_network import new_network
 def profiled(world: SimpleNamespace) -> TrainedModel:
     directions = principal_directions(world.model, world.model.encode(world.train[:500]))
     held = known_table(1500, 3)
-    return replace(world.model, profile=make_profile(world.model, held, held, directions))
+    return replace(
+        world.model, profile=make_profile(world.model, held, held, directions, world.model.config.data.split)
+    )
 
 
 def drifted(model: TrainedModel, frame: pl.DataFrame) -> dict[str, list[str]]:
@@ -114,7 +116,7 @@ def test_t_jepa_and_a_probe_of_numbers_have_their_own_statistics(world: SimpleNa
     labels = torch.from_numpy(world.train["price"].to_numpy().copy()).float()
     probe = fit_probe(embed(model.network, table).mean.flatten(1), labels, n_classes=0, l2=1e-3)
     told = replace(model, probe=probe)
-    profile = make_profile(told, known_table(500, 8), known_table(500, 8), directions)
+    profile = make_profile(told, known_table(500, 8), known_table(500, 8), directions, told.config.data.split)
     assert {"predicted", "residual"} <= set(profile.counts.statistics)
     assert 0 < profile.counts.quality["rmse"] < float(world.train["price"].std())
     assert isinstance(profile.counts.label, Numbers)

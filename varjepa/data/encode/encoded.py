@@ -13,7 +13,7 @@ from varjepa.data.encode.features import LABEL
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.encode.tensors import stacked, to_tensors
 from varjepa.data.read.sources import ROW
-from varjepa.data.read.splits import PART
+from varjepa.data.read.splits import CLUSTER, PART
 from varjepa.data.tensors.table import PackedTable, TableTensors
 
 CHUNK = 2**18
@@ -28,25 +28,30 @@ class Part(NamedTuple):
 
     Attributes:
         table: their cells.
-        labels: float64 [N]; NaN where unknown.
+        labels: float64 [N]; NaN where missing. A class that training has not seen has the number of classes.
         rows: row numbers of the source, int64 [N].
+        clusters: uint64 [N]; rows with the same number belong together, such as those of a customer, and are not
+            independent. None if the split knows of no clusters.
     """
 
     table: TableTensors
     labels: Tensor
     rows: np.ndarray
+    clusters: np.ndarray | None = None
 
     def labelled(self) -> "Part":
-        """Only the rows whose label is known."""
+        """Only the rows that have a label, be its class known or not."""
         return self.take(torch.isfinite(self.labels).nonzero().squeeze(1))
 
     def take(self, index: Tensor) -> "Part":
         """The rows at `index`."""
-        return Part(self.table.rows(index), self.labels[index], self.rows[index.cpu().numpy()])
+        places = index.cpu().numpy()
+        clusters = None if self.clusters is None else self.clusters[places]
+        return Part(self.table.rows(index), self.labels[index], self.rows[places], clusters)
 
     def to(self, device: torch.device) -> "Part":
         """The same rows on another device."""
-        return Part(self.table.to(device), self.labels.to(device, torch.float32), self.rows)
+        return self._replace(table=self.table.to(device), labels=self.labels.to(device, torch.float32))
 
 
 def read_part(path: Path, preprocessor: Preprocessor, *parts: str) -> Part:
@@ -55,7 +60,7 @@ def read_part(path: Path, preprocessor: Preprocessor, *parts: str) -> Part:
 
 
 def read_sample(
-    path: Path, preprocessor: Preprocessor, *parts: str, most: int, seed: int, labelled: bool = False
+    path: Path, preprocessor: Preprocessor, *parts: str, most: int, seed: int, learnable: bool = False
 ) -> Part:
     """Draws at most `most` rows of some parts, in their order. Only the drawn rows are held in memory.
 
@@ -65,11 +70,12 @@ def read_sample(
         parts: of the split, such as train.
         most: rows to draw.
         seed: of the draw.
-        labelled: draw only from rows whose label is known.
+        learnable: draw only from rows whose label can be learned: it is there, and no class unknown to `preprocessor`.
     """
     rows = _scan(path, parts)
-    if labelled:
-        rows = rows.filter(pl.col(LABEL).is_finite() if LABEL in rows.collect_schema() else pl.lit(value=False))
+    if learnable:
+        label = preprocessor.label
+        rows = rows.filter(pl.lit(value=False) if label is None else label.can_predict(pl.col(LABEL)))
     picks = sampled(_count(rows), most, seed)  # sorted row numbers, [n]
     taken, start = [rows.head(0).collect()], 0
     for chunk in rows.collect_batches(chunk_size=CHUNK, maintain_order=True):
@@ -99,7 +105,9 @@ def packed_chunks(path: Path, preprocessor: Preprocessor, *parts: str) -> Iterat
     """The rows of some parts of an encoded Parquet file, in their order, `CHUNK` rows at a time."""
     code_type = np.dtype(preprocessor.sizes.code_type).type
     names = [[feature.name for feature in group] for group in (preprocessor.numeric, preprocessor.categorical)]
-    for chunk in _scan(path, parts).collect_batches(chunk_size=CHUNK, maintain_order=True):
+    # Row numbers, labels and clusters are not read.
+    features = _scan(path, parts).select(names[0] + names[1])
+    for chunk in features.collect_batches(chunk_size=CHUNK, maintain_order=True):
         numeric, codes = stacked(chunk, names[0], np.float32), stacked(chunk, names[1], code_type)
         yield PackedTable(torch.from_numpy(numeric), torch.from_numpy(codes))
 
@@ -129,4 +137,5 @@ def _count(rows: pl.LazyFrame) -> int:
 
 def _as_part(frame: pl.DataFrame, preprocessor: Preprocessor) -> Part:
     labels = frame[LABEL].to_numpy() if LABEL in frame.columns else np.full(frame.height, np.nan)
-    return Part(to_tensors(frame, preprocessor), torch.tensor(labels), frame[ROW].to_numpy())
+    clusters = frame[CLUSTER].to_numpy() if CLUSTER in frame.columns else None
+    return Part(to_tensors(frame, preprocessor), torch.tensor(labels), frame[ROW].to_numpy(), clusters)

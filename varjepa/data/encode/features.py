@@ -13,7 +13,7 @@ from varjepa.data.encode.interpolation import interpolation
 from varjepa.data.tensors.sizes import MISSING, N_RESERVED, OTHER
 
 LABEL = "__label__"
-"""Column of the encoded label: a class number, or the value itself; null where unknown."""
+"""Column of the encoded label: a class number (see `Label.encode`), or the value itself; null where it is missing."""
 
 
 class SingleColumn(Section):
@@ -121,10 +121,19 @@ class Label(SingleColumn):
     classes: tuple[str, ...] = ()
 
     def encode(self, schema: Mapping[str, pl.DataType]) -> pl.Expr:
-        """Float64 expression `LABEL`: class number or value, null where the cell is missing or its class is unknown."""
+        """Float64 expression `LABEL`: class number or value, null where the cell is missing.
+
+        A class that training has not seen has the number of classes as its number: such a row has a label, and every
+        prediction for it is wrong.
+        """
         dtype = schema[self.name]
         if self.task == "regression":
-            column = as_number(self.name, "numeric", dtype)
-        else:
-            column = positions(plain_cells(self.name, dtype), dtype, self.classes)
-        return column.cast(pl.Float64).alias(LABEL)
+            return as_number(self.name, "numeric", dtype).cast(pl.Float64).alias(LABEL)
+        column = plain_cells(self.name, dtype)
+        number = positions(column, dtype, self.classes).cast(pl.Float64).fill_null(float(len(self.classes)))
+        return pl.when(column.is_not_null()).then(number).alias(LABEL)
+
+    def can_predict(self, encoded: pl.Expr) -> pl.Expr:
+        """Whether encoded labels are values or classes of training, false where they are missing."""
+        known = encoded < len(self.classes) if self.classes else pl.lit(value=True)
+        return (encoded.is_finite() & known).fill_null(value=False)

@@ -36,8 +36,9 @@ class ColumnFacts(NamedTuple):
         numbers: for text, how many cells are numbers.
         word: for text, the first cell that is not a number.
         few: the distinct values and their counts; None if there are more than `FEW`.
-        repeated: whether a value occurs twice. True without a check if the kind does not depend on it.
-        cuts: a sample of the values, if all of many values differ.
+        repeats: number of cells whose value has occurred before; of text at least one if there is one, and all cells if
+            the kind does not depend on it.
+        cuts: a sample of the values, if the kind depends on whether they repeat.
     """
 
     present: int
@@ -47,7 +48,7 @@ class ColumnFacts(NamedTuple):
     numbers: int = 0
     word: str | None = None
     few: dict[Any, int] | None = None
-    repeated: bool = False
+    repeats: int = 0
     cuts: tuple[Any, ...] = ()
 
     @classmethod
@@ -57,13 +58,13 @@ class ColumnFacts(NamedTuple):
         if present.is_empty():
             return cls(0, few={})
         if dtype.is_nested() or dtype in (pl.Binary, pl.Object):
-            return cls(len(present), repeated=True)
+            return cls(len(present), repeats=len(present))
         few = _few(present)
         whole = bool((present == present.round()).all()) if dtype.is_float() else dtype.is_integer()
-        repeated = max(few.values(), default=0) > 1 if few is not None else _repeated(present, whole=whole)
+        repeats = len(present) - len(few) if few is not None else _repeats(present, whole=whole)
         numbers = present.str.strip_chars().cast(pl.Float64, strict=False) if dtype == pl.String else None
         # The extremes of text are only needed to see whether the partitions of a possible identifier overlap.
-        needs_ends = dtype.is_numeric() or dtype.is_temporal() or not repeated
+        needs_ends = dtype.is_numeric() or dtype.is_temporal() or not repeats
         return cls(
             len(present),
             smallest=present.min() if needs_ends else None,
@@ -72,16 +73,15 @@ class ColumnFacts(NamedTuple):
             numbers=0 if numbers is None else numbers.count(),
             word=None if numbers is None else next(iter(present.filter(numbers.is_null()).head(1)), None),
             few=few,
-            repeated=repeated,
-            cuts=() if repeated else tuple(spread(present)),
+            repeats=repeats,
+            cuts=tuple(spread(present)) if repeats < len(present) and (whole or not repeats) else (),
         )
 
     @classmethod
     def merged(cls, parts: Sequence[Self]) -> Self:
         """The facts of all partitions together, in their order.
 
-        `repeated` is only true for a value that occurs twice in one partition. A value that occurs once in each of two
-        partitions is not detected here.
+        `repeats` counts within partitions. A value that occurs once in each of two partitions is not detected here.
         """
         # An empty partition has a neutral value for no fact, `whole` for example, so it is left out.
         filled = [part for part in parts if part.present] or list(parts[:1])
@@ -98,7 +98,7 @@ class ColumnFacts(NamedTuple):
             numbers=sum(part.numbers for part in filled),
             word=next((part.word for part in filled if part.word is not None), None),
             few=few,
-            repeated=any(part.repeated for part in filled),
+            repeats=sum(part.repeats for part in filled),
             cuts=tuple(value for part in filled for value in part.cuts),
         )
 
@@ -247,9 +247,12 @@ def _added(first: dict[Any, int], second: dict[Any, int]) -> dict[Any, int] | No
     return counts if len(counts) <= FEW else None
 
 
-def _repeated(present: pl.Series, *, whole: bool) -> bool:
-    """Whether a value occurs twice, or cannot belong to an identifier anyway."""
+def _repeats(present: pl.Series, *, whole: bool) -> int:
+    """See `ColumnFacts.repeats`."""
     dtype, glance = present.dtype, present.head(GLANCE)
     # Fractions and dates are never identifiers, so their kind does not depend on repeated values.
-    never_identifier = (dtype.is_numeric() and not whole) or dtype in (pl.Date, pl.Datetime)
-    return never_identifier or glance.n_unique() < len(glance) or present.n_unique() < len(present)
+    if (dtype.is_numeric() and not whole) or dtype in (pl.Date, pl.Datetime):
+        return len(present)
+    # A single repeated text is enough, a number may repeat here and there.
+    repeats = 0 if dtype.is_numeric() else len(glance) - glance.n_unique()
+    return repeats or len(present) - present.n_unique()

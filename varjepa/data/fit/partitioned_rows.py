@@ -45,6 +45,10 @@ class PartitionedRows:
         """Number of rows. Call `profiles` first, which counts them."""
         return sum(self._heights)
 
+    def head(self, columns: Sequence[str], rows: int) -> pl.DataFrame:
+        """In this process."""
+        return pl.concat([partition().select(columns) for partition in self._partitions]).head(rows).collect()
+
     def profiles(
         self,
         columns: Sequence[str],

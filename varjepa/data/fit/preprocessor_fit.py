@@ -1,11 +1,11 @@
 """Fits the preprocessor to the training rows (see `varjepa.data.encode`), in bounded memory."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Literal, NamedTuple
 
 import polars as pl
 
-from varjepa.config import DataSection, PreprocessSection
+from varjepa.config import DataSection, PreprocessSection, SplitSection
 from varjepa.config.data import KIND
 from varjepa.data.encode.features import CategoricalFeature, Label, NumericFeature
 from varjepa.data.encode.one_hot import OneHotFeature
@@ -21,7 +21,7 @@ from varjepa.data.fit.rows_protocol import (
     number_kind,
 )
 from varjepa.data.fit.streamed_rows import StreamedRows
-from varjepa.data.read.column_profile import ColumnProfile
+from varjepa.data.read.column_profile import ColumnProfile, never_identifies
 from varjepa.errors import DataError
 
 SKEWED = 1.0
@@ -30,37 +30,106 @@ SKEWED = 1.0
 HEAVY_TAILED = 6.0
 """auto: columns with a training value further than this many standard deviations from the mean, too."""
 
+GLANCE_ROWS = 10_000
+"""First rows that may show that a column identifies no rows."""
+
 KNOT_ROWS = 1_000_000
 """Larger tables: quantiles come from about this many training rows, evenly spaced."""
 
 
-def fit(frame: pl.LazyFrame, data: DataSection, preprocess: PreprocessSection) -> Preprocessor:
+def fit(
+    frame: pl.LazyFrame,
+    data: DataSection,
+    preprocess: PreprocessSection,
+    identifiers: Collection[str] | None = None,
+) -> Preprocessor:
     """Fits a preprocessor to training rows.
 
     Args:
         frame: the training rows with their label, and no internal columns.
         data: label, dropped columns and declared kinds.
         preprocess: how to transform.
+        identifiers: columns that identify rows, decided on more than the training rows (see `inspect_columns`). None:
+            decided on these rows.
 
     Raises:
         DataError: the label cannot be predicted, a numeric column holds text, or no feature is left.
     """
-    return fit_rows(StreamedRows(frame), data, preprocess)
+    return fit_rows(StreamedRows(frame), data, preprocess, identifiers)
 
 
-def fit_rows(rows: TrainingRows, data: DataSection, preprocess: PreprocessSection) -> Preprocessor:
+class Verdicts(NamedTuple):
+    """What all rows of a table decide about its columns, before they are split.
+
+    Training rows alone may mislead: a running number has gaps in them, and a name that repeats may occur once.
+
+    Attributes:
+        identifiers: columns that identify rows.
+        contents: columns that make up what a row says, in the order of their names: neither label nor dropped, no
+            identifier, not empty.
+    """
+
+    identifiers: tuple[str, ...]
+    contents: tuple[str, ...]
+
+    def hashed(self, split: SplitSection) -> SplitSection:
+        """The split with the columns that it hashes; as it is if it hashes none or names them.
+
+        Raises:
+            DataError: there is nothing to hash.
+        """
+        if split.by != "hash" or split.columns is not None:
+            return split
+        if not self.contents:
+            raise _no_feature()
+        return split.model_copy(update={"columns": self.contents})
+
+
+def inspect_columns(rows: TrainingRows, data: DataSection) -> Verdicts:
+    """Decides about the columns of a table by all of its rows.
+
+    Args:
+        rows: all rows, without internal columns.
+        data: label, dropped columns and declared kinds.
+    """
+    names, declared = _candidates(rows, data), data.kinds
+    # A few rows settle most columns, so that only the others are read a second time.
+    first = rows.head(names, GLANCE_ROWS)
+    settled = [name for name in names if name not in declared and never_identifies(first[name])]
+    profiles = rows.profiles([name for name in names if name not in settled], declared, {})
+    kinds = {name: facts.kind for name, facts in profiles.items()}
+    contents = [name for name, kind in kinds.items() if kind not in ("identifier", "empty", "nested")]
+    return Verdicts(
+        tuple(name for name, kind in kinds.items() if kind == "identifier"), tuple(sorted(settled + contents))
+    )
+
+
+def _candidates(rows: TrainingRows, data: DataSection) -> list[str]:
+    """Columns of the table that may be features."""
+    split_column = [data.split.column] if data.split.by == "column" else []
+    away = {*data.drop, *split_column, data.label}
+    return [name for name in rows.schema if name not in away]
+
+
+def fit_rows(
+    rows: TrainingRows,
+    data: DataSection,
+    preprocess: PreprocessSection,
+    identifiers: Collection[str] | None = None,
+) -> Preprocessor:
     """Fits a preprocessor to training rows from any reader; see `fit`."""
-    split_column = [str(data.split.column)] if data.split.by == "column" else []
-    away = {*data.drop, *split_column, *([data.label] if data.label else [])}
     labels = [data.label] if data.label is not None and data.task != "none" else []
-    names = [name for name in rows.schema if name not in away]
-    declared: dict[str, KIND] = {**data.kinds, **dict.fromkeys(labels, "categorical")}
+    names = _candidates(rows, data)
+    verdict: dict[str, KIND] = dict.fromkeys(identifiers or (), "identifier")
+    declared: dict[str, KIND] = {**verdict, **data.kinds, **dict.fromkeys(labels, "categorical")}
     # First pass: the kind of every column. The label is profiled with the features, then taken out.
     profiles = rows.profiles([*names, *labels], declared, dict.fromkeys(labels, CLASSES_OF_NUMBERS))
     targets = [profiles.pop(name) for name in labels]
+    if identifiers is not None:
+        profiles = {name: facts.decided(identifiers) for name, facts in profiles.items()}
     used = {name: facts for name, facts in profiles.items() if not facts.left_out}
     if not used:
-        raise DataError("No feature is left to learn from.", expected="Expected at least one column that varies.")
+        raise _no_feature()
     groups = find_groups(rows, list(used.values()), data.kinds) if preprocess.one_hot == "join" else []
     # Further passes: moments and quantiles of numeric columns, vocabularies of categorical columns and of the label.
     numeric = tuple(_fit_numbers(rows, list(used.values()), preprocess))
@@ -79,6 +148,10 @@ def fit_rows(rows: TrainingRows, data: DataSection, preprocess: PreprocessSectio
         label=label,
         left_out={name: facts.left_out for name, facts in profiles.items() if facts.left_out},
     )
+
+
+def _no_feature() -> DataError:
+    return DataError("No feature is left to learn from.", expected="Expected at least one column that varies.")
 
 
 def _fit_numbers(

@@ -48,9 +48,9 @@ def profiles_of(
 ) -> dict[str, ColumnProfile]:
     """Profiles of columns from the facts of their partitions.
 
-    A column can only be an identifier if all its values differ. If the partitions do not answer that, and the kind
-    depends on it, the values are counted range by range. With more than `FEW` distinct values that do not all differ,
-    `distinct` of the profile is `FEW` + 1.
+    A column can only be an identifier if its values hardly repeat. If the partitions do not answer that, and the kind
+    depends on it, the values are counted range by range. With more than `FEW` distinct values in a column that is no
+    identifier, `distinct` of the profile is `FEW` + 1.
 
     Args:
         parts: facts per column, one per partition, in the order of the rows.
@@ -70,20 +70,27 @@ def profiles_of(
             "numbers": merged.numbers, "words": merged.word,
         }  # fmt: skip
         # The kind is inferred twice: with the fewest and with the most distinct values that are possible.
-        least, most = (
-            column_profile(name, dtype, rows, facts | {"distinct": distinct}, declared.get(name))
-            for distinct in _distinct(merged)
-        )
+        inferred = partial(_inferred, name=name, dtype=dtype, rows=rows, facts=facts, declared=declared.get(name))
+        least, most = map(inferred, _distinct(merged))
         if least.kind != most.kind and not _apart(column_parts):
-            # All values differ if the largest count in every range is 1.
-            count = partial(counted, partitions=partitions, column=comparable(name, dtype), most=1)
-            largest = parallel_map(count, ranges(merged.cuts, merged.present))
-            differ = all(counts["len"].max() in (None, 1) for counts in largest)
-        else:
-            # Either the kind does not depend on it, or the partitions do not overlap, and none repeats a value.
-            differ = least.kind != most.kind
-        profiles[name] = most if differ else least
+            count = partial(distinct_values, partitions=partitions, column=comparable(name, dtype))
+            most = inferred(sum(parallel_map(count, ranges(merged.cuts, merged.present))))
+        # Otherwise the kind does not depend on it, or the partitions do not overlap: the most is the number.
+        profiles[name] = least if least.kind == most.kind else most
     return profiles
+
+
+def _inferred(
+    distinct: int, *, name: str, dtype: pl.DataType, rows: int, facts: Mapping[str, Any], declared: KIND | None
+) -> ColumnProfile:
+    """The profile of a column with this many distinct values."""
+    return column_profile(name, dtype, rows, {**facts, "distinct": distinct}, declared)
+
+
+def distinct_values(ends: tuple[Any, Any], partitions: Sequence[OpenRows], column: pl.Expr) -> int:
+    """The number of distinct values of all partitions within a range; see `counted`."""
+    values = _within(ends, partitions, column).drop_nulls().select(pl.col("value").n_unique())
+    return int(values.collect(engine="streaming").item())
 
 
 def counted(
@@ -100,12 +107,17 @@ def counted(
     Returns:
         Columns `value` and `len`, largest counts first.
     """
+    counts = value_counts(_within(ends, partitions, column), pl.col("value"))
+    return ordered_counts(counts.collect(engine="streaming"), most)
+
+
+def _within(ends: tuple[Any, Any], partitions: Sequence[OpenRows], column: pl.Expr) -> pl.LazyFrame:
+    """The values of all partitions within a range, as `value`."""
     low, high = ends
     value = pl.col("value")
     above = pl.lit(value=True) if low is None else value >= low
     below = pl.lit(value=True) if high is None else value < high
-    frame = pl.concat([rows().select(column.alias("value")) for rows in partitions]).filter(above, below)
-    return ordered_counts(value_counts(frame, value).collect(engine="streaming"), most)
+    return pl.concat([rows().select(column.alias("value")) for rows in partitions]).filter(above, below)
 
 
 def ranges(values: Sequence[Any], distinct: int) -> list[tuple[Any, Any]]:
@@ -129,7 +141,7 @@ def _distinct(facts: ColumnFacts) -> tuple[int, int]:
     """Lower and upper bound of the number of distinct values, as far as the kind depends on it."""
     if facts.few is not None:
         return len(facts.few), len(facts.few)
-    return FEW + 1, FEW + 1 if facts.repeated else facts.present
+    return FEW + 1, max(FEW + 1, facts.present - facts.repeats)
 
 
 def _apart(parts: Iterable[ColumnFacts]) -> bool:

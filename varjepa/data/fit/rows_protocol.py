@@ -85,6 +85,9 @@ class TrainingRows(Protocol):
     def rows(self) -> int:
         """Number of rows."""
 
+    def head(self, columns: Sequence[str], rows: int) -> pl.DataFrame:
+        """Columns of the first rows."""
+
     def profiles(
         self, columns: Sequence[str], declared: Mapping[str, KIND], enough: Mapping[str, int]
     ) -> dict[str, ColumnProfile]:

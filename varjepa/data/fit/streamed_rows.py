@@ -27,6 +27,7 @@ from varjepa.data.fit.rows_protocol import (
     value_counts,
 )
 from varjepa.data.read.column_profile import ColumnProfile, column_profile, profile
+from varjepa.data.read.identifiers import MOST_REPEATS, is_unnamed
 
 STREAM_ROWS = 1_000_000
 """Tables with more rows than this are read as a stream."""
@@ -53,6 +54,10 @@ class StreamedRows:
         self.schema: Mapping[str, pl.DataType] = frame.collect_schema()
         self.rows = int(frame.select(pl.len()).collect().item())
 
+    def head(self, columns: Sequence[str], rows: int) -> pl.DataFrame:
+        """Reads no others."""
+        return self._frame.select(columns).head(rows).collect()
+
     def profiles(
         self, columns: Sequence[str], declared: Mapping[str, KIND], enough: Mapping[str, int]
     ) -> dict[str, ColumnProfile]:
@@ -74,9 +79,11 @@ class StreamedRows:
                 profiles[name] = self._words(name, declared)
             elif dtype.is_numeric() or dtype in (pl.Date, pl.Datetime):
                 facts = profile(sample.lazy().select(name), declared)[name]
-                # With a repeated value or a fraction in the sample, the column is not an identifier. With more than
-                # `enough` distinct values, it is neither constant nor boolean. So the sample settles its kind.
-                not_identifier = facts.distinct < facts.rows - facts.missing or not facts.whole
+                # With many repeated values (an unnamed index may repeat) or a fraction in the sample, the column is not
+                # an identifier. With more than `enough` distinct values, it is neither constant nor boolean. So the
+                # sample settles its kind.
+                repeats = 1 - facts.distinct / max(1, facts.rows - facts.missing)
+                not_identifier = not facts.whole or (repeats > MOST_REPEATS and not is_unnamed(name))
                 if facts.distinct > enough.get(name, 2) and not_identifier:
                     profiles[name] = facts
         # The sample does not settle the kind of the remaining columns.

@@ -1,22 +1,20 @@
 """Inspects a table: profile and kind of every column."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import polars as pl
 
 from varjepa.config.data import KIND
 from varjepa.data.cells import finite
+from varjepa.data.read.identifiers import IDENTIFIER_ROWS, numbers_identify
 from varjepa.errors import DataError
 
 Kind = Literal["numeric", "categorical", "boolean", "date", "identifier", "constant", "empty", "nested"]
 
 NUMBER_SHARE = 0.9
 """A text column counts as damaged if more than this share of its values, but not all, are numbers."""
-
-IDENTIFIER_ROWS = 50
-"""With fewer rows than this, no column counts as an identifier."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +57,12 @@ class ColumnProfile:
             "identifier": "it identifies rows",
             "nested": f"values of type {self.dtype} are not supported",
         }.get(self.kind, "")
+
+    def decided(self, identifiers: Collection[str]) -> "ColumnProfile":
+        """The same with a verdict from more rows: whether the column identifies rows."""
+        if self.kind != "identifier" or self.name in identifiers:
+            return self
+        return replace(self, kind="numeric" if self.dtype.is_numeric() else "categorical")
 
 
 def profile(frame: pl.LazyFrame, declared: Mapping[str, KIND] | None = None) -> dict[str, ColumnProfile]:
@@ -136,6 +140,17 @@ def column_profile(
     return ColumnProfile(name, dtype, kind, rows, missing, distinct, facts.get("min"), facts.get("max"), whole)
 
 
+def never_identifies(cells: pl.Series) -> bool:
+    """Whether some cells of a column show that it does not identify rows and is not empty, whatever the others are."""
+    present, dtype = cells.drop_nulls(), cells.dtype
+    if dtype.is_nested() or dtype in (pl.Binary, pl.Object) or present.is_empty():
+        return False
+    if dtype.is_float():
+        numbers = present.filter(present.is_finite())
+        return bool((numbers != numbers.round()).any())
+    return dtype in (pl.Date, pl.Datetime) or (not dtype.is_numeric() and present.n_unique() < len(present))
+
+
 def _infer(
     name: str, dtype: pl.DataType, present: int, distinct: int, facts: Mapping[str, Any], *, whole: bool
 ) -> Kind:
@@ -143,9 +158,9 @@ def _infer(
         return "date"
     if distinct == 2 and (dtype.is_numeric() or dtype == pl.Boolean):
         return "boolean"
-    all_different = distinct == present >= IDENTIFIER_ROWS
     if dtype.is_numeric():
-        numbered = whole and facts["max"] - facts["min"] == distinct - 1
-        named = name.lower() in ("id", "index", "key") or name.lower().endswith(("_id", "-id", " id"))
-        return "identifier" if all_different and (numbered or (named and whole)) else "numeric"
-    return "identifier" if all_different else "categorical"
+        identify = whole and numbers_identify(
+            name, present=present, distinct=distinct, smallest=facts["min"], largest=facts["max"]
+        )
+        return "identifier" if identify else "numeric"
+    return "identifier" if distinct == present >= IDENTIFIER_ROWS else "categorical"

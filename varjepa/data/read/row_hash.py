@@ -32,13 +32,16 @@ def row_hashes(frame: pl.LazyFrame) -> Hashes:
     return np.concatenate([np.zeros(0, dtype=np.uint64), *hashes_in_pieces(frame)])
 
 
-def hashes_in_pieces(frame: pl.LazyFrame, columns: Sequence[str] | None = None, seed: int = 0) -> Iterator[Hashes]:
+def hashes_in_pieces(
+    frame: pl.LazyFrame, columns: Sequence[str] | None = None, seed: int = 0, *, key: str | None = None
+) -> Iterator[Hashes]:
     """Hashes of rows, in the order of the rows, `CHUNK` rows at a time; only their cells are in memory.
 
     Args:
         frame: the rows. Columns named like `__this__` are internal and do not contribute.
         columns: the columns that contribute; None means all.
         seed: changes all hashes.
+        key: a column that alone contributes wherever it is not missing, such as a customer number.
 
     Yields:
         uint64 [n] for the next n rows; nothing if there are no rows.
@@ -46,13 +49,22 @@ def hashes_in_pieces(frame: pl.LazyFrame, columns: Sequence[str] | None = None, 
     existing = frame.collect_schema().names()
     names = [name for name in existing if not name.startswith("__")] if columns is None else list(columns)
     start = mixed(np.array([seed], dtype=np.uint64))[0]
-    rows = frame.select(pl.col(names)).with_columns(pl.col(pl.Categorical, pl.Enum).cast(pl.String))
+    read = list(dict.fromkeys([*names, *([] if key is None else [key])]))
+    rows = frame.select(pl.col(read)).with_columns(pl.col(pl.Categorical, pl.Enum).cast(pl.String))
     for batch in rows.collect_batches(chunk_size=CHUNK, maintain_order=True):
-        # A sum does not depend on the order of the columns. It wraps around at 2**64, which is intended.
-        total = np.zeros(batch.height, dtype=np.uint64)  # [n]
-        for name in names:
-            total += mixed(cell_hashes(batch[name]) ^ _text_hashes(pl.Series([name]))[0], cells=batch[name])
-        yield mixed(total ^ start)
+        known = np.zeros(batch.height, dtype=bool) if key is None else _present(batch[key])  # [n]
+        # Where every row has the key, the other columns contribute nothing and need not be hashed.
+        total = np.zeros(batch.height, dtype=np.uint64) if known.all() else _content(batch.select(names))
+        yield mixed((total if key is None else np.where(known, _content(batch.select(key)), total)) ^ start)
+
+
+def _content(batch: pl.DataFrame) -> Hashes:
+    """Sums over the columns of rows, uint64 [n]; 0 where all cells are missing."""
+    # A sum does not depend on the order of the columns. It wraps around at 2**64, which is intended.
+    total = np.zeros(batch.height, dtype=np.uint64)
+    for cells in batch:
+        total += mixed(cell_hashes(cells) ^ _text_hashes(pl.Series([cells.name]))[0], cells=cells)
+    return total
 
 
 def shares(hashes: Hashes) -> NDArray[np.float64]:

@@ -1,15 +1,21 @@
 """Deterministic splits of rows into training, validation, calibration and test parts."""
 
+from collections.abc import Iterator, Mapping
+
 import numpy as np
 import polars as pl
 
 from varjepa.config import SplitSection
 from varjepa.data.read.order_statistics import order_statistics
-from varjepa.data.read.row_hash import hashes_in_pieces, shares
+from varjepa.data.read.row_hash import Hashes, hashes_in_pieces, shares
 from varjepa.errors import DataError, listed
 
 PART = "__part__"
 """Column that holds the part of each row."""
+
+CLUSTER = "__cluster__"
+"""Column that holds the cluster of each row, uint64: the hash that decided its part (by: hash). Rows of one cluster
+always share a part: copies of a row, or all rows of a customer. They are not independent of each other."""
 
 PARTS = ("train", "validation", "calibration", "test")
 NEEDED = ("train", "validation", "test")
@@ -18,14 +24,13 @@ NEEDED = ("train", "validation", "test")
 FEWEST_ROWS = 10
 
 
-def assign_parts(frame: pl.LazyFrame, split: SplitSection, hashed: np.ndarray | None = None) -> pl.Series:
+def assign_parts(frame: pl.LazyFrame, split: SplitSection) -> pl.Series:
     """Assigns every row of `frame` to a part.
 
     Args:
         frame: all rows, in a fixed order.
         split: by seed, by content (see `varjepa.data.read.row_hash`), by a column that holds the words in `PARTS`, or
             by time (oldest rows train, newest test; rows with the same time are in one part).
-        hashed: for a split by content, `hashed_codes` of all rows, if they have been computed already.
 
     Returns:
         Series `PART` of type Enum, one entry per row.
@@ -34,24 +39,39 @@ def assign_parts(frame: pl.LazyFrame, split: SplitSection, hashed: np.ndarray | 
         DataError: too few rows, an invalid split or time column, or an empty part.
     """
     rows = int(frame.select(pl.len()).collect().item())
-    if rows < FEWEST_ROWS:
-        raise DataError(
-            f"The table has {rows} row{'s' * (rows != 1)} to learn from.",
-            expected=f"Expected at least {FEWEST_ROWS}, so that training, validation and test each get some.",
-        )
+    _require_rows(rows)
     if split.by == "column":
         parts = _by_column(frame, str(split.column))
     elif split.by == "hash":
-        parts = _named(hashed_codes(frame, split) if hashed is None else hashed)
+        codes = [part_codes(piece, split) for piece in split_hashes(frame, split)]
+        parts = _named(np.concatenate(codes))
     else:
         parts = _named(_at_random(rows, split) if split.by == "random" else _by_time(frame, rows, split))
-    empty = [part for part in NEEDED if not (parts == part).any()]
+    require_parts(dict(parts.value_counts().iter_rows()), split)
+    return parts
+
+
+def require_parts(counts: Mapping[str, int], split: SplitSection) -> None:
+    """Checks the number of rows per part.
+
+    Raises:
+        DataError: too few rows, or an empty part.
+    """
+    _require_rows(sum(counts.values()))
+    empty = [part for part in NEEDED if not counts.get(part)]
     if empty:
         random = " For small tables and tables with few distinct rows use data.split.by: random."
         # Hashing gives random part sizes, and equal rows share a part: a small part may stay empty.
         fix = "Check data.split." + (random if split.by == "hash" else "")
         raise DataError(f"The split leaves no rows for {listed(empty)}.", fix=fix)
-    return parts
+
+
+def _require_rows(rows: int) -> None:
+    if rows < FEWEST_ROWS:
+        raise DataError(
+            f"The table has {rows} row{'s' * (rows != 1)} to learn from.",
+            expected=f"Expected at least {FEWEST_ROWS}, so that training, validation and test each get some.",
+        )
 
 
 def _firsts(rows: int, split: SplitSection) -> tuple[int, int, int]:
@@ -61,13 +81,55 @@ def _firsts(rows: int, split: SplitSection) -> tuple[int, int, int]:
     return n_train, n_seen, min(n_seen + round(rows * split.calibration), rows - 1)
 
 
-def hashed_codes(frame: pl.LazyFrame, split: SplitSection) -> np.ndarray:
-    """Part codes of rows by their content, uint8 [N]; they do not depend on the position of a row."""
-    ends = np.cumsum([split.train, split.validation, split.calibration])
-    hashes = hashes_in_pieces(frame, [split.column] if split.column else None, split.seed)
+def split_hashes(frame: pl.LazyFrame, split: SplitSection) -> Iterator[Hashes]:
+    """The hashes that decide the parts of rows (by: hash), piece by piece; they do not depend on the place of a row.
+
+    A row without a value in `split.column` has no customer to stay with: its own cells are hashed. Columns that `frame`
+    lacks count as missing cells, which do not contribute.
+
+    Args:
+        frame: the rows. Without `split.columns`, all of its columns are hashed.
+        split: by hash.
+    """
+    existing = frame.collect_schema().names()
+    key = split.column if split.column in existing else None
+    if split.columns == "all":
+        return hashes_in_pieces(frame, None if key is None else [key], split.seed)
+    columns = None if split.columns is None else [name for name in split.columns if name in existing]
+    return hashes_in_pieces(frame, columns, split.seed, key=key)
+
+
+def parts_by_content(frame: pl.DataFrame, split: SplitSection) -> pl.Series | None:
+    """The parts of any raw rows, as far as they follow from the cells of each row.
+
+    Args:
+        frame: any rows, with the columns of the table.
+        split: as recorded with a model, whose training rows are thereby recognised.
+
+    Returns:
+        Series `PART`, one entry per row; None for splits at random or by time.
+
+    Raises:
+        DataError: the split column holds other words than `PARTS`.
+    """
+    if split.by == "hash":
+        codes = [part_codes(piece, split) for piece in split_hashes(frame.lazy(), split)]
+        return _named(np.concatenate([np.zeros(0, dtype=np.uint8), *codes]))
+    if split.by == "column" and split.column in frame.columns:
+        return _by_column(frame.lazy(), split.column)
+    return None
+
+
+def part_codes(hashes: Hashes, split: SplitSection) -> np.ndarray:
+    """Positions in `PARTS` of rows with these hashes, uint8 [n]."""
     # The hash of a row, as a number in [0, 1), falls between two of the cumulative shares.
-    codes = [np.searchsorted(ends, shares(piece), side="right").astype(np.uint8) for piece in hashes]
-    return np.concatenate(codes) if codes else np.zeros(0, dtype=np.uint8)
+    ends = np.cumsum([split.train, split.validation, split.calibration])
+    return np.searchsorted(ends, shares(hashes), side="right").astype(np.uint8)
+
+
+def hashed_marks(hashes: Hashes, split: SplitSection) -> pl.DataFrame:
+    """Columns `PART` and `CLUSTER` of rows with these hashes."""
+    return pl.DataFrame([_named(part_codes(hashes, split)), pl.Series(CLUSTER, hashes)])
 
 
 def _named(codes: np.ndarray) -> pl.Series:

@@ -12,7 +12,28 @@ MOST_KNOTS = 128
 """A sample of more different numbers is counted between so many of them."""
 
 
-class Numbers(Section):
+class Dependent(Section):
+    """What is known of rows that come in clusters, such as those of a customer.
+
+    Attributes:
+        alike: intraclass correlation of the counted values, 0 to 1; 0 where rows are independent.
+        cluster_rows: rows in the cluster of a row, on average over rows; 1 where rows are independent.
+    """
+
+    alike: float = 0.0
+    cluster_rows: float = 1.0
+
+    @property
+    def independent(self) -> float:
+        """Share of the rows that count as independent, in (0, 1] (Kish's design effect)."""
+        return 1 / (1 + self.alike * (self.cluster_rows - 1))
+
+    def clustered(self, alike: float, cluster_rows: float) -> Self:
+        """The same counts, of rows in clusters."""
+        return self.model_copy(update={"alike": alike, "cluster_rows": cluster_rows})
+
+
+class Numbers(Dependent):
     """Numbers counted by cell: at each knot, and in the gaps before, between and behind the knots.
 
     A knot is a cell of its own, so that a pile of equal values (many zeros, say) that moves by however little is seen
@@ -85,7 +106,7 @@ class Numbers(Section):
         })  # fmt: skip
 
 
-class Categories(Section):
+class Categories(Dependent):
     """Categories and how often each was seen.
 
     Attributes:
@@ -108,7 +129,7 @@ class Categories(Section):
     @property
     def cells(self) -> tuple[int, ...]:
         """All counts, those of other categories last."""
-        return self.counts if self.other is None else (*self.counts, self.other)
+        return (*self.counts, self.other or 0)
 
     def plus(self, other: Self) -> Self:
         """Both samples together; of the same categories."""

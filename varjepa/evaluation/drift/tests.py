@@ -77,6 +77,7 @@ def _tests(subject: Subject) -> Mapping[Aspect, Comparison]:
         TypeError: the new sample was not counted by its reference.
     """
     tests: dict[Aspect, Comparison]
+    independent = subject.reference.independent, subject.new.independent
     match subject.reference, subject.new:
         case Numbers() as reference, Numbers() as new:
             tests = {"values": compare_numbers(reference, new)}
@@ -85,13 +86,13 @@ def _tests(subject: Subject) -> Mapping[Aspect, Comparison]:
             if reference.other or new.other:
                 # (rows of another category, rows of any), in the reference and now
                 before, now = ((sample.other or 0, sample.present) for sample in (reference, new))
-                tests["new categories"] = compare_shares(before, now)
+                tests["new categories"] = compare_shares(before, now, independent)
         case _:
             raise TypeError(f"{subject.name} is a number in one sample and a category in the other")
     if subject.group == "column" and (subject.reference.missing or subject.new.missing):
         samples = subject.reference, subject.new
         before, now = ((sample.missing, sample.missing + sample.present) for sample in samples)
-        tests["missing"] = compare_shares(before, now)
+        tests["missing"] = compare_shares(before, now, independent)
     return tests
 
 

@@ -1,6 +1,7 @@
 """Whether two samples come from one distribution: tests on counts, valid whatever the ties and however rare a cell is.
 
-All p-values take both samples for random: a small reference makes them large, not wrong.
+All p-values take both samples for random: a small reference makes them large, not wrong. Rows in clusters count for
+fewer, independent ones.
 """
 
 from typing import NamedTuple
@@ -47,14 +48,15 @@ def compare_numbers(reference: Numbers, new: Numbers) -> Comparison:
     is the effect: at least so many rows would have to be others.
     """
     counts = np.array([reference.counts, new.counts], dtype=np.float64)  # [2, 2 K + 1]
-    rows = counts.sum(1)  # [2]
+    independent = np.array([[reference.independent], [new.independent]])  # [2, 1]
+    rows = (independent * counts).sum(1)  # [2], as many independent ones as the rows stand for
     if not rows.all():
         return Comparison("KS, Mann-Whitney", 0.0, 1.0, 0.0, None, None)
-    shares = counts / rows[:, None]
+    shares = counts / counts.sum(1, keepdims=True)
     distance = float(np.abs(np.cumsum(shares[0] - shares[1])).max())
     # Not `scipy.stats.ks_2samp` and `mannwhitneyu`: they need the values, of which there are only counts.
     p_any = float(kolmogorov(distance * (rows.prod() / rows.sum()) ** 0.5))
-    p_shift = float(erfc(abs(_mann_whitney(counts)) / 2**0.5))
+    p_shift = float(erfc(abs(_mann_whitney(independent * counts)) / 2**0.5))
     step, deviation = new.mean - reference.mean, reference.deviation
     shift = step / deviation if deviation > 0 else (0.0 if step == 0 else float(np.copysign(np.inf, step)))
     p = min(1.0, 2 * min(p_any, p_shift))
@@ -78,7 +80,8 @@ def compare_categories(reference: Categories, new: Categories) -> Comparison:
     if not rows.all():
         return Comparison("chi-squared", 0.0, 1.0, 0.0, None, None)
     effect = float(np.abs(np.subtract(*(counts / rows[:, None]))).sum() / 2)
-    test = chi2_contingency(_pooled(counts), correction=False)  # a single cell has no degree of freedom: p is 1
+    independent = counts * [[reference.independent], [new.independent]]
+    test = chi2_contingency(_pooled(independent), correction=False)  # a single cell has no degree of freedom: p is 1
     return Comparison("chi-squared", float(test.statistic), float(test.pvalue), effect, None, _psi(counts))
 
 
@@ -95,21 +98,31 @@ def _pooled(counts: Floats) -> Floats:
     return np.column_stack([kept, counts[:, order[:rare]].sum(1)]) if rare else kept
 
 
-def compare_shares(reference: tuple[int, int], new: tuple[int, int]) -> Comparison:
+def compare_shares(
+    reference: tuple[int, int], new: tuple[int, int], independent: tuple[float, float] = (1.0, 1.0)
+) -> Comparison:
     """Fisher's exact test of two shares, each (rows that have it, all rows); twice the smaller tail.
+
+    Args:
+        reference: how it was.
+        new: how it is.
+        independent: share of the rows that count as independent, of each.
 
     Examples:
         >>> compare_shares((0, 100), (10, 100)).p < 0.01
         True
     """
-    (first, rows), (second, new_rows) = reference, new
-    if not rows or not new_rows:
+    if not reference[1] or not new[1]:
         return Comparison("Fisher", 0.0, 1.0, 0.0)
+    step = new[0] / new[1] - reference[0] / reference[1]
+    (first, rows), (second, new_rows) = (
+        (round(count * share), max(1, round(total * share)))
+        for (count, total), share in zip((reference, new), independent, strict=True)
+    )
     # Given both totals, the rows that have it in the new sample are drawn without replacement. Twice the smaller tail:
     # `scipy.stats.fisher_exact` adds up all tables that are no likelier, which is something else.
     law = hypergeom(rows + new_rows, first + second, new_rows)
     p = min(1.0, 2 * min(float(law.cdf(second)), float(law.sf(second - 1))))
-    step = second / new_rows - first / rows
     return Comparison("Fisher", step, p, abs(step))
 
 

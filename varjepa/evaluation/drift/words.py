@@ -73,7 +73,7 @@ def _largest(reference: Categories, new: Categories) -> str:
     """The category whose share changed most, and both shares."""
     shares = [np.array(sample.cells) / max(sample.present, 1) for sample in (reference, new)]  # [cells] each
     # As in `cells`: other categories are the last of them.
-    names = [f'"{name}"' for name in reference.names] + ["other categories"] * (reference.other is not None)
+    names = [*(f'"{name}"' for name in reference.names), "other categories"]
     place = int(np.abs(shares[1] - shares[0]).argmax())
     return f"{names[place]} from {shares[0][place]:.1%} to {shares[1][place]:.1%}"
 

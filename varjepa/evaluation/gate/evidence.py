@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from varjepa.config.operations import GateSection
-from varjepa.evaluation.arrays import Bools, Floats
+from varjepa.evaluation.arrays import Bools, Floats, Ints
+from varjepa.evaluation.gate.paired_tests import Pairs
 
 Metric = Literal["accuracy", "log_loss", "squared_error", "elbo"]
 
@@ -18,12 +19,14 @@ class Unit(NamedTuple):
         margin: the one that is taken where the configuration gives none.
         sign: goodness times this is the metric.
         relative: whether the margin is a share of the champion's value.
+        bound: the largest difference between two models in a row; None where there is no bound.
     """
 
     word: str
     margin: float
     sign: int
     relative: bool = False
+    bound: float | None = None
 
     def tolerance(self, section: GateSection, champion: Floats) -> float:
         """How much worse the mean may be than that of the champion's goodness [N]."""
@@ -32,11 +35,39 @@ class Unit(NamedTuple):
 
 
 UNITS: dict[Metric, Unit] = {
-    "accuracy": Unit("accuracy", 0.01, 1),
+    "accuracy": Unit("accuracy", 0.01, 1, bound=1.0),
     "log_loss": Unit("log loss", 0.02, -1),
     "squared_error": Unit("squared error", 0.05, -1, relative=True),
     "elbo": Unit("ELBO", 0.02, 1),
 }
+
+
+class Compared(NamedTuple):
+    """Values of challenger and champion on the same rows, higher is better.
+
+    Attributes:
+        pairs: their differences.
+        ours: of the challenger [n].
+        theirs: of the champion [n].
+    """
+
+    pairs: Pairs
+    ours: Floats
+    theirs: Floats
+
+    @property
+    def lost(self) -> float:
+        """How much worse the challenger is on average."""
+        return -self.pairs.mean
+
+    def of(self, rows: Bools) -> "Compared":
+        """Those of some rows."""
+        return Compared(self.pairs.of(rows), self.ours[rows], self.theirs[rows])
+
+    def weighted(self, weights: Floats) -> "Compared":
+        """Values times weights [n] of mean 1; without weights, answers are right or wrong."""
+        pairs = Pairs(weights * self.pairs.differences, self.pairs.clusters, float(weights.max()))
+        return Compared(pairs, weights * self.ours, weights * self.theirs)
 
 
 @dataclass(frozen=True)
@@ -49,8 +80,8 @@ class Evidence:
         correct: [N], whether the prediction is right; None without classes.
         uncertainty: [N], the one that ships, larger = less sure; None without classes.
         accepted: [N], by the certificate; None without one.
-        structure: [n], log density of a cell given the others of its row (mean over cells, nats, higher is better) of
-            the first n rows; None without a generator.
+        structure: [n], log-probability of a cell given the others of its row (mean over cells, nats, higher is better)
+            of the first n rows; None without a generator.
         active_units: dimensions of the embedding that vary over rows.
         dimensions: of the embedding.
         rankme: its effective rank.
@@ -59,6 +90,8 @@ class Evidence:
         outputs: names of what it gives for a row.
         label: what it predicts, in words; empty without a label.
         classes: that it can predict.
+        clusters: int64 [N], rows with the same number depend on each other, such as those of a customer; None where
+            rows are independent.
     """
 
     goodness: Floats | None
@@ -75,3 +108,9 @@ class Evidence:
     outputs: tuple[str, ...] = ()
     label: str = ""
     classes: tuple[str, ...] = ()
+    clusters: Ints | None = None
+
+    def compared(self, ours: Floats, theirs: Floats, bound: float | None = None) -> Compared:
+        """Values of this model on the first rows [n], and those of the other [n]."""
+        clusters = None if self.clusters is None else self.clusters[: len(ours)]
+        return Compared(Pairs(ours - theirs, clusters, bound), ours, theirs)

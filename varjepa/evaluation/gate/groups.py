@@ -1,13 +1,16 @@
-"""Classes and named subgroups of rows."""
+"""Classes, named subgroups and clusters of rows."""
 
 from collections.abc import Sequence
 from itertools import pairwise
 
+import numpy as np
 import polars as pl
 
+from varjepa.config import SplitSection
 from varjepa.data.cells import as_text
 from varjepa.data.encode.features import Label
-from varjepa.evaluation.arrays import Bools
+from varjepa.data.read.clusters import row_clusters
+from varjepa.evaluation.arrays import Bools, Ints
 
 FEW_VALUES = 12
 """Numbers and dates with more values than this are cut at their quartiles."""
@@ -36,6 +39,21 @@ def row_groups(frame: pl.DataFrame, label: Label | None, subgroups: Sequence[str
         if name in frame.columns:
             groups |= _values(name, banded(frame[name]))
     return groups
+
+
+def row_classes(frame: pl.DataFrame, label: Label | None) -> Ints | None:
+    """Number of the true class of each row [N]; None without classes."""
+    if label is None or not label.classes or label.name not in frame.columns:
+        return None
+    return truth_of(frame, label).rank("dense").cast(pl.Int64).fill_null(0).to_numpy()
+
+
+def dependent_rows(frame: pl.DataFrame, split: SplitSection) -> Ints | None:
+    """The cluster of each row [N], see `varjepa.data.read.clusters`; None where all rows are independent."""
+    clusters = row_clusters(frame, split)
+    if clusters is None or len(np.unique(clusters)) == len(clusters):
+        return None
+    return clusters.view(np.int64)
 
 
 def _values(name: str, column: pl.Series) -> dict[str, Bools]:

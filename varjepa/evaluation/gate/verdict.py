@@ -1,18 +1,31 @@
 """The promotion gate: whether a challenger may take the champion's place, judged on the same rows, in pairs.
 
-Plain arrays in, a verdict in words and numbers out. The rule: not worse than the champion in one metric, shown by a
-bootstrap interval, and no veto. A veto needs a difference that is both larger than its limit and beyond chance.
+Plain arrays in, a verdict in words and numbers out. The rule: shown to be not worse than the champion in one metric, by
+a test of paired differences, and no veto. A veto needs a difference that is both larger than its limit and beyond
+chance.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
+
 from varjepa.config.operations import GateSection
-from varjepa.evaluation.arrays import Bools, Floats
-from varjepa.evaluation.gate.evidence import UNITS, Evidence, Metric, Unit
-from varjepa.evaluation.gate.vetoes import Veto, calibration, coverage, groups_worse, model_vetoes, structure
-from varjepa.evaluation.uncertainty.paired_bootstrap import paired_bootstrap
+from varjepa.evaluation.arrays import Bools, Ints
+from varjepa.evaluation.gate.calibration_veto import calibration
+from varjepa.evaluation.gate.evidence import UNITS, Compared, Evidence, Metric, Unit
+from varjepa.evaluation.gate.model_vetoes import model_vetoes
+from varjepa.evaluation.gate.paired_tests import Pairs, enough, fewest_units, interval, rows_needed, shown_above
+from varjepa.evaluation.gate.veto import Veto
+from varjepa.evaluation.gate.vetoes import (
+    class_weights,
+    coverage,
+    groups_worse,
+    structure,
+    unseen_losses,
+    unseen_structure,
+)
 
 Outcome = Literal["first", "better", "not worse", "undecided", "worse", "not compared"]
 PROMOTED = ("first", "better", "not worse")
@@ -56,6 +69,7 @@ def judge(
     metric: Metric | None,
     groups: Mapping[str, Bools],
     section: GateSection,
+    classes: Ints | None = None,
     reference: tuple[Evidence, Evidence] | None = None,
     notes: tuple[str, ...] = (),
 ) -> Verdict:
@@ -67,6 +81,7 @@ def judge(
         metric: of `goodness`; None where nothing can be compared.
         groups: name -> which test rows belong to it.
         section: margins and limits.
+        classes: [N], number of the true class of each test row, for the balanced accuracy; None without classes.
         reference: challenger and champion on the champion's own test rows, where those are others.
         notes: of the caller, for the reason.
     """
@@ -83,50 +98,78 @@ def judge(
     unit = None if metric is None else UNITS[metric]
     if reference is not None:
         vetoes += _on_own_rows(*reference, unit, section)
-    if unit is None or challenger.goodness is None or champion.goodness is None or not len(challenger.goodness):
+    notes = (*notes, *unseen_structure(challenger, champion, section))
+    whole = None if unit is None else _compared(challenger, champion, unit)
+    if unit is None or whole is None:
         words = "there is nothing to compare the two models by"
         return Verdict("not compared", words, (*vetoes, *others), notes, numbers)
-    pairs = {name: (challenger.goodness[rows], champion.goodness[rows]) for name, rows in groups.items()}
-    vetoes += groups_worse("subgroup", pairs, unit, section)
-    outcome, words, more = _compare(challenger.goodness, champion.goodness, unit, section)
-    notes = (*notes, *_unjudged(groups, section))
+    weights = None if classes is None or metric != "accuracy" else class_weights(classes)
+    vetoes += groups_worse("subgroup", groups, whole, unit, section, weights=weights)
+    outcome, words, more = _compare(whole, unit, section)
+    notes = (*notes, *unseen_losses(groups, whole, unit, section))
     return Verdict(outcome, words, (*vetoes, *others), notes, numbers | more)
 
 
 def _on_own_rows(challenger: Evidence, champion: Evidence, unit: Unit | None, section: GateSection) -> Iterator[Veto]:
     """Whether the challenger is worse on the test rows that the champion was once judged on."""
     rows = "the champion's own test rows"
-    if unit is not None and challenger.goodness is not None and champion.goodness is not None:
-        yield from groups_worse("reference", {rows: (challenger.goodness, champion.goodness)}, unit, section)
+    whole = None if unit is None else _compared(challenger, champion, unit)
+    if unit is not None and whole is not None:
+        yield from groups_worse("reference", {rows: np.ones(len(whole.ours), dtype=bool)}, whole, unit, section)
     yield from structure("reference", rows, challenger, champion, section)
 
 
-def _compare(
-    challenger: Floats, champion: Floats, unit: Unit, section: GateSection
-) -> tuple[Outcome, str, dict[str, float]]:
+def _compared(challenger: Evidence, champion: Evidence, unit: Unit) -> Compared | None:
+    """Goodness of both models; None where one has none, or there are no rows."""
+    ours, theirs = challenger.goodness, champion.goodness
+    return None if ours is None or theirs is None or not len(ours) else challenger.compared(ours, theirs, unit.bound)
+
+
+def _compare(whole: Compared, unit: Unit, section: GateSection) -> tuple[Outcome, str, dict[str, float]]:
     """The outcome, words for it, and its numbers."""
-    gain = paired_bootstrap(challenger[None], champion[None], higher_is_better=True, level=section.level)
-    margin, rows = unit.tolerance(section, champion), len(challenger)
-    means = unit.sign * float(challenger.mean()), unit.sign * float(champion.mean())
+    (pairs, ours, theirs), alpha = whole, section.risk
+    gain, margin, rows = interval(pairs, section.level), unit.tolerance(section, theirs), len(ours)
+    means = unit.sign * float(ours.mean()), unit.sign * float(theirs.mean())
     words = (
-        f"{unit.word} {means[0]:.4f} against {means[1]:.4f} on {rows:,} test rows, a gain of {gain.difference:+.4f} "
+        f"{unit.word} {means[0]:.4f} against {means[1]:.4f} on {_rows(pairs)}, a gain of {pairs.mean:+.4f} "
         f"({gain.low:+.4f} to {gain.high:+.4f} with {section.level:.0%})"
     )
     # Goodness is always higher = better; words and numbers give the metric itself, its sign put back.
     names = ("difference", "low", "high", "margin", "metric", "champion_metric", "rows")
-    values = (gain.difference, gain.low, gain.high, margin, *means, rows)
+    values = (pairs.mean, *gain, margin, *means, rows)
     numbers = dict(zip(names, map(float, values), strict=True))
-    if gain.low > 0:
+    if shown_above(pairs, 0.0, alpha):
         return "better", f"better: {words}", numbers
-    # Two models that never differ have an interval without a width at 0, which a margin of 0 must let pass.
-    if gain.low > -margin or (gain.low == gain.high == 0):
+    if (margin and shown_above(pairs, -margin, alpha)) or _agree(pairs, margin, alpha):
         return "not worse", f"not worse by more than {margin:.4g}: {words}", numbers
-    if gain.high < 0:
+    if shown_above(pairs.reversed(), 0.0, alpha):
         return "worse", f"worse: {words}", numbers
-    # Half the interval's width shrinks with the root of the rows; with enough of them it would fit into the margin.
-    needed = rows * ((gain.high - gain.low) / 2 / margin) ** 2 if margin else 0.0
-    enough = f" (about {rounded(needed):,} would do)" if needed > rows else ""
-    return "undecided", f"undecided, too few rows to rule out a loss of {margin:.4g}{enough}: {words}", numbers
+    few = f"too few rows to rule out a loss of {margin:.4g}{_would_do(pairs, margin, alpha)}"
+    if not enough(pairs, alpha):
+        few += ", as a rare large loss may be among rows that were not seen"
+    return "undecided", f"undecided, {few}: {words}", numbers
+
+
+def _rows(pairs: Pairs) -> str:
+    """Number of rows, and of clusters where those are fewer."""
+    rows, clusters = len(pairs.differences), len(pairs.sizes)
+    return f"{rows:,} test rows" + (f" in {clusters:,} clusters" if clusters < rows else "")
+
+
+def _agree(pairs: Pairs, margin: float, alpha: float) -> bool:
+    """Whether models never differ on as many rows as show that they rarely do: a margin of 0 lets that pass."""
+    return not margin and not pairs.differences.any() and len(pairs.sizes) >= fewest_units(alpha)
+
+
+def _would_do(pairs: Pairs, margin: float, alpha: float) -> str:
+    """How many rows would decide, in words: if the models were equal, otherwise at the measured difference."""
+    if not margin and not pairs.differences.any():
+        return f" (about {fewest_units(alpha) * len(pairs.differences) // len(pairs.sizes):,} would do)"
+    for slack in (margin, margin + pairs.mean):
+        needed = rows_needed(pairs, slack, alpha) if slack > 0 else 0
+        if needed > len(pairs.differences):
+            return f" (about {rounded(needed):,} would do)"
+    return ""
 
 
 def rounded(value: float) -> int:
@@ -137,13 +180,6 @@ def rounded(value: float) -> int:
         12000
     """
     return int(float(f"{value:.1e}"))
-
-
-def _unjudged(groups: Mapping[str, Bools], section: GateSection) -> Iterator[str]:
-    few = [name for name, rows in groups.items() if rows.sum() < section.min_rows]
-    if few:
-        shown = ", ".join(few[:5]) + (f" and {len(few) - 5} more" if len(few) > 5 else "")
-        yield f"not judged, with fewer than {section.min_rows} test rows: {shown}"
 
 
 def _measured(prefix: str, model: Evidence) -> dict[str, float]:

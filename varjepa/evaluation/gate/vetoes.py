@@ -1,152 +1,33 @@
-"""The vetoes of the promotion gate: each looks at one thing that an average does not show."""
+"""The vetoes that compare rows: each looks at one thing that an average does not show."""
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
-from scipy.stats import binom, ttest_1samp
 
 from varjepa.config.operations import GateSection
-from varjepa.errors import listed
 from varjepa.evaluation.arrays import Bools, Floats, Ints
-from varjepa.evaluation.bootstrap import bootstrap_rows, percentile_interval
-from varjepa.evaluation.gate.evidence import Evidence, Unit
-from varjepa.evaluation.uncertainty.calibration import binned_calibration_error, confidence_bins
+from varjepa.evaluation.gate.evidence import Compared, Evidence, Unit
+from varjepa.evaluation.gate.paired_tests import Pairs, enough, fewest_units, interval, p_worse
+from varjepa.evaluation.gate.veto import Veto
 
 SURE_SHARE = 0.8
 """Accepted where there is no certificate: the surest rows, this share of all."""
 
 SUREST = "share of the surest 80%"
 
-SHOWN = 3
-"""Groups that a veto names, the worst first."""
+SHOWN, MOST_NAMES = 3, 5
+"""Groups that a veto names, the worst first; and small groups that a note names."""
 
-RESAMPLES = 500
-STRICT_KINDS = ("numeric", "date")
-"""Kinds that refuse what they cannot read."""
-
-
-class Veto(NamedTuple):
-    """Why a challenger is refused, whatever its average.
-
-    Attributes:
-        name: collapse, latency, contract, structure, calibration, coverage, subgroup or reference.
-        reason: what was found, and what was allowed.
-    """
-
-    name: str
-    reason: str
-
-
-def model_vetoes(challenger: Evidence, champion: Evidence | None, section: GateSection) -> Iterator[Veto]:
-    """Those that look at the models themselves; without a champion, only at what needs none."""
-    yield from _collapse(challenger, champion, section)
-    yield from _latency(challenger, champion, section)
-    if champion is not None and section.same_inputs:
-        broken = list(_broken_contract(challenger, champion))
-        if broken:
-            yield Veto("contract", "the challenger " + ", and ".join(broken))
-
-
-def _collapse(challenger: Evidence, champion: Evidence | None, section: GateSection) -> Iterator[Veto]:
-    reasons = []
-    active, rank = challenger.active_units, challenger.rankme
-    if section.min_active is not None and active < section.min_active * challenger.dimensions:
-        reasons.append(f"{active} of {challenger.dimensions} dimensions vary, fewer than {section.min_active:.0%}")
-    if section.min_rank is not None and rank < section.min_rank:
-        reasons.append(f"RankMe {rank:.2f} is below {section.min_rank:g}")
-    if champion is not None and section.collapse_share is not None and champion.dimensions == challenger.dimensions:
-        pairs = {"active units": (active, champion.active_units), "RankMe": (rank, champion.rankme)}
-        reasons += [
-            f"{name} {ours:.4g} fell below {section.collapse_share:.0%} of the champion's {theirs:.4g}"
-            for name, (ours, theirs) in pairs.items()
-            if ours < section.collapse_share * theirs
-        ]
-    if reasons:
-        yield Veto("collapse", "the embedding has collapsed: " + ", ".join(reasons))
-
-
-def _latency(challenger: Evidence, champion: Evidence | None, section: GateSection) -> Iterator[Veto]:
-    ours = challenger.milliseconds
-    if section.latency_ms is not None and ours > section.latency_ms:
-        yield Veto("latency", f"{ours:.3g} ms per row, allowed are {section.latency_ms:g}")
-    if champion is not None and section.latency_ratio is not None:
-        theirs = champion.milliseconds
-        if ours > section.latency_ratio * theirs:
-            yield Veto(
-                "latency",
-                f"{ours:.3g} ms per row is {ours / max(theirs, 1e-9):.1f} times the champion's {theirs:.3g}, "
-                f"allowed is {section.latency_ratio:g} times",
-            )
-
-
-def _broken_contract(challenger: Evidence, champion: Evidence) -> Iterator[str]:
-    """What those who call the champion would notice."""
-    new = [name for name in challenger.inputs if name not in champion.inputs]
-    if new:
-        yield f"asks for {listed(new)}, which the champion does not need"
-    for name, kind in challenger.inputs.items():
-        before = champion.inputs.get(name, kind)
-        if kind != before and kind in STRICT_KINDS:
-            yield f'reads "{name}" as {kind}, the champion as {before}'
-    if challenger.label != champion.label:
-        yield f"predicts {challenger.label or 'nothing'}, the champion {champion.label or 'nothing'}"
-    elif lost := [name for name in champion.classes if name not in challenger.classes]:
-        yield f"never predicts {listed(lost)}"
-    if lost := [name for name in champion.outputs if name not in challenger.outputs]:
-        yield f"gives no {listed(lost)}"
+BALANCED = "all classes alike (balanced accuracy)"
 
 
 def structure(name: str, rows: str, challenger: Evidence, champion: Evidence, section: GateSection) -> Iterator[Veto]:
     """Whether a cell says less of the others of its row: neither accuracy nor the ELBO need to notice."""
     margin, ours, theirs = section.structure_margin, challenger.structure, champion.structure
-    if margin is not None and ours is not None and theirs is not None:
-        unit = Unit("log density of a cell given the others", margin, 1)
-        yield from _worse(name, {rows: (ours, theirs)}, unit, section, lambda _: margin)
-
-
-class _Binned(NamedTuple):
-    """The confidence of a classifier on N rows.
-
-    Attributes:
-        bins: [N], in which bin of the calibration error each row is.
-        gaps: [N], confidence minus correctness.
-    """
-
-    bins: Ints
-    gaps: Floats
-
-    def error(self, rows: Ints | slice = slice(None)) -> float:
-        """Expected calibration error on some of the rows."""
-        return binned_calibration_error(self.bins[rows], self.gaps[rows])
-
-
-def _binned(model: Evidence) -> _Binned | None:
-    """None for a model without classes."""
-    if model.confidence is None or model.correct is None:
-        return None
-    return _Binned(confidence_bins(model.confidence), model.confidence - model.correct)
-
-
-def calibration(challenger: Evidence, champion: Evidence, section: GateSection) -> Iterator[Veto]:
-    """The expected calibration error, with a paired bootstrap of its difference."""
-    new, old, margin = _binned(challenger), _binned(champion), section.calibration_margin
-    if margin is None or new is None or old is None or len(new.gaps) < section.min_rows:
-        return
-    ours, theirs = new.error(), old.error()
-    if ours - theirs <= margin:
-        return
-
-    def differences(picks: Ints) -> Floats:  # [S, N] -> [S]
-        return np.array([new.error(rows) - old.error(rows) for rows in picks])
-
-    drawn = bootstrap_rows(len(new.gaps), differences, resamples=RESAMPLES, seed=0)
-    # Calibration errors are biased upwards, but both by about the same: it is their difference that must exceed 0.
-    if percentile_interval(drawn, section.level).low > 0:
-        yield Veto(
-            "calibration",
-            f"the expected calibration error is {ours:.4f}, the champion's {theirs:.4f}, allowed are {margin:g} more",
-        )
+    if margin is not None and ours is not None and theirs is not None and len(ours):
+        unit = Unit("log-probability of a cell given the others", margin, 1)
+        yield from _worse(name, {rows: challenger.compared(ours, theirs)}, unit, section, lambda _: margin)
 
 
 def coverage(
@@ -159,13 +40,13 @@ def coverage(
     if kept is None:
         return
     ours, theirs, how = kept  # 1 where a row is accepted, [N] each
-    unit, pairs = Unit(how, margin, 1), {name: (ours[rows], theirs[rows]) for name, rows in groups.items()}
+    unit, whole = Unit(how, margin, 1, bound=1.0), challenger.compared(ours, theirs, bound=1.0)
     if how != SUREST:
-        whole = list(_worse("coverage", {"all rows": (ours, theirs)}, unit, section, lambda _: margin))
-        if whole:  # one cause, not one per group
-            yield from whole
+        fired = list(_worse("coverage", {"all rows": whole}, unit, section, lambda _: margin))
+        if fired:  # one cause, not one per group
+            yield from fired
             return
-    yield from _worse("coverage", pairs, unit, section, lambda _: margin)
+    yield from _worse("coverage", _parts(groups, whole, section), unit, section, lambda _: margin)
 
 
 def _accepted(challenger: Evidence, champion: Evidence) -> tuple[Floats, Floats, str] | None:
@@ -190,57 +71,135 @@ def surest(uncertainty: Floats) -> Floats:
 
 
 def groups_worse(
-    name: str, pairs: Mapping[str, tuple[Floats, Floats]], unit: Unit, section: GateSection
+    name: str,
+    groups: Mapping[str, Bools],
+    whole: Compared,
+    unit: Unit,
+    section: GateSection,
+    *,
+    weights: Floats | None = None,
 ) -> Iterator[Veto]:
     """Groups of rows in which the challenger is worse by more than their margin, and beyond chance.
 
+    Small groups are judged together as well. Right and wrong answers are judged in groups of any size, as their test is
+    exact; other values only in groups of `min_rows`.
+
     Args:
         name: of the veto.
-        pairs: group -> goodness of challenger and champion on its rows.
+        groups: name -> which rows belong to it, [N].
+        whole: goodness on all rows.
         unit: of the metric.
         section: of the configuration.
+        weights: of each row [N], mean 1, for one more test over all rows, the balanced accuracy; None for none.
     """
     times = section.subgroup_margin
-    if times is not None:
-        yield from _worse(name, pairs, unit, section, lambda champion: times * unit.tolerance(section, champion))
+    if times is None:
+        return
+    parts = _parts(groups, whole, section)
+    if weights is not None:
+        parts[BALANCED] = whole.weighted(weights)
+    yield from _worse(name, parts, unit, section, lambda champion: times * unit.tolerance(section, champion))
+
+
+def class_weights(classes: Ints) -> Floats:
+    """Weights of rows [N], mean 1, with which each class counts alike.
+
+    Examples:
+        >>> class_weights(np.array([0, 0, 0, 1])).round(2).tolist()
+        [0.67, 0.67, 0.67, 2.0]
+    """
+    _, number, counts = np.unique(classes, return_inverse=True, return_counts=True)
+    return len(classes) / (len(counts) * counts[number])
+
+
+def unseen_losses(groups: Mapping[str, Bools], whole: Compared, unit: Unit, section: GateSection) -> Iterator[str]:
+    """What the vetoes on groups cannot see, in words: losses in small groups, and unbounded ones in few rows."""
+    few = {name: int(rows.sum()) for name, rows in groups.items() if rows.sum() < section.min_rows}
+    if groups and not enough(whole.pairs, section.risk):
+        yield f"{unit.word} in classes and subgroups is judged from {fewest_units(section.risk)} independent rows on"
+    elif few and unit.bound is None:
+        yield f"not judged by itself, with fewer than {section.min_rows} test rows: {_first_names(list(few))}"
+    elif few:
+        # In an exact test every lost row is an unlucky coin: this many, with no row gained, are beyond chance.
+        least = math.floor(-math.log2(_risk(_parts(groups, whole, section), section))) + 1
+        words = [f"{name} ({rows} rows, {f'from {least} lost on' if rows >= least else 'none'})"
+                 for name, rows in few.items()]  # fmt: skip
+        yield f"with fewer than {section.min_rows} test rows, only large losses are seen: {_first_names(words)}"
+
+
+def unseen_structure(challenger: Evidence, champion: Evidence, section: GateSection) -> Iterator[str]:
+    """Whether log densities are of too few rows to be judged, in words."""
+    if challenger.structure is not None and champion.structure is not None and section.structure_margin is not None:
+        pairs = challenger.compared(challenger.structure, champion.structure).pairs
+        if not enough(pairs, section.risk):
+            yield f"structure is judged from {fewest_units(section.risk)} independent rows on"
+
+
+def _first_names(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return ", ".join(names[:MOST_NAMES]) + more
+
+
+def _parts(groups: Mapping[str, Bools], whole: Compared, section: GateSection) -> dict[str, Compared]:
+    """The groups that have rows; small ones of them together as one more."""
+    members = {name: rows for name, rows in groups.items() if rows.any()}
+    small = [rows for rows in members.values() if rows.sum() < section.min_rows]
+    if len(small) > 1:
+        members[f"the {len(small)} groups of fewer than {section.min_rows} rows together"] = np.any(small, axis=0)
+    return {name: whole.of(rows) for name, rows in members.items()}
 
 
 def _worse(
     name: str,
-    pairs: Mapping[str, tuple[Floats, Floats]],
+    groups: Mapping[str, Compared],
     unit: Unit,
     section: GateSection,
     limit: Callable[[Floats], float],
 ) -> Iterator[Veto]:
     """One veto that names every group worse than its limit; all tests together hold at the level (Bonferroni)."""
-    judged = {group: pair for group, pair in pairs.items() if len(pair[0]) >= section.min_rows}
+    judged = {group: part for group, part in groups.items() if _judged(part.pairs, section)}
+    risk = _risk(judged, section)
     losses: list[tuple[float, str]] = []
-    for group, (first, second) in judged.items():
-        allowed, lost = limit(second), float(second.mean() - first.mean())
-        if lost > allowed and p_worse(first - second) < (1 - section.level) / 2 / len(judged):
-            ours, theirs = unit.sign * first.mean(), unit.sign * second.mean()
-            values = f"{unit.word} {ours:.4f} against {theirs:.4f}, worse by {lost:.4f} (allowed {allowed:.4g})"
+    for group, part in judged.items():
+        allowed, rows = limit(part.theirs), len(part.ours)
+        if part.lost > allowed and _beyond_chance(part.pairs, risk):
+            ours, theirs = unit.sign * part.ours.mean(), unit.sign * part.theirs.mean()
+            values = f"{unit.word} {ours:.4f} against {theirs:.4f}, worse by {part.lost:.4f} (allowed {allowed:.4g})"
             # By how often they exceed their limit, the worst first.
-            losses.append((-lost / max(allowed, 1e-12), f"{group}, {len(first):,} rows: {values}"))
+            losses.append((-part.lost / max(allowed, 1e-12), f"{group}, {rows:,} rows: {values}"))
     if losses:
         words = [words for _, words in sorted(losses)]
         more = f", and {len(words) - SHOWN} more" if len(words) > SHOWN else ""
         yield Veto(name, ", and ".join(words[:SHOWN]) + more)
 
 
-def p_worse(differences: Floats) -> float:
-    """One-sided p-value of paired differences being below 0 on average.
+def _judged(pairs: Pairs, section: GateSection) -> bool:
+    """Unbounded differences are judged in groups of `min_rows`, of which all rows together show how large they get."""
+    return enough(pairs, section.risk) and (pairs.bound is not None or len(pairs.differences) >= section.min_rows)
 
-    Exact (McNemar's test) where they are -1, 0 and 1, whatever the number of rows; Student's t otherwise.
 
-    Examples:
-        >>> p_worse(np.array([-1.0, -1.0, -1.0, 0.0]))
-        0.125
+def _beyond_chance(pairs: Pairs, risk: float) -> bool:
+    """Whether a loss is shown with this error.
+
+    Besides independent answers, gains that were not seen are reckoned with. Only in few clusters of answers that would
+    hide every loss: there an exact test for interchangeable models has to do.
     """
-    below, above = int((differences < 0).sum()), int((differences > 0).sum())
-    # Of the rows on which the models disagree as many should favour one as the other: a fair coin.
-    if np.isin(differences, (-1.0, 0.0, 1.0)).all():
-        return float(binom.sf(below - 1, below + above, 0.5))
-    if len(differences) < 2 or np.ptp(differences) == 0:  # without a spread there is no statistic
-        return float(differences.mean() >= 0)
-    return float(ttest_1samp(differences, 0.0, alternative="less").pvalue)
+    if p_worse(pairs) >= risk:
+        return False
+    few = pairs.answers and len(pairs.sizes) < fewest_units(risk)
+    return pairs.exact or few or interval(pairs, 1 - 2 * risk).high < 0
+
+
+def _risk(groups: Mapping[str, Compared], section: GateSection) -> float:
+    """Error of each test, so that all together hold at the level.
+
+    An exact test cannot fire with fewer disagreements than its error takes; such tests need no share (Tarone, 1990).
+    """
+    smallest = np.array([0.5 ** sum(part.pairs.discordant) if part.pairs.answers else 0.0 for part in groups.values()])
+    shares = (section.risk / tests for tests in range(1, len(smallest) + 1) if _able(smallest, section.risk, tests))
+    return next(shares, section.risk)
+
+
+def _able(smallest: Floats, risk: float, tests: int) -> bool:
+    """Whether at most `tests` tests can reach a `tests`-th of the risk, given their smallest p-values."""
+    return bool((smallest < risk / tests).sum() <= tests)

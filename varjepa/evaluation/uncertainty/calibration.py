@@ -10,6 +10,10 @@ from varjepa.evaluation.arrays import Bools, Floats, Ints
 
 N_BINS = 15
 
+SMALLEST_PROBABILITY = float(np.finfo(np.float32).tiny)
+"""Probability that a logarithm takes for 0, so that one row does not decide a mean: 87 nats. A row of a class that
+training has not seen costs as much."""
+
 
 class Reliability(NamedTuple):
     """Confidence against accuracy in equal-width bins; empty bins are left out.
@@ -83,11 +87,11 @@ def adaptive_calibration_error(confidence: Floats, correct: Bools, n_bins: int =
 def negative_log_likelihood(probabilities: Floats, labels: Ints) -> float:
     """Mean of -log of the probability given to the true class, nats.
 
-    Not `sklearn.metrics.log_loss`, which raises every probability to 2e-16 at least: a class that a probe holds for
-    impossible would cost 36 nats, however sure it was. The two agree on all other probabilities.
+    Probabilities below `SMALLEST_PROBABILITY` count as that. Not `sklearn.metrics.log_loss`, which raises to 2e-16:
+    a class that a probe holds for impossible would cost 36 nats, however sure it was.
     """
     chosen = probabilities[np.arange(len(labels)), labels]  # [N]
-    return float(-np.log(np.maximum(chosen, np.finfo(np.float64).tiny)).mean())
+    return float(-np.log(np.maximum(chosen, SMALLEST_PROBABILITY)).mean())
 
 
 def fit_temperature(logits: Floats, labels: Ints) -> float:

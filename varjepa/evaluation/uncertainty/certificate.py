@@ -1,20 +1,25 @@
 """A certificate: the largest set of rows whose accuracy is promised, by risk control on rows nothing else looked at.
 
-Method: fixed-sequence testing of selective risk (Angelopoulos et al., "Learn then Test", arXiv 2110.01052), as MAPIE
-implements it. Thresholds come from other rows and are tested from strict to permissive, until one fails.
+Method: fixed-sequence testing of selective risk (Angelopoulos et al., "Learn then Test", arXiv 2110.01052). Thresholds
+come from other rows and are tested from strict to permissive, until one fails. The test allows for rows that belong
+together (`varjepa.evaluation.uncertainty.error_share`).
 """
 
-import logging
 import math
-import warnings
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from varjepa.config.base import Section
-from varjepa.evaluation.arrays import Bools, Floats
+from varjepa.evaluation.arrays import Bools, Floats, Ints
+from varjepa.evaluation.uncertainty.error_share import ClusterErrors, p_too_many_errors
 
 N_THRESHOLDS = 100
+TRIED = 5
+"""The sequence may start at every threshold of this number."""
+
+STRICTEST = 0.05
+"""The first threshold accepts at least this share of the rows that thresholds come from."""
 
 
 class Certificate(Section):
@@ -27,7 +32,9 @@ class Certificate(Section):
         threshold: rows of at most this uncertainty are accepted; None where no threshold keeps the promise.
         coverage: share of the calibration rows that are accepted.
         rows: number of calibration rows.
+        clusters: number of independent clusters of these rows; None where every row is independent.
         reason: what was found, in words.
+        assumption: under which the promise holds for new rows, in words; empty in certificates of older versions.
     """
 
     kind: Literal["selective_accuracy"] = "selective_accuracy"
@@ -36,53 +43,116 @@ class Certificate(Section):
     threshold: float | None
     coverage: float
     rows: int
+    clusters: int | None = None
     reason: str
+    assumption: str = ""
 
 
-def certify(uncertainty: Floats, correct: Bools, other: Floats, *, accuracy: float, confidence: float) -> Certificate:
+class RankedRows(NamedTuple):
+    """Rows by their uncertainty.
+
+    Attributes:
+        uncertainty: [N], larger = less sure.
+        correct: whether they are predicted correctly [N].
+        clusters: cluster number of each row [N], from 0; None where every row is independent.
+    """
+
+    uncertainty: Floats
+    correct: Bools
+    clusters: Ints | None = None
+
+    @property
+    def largest(self) -> int:
+        """Rows of the largest cluster."""
+        return 1 if self.clusters is None else int(np.bincount(self.clusters).max(initial=1))
+
+    def accepted(self, threshold: float) -> ClusterErrors:
+        """Errors of the rows of at most this uncertainty, by cluster."""
+        kept = self.uncertainty <= threshold
+        return ClusterErrors.of(~self.correct[kept], None if self.clusters is None else self.clusters[kept])
+
+
+def certify(
+    calibration: RankedRows, other: RankedRows, *, accuracy: float, confidence: float, assumption: str = ""
+) -> Certificate:
     """Finds the most permissive threshold that keeps the promise.
 
     Args:
-        uncertainty: of the calibration rows [N]; larger = less sure.
-        correct: whether they are predicted correctly [N].
-        other: uncertainty of other rows [M], from which candidate thresholds come.
+        calibration: rows that nothing else has looked at.
+        other: other rows, which choose the thresholds and the first one that is tested.
         accuracy: promised for accepted rows, in (0, 1).
         confidence: of the promise, in (0, 1).
+        assumption: of the promise, in words, for the certificate.
     """
-    rows = len(uncertainty)
-    promise = {"accuracy": accuracy, "confidence": confidence, "rows": rows}
-    needed = math.ceil(math.log(1 - confidence) / math.log(accuracy))  # rows that say enough if all are right
-    if rows < needed or not len(other):
-        reason = f"{rows} calibration rows are too few: even without an error it takes {needed}"
+    rows, largest = len(calibration.correct), max(calibration.largest, other.largest)
+    clusters = None if calibration.clusters is None or largest == 1 else len(np.unique(calibration.clusters))
+    promise = {
+        "accuracy": accuracy, "confidence": confidence, "rows": rows, "clusters": clusters, "assumption": assumption
+    }  # fmt: skip
+    needed = math.ceil(math.log(1 - confidence) / math.log(accuracy))  # independent rows, if all are right
+    if (clusters or rows) < needed or not len(other.correct):
+        what = f"{rows} calibration rows" + ("" if clusters is None else f" in {clusters} clusters")
+        reason = f"{what} are too few: even without an error it takes {needed}"
         return Certificate(**promise, threshold=None, coverage=0.0, reason=reason)
-    # The sequence ends at the first test that fails, so the first one should have the rows to bear an error or two.
-    start = max(0.05, needed / rows, min(0.5, 5 * needed / rows))
-    thresholds = np.unique(np.quantile(other, np.linspace(start, 1, N_THRESHOLDS)))
-    kept = _tested(uncertainty, correct, thresholds, accuracy, confidence)
-    if not kept:
+    sequence = _Sequence.from_rows(other, largest=largest, most=1 - accuracy, needed=needed / rows)
+    threshold = sequence.last_passed(calibration, 1 - confidence)
+    if threshold is None:
         reason = f"no threshold keeps {accuracy:.1%} on accepted rows with {confidence:.0%} confidence"
         return Certificate(**promise, threshold=None, coverage=0.0, reason=reason)
-    threshold = float(thresholds[kept - 1])
-    coverage = float((uncertainty <= threshold).mean())
-    reason = f"{coverage:.1%} of {rows} calibration rows are accepted"
-    return Certificate(**promise, threshold=threshold, coverage=coverage, reason=reason)
+    coverage = float((calibration.uncertainty <= threshold).mean())
+    what = f"{rows} calibration rows" + ("" if clusters is None else f" in {clusters} clusters")
+    return Certificate(
+        **promise, threshold=threshold, coverage=coverage, reason=f"{coverage:.1%} of {what} are accepted"
+    )
 
 
-def _tested(uncertainty: Floats, correct: Bools, thresholds: Floats, accuracy: float, confidence: float) -> int:
-    """How many of the rising thresholds pass, one after the other."""
-    from mapie.risk_control import BinaryClassificationController  # noqa: PLC0415 (costs a second, needed here alone)
+class _Sequence(NamedTuple):
+    """A fixed sequence of tests.
 
-    # A row's score is the number of thresholds that accept it: MAPIE compares scores with levels.
-    score = (uncertainty[:, None] <= thresholds).sum(1) / (len(thresholds) + 1)
-    levels = (len(thresholds) - np.arange(len(thresholds)) - 0.5) / (len(thresholds) + 1)
-    controller = BinaryClassificationController(
-        lambda scores: np.column_stack([1 - scores, scores]), risk="precision", target_level=accuracy,
-        confidence_level=confidence, list_predict_params=levels, fwer_method="fixed_sequence",
-        best_predict_param_choice="recall",
-    )  # fmt: skip
-    logger = logging.getLogger("mapie")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # accuracy over thresholds is never quite monotonic; the test is valid anyway
-        logger.disabled = True
-        controller.calibrate(score, correct.astype(int))
-    return len(controller.valid_predict_params)
+    Attributes:
+        thresholds: rising [T].
+        most: share of errors that is allowed.
+        other: the rows that the thresholds come from.
+    """
+
+    thresholds: Floats
+    most: float
+    other: RankedRows
+
+    @classmethod
+    def from_rows(cls, other: RankedRows, *, largest: int, most: float, needed: float) -> "_Sequence":
+        """Thresholds from rows that are not calibration rows.
+
+        Args:
+            other: the rows.
+            largest: rows of the largest cluster.
+            most: share of errors that is allowed.
+            needed: share of the calibration rows that says enough if all of them are right and independent.
+        """
+        # The sequence ends at the first test that fails, so the first one should have the rows to bear an error or two.
+        start = max(STRICTEST, needed, min(0.5, 5 * needed)) if largest == 1 else STRICTEST
+        thresholds = np.unique(np.quantile(other.uncertainty, np.linspace(start, 1, N_THRESHOLDS)))
+        sequence = cls(thresholds, most, other)
+        if largest == 1:
+            return sequence
+        # How many rows of clusters say enough depends on how alike they are, which the other rows show: the sequence
+        # starts where it passes most clearly there.
+        first = int(np.argmin([sequence.p(other, float(threshold)) for threshold in thresholds[::TRIED]]))
+        return sequence._replace(thresholds=thresholds[first * TRIED :])
+
+    def last_passed(self, rows: RankedRows, level: float) -> float | None:
+        """The last threshold before the first one that fails; None where that is the first of all."""
+        passed = None
+        for threshold in map(float, self.thresholds):
+            if self.p(rows, threshold) > level:
+                break
+            passed = threshold
+        return passed
+
+    def p(self, rows: RankedRows, threshold: float) -> float:
+        """P-value of what a threshold accepts."""
+        accepted = rows.accepted(threshold)
+        if not len(accepted.rows):
+            return 1.0
+        largest = max(accepted.rows.max(), self.other.accepted(threshold).rows.max(initial=1))
+        return p_too_many_errors(accepted, self.most, int(largest))

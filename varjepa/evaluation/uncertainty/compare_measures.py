@@ -1,5 +1,6 @@
 """Compares uncertainty measures of one classifier on the same rows, and picks the one that ships."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -14,6 +15,8 @@ from varjepa.evaluation.uncertainty.selective import selective_metrics
 
 BASELINE: MEASURE = "max_probability"
 RESAMPLES = 1000
+IN_THE_TAIL = 20
+"""Resamples that lie beyond an end of an interval that decides, so that its end does not depend on their seed."""
 
 
 class Comparison(NamedTuple):
@@ -33,7 +36,13 @@ class Comparison(NamedTuple):
 
 
 def compare(
-    measures: Mapping[MEASURE, Floats], error: Bools, *, level: float = 0.95, seed: int = 0
+    measures: Mapping[MEASURE, Floats],
+    error: Bools,
+    *,
+    level: float = 0.95,
+    seed: int = 0,
+    clusters: Ints | None = None,
+    resamples: int = RESAMPLES,
 ) -> dict[MEASURE, Comparison]:
     """Every measure beside maximum probability, on the same resamples of rows.
 
@@ -42,8 +51,10 @@ def compare(
         error: whether the rows are predicted wrongly [N].
         level: of the intervals, in (0, 1).
         seed: of the resamples.
+        clusters: number of each row's cluster [N], from 0, which are resampled; None resamples rows.
+        resamples: number of resamples.
     """
-    resampled = resampled_aurc(measures, error, seed=seed)
+    resampled = resampled_aurc(measures, error, seed=seed, clusters=clusters, resamples=resamples)
     compared, base = {}, selective_metrics(measures[BASELINE], error)["aurc"]
     for name, values in measures.items():
         metrics = selective_metrics(values, error)
@@ -55,37 +66,66 @@ def compare(
 
 
 def resampled_aurc(
-    measures: Mapping[MEASURE, Floats], error: Bools, *, seed: int, resamples: int = RESAMPLES
+    measures: Mapping[MEASURE, Floats],
+    error: Bools,
+    *,
+    seed: int,
+    clusters: Ints | None = None,
+    resamples: int = RESAMPLES,
 ) -> dict[MEASURE, Floats]:
-    """AURC of each of M measures on the same bootstrap resamples of rows, [resamples] each."""
-    orders = [np.argsort(values, kind="stable") for values in measures.values()]
+    """AURC of each of M measures on the same bootstrap resamples of rows or clusters, [resamples] each.
 
-    def areas(picks: Ints) -> Floats:  # [S, N] -> [S, M]
-        return np.array([_areas(orders, error, rows) for rows in picks])
+    Each is that of `selective.risk_coverage` on the rows of the resample: rows of equal uncertainty, copies of a row
+    among them, share their mean risk, so that the order of the rows in a file says nothing.
+    """
+    # Number of each row's uncertainty among the different ones, from the surest: nothing is sorted again.
+    ranks = [np.unique(values, return_inverse=True)[1] for values in measures.values()]
 
-    return dict(zip(measures, bootstrap_rows(len(error), areas, resamples=resamples, seed=seed).T, strict=True))
+    def areas(counts: Ints) -> Floats:  # [S, N] -> [S, M]
+        return np.array([[_area(rank, row, row * error) for rank in ranks] for row in counts])
 
-
-def _areas(orders: Sequence[Ints], error: Bools, picks: Ints) -> list[float]:
-    """AURC by each order of the N rows, on one resample of them [N]."""
-    # How often each row was drawn: a resample keeps the order of a measure, so nothing is sorted again.
-    counts = np.bincount(picks, minlength=len(error))  # [N]
-    wrong, areas = counts * error, []
-    for order in orders:
-        drawn = counts[order]  # [N], surest row first
-        risk = wrong[order].cumsum() / np.maximum(drawn.cumsum(), 1)  # 0 / 1 before the first row that was drawn
-        # Copies of a row stand at one coverage: each adds the risk behind the last of them.
-        areas.append(float(drawn @ risk) / len(error))
-    return areas
+    drawn = bootstrap_rows(len(error), areas, resamples=resamples, seed=seed, clusters=clusters)
+    return dict(zip(measures, drawn.T, strict=True))
 
 
-def choose(compared: Mapping[MEASURE, Comparison]) -> tuple[MEASURE, str]:
+def _area(rank: Ints, drawn: Ints, wrong: Ints) -> float:
+    """AURC of rows of which each was drawn so often [N], and so often wrongly predicted [N]."""
+    rows, errors = np.bincount(rank, drawn), np.bincount(rank, wrong)  # [T] per tie
+    before = np.append(0.0, rows.cumsum())  # [T + 1], surer rows
+    share = errors / np.maximum(rows, 1)  # [T], mean risk of a tie
+    harmonic = np.append(0.0, np.cumsum(1 / np.arange(1, before[-1] + 1)))  # 1 + 1/2 + ... + 1/n, from n = 0
+    # Within a tie, the risk behind its j-th row is (errors so far + j share) / (rows so far + j): summed over j,
+    # share for each row, and what was different before, spread over 1 / (rows so far + j).
+    start, end = before[:-1].astype(np.int64), before[1:].astype(np.int64)
+    earlier = np.append(0.0, errors.cumsum()[:-1]) - share * start  # [T]
+    return float((errors + earlier * (harmonic[end] - harmonic[start])).sum() / before[-1])
+
+
+def choose(
+    measures: Mapping[MEASURE, Floats],
+    error: Bools,
+    *,
+    level: float = 0.95,
+    seed: int = 0,
+    clusters: Ints | None = None,
+) -> tuple[MEASURE, str]:
     """The measure to ship, and why: maximum probability unless another one is better beyond doubt.
 
     Args:
-        compared: on validation rows, with intervals at a level that allows for their number (see `family_level`).
+        measures: name -> uncertainty of validation rows [N]; `max_probability` among them.
+        error: whether the rows are predicted wrongly [N].
+        level: chance at least that maximum probability is kept if no measure is better.
+        seed: of the resamples.
+        clusters: number of each row's cluster [N], from 0; None where every row is independent.
     """
-    better = {name: comparison for name, comparison in compared.items() if comparison.high < 0}
+    each = family_level(len(measures), level)
+    # Only what is better at the level of a single test can be better at that of all, which takes far more resamples.
+    candidates = _better(compare(measures, error, level=level, seed=seed, clusters=clusters))
+    tried = {name: measures[name] for name in measures if name == BASELINE or name in candidates}
+    better: dict[MEASURE, Comparison] = {}
+    if candidates:
+        needed = math.ceil(IN_THE_TAIL / ((1 - each) / 2))
+        better = _better(compare(tried, error, level=each, seed=seed, clusters=clusters, resamples=needed))
     if not better:
         return BASELINE, "no other measure ranks the errors of the validation rows better beyond doubt"
     name = min(better, key=lambda name: better[name].difference)
@@ -94,6 +134,11 @@ def choose(compared: Mapping[MEASURE, Comparison]) -> tuple[MEASURE, str]:
         f"its AURC on the validation rows is {-best.difference:.4f} below that of maximum probability "
         f"({best.low:.4f} to {best.high:.4f})"
     )
+
+
+def _better(compared: Mapping[MEASURE, Comparison]) -> dict[MEASURE, Comparison]:
+    """Measures that are better than maximum probability, here and in nearly all resamples."""
+    return {name: found for name, found in compared.items() if found.difference < 0 and found.high < 0}
 
 
 def family_level(measures: int, level: float = 0.95) -> float:

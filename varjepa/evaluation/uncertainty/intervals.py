@@ -15,7 +15,7 @@ RESAMPLES = 1000
 SCORES = ("balanced_accuracy", "f1_weighted", "f1_macro")
 
 
-def wilson(share: float, rows: int, level: float = LEVEL) -> Interval:
+def wilson(share: float, rows: float, level: float = LEVEL) -> Interval:
     """Wilson's interval of a share; neither empty nor outside [0, 1] where all rows or none are right.
 
     Not `scipy.stats.binomtest`, which takes whole numbers of successes: rows that tie in their uncertainty share their
@@ -23,7 +23,7 @@ def wilson(share: float, rows: int, level: float = LEVEL) -> Interval:
 
     Args:
         share: observed, in [0, 1].
-        rows: that it was observed on, at least 1.
+        rows: that it was observed on, above 0; fewer where they are not independent (`independent_rows`).
         level: of the interval, in (0, 1).
 
     Examples:
@@ -36,22 +36,53 @@ def wilson(share: float, rows: int, level: float = LEVEL) -> Interval:
     return Interval(max(0.0, float(center - half)), min(1.0, float(center + half)))
 
 
+def independent_rows(values: Floats, clusters: Ints | None) -> float:
+    """The number of independent rows whose mean would vary as much as that of these rows (Kish 1965).
+
+    Args:
+        values: one number per row [N].
+        clusters: number of each row's cluster [N], from 0; None where every row is independent.
+
+    Examples:
+        >>> independent_rows(np.array([0.0, 0.0, 1.0, 1.0] * 50), np.arange(200) // 2)
+        99.0
+    """
+    rows = len(values)
+    if clusters is None or not rows:
+        return float(rows)
+    sizes, centered = np.bincount(clusters), values - values.mean()
+    sizes, sums = sizes[sizes > 0], np.bincount(clusters, centered)[sizes > 0]  # [K]
+    if not centered.any():  # nothing shows how alike the rows of a cluster are: entirely
+        return float(rows**2 / (sizes**2).sum())
+    # Variance of the mean, from the sums of the clusters; that of independent rows is smaller, or by chance larger.
+    between = len(sizes) / max(len(sizes) - 1, 1) * float(sums @ sums) / rows**2
+    return min(float(rows), float(centered @ centered / rows) / between) if between > 0 else float(rows)
+
+
 def classification_intervals(
-    result: Classified, *, level: float = LEVEL, resamples: int = RESAMPLES, seed: int = 0
+    result: Classified,
+    *,
+    clusters: Ints | None = None,
+    level: float = LEVEL,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
 ) -> dict[str, Interval]:
-    """Intervals of accuracy (Wilson) and of balanced accuracy and both F1 scores (percentile bootstrap over rows).
+    """Intervals of accuracy (Wilson) and of balanced accuracy and both F1 scores (percentile bootstrap).
 
     All of them follow from the confusion matrix, so a resample of rows is a draw of its cells.
 
     Args:
         result: what a probe says of N labelled rows, N at least 1.
+        clusters: number of each row's cluster [N], from 0, which are resampled; None resamples rows.
         level: of the intervals, in (0, 1).
         resamples: number of bootstrap resamples.
         seed: of the resamples.
     """
     n_classes, rows = result.probabilities.shape[1], len(result.labels)
     # K cells of the confusion matrix that hold rows, each as one number.
-    cells, counts = np.unique(result.labels * n_classes + result.predicted, return_counts=True)  # [K], [K]
+    cells, cell, counts = np.unique(
+        result.labels * n_classes + result.predicted, return_inverse=True, return_counts=True
+    )  # [K], [N], [K]
     true, predicted = np.divmod(cells, n_classes)
     classes = np.arange(n_classes)
     of_true, of_predicted = (
@@ -62,8 +93,16 @@ def classification_intervals(
     def scores(drawn: Ints) -> Floats:  # [S, K] -> [S, 3]
         return np.stack(list(_scores(drawn @ right, drawn @ of_true, drawn @ of_predicted).values()), axis=1)
 
-    drawn = bootstrap_counts(counts, scores, resamples=resamples, seed=seed)
-    accuracy = wilson(float((~result.error).mean()), rows, level)
+    if clusters is None:
+        drawn = bootstrap_counts(counts, scores, resamples=resamples, seed=seed)
+    else:
+
+        def scores_of_rows(weights: Ints) -> Floats:  # [S, N] -> [S, 3]
+            return scores(np.stack([np.bincount(cell, row, len(cells)) for row in weights]))
+
+        drawn = bootstrap_rows(rows, scores_of_rows, resamples=resamples, seed=seed, clusters=clusters)
+    independent = independent_rows(result.error.astype(np.float64), clusters)
+    accuracy = wilson(float((~result.error).mean()), independent, level)
     intervals = (percentile_interval(column, level) for column in drawn.T)
     return {"accuracy": accuracy} | dict(zip(SCORES, intervals, strict=True))
 
@@ -78,25 +117,32 @@ def _scores(right: Floats, true: Floats, predicted: Floats) -> dict[str, Floats]
 
 
 def regression_intervals(
-    predicted: Floats, values: Floats, *, level: float = LEVEL, resamples: int = RESAMPLES, seed: int = 0
+    predicted: Floats,
+    values: Floats,
+    *,
+    clusters: Ints | None = None,
+    level: float = LEVEL,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
 ) -> dict[str, Interval]:
-    """Intervals of RMSE and R2: percentile bootstrap over rows.
+    """Intervals of RMSE and R2: percentile bootstrap.
 
     Args:
         predicted: [N], N at least 2.
         values: [N].
+        clusters: number of each row's cluster [N], from 0, which are resampled; None resamples rows.
         level: of the intervals, in (0, 1).
         resamples: number of bootstrap resamples.
         seed: of the resamples.
     """
-    n = len(values)
     squares = (predicted - values) ** 2  # [N]
     centered = values - values.mean()  # [N]
 
-    def scores(picks: Ints) -> Floats:  # [S, N] -> [S, 2]
-        errors, spread = squares[picks].sum(1), centered[picks].var(1) * n  # [S], [S]
+    def scores(weights: Ints) -> Floats:  # [S, N] -> [S, 2]
+        n, errors, mean = weights.sum(1), weights @ squares, weights @ centered  # [S] each
+        spread = weights @ centered**2 - mean**2 / n
         # A resample of equal values has no spread: its R2 is far below 0, not infinite.
         return np.stack([np.sqrt(errors / n), 1 - errors / np.maximum(spread, np.finfo(np.float64).tiny)], axis=1)
 
-    rmse, r2 = bootstrap_rows(n, scores, resamples=resamples, seed=seed).T
+    rmse, r2 = bootstrap_rows(len(values), scores, resamples=resamples, seed=seed, clusters=clusters).T
     return {"rmse": percentile_interval(rmse, level), "r2": percentile_interval(r2, level)}

@@ -21,11 +21,23 @@ class Classified(NamedTuple):
 
     Attributes:
         probabilities: [N, C].
-        labels: class numbers [N].
+        labels: class numbers [N], below C.
     """
 
     probabilities: Floats
     labels: Ints
+
+    @classmethod
+    def of(cls, probabilities: Floats, labels: Ints) -> "Classified":
+        """Of rows some of whose classes the probe may not know: to these it gives a probability of 0.
+
+        Args:
+            probabilities: [N, C].
+            labels: class numbers [N]; C stands for every class that the probe does not know.
+        """
+        if labels.max(initial=0) < probabilities.shape[1]:
+            return cls(probabilities, labels)
+        return cls(np.column_stack([probabilities, np.zeros(len(labels))]), labels)
 
     @property
     def predicted(self) -> Ints:

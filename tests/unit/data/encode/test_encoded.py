@@ -11,6 +11,7 @@ from varjepa.data.encode.encoded import Part, read_packed, read_part, read_sampl
 
 def same(first: Part, second: Part) -> None:
     assert np.array_equal(first.rows, second.rows)
+    assert np.array_equal(first.clusters, second.clusters)
     assert torch.equal(first.labels.nan_to_num(-1), second.labels.nan_to_num(-1))
     assert all(torch.equal(one, other) for one, other in zip(first.table, second.table, strict=True))
 
@@ -25,8 +26,8 @@ def test_packed_rows_and_samples_are_those_of_the_whole_part(stored, monkeypatch
         assert all(torch.equal(one, other) for one, other in zip(whole.table, back, strict=True))
         assert [part.dtype for part in back] == [part.dtype for part in whole.table]
         for most in (100, 10**6):
-            for labelled, rows in ((False, whole), (True, whole.labelled())):
-                found = read_sample(path, preprocessor, *parts, most=most, seed=3, labelled=labelled)
+            for learnable, rows in ((False, whole), (True, whole.labelled())):
+                found = read_sample(path, preprocessor, *parts, most=most, seed=3, learnable=learnable)
                 same(found, rows.take(torch.from_numpy(encoded.sampled(len(rows.labels), most, 3))))
     monkeypatch.setattr(encoded, "PERMUTED", 10)
     sample = read_sample(path, preprocessor, "train", most=400, seed=3)

@@ -16,7 +16,7 @@ from varjepa.data.fit import partitioned_rows, preprocessor_fit, ranges
 from varjepa.data.fit.merging import Sums, moments
 from varjepa.data.fit.partitioned_rows import PartitionedRows
 from varjepa.data.fit.preprocessor_fit import fit, fit_rows
-from varjepa.data.read.splits import PARTS, assign_parts, hashed_codes
+from varjepa.data.read.splits import PARTS, assign_parts, part_codes, split_hashes
 from varjepa.errors import DataError
 
 N = 1500
@@ -169,8 +169,9 @@ def test_central_moments_merge(offset: float) -> None:
 
 def test_splits_are_those_of_the_whole_table() -> None:
     frame, split = table().drop("list"), SplitSection(by="hash", seed=4)
-    codes = np.concatenate([hashed_codes(part(), split) for part in cut(frame, 0)])
-    assert assign_parts(frame.lazy(), split, codes).equals(assign_parts(frame.lazy(), split))
+    pieces = [piece for part in cut(frame, 0) for piece in split_hashes(part(), split)]
+    codes = np.concatenate([part_codes(piece, split) for piece in pieces])
+    assert assign_parts(frame.lazy(), split).to_physical().to_list() == codes.tolist()
     # Those of earlier versions: the ranks are a permutation of numpy's.
     by_chance = assign_parts(frame.lazy(), SplitSection(seed=4))
     ranks = np.random.default_rng(4).permutation(N)

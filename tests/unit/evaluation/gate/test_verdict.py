@@ -81,7 +81,7 @@ def test_a_subgroup_is_protected_from_a_good_average() -> None:
     assert [veto.name for veto in verdict.vetoes] == ["subgroup"]
     assert "region 2" in verdict.vetoes[0].reason
     assert "region 1" not in verdict.vetoes[0].reason
-    assert "not judged, with fewer than 30 test rows: region few" in verdict.reason
+    assert "fewer than 30 test rows, only large losses are seen: region few (20 rows, from 8 lost on)" in verdict.reason
 
 
 def test_abstaining_must_not_fall_on_one_group() -> None:

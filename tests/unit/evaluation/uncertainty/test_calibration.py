@@ -11,7 +11,7 @@ from varjepa.evaluation.uncertainty.calibration import (
     negative_log_likelihood,
     reliability,
 )
-from varjepa.evaluation.uncertainty.metrics import brier_score
+from varjepa.evaluation.uncertainty.metrics import Classified, brier_score, classification_metrics
 
 
 def test_calibration_error_finds_overconfidence() -> None:
@@ -50,8 +50,14 @@ def test_scores_of_probabilities_equal_scikit_learn() -> None:
     by_hand = np.square(chances - np.eye(3)[labels]).sum(1).mean()
     assert brier_score(chances, labels) == pytest.approx(by_hand)
     # Where a class was held for impossible the log loss is ours alone: scikit-learn stops at 36 nats.
-    impossible, truth = np.array([[1.0 - 1e-200, 1e-200], [0.5, 0.5]]), np.array([1, 0])
-    assert negative_log_likelihood(impossible, truth) == pytest.approx((200 * np.log(10) + np.log(2)) / 2)
+    impossible, truth = np.array([[1.0 - 1e-30, 1e-30], [0.5, 0.5]]), np.array([1, 0])
+    assert negative_log_likelihood(impossible, truth) == pytest.approx((30 * np.log(10) + np.log(2)) / 2)
+    # A class that the probe does not know has probability 0, which counts as the smallest 32-bit float: 87 nats.
+    unseen = Classified.of(np.array([[0.7, 0.3], [0.4, 0.6]]), np.array([2, 1]))
+    floor = -np.log(np.finfo(np.float32).tiny)
+    assert negative_log_likelihood(*unseen) == pytest.approx((floor - np.log(0.6)) / 2)
+    assert brier_score(*unseen) == pytest.approx((0.49 + 0.09 + 1 + 0.16 + 0.16) / 2)
+    assert classification_metrics(unseen)["accuracy"] == 0.5
     confidence = np.random.default_rng(1).uniform(0.5, 1, 30_000)
     honest = np.random.default_rng(2).random(30_000) < confidence
     assert adaptive_calibration_error(confidence, honest) < 0.015

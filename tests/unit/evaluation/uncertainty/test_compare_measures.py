@@ -7,22 +7,39 @@ from varjepa.evaluation.uncertainty.compare_measures import (
     against_truth,
     choose,
     class_coverage,
-    compare,
-    family_level,
     resampled_aurc,
 )
 from varjepa.evaluation.uncertainty.selective import aurc, risk_coverage
 
 
-def test_resampled_areas_are_those_of_sorted_resamples() -> None:
+@pytest.mark.parametrize("values", [200, 7, 1])
+@pytest.mark.parametrize("clustered", [False, True])
+def test_resampled_areas_are_those_of_sorted_resamples(values: int, clustered: bool) -> None:
+    """Also where rows tie, by few different values of the measure, and where whole clusters are drawn."""
     rng = np.random.default_rng(0)
-    uncertainty, error = rng.random(200), rng.random(200) < 0.3
-    found = resampled_aurc({"max_probability": uncertainty}, error, seed=5, resamples=3)["max_probability"]
-    rng = np.random.default_rng(5)
-    picks = [rng.integers(200, size=200) for _ in range(3)]
-    for area, rows in zip(found, picks, strict=True):
-        # Copies of a row count as one tie of equal risk there, hence the tolerance.
-        assert area == pytest.approx(aurc(risk_coverage(uncertainty[rows], error[rows].astype(float))), abs=0.01)
+    uncertainty, error = rng.integers(values, size=200) / values, rng.random(200) < 0.3
+    clusters = np.arange(200) // 4 if clustered else None
+    found = resampled_aurc(
+        {"max_probability": uncertainty}, error, seed=5, resamples=3, clusters=clusters
+    )["max_probability"]  # fmt: skip
+    rng, rows = np.random.default_rng(5), np.arange(200).reshape(50, 4) if clustered else np.arange(200)[:, None]
+    for area in found:
+        picked = rows[rng.integers(len(rows), size=len(rows))].ravel()
+        curve = risk_coverage(uncertainty[picked], error[picked].astype(float))
+        assert area == pytest.approx(aurc(curve), abs=1e-12)
+
+
+def test_the_order_of_rows_says_nothing() -> None:
+    """A measure that is the same for all rows ranks nothing, even in a file that has its right rows first."""
+    error = np.arange(1000) >= 800
+    random = np.random.default_rng(0)
+    measures = {"max_probability": random.random(1000), "entropy": np.zeros(1000)}
+    ordered = resampled_aurc(measures, error, seed=1, resamples=50)
+    order = random.permutation(1000)
+    shuffled = resampled_aurc(measures, error[order], seed=1, resamples=50)
+    assert np.mean(ordered["entropy"]) == pytest.approx(0.2, abs=0.01)
+    assert np.mean(shuffled["entropy"]) == pytest.approx(0.2, abs=0.01)
+    assert choose(measures, error)[0] == "max_probability"
 
 
 def ranked(error: np.ndarray, strength: float, seed: int) -> np.ndarray:
@@ -32,10 +49,9 @@ def ranked(error: np.ndarray, strength: float, seed: int) -> np.ndarray:
 def test_another_measure_ships_only_where_it_is_better_beyond_doubt() -> None:
     error = np.random.default_rng(0).random(1500) < 0.2
     good, weak = ranked(error, 2.5, 1), ranked(error, 1.0, 2)
-    level = family_level(2)
-    assert choose(compare({"max_probability": weak, "entropy": good}, error, level=level))[0] == "entropy"
+    assert choose({"max_probability": weak, "entropy": good}, error)[0] == "entropy"
     for other in (weak, ranked(error, 2.5, 3)):
-        name, reason = choose(compare({"max_probability": good, "entropy": other}, error, level=level))
+        name, reason = choose({"max_probability": good, "entropy": other}, error)
         assert name == "max_probability"
         assert "beyond doubt" in reason
 

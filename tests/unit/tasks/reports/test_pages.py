@@ -24,7 +24,7 @@ from tasks.retrain.preprocess import Prepared
 from tasks.retrain.pretrain import Pretrained
 from tasks.studies.benchmark_report import benchmark_page
 from tasks.studies.simulation_report import simulation_page
-from varjepa.config import parse_config, study_config
+from varjepa.config import SplitSection, parse_config, study_config
 from varjepa.config.operations import DriftSection, TrackingSection
 from varjepa.data.read.contract import Contract
 from varjepa.evaluation.benchmark.published import Comparison
@@ -107,7 +107,9 @@ def card_of_hostile_names(figure: Path) -> str:
     facts = CardFacts(
         config=config, run_id="run", commit=None, snapshot=Snapshot(nowhere, HOSTILE, 100, {}, HOSTILE),
         contract=Contract(), validation=Validation(nowhere, nowhere, nowhere, rows=100, quarantined=3, rules=9),
-        prepared=Prepared(nowhere, nowhere, nowhere, 2, {"train": 60}, {HOSTILE: HOSTILE}, {HOSTILE: ("a", "b")}),
+        prepared=Prepared(
+            nowhere, nowhere, nowhere, 2, {"train": 60}, {HOSTILE: HOSTILE}, {HOSTILE: ("a", "b")}, SplitSection()
+        ),
         pretrained=Pretrained(nowhere, history, best_epoch=1, stopped_early=False),
         metrics={"probe/accuracy": 0.8, f"ambiguity/{HOSTILE}": 1.0},
         intervals={"probe/accuracy": Interval(0.7, 0.9)},
