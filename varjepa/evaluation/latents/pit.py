@@ -12,7 +12,7 @@ import numpy as np
 
 from varjepa.evaluation.arrays import Bools, Floats, Ints
 
-FEWEST = 20
+FEWEST = 2
 """A dimension needs this many values in both parts."""
 
 EXCHANGES = 99
