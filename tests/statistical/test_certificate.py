@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.simulated_rows import error_share, ranked_rows
 from tests.unit.evaluation.uncertainty.test_certificate import population
-from varjepa.evaluation.uncertainty.certificate import RankedRows, certify
+from varjepa.evaluation.uncertainty.certificate import RankedRows, certify, coverage_error
 from varjepa.evaluation.uncertainty.error_share import ClusterErrors, p_too_many_errors
 
 
@@ -95,3 +95,22 @@ def test_rows_of_new_classes_count_as_errors() -> None:
             t = certificate.threshold
             broken += 0.8 * (0.99 - 0.4 * t**2.5 / 3.5) < 0.75
     assert broken <= 20
+
+
+@pytest.mark.parametrize("size", [1, 5])
+def test_the_coverage_varies_at_most_as_much_as_stated(size: int) -> None:
+    """400 clusters, 40 draws: the mean estimate is at least 0.7 and at most 2 times the standard deviation.
+
+    That deviation is itself known to 11%. Resamples repeat rows, so the estimate tends to be too large (1.2 to 1.4
+    times): a veto that allows for it is then cautious.
+    """
+    rng, coverages, stated = np.random.default_rng(8), [], []
+    other = ranked_rows(np.full(2000 // size, size), 0.5, rng)
+    whole = ranked_rows(np.ones(20_000, dtype=int), 0.0, rng).uncertainty
+    for trial in range(40):
+        calibration = ranked_rows(np.full(400, size), 0.5, rng)
+        threshold = certify(calibration, other, accuracy=0.93, confidence=0.9).threshold
+        coverages.append(0.0 if threshold is None else float((whole <= threshold).mean()))
+        if trial < 5:
+            stated.append(coverage_error(calibration, other, accuracy=0.93, confidence=0.9, resamples=12))
+    assert 0.7 < np.mean(stated) / np.std(coverages) < 2.0

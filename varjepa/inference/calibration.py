@@ -14,7 +14,7 @@ from varjepa.config.data import SplitSection
 from varjepa.config.heads import MEASURE
 from varjepa.data.encode.encoded import Part
 from varjepa.evaluation.bootstrap import cluster_numbers
-from varjepa.evaluation.uncertainty.certificate import Certificate, RankedRows, certify
+from varjepa.evaluation.uncertainty.certificate import Certificate, RankedRows, certify, coverage_error
 from varjepa.evaluation.uncertainty.compare_measures import Comparison, choose, compare
 from varjepa.evaluation.uncertainty.selective import Floats, selective_metrics
 from varjepa.inference.generator.table_generator import batches
@@ -26,6 +26,10 @@ log = logging.getLogger("varjepa")
 
 CHUNK = 1024
 """Rows whose measures are computed at a time."""
+
+
+RESAMPLES = 40
+"""Draws of calibration rows that show how much the coverage of a certificate varies: to about a tenth of that."""
 
 
 class MeasuredRows(NamedTuple):
@@ -100,10 +104,13 @@ def calibrate_model(model: TrainedModel, *, validation: Part, calibration: Part,
     if len(held.error):
         # Candidate thresholds come from rows other than those that test them.
         other = chosen_on if len(chosen_on.error) else tested_on
+        parts = held.ranked(measure), other.ranked(measure)
+        error = coverage_error(*parts, accuracy=section.accuracy, confidence=section.confidence, resamples=RESAMPLES)
         certificate = certify(
-            held.ranked(measure), other.ranked(measure), accuracy=section.accuracy, confidence=section.confidence,
+            *parts, accuracy=section.accuracy, confidence=section.confidence,
             assumption=assumption_of(model.config.data.split),
         )  # fmt: skip
+        certificate = certificate.model_copy(update={"coverage_error": error})
     # Models are frozen: the result is a copy with the choice in it.
     fitted = replace(measures.fitted, measure=measure, reason=reason, certificate=certificate)
     compared = compare(tested_on.measures, tested_on.error, clusters=tested_on.clusters)

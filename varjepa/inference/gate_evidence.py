@@ -89,6 +89,9 @@ def gather(
         evidence["uncertainty"] = predicted["uncertainty"].to_numpy()
     if "accept" in predicted.columns:
         evidence["accepted"] = predicted["accept"].to_numpy()
+        certificate = None if model.fitted is None else model.fitted.certificate
+        # Unknown for models of older versions: as if it were 0, so that their vetoes are those of before.
+        evidence["accepted_error"] = 0.0 if certificate is None else certificate.coverage_error or 0.0
     # Cells compare only between models of the same features.
     events = cell_events(frame, [challenger.preprocessor, (champion or model).preprocessor])
     if events is not None and model.generator is not None:

@@ -80,6 +80,7 @@ class Evidence:
         correct: [N], whether the prediction is right; None without classes.
         uncertainty: [N], the one that ships, larger = less sure; None without classes.
         accepted: [N], by the certificate; None without one.
+        accepted_error: standard deviation of the share that the certificate accepts, over draws of calibration rows.
         structure: [n], log-probability of a cell given the others of its row (mean over cells, nats, higher is better)
             of the first n rows; None without a generator.
         active_units: dimensions of the embedding that vary over rows.
@@ -99,6 +100,7 @@ class Evidence:
     correct: Bools | None = None
     uncertainty: Floats | None = None
     accepted: Bools | None = None
+    accepted_error: float = 0.0
     structure: Floats | None = None
     active_units: int = 0
     dimensions: int = 0

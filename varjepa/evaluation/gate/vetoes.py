@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
+from scipy.stats import norm
 
 from varjepa.config.operations import GateSection
 from varjepa.evaluation.arrays import Bools, Floats, Ints
@@ -41,12 +42,13 @@ def coverage(
         return
     ours, theirs, how = kept  # 1 where a row is accepted, [N] each
     unit, whole = Unit(how, margin, 1, bound=1.0), challenger.compared(ours, theirs, bound=1.0)
+    noise = 0.0 if how == SUREST else math.hypot(challenger.accepted_error, champion.accepted_error)
     if how != SUREST:
-        fired = list(_worse("coverage", {"all rows": whole}, unit, section, lambda _: margin))
+        fired = list(_worse("coverage", {"all rows": whole}, unit, section, lambda _: margin, noise=noise))
         if fired:  # one cause, not one per group
             yield from fired
             return
-    yield from _worse("coverage", _parts(groups, whole, section), unit, section, lambda _: margin)
+    yield from _worse("coverage", _parts(groups, whole, section), unit, section, lambda _: margin, noise=noise)
 
 
 def _accepted(challenger: Evidence, champion: Evidence) -> tuple[Floats, Floats, str] | None:
@@ -155,14 +157,20 @@ def _worse(
     unit: Unit,
     section: GateSection,
     limit: Callable[[Floats], float],
+    *,
+    noise: float = 0.0,
 ) -> Iterator[Veto]:
-    """One veto that names every group worse than its limit; all tests together hold at the level (Bonferroni)."""
+    """One veto that names every group worse than its limit; all tests together hold at the level (Bonferroni).
+
+    `noise` is the standard deviation of a difference from something else than the test rows, such as the calibration
+    rows that certificates depend on.
+    """
     judged = {group: part for group, part in groups.items() if _judged(part.pairs, section)}
     risk = _risk(judged, section)
     losses: list[tuple[float, str]] = []
     for group, part in judged.items():
         allowed, rows = limit(part.theirs), len(part.ours)
-        if part.lost > allowed and _beyond_chance(part.pairs, risk):
+        if part.lost > allowed and _beyond_chance(part.pairs, risk) and _beyond_noise(part.pairs, risk, noise):
             ours, theirs = unit.sign * part.ours.mean(), unit.sign * part.theirs.mean()
             values = f"{unit.word} {ours:.4f} against {theirs:.4f}, worse by {part.lost:.4f} (allowed {allowed:.4g})"
             # By how often they exceed their limit, the worst first.
@@ -188,6 +196,12 @@ def _beyond_chance(pairs: Pairs, risk: float) -> bool:
         return False
     few = pairs.answers and len(pairs.sizes) < fewest_units(risk)
     return pairs.exact or few or interval(pairs, 1 - 2 * risk).high < 0
+
+
+def _beyond_noise(pairs: Pairs, risk: float, noise: float) -> bool:
+    """Whether a loss exceeds the variation of both test rows and something else, of standard deviation `noise`."""
+    units = pairs.units()
+    return not noise or -pairs.mean > float(norm.isf(risk)) * math.hypot(noise, units.std() / math.sqrt(len(units)))
 
 
 def _risk(groups: Mapping[str, Compared], section: GateSection) -> float:

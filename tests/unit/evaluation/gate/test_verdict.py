@@ -107,3 +107,16 @@ def test_the_champions_own_rows_are_a_subgroup_too() -> None:
     bad, good = rng.random(500) < 0.6, rng.random(500) < 0.85
     verdict = ruled(challenger, champion, reference=(Evidence(bad.astype(float)), Evidence(good.astype(float))))
     assert (verdict.outcome, [veto.name for veto in verdict.vetoes]) == ("better", ["reference"])
+
+
+def test_certificates_that_accept_fewer_rows_by_chance_of_their_calibration_are_no_veto() -> None:
+    """A drop of 15 points is beyond the chance of 2,000 test rows, but not beyond that of few calibration rows."""
+    rng = np.random.default_rng(5)
+    challenger, champion = pair(rng)
+    champion = replace(champion, accepted=rng.random(ROWS) < 0.8)
+    challenger = replace(challenger, accepted=rng.random(ROWS) < 0.65)
+    assert [veto.name for veto in ruled(challenger, champion).vetoes] == ["coverage"]
+    noisy = (replace(model, accepted_error=0.07) for model in (challenger, champion))
+    assert ruled(*noisy).vetoes == ()
+    sure = (replace(model, accepted_error=0.02) for model in (challenger, champion))
+    assert [veto.name for veto in ruled(*sure).vetoes] == ["coverage"]
