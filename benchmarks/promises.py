@@ -197,9 +197,10 @@ def main() -> None:
     promises = []
     for part in (certificates, intervals, choices, alarms):
         for found in part(words.trials):
-            before = "" if found.before is None else f", before {found.before:.3f}"
-            print(f"{found.promise} | {found.condition} | stated {found.stated:.2f}, broken {found.broken:.3f} "
-                  f"({found.low:.3f} to {found.high:.3f}){before} {found.besides}", flush=True)  # fmt: skip
+            before = "" if found.before is None else f", before {found.before:.1%}"
+            besides = f"; {found.besides}" if found.besides else ""
+            print(f"| {found.promise} | {found.condition} | broken in {found.broken:.1%} ({found.low:.1%} to "
+                  f"{found.high:.1%}) of {found.trials}, stated {found.stated:.0%}{before}{besides} |", flush=True)  # fmt: skip
             promises.append(asdict(found))
     words.out.mkdir(parents=True, exist_ok=True)
     content = facts() | {"command": "python -m benchmarks.promises", "promises": promises}

@@ -11,6 +11,7 @@ from varjepa.evaluation.arrays import Bools, Floats, Ints
 from varjepa.evaluation.gate.evidence import Compared, Evidence, Unit
 from varjepa.evaluation.gate.paired_tests import Pairs, enough, fewest_units, interval, p_worse
 from varjepa.evaluation.gate.veto import Veto
+from varjepa.evaluation.uncertainty.selective import surest
 
 SURE_SHARE = 0.8
 """Accepted where there is no certificate: the surest rows, this share of all."""
@@ -57,19 +58,7 @@ def _accepted(challenger: Evidence, champion: Evidence) -> tuple[Floats, Floats,
         return challenger.accepted.astype(float), champion.accepted.astype(float), "share accepted by the certificate"
     if challenger.uncertainty is None or champion.uncertainty is None or not len(challenger.uncertainty):
         return None
-    return surest(challenger.uncertainty), surest(champion.uncertainty), SUREST
-
-
-def surest(uncertainty: Floats) -> Floats:
-    """1 for the surest 80% of rows, 0 for the others; rows that tie at the edge share what is left.
-
-    Examples:
-        >>> surest(np.array([0.1, 0.2, 0.3, 0.3])).tolist()
-        [1.0, 1.0, 0.6, 0.6]
-    """
-    edge = np.quantile(uncertainty, SURE_SHARE, method="higher")  # the uncertainty of a row, not one between rows
-    below, ties = uncertainty < edge, uncertainty == edge
-    return below + ties * ((SURE_SHARE * len(uncertainty) - below.sum()) / ties.sum()).round(12)
+    return surest(challenger.uncertainty, SURE_SHARE), surest(champion.uncertainty, SURE_SHARE), SUREST
 
 
 def groups_worse(

@@ -11,7 +11,7 @@ from varjepa.config.heads import MEASURE
 from varjepa.evaluation.arrays import Bools, Floats, Ints
 from varjepa.evaluation.auroc import auroc
 from varjepa.evaluation.bootstrap import bootstrap_rows, percentile_interval
-from varjepa.evaluation.uncertainty.selective import selective_metrics
+from varjepa.evaluation.uncertainty.selective import selective_metrics, surest
 
 BASELINE: MEASURE = "max_probability"
 RESAMPLES = 1000
@@ -176,9 +176,9 @@ def class_coverage(
 
     Args:
         uncertainty: [N].
-        classes: true class numbers [N].
+        classes: true class numbers [N]; others than those of `names` are left out.
         names: of the classes.
         coverage: share of rows kept, in (0, 1].
     """
-    kept = uncertainty <= np.quantile(uncertainty, coverage)
+    kept = surest(uncertainty, coverage)
     return {name: float(kept[classes == k].mean()) for k, name in enumerate(names) if (classes == k).any()}

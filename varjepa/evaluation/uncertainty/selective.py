@@ -81,6 +81,22 @@ def risk_at(curve: RiskCoverage, coverage: float) -> float:
     return float(curve.risk[max(1, round(coverage * len(curve.risk))) - 1])
 
 
+def surest(uncertainty: Floats, share: float) -> Floats:
+    """1 for the surest rows, this share of all [N], 0 for the others; rows that tie at the edge share what is left.
+
+    Args:
+        uncertainty: [N], any scale.
+        share: in (0, 1].
+
+    Examples:
+        >>> surest(np.array([0.1, 0.2, 0.3, 0.3]), 0.8).tolist()
+        [1.0, 1.0, 0.6, 0.6]
+    """
+    edge = np.quantile(uncertainty, share, method="higher")  # the uncertainty of a row, not one between rows
+    below, ties = uncertainty < edge, uncertainty == edge
+    return below + ties * ((share * len(uncertainty) - below.sum()) / ties.sum()).round(12)
+
+
 def selective_metrics(uncertainty: Floats, error: Bools) -> dict[str, float]:
     """Accuracy at 90, 80 and 50% coverage, AURC, E-AURC, AUGRC and failure AUROC of one uncertainty measure."""
     loss = error.astype(np.float64)

@@ -62,6 +62,7 @@ def test_classes_that_are_kept_less_often_show() -> None:
     coverage = class_coverage(uncertainty, classes, ["easy", "hard"])
     assert coverage["easy"] == 1.0
     assert coverage["hard"] == pytest.approx(0.6, abs=0.01)
+    assert class_coverage(np.zeros(1000), classes, ["easy", "hard"]) == {"easy": 0.8, "hard": 0.8}
 
 
 def test_a_measure_of_the_truth_is_found_to_go_with_it() -> None:
