@@ -59,6 +59,16 @@ class Promise:
     before: float | None = None
     besides: str = ""
 
+    @property
+    def line(self) -> str:
+        """A line of a Markdown table."""
+        before = "" if self.before is None else f", before {self.before:.1%}"
+        measured = (
+            f"broken in {self.broken:.1%} ({self.low:.1%} to {self.high:.1%}) of {self.trials}, stated "
+            f"{self.stated:.0%}{before}{self.besides and f'; {self.besides}'}"
+        )
+        return f"| {self.promise} | {self.condition} | {measured} |"
+
 
 def counted(
     promise: str,
@@ -197,10 +207,7 @@ def main() -> None:
     promises = []
     for part in (certificates, intervals, choices, alarms):
         for found in part(words.trials):
-            before = "" if found.before is None else f", before {found.before:.1%}"
-            besides = f"; {found.besides}" if found.besides else ""
-            print(f"| {found.promise} | {found.condition} | broken in {found.broken:.1%} ({found.low:.1%} to "
-                  f"{found.high:.1%}) of {found.trials}, stated {found.stated:.0%}{before}{besides} |", flush=True)  # fmt: skip
+            print(found.line, flush=True)
             promises.append(asdict(found))
     words.out.mkdir(parents=True, exist_ok=True)
     content = facts() | {"command": "python -m benchmarks.promises", "promises": promises}
