@@ -104,7 +104,7 @@ LOSSES: dict[str, Callable[[np.random.Generator, int], Floats]] = {
 def bootstrapped(pairs: Pairs, value: float) -> bool:
     """Whether a percentile bootstrap over rows puts the mean difference above a value."""
     first, none = pairs.differences[None], np.zeros((1, len(pairs.differences)))
-    return paired_bootstrap(first, none, higher_is_better=True, resamples=1000).low > value
+    return paired_bootstrap(first, none, resamples=1000).low > value
 
 
 def comparisons(rng: np.random.Generator) -> Iterator[Rate]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import torch
 from matplotlib.figure import Figure
 from prefect import task
 
@@ -210,6 +211,9 @@ def _latent_calibration(model: TrainedModel, prepared: Prepared) -> tuple[dict[s
 
 def _pit(model: TrainedModel, prepared: Prepared, name: str, stream: int) -> Floats | None:
     part = read_sample(prepared.encoded, model.preprocessor, name, most=PIT_ROWS, seed=0)
+    if part.clusters is not None:  # one row of each cluster: what chance would show is known of independent rows
+        firsts = np.sort(np.unique(part.clusters, return_index=True)[1])
+        part = part.take(torch.from_numpy(firsts))
     return latent_pit(model, part.table.to(model.device), stream=stream)
 
 

@@ -19,7 +19,7 @@ from varjepa.evaluation.benchmark.published import published_accuracies
 from varjepa.evaluation.benchmark.tables import SELECTIVE, Duel, Row, duels, table_rows, tally
 
 HEADER = ("dataset", "features", "predictor", "metric", "mean", "sd", "seeds", "published")
-DUEL_HEADER = ("dataset", "predictor", "features", "rival", "difference", "low", "high", "outcome")
+DUEL_HEADER = ("dataset", "predictor", "features", "rival", "difference", "low", "high", "p", "adjusted", "outcome")
 
 TITLES = {
     "raw": "raw", "t_jepa": "T-JEPA", "var_t_jepa": "Var-T-JEPA", "mlp": "MLP", "dcnv2": "DCNv2", "resnet": "ResNet",
@@ -85,7 +85,8 @@ def _row_cells(row: Row) -> list[str]:
 
 def _duel_cells(duel: Duel) -> list[str]:
     numbers = [f"{value:+.5f}" for value in duel.difference[:3]]
-    return [duel.dataset, duel.predictor, duel.features, duel.rival, *numbers, duel.difference.outcome]
+    chances = [f"{p:.2g}" for p in (duel.difference.p, duel.adjusted)]
+    return [duel.dataset, duel.predictor, duel.features, duel.rival, *numbers, *chances, duel.outcome]
 
 
 Table = tuple[str, list[str], list[list[str]]]
@@ -100,8 +101,12 @@ def _sections(config: BenchmarkConfig, rows: list[Row], compared: list[Duel]) ->
     header = ["features", "against", "better", "no difference shown", "worse", "mean at or above"]
     return [
         *tables,
-        ("Cells won and lost (95% interval of the paired bootstrap)", header, lines),
-        ("Feature sets against each other", list(DUEL_HEADER), [_duel_cells(duel) for duel in compared]),
+        ("Cells won and lost (p-value of all duels together at most 0.05)", header, lines),
+        (
+            "Feature sets against each other (95% interval and p of each alone; adjusted: p of all together)",
+            list(DUEL_HEADER),
+            [_duel_cells(duel) for duel in compared],
+        ),
     ]
 
 

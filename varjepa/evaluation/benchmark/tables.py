@@ -2,18 +2,24 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import mean, stdev
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from varjepa.evaluation.arrays import Floats
+from varjepa.evaluation.holm import holm
 from varjepa.evaluation.uncertainty.paired_bootstrap import PairedDifference, paired_bootstrap
 
 RIVALS = (("var_t_jepa", "t_jepa"), ("var_t_jepa", "raw"), ("t_jepa", "raw"))
 """Feature sets that are compared row by row: is the first better than the second?"""
 
+FALSE_OUTCOMES = 0.05
+"""Chance that any duel of a report is called won or lost where no feature set is better than another."""
+
 SELECTIVE = ("accuracy_90", "accuracy_80", "accuracy_50")
 
 CellKey = tuple[str, str, str]
 """(dataset, features, predictor)."""
+
+Outcome = Literal["win", "tie", "loss"]
 
 
 class Row(NamedTuple):
@@ -49,6 +55,9 @@ class Duel(NamedTuple):
         features: the first feature set.
         rival: the second.
         difference: of accuracies (of squared errors, changed in sign, for values); positive where the first is better.
+            Its interval and p-value are those of this duel alone.
+        adjusted: p-value after Holm's correction for all duels of the report.
+        outcome: of the first set, by the adjusted p-value.
     """
 
     dataset: str
@@ -56,6 +65,8 @@ class Duel(NamedTuple):
     features: str
     rival: str
     difference: PairedDifference
+    adjusted: float
+    outcome: Outcome
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, the difference spread out."""
@@ -79,29 +90,49 @@ def table_rows(
     ]  # fmt: skip
 
 
-def duels(goodness: Mapping[CellKey, Floats], seed: int = 0) -> list[Duel]:
-    """Compares feature sets by a paired bootstrap over test rows.
+def duels(goodness: Mapping[CellKey, Floats], seed: int = 0, *, resamples: int = 2000) -> list[Duel]:
+    """Compares feature sets on their test rows.
+
+    Where no set is better than another, the chance that any duel is won or lost is `FALSE_OUTCOMES` at most.
 
     Args:
         goodness: cell -> [R, N], per seed and test row; larger = better, such as 1 where the prediction is right.
         seed: of the bootstrap.
+        resamples: of the bootstrap, for the intervals.
     """
-    compared = []
+    compared: list[tuple[str, str, str, str]] = []
+    differences: list[PairedDifference] = []
     # In the order of the cells, each pair of data set and predictor once.
     for dataset, predictor in dict.fromkeys((dataset, predictor) for dataset, _, predictor in goodness):
         for features, rival in RIVALS:
             first, second = (goodness.get((dataset, name, predictor)) for name in (features, rival))
             if first is not None and second is not None:  # a feature set may not be in this benchmark
-                difference = paired_bootstrap(first, second, higher_is_better=True, seed=seed)
-                compared.append(Duel(dataset, predictor, features, rival, difference))
-    return compared
+                compared.append((dataset, predictor, features, rival))
+                differences.append(paired_bootstrap(first, second, resamples=resamples, seed=seed))
+    adjusted = holm([difference.p for difference in differences])
+    return [
+        Duel(*names, difference, p, outcome(difference.difference, p))
+        for names, difference, p in zip(compared, differences, adjusted, strict=True)
+    ]
+
+
+def outcome(difference: float, adjusted: float) -> Outcome:
+    """What a duel is called: a tie, unless its adjusted p-value is at most `FALSE_OUTCOMES`.
+
+    Args:
+        difference: positive where the first set is better.
+        adjusted: p-value, corrected for all duels.
+    """
+    if adjusted > FALSE_OUTCOMES:
+        return "tie"
+    return "win" if difference > 0 else "loss"
 
 
 def tally(compared: Iterable[Duel]) -> dict[tuple[str, str], dict[str, int]]:
-    """(features, rival) -> how many wins, ties and losses; a tie is an interval that holds 0."""
+    """(features, rival) -> how many wins, ties and losses."""
     counts: dict[tuple[str, str], dict[str, int]] = {}
     for duel in compared:
         count = counts.setdefault((duel.features, duel.rival), {"win": 0, "tie": 0, "loss": 0, "at or above": 0})
-        count[duel.difference.outcome] += 1
+        count[duel.outcome] += 1
         count["at or above"] += duel.difference.difference >= 0
     return counts

@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-
 from varjepa.config.operations import DriftSection
 from varjepa.evaluation.drift.samples import Categories, Numbers, Sample
 from varjepa.evaluation.drift.two_samples import Comparison, compare_categories, compare_numbers, compare_shares
+from varjepa.evaluation.holm import holm
 
 Aspect = Literal["values", "missing", "new categories"]
 Verdict = Literal["none", "trifle", "drift"]
@@ -101,21 +100,6 @@ def _verdict(aspect: Aspect, test: Comparison, p: float, section: DriftSection) 
         return "none"
     smallest = section.smallest_effect if aspect == "values" else section.smallest_share
     return "drift" if test.effect >= smallest else "trifle"
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjusted p-values: those of at most `a` are found with a chance of any false one of at most `a` (Holm 1979).
-
-    Examples:
-        >>> [round(p, 3) for p in holm([0.01, 0.04, 0.03])]
-        [0.03, 0.06, 0.06]
-    """
-    p = np.array(p_values, dtype=np.float64)
-    order = np.argsort(p, kind="stable")  # [tests], the smallest p-value first
-    adjusted = np.empty_like(p)
-    # Times the number of hypotheses that are not smaller; no p-value may fall below a smaller one's.
-    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1.0)
-    return adjusted.tolist()
 
 
 def drift_score(findings: Sequence[Finding]) -> float:

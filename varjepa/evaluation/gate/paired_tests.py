@@ -21,6 +21,7 @@ from scipy.stats import t as student
 
 from varjepa.evaluation.arrays import Bools, Floats, Ints
 from varjepa.evaluation.bootstrap import Interval
+from varjepa.evaluation.sign_flips import p_signs
 
 RARE = 0.01
 """Losses that occur in at least this share of the units must be seen; unbounded losses that are rarer may be missed."""
@@ -296,7 +297,7 @@ def p_worse(pairs: Pairs | Floats) -> float:
     """
     pairs = pairs if isinstance(pairs, Pairs) else Pairs(pairs)
     if pairs.answers:
-        return _p_signs(pairs.sums)
+        return p_signs(pairs.sums)
     units = -pairs.units()
     if len(units) < 2 or np.ptp(units) == 0:  # without a spread there is no statistic
         return float(units.mean() <= 0)
@@ -305,16 +306,3 @@ def p_worse(pairs: Pairs | Floats) -> float:
     skew = (((units - units.mean()) / spread) ** 3).mean() / math.sqrt(rows)
     corrected = statistic + skew * statistic**2 / 3 + skew**2 * statistic**3 / 27 + skew / 6
     return float(student.sf(corrected, rows - 1))
-
-
-def _p_signs(sums: Floats) -> float:
-    """Probability that whole numbers [G] with random signs have at most their sum."""
-    sizes, counts = np.unique(np.abs(sums[sums != 0]).astype(np.int64), return_counts=True)
-    # Lost units of each size are binomial. Their distribution over lost rows is built up size by size.
-    chances = np.ones(1)
-    for size, count in zip(sizes.tolist(), counts.tolist(), strict=True):
-        spaced = np.zeros(size * count + 1)
-        spaced[::size] = binom.pmf(np.arange(count + 1), count, 0.5)
-        chances = np.convolve(chances, spaced)
-    lost = round(float(-sums[sums < 0].sum()))
-    return float(chances[lost:].sum())

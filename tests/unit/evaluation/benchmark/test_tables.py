@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from varjepa.evaluation.benchmark.published import published_accuracies
-from varjepa.evaluation.benchmark.tables import duels, table_rows, tally
+from varjepa.evaluation.benchmark.tables import Duel, duels, table_rows, tally
 
 
 def goodness(accuracy: float, rows: int = 4000, seeds: int = 3) -> np.ndarray:
@@ -19,16 +19,35 @@ def test_duels_tell_clear_differences_from_none() -> None:
         ("t", "raw", "mlp"): goodness(0.9),
         ("t", "raw", "xgboost"): goodness(0.5),
     }
-    found = {(duel.features, duel.rival): duel.difference for duel in duels(cells)}
+    found = {(duel.features, duel.rival): duel for duel in duels(cells)}
     assert set(found) == {("var_t_jepa", "t_jepa"), ("var_t_jepa", "raw"), ("t_jepa", "raw")}
     better = found["var_t_jepa", "t_jepa"]
-    assert better.difference == pytest.approx(0.1)
-    assert better.low < 0.1 < better.high
+    assert better.difference.difference == pytest.approx(0.1)
+    assert better.difference.low < 0.1 < better.difference.high
     assert better.outcome == "win"
     assert (found["var_t_jepa", "raw"].outcome, found["t_jepa", "raw"].outcome) == ("tie", "loss")
     counts = tally(duels(cells))
     assert counts["var_t_jepa", "raw"] == {"win": 0, "tie": 1, "loss": 0, "at or above": 1}
     assert counts["t_jepa", "raw"] == {"win": 0, "tie": 0, "loss": 1, "at or above": 0}
+
+
+def test_duels_are_judged_together() -> None:
+    """16 of 18 rows on which the sets differ: p is 0.0013, enough for 30 duels and too much for 54."""
+
+    def outcomes(others: int) -> list[Duel]:
+        first, second = np.zeros((1, 500)), np.zeros((1, 500))
+        first[0, :16] = second[0, 16:18] = 1
+        cells = {("t", "t_jepa", "mlp"): first, ("t", "raw", "mlp"): second}
+        equal = {("t", name, f"other {k}"): first for k in range(others) for name in ("t_jepa", "raw")}
+        return duels(cells | equal)
+
+    few, many = outcomes(29), outcomes(53)
+    assert [duel.outcome for duel in few] == ["win"] + 29 * ["tie"]
+    assert {duel.outcome for duel in many} == {"tie"}
+    assert (many[0].difference.p, many[0].difference) == (pytest.approx(0.0013, abs=1e-4), few[0].difference)
+    assert many[0].adjusted == pytest.approx(54 * many[0].difference.p)
+    assert many[0].difference.low > 0
+    assert duels({}) == []
 
 
 def test_rows_of_the_table_hold_mean_deviation_and_published_figure() -> None:

@@ -7,7 +7,7 @@ from scipy import stats
 from tests.unit.evaluation.drift.simulated_batches import DRAWS, STRICT, pair, unchanged
 from varjepa.config.operations import DriftSection
 from varjepa.evaluation.drift.samples import Categories, Numbers, together
-from varjepa.evaluation.drift.tests import Subject, drift_score, find_drift, holm
+from varjepa.evaluation.drift.tests import Subject, drift_score, find_drift
 from varjepa.evaluation.drift.two_samples import compare_categories, compare_numbers, compare_shares
 from varjepa.evaluation.drift.words import sentence
 
@@ -109,11 +109,3 @@ def test_samples_of_two_kinds_are_no_pair() -> None:
         together(number, word)
     with pytest.raises(TypeError, match="x is a number in one sample"):
         find_drift([Subject("x", "column", word, number)], STRICT)
-
-
-def test_holm_keeps_order_and_is_stricter_than_no_correction() -> None:
-    p = np.random.default_rng(9).random(50) ** 3
-    adjusted = np.array(holm(p.tolist()))
-    assert (adjusted >= p).all()
-    assert (np.diff(adjusted[np.argsort(p)]) >= 0).all()
-    assert adjusted.min() == pytest.approx(50 * p.min())
