@@ -26,12 +26,12 @@ GROUPS = {
     "ambiguity": "Uncertainty against the known ambiguity",
     "certificate": "Certificate: accuracy of accepted rows",
     "calibration": "Calibration",
-    "generator": "Generator (nats per hidden cell)",
+    "generator": "Generator (nats per hidden cell of validation rows)",
     "imputation": "Imputation of hidden cells (errors of numbers as shares of the baselines' errors)",
     "samples": "Samples (AUC of a classifier of samples and test rows; 0.5 is best)",
     "anomaly": "Detection of rows with one corrupted cell",
-    "elbo": "ELBO and its terms",
-    "prediction": "Squared error of the predicted latents",
+    "elbo": "ELBO and its terms (val: on validation rows, at the selected epoch)",
+    "prediction": "Squared error of the predicted latents (val: on validation rows, at the selected epoch)",
     "latent": "Latents",
 }
 
@@ -203,13 +203,18 @@ class CardFacts:
             if self.config.model.is_variational
             else "This kind of model has no latent uncertainty to show this."
         )
-        measured = "Statistics, vocabularies and weights come from training rows. Figures come from test rows"
+        learned = (
+            "Statistics, vocabularies and weights come from training rows."
+            if self.config.data.split.seen == "train"
+            else "Statistics, vocabularies and weights come from all rows, also from test rows without their labels."
+        )
+        measured = f"{learned} Figures come from test rows, unless stated otherwise,"
         unusual = "Rows from other sources, unseen categories and values far outside the training range are embedded"
-        limits = [f"{measured} of the same source.", f"{unusual} like any other. {advice}"]
+        limits = [f"{measured} and from the same source.", f"{unusual} like any other. {advice}"]
         if self.intervals:
             limits.append(
-                "Intervals (95%) show how figures would vary with other test rows. They do not cover other seeds or "
-                "other training rows."
+                "Intervals (95%) show how figures would vary with other test rows. They do not cover other seeds, "
+                "other training rows or another split."
             )
         if "certificate/promised" in self.metrics:
             limits.append(

@@ -90,7 +90,7 @@ def test_the_card_says_where_a_version_comes_from_and_what_it_cannot(run: Simple
         f"| run | {run.id} |", "| registered as | models:/people/1 |", "none: people had no champion",
         f"| data fingerprint | {run.data.tags['varjepa.fingerprint']} |", f"| commit | {commit(run)} |",
         "| rows in quarantine | 2 of 400, at most 5.0% allowed |", "larger = less sure", "| certificate | ",
-        "no promise for a single class or group", "country (it has a single value)",
+        "no promise for a single class or group", "weights come from training rows.", "country (it has a single value)",
     ):  # fmt: skip
         assert words in card, words
     assert run.id in run.version.description

@@ -197,3 +197,7 @@ def test_a_model_that_has_seen_all_rows_has_no_reference(varjepa, tmp_path: Path
     answer = varjepa("drift", MODEL, tmp_path / "people.csv", "--json")
     assert answer.code == 2
     assert "holds no reference" in answer.json["error"]
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{tmp_path}/home/mlruns/mlflow.db")
+    assert "come from all rows, also from test rows" in client.get_model_version("people", "1").description
