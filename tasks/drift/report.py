@@ -181,8 +181,8 @@ def drift_page(drift: Drift, figures: list[Path]) -> str:
     small = f"{section.smallest_effect:.1%} of the rows (missing cells, new categories: {section.smallest_share:.1%})"
     explained = (
         f"{drift.rows:,} new rows were compared with the reference of the model; {drift.model_rows:,} of them went "
-        f"through the model. If nothing has changed, at most {section.false_alarms:.0%} of such reports show drift: "
-        f"p-values are corrected for all {len(drift.findings)} tests (Holm). Changes of less than "
+        f"through the model. If the new rows are drawn like the reference, at most {section.false_alarms:.0%} of such "
+        f"reports show drift: p-values are corrected for all {len(drift.findings)} tests (Holm). Changes of less than "
         f'{small} get the verdict "trifle".'
     )
     return render(
