@@ -111,6 +111,7 @@ def test_test_rows_are_kept_once_the_gate_asks_for_them(
     home: tuple[Path, str], migrated: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from tasks.release.compare import TEST_ROWS
+    from tasks.release.unseen import LEARNED_ROWS
     from tasks.tracking.store import client_for
 
     folder, _ = home
@@ -124,4 +125,4 @@ def test_test_rows_are_kept_once_the_gate_asks_for_them(
         assert answer.json["model"]["version"] == 1
         run_id = client.get_model_version("kept", "1").tags["varjepa.run_id"]
         kept[reference] = [file.path for file in client.list_artifacts(run_id, "gate")]
-    assert kept == {"false": [], "true": [TEST_ROWS]}
+    assert kept == {"false": [], "true": [LEARNED_ROWS, TEST_ROWS]}
