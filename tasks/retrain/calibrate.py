@@ -30,7 +30,7 @@ from varjepa.evaluation.uncertainty.metrics import calibration_metrics, uncertai
 from varjepa.evaluation.uncertainty.selective import Floats, oracle, risk_coverage
 from varjepa.inference.calibration import Calibration, calibrate_model
 from varjepa.inference.diagnostics import latent_pit
-from varjepa.inference.drift_counts import unknown_words
+from varjepa.inference.drift_counts import unseen_classes
 from varjepa.inference.model import TrainedModel
 from varjepa.inference.probing import classified, labelled_rows
 from varjepa.inference.storage import load_parts, model_parts, save_uncertainty
@@ -107,7 +107,7 @@ def _unseen_classes(prepared: Prepared, model: TrainedModel) -> dict[str, str]:
     if label is None:
         return {}
     for part in ("validation", "calibration", "test"):
-        words = unknown_words(prepared.raw(part), label.name, label.classes)
+        words = unseen_classes(prepared.raw(part), label)
         if words:
             named = listed(words, limit=5)
             parts.append(f"{sum(words.values()):,} of {prepared.parts[part]:,} {part} rows ({named})")

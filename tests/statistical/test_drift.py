@@ -6,8 +6,12 @@ from scipy import stats
 
 from benchmarks.simulated_rows import columns_of_customers
 from tests.unit.evaluation.drift.simulated_batches import DRAWS, STRICT, mixed, pair, unchanged
+from varjepa.evaluation.drift.dependence import Clustering
 from varjepa.evaluation.drift.tests import find_drift
 from varjepa.evaluation.drift.two_samples import compare_categories, compare_numbers, compare_shares
+from varjepa.inference.drift_counts import subjects_of
+from varjepa.inference.drift_reference import Counts
+from varjepa.inference.row_statistics import RowValues
 
 
 @pytest.mark.parametrize(("rows", "new"), [(4000, 1000), (150, 60), (400, 20_000)])
@@ -49,6 +53,24 @@ def test_rows_in_clusters_alarm_at_the_stated_rate_at_most(size: int, likeness: 
         for trial in range(150)
     )
     assert alarms <= stats.binom.ppf(0.999, 150, STRICT.false_alarms)
+
+
+@pytest.mark.parametrize("kept", [5, 4])
+def test_a_thinned_reference_does_not_make_rows_independent(kept: int) -> None:
+    """A reference of every fifth or fourth row, so of one or hardly two rows a customer; all 5 rows a customer now.
+
+    400 trials, 1000 customers before and 200 now. A p-value of at most 0.05 is due in at most 35 of them (chance of
+    more: 0.001). With one row a customer, rows that are taken for independent have one in 77 of them.
+    """
+    rng, found = np.random.default_rng(kept), 0
+    customers = np.arange(1000, dtype=np.uint64).repeat(5)
+    for _ in range(400):
+        before, now = (rng.normal(size=1000).repeat(5) + 0.5 * rng.normal(size=5000) for _ in range(2))
+        reference, clusters = RowValues(before[::kept]), Clustering.of(customers[::kept])
+        counts = Counts(columns={}, label=None, statistics={"elbo": reference.counted(clusters=clusters)}, quality={})
+        subjects = subjects_of(counts, {}, (None, None), {"elbo": RowValues(now[:1000])}, (5.0, 5.0))
+        found += find_drift(subjects, STRICT)[0].adjusted <= 0.05
+    assert found <= stats.binom.ppf(0.999, 400, 0.05)
 
 
 def test_a_change_is_found_in_clusters_too() -> None:

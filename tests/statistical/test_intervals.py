@@ -1,10 +1,16 @@
 """Intervals cover the truth as often as stated."""
 
 import numpy as np
+import pytest
 from scipy.stats import norm
 
 from tests.unit.evaluation.uncertainty.test_intervals import table
-from varjepa.evaluation.uncertainty.intervals import classification_intervals, regression_intervals
+from varjepa.evaluation.uncertainty.intervals import (
+    classification_intervals,
+    independent_rows,
+    regression_intervals,
+    wilson,
+)
 from varjepa.evaluation.uncertainty.metrics import Classified
 
 
@@ -53,3 +59,19 @@ def test_intervals_of_rows_in_clusters_hold_the_truth() -> None:
             held[name] += found[name].low <= truth[name] <= found[name].high
     assert min(held.values()) >= 190 - 14, held
     assert max(held.values()) <= 190 + 10, held
+
+
+@pytest.mark.parametrize("clusters", [1, 2, 3, 5, 10])
+def test_an_interval_from_few_clusters_holds_the_truth(clusters: int) -> None:
+    """95% intervals of a share, the accuracy varying among clusters of 100 rows.
+
+    500 trials, seed 3. At 95% more than 41 misses have a chance of 1 in 1000. Without Student's quantile there are
+    150 at 2 clusters and 50 at 5.
+    """
+    rng, missed = np.random.default_rng(3), 0
+    numbers = np.repeat(np.arange(clusters), 100)
+    for _ in range(500):
+        wrong = (rng.random(len(numbers)) < rng.beta(2, 2, clusters)[numbers]).astype(np.float64)
+        low, high = wilson(wrong.mean(), independent_rows(wrong, numbers))
+        missed += not low <= 0.5 <= high
+    assert missed <= 41

@@ -74,6 +74,26 @@ def plain_cells(name: str, dtype: pl.DataType) -> pl.Expr:
     return pl.col(name) if dtype == pl.Boolean else as_text(name, dtype)
 
 
+def learned_cells(name: str, learned: str, dtype: pl.DataType) -> pl.Expr:
+    """The same of a column that was learned as another type: files and requests may hold booleans and numbers as text.
+
+    Args:
+        name: of the column.
+        learned: name of the type that the words of the column were learned from.
+        dtype: of the column now.
+    """
+    if dtype != pl.String or learned == "String":
+        return plain_cells(name, dtype)
+    text = pl.col(name).str.strip_chars()
+    if learned == "Boolean":
+        return text.str.to_lowercase().replace({"true": "1", "false": "0"})
+    if not named_type(learned).is_numeric():
+        return pl.col(name)
+    number = finite(text.cast(pl.Float64, strict=False), pl.Float64())
+    whole = (number == number.round()) & (number.abs() < 2**53)
+    return pl.when(whole).then(number.cast(pl.Int64, strict=False).cast(pl.String)).otherwise(text)
+
+
 def positions(cells: pl.Expr, dtype: pl.DataType, words: Sequence[str]) -> pl.Expr:
     """Expression: the position of each of the `plain_cells` in `words`, null if it is not among them."""
     if dtype != pl.Boolean:

@@ -152,8 +152,13 @@ def assumption_of(split: SplitSection) -> str:
         )
     if split.by == "column":
         return f'new rows are like the calibration rows, which the column "{split.column}" has chosen'
-    clusters = f'values of "{split.column}"' if split.by == "hash" and split.column else "rows"
-    return f"new {clusters} are drawn like those of the table"
+    if split.by == "hash" and split.column:
+        # The test allows for one more cluster of the largest size, and for none that is larger.
+        return (
+            f'new values of "{split.column}" are drawn like those of the table, and none has more rows than the '
+            "largest of the calibration and validation rows"
+        )
+    return "new rows are drawn like those of the table"
 
 
 def choose_measure(wanted: Literal["auto", MEASURE], validation: MeasuredRows) -> tuple[MEASURE, str]:

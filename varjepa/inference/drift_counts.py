@@ -147,16 +147,23 @@ def subjects_of(
 def unseen_words(preprocessor: Preprocessor, frame: pl.DataFrame) -> dict[str, dict[str, int]]:
     """Per categorical column and label, the words that are not a known category or class, and their number of rows."""
     features = (feature for feature in preprocessor.categorical if isinstance(feature, CategoricalFeature))
-    known = {feature.name: feature.vocabulary for feature in features}
+    words = {
+        feature.name: _unknown(frame.lazy(), as_text(feature.name, frame.schema[feature.name]), feature.vocabulary)
+        for feature in features
+    }
     label = preprocessor.label
     if label is not None and label.classes and label.name in frame.columns:
-        known[label.name] = label.classes
-    return {name: unknown_words(frame.lazy(), name, words) for name, words in known.items()}
+        words[label.name] = unseen_classes(frame.lazy(), label)
+    return words
 
 
-def unknown_words(frame: pl.LazyFrame, name: str, known: Sequence[str]) -> dict[str, int]:
-    """The words of a column that are not among known ones, and their number of rows, the most frequent first."""
-    words = frame.select(as_text(name, frame.collect_schema()[name]).alias("word")).drop_nulls()
+def unseen_classes(frame: pl.LazyFrame, label: Label) -> dict[str, int]:
+    """The labels that are no class of training, and their number of rows, the most frequent first."""
+    return _unknown(frame, label.words(frame.collect_schema()[label.name]), label.classes)
+
+
+def _unknown(frame: pl.LazyFrame, cells: pl.Expr, known: Sequence[str]) -> dict[str, int]:
+    words = frame.select(cells.alias("word")).drop_nulls()
     counts = words.filter(~pl.col("word").is_in(list(known))).group_by("word").len()
     return dict(counts.sort("len", "word", descending=[True, False]).collect().iter_rows())
 

@@ -57,7 +57,7 @@ def judged_rows(frame: pl.DataFrame, label: Label | None) -> pl.DataFrame:
     if label is None or label.name not in frame.columns:
         return frame
     if label.classes:  # rows of a class unknown to the model stay: they count as errors
-        return frame.filter(frame[label.name].is_not_null())
+        return frame.filter(truth_of(frame, label).is_not_null())
     return frame.filter(frame.lazy().select(label.encode(frame.schema)).collect()[LABEL].is_not_null())
 
 

@@ -92,6 +92,7 @@ def test_a_certificate_says_what_it_assumes() -> None:
     }
     assert "split by time, so this is assumed" in assumed["time"]
     assert 'new values of "customer"' in assumed["hash"]
+    assert "none has more rows than the largest" in assumed["hash"]
     assert assumed["random"] == "new rows are drawn like those of the table"
     assert 'the column "part" has chosen' in assumed["column"]
 

@@ -8,7 +8,7 @@ import polars as pl
 from pydantic import Field
 
 from varjepa.config.base import Section
-from varjepa.data.cells import as_number, named_type, plain_cells, positions
+from varjepa.data.cells import as_number, as_text, learned_cells, named_type, plain_cells, positions
 from varjepa.data.encode.interpolation import interpolation
 from varjepa.data.tensors.sizes import MISSING, N_RESERVED, OTHER
 
@@ -129,9 +129,25 @@ class Label(SingleColumn):
         dtype = schema[self.name]
         if self.task == "regression":
             return as_number(self.name, "numeric", dtype).cast(pl.Float64).alias(LABEL)
-        column = plain_cells(self.name, dtype)
+        column = self._cells(dtype)
         number = positions(column, dtype, self.classes).cast(pl.Float64).fill_null(float(len(self.classes)))
         return pl.when(column.is_not_null()).then(number).alias(LABEL)
+
+    def words(self, dtype: pl.DataType) -> pl.Expr:
+        """String expression of the labels as `classes` are written, null where there is none.
+
+        Args:
+            dtype: of the column now.
+        """
+        return as_text(self.name, dtype) if dtype == pl.Boolean else self._cells(dtype)
+
+    def _cells(self, dtype: pl.DataType) -> pl.Expr:
+        # Blank text is no label, unless it is a class.
+        column = learned_cells(self.name, self.dtype, dtype)
+        if dtype != pl.String:
+            return column
+        blank = (column.str.strip_chars() == "") & column.is_in(list(self.classes)).not_()
+        return pl.when(blank.not_()).then(column)
 
     def can_predict(self, encoded: pl.Expr) -> pl.Expr:
         """Whether encoded labels are values or classes of training, false where they are missing."""

@@ -8,13 +8,17 @@ import polars as pl
 
 from varjepa.config.data import KIND
 from varjepa.data.cells import finite
-from varjepa.data.read.identifiers import IDENTIFIER_ROWS, numbers_identify
+from varjepa.data.read.identifiers import IDENTIFIER_ROWS, is_named_identifier, numbers_identify
 from varjepa.errors import DataError
 
 Kind = Literal["numeric", "categorical", "boolean", "date", "identifier", "constant", "empty", "nested"]
 
 NUMBER_SHARE = 0.9
 """A text column counts as damaged if more than this share of its values, but not all, are numbers."""
+
+
+WHOLE = 2.0**53
+"""Every float from here on is a whole number."""
 
 
 @dataclass(frozen=True)
@@ -159,8 +163,12 @@ def _infer(
     if distinct == 2 and (dtype.is_numeric() or dtype == pl.Boolean):
         return "boolean"
     if dtype.is_numeric():
-        identify = whole and numbers_identify(
-            name, present=present, distinct=distinct, smallest=facts["min"], largest=facts["max"]
+        # Larger floats are whole whatever they measure, so that only their name can tell.
+        told = dtype.is_integer() or max(abs(facts["min"]), abs(facts["max"])) < WHOLE or is_named_identifier(name)
+        identify = (
+            whole
+            and told
+            and numbers_identify(name, present=present, distinct=distinct, smallest=facts["min"], largest=facts["max"])
         )
         return "identifier" if identify else "numeric"
     return "identifier" if distinct == present >= IDENTIFIER_ROWS else "categorical"

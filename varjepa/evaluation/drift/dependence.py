@@ -1,5 +1,6 @@
 """How much less rows in clusters say than independent rows, such as the rows of one customer."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -24,11 +25,21 @@ class Clustering(NamedTuple):
 
     @classmethod
     def of(cls, clusters: NDArray[np.uint64] | None) -> "Clustering | None":
-        """From any numbers of clusters [N]; None where every row is its own cluster."""
+        """From any numbers of clusters [N]; None where rows come in none."""
         if clusters is None:
             return None
         _, numbers, rows = np.unique(clusters, return_inverse=True, return_counts=True)
-        return None if len(rows) == len(numbers) else cls(numbers.astype(np.int64), rows)
+        return cls(numbers.astype(np.int64), rows)
+
+    @property
+    def pairs(self) -> int:
+        """Pairs of rows of one cluster."""
+        return int((self.rows * (self.rows - 1)).sum()) // 2
+
+    @property
+    def unknown(self) -> float:
+        """What few pairs leave unknown of a correlation: two standard errors, at most 1."""
+        return min(1.0, 2 / max(self.pairs, 1) ** 0.5)
 
     @property
     def size(self) -> float:
@@ -47,11 +58,12 @@ def rows_of_a_row(rows: Ints) -> float:
 
 
 def alike(values: Floats | Ints, clusters: Clustering | None) -> float:
-    """Intraclass correlation of values [N] in [0, 1], NaN where missing: 0 if the rows of a cluster are independent.
+    """Intraclass correlation of values [N] in [0, 1], NaN where missing: small if rows of a cluster are independent.
 
-    The largest of those of a few events: a value is missing, or is at most each of a few quantiles. It bounds the
-    variance of shares of rows: that of n rows is at most that of n / (1 + alike (m - 1)) independent ones, with m the
-    rows in the cluster of a row (Kish 1965).
+    An upper limit: 1 where a sample holds a single row of each cluster, so that nothing is known of others. It is two
+    standard errors above the largest of those of a few events: a value is missing, or is at most each of a few
+    quantiles. It bounds the variance of shares of rows: that of n rows is at most that of n / (1 + alike (m - 1))
+    independent ones, with m the rows in the cluster of a row (Kish 1965).
     """
     if clusters is None:
         return 0.0
@@ -60,7 +72,7 @@ def alike(values: Floats | Ints, clusters: Clustering | None) -> float:
     events = [missing]
     if len(present):
         events += [values <= cut for cut in np.unique(np.quantile(present, np.arange(1, CUTS) / CUTS, method="lower"))]
-    return max(_correlation(event, clusters) for event in events)
+    return _limit(events, clusters)
 
 
 def alike_words(codes: Ints, clusters: Clustering | None) -> float:
@@ -68,8 +80,13 @@ def alike_words(codes: Ints, clusters: Clustering | None) -> float:
     if clusters is None:
         return 0.0
     frequent = np.argsort(-np.bincount(codes), kind="stable")[: CUTS - 1]
-    events = [*(codes == code for code in frequent), ~np.isin(codes, frequent)]
-    return max(_correlation(event, clusters) for event in events)
+    return _limit([*(codes == code for code in frequent), ~np.isin(codes, frequent)], clusters)
+
+
+def _limit(events: Sequence[Bools], clusters: Clustering) -> float:
+    if clusters.unknown == 1:
+        return 1.0
+    return min(1.0, max(_correlation(event, clusters) for event in events) + clusters.unknown)
 
 
 def _correlation(event: Bools, clusters: Clustering) -> float:

@@ -18,7 +18,7 @@ FEW_VALUES = 12
 
 def truth_of(frame: pl.DataFrame, label: Label) -> pl.Series:
     """The label as the classes are written."""
-    return frame.select(as_text(label.name, frame.schema[label.name])).to_series()
+    return frame.select(label.words(frame.schema[label.name])).to_series()
 
 
 def row_groups(frame: pl.DataFrame, label: Label | None, subgroups: Sequence[str]) -> dict[str, Bools]:

@@ -5,6 +5,7 @@ The model is held fixed: the intervals say nothing of other training rows or oth
 
 import numpy as np
 from scipy.stats import norm
+from scipy.stats import t as student
 
 from varjepa.evaluation.arrays import Floats, Ints
 from varjepa.evaluation.bootstrap import Interval, bootstrap_counts, bootstrap_rows, percentile_interval
@@ -37,15 +38,18 @@ def wilson(share: float, rows: float, level: float = LEVEL) -> Interval:
 
 
 def independent_rows(values: Floats, clusters: Ints | None) -> float:
-    """The number of independent rows whose mean would vary as much as that of these rows (Kish 1965).
+    """The number of independent rows whose mean would be known as well as that of these rows.
+
+    Its variance follows from the sums of the clusters (Kish 1965). Few clusters show little of that variance, so rows
+    count for less, by the quantiles of the normal and of Student's distribution (Korn and Graubard 1998).
 
     Args:
         values: one number per row [N].
         clusters: number of each row's cluster [N], from 0; None where every row is independent.
 
     Examples:
-        >>> independent_rows(np.array([0.0, 0.0, 1.0, 1.0] * 50), np.arange(200) // 2)
-        99.0
+        >>> round(independent_rows(np.array([0.0, 0.0, 1.0, 1.0] * 50), np.arange(200) // 2), 1)
+        96.6
     """
     rows = len(values)
     if clusters is None or not rows:
@@ -56,7 +60,10 @@ def independent_rows(values: Floats, clusters: Ints | None) -> float:
         return float(rows**2 / (sizes**2).sum())
     # Variance of the mean, from the sums of the clusters; that of independent rows is smaller, or by chance larger.
     between = len(sizes) / max(len(sizes) - 1, 1) * float(sums @ sums) / rows**2
-    return min(float(rows), float(centered @ centered / rows) / between) if between > 0 else float(rows)
+    if len(sizes) == 1:
+        return 1.0
+    known = (norm.ppf((1 + LEVEL) / 2) / student.ppf((1 + LEVEL) / 2, len(sizes) - 1)) ** 2
+    return float(known) * (min(float(rows), float(centered @ centered / rows) / between) if between > 0 else rows)
 
 
 def classification_intervals(

@@ -49,7 +49,8 @@ def features(random: np.random.Generator) -> dict[str, object]:
     days = pl.date_range(pl.date(2015, 1, 1), pl.date(2016, 8, 22), eager=True)
     cents = (random.lognormal(3, 1, 4 * N) * 100).astype(int)
     return {
-        "measured": random.normal(size=N), "grid": np.arange(N) / 4, "cents": cents[:N],
+        "measured": random.normal(size=N), "electrons": random.lognormal(50, 2, N),
+        "grid": np.arange(N) / 4, "cents": cents[:N],
         "distinct cents": random.permutation(np.unique(random.integers(10**6, size=2 * N)))[:N],
         "size id card": random.normal(size=N), "unix time": 1_600_000_000 + minutes,
         "unix time, ms": (1_600_000_000 + minutes) * 1000, "unix time, ns": (1_600_000_000 + minutes) * 10**9,
