@@ -28,6 +28,9 @@ CHUNK = 1024
 """Rows whose measures are computed at a time."""
 
 
+CHOICE_ROWS = 20_000
+"""Largest number of validation rows, evenly spaced, that choose a measure: thousands of resamples of them are drawn."""
+
 RESAMPLES = 40
 """Draws of calibration rows that show how much the coverage of a certificate varies: to about a tenth of that."""
 
@@ -175,7 +178,10 @@ def choose_measure(wanted: Literal["auto", MEASURE], validation: MeasuredRows) -
         log.warning("This model has no %s: the measure is chosen as for auto.", wanted)
     if not validation.error.any() or validation.error.all():
         return "max_probability", "there are no errors among the validation rows to rank, or nothing but errors"
-    return choose(validation.measures, validation.error, clusters=validation.clusters)
+    picks = np.linspace(0, len(validation.error) - 1, min(len(validation.error), CHOICE_ROWS)).astype(np.int64)
+    measures = {name: values[picks] for name, values in validation.measures.items()}
+    clusters = None if validation.clusters is None else cluster_numbers(validation.clusters[picks])
+    return choose(measures, validation.error[picks], clusters=clusters)
 
 
 def certificate_metrics(

@@ -82,23 +82,25 @@ def resampled_aurc(
     ranks = [np.unique(values, return_inverse=True)[1] for values in measures.values()]
 
     def areas(counts: Ints) -> Floats:  # [S, N] -> [S, M]
-        return np.array([[_area(rank, row, row * error) for rank in ranks] for row in counts])
+        most = int(counts.sum(1).max())
+        harmonic = np.append(0.0, np.cumsum(1 / np.arange(1, most + 1)))  # 1 + 1/2 + ... + 1/n, from n = 0
+        return np.array([[_area(rank, row, row * error, harmonic) for rank in ranks] for row in counts])
 
     drawn = bootstrap_rows(len(error), areas, resamples=resamples, seed=seed, clusters=clusters)
     return dict(zip(measures, drawn.T, strict=True))
 
 
-def _area(rank: Ints, drawn: Ints, wrong: Ints) -> float:
+def _area(rank: Ints, drawn: Ints, wrong: Ints, harmonic: Floats) -> float:
     """AURC of rows of which each was drawn so often [N], and so often wrongly predicted [N]."""
     rows, errors = np.bincount(rank, drawn), np.bincount(rank, wrong)  # [T] per tie
-    before = np.append(0.0, rows.cumsum())  # [T + 1], surer rows
+    end = rows.cumsum()  # [T], rows up to each tie
     share = errors / np.maximum(rows, 1)  # [T], mean risk of a tie
-    harmonic = np.append(0.0, np.cumsum(1 / np.arange(1, before[-1] + 1)))  # 1 + 1/2 + ... + 1/n, from n = 0
     # Within a tie, the risk behind its j-th row is (errors so far + j share) / (rows so far + j): summed over j,
     # share for each row, and what was different before, spread over 1 / (rows so far + j).
-    start, end = before[:-1].astype(np.int64), before[1:].astype(np.int64)
-    earlier = np.append(0.0, errors.cumsum()[:-1]) - share * start  # [T]
-    return float((errors + earlier * (harmonic[end] - harmonic[start])).sum() / before[-1])
+    earlier = errors.cumsum() - errors - share * (end - rows)  # [T]
+    reached = harmonic[end.astype(np.int64)]  # [T]
+    spread = np.diff(reached, prepend=0.0)  # [T], sum of 1 / (rows so far + j) over a tie
+    return float((errors.sum() + earlier @ spread) / end[-1])
 
 
 def choose(
@@ -119,17 +121,19 @@ def choose(
         clusters: number of each row's cluster [N], from 0; None where every row is independent.
     """
     each = family_level(len(measures), level)
+    areas = {name: selective_metrics(values, error)["aurc"] for name, values in measures.items()}
+    better = {name: values for name, values in measures.items() if areas[name] < areas[BASELINE]}
     # Only what is better at the level of a single test can be better at that of all, which takes far more resamples.
-    candidates = _better(compare(measures, error, level=level, seed=seed, clusters=clusters))
-    tried = {name: measures[name] for name in measures if name == BASELINE or name in candidates}
-    better: dict[MEASURE, Comparison] = {}
-    if candidates:
-        needed = math.ceil(IN_THE_TAIL / ((1 - each) / 2))
-        better = _better(compare(tried, error, level=each, seed=seed, clusters=clusters, resamples=needed))
+    found: dict[MEASURE, Comparison] = {}
+    for at, resamples in ((level, RESAMPLES), (each, math.ceil(IN_THE_TAIL / ((1 - each) / 2)))):
+        if better:
+            tried = {BASELINE: measures[BASELINE]} | better
+            found = _better(compare(tried, error, level=at, seed=seed, clusters=clusters, resamples=resamples))
+            better = {name: measures[name] for name in found}
     if not better:
         return BASELINE, "no other measure ranks the errors of the validation rows better beyond doubt"
-    name = min(better, key=lambda name: better[name].difference)
-    best = better[name]
+    name = min(found, key=lambda name: found[name].difference)
+    best = found[name]
     return name, (
         f"its AURC on the validation rows is {-best.difference:.4f} below that of maximum probability "
         f"({best.low:.4f} to {best.high:.4f})"
