@@ -59,12 +59,18 @@ def compare(candidate: Candidate, champion: int | None, config: RetrainConfig) -
     """Judges a candidate against the champion's version, or alone where there is no champion."""
     from varjepa.evaluation.gate.groups import row_classes, row_groups
     from varjepa.evaluation.gate.verdict import judge
-    from varjepa.inference.gate_evidence import gather_alone, metric_for, milliseconds_in_turns, range_notes
+    from varjepa.inference.gate_evidence import (
+        gather_alone,
+        in_random_order,
+        metric_for,
+        milliseconds_in_turns,
+        range_notes,
+    )
     from varjepa.inference.storage import load_model
 
     challenger, section = load_model(candidate.model, config.training.device), config.gate
     metric, notes = metric_for(challenger, config)
-    frame = test_rows(candidate, config)
+    frame = in_random_order(test_rows(candidate, config))
     if champion is None:  # the first version of a name is judged by its own properties alone
         (speed,) = milliseconds_in_turns([challenger], frame)
         evidence = replace(gather_alone(challenger, frame), milliseconds=speed)
@@ -169,7 +175,7 @@ def _reference(
     Rows that the challenger has learned from would hide what it does to others.
     """
     from varjepa.data.read.row_hash import row_hashes
-    from varjepa.inference.gate_evidence import judged_rows
+    from varjepa.inference.gate_evidence import in_random_order, judged_rows
 
     if not config.gate.reference:
         return None, ()
@@ -180,7 +186,7 @@ def _reference(
     if set(row_hashes(rows.lazy()).tolist()) == set(row_hashes(frame.lazy()).tolist()):
         return None, ()
     try:
-        rows = judged_rows(rows, models[0].preprocessor.label)
+        rows = in_random_order(judged_rows(rows, models[0].preprocessor.label))
         seen = learned_by_challenger(candidate.prepared, models[0], rows)
         rest = rows.filter(~seen)
         notes = (

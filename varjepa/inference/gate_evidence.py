@@ -61,6 +61,14 @@ def judged_rows(frame: pl.DataFrame, label: Label | None) -> pl.DataFrame:
     return frame.filter(frame.lazy().select(label.encode(frame.schema)).collect()[LABEL].is_not_null())
 
 
+def in_random_order(frame: pl.DataFrame) -> pl.DataFrame:
+    """The same rows, so that the first ones, on which some checks are made, stand for all of them.
+
+    In the order of a source they are the oldest ones, or all rows of a few customers.
+    """
+    return frame[np.random.default_rng(0).permutation(frame.height)]
+
+
 def gather(
     model: TrainedModel,
     frame: pl.DataFrame,

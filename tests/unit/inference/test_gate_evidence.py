@@ -9,8 +9,9 @@ import torch
 
 from tests.unit.inference.known_table import known_table
 from varjepa.data.fit.preprocessor_fit import fit
+from varjepa.evaluation.gate.paired_tests import fewest_units
 from varjepa.evaluation.probe import LinearProbe
-from varjepa.inference.gate_evidence import gather
+from varjepa.inference.gate_evidence import STRUCTURE_ROWS, gather, in_random_order
 from varjepa.inference.model import TrainedModel
 from varjepa.models.new_network import new_network
 
@@ -58,3 +59,12 @@ def test_answers_are_right_or_wrong_only_where_both_models_are_asked_the_same(wo
     assert evidence[0].correct.shape == evidence[0].goodness.shape == (40,)
     assert (evidence[1].confidence, evidence[1].correct, evidence[1].goodness) == (None, None, None)
     assert evidence[1].label == '"flag" by classification'
+
+
+def test_the_first_rows_of_a_table_that_is_sorted_by_customer_stand_for_enough_customers() -> None:
+    """2,000 customers of 10 rows each: in their order, the first 2,000 rows are of 200."""
+    frame = pl.DataFrame({"customer": np.arange(20_000) // 10, "row": np.arange(20_000)})
+    shuffled = in_random_order(frame)
+    assert shuffled.sort("row").equals(frame)
+    assert frame.head(STRUCTURE_ROWS)["customer"].n_unique() < fewest_units(0.025)
+    assert shuffled.head(STRUCTURE_ROWS)["customer"].n_unique() > 2 * fewest_units(0.025)
