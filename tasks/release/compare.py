@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from varjepa.evaluation.arrays import Bools
     from varjepa.evaluation.gate.evidence import Evidence, Metric
     from varjepa.evaluation.gate.verdict import Verdict
+    from varjepa.evaluation.gate.veto import Veto
     from varjepa.inference.model import TrainedModel
 
 TEST_ROWS = "gate/test_rows.parquet"
@@ -59,16 +60,16 @@ def compare(candidate: Candidate, champion: int | None, config: RetrainConfig) -
     """Judges a candidate against the champion's version, or alone where there is no champion."""
     from varjepa.evaluation.gate.groups import row_classes, row_groups
     from varjepa.evaluation.gate.verdict import judge
-    from varjepa.inference.gate_evidence import gather_alone, metric_for, milliseconds_in_turns, range_notes
+    from varjepa.inference.gate_evidence import in_random_order, metric_for, milliseconds_in_turns, range_notes
     from varjepa.inference.storage import load_model
 
     challenger, section = load_model(candidate.model, config.training.device), config.gate
     metric, notes = metric_for(challenger, config)
-    frame = test_rows(candidate, config)
-    if champion is None:  # the first version of a name is judged by its own properties alone
-        (speed,) = milliseconds_in_turns([challenger], frame)
-        evidence = replace(gather_alone(challenger, frame), milliseconds=speed)
-        return judge(evidence, None, metric=metric, groups={}, section=section, notes=notes)
+    frame = in_random_order(test_rows(candidate, config))
+    if frame.is_empty():
+        return _not_compared("no test row has a label to judge by")
+    if champion is None:
+        return judge(_alone(challenger, frame), None, metric=metric, groups={}, section=section, notes=notes)
     uri = tracking_uri(config.tracking)
     try:
         current = open_model(f"models:/{config.registry.name}/{champion}", uri, config.training.device)
@@ -105,12 +106,25 @@ def _gathered(
     return replace(gather(model, rows, metric, *models), clusters=clusters)
 
 
-def _unreadable(champion: int, error: UserError) -> "Verdict":
+def _alone(model: "TrainedModel", rows: "pl.DataFrame") -> "Evidence":
+    """Evidence of the first version of a name, which is judged by its own properties alone."""
+    from varjepa.inference.gate_evidence import gather_alone, milliseconds_in_turns
+
+    (speed,) = milliseconds_in_turns([model], rows)
+    return replace(gather_alone(model, rows), milliseconds=speed)
+
+
+def _not_compared(words: str, *vetoes: "Veto") -> "Verdict":
     from varjepa.evaluation.gate.verdict import Verdict
+
+    return Verdict("not compared", words, vetoes)
+
+
+def _unreadable(champion: int, error: UserError) -> "Verdict":
     from varjepa.evaluation.gate.veto import Veto
 
     veto = Veto("contract", f"version {champion}, the champion, cannot read the test rows: {error}".rstrip("."))
-    return Verdict("not compared", "there is nothing to compare the two models by", (veto,))
+    return _not_compared("there is nothing to compare the two models by", veto)
 
 
 def test_rows(candidate: Candidate, config: RetrainConfig) -> "pl.DataFrame":
@@ -169,7 +183,7 @@ def _reference(
     Rows that the challenger has learned from would hide what it does to others.
     """
     from varjepa.data.read.row_hash import row_hashes
-    from varjepa.inference.gate_evidence import judged_rows
+    from varjepa.inference.gate_evidence import in_random_order, judged_rows
 
     if not config.gate.reference:
         return None, ()
@@ -180,13 +194,13 @@ def _reference(
     if set(row_hashes(rows.lazy()).tolist()) == set(row_hashes(frame.lazy()).tolist()):
         return None, ()
     try:
-        rows = judged_rows(rows, models[0].preprocessor.label)
+        rows = in_random_order(judged_rows(rows, models[0].preprocessor.label))
         seen = learned_by_challenger(candidate.prepared, models[0], rows)
         rest = rows.filter(~seen)
         notes = (
             f"{_share(seen)} test rows of version {version} are not used, as the challenger has learned from them",
         )
-        if rest.height < min(config.gate.min_rows, rows.height):
+        if rest.height < max(1, min(config.gate.min_rows, rows.height)):
             return None, notes
         challenger, champion = (_gathered(model, rest, metric, models, models[1]) for model in models)
     except UserError as error:

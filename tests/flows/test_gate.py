@@ -210,6 +210,13 @@ def test_too_few_rows_prove_nothing(standing: Registry) -> None:
     assert "too few rows to rule out a loss of 0.001 (about" in answer["reason"]
 
 
+def test_without_a_label_in_any_test_row_nothing_is_promoted(shared, request) -> None:
+    """As in a split by time, where the labels of the newest rows have not arrived."""
+    late = job_table().with_columns(pl.when(pl.col("part") != "test").then("fit"))
+    answer = shared(request.node.name).retrain(late)
+    assert (answer["promoted"], answer["reason"]) == (False, "no test row has a label to judge by")
+
+
 def test_rows_that_a_model_has_learned_from_do_not_judge_for_it(standing: Registry) -> None:
     """The parts change places: each model's test rows are those that the other has learned from."""
     parts = dict(zip(ROWS, ("test", "calibration", "validation", "train"), strict=True))

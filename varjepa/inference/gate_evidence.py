@@ -61,6 +61,14 @@ def judged_rows(frame: pl.DataFrame, label: Label | None) -> pl.DataFrame:
     return frame.filter(frame.lazy().select(label.encode(frame.schema)).collect()[LABEL].is_not_null())
 
 
+def in_random_order(frame: pl.DataFrame) -> pl.DataFrame:
+    """The same rows, so that the first ones, on which some checks are made, stand for all of them.
+
+    In the order of a source they are the oldest ones, or all rows of a few customers.
+    """
+    return frame[np.random.default_rng(0).permutation(frame.height)]
+
+
 def gather(
     model: TrainedModel,
     frame: pl.DataFrame,
@@ -82,7 +90,8 @@ def gather(
     """
     predicted, label = model.predict(frame), model.preprocessor.label
     evidence: dict[str, Any] = {}
-    if label is not None and label.classes and label.name in frame.columns:
+    # Right or wrong only in what the challenger predicts: rows are chosen by its label, others may lack theirs.
+    if label is not None and label.classes and _same_label(model, challenger) and label.name in frame.columns:
         evidence["confidence"] = predicted["probability"].to_numpy()
         evidence["correct"] = (predicted["prediction"] == truth_of(frame, label)).to_numpy()
     if "probability" in predicted.columns:  # without classes there is no decision to abstain from
@@ -165,8 +174,8 @@ def _goodness(
     model: TrainedModel, frame: pl.DataFrame, predicted: pl.DataFrame, metric: Metric, challenger: TrainedModel
 ) -> Floats | None:
     """The metric of each row [N], higher is better; None where model and challenger predict different things."""
-    label, probe, other = model.preprocessor.label, model.probe, challenger.preprocessor.label
-    if label is None or probe is None or other is None or (label.name, label.task) != (other.name, other.task):
+    label, probe = model.preprocessor.label, model.probe
+    if label is None or probe is None or not _same_label(model, challenger):
         return None
     if metric == "squared_error":  # negated: higher is better
         truth = frame.lazy().select(label.encode(frame.schema)).collect()[LABEL]
@@ -175,6 +184,13 @@ def _goodness(
     if metric == "accuracy":
         return (predicted["prediction"] == truth).cast(pl.Float64).to_numpy()
     return _log_probability(model, probe, label, truth, _flat(predicted).to(model.device))
+
+
+def _same_label(model: TrainedModel, challenger: TrainedModel) -> bool:
+    """Whether both models predict the same column in the same way; also if neither predicts one."""
+    labels = (one.preprocessor.label for one in (model, challenger))
+    ours, theirs = (None if label is None else (label.name, label.task) for label in labels)
+    return ours == theirs
 
 
 def _log_probability(

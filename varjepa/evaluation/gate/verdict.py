@@ -106,7 +106,7 @@ def judge(
     weights = None if classes is None or metric != "accuracy" else class_weights(classes)
     vetoes += groups_worse("subgroup", groups, whole, unit, section, weights=weights)
     outcome, words, more = _compare(whole, unit, section)
-    notes = (*notes, *unseen_losses(groups, whole, unit, section))
+    notes = (*notes, *unseen_losses(groups, whole, unit, section, weights=weights))
     return Verdict(outcome, words, (*vetoes, *others), notes, numbers | more)
 
 

@@ -1,7 +1,7 @@
 """The vetoes that compare rows: each looks at one thing that an average does not show."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 from scipy.stats import norm
@@ -86,9 +86,7 @@ def groups_worse(
     times = section.subgroup_margin
     if times is None:
         return
-    parts = _parts(groups, whole, section)
-    if weights is not None:
-        parts[BALANCED] = whole.weighted(weights)
+    parts = _parts(groups, whole, section, weights)
     yield from _worse(name, parts, unit, section, lambda champion: times * unit.tolerance(section, champion))
 
 
@@ -103,19 +101,35 @@ def class_weights(classes: Ints) -> Floats:
     return len(classes) / (len(counts) * counts[number])
 
 
-def unseen_losses(groups: Mapping[str, Bools], whole: Compared, unit: Unit, section: GateSection) -> Iterator[str]:
-    """What the vetoes on groups cannot see, in words: losses in small groups, and unbounded ones in few rows."""
-    few = {name: int(rows.sum()) for name, rows in groups.items() if rows.sum() < section.min_rows}
+def unseen_losses(
+    groups: Mapping[str, Bools],
+    whole: Compared,
+    unit: Unit,
+    section: GateSection,
+    *,
+    weights: Floats | None = None,
+) -> Iterator[str]:
+    """What `groups_worse` cannot see, in words: losses in small groups, and unbounded ones in few rows."""
+    few = [name for name, rows in groups.items() if rows.sum() < section.min_rows]
     if groups and not enough(whole.pairs, section.risk):
         yield f"{unit.word} in classes and subgroups is judged from {fewest_units(section.risk)} independent rows on"
     elif few and unit.bound is None:
-        yield f"not judged by itself, with fewer than {section.min_rows} test rows: {_first_names(list(few))}"
+        yield f"not judged by itself, with fewer than {section.min_rows} test rows: {_first_names(few)}"
     elif few:
-        # In an exact test every lost row is an unlucky coin: this many, with no row gained, are beyond chance.
-        least = math.floor(-math.log2(_risk(_parts(groups, whole, section), section))) + 1
-        words = [f"{name} ({rows} rows, {f'from {least} lost on' if rows >= least else 'none'})"
-                 for name, rows in few.items()]  # fmt: skip
+        parts = _parts(groups, whole, section, weights)
+        words = [_seen_from(name, groups, parts, section) for name in few[:MOST_NAMES]] + few[MOST_NAMES:]
         yield f"with fewer than {section.min_rows} test rows, only large losses are seen: {_first_names(words)}"
+
+
+def _seen_from(name: str, groups: Mapping[str, Bools], parts: Mapping[str, Compared], section: GateSection) -> str:
+    """From how many lost rows on a loss in a small group is seen; or clusters, each of which counts once."""
+    # Such a loss lets the tests of all parts that share its rows fire, and so take their share of the error.
+    sharing = {part for part in parts if part not in groups or (groups[part] & groups[name]).any()}
+    # In an exact test every lost unit is an unlucky coin: this many, with none gained, are beyond chance.
+    least = math.floor(-math.log2(_risk(parts, section, sharing))) + 1
+    rows, units = len(parts[name].ours), len(parts[name].pairs.sizes)
+    size = f"{rows} rows" + (f" in {units} clusters" if units < rows else "")
+    return f"{name} ({size}, {f'from {least} lost on' if units >= least else 'none'})"
 
 
 def unseen_structure(challenger: Evidence, champion: Evidence, section: GateSection) -> Iterator[str]:
@@ -131,13 +145,16 @@ def _first_names(names: Sequence[str]) -> str:
     return ", ".join(names[:MOST_NAMES]) + more
 
 
-def _parts(groups: Mapping[str, Bools], whole: Compared, section: GateSection) -> dict[str, Compared]:
-    """The groups that have rows; small ones of them together as one more."""
+def _parts(
+    groups: Mapping[str, Bools], whole: Compared, section: GateSection, weights: Floats | None = None
+) -> dict[str, Compared]:
+    """The groups that have rows; small ones of them together as one more, and all rows by their weights as another."""
     members = {name: rows for name, rows in groups.items() if rows.any()}
     small = [rows for rows in members.values() if rows.sum() < section.min_rows]
     if len(small) > 1:
         members[f"the {len(small)} groups of fewer than {section.min_rows} rows together"] = np.any(small, axis=0)
-    return {name: whole.of(rows) for name, rows in members.items()}
+    parts = {name: whole.of(rows) for name, rows in members.items()}
+    return parts if weights is None else parts | {BALANCED: whole.weighted(weights)}
 
 
 def _worse(
@@ -193,12 +210,16 @@ def _beyond_noise(pairs: Pairs, risk: float, noise: float) -> bool:
     return not noise or -pairs.mean > float(norm.isf(risk)) * math.hypot(noise, units.std() / math.sqrt(len(units)))
 
 
-def _risk(groups: Mapping[str, Compared], section: GateSection) -> float:
+def _risk(groups: Mapping[str, Compared], section: GateSection, able: Collection[str] = ()) -> float:
     """Error of each test, so that all together hold at the level.
 
     An exact test cannot fire with fewer disagreements than its error takes; such tests need no share (Tarone, 1990).
+    Those of `able` get one whatever was found.
     """
-    smallest = np.array([0.5 ** sum(part.pairs.discordant) if part.pairs.answers else 0.0 for part in groups.values()])
+    smallest = np.array([
+        0.5 ** sum(part.pairs.discordant) if part.pairs.answers and name not in able else 0.0
+        for name, part in groups.items()
+    ])  # fmt: skip
     shares = (section.risk / tests for tests in range(1, len(smallest) + 1) if _able(smallest, section.risk, tests))
     return next(shares, section.risk)
 

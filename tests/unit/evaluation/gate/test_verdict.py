@@ -81,7 +81,28 @@ def test_a_subgroup_is_protected_from_a_good_average() -> None:
     assert [veto.name for veto in verdict.vetoes] == ["subgroup"]
     assert "region 2" in verdict.vetoes[0].reason
     assert "region 1" not in verdict.vetoes[0].reason
-    assert "fewer than 30 test rows, only large losses are seen: region few (20 rows, from 8 lost on)" in verdict.reason
+    assert "fewer than 30 test rows, only large losses are seen: region few (20 rows, from 9 lost on)" in verdict.reason
+
+
+@pytest.mark.parametrize("others", [1, 2, 3, 8])
+def test_a_loss_in_a_small_class_is_seen_from_as_many_rows_on_as_the_reason_says(others: int) -> None:
+    """With classes of their own, and the balanced accuracy as one more test; at every number of lost rows."""
+    classes = np.r_[np.zeros(12, dtype=int), 1 + np.arange(ROWS - 12) % others]
+    members = {f"class {number}": classes == number for number in np.unique(classes)}
+    champion = Evidence(np.ones(ROWS))
+    for lost in range(13):
+        verdict = ruled(Evidence((np.arange(ROWS) >= lost).astype(float)), champion, groups=members, classes=classes)
+        assert "class 0 (12 rows, from 7 lost on)" in verdict.reason
+        assert ("subgroup" in [veto.name for veto in verdict.vetoes]) == (lost >= 7)
+
+
+def test_the_reason_says_that_few_clusters_of_a_small_class_show_no_loss() -> None:
+    classes, customers = (np.arange(ROWS) >= 12).astype(int), np.arange(ROWS) // 4
+    members = {f"class {number}": classes == number for number in (0, 1)}
+    challenger, champion = (Evidence(values, clusters=customers) for values in (classes.astype(float), np.ones(ROWS)))
+    verdict = ruled(challenger, champion, groups=members, classes=classes)
+    assert not [veto for veto in verdict.vetoes if veto.name == "subgroup"]
+    assert "class 0 (12 rows in 3 clusters, none)" in verdict.reason
 
 
 def test_abstaining_must_not_fall_on_one_group() -> None:
