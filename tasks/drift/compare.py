@@ -115,7 +115,8 @@ def compare(question: Question) -> Drift:
     counted = _count(model, question.new, profile.counts, section.rows)
     statistics = row_statistics(model, counted.chosen, profile.directions)
     label = None if model.preprocessor.label is None else model.preprocessor.label.name
-    cluster_rows = _cluster_rows(counted.clusters), _cluster_rows([_clusters(model, counted.chosen)])
+    whole = profile.counts.cluster_rows
+    cluster_rows = _cluster_rows(counted.clusters, whole), _cluster_rows([_clusters(model, counted.chosen)], whole)
     subjects = subjects_of(profile.counts, counted.columns, (label, counted.label), statistics, cluster_rows)
     now, before = quality(statistics), profile.counts.quality
     tracking = TrackingSection(uri=store(question.tracking_uri), experiment=watch.experiment)
@@ -126,11 +127,11 @@ def compare(question: Question) -> Drift:
     )  # fmt: skip
 
 
-def _cluster_rows(clusters: Sequence[Hashes | None]) -> float | None:
-    """Rows in the cluster of a row, on average over rows; None where some rows do not say which cluster is theirs."""
+def _cluster_rows(clusters: Sequence[Hashes | None], reference: float | None) -> float | None:
+    """Rows in the cluster of a row, on average over rows; as in the reference where some rows do not say theirs."""
     known = [part for part in clusters if part is not None]
     if len(known) < len(clusters):
-        return None
+        return reference
     return rows_of_a_row(np.unique(np.concatenate(known), return_counts=True)[1])
 
 

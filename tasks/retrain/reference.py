@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import polars as pl
 from prefect import task
 
 from tasks.retrain.generate import Generated
@@ -13,6 +14,8 @@ from tasks.steps.log import log
 from tasks.steps.reuse import Step, reuse
 from varjepa.config import RetrainConfig
 from varjepa.data.encode.encoded import read_sample
+from varjepa.data.read.splits import CLUSTER, PART
+from varjepa.evaluation.drift.dependence import rows_of_a_row
 from varjepa.inference.drift_counts import make_profile
 from varjepa.inference.row_statistics import principal_directions
 from varjepa.inference.storage import load_parts, model_parts, save_profile
@@ -62,5 +65,16 @@ def _reference(parts: dict[str, Path], prepared: Prepared, config: RetrainConfig
     directions = principal_directions(trained, sample.table.to(trained.device))
     columns = prepared.evenly_spaced(*UNSEEN, most=COLUMN_ROWS).collect(engine="streaming")
     rows = prepared.evenly_spaced(*UNTOUCHED, most=config.drift.reference_rows).collect(engine="streaming")
-    save_profile(folder, make_profile(trained, columns, rows, directions, prepared.split))
+    profile = make_profile(
+        trained, columns, rows, directions, prepared.split, cluster_rows=_cluster_rows(prepared)
+    )  # fmt: skip
+    save_profile(folder, profile)
     return Referenced(folder)
+
+
+def _cluster_rows(prepared: Prepared) -> float | None:
+    """Rows in the cluster of a row outside of training, on average over rows; None where no column names clusters."""
+    if prepared.split.by != "hash" or prepared.split.column is None:
+        return None
+    unseen = pl.scan_parquet(prepared.encoded).filter(pl.col(PART).is_in(UNSEEN))
+    return rows_of_a_row(unseen.group_by(CLUSTER).len().select("len").collect(engine="streaming")["len"].to_numpy())

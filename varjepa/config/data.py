@@ -19,8 +19,8 @@ class SplitSection(Section):
     words train, validation, calibration and test. time: the oldest rows are for training."""
     column: str | None = None
     """The column that holds the part (by: column; calibration may be absent) or the time (by: time). For by: hash, the
-    only column to hash, such as a customer number, so that all rows of a customer are in one part. Of a row without a
-    number, `columns` are hashed."""
+    only column to hash, such as a customer number, so that all rows of a customer are in one part; it is no
+    feature. Of a row without a number, `columns` are hashed."""
     columns: tuple[str, ...] | Literal["all"] | None = None
     """The columns to hash (by: hash). null: all but the label, `data.drop` and columns that identify rows; a finished
     model records them. `init` lists them, so that later columns move no row. all: every column, also the label, and of

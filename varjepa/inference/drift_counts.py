@@ -26,7 +26,13 @@ from varjepa.inference.row_statistics import RowValues, row_statistics
 
 
 def make_profile(
-    model: TrainedModel, unseen: pl.DataFrame, untouched: pl.DataFrame, directions: Directions, split: SplitSection
+    model: TrainedModel,
+    unseen: pl.DataFrame,
+    untouched: pl.DataFrame,
+    directions: Directions,
+    split: SplitSection,
+    *,
+    cluster_rows: float | None = None,
 ) -> Profile:
     """Counts reference rows.
 
@@ -36,11 +42,15 @@ def make_profile(
         untouched: rows that neither training nor any choice has used; they go through the model.
         directions: from training rows.
         split: whose clusters the rows come in.
+        cluster_rows: see `Counts`.
     """
     columns, label = count_columns(model.preprocessor, unseen, clusters=Clustering.of(row_clusters(unseen, split)))
     row_values, clusters = row_statistics(model, untouched, directions), Clustering.of(row_clusters(untouched, split))
     statistics = {name: values.counted(clusters=clusters) for name, values in row_values.items()}
-    return Profile(Counts(columns=columns, label=label, statistics=statistics, quality=quality(row_values)), directions)
+    counts = Counts(
+        columns=columns, label=label, statistics=statistics, quality=quality(row_values), cluster_rows=cluster_rows
+    )
+    return Profile(counts, directions)
 
 
 def count_columns(

@@ -17,12 +17,15 @@ class Counts(Section):
         label: None without one.
         statistics: per statistic of `varjepa.inference.row_statistics`.
         quality: of the probe on those rows: accuracy and ece, or rmse.
+        cluster_rows: rows in the cluster of a row, on average over all rows outside of training, of which the samples
+            may hold fewer; None where that is not known.
     """
 
     columns: dict[str, Numbers | Categories]
     label: Numbers | Categories | None
     statistics: dict[str, Numbers | Categories]
     quality: dict[str, float]
+    cluster_rows: float | None = None
 
 
 class Directions(NamedTuple):

@@ -106,7 +106,8 @@ def inspect_columns(rows: TrainingRows, data: DataSection) -> Verdicts:
 
 def _candidates(rows: TrainingRows, data: DataSection) -> list[str]:
     """Columns of the table that may be features."""
-    split_column = [data.split.column] if data.split.by == "column" else []
+    # A column that names a row's part, or rows that stay together: the test rows have other customers.
+    split_column = [data.split.column] if data.split.by in ("column", "hash") else []
     away = {*data.drop, *split_column, data.label}
     return [name for name in rows.schema if name not in away]
 
@@ -146,8 +147,17 @@ def fit_rows(
         categorical=tuple(_fit_categories(used, groups, vocabularies, preprocess)),
         order=tuple(used),
         label=label,
-        left_out={name: facts.left_out for name, facts in profiles.items() if facts.left_out},
+        left_out=_kept_together(rows, data)
+        | {name: facts.left_out for name, facts in profiles.items() if facts.left_out},
     )
+
+
+def _kept_together(rows: TrainingRows, data: DataSection) -> dict[str, str]:
+    """The column whose rows stay in one part, and why it is no feature; nothing where it is dropped anyway."""
+    name = data.split.column
+    if data.split.by != "hash" or name is None or name in data.drop or name not in rows.schema:
+        return {}
+    return {name: "rows with the same value stay in one part (data.split.column), so other parts have other values"}
 
 
 def _no_feature() -> DataError:

@@ -95,7 +95,8 @@ def certify(
     needed = math.ceil(math.log(1 - confidence) / math.log(accuracy))  # independent rows, if all are right
     if (clusters or rows) < needed or not len(other.correct):
         what = f"{rows} calibration rows" + ("" if clusters is None else f" in {clusters} clusters")
-        reason = f"{what} are too few: even without an error it takes {needed}"
+        unit = "rows" if clusters is None else "clusters"
+        reason = f"{what} are too few: even without an error it takes {needed} {unit}"
         return Certificate(**promise, threshold=None, coverage=0.0, reason=reason)
     sequence = _Sequence.from_rows(other, largest=largest, most=1 - accuracy, needed=needed / rows)
     threshold = sequence.last_passed(calibration, 1 - confidence)

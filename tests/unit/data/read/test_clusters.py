@@ -10,6 +10,7 @@ import torch
 from tasks.retrain.preprocess import divide, learn, write_encoded
 from varjepa.config import DataSection, PreprocessSection, SplitSection
 from varjepa.data.encode.encoded import Part, read_part, read_sample
+from varjepa.data.fit.preprocessor_fit import fit
 from varjepa.data.read.clusters import row_clusters
 from varjepa.data.read.sources import ROW
 
@@ -57,3 +58,14 @@ def test_rows_of_a_customer_are_a_cluster_and_a_row_of_none_is_its_own(tmp_path:
 def test_other_splits_know_of_no_clusters(tmp_path: Path, split: SplitSection) -> None:
     assert encoded(tmp_path, split).clusters is None
     assert row_clusters(table(), split) is None
+
+
+def test_the_column_of_the_clusters_is_no_feature() -> None:
+    """Other parts have other customers: what training learned of a number would say nothing of them."""
+    frame = pl.DataFrame({"customer": [f"c{k % 40}" for k in range(400)], "x": np.arange(400) % 17 / 3})
+    data = DataSection(name="table", split=SplitSection(by="hash", column="customer"))
+    preprocessor = fit(frame.lazy(), data, PreprocessSection())
+    assert preprocessor.names == ["x"]
+    assert "stay in one part" in preprocessor.left_out["customer"]
+    dropped = fit(frame.lazy(), data.model_copy(update={"drop": ("customer",)}), PreprocessSection())
+    assert (dropped.names, dropped.left_out) == (["x"], {})
