@@ -8,7 +8,7 @@ from tasks.registry.tags import RUN_TAG
 from tasks.retrain.preprocess import Prepared
 from tasks.steps.log import log
 from tasks.tracking.store import client_of
-from varjepa.config import RetrainConfig
+from varjepa.config import RetrainConfig, SplitSection
 
 if TYPE_CHECKING:
     import polars as pl
@@ -23,8 +23,16 @@ LEARNED_ROWS = "gate/learned_rows.parquet"
 LEARNED = ("train", "validation", "calibration")
 """Parts that a model learns from: they train it, choose its epoch and measure, or fit its certificate."""
 
+EVERY_PART = (*LEARNED, "test")
+"""Those of a model with `data.split.seen: all`, which is trained on the features of its test rows, too."""
+
 MOST_LEARNED = 2_000_000
 """Hashes of more rows are not stored (8 bytes each)."""
+
+
+def learned_parts(split: SplitSection) -> tuple[str, ...]:
+    """The parts that a model with this split learns from."""
+    return EVERY_PART if split.seen == "all" else LEARNED
 
 
 def known_split(model: "TrainedModel") -> bool:
@@ -34,6 +42,8 @@ def known_split(model: "TrainedModel") -> bool:
 
 def learned_by_rule(model: "TrainedModel", rows: "pl.DataFrame") -> "Bools | None":
     """Which raw rows [N] a split by hash would give a model to learn from; None if its columns are gone."""
+    import polars as pl
+
     from varjepa.data.read.splits import parts_by_content
 
     split, names = model.config.data.split, rows.columns
@@ -43,7 +53,7 @@ def learned_by_rule(model: "TrainedModel", rows: "pl.DataFrame") -> "Bools | Non
     if not hashed <= set(names):
         return None
     parts = parts_by_content(rows.select(name for name in names if name in hashed), split)
-    return None if parts is None else (parts != "test").to_numpy()
+    return None if parts is None else parts.cast(pl.String).is_in(learned_parts(split)).to_numpy()
 
 
 def learned_by_challenger(prepared: Prepared, model: "TrainedModel", rows: "pl.DataFrame") -> "Bools":
@@ -58,7 +68,7 @@ def learned_by_challenger(prepared: Prepared, model: "TrainedModel", rows: "pl.D
         return np.zeros(rows.height, dtype=bool) if seen is None else seen
     own = np.concatenate([np.zeros(0, dtype=np.uint64), *hashes_in_pieces(rows.lazy(), columns)])
     seen = np.zeros(rows.height, dtype=bool)
-    for piece in hashes_in_pieces(prepared.raw(*LEARNED), columns):
+    for piece in hashes_in_pieces(prepared.raw(*learned_parts(prepared.split)), columns):
         seen |= np.isin(own, piece)
     return seen
 
@@ -88,10 +98,11 @@ def write_learned(prepared: Prepared, path: Path) -> None:
     from varjepa.data.encode.preprocessor import Preprocessor
     from varjepa.data.read.row_hash import hashes_in_pieces
 
-    if prepared.split.by == "hash" or sum(prepared.parts.get(part, 0) for part in LEARNED) > MOST_LEARNED:
+    learned = learned_parts(prepared.split)
+    if prepared.split.by == "hash" or sum(prepared.parts.get(part, 0) for part in learned) > MOST_LEARNED:
         return
     columns = Preprocessor.read(prepared.preprocessor).columns
-    hashes = np.unique(np.concatenate(list(hashes_in_pieces(prepared.raw(*LEARNED), columns))))
+    hashes = np.unique(np.concatenate(list(hashes_in_pieces(prepared.raw(*learned), columns))))
     pl.DataFrame({"hash": hashes}).write_parquet(path)
 
 

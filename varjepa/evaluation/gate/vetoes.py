@@ -180,7 +180,9 @@ def _worse(
             ours, theirs = unit.sign * part.ours.mean(), unit.sign * part.theirs.mean()
             values = f"{unit.word} {ours:.4f} against {theirs:.4f}, worse by {part.lost:.4f} (allowed {allowed:.4g})"
             # By how often they exceed their limit, the worst first.
-            losses.append((-part.lost / max(allowed, 1e-12), f"{group}, {rows:,} rows: {values}"))
+            clusters = len(part.pairs.sizes)
+            many = f"{rows:,} rows" + (f" in {clusters:,} clusters" if clusters < rows else "")
+            losses.append((-part.lost / max(allowed, 1e-12), f"{group}, {many}: {values}"))
     if losses:
         words = [words for _, words in sorted(losses)]
         more = f", and {len(words) - SHOWN} more" if len(words) > SHOWN else ""

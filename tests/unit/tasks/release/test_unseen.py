@@ -53,3 +53,10 @@ def test_without_the_hashed_columns_nothing_is_known(tmp_path: Path, monkeypatch
     rows = at_hand.prepared.raw("train").drop(ROW).collect()
     assert learned_by_rule(at_hand.model, rows).all()
     assert learned_by_rule(at_hand.model, rows.drop("moment")) is None
+
+
+@pytest.mark.parametrize("by", ["random", "hash"])
+def test_a_model_that_saw_all_rows_has_learned_from_its_test_rows(tmp_path: Path, monkeypatch, by: str) -> None:
+    at_hand = made(tmp_path, {"by": by, "seen": "all"}, monkeypatch)
+    test = at_hand.prepared.raw("test").drop(ROW).collect()
+    assert learned_by_challenger(at_hand.prepared, at_hand.model, test).all()
