@@ -86,7 +86,9 @@ def test_the_certificate_travels_with_the_model(made: SimpleNamespace) -> None:
     card = Path(client.download_artifacts(run_id, "model_card.md")).read_text()
     assert f"({chosen['measure']}); larger = less sure" in card
     assert chosen["reason"] in card
-    assert f"at least 60.0% of accepted rows right, with 80% confidence; {certificate['reason']}" in card
+    promise = f"with 80% confidence, if {certificate['assumption']}; {certificate['reason']}"
+    assert f"at least 60.0% of accepted rows right, {promise}" in card
+    assert certificate["assumption"] == "new rows are drawn like those of the table"
     measures = pl.read_csv(client.download_artifacts(run_id, "uncertainty/measures.csv"))
     assert {"max_probability", "weighted_scale", "surprise", "ensemble", "mask_mean"} <= set(measures["measure"])
     assert chosen["measure"] in set(measures["measure"])

@@ -123,6 +123,8 @@ def unseen_losses(
 
 def _seen_from(name: str, groups: Mapping[str, Bools], parts: Mapping[str, Compared], section: GateSection) -> str:
     """From how many lost rows on a loss in a small group is seen; or clusters, each of which counts once."""
+    if name not in parts:
+        return f"{name} (0 rows, none)"
     # Such a loss lets the tests of all parts that share its rows fire, and so take their share of the error.
     sharing = {part for part in parts if part not in groups or (groups[part] & groups[name]).any()}
     # In an exact test every lost unit is an unlucky coin: this many, with none gained, are beyond chance.

@@ -141,3 +141,10 @@ def test_certificates_that_accept_fewer_rows_by_chance_of_their_calibration_are_
     assert ruled(*noisy).vetoes == ()
     sure = (replace(model, accepted_error=0.02) for model in (challenger, champion))
     assert [veto.name for veto in ruled(*sure).vetoes] == ["coverage"]
+
+
+def test_a_class_without_a_test_row_is_named_too() -> None:
+    challenger, champion = pair(np.random.default_rng(6))
+    groups = {"y yes": np.ones(ROWS, dtype=bool), "y rare": np.zeros(ROWS, dtype=bool)}
+    notes = " ".join(ruled(challenger, champion, groups=groups).notes)
+    assert "only large losses are seen: y rare (0 rows, none)" in notes
