@@ -74,6 +74,11 @@ def plain_cells(name: str, dtype: pl.DataType) -> pl.Expr:
     return pl.col(name) if dtype == pl.Boolean else as_text(name, dtype)
 
 
+def boolean_words(name: str) -> pl.Expr:
+    """Booleans in a column of text, in any case, as "1" and "0"; other text stays, without blanks around it."""
+    return pl.col(name).str.strip_chars().str.to_lowercase().replace({"true": "1", "false": "0"})
+
+
 def learned_cells(name: str, learned: str, dtype: pl.DataType) -> pl.Expr:
     """The same of a column that was learned as another type: files and requests may hold booleans and numbers as text.
 
@@ -84,9 +89,9 @@ def learned_cells(name: str, learned: str, dtype: pl.DataType) -> pl.Expr:
     """
     if dtype != pl.String or learned == "String":
         return plain_cells(name, dtype)
-    text = pl.col(name).str.strip_chars()
     if learned == "Boolean":
-        return text.str.to_lowercase().replace({"true": "1", "false": "0"})
+        return boolean_words(name)
+    text = pl.col(name).str.strip_chars()
     if not named_type(learned).is_numeric():
         return pl.col(name)
     number = finite(text.cast(pl.Float64, strict=False), pl.Float64())

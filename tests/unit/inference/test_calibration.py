@@ -9,7 +9,7 @@ import torch
 
 from tests.conftest import SMALL
 from tests.unit.inference.known_table import known_table
-from varjepa.config import SplitSection, parse_config
+from varjepa.config import RetrainConfig, SplitSection, parse_config
 from varjepa.data.encode.encoded import Part
 from varjepa.data.encode.features import LABEL
 from varjepa.data.encode.preprocessor import Preprocessor
@@ -17,7 +17,7 @@ from varjepa.data.encode.tensors import to_tensors
 from varjepa.data.fit.preprocessor_fit import fit
 from varjepa.inference.calibration import assumption_of, calibrate_model, choose_measure, measure_rows
 from varjepa.inference.model import TrainedModel
-from varjepa.inference.probing import fit_probes
+from varjepa.inference.probing import Probes, fit_probes
 from varjepa.models.new_network import new_network
 
 
@@ -25,6 +25,16 @@ def part_of(frame: pl.DataFrame, preprocessor: Preprocessor) -> Part:
     encoded = preprocessor.encode(frame.lazy(), with_label=True).collect()
     labels = torch.tensor(encoded[LABEL].fill_null(float("nan")).to_numpy(), dtype=torch.float32)
     return Part(to_tensors(encoded, preprocessor), labels, np.arange(frame.height))
+
+
+def probed(
+    config: RetrainConfig, preprocessor: Preprocessor, *, train: Part, validation: Part
+) -> tuple[TrainedModel, Probes]:
+    """An untrained network with the probes of its label."""
+    network, label = new_network(preprocessor.sizes, config).eval(), preprocessor.label
+    assert label is not None
+    probes = fit_probes(network, preprocessor.sizes, label, config, train=train, validation=validation)
+    return TrainedModel(config, preprocessor, network, probes.linear, probes.fitted), probes
 
 
 @pytest.fixture(scope="module")
@@ -38,12 +48,7 @@ def classifier() -> SimpleNamespace:
     preprocessor = fit(train.lazy(), config.data, config.preprocess)
     gaps = pl.when(pl.int_range(pl.len()) % 10 == 0).then(None).otherwise("kind").alias("kind")
     validation, calibration, test = (part_of(frame.with_columns(gaps), preprocessor) for frame in others)
-    network, label = new_network(preprocessor.sizes, config).eval(), preprocessor.label
-    assert label is not None
-    probes = fit_probes(
-        network, preprocessor.sizes, label, config, train=part_of(train, preprocessor), validation=validation.labelled()
-    )
-    model = TrainedModel(config, preprocessor, network, probes.linear, probes.fitted)
+    model, _ = probed(config, preprocessor, train=part_of(train, preprocessor), validation=validation.labelled())
     return SimpleNamespace(model=model, validation=validation, calibration=calibration, test=test)
 
 

@@ -7,16 +7,14 @@ import torch
 
 from tests.conftest import SMALL
 from tests.unit.inference.known_table import known_table
-from tests.unit.inference.test_calibration import part_of
+from tests.unit.inference.test_calibration import part_of, probed
 from varjepa.config import parse_config
 from varjepa.data.encode.features import LABEL, Label
 from varjepa.data.fit.preprocessor_fit import fit
 from varjepa.inference.calibration import calibrate_model
 from varjepa.inference.drift_counts import count_columns, unseen_words
-from varjepa.inference.model import TrainedModel
-from varjepa.inference.probing import fit_probes, predict_rows, probe_metrics
+from varjepa.inference.probing import predict_rows, probe_metrics
 from varjepa.inference.row_statistics import principal_directions, row_statistics
-from varjepa.models.new_network import new_network
 
 
 @pytest.mark.parametrize("dtype", [pl.String, pl.Int64, pl.Float64, pl.Boolean, pl.Enum(["0", "1", "2"])])
@@ -46,13 +44,10 @@ def test_every_figure_counts_them_as_errors() -> None:
     kind = pl.when(number % 5 == 1).then(pl.lit("never seen")).when(number % 10 == 0).then(None).otherwise("kind")
     others = [frame.with_columns(kind.alias("kind")) for frame in others]
     validation, calibration, test = (part_of(frame, preprocessor) for frame in others)
-    network, label = new_network(preprocessor.sizes, config).eval(), preprocessor.label
+    label = preprocessor.label
     assert label is not None
     known = validation.take((validation.labels < len(label.classes)).nonzero().squeeze(1))
-    probes = fit_probes(
-        network, preprocessor.sizes, label, config, train=part_of(train, preprocessor), validation=known
-    )
-    model = TrainedModel(config, preprocessor, network, probes.linear, probes.fitted)
+    model, probes = probed(config, preprocessor, train=part_of(train, preprocessor), validation=known)
     truth = others[2]["kind"]
     predicted = model.predict(others[2])["prediction"]
     accuracy = float((predicted == truth).mean())  # null where there is no label

@@ -8,7 +8,7 @@ import polars as pl
 from pydantic import Field
 
 from varjepa.config.base import Section
-from varjepa.data.cells import as_number, as_text, learned_cells, named_type, plain_cells, positions
+from varjepa.data.cells import as_number, as_text, boolean_words, learned_cells, named_type, plain_cells, positions
 from varjepa.data.encode.interpolation import interpolation
 from varjepa.data.tensors.sizes import MISSING, N_RESERVED, OTHER
 
@@ -95,9 +95,8 @@ class CategoricalFeature(SingleColumn):
     def encode(self, schema: Mapping[str, pl.DataType]) -> pl.Expr:
         """UInt32 expression of codes."""
         dtype = schema[self.name]
-        column = plain_cells(self.name, dtype)
-        if self.dtype == "Boolean" and dtype == pl.String:  # files and requests may hold booleans as text
-            column = column.str.strip_chars().str.to_lowercase().replace({"true": "1", "false": "0"})
+        in_text = self.dtype == "Boolean" and dtype == pl.String  # files and requests may hold booleans as text
+        column = boolean_words(self.name) if in_text else plain_cells(self.name, dtype)
         codes = positions(column, dtype, self.vocabulary).cast(pl.UInt32) + N_RESERVED
         # A cell that is present but not in the vocabulary has no position: its code is null until here.
         return (

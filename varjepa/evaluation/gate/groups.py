@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
-import numpy as np
 import polars as pl
 
 from varjepa.config import SplitSection
@@ -11,6 +10,7 @@ from varjepa.data.cells import as_text
 from varjepa.data.encode.features import Label
 from varjepa.data.read.clusters import row_clusters
 from varjepa.evaluation.arrays import Bools, Ints
+from varjepa.evaluation.bootstrap import cluster_numbers
 
 FEW_VALUES = 12
 """Numbers and dates with more values than this are cut at their quartiles."""
@@ -50,10 +50,7 @@ def row_classes(frame: pl.DataFrame, label: Label | None) -> Ints | None:
 
 def dependent_rows(frame: pl.DataFrame, split: SplitSection) -> Ints | None:
     """The cluster of each row [N], see `varjepa.data.read.clusters`; None where all rows are independent."""
-    clusters = row_clusters(frame, split)
-    if clusters is None or len(np.unique(clusters)) == len(clusters):
-        return None
-    return clusters.view(np.int64)
+    return cluster_numbers(row_clusters(frame, split))
 
 
 def _values(name: str, column: pl.Series) -> dict[str, Bools]:

@@ -62,19 +62,9 @@ def expected_calibration_error(confidence: Floats, correct: Bools, n_bins: int =
         >>> expected_calibration_error(np.array([1.0, 1.0]), np.array([True, False]))
         0.5
     """
-    return binned_calibration_error(confidence_bins(confidence, n_bins), confidence - correct, n_bins)
-
-
-def binned_calibration_error(bins: Ints, gaps: Floats, n_bins: int = N_BINS) -> float:
-    """ECE of rows that are binned already, for resamples of them.
-
-    Args:
-        bins: of each row [N], from `confidence_bins`.
-        gaps: confidence minus correctness [N].
-        n_bins: number of bins.
-    """
     # A bin's share of the rows times its mean gap is its sum of gaps over N.
-    return float(np.abs(np.bincount(bins, gaps, n_bins)).sum() / len(gaps))
+    gaps = np.bincount(confidence_bins(confidence, n_bins), confidence - correct, n_bins)
+    return float(np.abs(gaps).sum() / len(confidence))
 
 
 def adaptive_calibration_error(confidence: Floats, correct: Bools, n_bins: int = N_BINS) -> float:
