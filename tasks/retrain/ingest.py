@@ -11,8 +11,8 @@ from varjepa.errors import DataError, listed, nearest
 
 STEP = Step(
     "ingest", __name__,
-    settings=("data.name", "data.version", "data.rows", "data.separator", "data.na_values", "data.rename",
-              "data.noise"),
+    settings=("data.name", "data.version", "data.rows", "data.columns", "data.separator", "data.na_values",
+              "data.rename", "data.noise"),
 )  # fmt: skip
 
 

@@ -52,6 +52,16 @@ class SplitSection(Section):
         return self
 
 
+class ColumnSection(Section):
+    """How the cells of a column are spelled. `init` and `retrain` find it out; what stands here wins."""
+
+    format: str | tuple[str, ...] | None = None
+    """null: found out from all cells. For numbers, how 1234.5 is written, such as `1.234,5`. For dates, `strptime`
+    patterns such as `%d.%m.%Y`, the first that fits a cell. text: cells stay as they are."""
+    gaps: tuple[str, ...] = ()
+    """Words that mean a missing cell in this column, beside `data.na_values`."""
+
+
 class DataSection(Section):
     """The source of the table and the meaning of its columns."""
 
@@ -77,6 +87,8 @@ class DataSection(Section):
     """Columns to leave out."""
     kinds: dict[str, KIND] = {}
     """Column -> kind, for columns whose inferred kind is wrong."""
+    columns: dict[str, ColumnSection] = {}
+    """Column -> how its cells are spelled, for columns whose numbers, dates or gaps are not in the plain spelling."""
     separator: Annotated[str, Field(min_length=1, max_length=1)] | None = None
     """Field separator of CSV files. If not given, it is inferred from the header line."""
     na_values: tuple[str, ...] = ("", "?", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
