@@ -1,18 +1,20 @@
 """Step 1: take a snapshot of the source, so that every later step sees the same rows."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from tasks.steps.log import log
 from tasks.steps.retries import retried_task
 from tasks.steps.reuse import Step, digest, reuse
 from varjepa.config import DataSection, RetrainConfig
+from varjepa.config.data import ColumnSection
 from varjepa.errors import DataError, listed, nearest
 
 STEP = Step(
     "ingest", __name__,
     settings=("data.name", "data.version", "data.rows", "data.columns", "data.separator", "data.na_values",
-              "data.rename", "data.noise"),
+              "data.rename", "data.noise", "data.kinds"),
 )  # fmt: skip
 
 
@@ -26,6 +28,9 @@ class Snapshot:
         rows: number of rows.
         columns: type of every column, as read.
         source: description of the source, for people.
+        spelled: how columns are spelled that are not in the plain spelling.
+        words: the same in words.
+        doubts: how columns are read that may be read in another way.
     """
 
     path: Path
@@ -33,6 +38,14 @@ class Snapshot:
     rows: int
     columns: dict[str, str]
     source: str
+    spelled: dict[str, ColumnSection] = field(default_factory=dict)
+    words: dict[str, str] = field(default_factory=dict)
+    doubts: dict[str, str] = field(default_factory=dict)
+
+    def told(self, config: RetrainConfig) -> RetrainConfig:
+        """The configuration with how columns are spelled: later steps and the finished model read text alike."""
+        data = config.data.model_copy(update={"columns": {**config.data.columns, **self.spelled}})
+        return config.model_copy(update={"data": data})
 
 
 @retried_task("ingest", task_run_name="ingest", seconds=5)
@@ -54,6 +67,10 @@ def ingest(config: RetrainConfig) -> Snapshot:
     folder = STEP.folder(config, fingerprint, seed, spared)
     snapshot = reuse(folder, Snapshot, lambda: _snapshot(data, folder, fingerprint))
     require_columns(list(snapshot.columns), data)
+    for name, words in snapshot.words.items():
+        log.info('The column "%s" holds %s', name, words)
+    for name, doubt in snapshot.doubts.items():
+        log.warning('The column "%s": %s', name, doubt)
     return snapshot
 
 
@@ -66,6 +83,7 @@ def require_columns(columns: list[str], data: DataSection) -> None:
     named = {
         "data.drop": data.drop,
         "data.kinds": data.kinds,
+        "data.columns": data.columns,
         "data.label": [data.label],
         "split.column": [data.split.column],
         "split.columns": data.split.columns if isinstance(data.split.columns, tuple) else [],
@@ -103,7 +121,10 @@ def _snapshot(data: DataSection, folder: Path, fingerprint: str) -> Snapshot:
     if rows == 0:
         raise DataError(f"{source.description} has no rows.", expected="Expected a header line and rows.")
     columns = {name: str(dtype) for name, dtype in written.collect_schema().items() if name != ROW}
-    return Snapshot(path, fingerprint or file_fingerprint((path,)), rows, columns, source.description)
+    return Snapshot(
+        path, fingerprint or file_fingerprint((path,)), rows, columns, source.description, source.columns, source.words,
+        source.doubts,
+    )  # fmt: skip
 
 
 def file_fingerprint(files: tuple[Path, ...]) -> str:

@@ -7,6 +7,13 @@ from polars import selectors
 
 from varjepa.errors import DataError
 
+NUMBER_SHARE = 0.9
+"""A text column counts as damaged if more than this share of its values, but not all, are numbers or dates."""
+
+TRUE_WORDS = ("true", "t", "yes", "y", "1", "1.0", "on", "ja", "j", "wahr", "oui", "o", "vrai", "sí", "si", "s")
+FALSE_WORDS = ("false", "f", "no", "n", "0", "0.0", "off", "nein", "falsch", "non", "faux")
+"""What means true and false in a column that was learned as true or false, in lower case."""
+
 
 def column(name: str) -> pl.Expr:
     """The column of this very name. `pl.col` takes `*` for all columns, and `^a.*$` for a pattern; so do bare names.
@@ -84,28 +91,14 @@ def plain_cells(name: str, dtype: pl.DataType) -> pl.Expr:
 
 
 def boolean_words(name: str) -> pl.Expr:
-    """Booleans in a column of text, in any case, as "1" and "0"; other text stays, without blanks around it."""
-    return column(name).str.strip_chars().str.to_lowercase().replace({"true": "1", "false": "0"})
+    """Booleans in a column of text, in any of the usual words, as "1" and "0"; other text stays, without blanks.
 
-
-def learned_cells(name: str, learned: str, dtype: pl.DataType) -> pl.Expr:
-    """The same of a column that was learned as another type: files and requests may hold booleans and numbers as text.
-
-    Args:
-        name: of the column.
-        learned: name of the type that the words of the column were learned from.
-        dtype: of the column now.
+    Examples:
+        >>> pl.DataFrame({"paid": ["Yes", " f ", "1.0", "perhaps"]}).select(boolean_words("paid"))["paid"].to_list()
+        ['1', '0', '1', 'perhaps']
     """
-    if dtype != pl.String or learned == "String":
-        return plain_cells(name, dtype)
-    if learned == "Boolean":
-        return boolean_words(name)
-    text = column(name).str.strip_chars()
-    if not named_type(learned).is_numeric():
-        return column(name)
-    number = finite(text.cast(pl.Float64, strict=False), pl.Float64())
-    whole = (number == number.round()) & (number.abs() < 2**53)
-    return pl.when(whole).then(number.cast(pl.Int64, strict=False).cast(pl.String)).otherwise(text)
+    words = dict.fromkeys(TRUE_WORDS, "1") | dict.fromkeys(FALSE_WORDS, "0")
+    return column(name).str.strip_chars().str.to_lowercase().replace(words)
 
 
 def positions(cells: pl.Expr, dtype: pl.DataType, words: Sequence[str]) -> pl.Expr:

@@ -10,7 +10,6 @@ import numpy as np
 import polars as pl
 
 from varjepa.config.data import SplitSection
-from varjepa.data.cells import as_text
 from varjepa.data.encode.features import LABEL, CategoricalFeature, Label
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.read.clusters import row_clusters
@@ -158,7 +157,7 @@ def unseen_words(preprocessor: Preprocessor, frame: pl.DataFrame) -> dict[str, d
     """Per categorical column and label, the words that are not a known category or class, and their number of rows."""
     features = (feature for feature in preprocessor.categorical if isinstance(feature, CategoricalFeature))
     words = {
-        feature.name: _unknown(frame.lazy(), as_text(feature.name, frame.schema[feature.name]), feature.vocabulary)
+        feature.name: _unknown(frame.lazy(), feature.words(frame.schema[feature.name]), feature.vocabulary)
         for feature in features
     }
     label = preprocessor.label

@@ -46,6 +46,12 @@ class Preprocessor(Section):
         return [column for feature in (*self.numeric, *self.categorical) for column in feature.columns]
 
     @property
+    def text(self) -> list[str]:
+        """Columns that were learned as text, also the label."""
+        learned = [*self.numeric, *self.categorical, *([self.label] if self.label is not None else [])]
+        return [feature.name for feature in learned if getattr(feature, "dtype", "") == "String"]
+
+    @property
     def joined(self) -> dict[str, tuple[str, ...]]:
         """Features that are made from several columns, with those columns."""
         return {feature.name: feature.columns for feature in self.categorical if len(feature.columns) > 1}

@@ -1,7 +1,7 @@
 """Fits the preprocessor to the training rows (see `varjepa.data.encode`), in bounded memory."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 import polars as pl
 
@@ -35,6 +35,8 @@ GLANCE_ROWS = 10_000
 
 KNOT_ROWS = 1_000_000
 """Larger tables: quantiles come from about this many training rows, evenly spaced."""
+
+_F = TypeVar("_F", NumericFeature, CategoricalFeature, CategoricalFeature | OneHotFeature, Label)
 
 
 def fit(
@@ -133,7 +135,7 @@ def fit_rows(
         raise _no_feature()
     groups = find_groups(rows, list(used.values()), data.kinds) if preprocess.one_hot == "join" else []
     # Further passes: moments and quantiles of numeric columns, vocabularies of categorical columns and of the label.
-    numeric = tuple(_fit_numbers(rows, list(used.values()), preprocess))
+    numeric = _fit_numbers(rows, list(used.values()), preprocess)
     words, label = _categories(used, groups), _label(targets[0], data) if targets else None
     wanted = [_wanted(facts, preprocess) for facts in words.values()]
     classes = [Wanted(facts, 1, None) for facts in targets if label and label.task == "classification"]
@@ -143,13 +145,23 @@ def fit_rows(
     if label and classes:
         label = label.model_copy(update={"classes": _ordered(next(values), targets[0])})
     return Preprocessor(
-        numeric=numeric,
-        categorical=tuple(_fit_categories(used, groups, vocabularies, preprocess)),
+        numeric=tuple(_spelled(feature, data) for feature in numeric),
+        categorical=tuple(
+            _spelled(feature, data) for feature in _fit_categories(used, groups, vocabularies, preprocess)
+        ),
         order=tuple(used),
-        label=label,
+        label=label if label is None else _spelled(label, data),
         left_out=_kept_together(rows, data)
         | {name: facts.left_out for name, facts in profiles.items() if facts.left_out},
     )
+
+
+def _spelled(feature: _F, data: DataSection) -> _F:
+    """The feature with how its column is spelled."""
+    spelling = data.columns.get(feature.name)
+    if spelling is None or isinstance(feature, OneHotFeature):
+        return feature
+    return feature.model_copy(update={"spelling": spelling})
 
 
 def _kept_together(rows: TrainingRows, data: DataSection) -> dict[str, str]:

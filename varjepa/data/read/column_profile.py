@@ -7,15 +7,11 @@ from typing import Any, Literal
 import polars as pl
 
 from varjepa.config.data import KIND
-from varjepa.data.cells import finite
+from varjepa.data.cells import NUMBER_SHARE, finite
 from varjepa.data.read.identifiers import IDENTIFIER_ROWS, is_named_identifier, numbers_identify
 from varjepa.errors import DataError
 
 Kind = Literal["numeric", "categorical", "boolean", "date", "identifier", "constant", "empty", "nested"]
-
-NUMBER_SHARE = 0.9
-"""A text column counts as damaged if more than this share of its values, but not all, are numbers."""
-
 
 WHOLE = 2.0**53
 """Every float from here on is a whole number."""

@@ -3,9 +3,9 @@
 import csv
 import gzip
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from glob import has_magic
 from pathlib import Path
@@ -13,7 +13,9 @@ from pathlib import Path
 import polars as pl
 
 from varjepa.config import DataSection
+from varjepa.config.data import ColumnSection
 from varjepa.data.read.sim_table import sim_table
+from varjepa.data.spelling.read import spelled
 from varjepa.errors import DataError, listed, nearest
 
 ROW = "__row__"
@@ -41,11 +43,23 @@ class Source:
         frame: its rows, not read yet.
         files: the opened files; empty for generated and downloaded tables.
         description: for messages and pages.
+        columns: how columns are spelled that are not in the plain spelling.
+        words: the same in words.
+        doubts: how columns are read that may be read in another way.
     """
 
     frame: pl.LazyFrame
     files: tuple[Path, ...]
     description: str
+    columns: dict[str, ColumnSection] = field(default_factory=dict)
+    words: dict[str, str] = field(default_factory=dict)
+    doubts: dict[str, str] = field(default_factory=dict)
+
+    def spelled(self, data: DataSection, text: Collection[str] | None = None) -> "Source":
+        """The same with cells read as they are meant; see `varjepa.data.spelling.read.spelled`."""
+        with readable(self.description):
+            cells = spelled(self.frame, data, text)
+        return replace(self, frame=cells.frame, columns=cells.columns, words=cells.words, doubts=cells.doubts)
 
 
 def open_source(data: DataSection) -> Source:
@@ -60,7 +74,7 @@ def open_source(data: DataSection) -> Source:
         rows = data.rows or 10_000
         frame = sim_table(rows=rows, seed=data.split.seed).lazy()
         return Source(frame, (), f"built-in SIM table, {rows:,} rows, seed {data.split.seed}")
-    return _open_openml(str(data.name), data.version)
+    return _open_openml(str(data.name), data.version).spelled(data)
 
 
 def source_files(path: str) -> tuple[Path, ...]:
@@ -78,8 +92,13 @@ def source_files(path: str) -> tuple[Path, ...]:
     return tuple(files)
 
 
-def open_path(path: str, data: DataSection) -> Source:
+def open_path(path: str, data: DataSection, text: Collection[str] | None = None) -> Source:
     """Opens the table in these files.
+
+    Args:
+        path: a file, a folder or a glob.
+        data: how to read it.
+        text: for a finished model, the columns that it learned as text; None to find out how columns are spelled.
 
     Raises:
         DataError: see `open_source`.
@@ -98,7 +117,7 @@ def open_path(path: str, data: DataSection) -> Source:
         raise DataError(
             f"{path} has columns named {listed(reserved)}.", expected="Names like __this__ are reserved.", fix=_RENAME
         )
-    return Source(frame, files, path)
+    return Source(frame, files, path).spelled(data, text)
 
 
 def _files(path: str) -> list[Path]:
@@ -150,11 +169,7 @@ def _scan_csv(files: Sequence[Path], data: DataSection) -> pl.LazyFrame:
                 expected="Expected every column name once.",
                 fix="Rename or remove the copies in the header line.",
             )
-    return _typed(
-        partial(
-            pl.scan_csv, list(files), separator=separator or ",", null_values=list(data.na_values), try_parse_dates=True
-        )
-    )
+    return _typed(partial(pl.scan_csv, list(files), separator=separator or ",", null_values=list(data.na_values)))
 
 
 def _typed(scan: Callable[..., pl.LazyFrame]) -> pl.LazyFrame:
