@@ -30,7 +30,7 @@ class Snapshot:
         source: description of the source, for people.
         spelled: how columns are spelled that are not in the plain spelling.
         words: the same in words.
-        doubts: how columns are read that may be read in another way.
+        doubts: how columns are read that may be read in another way, and cells that count as missing.
     """
 
     path: Path
@@ -99,6 +99,7 @@ def _snapshot(data: DataSection, folder: Path, fingerprint: str) -> Snapshot:
     import numpy as np
     import polars as pl
 
+    from varjepa.data.cells import beyond_counts, beyond_words
     from varjepa.data.read.sim_table import blended_with_noise
     from varjepa.data.read.sources import ROW, open_source, readable
 
@@ -120,10 +121,11 @@ def _snapshot(data: DataSection, folder: Path, fingerprint: str) -> Snapshot:
     rows = int(written.select(pl.len()).collect().item())
     if rows == 0:
         raise DataError(f"{source.description} has no rows.", expected="Expected a header line and rows.")
+    beyond = {name: beyond_words(count) for name, count in beyond_counts(written).items()}
     columns = {name: str(dtype) for name, dtype in written.collect_schema().items() if name != ROW}
     return Snapshot(
         path, fingerprint or file_fingerprint((path,)), rows, columns, source.description, source.columns, source.words,
-        source.doubts,
+        {**beyond, **source.doubts},
     )  # fmt: skip
 
 

@@ -25,9 +25,29 @@ def column(name: str) -> pl.Expr:
     return selectors.by_name(name).as_expr()
 
 
+LARGEST = 1e100
+"""Numbers from here on count as missing, like infinity: no measurement is so large, and their cubes overflow."""
+
+
 def finite(cells: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    """The column with null in place of NaN and infinities."""
-    return pl.when(cells.is_finite()).then(cells) if dtype.is_float() else cells
+    """The column with null in place of NaN, infinities and numbers from `LARGEST` on."""
+    return pl.when(cells.is_between(-LARGEST, LARGEST, closed="none")).then(cells) if dtype.is_float() else cells
+
+
+def beyond_counts(frame: pl.LazyFrame) -> dict[str, int]:
+    """Columns with infinities and numbers from `LARGEST` on -> how many cells; read as a stream."""
+    floats = [name for name, dtype in frame.collect_schema().items() if dtype.is_float()]
+    beyond = [
+        (column(name).is_not_nan() & ~column(name).is_between(-LARGEST, LARGEST, closed="none")).sum()
+        for name in floats
+    ]
+    counts = frame.select(beyond).collect(engine="streaming") if floats else pl.DataFrame()
+    return {name: int(cells[0]) for name, cells in counts.to_dict().items() if cells[0]}
+
+
+def beyond_words(count: int) -> str:
+    """What is said about such cells."""
+    return f"{count:,} cell(s) beyond {LARGEST:g} count as missing, as no measurement is so large"
 
 
 def flag(name: str, dtype: pl.DataType) -> pl.Expr:

@@ -108,7 +108,7 @@ def _bare(text: pl.Series, style: NumberStyle) -> pl.Series:
     """Numbers without anything around them."""
     if style.decimal == "." and not style.thousands:
         plain = text.cast(pl.Float64, strict=False)
-        return _finite(plain)
+        return _no_nan(plain)
     return _marked(text, style)
 
 
@@ -118,11 +118,11 @@ def _marked(text: pl.Series, style: NumberStyle) -> pl.Series:
     bare = text.set(fits.not_().fill_null(value=True), None).str.replace_all(rf"[ '_{other}]", "")
     if style.decimal == ",":
         bare = bare.str.replace(",", ".", literal=True)
-    return _finite(bare.cast(pl.Float64, strict=False))
+    return _no_nan(bare.cast(pl.Float64, strict=False))
 
 
-def _finite(values: pl.Series) -> pl.Series:
-    return values.set(values.is_finite().not_(), None)
+def _no_nan(values: pl.Series) -> pl.Series:
+    return values.set(values.is_nan(), None)
 
 
 def _dressed(text: pl.Series, style: NumberStyle) -> pl.Series:

@@ -1,5 +1,7 @@
 """Numbers in the spellings of the world."""
 
+import math
+
 import polars as pl
 import pytest
 
@@ -19,7 +21,7 @@ PLAIN = [
     (f"1{APOSTROPHE}234", 1234.0), (f"{NBSP}7{NBSP}", 7.0), ("'5'", 5.0), ('"5"', 5.0), ("\t5 ", 5.0),
     ("\ufeff5", 5.0), ("1_234", 1234.0), ("007", 7.0),
     ("1,234", None), ("1,5", None), ("1.2.3", None), ("12 34", None), ("--5", None), ("5 kg", None), ("0x10", None),
-    ("1e999", None), ("nan", None), ("inf", None), ("five", None), ("", None), ("5-6", None), ("5/6", None),
+    ("1e999", math.inf), ("nan", None), ("inf", math.inf), ("five", None), ("", None), ("5-6", None), ("5/6", None),
 ]  # fmt: skip
 POINTS = [
     ("2.724,63", 2724.63), ("1.234.567,8", 1234567.8), ("0,126", 0.126), ("-0,132", -0.132), ("1.234", 1234.0),
