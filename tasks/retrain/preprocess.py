@@ -1,6 +1,7 @@
 """Step 3: split the rows, fit the preprocessing on the training part, encode all rows."""
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,10 +20,12 @@ from tasks.retrain.partitions import (
     write_encoded,
     write_marks,
 )
+from tasks.retrain.validate import contract_of
 from tasks.steps.files import write_text
 from tasks.steps.log import log
 from tasks.steps.reuse import Step, digest, reuse
 from varjepa.config import DataSection, PreprocessSection, RetrainConfig, SplitSection
+from varjepa.config.data import KIND
 
 if TYPE_CHECKING:
     from polars import LazyFrame
@@ -89,8 +92,9 @@ def preprocess(clean: Path, config: RetrainConfig) -> Prepared:
         DataError: too few rows, unknown columns, or nothing to learn from.
         SetupError: the runner is not installed.
     """
-    folder = STEP.folder(config, str(clean))
-    prepared = reuse(folder, Prepared, lambda: _preprocess(clean, config.data, config.preprocess, folder))
+    promised = {name: column.kind for name, column in contract_of(config).columns.items()}
+    folder = STEP.folder(config, str(clean), promised)
+    prepared = reuse(folder, Prepared, lambda: _preprocess(clean, config.data, config.preprocess, folder, promised))
     for name, reason in prepared.left_out.items():
         log.warning('The column "%s" is left out: %s.', name, reason)
     for name, columns in prepared.joined.items():
@@ -98,7 +102,9 @@ def preprocess(clean: Path, config: RetrainConfig) -> Prepared:
     return prepared
 
 
-def _preprocess(clean: Path, data: DataSection, settings: PreprocessSection, folder: Path) -> Prepared:
+def _preprocess(
+    clean: Path, data: DataSection, settings: PreprocessSection, folder: Path, promised: Mapping[str, KIND]
+) -> Prepared:
     partitions: list[Partition] = []
     if settings.runner != "none":
         # Resolved, as workers may run in another folder than this process.
@@ -106,12 +112,14 @@ def _preprocess(clean: Path, data: DataSection, settings: PreprocessSection, fol
     if len(partitions) > 1:
         log.info("preprocessing %d partitions: %s", len(partitions), settings.runner)
         with workers(settings) as parallel_map:
-            preprocessor, counts, split = in_partitions(partitions, data, settings, folder, parallel_map)
+            preprocessor, counts, split = in_partitions(
+                partitions, data, settings, folder, parallel_map, promised=promised
+            )
     else:
-        verdicts = inspect(clean, data)
+        verdicts = inspect(clean, data, promised)
         split = verdicts.hashed(data.split)
         marked, counts = divide(clean, split, folder)
-        preprocessor = learn(marked, data, settings, verdicts.identifiers)
+        preprocessor = learn(marked, data, settings, verdicts.kinds)
         _clear(folder / ENCODED)
         write_encoded(marked, preprocessor, folder / ENCODED)
         _clear(folder / SPLIT)
@@ -122,15 +130,15 @@ def _preprocess(clean: Path, data: DataSection, settings: PreprocessSection, fol
     )  # fmt: skip
 
 
-def inspect(clean: Path, data: DataSection) -> "Verdicts":
-    """What all rows decide about the columns."""
+def inspect(clean: Path, data: DataSection, promised: Mapping[str, KIND] | None = None) -> "Verdicts":
+    """What all rows decide about the columns, and the contract with its kinds."""
     import polars as pl
 
     from varjepa.data.fit.preprocessor_fit import inspect_columns
     from varjepa.data.fit.streamed_rows import StreamedRows
     from varjepa.data.read.sources import ROW
 
-    return inspect_columns(StreamedRows(pl.scan_parquet(clean).drop(ROW, strict=False)), data)
+    return inspect_columns(StreamedRows(pl.scan_parquet(clean).drop(ROW, strict=False)), data, promised)
 
 
 def divide(clean: Path, split: SplitSection, folder: Path) -> tuple["LazyFrame", dict[str, int]]:
@@ -152,12 +160,12 @@ def divide(clean: Path, split: SplitSection, folder: Path) -> tuple["LazyFrame",
 
 
 def learn(
-    marked: "LazyFrame", data: DataSection, settings: PreprocessSection, identifiers: tuple[str, ...]
+    marked: "LazyFrame", data: DataSection, settings: PreprocessSection, kinds: Mapping[str, KIND]
 ) -> "Preprocessor":
     """Fits on the rows that preprocessing may use."""
     from varjepa.data.fit.preprocessor_fit import fit
 
-    return fit(learned_from(marked, data.split.seen), data, settings, identifiers)
+    return fit(learned_from(marked, data.split.seen), data, settings, kinds)
 
 
 def in_partitions(
@@ -166,6 +174,8 @@ def in_partitions(
     settings: PreprocessSection,
     folder: Path,
     parallel_map: "ParallelMap",
+    *,
+    promised: Mapping[str, KIND] | None = None,
 ) -> tuple["Preprocessor", dict[str, int], SplitSection]:
     """The same in partitions. This process holds at most the part of each row and statistics over all rows.
 
@@ -174,11 +184,12 @@ def in_partitions(
     from varjepa.data.fit.partitioned_rows import PartitionedRows
     from varjepa.data.fit.preprocessor_fit import fit_rows, inspect_columns
 
-    verdicts = inspect_columns(PartitionedRows([partition.table for partition in partitions], parallel_map), data)
+    all_rows = PartitionedRows([partition.table for partition in partitions], parallel_map)
+    verdicts = inspect_columns(all_rows, data, promised)
     split = verdicts.hashed(data.split)
     counts = _divide(partitions, split, parallel_map)
     openers = [partial(training_rows, partition, split.seen) for partition in partitions]
-    preprocessor = fit_rows(PartitionedRows(openers, parallel_map), data, settings, verdicts.identifiers)
+    preprocessor = fit_rows(PartitionedRows(openers, parallel_map), data, settings, verdicts.kinds)
     text = preprocessor.model_dump_json(indent=1)
     write_text(folder / PREPROCESSOR, text)
     # Named by preprocessor and partitions: an interrupted run's draft is continued only if both are the same.
