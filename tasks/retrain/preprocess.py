@@ -38,6 +38,12 @@ STEP = Step(
     "preprocess", __name__, settings=("data.label", "data.task", "data.drop", "data.kinds", "data.split", "preprocess")
 )
 
+SHOWN_RARE = 0.05
+"""A larger share of cells with rare categories is said."""
+
+LEAK_ROWS = 20_000
+"""At most about this many rows of a part show whether a column predicts the label alone."""
+
 ENCODED, PREPROCESSOR, SPLIT = "encoded.parquet", "preprocessor.json", "parts.parquet"
 
 
@@ -55,6 +61,8 @@ class Prepared:
         left_out: columns that are not features, with the reason.
         joined: features made from several columns, with these columns.
         split: the split, with the columns that were hashed.
+        rare: categorical columns with rare categories, and the share of training cells that hold one.
+        leaks: columns that predict the label alone, and the share of its uncertainty that each takes away.
     """
 
     clean: Path
@@ -65,6 +73,8 @@ class Prepared:
     left_out: dict[str, str]
     joined: dict[str, tuple[str, ...]]
     split: SplitSection
+    rare: dict[str, float]
+    leaks: dict[str, float]
 
     def evenly_spaced(self, *parts: str, most: int) -> "LazyFrame":
         """At most `most` evenly spaced raw rows of some parts, in their order, as a lazy frame."""
@@ -99,6 +109,14 @@ def preprocess(clean: Path, config: RetrainConfig) -> Prepared:
         log.warning('The column "%s" is left out: %s.', name, reason)
     for name, columns in prepared.joined.items():
         log.info('%d columns from "%s" to "%s" are one feature, "%s"', len(columns), columns[0], columns[-1], name)
+    for name, share in prepared.rare.items():
+        if share > SHOWN_RARE:
+            log.warning('"%s": %.0f%% of its cells hold rare categories, which share one code', name, 100 * share)
+    for name, share in prepared.leaks.items():
+        log.warning(
+            'The column "%s" alone takes away %.0f%% of the uncertainty about the label. If it is not known when you '
+            "predict, list it in data.drop.", name, 100 * share,
+        )  # fmt: skip
     return prepared
 
 
@@ -126,8 +144,31 @@ def _preprocess(
         write_text(folder / PREPROCESSOR, preprocessor.model_dump_json(indent=1))
     return Prepared(
         clean, folder / ENCODED, folder / PREPROCESSOR, preprocessor.sizes.n_features, counts, preprocessor.left_out,
-        preprocessor.joined, split,
+        preprocessor.joined, split, preprocessor.rare, possible_leaks(folder / ENCODED, preprocessor),
     )  # fmt: skip
+
+
+def possible_leaks(encoded: Path, preprocessor: "Preprocessor") -> dict[str, float]:
+    """Columns that predict the label alone; see `varjepa.evaluation.leaks`. None without a label."""
+    import polars as pl
+
+    from varjepa.data.encode.features import LABEL
+    from varjepa.data.read.spaced_rows import evenly_spaced
+    from varjepa.data.read.splits import PART
+    from varjepa.evaluation.leaks import leaks
+
+    label = preprocessor.label
+    if label is None:
+        return {}
+    rows = pl.scan_parquet(encoded).filter(label.can_predict(pl.col(LABEL)))
+    parts = []
+    for name in ("train", "validation"):
+        part = rows.filter(pl.col(PART) == name)
+        count = int(part.select(pl.len()).collect().item())
+        parts.append(evenly_spaced(part, count, LEAK_ROWS).collect())
+    values = [{name: part[name].cast(pl.Float64).to_numpy() for name in preprocessor.names} for part in parts]
+    found = leaks(*values, (parts[0][LABEL].to_numpy(), parts[1][LABEL].to_numpy()), classes=len(label.classes))
+    return {preprocessor.sources.get(name, name): share for name, share in found.items()}
 
 
 def inspect(clean: Path, data: DataSection, promised: Mapping[str, KIND] | None = None) -> "Verdicts":
