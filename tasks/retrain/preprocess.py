@@ -28,7 +28,9 @@ from varjepa.config import DataSection, PreprocessSection, RetrainConfig, SplitS
 from varjepa.config.data import KIND
 
 if TYPE_CHECKING:
-    from polars import LazyFrame
+    import numpy as np
+    from numpy.typing import NDArray
+    from polars import DataFrame, LazyFrame
 
     from varjepa.data.encode.preprocessor import Preprocessor
     from varjepa.data.fit.preprocessor_fit import Verdicts
@@ -161,13 +163,17 @@ def possible_leaks(encoded: Path, preprocessor: "Preprocessor") -> dict[str, flo
     if label is None:
         return {}
     rows = pl.scan_parquet(encoded).filter(label.can_predict(pl.col(LABEL)))
-    parts = []
-    for name in ("train", "validation"):
-        part = rows.filter(pl.col(PART) == name)
-        count = int(part.select(pl.len()).collect().item())
-        parts.append(evenly_spaced(part, count, LEAK_ROWS).collect())
-    values = [{name: part[name].cast(pl.Float64).to_numpy() for name in preprocessor.names} for part in parts]
-    found = leaks(*values, (parts[0][LABEL].to_numpy(), parts[1][LABEL].to_numpy()), classes=len(label.classes))
+
+    def sample(part: str) -> "DataFrame":
+        of_part = rows.filter(pl.col(PART) == part)
+        return evenly_spaced(of_part, int(of_part.select(pl.len()).collect().item()), LEAK_ROWS).collect()
+
+    def values(part: "DataFrame") -> dict[str, "NDArray[np.float64]"]:
+        return {name: part[name].cast(pl.Float64).to_numpy() for name in preprocessor.names}
+
+    train, held = sample("train"), sample("validation")
+    labels = train[LABEL].to_numpy(), held[LABEL].to_numpy()
+    found = leaks(values(train), values(held), labels, classes=len(label.classes))
     return {preprocessor.sources.get(name, name): share for name, share in found.items()}
 
 

@@ -11,6 +11,9 @@ BINS = 256
 LEAK = 0.9
 """A feature that takes away more than this share of the label's uncertainty on unseen rows is named."""
 
+ALL_ROWS = 0.1
+"""Weight of all rows in what a bin predicts, where a row of the bin weighs 1."""
+
 FEWEST_ROWS = 20
 """Fewer rows of a part show nothing."""
 
@@ -61,8 +64,8 @@ def _class_share(
     prior = (np.bincount(y, minlength=classes) + 1.0) / (len(y) + classes)
     counts = np.zeros((size, classes))
     np.add.at(counts, (train, y), 1.0)
-    # A bin without rows predicts what all rows do, as one row of them would.
-    chances = (counts + prior) / (counts.sum(1, keepdims=True) + 1.0)
+    # A bin without rows predicts what all rows do; with rows, all rows together weigh little.
+    chances = (counts + ALL_ROWS * prior) / (counts.sum(1, keepdims=True) + ALL_ROWS)
     entropy = -np.log(prior[y_held]).mean()
     return float(1 + np.log(chances[held, y_held]).mean() / entropy) if entropy > 0 else 0.0
 
@@ -75,6 +78,6 @@ def _number_share(
     train, held, size = bins
     y, y_held = labels
     sums, rows = np.bincount(train, weights=y, minlength=size), np.bincount(train, minlength=size)
-    means = (sums + y.mean()) / (rows + 1.0)
+    means = (sums + ALL_ROWS * y.mean()) / (rows + ALL_ROWS)
     variance = y_held.var()
     return float(1 - np.square(y_held - means[held]).mean() / variance) if variance > 0 else 0.0
