@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import yaml
 
 from tasks.answers import ColumnAnswer, InitAnswer
 from tasks.steps.files import write_text
 from varjepa.config import DataSection
 from varjepa.config.data import ColumnSection
+from varjepa.config.load import dump_yaml
 from varjepa.data.cells import as_text, beyond_counts, beyond_words
 from varjepa.data.fit.streamed_rows import StreamedRows
 from varjepa.data.read.column_profile import ColumnProfile
@@ -95,7 +95,9 @@ def initialise(data: str, *, label: str | None, out: Path | None, force: bool) -
 
 def _contract_text(frame: pl.LazyFrame, rows: int, profiles: dict[str, ColumnProfile]) -> str:
     drafted = {
-        name: column_contract(frame.select(name), facts) for name, facts in profiles.items() if facts.kind != "nested"
+        name: column_contract(frame.select(name), facts)
+        for name, facts in profiles.items()
+        if facts.kind != "unsupported"
     }
     contract = Contract(min_rows=max(1, rows // 2), columns=drafted)
     head = (
@@ -177,9 +179,4 @@ def _config_text(data: str, seen: Started) -> str:
         notes.append("# Epochs share a pass over the rows (training.epoch_rows). training.max_epochs is their number.")
     notes.append("# Correct wrong kinds in data.kinds; list columns to leave out in data.drop.")
     notes.append("# `varjepa schema` prints all keys and their defaults.")
-    return "\n".join([f"# Retrain job for {Path(data).name}.", *notes, _yaml(content)])
-
-
-def _yaml(content: dict[str, Any]) -> str:
-    """YAML with lists in lines, as there may be many columns."""
-    return yaml.safe_dump(content, default_flow_style=None, sort_keys=False, width=110, allow_unicode=True)
+    return "\n".join([f"# Retrain job for {Path(data).name}.", *notes, dump_yaml(content)])
