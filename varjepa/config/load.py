@@ -51,7 +51,7 @@ for _reads_or_writes in (_StrictLoader, _Dumper):
 
 
 def dump_yaml(content: Mapping[str, Any], *, flow: bool | None = None) -> str:
-    """YAML that `read_yaml` reads back equal, in the given order of keys.
+    r"""YAML that `read_yaml` reads back equal, in the given order of keys.
 
     Args:
         content: plain data.
@@ -59,7 +59,7 @@ def dump_yaml(content: Mapping[str, Any], *, flow: bool | None = None) -> str:
 
     Examples:
         >>> dump_yaml({"values": ["1e5", "A10"]})
-        "values: ['1e5', A10]\\n"
+        "values: ['1e5', A10]\n"
     """
     return yaml.dump(
         content, Dumper=_Dumper, default_flow_style=flow, sort_keys=False, width=110, allow_unicode=True

@@ -1,6 +1,6 @@
 """Expressions that read the cells of a column of any type: as numbers, as text, as flags."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import polars as pl
 from polars import selectors
@@ -32,6 +32,18 @@ LARGEST = 1e100
 def finite(cells: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     """The column with null in place of NaN, infinities and numbers from `LARGEST` on."""
     return pl.when(cells.is_between(-LARGEST, LARGEST, closed="none")).then(cells) if dtype.is_float() else cells
+
+
+def mapped(name: str, function: Callable[[pl.Series], pl.Series], dtype: pl.DataType) -> pl.Expr:
+    """The column after a function of its cells, each of which counts alone.
+
+    Methods of a series take its name for a pattern, too, so that the function gets the cells under a plain name.
+    """
+
+    def of_cells(cells: pl.Series) -> pl.Series:
+        return function(cells.alias("cells")).alias(cells.name)
+
+    return column(name).map_batches(of_cells, return_dtype=dtype, is_elementwise=True)
 
 
 def beyond_counts(frame: pl.LazyFrame) -> dict[str, int]:

@@ -97,8 +97,8 @@ def _batches(frame: pl.LazyFrame, gathered: list[Evidence]) -> Iterator[pl.DataF
 def _verdict(evidence: Evidence, customs: Customs) -> Verdict | None:
     if evidence.settled or not evidence.readers or (len(evidence.values) < 2 and not evidence.given):
         return None
-    reader, doubt = judged(evidence.readers, evidence.unclear, customs)
-    word = evidence.gap_word()
+    chosen, doubt = judged(evidence.readers, evidence.unclear, customs)
+    reader, word = chosen, evidence.gap_word()
     unread = evidence.unread_cells
     if word is not None and not evidence.given:
         reader, unread = Reader(reader.formats, (*reader.gaps, word)), 0
@@ -113,11 +113,11 @@ def _verdict(evidence: Evidence, customs: Customs) -> Verdict | None:
         if plain
         else ColumnSection(format=named.formats[0] if len(named.formats) == 1 else named.formats, gaps=gaps)
     )
-    dtype = pl.String() if unread else _dtype(evidence, reader)
+    dtype = pl.String() if unread else _dtype(evidence, chosen)
     return Verdict(reader, dtype, section, "" if plain and not doubt else described(named), doubt)
 
 
 def _dtype(evidence: Evidence, reader: Reader) -> pl.DataType:
     if reader.family == "dates":
         return pl.Datetime("us") if evidence.clock or reader.clock else pl.Date()
-    return pl.Int64() if evidence.whole else pl.Float64()
+    return pl.Float64() if reader in evidence.fractions else pl.Int64()

@@ -7,7 +7,7 @@ from dataclasses import replace
 import polars as pl
 
 from varjepa.data.spelling.gaps import are_gaps
-from varjepa.data.spelling.propose import is_code, proposals, whole_number_readers
+from varjepa.data.spelling.propose import LEAST_VALUES, is_code, proposals, whole_number_readers
 from varjepa.data.spelling.readers import Reader
 
 MOST_TEXTS = 2000
@@ -21,9 +21,6 @@ MOST_UNCLEAR = 20_000
 
 HOPELESS = 0.5
 """A column of which a larger share cannot be read is text."""
-
-LEAST_VALUES = 10
-"""An unknown word is a gap if at least this many different values stand beside it."""
 
 
 class Evidence:
@@ -53,12 +50,15 @@ class Evidence:
         self.unread = Counter[str]()
         self.gaps = Counter[str]()
         self.unclear: set[str] = set()
-        self.whole, self.clock = True, False
+        self.fractions: set[Reader] = set()
+        """Readers of which a value is no whole number."""
+        self.clock = False
+        """Whether a moment has a time of day."""
         self.values: set[float] = set()
 
     def look(self, cells: pl.Series) -> None:
         """Takes in a batch of cells."""
-        present = cells.drop_nulls()
+        present = cells.alias("cells").drop_nulls()
         if self.settled or present.is_empty():
             return
         self.cells += len(present)
@@ -79,7 +79,7 @@ class Evidence:
             self.settled, self.readers = True, []
             return
         self.unread_cells += values.null_count()
-        self._see(values)
+        self._see(self.readers[0], values)
 
     def _propose(self, present: pl.Series) -> None:
         """New readers from what is known and from the distinct texts of this batch."""
@@ -113,7 +113,8 @@ class Evidence:
         kept = [result for result in results if int(result[2].sum()) == fewest]
         self.readers = [reader for reader, _, _ in kept]
         _, values, rest = kept[0]
-        self._see(values)
+        for reader, read, _ in kept:
+            self._see(reader, read)
         if len(kept) > 1:
             self._keep_unclear(present.filter(values.is_not_null()))
         missing = present.filter(values.is_null())
@@ -141,14 +142,13 @@ class Evidence:
         if not self.given and self.unread_cells > HOPELESS * self.cells and self.gap_word() is None:
             self.settled, self.readers = True, []
 
-    def _see(self, values: pl.Series) -> None:
-        """Notes what type holds the values."""
+    def _see(self, reader: Reader, values: pl.Series) -> None:
+        """Notes what type holds the values of a reader."""
         if values.dtype == pl.Datetime:
             days = values.drop_nulls().dt.truncate("1d")
             self.clock = self.clock or bool((values.drop_nulls() != days).any())
-        else:
-            whole = ((values == values.round()) & (values.abs() < 2**53)).all()
-            self.whole = self.whole and bool(whole)
+        elif not ((values == values.round()) & (values.abs() < 2**53)).all():
+            self.fractions.add(reader)
         if len(self.values) < LEAST_VALUES:
             distinct = values.drop_nulls().unique().head(LEAST_VALUES)
             self.values.update(distinct.to_physical().cast(pl.Float64).to_list())

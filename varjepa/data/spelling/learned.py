@@ -5,7 +5,7 @@ from collections.abc import Callable
 import polars as pl
 
 from varjepa.config.data import ColumnSection
-from varjepa.data.cells import as_number, boolean_words, column, finite, named_type, plain_cells
+from varjepa.data.cells import as_number, boolean_words, column, finite, mapped, named_type, plain_cells
 from varjepa.data.spelling.numbers import PLAIN
 from varjepa.data.spelling.readers import Reader, native_numbers, reader_of
 
@@ -29,10 +29,9 @@ def learned_number(name: str, kind: str, dtype: pl.DataType, spelling: ColumnSec
     dates = reader is not None and reader.family == "dates"
     if dtype == pl.String or (dates and dtype.is_numeric()):
         reader = reader or Reader(DATES if kind == "date" else (PLAIN,))
-        read = column(name).map_batches(_strict(name, reader), return_dtype=pl.Float64, is_elementwise=True)
-        return finite(read, pl.Float64())
+        return finite(mapped(name, _strict(name, reader), pl.Float64()), pl.Float64())
     if dtype in (pl.Duration, pl.Time):
-        return column(name).map_batches(native_numbers, return_dtype=pl.Float64, is_elementwise=True)
+        return mapped(name, native_numbers, pl.Float64())
     return as_number(name, kind, dtype)
 
 
@@ -71,6 +70,4 @@ def learned_cells(name: str, learned: str, dtype: pl.DataType, spelling: ColumnS
     if reader is None and not named_type(learned).is_numeric():
         return column(name)
     plain = (reader or Reader((PLAIN,))).plain
-    return column(name).map_batches(
-        lambda cells: plain(cells).str.strip_chars(), return_dtype=pl.String, is_elementwise=True
-    )
+    return mapped(name, lambda cells: plain(cells).str.strip_chars(), pl.String())

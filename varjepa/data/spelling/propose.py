@@ -17,6 +17,9 @@ ORDERS: tuple[Order, ...] = ("day first", "month first", "year first")
 STYLES = (PLAIN, "1,234.5", "1234,5", "1.234,5", "1,23,456.7")
 """Ways to write numbers, the simplest first."""
 
+LEAST_VALUES = 10
+"""An unknown word is a gap if at least this many different values stand beside it."""
+
 CLEAR = 5
 """Whole numbers such as 20150131 are dates if at least this many different ones are; of year and month, twice as many.
 """
@@ -103,14 +106,23 @@ def _fitting(readers: Iterable[Reader], cells: pl.Series, weights: pl.Series, sh
         values = reader.values(cells)
         # A gap word is not evidence for anything.
         rest = reader.unread(cells, values)
-        if values.drop_nulls().n_unique() >= 2:
+        if values.drop_nulls().n_unique() >= 2 and (
+            int(weights.filter(rest).sum()) <= (1 - share) * int(weights.sum())
+            or _is_one_word(cells.filter(rest), values)
+        ):
             read.append((int(weights.filter(rest.not_()).sum()), reader, values))
     most = max((count for count, _, _ in read), default=0)
     best = list[tuple[Reader, pl.Series]]()
     for count, reader, values in read:
-        if count == most >= share * int(weights.sum()) and not any(values.equals(other) for _, other in best):
+        if count == most and not any(values.equals(other) for _, other in best):
             best.append((reader, values))
     return [reader for reader, _ in best]
+
+
+def _is_one_word(rest: pl.Series, values: pl.Series) -> bool:
+    """Whether all texts that are no values are one word beside many values, which then is a gap."""
+    words = rest.str.strip_chars().str.to_lowercase().unique()
+    return len(words) == 1 and not _has_digit(words[0]) and values.drop_nulls().n_unique() >= LEAST_VALUES
 
 
 def _whole_dates(texts: Iterable[str], cells: pl.Series) -> list[Reader]:

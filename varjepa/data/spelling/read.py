@@ -7,7 +7,7 @@ import polars as pl
 
 from varjepa.config import DataSection
 from varjepa.config.data import ColumnSection
-from varjepa.data.cells import as_text, column
+from varjepa.data.cells import as_text, column, mapped
 from varjepa.data.spelling.detect import Verdict, detect
 from varjepa.data.spelling.readers import TEXT, Reader, native_numbers, reader_of
 
@@ -92,7 +92,7 @@ def _in_plain_types(schema: pl.Schema) -> list[pl.Expr]:
         if isinstance(dtype, pl.Decimal):
             plain.append(cells.cast(pl.Float64))
         elif dtype in (pl.Duration, pl.Time):
-            plain.append(cells.map_batches(native_numbers, return_dtype=pl.Float64, is_elementwise=True))
+            plain.append(mapped(name, native_numbers, pl.Float64()))
         elif isinstance(dtype, pl.Datetime):
             zoned = cells.dt.convert_time_zone("UTC").dt.replace_time_zone(None) if dtype.time_zone else cells
             if dtype != pl.Datetime("us"):
@@ -105,7 +105,7 @@ def _in_plain_types(schema: pl.Schema) -> list[pl.Expr]:
 def _read(name: str, verdict: Verdict) -> pl.Expr:
     """The cells of a column as values, or as text in the plain spelling if some cannot be read."""
     function = verdict.reader.plain if verdict.dtype == pl.String else _typed(verdict.reader, verdict.dtype)
-    return column(name).map_batches(function, return_dtype=verdict.dtype, is_elementwise=True)
+    return mapped(name, function, verdict.dtype)
 
 
 def _typed(reader: Reader, dtype: pl.DataType) -> Callable[[pl.Series], pl.Series]:
@@ -121,14 +121,7 @@ def _words(name: str, dtype: pl.DataType, section: ColumnSection | None) -> pl.E
     if dtype != pl.String and not wanted:
         return None
     cells = as_text(name, dtype)
-    words = () if section is None else section.gaps
-    if words:
-        cells = pl.when(cells.map_batches(lambda text: _are_words(text, words), return_dtype=pl.Boolean).not_()).then(
-            cells
-        )
+    if section is not None and section.gaps:
+        known = {word.strip().lower() for word in section.gaps}
+        cells = pl.when(cells.str.strip_chars().str.to_lowercase().is_in(sorted(known)).not_()).then(cells)
     return pl.when(cells.str.strip_chars() != "").then(cells).alias(name)
-
-
-def _are_words(text: pl.Series, words: tuple[str, ...]) -> pl.Series:
-    known = [word.strip().lower() for word in words]
-    return text.str.strip_chars().str.to_lowercase().is_in(known).fill_null(value=False)

@@ -19,7 +19,7 @@ def described(reader: Reader) -> str:
 
     Examples:
         >>> described(Reader(("1.234,5",), ("n/a",)))
-        'numbers with decimal comma, thousands marked by a point; n/a means missing'
+        'numbers with decimal comma, thousands marked by a point; "n/a" means missing'
         >>> described(Reader(("%d/%m/%Y",)))
         'dates, day first: %d/%m/%Y'
     """
