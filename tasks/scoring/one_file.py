@@ -1,6 +1,7 @@
 """Scores, imputations and samples, for files of any size."""
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,7 +92,7 @@ def score(model: TrainedModel, request: Request, groups: tuple[str, ...]) -> Fil
         log.warning("CSV cannot hold arrays: the embedding is left out. Write to a .parquet file to include it.")
     accepted, progress = list[int](), _Progress("scored")
     with table_writer(request.out, force=request.force) as writer:
-        for frame in batches_of(request.source, model.config.data, batch_rows(model, request.batch_size)):
+        for frame in _batches(model, request):
             scored = _scored(model, frame, tuple(group for group in groups if not (text and group == "embedding")))
             first = pl.DataFrame({"row": pl.Series(range(writer.rows, writer.rows + frame.height), dtype=pl.Int64)})
             writer.write(pl.concat([first, _kept(frame, request.keep), scored], how="horizontal"))
@@ -103,6 +104,11 @@ def score(model: TrainedModel, request: Request, groups: tuple[str, ...]) -> Fil
     if accepted:
         answer["accepted"] = sum(accepted) / max(rows, 1)
     return answer
+
+
+def _batches(model: TrainedModel, request: Request) -> Iterator[pl.DataFrame]:
+    size = batch_rows(model, request.batch_size)
+    return batches_of(request.source, model.config.data, size, model.preprocessor.text)
 
 
 def _scored(model: TrainedModel, frame: pl.DataFrame, groups: tuple[str, ...]) -> pl.DataFrame:
@@ -155,7 +161,7 @@ def impute(model: TrainedModel, request: Request, *, draws: int, level: float, s
     imputer, filled, progress = model.imputer(draws=draws, level=level, seed=seed), 0, _Progress("imputed")
     with table_writer(request.out, force=request.force) as writer:
         rows, start = 0, 0
-        for frame in batches_of(request.source, model.config.data, batch_rows(model, request.batch_size)):
+        for frame in _batches(model, request):
             table = model.encode(frame)
             imputed = imputer.impute(frame, table)
             filled += int((~table.observed).sum())
@@ -173,12 +179,15 @@ def impute(model: TrainedModel, request: Request, *, draws: int, level: float, s
 
 def _all_bounds(model: TrainedModel, bounds: pl.DataFrame, rows: int) -> pl.DataFrame:
     """Bounds of every feature, also of those without missing cells here, so that all batches have the same columns."""
-    columns = []
+    columns, derived = [], model.preprocessor.sources
     for feature in model.preprocessor.numeric:
+        if feature.name in derived:
+            continue
         for end in (".low", ".high"):
             dtype = pl.Date if feature.dtype == "Date" else pl.Datetime("us") if feature.kind == "date" else pl.Float64
             columns.append((f"{feature.name}{end}", dtype))
-    columns += [(f"{feature.name}.probability", pl.Float64) for feature in model.preprocessor.categorical]
+    categories = (feature.name for feature in model.preprocessor.categorical if feature.name not in derived)
+    columns += [(f"{name}.probability", pl.Float64) for name in categories]
     return pl.DataFrame([
         bounds[name].cast(dtype) if name in bounds.columns else pl.Series(name, [None] * rows, dtype=dtype)
         for name, dtype in columns

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from varjepa.config.base import OPERATIONAL, NonNegative, Positive, Section, Share
 
-KIND = Literal["numeric", "categorical", "boolean", "date", "identifier"]
+KIND = Literal["numeric", "categorical", "boolean", "date", "text", "identifier"]
 """Kinds that a user can declare for a column. Constant and empty columns are detected, never declared."""
 
 
@@ -147,6 +147,11 @@ class PreprocessSection(Section):
     categories."""
     max_categories: Positive = 1000
     """At most this many categories per column get their own code."""
+    text_dimensions: NonNegative = 16
+    """Numbers that each text column becomes (names, addresses, and categories of which many are rare): an embedding of
+    their words and n-grams of characters. 0: text columns are left out, rare categories share one code."""
+    date_parts: bool = True
+    """Whether month, weekday and hour of dates become features beside the date, where they vary."""
     runner: Annotated[Literal["none", "processes", "threads", "dask"], OPERATIONAL] = "none"
     """none: this process reads the rows as a stream. Otherwise processes or threads of this machine, or a Dask cluster,
     fit and encode partitions of the rows. The result is the same."""

@@ -1,15 +1,65 @@
 """Expressions that read the cells of a column of any type: as numbers, as text, as flags."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import polars as pl
+from polars import selectors
 
 from varjepa.errors import DataError
 
+NUMBER_SHARE = 0.9
+"""A text column counts as damaged if more than this share of its values, but not all, are numbers or dates."""
 
-def finite(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    """The column with null in place of NaN and infinities."""
-    return pl.when(column.is_finite()).then(column) if dtype.is_float() else column
+TRUE_WORDS = ("true", "t", "yes", "y", "1", "1.0", "on", "ja", "j", "wahr", "oui", "o", "vrai", "sí", "si", "s")
+FALSE_WORDS = ("false", "f", "no", "n", "0", "0.0", "off", "nein", "falsch", "non", "faux")
+"""What means true and false in a column that was learned as true or false, in lower case."""
+
+
+def column(name: str) -> pl.Expr:
+    """The column of this very name. `pl.col` takes `*` for all columns, and `^a.*$` for a pattern; so do bare names.
+
+    Examples:
+        >>> pl.DataFrame({"*": [1], "a": [2]}).select(column("*")).columns
+        ['*']
+    """
+    return selectors.by_name(name).as_expr()
+
+
+LARGEST = 1e100
+"""Numbers from here on count as missing, like infinity: no measurement is so large, and their cubes overflow."""
+
+
+def finite(cells: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """The column with null in place of NaN, infinities and numbers from `LARGEST` on."""
+    return pl.when(cells.is_between(-LARGEST, LARGEST, closed="none")).then(cells) if dtype.is_float() else cells
+
+
+def mapped(name: str, function: Callable[[pl.Series], pl.Series], dtype: pl.DataType) -> pl.Expr:
+    """The column after a function of its cells, each of which counts alone.
+
+    Methods of a series take its name for a pattern, too, so that the function gets the cells under a plain name.
+    """
+
+    def of_cells(cells: pl.Series) -> pl.Series:
+        return function(cells.alias("cells")).alias(cells.name)
+
+    return column(name).map_batches(of_cells, return_dtype=dtype, is_elementwise=True)
+
+
+def beyond_counts(frame: pl.LazyFrame) -> dict[str, int]:
+    """Columns with infinities and numbers from `LARGEST` on -> how many cells; read as a stream."""
+    floats = [name for name, dtype in frame.collect_schema().items() if dtype.is_float()]
+    beyond = [
+        (column(name).is_not_nan() & ~column(name).is_between(-LARGEST, LARGEST, closed="none")).sum()
+        for name in floats
+    ]
+    counts = frame.select(beyond).collect(engine="streaming") if floats else pl.DataFrame()
+    return {name: int(cells[0]) for name, cells in counts.to_dict().items() if cells[0]}
+
+
+def beyond_words(count: int) -> str:
+    """What is said about such cells."""
+    return f"{count:,} cell(s) beyond {LARGEST:g} count as missing, as no measurement is so large"
 
 
 def flag(name: str, dtype: pl.DataType) -> pl.Expr:
@@ -18,12 +68,12 @@ def flag(name: str, dtype: pl.DataType) -> pl.Expr:
     Raises:
         DataError: the column holds text.
     """
-    column = pl.col(name)
+    cells = column(name)
     if dtype == pl.Boolean:
-        return column.cast(pl.Int64)
+        return cells.cast(pl.Int64)
     if not (dtype.is_numeric() or dtype == pl.Null):
         raise DataError(f'The column "{name}" is of type {dtype}.', expected="Expected 0 and 1.")
-    return pl.when((column == 0) | (column == 1)).then(column).cast(pl.Int64)
+    return pl.when((cells == 0) | (cells == 1)).then(cells).cast(pl.Int64)
 
 
 def named_type(name: str) -> pl.DataType:
@@ -41,62 +91,46 @@ def named_type(name: str) -> pl.DataType:
 
 def as_number(name: str, kind: str, dtype: pl.DataType) -> pl.Expr:
     """Float64 expression of a column, null where missing; dates as days since 1970."""
-    column = pl.col(name)
+    cells = column(name)
     if kind == "date" and dtype == pl.String:
-        column, dtype = column.str.to_datetime(strict=True), pl.Datetime("us")
+        cells, dtype = cells.str.to_datetime(strict=True), pl.Datetime("us")
     if dtype in (pl.Date, pl.Datetime):
         # Microseconds since 1970, divided by the microseconds of a day.
-        return column.cast(pl.Datetime("us")).dt.timestamp("us") / 86_400e6
+        return cells.cast(pl.Datetime("us")).dt.timestamp("us") / 86_400e6
     if dtype == pl.String:
-        return finite(column.str.strip_chars().cast(pl.Float64), pl.Float64())
+        return finite(cells.str.strip_chars().cast(pl.Float64), pl.Float64())
     if not (dtype.is_numeric() or dtype in (pl.Boolean, pl.Null)):
         raise DataError(f'The column "{name}" is of type {dtype}.', expected="Expected numbers.")
-    return finite(column.cast(pl.Float64), pl.Float64())
+    return finite(cells.cast(pl.Float64), pl.Float64())
 
 
 def as_text(name: str, dtype: pl.DataType) -> pl.Expr:
     """String expression of a column. The whole number 1 gives the same text if it is stored as 1, 1.0 or true."""
-    column = pl.col(name)
+    cells = column(name)
     if dtype.is_float():
-        column = finite(column, dtype)
+        cells = finite(cells, dtype)
         # Without the cast, the float 1.0 would become "1.0".
-        whole = column == column.round()
-        return (
-            pl.when(whole).then(column.cast(pl.Int64, strict=False).cast(pl.String)).otherwise(column.cast(pl.String))
-        )
+        whole = cells == cells.round()
+        return pl.when(whole).then(cells.cast(pl.Int64, strict=False).cast(pl.String)).otherwise(cells.cast(pl.String))
     if dtype == pl.Boolean:
-        return column.cast(pl.UInt8).cast(pl.String)
-    return column.cast(pl.String)
+        return cells.cast(pl.UInt8).cast(pl.String)
+    return cells.cast(pl.String)
 
 
 def plain_cells(name: str, dtype: pl.DataType) -> pl.Expr:
     """A Boolean column unchanged, any other column as text."""
-    return pl.col(name) if dtype == pl.Boolean else as_text(name, dtype)
+    return column(name) if dtype == pl.Boolean else as_text(name, dtype)
 
 
 def boolean_words(name: str) -> pl.Expr:
-    """Booleans in a column of text, in any case, as "1" and "0"; other text stays, without blanks around it."""
-    return pl.col(name).str.strip_chars().str.to_lowercase().replace({"true": "1", "false": "0"})
+    """Booleans in a column of text, in any of the usual words, as "1" and "0"; other text stays, without blanks.
 
-
-def learned_cells(name: str, learned: str, dtype: pl.DataType) -> pl.Expr:
-    """The same of a column that was learned as another type: files and requests may hold booleans and numbers as text.
-
-    Args:
-        name: of the column.
-        learned: name of the type that the words of the column were learned from.
-        dtype: of the column now.
+    Examples:
+        >>> pl.DataFrame({"paid": ["Yes", " f ", "1.0", "perhaps"]}).select(boolean_words("paid"))["paid"].to_list()
+        ['1', '0', '1', 'perhaps']
     """
-    if dtype != pl.String or learned == "String":
-        return plain_cells(name, dtype)
-    if learned == "Boolean":
-        return boolean_words(name)
-    text = pl.col(name).str.strip_chars()
-    if not named_type(learned).is_numeric():
-        return pl.col(name)
-    number = finite(text.cast(pl.Float64, strict=False), pl.Float64())
-    whole = (number == number.round()) & (number.abs() < 2**53)
-    return pl.when(whole).then(number.cast(pl.Int64, strict=False).cast(pl.String)).otherwise(text)
+    words = dict.fromkeys(TRUE_WORDS, "1") | dict.fromkeys(FALSE_WORDS, "0")
+    return column(name).str.strip_chars().str.to_lowercase().replace(words)
 
 
 def positions(cells: pl.Expr, dtype: pl.DataType, words: Sequence[str]) -> pl.Expr:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.data.files.opening import Columns, opened, put
 from varjepa.config import DataSection
-from varjepa.data.read.sources import open_path
+from varjepa.data.files.opened import open_files
 from varjepa.errors import DataError
 
 PAIR: Columns = {"a": [1, 2, 3], "b": ["x", "y", "z"]}
@@ -211,7 +211,7 @@ def test_copies_are_deleted_with_the_last_frame_that_reads_them(
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
     (tmp_path / "tmp").mkdir()
-    frame = open_path(str(put(tmp_path, "a;b\n\n1;x\n")), DataSection(path="t")).frame.select("a")
+    frame = open_files(str(put(tmp_path, "a;b\n\n1;x\n")), DataSection(path="t"), ()).frame.select("a")
     gc.collect()
     assert frame.collect().to_dict(as_series=False) == {"a": [1]}
     assert list((tmp_path / "tmp").rglob("*t.csv.csv"))
