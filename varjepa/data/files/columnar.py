@@ -140,7 +140,12 @@ def _table_of(book: fastexcel.ExcelReader, name: str, file: Path) -> tuple[pl.Da
             fix="Rename or remove the copies in the header row.",
         )
     table = book.load_sheet(name, header_row=None, skip_rows=first + 1, schema_sample_rows=None).to_polars()
-    return _named(table, names, file), [f"{first} rows before the header skipped."] if first else []
+    table = _named(table, names, file)
+    rows = table.filter(~pl.all_horizontal(pl.all().is_null()))
+    notes = [f"{first} rows before the header skipped."] if first else []
+    if blank := table.height - rows.height:
+        notes.append(f"{blank:,} blank {'row' if blank == 1 else 'rows'} skipped.")
+    return rows, notes
 
 
 def _named(table: pl.DataFrame, names: list[str], file: Path) -> pl.DataFrame:

@@ -16,7 +16,10 @@ from varjepa.data.files.stage import Stage
 from varjepa.errors import DataError, listed
 
 _SAMPLE = 1 << 18
-"""Bytes at the start of a file that tell its dialect."""
+"""Bytes at the start of a file that tell its dialect; more if they hold fewer than `_LEAST_LINES` lines."""
+
+_LEAST_LINES = 10
+_LONGEST_SAMPLE = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -82,19 +85,24 @@ def _seen_again(place: Path, start: int, sample: Sample, dialect: Dialect, data:
     """The dialect of a text that is plain at first, judged by its header and the quotes that come later."""
     with place.open("rb") as stream:
         stream.seek(start)
-        lines = stream.read(_SAMPLE).decode(errors="replace").splitlines(keepends=True)
+        lines = LINE_END.split(stream.read(_SAMPLE).decode(errors="replace"))
     quoted = sorted((line for line in lines if '"' in line), key=lambda line: '\\"' not in line)
-    if not quoted or dialect.quote != '"':
+    head = LINE_END.split(sample.text, maxsplit=1)[0]
+    if not quoted or dialect.quote != '"' or head.count('"') % 2:
         return dialect
-    text = sample.text.splitlines(keepends=True)[0] + "".join(quoted[:MOST_RECORDS])
+    text = "\n".join([head, *quoted[:MOST_RECORDS]])
     again = find_dialect(Sample(text, None, 0, whole=True), separator=dialect.separator, quote=data.quote)
     return replace(again, comment=dialect.comment)
 
 
 def _sample(place: Path, encoding: str, errors: str, file: Path) -> Sample:
+    size = place.stat().st_size
     with place.open("rb") as stream:
         head = stream.read(_SAMPLE)
-        whole = len(head) < _SAMPLE
+        # A table of many thousand columns has long lines.
+        while head.count(b"\n") + head.count(b"\r") < _LEAST_LINES and len(head) < min(size, _LONGEST_SAMPLE):
+            head += stream.read(len(head))
+    whole = len(head) == size
     try:
         text = codecs.getincrementaldecoder(encoding)(errors).decode(head, final=whole)
     except UnicodeError as error:

@@ -201,6 +201,14 @@ def test_what_is_odd_after_a_million_bytes_is_noticed(tmp_path: Path, kind: str)
     assert kind in ("a stray quote", "a lone carriage return") or notes
 
 
+def test_thousands_of_columns(tmp_path: Path) -> None:
+    names = [f"a column with a long name, number {number}" for number in range(20_000)]
+    lines = [";".join(names), *(";".join(str(row) for _ in names) for row in range(3))]
+    table, _ = opened(put(tmp_path, "\n".join(lines)))
+    assert table.shape == (3, 20_000)
+    assert table.columns == names
+
+
 def test_a_late_quote_that_is_never_closed_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="a quote in line 200,002 is never closed"):
         opened(put(tmp_path, "a,b\n" + "7,x\n" * 200_000 + '7,"x\n' + "7,x\n"))
