@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from varjepa.config import DataSection
-from varjepa.data.files.damage import empty
+from varjepa.data.files.damage import empty, require_different
 from varjepa.data.files.dialect import MOST_RECORDS, Sample, find_dialect, sample_of, usual_width
 from varjepa.data.files.encoding import encoding_of
 from varjepa.data.files.header import Header, find_header
@@ -13,7 +13,7 @@ from varjepa.data.files.normalised import Layout, Text, rewrite
 from varjepa.data.files.records import LINE_END, Dialect
 from varjepa.data.files.regularity import regularity
 from varjepa.data.files.stage import Stage
-from varjepa.errors import DataError, listed
+from varjepa.errors import DataError
 
 _SAMPLE = 1 << 18
 """Bytes at the start of a file that tell its dialect; more if they hold fewer than `_LEAST_LINES` lines."""
@@ -166,19 +166,13 @@ def _checked(header: Header, file: Path) -> tuple[tuple[str, ...], bool]:
     if not names:
         raise DataError(f"{file} has no column names.", expected="Expected a header line and rows.")
     unnamed_last = len(names) == len(header.names) - 1 and "" not in names
-    duplicates = sorted({name for name in names if names.count(name) > 1})
     if header.values:
         raise DataError(
             f"{file} seems to have no header: its first line holds values, such as {header.values[0]}.",
             expected="Expected a line of names before the rows.",
             fix="Add one, or set data.header to false for the names column_1, column_2, ...; true if these are names.",
         )
-    if duplicates:
-        raise DataError(
-            f"{file} has duplicate column names: {listed(duplicates)}.",
-            expected="Expected every column name once.",
-            fix="Rename or remove the copies in the header line.",
-        )
+    require_different(names, file)
     return (*names, *([""] if unnamed_last else [])), unnamed_last
 
 

@@ -202,10 +202,10 @@ def test_what_is_odd_after_a_million_bytes_is_noticed(tmp_path: Path, kind: str)
 
 
 def test_thousands_of_columns(tmp_path: Path) -> None:
-    names = [f"a column with a long name, number {number}" for number in range(20_000)]
+    names = [f"a column with a long name, number {number}" for number in range(3000)]
     lines = [";".join(names), *(";".join(str(row) for _ in names) for row in range(3))]
     table, _ = opened(put(tmp_path, "\n".join(lines)))
-    assert table.shape == (3, 20_000)
+    assert table.shape == (3, 3000)
     assert table.columns == names
 
 
