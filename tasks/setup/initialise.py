@@ -1,5 +1,6 @@
 """`varjepa init`: inspects a table, writes a config and a data contract to review."""
 
+import json
 import math
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -12,7 +13,7 @@ import yaml
 from tasks.answers import ColumnAnswer, InitAnswer
 from tasks.steps.files import write_text
 from varjepa.config import DataSection
-from varjepa.data.cells import as_text
+from varjepa.data.cells import as_text, column
 from varjepa.data.fit.streamed_rows import StreamedRows
 from varjepa.data.read.column_profile import ColumnProfile
 from varjepa.data.read.contract import ColumnContract, Contract, dump_contract
@@ -84,7 +85,7 @@ def initialise(data: str, *, label: str | None, out: Path | None, force: bool) -
 
 def _contract_text(frame: pl.LazyFrame, rows: int, profiles: dict[str, ColumnProfile]) -> str:
     drafted = {
-        name: column_contract(frame.select(name), facts)
+        name: column_contract(frame.select(column(name)), facts)
         for name, facts in profiles.items()
         if facts.kind != "unsupported"
     }
@@ -155,7 +156,8 @@ def _config_text(data: str, seen: Started) -> str:
         "contract": {"path": str(seen.contract.relative_to(seen.config.parent))},
         "registry": {"name": seen.config.stem},
     }
-    notes = [f'# "{name}" is not a feature: {why}.' for name, why in away.items()]
+    # In JSON a name takes one line, whatever it holds.
+    notes = [f"# {json.dumps(name, ensure_ascii=False)} is not a feature: {why}." for name, why in away.items()]
     if seen.label is None:
         notes.append("# data.label names a column to predict. Without one, the validation ELBO selects the epoch.")
     if seen.rows > LARGE:

@@ -13,6 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from varjepa.config import DataSection
+from varjepa.data.read.identifiers import is_unnamed
 from varjepa.data.read.sim_table import sim_table
 from varjepa.errors import DataError, listed, nearest
 
@@ -93,7 +94,7 @@ def open_path(path: str, data: DataSection) -> Source:
             scan = pl.scan_parquet if kind == "parquet" else pl.scan_ipc
             frame = scan(list(files))
         columns = frame.collect_schema().names()
-    reserved = [name for name in columns if name.startswith("__") and name.endswith("__")]
+    reserved = [name for name in columns if name.startswith("__") and name.endswith("__") and not is_unnamed(name)]
     if reserved:
         raise DataError(
             f"{path} has columns named {listed(reserved)}.", expected="Names like __this__ are reserved.", fix=_RENAME
