@@ -184,7 +184,7 @@ def _count(model: TrainedModel, source: str, like: Counts, most: int) -> _Counte
     # Row numbers of the sample, drawn before the pass and sorted, so that each batch finds its own by bisection.
     picks = np.sort(np.random.default_rng(SEED).permutation(total)[:most])
     counted, kept = _Counted(pl.DataFrame()), []
-    for frame in batches_of(source, model.config.data, LARGEST):
+    for frame in batches_of(source, model.config.data, LARGEST, model.preprocessor.text):
         # `counted.rows` is the number of the batch's first row.
         chosen = picks[np.searchsorted(picks, counted.rows) : np.searchsorted(picks, counted.rows + frame.height)]
         kept.append(frame[chosen - counted.rows])
@@ -206,7 +206,7 @@ def _count(model: TrainedModel, source: str, like: Counts, most: int) -> _Counte
 
 def _rows_of(source: str, data: DataSection) -> int:
     with readable(source):
-        return int(open_path(source, data).frame.select(pl.len()).collect().item())
+        return int(open_path(source, data, text=()).frame.select(pl.len()).collect().item())
 
 
 def _add_words(words: dict[str, dict[str, int]], more: dict[str, dict[str, int]]) -> None:

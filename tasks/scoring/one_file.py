@@ -1,7 +1,7 @@
 """Scores, imputations and samples, for files of any size."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,7 +94,7 @@ def score(model: TrainedModel, request: Request, groups: tuple[str, ...]) -> Fil
         log.warning("CSV cannot hold arrays: the embedding is left out. Write to a .parquet file to include it.")
     accepted, progress = list[int](), _Progress("scored")
     with table_writer(request.out, force=request.force) as writer:
-        for frame in batches_of(request.source, model.config.data, batch_rows(model, request.batch_size)):
+        for frame in _batches(model, request):
             scored = _scored(model, frame, tuple(group for group in groups if not (text and group == "embedding")))
             first = pl.DataFrame({"row": pl.Series(range(writer.rows, writer.rows + frame.height), dtype=pl.Int64)})
             kept = _beside(_kept(frame, request.keep), ("row", *scored.columns), warn=not writer.rows)
@@ -107,6 +107,11 @@ def score(model: TrainedModel, request: Request, groups: tuple[str, ...]) -> Fil
     if accepted:
         answer["accepted"] = sum(accepted) / max(rows, 1)
     return answer
+
+
+def _batches(model: TrainedModel, request: Request) -> Iterator[pl.DataFrame]:
+    size = batch_rows(model, request.batch_size)
+    return batches_of(request.source, model.config.data, size, model.preprocessor.text)
 
 
 def _scored(model: TrainedModel, frame: pl.DataFrame, groups: tuple[str, ...]) -> pl.DataFrame:
@@ -168,7 +173,7 @@ def impute(model: TrainedModel, request: Request, *, draws: int, level: float, s
     imputer, filled, progress = model.imputer(draws=draws, level=level, seed=seed), 0, _Progress("imputed")
     with table_writer(request.out, force=request.force) as writer:
         rows, start = 0, 0
-        for frame in batches_of(request.source, model.config.data, batch_rows(model, request.batch_size)):
+        for frame in _batches(model, request):
             table = model.encode(frame)
             imputed = imputer.impute(frame, table)
             filled += int((~table.observed).sum())

@@ -1,6 +1,6 @@
 """Tables larger than memory: reading in batches, and writing a file that appears only when it is complete."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,19 @@ from varjepa.errors import ConfigError
 OUTPUTS = (".parquet", ".csv")
 
 
-def batches_of(path: str, data: DataSection, rows: int) -> Iterator[pl.DataFrame]:
+def batches_of(path: str, data: DataSection, rows: int, text: Collection[str] = ()) -> Iterator[pl.DataFrame]:
     """The rows of a file, folder or glob in their order, at most `rows` at a time.
+
+    Args:
+        path: of the table.
+        data: of the model.
+        rows: at most so many.
+        text: columns that the model learned as text.
 
     Raises:
         DataError: the table cannot be found or read.
     """
-    source = open_path(path, data)
+    source = open_path(path, data, text)
     for note in source.notes:
         log.info("%s: %s", path, note)
     with readable(path):
