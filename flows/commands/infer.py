@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from flows.commands import as_json, finish, tracking_option
+from flows.commands import as_json, finish, from_place, tracking_option
 from tasks.answers import FileAnswer
 
 
@@ -37,15 +37,17 @@ def over_files(command: Callable[..., None]) -> Callable[..., None]:
               help="Score the files of IN in parallel; OUT is then a folder.")  # fmt: skip
 @click.option("--workers", type=click.IntRange(min=0), default=0, help="Files in parallel (default: one per core).")
 @click.option("--dask-address", help="Scheduler of a running Dask cluster (default: start a local cluster).")
+@from_place
 @over_files
 def score(
-    model: str, source: str, out: Path, columns: str, *,
+    model: str, source: str, out: Path, columns: str, *, reading: dict[str, Any],
     keep: str, runner: str | None, workers: int, dask_address: str | None, **options: Any,
 ) -> None:  # fmt: skip
     """Write embedding, uncertainty, prediction, accept and anomaly of every row of IN to OUT.
 
-    MODEL is models:/NAME@champion, models:/NAME/VERSION, a run id, or a folder. IN is a CSV, Parquet or Arrow file, or
-    a folder or glob of such files. OUT ends in .parquet or .csv. Files may be larger than memory.
+    MODEL is models:/NAME@champion, models:/NAME/VERSION, a run id, or a folder. IN is a CSV, Parquet or Arrow file, a
+    folder or glob of such files, or the URI of a table (s3://, https://, delta://, postgresql://...). OUT ends in
+    .parquet or .csv. Tables may be larger than memory.
     """
     groups, kept = tuple(columns.split(",")), tuple(name for name in keep.split(",") if name)
     if runner is not None:
@@ -57,7 +59,7 @@ def score(
         show_summary(result)
         finish(result, json_out=options["json_out"])
         return
-    files = {"source": source, "out": out, "keep": kept}
+    files = {"source": source, "out": out, "keep": kept, "reading": reading}
     _infer(model, files, options, lambda steps, trained, request: steps.score(trained, request, groups))
 
 
@@ -70,14 +72,17 @@ def score(
 @click.option("--level", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.9, show_default=True,
               help="Coverage of the intervals.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the draws.")
+@from_place
 @over_files
-def impute(model: str, source: str, out: Path, *, draws: int, level: float, seed: int, **options: Any) -> None:
+def impute(
+    model: str, source: str, out: Path, *, reading: dict[str, Any], draws: int, level: float, seed: int, **options: Any
+) -> None:
     """Write IN to OUT with its missing cells filled, each with an interval or a probability.
 
     MODEL, IN and OUT are as for `score`.
     """
     settings: dict[str, Any] = {"draws": draws, "level": level, "seed": seed}
-    files = {"source": source, "out": out}
+    files = {"source": source, "out": out, "reading": reading}
     _infer(model, files, options, lambda steps, trained, request: steps.impute(trained, request, **settings))
 
 

@@ -1,13 +1,17 @@
 """Scores, imputations and samples, for files of any size."""
 
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from tasks.answers import FileAnswer
 from tasks.scoring.stream import batches_of, table_writer
+from tasks.sources.address import section_at
+from tasks.sources.open_table import opened_table
 from tasks.steps.log import log
 from varjepa.errors import ConfigError, DataError, ModelError, listed, nearest
 from varjepa.inference.model import TrainedModel
@@ -28,11 +32,12 @@ class Request:
     """Source and destination of rows.
 
     Attributes:
-        source: file, folder or glob.
+        source: file, folder, glob or URI.
         out: Parquet or CSV file.
         keep: columns of the source to copy.
         batch_size: rows per batch; 0 means chosen by the size of the model.
         force: overwrite `out`.
+        reading: query, parameters and version (at) of the source.
     """
 
     source: str
@@ -40,6 +45,7 @@ class Request:
     keep: tuple[str, ...] = ()
     batch_size: int = 0
     force: bool = False
+    reading: Mapping[str, Any] = field(default_factory=dict)
 
 
 class _Progress:
@@ -63,6 +69,13 @@ def batch_rows(model: TrainedModel, wanted: int) -> int:
     """Rows per batch: `wanted`, or with 0 as many as suit the width of the model."""
     width = model.preprocessor.sizes.n_features * model.network.d_hidden
     return wanted or max(SMALLEST, min(LARGEST, CELLS // width))
+
+
+def _batches(model: TrainedModel, request: Request) -> Iterator[pl.DataFrame]:
+    """The rows of the source, read with the settings of the model's own table."""
+    data = section_at(model.config.data, request.source, **request.reading)
+    with opened_table(data) as source:
+        yield from batches_of(source, data, batch_rows(model, request.batch_size))
 
 
 def score(model: TrainedModel, request: Request, groups: tuple[str, ...]) -> FileAnswer:
@@ -91,7 +104,7 @@ def score(model: TrainedModel, request: Request, groups: tuple[str, ...]) -> Fil
         log.warning("CSV cannot hold arrays: the embedding is left out. Write to a .parquet file to include it.")
     accepted, progress = list[int](), _Progress("scored")
     with table_writer(request.out, force=request.force) as writer:
-        for frame in batches_of(request.source, model.config.data, batch_rows(model, request.batch_size)):
+        for frame in _batches(model, request):
             scored = _scored(model, frame, tuple(group for group in groups if not (text and group == "embedding")))
             first = pl.DataFrame({"row": pl.Series(range(writer.rows, writer.rows + frame.height), dtype=pl.Int64)})
             writer.write(pl.concat([first, _kept(frame, request.keep), scored], how="horizontal"))
@@ -155,7 +168,7 @@ def impute(model: TrainedModel, request: Request, *, draws: int, level: float, s
     imputer, filled, progress = model.imputer(draws=draws, level=level, seed=seed), 0, _Progress("imputed")
     with table_writer(request.out, force=request.force) as writer:
         rows, start = 0, 0
-        for frame in batches_of(request.source, model.config.data, batch_rows(model, request.batch_size)):
+        for frame in _batches(model, request):
             table = model.encode(frame)
             imputed = imputer.impute(frame, table)
             filled += int((~table.observed).sum())

@@ -7,21 +7,26 @@ from typing import Any
 
 import polars as pl
 
+from tasks.sources.open_table import reads
 from varjepa.config import DataSection
-from varjepa.data.read.sources import open_path, readable
+from varjepa.data.read.sources import Source
 from varjepa.errors import ConfigError
 
 OUTPUTS = (".parquet", ".csv")
 
 
-def batches_of(path: str, data: DataSection, rows: int) -> Iterator[pl.DataFrame]:
-    """The rows of a file, folder or glob in their order, at most `rows` at a time.
+def batches_of(source: Source, data: DataSection, rows: int) -> Iterator[pl.DataFrame]:
+    """The rows of a table in their order, at most `rows` at a time.
+
+    Args:
+        source: the table.
+        data: settings with the path of the source.
+        rows: of a batch.
 
     Raises:
-        DataError: the table cannot be found or read.
+        DataError: the table cannot be read.
     """
-    source = open_path(path, data)
-    with readable(path):
+    with reads(data):
         frame = source.frame.rename(data.rename, strict=False)
         empty = True
         for batch in frame.collect_batches(chunk_size=rows, maintain_order=True):
