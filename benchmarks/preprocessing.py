@@ -147,7 +147,7 @@ def _prepare(folder: Path) -> dict[str, float]:
     verdicts = inspect(folder / "table.parquet", _DATA)
     marked, _ = divide(folder / "table.parquet", _DATA.split, folder)
     moments.append(time.perf_counter())
-    preprocessor = learn(marked, _DATA, _SETTINGS, verdicts.identifiers)
+    preprocessor = learn(marked, _DATA, _SETTINGS, verdicts.kinds)
     fit_peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     moments.append(time.perf_counter())
     write_encoded(marked, preprocessor, folder / "encoded.parquet")
@@ -159,9 +159,9 @@ def _compare(folder: Path) -> dict[str, float]:
     from tasks.retrain.preprocess import divide, inspect, learn, write_encoded
 
     everything = _DATA.model_copy(update={"split": _DATA.split.model_copy(update={"seen": "all"})})
-    identifiers = inspect(folder / "table.parquet", everything).identifiers
+    kinds = inspect(folder / "table.parquet", everything).kinds
     marked, _ = divide(folder / "table.parquet", everything.split, folder)
-    preprocessor = learn(marked, everything, _SETTINGS, identifiers)
+    preprocessor = learn(marked, everything, _SETTINGS, kinds)
     fit, encode, transform = _theirs(folder, preprocessor)
     fit()
     table = pl.read_parquet(folder / "table.parquet").lazy()
@@ -170,7 +170,7 @@ def _compare(folder: Path) -> dict[str, float]:
         "their encode": encode,
         "their transform": transform,
         "our transform": lambda: preprocessor.encode(table).collect(engine="streaming"),
-        "our fit": lambda: learn(marked, everything, _SETTINGS, identifiers),
+        "our fit": lambda: learn(marked, everything, _SETTINGS, kinds),
         "our encode": lambda: write_encoded(marked, preprocessor, folder / "encoded.parquet"),
         "copying": lambda: _copy(folder),
     }

@@ -206,7 +206,7 @@ def prepare(folder: Path, label: str = LABEL) -> dict[str, float]:
     data = DataSection(path="table.parquet", label=label)
     verdicts = inspect(folder / "table.parquet", data)
     marked, _ = divide(folder / "table.parquet", data.split, folder)
-    preprocessor = learn(marked, data, PreprocessSection(), verdicts.identifiers)
+    preprocessor = learn(marked, data, PreprocessSection(), verdicts.kinds)
     write_encoded(marked, preprocessor, folder / "encoded.parquet")
     (folder / "preprocessor.json").write_text(preprocessor.model_dump_json(), encoding="utf-8")
     return {}

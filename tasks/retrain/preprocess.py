@@ -1,6 +1,7 @@
 """Step 3: split the rows, fit the preprocessing on the training part, encode all rows."""
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,13 +20,17 @@ from tasks.retrain.partitions import (
     write_encoded,
     write_marks,
 )
+from tasks.retrain.validate import contract_of
 from tasks.steps.files import write_text
 from tasks.steps.log import log
 from tasks.steps.reuse import Step, digest, reuse
 from varjepa.config import DataSection, PreprocessSection, RetrainConfig, SplitSection
+from varjepa.config.data import KIND
 
 if TYPE_CHECKING:
-    from polars import LazyFrame
+    import numpy as np
+    from numpy.typing import NDArray
+    from polars import DataFrame, LazyFrame
 
     from varjepa.data.encode.preprocessor import Preprocessor
     from varjepa.data.fit.preprocessor_fit import Verdicts
@@ -34,6 +39,12 @@ if TYPE_CHECKING:
 STEP = Step(
     "preprocess", __name__, settings=("data.label", "data.task", "data.drop", "data.kinds", "data.split", "preprocess")
 )
+
+SHOWN_RARE = 0.05
+"""A larger share of cells with rare categories is said."""
+
+LEAK_ROWS = 20_000
+"""At most about this many rows of a part show whether a column predicts the label alone."""
 
 ENCODED, PREPROCESSOR, SPLIT = "encoded.parquet", "preprocessor.json", "parts.parquet"
 
@@ -52,6 +63,8 @@ class Prepared:
         left_out: columns that are not features, with the reason.
         joined: features made from several columns, with these columns.
         split: the split, with the columns that were hashed.
+        rare: categorical columns with rare categories, and the share of training cells that hold one.
+        leaks: columns that predict the label alone, and the share of its uncertainty that each takes away.
     """
 
     clean: Path
@@ -62,6 +75,8 @@ class Prepared:
     left_out: dict[str, str]
     joined: dict[str, tuple[str, ...]]
     split: SplitSection
+    rare: dict[str, float]
+    leaks: dict[str, float]
 
     def evenly_spaced(self, *parts: str, most: int) -> "LazyFrame":
         """At most `most` evenly spaced raw rows of some parts, in their order, as a lazy frame."""
@@ -89,16 +104,27 @@ def preprocess(clean: Path, config: RetrainConfig) -> Prepared:
         DataError: too few rows, unknown columns, or nothing to learn from.
         SetupError: the runner is not installed.
     """
-    folder = STEP.folder(config, str(clean))
-    prepared = reuse(folder, Prepared, lambda: _preprocess(clean, config.data, config.preprocess, folder))
+    promised = {name: column.kind for name, column in contract_of(config).columns.items()}
+    folder = STEP.folder(config, str(clean), promised)
+    prepared = reuse(folder, Prepared, lambda: _preprocess(clean, config.data, config.preprocess, folder, promised))
     for name, reason in prepared.left_out.items():
         log.warning('The column "%s" is left out: %s.', name, reason)
     for name, columns in prepared.joined.items():
         log.info('%d columns from "%s" to "%s" are one feature, "%s"', len(columns), columns[0], columns[-1], name)
+    for name, share in prepared.rare.items():
+        if share > SHOWN_RARE:
+            log.warning('"%s": %.0f%% of its cells hold rare categories, which share one code', name, 100 * share)
+    for name, share in prepared.leaks.items():
+        log.warning(
+            'The column "%s" alone takes away %.0f%% of the uncertainty about the label. If it is not known when you '
+            "predict, list it in data.drop.", name, 100 * share,
+        )  # fmt: skip
     return prepared
 
 
-def _preprocess(clean: Path, data: DataSection, settings: PreprocessSection, folder: Path) -> Prepared:
+def _preprocess(
+    clean: Path, data: DataSection, settings: PreprocessSection, folder: Path, promised: Mapping[str, KIND]
+) -> Prepared:
     partitions: list[Partition] = []
     if settings.runner != "none":
         # Resolved, as workers may run in another folder than this process.
@@ -106,31 +132,60 @@ def _preprocess(clean: Path, data: DataSection, settings: PreprocessSection, fol
     if len(partitions) > 1:
         log.info("preprocessing %d partitions: %s", len(partitions), settings.runner)
         with workers(settings) as parallel_map:
-            preprocessor, counts, split = in_partitions(partitions, data, settings, folder, parallel_map)
+            preprocessor, counts, split = in_partitions(
+                partitions, data, settings, folder, parallel_map, promised=promised
+            )
     else:
-        verdicts = inspect(clean, data)
+        verdicts = inspect(clean, data, promised)
         split = verdicts.hashed(data.split)
         marked, counts = divide(clean, split, folder)
-        preprocessor = learn(marked, data, settings, verdicts.identifiers)
+        preprocessor = learn(marked, data, settings, verdicts.kinds)
         _clear(folder / ENCODED)
         write_encoded(marked, preprocessor, folder / ENCODED)
         _clear(folder / SPLIT)
         write_text(folder / PREPROCESSOR, preprocessor.model_dump_json(indent=1))
     return Prepared(
         clean, folder / ENCODED, folder / PREPROCESSOR, preprocessor.sizes.n_features, counts, preprocessor.left_out,
-        preprocessor.joined, split,
+        preprocessor.joined, split, preprocessor.rare, possible_leaks(folder / ENCODED, preprocessor),
     )  # fmt: skip
 
 
-def inspect(clean: Path, data: DataSection) -> "Verdicts":
-    """What all rows decide about the columns."""
+def possible_leaks(encoded: Path, preprocessor: "Preprocessor") -> dict[str, float]:
+    """Columns that predict the label alone; see `varjepa.evaluation.leaks`. None without a label."""
+    import polars as pl
+
+    from varjepa.data.encode.features import LABEL
+    from varjepa.data.read.spaced_rows import evenly_spaced
+    from varjepa.data.read.splits import PART
+    from varjepa.evaluation.leaks import leaks
+
+    label = preprocessor.label
+    if label is None:
+        return {}
+    rows = pl.scan_parquet(encoded).filter(label.can_predict(pl.col(LABEL)))
+
+    def sample(part: str) -> "DataFrame":
+        of_part = rows.filter(pl.col(PART) == part)
+        return evenly_spaced(of_part, int(of_part.select(pl.len()).collect().item()), LEAK_ROWS).collect()
+
+    def values(part: "DataFrame") -> dict[str, "NDArray[np.float64]"]:
+        return {name: part[name].cast(pl.Float64).to_numpy() for name in preprocessor.names}
+
+    train, held = sample("train"), sample("validation")
+    labels = train[LABEL].to_numpy(), held[LABEL].to_numpy()
+    found = leaks(values(train), values(held), labels, classes=len(label.classes))
+    return {preprocessor.sources.get(name, name): share for name, share in found.items()}
+
+
+def inspect(clean: Path, data: DataSection, promised: Mapping[str, KIND] | None = None) -> "Verdicts":
+    """What all rows decide about the columns, and the contract with its kinds."""
     import polars as pl
 
     from varjepa.data.fit.preprocessor_fit import inspect_columns
     from varjepa.data.fit.streamed_rows import StreamedRows
     from varjepa.data.read.sources import ROW
 
-    return inspect_columns(StreamedRows(pl.scan_parquet(clean).drop(ROW, strict=False)), data)
+    return inspect_columns(StreamedRows(pl.scan_parquet(clean).drop(ROW, strict=False)), data, promised)
 
 
 def divide(clean: Path, split: SplitSection, folder: Path) -> tuple["LazyFrame", dict[str, int]]:
@@ -152,12 +207,12 @@ def divide(clean: Path, split: SplitSection, folder: Path) -> tuple["LazyFrame",
 
 
 def learn(
-    marked: "LazyFrame", data: DataSection, settings: PreprocessSection, identifiers: tuple[str, ...]
+    marked: "LazyFrame", data: DataSection, settings: PreprocessSection, kinds: Mapping[str, KIND]
 ) -> "Preprocessor":
     """Fits on the rows that preprocessing may use."""
     from varjepa.data.fit.preprocessor_fit import fit
 
-    return fit(learned_from(marked, data.split.seen), data, settings, identifiers)
+    return fit(learned_from(marked, data.split.seen), data, settings, kinds)
 
 
 def in_partitions(
@@ -166,6 +221,8 @@ def in_partitions(
     settings: PreprocessSection,
     folder: Path,
     parallel_map: "ParallelMap",
+    *,
+    promised: Mapping[str, KIND] | None = None,
 ) -> tuple["Preprocessor", dict[str, int], SplitSection]:
     """The same in partitions. This process holds at most the part of each row and statistics over all rows.
 
@@ -174,11 +231,12 @@ def in_partitions(
     from varjepa.data.fit.partitioned_rows import PartitionedRows
     from varjepa.data.fit.preprocessor_fit import fit_rows, inspect_columns
 
-    verdicts = inspect_columns(PartitionedRows([partition.table for partition in partitions], parallel_map), data)
+    all_rows = PartitionedRows([partition.table for partition in partitions], parallel_map)
+    verdicts = inspect_columns(all_rows, data, promised)
     split = verdicts.hashed(data.split)
     counts = _divide(partitions, split, parallel_map)
     openers = [partial(training_rows, partition, split.seen) for partition in partitions]
-    preprocessor = fit_rows(PartitionedRows(openers, parallel_map), data, settings, verdicts.identifiers)
+    preprocessor = fit_rows(PartitionedRows(openers, parallel_map), data, settings, verdicts.kinds)
     text = preprocessor.model_dump_json(indent=1)
     write_text(folder / PREPROCESSOR, text)
     # Named by preprocessor and partitions: an interrupted run's draft is continued only if both are the same.

@@ -186,12 +186,15 @@ def impute(model: TrainedModel, request: Request, *, draws: int, level: float, s
 
 def _all_bounds(model: TrainedModel, bounds: pl.DataFrame, rows: int) -> pl.DataFrame:
     """Bounds of every feature, also of those without missing cells here, so that all batches have the same columns."""
-    columns = []
+    columns, derived = [], model.preprocessor.sources
     for feature in model.preprocessor.numeric:
+        if feature.name in derived:
+            continue
         for end in (".low", ".high"):
             dtype = pl.Date if feature.dtype == "Date" else pl.Datetime("us") if feature.kind == "date" else pl.Float64
             columns.append((f"{feature.name}{end}", dtype))
-    columns += [(f"{feature.name}.probability", pl.Float64) for feature in model.preprocessor.categorical]
+    categories = (feature.name for feature in model.preprocessor.categorical if feature.name not in derived)
+    columns += [(f"{name}.probability", pl.Float64) for name in categories]
     return pl.DataFrame([
         bounds[name].cast(dtype) if name in bounds.columns else pl.Series(name, [None] * rows, dtype=dtype)
         for name, dtype in columns

@@ -106,7 +106,9 @@ def _table_name(data: str) -> str:
 
 def _contract_text(frame: pl.LazyFrame, rows: int, profiles: dict[str, ColumnProfile]) -> str:
     drafted = {
-        name: column_contract(frame.select(name), facts) for name, facts in profiles.items() if facts.kind != "nested"
+        name: column_contract(frame.select(name), facts)
+        for name, facts in profiles.items()
+        if facts.kind != "unsupported"
     }
     contract = Contract(min_rows=max(1, rows // 2), columns=drafted)
     head = (

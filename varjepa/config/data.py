@@ -10,7 +10,7 @@ from varjepa.config.base import OPERATIONAL, NonNegative, Positive, Section, Sha
 from varjepa.config.uris import DATABASES, SCHEMES, fragment, has_secret, is_local, scheme_of
 from varjepa.errors import listed, nearest
 
-KIND = Literal["numeric", "categorical", "boolean", "date", "identifier"]
+KIND = Literal["numeric", "categorical", "boolean", "date", "text", "identifier"]
 """Kinds that a user can declare for a column. Constant and empty columns are detected, never declared."""
 
 
@@ -191,6 +191,11 @@ class PreprocessSection(Section):
     categories."""
     max_categories: Positive = 1000
     """At most this many categories per column get their own code."""
+    text_dimensions: NonNegative = 16
+    """Numbers that each text column becomes (names, addresses, and categories of which many are rare): an embedding of
+    their words and n-grams of characters. 0: text columns are left out, rare categories share one code."""
+    date_parts: bool = True
+    """Whether month, weekday and hour of dates become features beside the date, where they vary."""
     runner: Annotated[Literal["none", "processes", "threads", "dask"], OPERATIONAL] = "none"
     """none: this process reads the rows as a stream. Otherwise processes or threads of this machine, or a Dask cluster,
     fit and encode partitions of the rows. The result is the same."""

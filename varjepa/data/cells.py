@@ -3,13 +3,24 @@
 from collections.abc import Sequence
 
 import polars as pl
+from polars import selectors
 
 from varjepa.errors import DataError
 
 
-def finite(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+def column(name: str) -> pl.Expr:
+    """The column of this very name. `pl.col` takes `*` for all columns, and `^a.*$` for a pattern; so do bare names.
+
+    Examples:
+        >>> pl.DataFrame({"*": [1], "a": [2]}).select(column("*")).columns
+        ['*']
+    """
+    return selectors.by_name(name).as_expr()
+
+
+def finite(cells: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     """The column with null in place of NaN and infinities."""
-    return pl.when(column.is_finite()).then(column) if dtype.is_float() else column
+    return pl.when(cells.is_finite()).then(cells) if dtype.is_float() else cells
 
 
 def flag(name: str, dtype: pl.DataType) -> pl.Expr:
@@ -18,12 +29,12 @@ def flag(name: str, dtype: pl.DataType) -> pl.Expr:
     Raises:
         DataError: the column holds text.
     """
-    column = pl.col(name)
+    cells = column(name)
     if dtype == pl.Boolean:
-        return column.cast(pl.Int64)
+        return cells.cast(pl.Int64)
     if not (dtype.is_numeric() or dtype == pl.Null):
         raise DataError(f'The column "{name}" is of type {dtype}.', expected="Expected 0 and 1.")
-    return pl.when((column == 0) | (column == 1)).then(column).cast(pl.Int64)
+    return pl.when((cells == 0) | (cells == 1)).then(cells).cast(pl.Int64)
 
 
 def named_type(name: str) -> pl.DataType:
@@ -41,42 +52,40 @@ def named_type(name: str) -> pl.DataType:
 
 def as_number(name: str, kind: str, dtype: pl.DataType) -> pl.Expr:
     """Float64 expression of a column, null where missing; dates as days since 1970."""
-    column = pl.col(name)
+    cells = column(name)
     if kind == "date" and dtype == pl.String:
-        column, dtype = column.str.to_datetime(strict=True), pl.Datetime("us")
+        cells, dtype = cells.str.to_datetime(strict=True), pl.Datetime("us")
     if dtype in (pl.Date, pl.Datetime):
         # Microseconds since 1970, divided by the microseconds of a day.
-        return column.cast(pl.Datetime("us")).dt.timestamp("us") / 86_400e6
+        return cells.cast(pl.Datetime("us")).dt.timestamp("us") / 86_400e6
     if dtype == pl.String:
-        return finite(column.str.strip_chars().cast(pl.Float64), pl.Float64())
+        return finite(cells.str.strip_chars().cast(pl.Float64), pl.Float64())
     if not (dtype.is_numeric() or dtype in (pl.Boolean, pl.Null)):
         raise DataError(f'The column "{name}" is of type {dtype}.', expected="Expected numbers.")
-    return finite(column.cast(pl.Float64), pl.Float64())
+    return finite(cells.cast(pl.Float64), pl.Float64())
 
 
 def as_text(name: str, dtype: pl.DataType) -> pl.Expr:
     """String expression of a column. The whole number 1 gives the same text if it is stored as 1, 1.0 or true."""
-    column = pl.col(name)
+    cells = column(name)
     if dtype.is_float():
-        column = finite(column, dtype)
+        cells = finite(cells, dtype)
         # Without the cast, the float 1.0 would become "1.0".
-        whole = column == column.round()
-        return (
-            pl.when(whole).then(column.cast(pl.Int64, strict=False).cast(pl.String)).otherwise(column.cast(pl.String))
-        )
+        whole = cells == cells.round()
+        return pl.when(whole).then(cells.cast(pl.Int64, strict=False).cast(pl.String)).otherwise(cells.cast(pl.String))
     if dtype == pl.Boolean:
-        return column.cast(pl.UInt8).cast(pl.String)
-    return column.cast(pl.String)
+        return cells.cast(pl.UInt8).cast(pl.String)
+    return cells.cast(pl.String)
 
 
 def plain_cells(name: str, dtype: pl.DataType) -> pl.Expr:
     """A Boolean column unchanged, any other column as text."""
-    return pl.col(name) if dtype == pl.Boolean else as_text(name, dtype)
+    return column(name) if dtype == pl.Boolean else as_text(name, dtype)
 
 
 def boolean_words(name: str) -> pl.Expr:
     """Booleans in a column of text, in any case, as "1" and "0"; other text stays, without blanks around it."""
-    return pl.col(name).str.strip_chars().str.to_lowercase().replace({"true": "1", "false": "0"})
+    return column(name).str.strip_chars().str.to_lowercase().replace({"true": "1", "false": "0"})
 
 
 def learned_cells(name: str, learned: str, dtype: pl.DataType) -> pl.Expr:
@@ -91,9 +100,9 @@ def learned_cells(name: str, learned: str, dtype: pl.DataType) -> pl.Expr:
         return plain_cells(name, dtype)
     if learned == "Boolean":
         return boolean_words(name)
-    text = pl.col(name).str.strip_chars()
+    text = column(name).str.strip_chars()
     if not named_type(learned).is_numeric():
-        return pl.col(name)
+        return column(name)
     number = finite(text.cast(pl.Float64, strict=False), pl.Float64())
     whole = (number == number.round()) & (number.abs() < 2**53)
     return pl.when(whole).then(number.cast(pl.Int64, strict=False).cast(pl.String)).otherwise(text)

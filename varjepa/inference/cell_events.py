@@ -85,6 +85,8 @@ class CellEvents:
         )  # fmt: skip
         compared = np.ones((len(lower), preprocessor.sizes.n_features), dtype=bool)
         compared[:, : lower.shape[1]] = ~np.any(self.outside, axis=0)
+        # Every model has learned its own embedding of text: there is no event that two of them share.
+        compared[:, [name in preprocessor.embedded for name in preprocessor.names]] = False
         categories = tuple(
             torch.tensor(_common([*[""] * (N_RESERVED - 1), *feature.vocabulary], known), device=device)
             for feature, known in zip(preprocessor.categorical, self.known, strict=True)
@@ -109,8 +111,10 @@ def cell_events(frame: pl.DataFrame, preprocessors: Sequence[Preprocessor]) -> C
                 for one in preprocessors]  # fmt: skip
     if any(others != features[0] for others in features):
         return None
-    first, schema = preprocessors[0], dict(frame.schema)
-    columns = frame.lazy().select(feature.number(schema).alias(feature.name) for feature in first.numeric).collect()
+    first = preprocessors[0]
+    derived = first.derive(frame.lazy())
+    schema = dict(derived.collect_schema())
+    columns = derived.select(feature.number(schema).alias(feature.name) for feature in first.numeric).collect()
     values = [column.to_numpy().astype(np.float64) for column in columns]  # NaN where missing
     ends = [windows(column) for column in values]
     lower, upper = (np.stack(side, axis=1) if side else np.zeros((frame.height, 0)) for side in

@@ -70,8 +70,8 @@ def count_columns(
     Raises:
         DataError: a column is missing, or holds text where numbers were learned.
     """
-    schema, label = dict(frame.schema), preprocessor.label
-    preprocessor.encode(frame.lazy())  # for its error message, which names the missing column
+    frame, label = preprocessor.derive(frame.lazy()).collect(), preprocessor.label
+    schema = dict(frame.schema)
     labelled = label is not None and label.name in schema
     numbers = [feature.number(schema) for feature in preprocessor.numeric]
     codes = [feature.encode(schema) for feature in preprocessor.categorical]
@@ -156,7 +156,12 @@ def subjects_of(
 
 def unseen_words(preprocessor: Preprocessor, frame: pl.DataFrame) -> dict[str, dict[str, int]]:
     """Per categorical column and label, the words that are not a known category or class, and their number of rows."""
-    features = (feature for feature in preprocessor.categorical if isinstance(feature, CategoricalFeature))
+    derived = preprocessor.sources
+    features = (
+        feature
+        for feature in preprocessor.categorical
+        if isinstance(feature, CategoricalFeature) and feature.name not in derived
+    )
     words = {
         feature.name: _unknown(frame.lazy(), as_text(feature.name, frame.schema[feature.name]), feature.vocabulary)
         for feature in features

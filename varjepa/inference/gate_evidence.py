@@ -134,15 +134,12 @@ def gather_alone(model: TrainedModel, frame: pl.DataFrame) -> Evidence:
 def _facts(model: TrainedModel, predicted: pl.DataFrame) -> Evidence:
     """Inputs, outputs and label of the model, and the shape of its embedding."""
     sample, label = _flat(predicted)[:LATENT_ROWS], model.preprocessor.label
-    # By raw column: a feature may be made from several (one-hot) columns.
-    kinds = {column: feature.kind for feature in (*model.preprocessor.numeric, *model.preprocessor.categorical)
-             for column in feature.columns}  # fmt: skip
     return Evidence(
         goodness=None,
         active_units=active_units(sample),
         dimensions=sample.shape[1],
         rankme=rankme(sample),
-        inputs=kinds,
+        inputs=model.preprocessor.kinds,
         outputs=tuple(predicted.columns),
         label="" if label is None else f'"{label.name}" by {label.task}',
         classes=() if label is None else label.classes,

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from varjepa.data.cells import column
 from varjepa.data.encode.features import CategoricalFeature
 from varjepa.data.encode.one_hot import OneHotFeature
 from varjepa.data.encode.preprocessor import Preprocessor
@@ -73,10 +74,11 @@ def assess(model: TrainedModel, train: pl.DataFrame, test: pl.DataFrame, *, seed
 def hidden(frame: pl.DataFrame, preprocessor: Preprocessor, share: float, seed: int) -> pl.DataFrame:
     """The frame with a share of its cells emptied at random; columns that make one feature go together."""
     rng, gaps = np.random.default_rng([seed, 41]), dict[str, pl.Series]()
-    for feature in (*preprocessor.numeric, *preprocessor.categorical):
+    features = (*preprocessor.numeric, *preprocessor.categorical)
+    for feature in (feature for feature, own in zip(features, preprocessor.own, strict=True) if own):
         gap = pl.Series(rng.random(frame.height) < share)
         gaps |= dict.fromkeys(feature.columns, gap)
-    return frame.with_columns(pl.when(~gap).then(name).alias(name) for name, gap in gaps.items())
+    return frame.with_columns(pl.when(~gap).then(column(name)).alias(name) for name, gap in gaps.items())
 
 
 def imputed_columns(
@@ -88,29 +90,30 @@ def imputed_columns(
     imputed = model.impute(holed, level=LEVEL)
     before, after = (model.encode(frame).observed.cpu().numpy() for frame in (test, holed))
     gaps = before & ~after  # [N, D]; cells that were missing before have no truth to compare with
-    names = [feature.name for feature in preprocessor.numeric]
+    own, n_numeric = preprocessor.own, len(preprocessor.numeric)
     train_numbers, holes = (_plain(frame, preprocessor) for frame in (train, holed))
     # With a single column there is nothing to regress on.
-    iterative = _iterative(train_numbers, holes) if 1 < len(names) <= WIDEST else None
+    iterative = _iterative(train_numbers, holes) if 1 < train_numbers.shape[1] <= WIDEST else None
     truth, filled = _plain(test, preprocessor), _plain(imputed.filled, preprocessor)
-    for j, feature in enumerate(preprocessor.numeric):
-        gap = gaps[:, j]
+    places = [j for j in range(n_numeric) if own[j]]
+    for k, j in enumerate(places):
+        feature, gap = preprocessor.numeric[j], gaps[:, j]
         if gap.any():
             low, high = (_days(imputed.bounds[f"{feature.name}{end}"])[gap] for end in (".low", ".high"))
             # The slack forgives rounding where a bound is the value itself.
-            right, slack = truth[gap, j], 1e-6 * feature.std
-            mean = float(np.nanmean(train_numbers[:, j]))
+            right, slack = truth[gap, k], 1e-6 * feature.std
+            mean = float(np.nanmean(train_numbers[:, k]))
             yield {
                 "feature": feature.name, "kind": feature.kind, "cells": int(gap.sum()),
-                "rmse": _rmse(filled[gap, j], right), "rmse_mean": _rmse(mean, right),
-                "rmse_iterative": None if iterative is None else _rmse(iterative[gap, j], right),
+                "rmse": _rmse(filled[gap, k], right), "rmse_mean": _rmse(mean, right),
+                "rmse_iterative": None if iterative is None else _rmse(iterative[gap, k], right),
                 "coverage": float(((low <= right + slack) & (right - slack <= high)).mean()),
                 "width": float((high - low).mean()), "accuracy": None, "accuracy_mode": None,
             }  # fmt: skip
     right, guess, learned = (model.encode(frame).codes.cpu().numpy() for frame in (test, imputed.filled, train))
     for c, categorical in enumerate(preprocessor.categorical):
-        gap = gaps[:, len(names) + c]
-        if gap.any():
+        gap = gaps[:, n_numeric + c]
+        if own[n_numeric + c] and gap.any():
             seen = learned[:, c][learned[:, c] > 0]  # code 0 is a missing cell
             mode = np.bincount(seen).argmax() if len(seen) else 0
             yield {
@@ -133,8 +136,8 @@ def _days(column: pl.Series) -> NDArray[np.float64]:
 
 
 def _plain(frame: pl.DataFrame, preprocessor: Preprocessor) -> NDArray[np.float64]:
-    """Numeric features in their own unit [N, n_numeric], NaN where missing."""
-    columns = [_days(frame[feature.name]) for feature in preprocessor.numeric]
+    """Numeric features that are columns of the table, in their own unit [N, n], NaN where missing."""
+    columns = [_days(frame[feature.name]) for feature in preprocessor.numeric if feature.name in frame.columns]
     return np.stack(columns, 1) if columns else np.zeros((frame.height, 0))
 
 
@@ -163,6 +166,7 @@ def _imputation_metrics(columns: pl.DataFrame) -> dict[str, float]:
 
 def _numbers(frame: pl.DataFrame, preprocessor: Preprocessor) -> NDArray[np.float64]:
     """Features as a classifier reads them [N, D]: numbers in their own unit, codes; NaN where missing."""
+    preprocessor = preprocessor.without_derived()
     table = to_tensors(preprocessor.encode(frame.lazy()).collect(), preprocessor)
     codes = table.codes.double().numpy()
     return np.c_[_plain(frame, preprocessor), np.where(codes > MISSING, codes, np.nan)]
@@ -218,9 +222,11 @@ def corrupt(frame: pl.DataFrame, preprocessor: Preprocessor, seed: int) -> tuple
         The rows, and the number of the feature that was changed, -1 where the drawn cell could not be.
     """
     rng = np.random.default_rng([seed, 42])
-    where = rng.integers(len(preprocessor.names), size=frame.height)
-    out, schema = frame, frame.schema
-    for j, feature in enumerate(preprocessor.numeric):
+    own = np.flatnonzero(preprocessor.own)
+    where = own[rng.integers(len(own), size=frame.height)]
+    out, schema, n_numeric = frame, frame.schema, len(preprocessor.numeric)
+    for j in own[own < n_numeric]:
+        feature = preprocessor.numeric[j]
         chosen = pl.Series(where == j)
         # Drawn for all rows, so that a row's outlier does not depend on the rows chosen beside it.
         distance = rng.uniform(SMALLEST_OUTLIER, LARGEST_OUTLIER, frame.height) * rng.choice([-1, 1], frame.height)
@@ -229,15 +235,17 @@ def corrupt(frame: pl.DataFrame, preprocessor: Preprocessor, seed: int) -> tuple
         )
         if feature.kind == "date":
             out = out.with_columns(
-                pl.when(chosen).then(numbers.cast(schema[feature.name])).otherwise(feature.name).alias(feature.name)
+                pl.when(chosen)
+                .then(numbers.cast(schema[feature.name]))
+                .otherwise(column(feature.name))
+                .alias(feature.name)
             )
         else:
             out = out.with_columns(
-                pl.when(chosen).then(numbers).otherwise(pl.col(feature.name).cast(pl.Float64)).alias(feature.name)
+                pl.when(chosen).then(numbers).otherwise(column(feature.name).cast(pl.Float64)).alias(feature.name)
             )
-    n_numeric = len(preprocessor.numeric)
-    for c, categorical in enumerate(preprocessor.categorical):
-        in_feature = where == n_numeric + c
+    for j in own[own >= n_numeric]:
+        categorical, in_feature = preprocessor.categorical[j - n_numeric], where == j
         out, changed = _swapped(out, categorical, in_feature, rng)
         where = np.where(in_feature & ~changed, -1, where)
     return out, where
@@ -254,9 +262,9 @@ def _swapped(
     changed = rows & (old >= 2)  # codes 0 and 1 are reserved: missing, other
     # A shift by 1 to size - 1 around the circle of categories never ends where it began.
     new = 2 + (old - 2 + rng.integers(1, size, size=len(old))) % size
-    columns = feature.decode(np.where(changed, new, 2), frame.schema)
+    swapped = feature.decode(np.where(changed, new, 2), frame.schema)
     condition = pl.Series(changed)
     return frame.with_columns(
-        pl.when(condition).then(column.cast(frame.schema[column.name])).otherwise(column.name).alias(column.name)
-        for column in columns
+        pl.when(condition).then(cells.cast(frame.schema[cells.name])).otherwise(column(cells.name)).alias(cells.name)
+        for cells in swapped
     ), changed

@@ -10,6 +10,8 @@ from typing import Self
 import polars as pl
 
 from varjepa.config.base import Section
+from varjepa.data.cells import column
+from varjepa.data.encode.derived import DatePart, TextEmbedding, with_date_parts, with_text
 from varjepa.data.encode.features import CategoricalFeature, Label, NumericFeature
 from varjepa.data.encode.one_hot import OneHotFeature
 from varjepa.data.tensors.sizes import N_RESERVED, TableSizes
@@ -29,6 +31,11 @@ class Preprocessor(Section):
     """Columns of the table that features are made from, in the order of the table."""
     label: Label | None
     left_out: dict[str, str]
+    derived: tuple[DatePart | TextEmbedding, ...] = ()
+    """Columns that are made from others before the cells are encoded."""
+    rare: dict[str, float] = {}
+    """Categorical columns with rare categories, and the share of their training cells, missing ones left out, that hold
+    one. All of them share a code."""
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -41,9 +48,35 @@ class Preprocessor(Section):
         return [*(feature.name for feature in self.numeric), *(feature.name for feature in self.categorical)]
 
     @property
+    def sources(self) -> dict[str, str]:
+        """Features that are made from a derived column, with the column of the table behind it."""
+        return {name: derived.source for derived in self.derived for name in derived.names}
+
+    @property
+    def embedded(self) -> set[str]:
+        """Features that are dimensions of an embedding of text."""
+        return {name for made in self.derived if isinstance(made, TextEmbedding) for name in made.names}
+
+    @property
+    def own(self) -> list[bool]:
+        """Whether each feature, in the model's order, is a column of the table (or several) rather than derived."""
+        derived = self.sources
+        return [name not in derived for name in self.names]
+
+    @property
     def columns(self) -> list[str]:
-        """Columns of the table that the features are made from."""
-        return [column for feature in (*self.numeric, *self.categorical) for column in feature.columns]
+        """Columns of the table that the features are made from, each once."""
+        sources = self.sources
+        features = (*self.numeric, *self.categorical)
+        return list(dict.fromkeys(sources.get(name, name) for feature in features for name in feature.columns))
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """The kind of each of `columns`; text where a column has no other feature than its embedding."""
+        sources = self.sources
+        own = (feature for feature in (*self.numeric, *self.categorical) if feature.name not in sources)
+        kinds = {name: str(feature.kind) for feature in own for name in feature.columns}
+        return {name: kinds.get(name, "text") for name in self.columns}
 
     @property
     def joined(self) -> dict[str, tuple[str, ...]]:
@@ -66,12 +99,40 @@ class Preprocessor(Section):
         Raises:
             DataError: a column of a feature is missing, or a numeric column holds text.
         """
-        schema = dict(frame.collect_schema())
         encoders: list[NumericFeature | CategoricalFeature | OneHotFeature | Label] = [*self.numeric, *self.categorical]
         if with_label and self.label is not None:
             encoders.append(self.label)
-        for name in (column for encoder in encoders for column in encoder.columns):
+            self._require(frame, self.label.name)
+        derived = self.derive(frame)
+        schema = dict(derived.collect_schema())
+        return derived.select(*map(column, keep), *(encoder.encode(schema) for encoder in encoders))
+
+    def without_derived(self) -> Self:
+        """Only the features that are columns of the table, for tables that lack the text."""
+        derived = self.sources
+        numeric, categorical = (
+            tuple(feature for feature in features if feature.name not in derived)
+            for features in (self.numeric, self.categorical)
+        )
+        return self.model_copy(update={"numeric": numeric, "categorical": categorical, "derived": ()})
+
+    def derive(self, frame: pl.LazyFrame) -> pl.LazyFrame:
+        """The frame with the derived columns, which features then read like columns of the table.
+
+        Raises:
+            DataError: a column of a feature is missing.
+        """
+        self._require(frame, *self.columns)
+        dates = {feature.name: feature for feature in self.numeric if feature.kind == "date"}
+        frame = with_date_parts(frame, [made for made in self.derived if isinstance(made, DatePart)], dates)
+        for made in self.derived:
+            if isinstance(made, TextEmbedding):
+                frame = with_text(frame, made)
+        return frame
+
+    def _require(self, frame: pl.LazyFrame, *columns: str) -> None:
+        schema = frame.collect_schema()
+        for name in columns:
             if name not in schema:
                 hint = nearest(name, schema) or "Add the column, or check its name."
                 raise DataError(f'The column "{name}" is missing.', fix=hint)
-        return frame.select(*keep, *(encoder.encode(schema) for encoder in encoders))

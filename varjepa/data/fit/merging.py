@@ -11,14 +11,15 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import polars as pl
 
-from varjepa.data.cells import finite
+from varjepa.data.cells import column, finite
 from varjepa.data.fit.rows_protocol import CLASSES_OF_NUMBERS, MOST_DECIMALS, Moments
+from varjepa.data.read.text_columns import sketch
 
 FEW = CLASSES_OF_NUMBERS
 """Columns with at most this many distinct values are recorded with the counts of the values."""
 
 GLANCE = 10_000
-"""Cells that are checked first for many distinct values, and for repeated ones, before all cells are."""
+"""Cells that are checked first for many distinct values, before all cells are."""
 
 CUTS = 64
 """Sample size per partition for columns with too many distinct values. The samples divide the values into even
@@ -30,15 +31,16 @@ class ColumnFacts(NamedTuple):
 
     Attributes:
         present: number of cells that are not missing.
-        smallest: smallest of them; None if not needed.
-        largest: largest of them; None if not needed.
+        smallest: smallest of them; of text, too, to see whether partitions overlap. None if there are none.
+        largest: largest of them.
         whole: whether all are whole numbers.
         numbers: for text, how many cells are numbers.
         word: for text, the first cell that is not a number.
         few: the distinct values and their counts; None if there are more than `FEW`.
-        repeats: number of cells whose value has occurred before; of text at least one if there is one, and all cells if
-            the kind does not depend on it.
+        repeats: number of cells whose value has occurred before; all cells if the kind does not depend on it.
+        least: a lower bound of the number of distinct values.
         cuts: a sample of the values, if the kind depends on whether they repeat.
+        sketch: of text with more than `FEW` distinct values, some of them (see `text_columns.sketch`).
     """
 
     present: int
@@ -49,7 +51,9 @@ class ColumnFacts(NamedTuple):
     word: str | None = None
     few: dict[Any, int] | None = None
     repeats: int = 0
+    least: int = 0
     cuts: tuple[Any, ...] = ()
+    sketch: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, cells: pl.Series) -> Self:
@@ -62,19 +66,20 @@ class ColumnFacts(NamedTuple):
         few = _few(present)
         whole = bool((present == present.round()).all()) if dtype.is_float() else dtype.is_integer()
         repeats = len(present) - len(few) if few is not None else _repeats(present, whole=whole)
-        numbers = present.str.strip_chars().cast(pl.Float64, strict=False) if dtype == pl.String else None
-        # The extremes of text are only needed to see whether the partitions of a possible identifier overlap.
-        needs_ends = dtype.is_numeric() or dtype.is_temporal() or not repeats
+        text = dtype == pl.String
+        numbers = present.str.strip_chars().cast(pl.Float64, strict=False) if text else None
         return cls(
             len(present),
-            smallest=present.min() if needs_ends else None,
-            largest=present.max() if needs_ends else None,
+            smallest=min(few) if few is not None else present.min(),
+            largest=max(few) if few is not None else present.max(),
             whole=whole,
             numbers=0 if numbers is None else numbers.count(),
             word=None if numbers is None else next(iter(present.filter(numbers.is_null()).head(1)), None),
             few=few,
             repeats=repeats,
-            cuts=tuple(spread(present)) if repeats < len(present) and (whole or not repeats) else (),
+            least=len(present) - repeats,
+            cuts=tuple(spread(present)) if repeats < len(present) and (whole or text) else (),
+            sketch=tuple(sketch(present)) if text and few is None else (),
         )
 
     @classmethod
@@ -99,7 +104,9 @@ class ColumnFacts(NamedTuple):
             word=next((part.word for part in filled if part.word is not None), None),
             few=few,
             repeats=sum(part.repeats for part in filled),
+            least=max(part.least for part in filled),
             cuts=tuple(value for part in filled for value in part.cuts),
+            sketch=tuple(sketch(pl.Series([word for part in filled for word in part.sketch], dtype=pl.String))),
         )
 
 
@@ -191,13 +198,17 @@ class Tally:
         self.counts: pl.DataFrame | None = None
         self.distinct = 0
         """Number of distinct values; an upper bound if the counts were dropped."""
+        self.cells = 0
+        """Number of cells counted."""
         self.cuts: list[Any] = []
         """A sample of the values if the counts were dropped, otherwise empty."""
         if counts is not None:
+            self.cells = int(counts["len"].sum())
             self._hold(counts)
 
     def add(self, other: "Tally") -> None:
         """Adds the counts of another partition."""
+        self.cells += other.cells
         if self.counts is not None and other.counts is not None:
             both = (
                 pl.concat([self.counts, other.counts], how="vertical_relaxed")
@@ -224,7 +235,7 @@ def comparable(name: str, dtype: pl.DataType) -> pl.Expr:
 
     The codes of Polars categories differ between partitions, their text does not.
     """
-    return pl.col(name).cast(pl.String) if dtype in (pl.Categorical, pl.Enum) else finite(pl.col(name), dtype)
+    return column(name).cast(pl.String) if dtype in (pl.Categorical, pl.Enum) else finite(column(name), dtype)
 
 
 def spread(values: pl.Series) -> list[Any]:
@@ -249,10 +260,7 @@ def _added(first: dict[Any, int], second: dict[Any, int]) -> dict[Any, int] | No
 
 def _repeats(present: pl.Series, *, whole: bool) -> int:
     """See `ColumnFacts.repeats`."""
-    dtype, glance = present.dtype, present.head(GLANCE)
     # Fractions and dates are never identifiers, so their kind does not depend on repeated values.
-    if (dtype.is_numeric() and not whole) or dtype in (pl.Date, pl.Datetime):
+    if (present.dtype.is_numeric() and not whole) or present.dtype in (pl.Date, pl.Datetime):
         return len(present)
-    # A single repeated text is enough, a number may repeat here and there.
-    repeats = 0 if dtype.is_numeric() else len(glance) - glance.n_unique()
-    return repeats or len(present) - present.n_unique()
+    return len(present) - present.n_unique()

@@ -1,9 +1,9 @@
 """Statistics of training rows in partitions: computed per partition, in any process, and merged exactly."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import accumulate
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import polars as pl
 
@@ -11,7 +11,15 @@ from varjepa.config.data import KIND
 from varjepa.data.cells import as_text
 from varjepa.data.fit.merging import ColumnFacts, Sums, Tally, comparable, moments
 from varjepa.data.fit.ranges import OpenRows, ParallelMap, counted, map_in_this_thread, profiles_of, ranges
-from varjepa.data.fit.rows_protocol import COLUMNS_AT_ONCE, Moments, Wanted, gather_by_column, number, value_counts
+from varjepa.data.fit.rows_protocol import (
+    COLUMNS_AT_ONCE,
+    Moments,
+    Vocabulary,
+    Wanted,
+    gather_by_column,
+    number,
+    value_counts,
+)
 from varjepa.data.fit.streamed_rows import one_set
 from varjepa.data.read.column_profile import ColumnProfile
 
@@ -85,7 +93,19 @@ class PartitionedRows:
         placed = zip(self._partitions, before, strict=True)
         return pl.concat(self._parallel_map(partial(picked, columns=columns, stride=stride), placed))
 
-    def frequent(self, wanted: Sequence[Wanted]) -> Iterator[list[str]]:
+    def texts(self, facts: ColumnProfile, stride: int) -> pl.Series:
+        """In one round."""
+        before = accumulate(self._heights[:-1], initial=0)
+        placed = zip(self._partitions, before, strict=True)
+        return pl.concat(self._parallel_map(partial(picked_texts, facts=facts, stride=stride), placed)).drop_nulls()
+
+    def derived(self, add: Callable[[pl.LazyFrame], pl.LazyFrame]) -> Self:
+        """The further columns are made where a partition is read."""
+        rows = type(self)([partial(with_added, partition, add) for partition in self._partitions], self._parallel_map)
+        rows._heights, rows._few = self._heights, self._few  # noqa: SLF001 (same class)
+        return rows
+
+    def frequent(self, wanted: Sequence[Wanted]) -> Iterator[Vocabulary]:
         """In one round, and another for each column with very many distinct values."""
         columns = [column.facts for column in wanted]
         tallies = [Tally(MOST_VALUES, NOTHING) for _ in columns]
@@ -94,7 +114,7 @@ class PartitionedRows:
             for tally, part_tally in zip(tallies, part, strict=True):
                 tally.add(part_tally)
         for column, tally in zip(wanted, tallies, strict=True):
-            yield column.frequent(self._by_ranges(column, tally) if tally.counts is None else tally.counts)
+            yield column.frequent(self._by_ranges(column, tally) if tally.counts is None else tally.counts, tally.cells)
 
     def _by_ranges(self, wanted: Wanted, tally: Tally) -> pl.DataFrame:
         # The most frequent values of all are among the most frequent ones of their ranges.
@@ -148,6 +168,18 @@ def picked(placed: tuple[OpenRows, int], columns: Sequence[ColumnProfile], strid
     rows, before = placed
     # The first multiple of `stride` that is at least `before`, as a row of this partition.
     return rows().select(map(number, columns)).gather_every(stride, offset=-before % stride).collect()
+
+
+def picked_texts(placed: tuple[OpenRows, int], facts: ColumnProfile, stride: int) -> pl.Series:
+    """The same for the text of a column."""
+    rows, before = placed
+    text = rows().select(as_text(facts.name, facts.dtype))
+    return text.gather_every(stride, offset=-before % stride).collect().to_series()
+
+
+def with_added(rows: OpenRows, add: Callable[[pl.LazyFrame], pl.LazyFrame]) -> pl.LazyFrame:
+    """The rows of a partition with further columns."""
+    return add(rows())
 
 
 def tallied(rows: OpenRows, columns: Sequence[ColumnProfile], limit: int) -> list[Tally]:

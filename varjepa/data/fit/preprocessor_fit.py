@@ -1,6 +1,6 @@
 """Fits the preprocessor to the training rows (see `varjepa.data.encode`), in bounded memory."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import polars as pl
@@ -10,6 +10,7 @@ from varjepa.config.data import KIND
 from varjepa.data.encode.features import CategoricalFeature, Label, NumericFeature
 from varjepa.data.encode.one_hot import OneHotFeature
 from varjepa.data.encode.preprocessor import Preprocessor
+from varjepa.data.fit.derived_columns import date_parts, text_embeddings, text_sources
 from varjepa.data.fit.normal_scores import normal_scores
 from varjepa.data.fit.one_hot_groups import Group, find_groups, group_name
 from varjepa.data.fit.rows_protocol import (
@@ -17,6 +18,7 @@ from varjepa.data.fit.rows_protocol import (
     COLUMNS_AT_ONCE,
     Moments,
     TrainingRows,
+    Vocabulary,
     Wanted,
     number_kind,
 )
@@ -30,6 +32,10 @@ SKEWED = 1.0
 HEAVY_TAILED = 6.0
 """auto: columns with a training value further than this many standard deviations from the mean, too."""
 
+REVIEWED = ("categorical", "date", "text", "identifier")
+"""Kinds of a contract that the fit obeys as they are. `init` writes numeric for constant columns, too, and boolean for
+any two values, so these two say less."""
+
 GLANCE_ROWS = 10_000
 """First rows that may show that a column identifies no rows."""
 
@@ -41,7 +47,7 @@ def fit(
     frame: pl.LazyFrame,
     data: DataSection,
     preprocess: PreprocessSection,
-    identifiers: Collection[str] | None = None,
+    kinds: Mapping[str, KIND] | None = None,
 ) -> Preprocessor:
     """Fits a preprocessor to training rows.
 
@@ -49,13 +55,12 @@ def fit(
         frame: the training rows with their label, and no internal columns.
         data: label, dropped columns and declared kinds.
         preprocess: how to transform.
-        identifiers: columns that identify rows, decided on more than the training rows (see `inspect_columns`). None:
-            decided on these rows.
+        kinds: of columns, decided on more than the training rows (see `inspect_columns`). None: decided on these rows.
 
     Raises:
         DataError: the label cannot be predicted, a numeric column holds text, or no feature is left.
     """
-    return fit_rows(StreamedRows(frame), data, preprocess, identifiers)
+    return fit_rows(StreamedRows(frame), data, preprocess, kinds)
 
 
 class Verdicts(NamedTuple):
@@ -64,12 +69,12 @@ class Verdicts(NamedTuple):
     Training rows alone may mislead: a running number has gaps in them, and a name that repeats may occur once.
 
     Attributes:
-        identifiers: columns that identify rows.
+        kinds: of the columns that identify rows, of those that hold text, and of those that a contract knows better.
         contents: columns that make up what a row says, in the order of their names: neither label nor dropped, no
             identifier, not empty.
     """
 
-    identifiers: tuple[str, ...]
+    kinds: Mapping[str, KIND]
     contents: tuple[str, ...]
 
     def hashed(self, split: SplitSection) -> SplitSection:
@@ -85,23 +90,29 @@ class Verdicts(NamedTuple):
         return split.model_copy(update={"columns": self.contents})
 
 
-def inspect_columns(rows: TrainingRows, data: DataSection) -> Verdicts:
+def inspect_columns(rows: TrainingRows, data: DataSection, promised: Mapping[str, KIND] | None = None) -> Verdicts:
     """Decides about the columns of a table by all of its rows.
 
     Args:
         rows: all rows, without internal columns.
         data: label, dropped columns and declared kinds.
+        promised: kinds of a data contract, which people have reviewed; `data.kinds` wins.
     """
-    names, declared = _candidates(rows, data), data.kinds
+    names = _candidates(rows, data)
+    agreed = {name: kind for name, kind in (promised or {}).items() if name in names and kind in REVIEWED}
+    declared = {**agreed, **data.kinds}
     # A few rows settle most columns, so that only the others are read a second time.
     first = rows.head(names, GLANCE_ROWS)
     settled = [name for name in names if name not in declared and never_identifies(first[name])]
     profiles = rows.profiles([name for name in names if name not in settled], declared, {})
-    kinds = {name: facts.kind for name, facts in profiles.items()}
-    contents = [name for name, kind in kinds.items() if kind not in ("identifier", "empty", "nested")]
-    return Verdicts(
-        tuple(name for name, kind in kinds.items() if kind == "identifier"), tuple(sorted(settled + contents))
-    )
+    found = {name: facts.kind for name, facts in profiles.items()}
+    # A contract that calls a column numeric says that it neither identifies rows nor consists of words.
+    numbers = {name for name, kind in (promised or {}).items() if kind == "numeric" and name not in data.kinds}
+    found |= {name: "numeric" for name in numbers if found.get(name) in ("identifier", "categorical", "text")}
+    contents = [name for name, kind in found.items() if kind not in ("identifier", "empty", "unsupported")]
+    kinds: dict[str, KIND] = {name: kind for name, kind in found.items() if kind in ("identifier", "text")}
+    kinds |= dict.fromkeys((name for name in numbers if found.get(name) == "numeric"), "numeric")
+    return Verdicts({**kinds, **agreed}, tuple(sorted(settled + contents)))
 
 
 def _candidates(rows: TrainingRows, data: DataSection) -> list[str]:
@@ -116,24 +127,23 @@ def fit_rows(
     rows: TrainingRows,
     data: DataSection,
     preprocess: PreprocessSection,
-    identifiers: Collection[str] | None = None,
+    kinds: Mapping[str, KIND] | None = None,
 ) -> Preprocessor:
     """Fits a preprocessor to training rows from any reader; see `fit`."""
     labels = [data.label] if data.label is not None and data.task != "none" else []
     names = _candidates(rows, data)
-    verdict: dict[str, KIND] = dict.fromkeys(identifiers or (), "identifier")
-    declared: dict[str, KIND] = {**verdict, **data.kinds, **dict.fromkeys(labels, "categorical")}
+    declared: dict[str, KIND] = {**(kinds or {}), **data.kinds, **dict.fromkeys(labels, "categorical")}
     # First pass: the kind of every column. The label is profiled with the features, then taken out.
     profiles = rows.profiles([*names, *labels], declared, dict.fromkeys(labels, CLASSES_OF_NUMBERS))
     targets = [profiles.pop(name) for name in labels]
-    if identifiers is not None:
-        profiles = {name: facts.decided(identifiers) for name, facts in profiles.items()}
+    if kinds is not None:
+        profiles = {name: facts.decided(declared) for name, facts in profiles.items()}
     used = {name: facts for name, facts in profiles.items() if not facts.left_out}
     if not used:
         raise _no_feature()
     groups = find_groups(rows, list(used.values()), data.kinds) if preprocess.one_hot == "join" else []
     # Further passes: moments and quantiles of numeric columns, vocabularies of categorical columns and of the label.
-    numeric = tuple(_fit_numbers(rows, list(used.values()), preprocess))
+    numeric = list(_fit_numbers(rows, list(used.values()), preprocess))
     words, label = _categories(used, groups), _label(targets[0], data) if targets else None
     wanted = [_wanted(facts, preprocess) for facts in words.values()]
     classes = [Wanted(facts, 1, None) for facts in targets if label and label.task == "classification"]
@@ -141,15 +151,33 @@ def fit_rows(
     values = rows.frequent([*wanted, *classes])
     vocabularies = {name: next(values) for name in words}
     if label and classes:
-        label = label.model_copy(update={"classes": _ordered(next(values), targets[0])})
+        label = label.model_copy(update={"classes": _ordered(next(values).words, targets[0])})
+    categorical = list(_fit_categories(used, groups, vocabularies, preprocess))
+    # Last pass: columns that are made from others.
+    taken = {*rows.schema, *(feature.name for feature in categorical)}
+    parts = list(date_parts(rows, [feature for feature in numeric if feature.kind == "date"], preprocess, taken))
+    texts = [facts for facts in used.values() if facts.kind == "text"]
+    embeddings = list(text_embeddings(rows, text_sources(words, vocabularies, texts), preprocess, taken))
+    embedded = {embedding.source for embedding, _ in embeddings}
+    if not (numeric or categorical or embedded):
+        raise _no_feature()
     return Preprocessor(
-        numeric=numeric,
-        categorical=tuple(_fit_categories(used, groups, vocabularies, preprocess)),
-        order=tuple(used),
+        numeric=(*numeric, *(feature for _, features in embeddings for feature in features)),
+        categorical=(*categorical, *(feature for _, feature in parts)),
+        derived=(*(part for part, _ in parts), *(embedding for embedding, _ in embeddings)),
+        order=tuple(name for name, facts in used.items() if facts.kind != "text"),
         label=label,
         left_out=_kept_together(rows, data)
-        | {name: facts.left_out for name, facts in profiles.items() if facts.left_out},
+        | {name: facts.left_out for name, facts in profiles.items() if facts.left_out}
+        | {name: why for name, why in _unread(texts, preprocess).items() if name not in embedded},
+        rare={name: 1 - found.covered for name, found in vocabularies.items() if found.covered < 1},
     )
+
+
+def _unread(texts: Sequence[ColumnProfile], preprocess: PreprocessSection) -> dict[str, str]:
+    """Why text columns are no features if they are not embedded."""
+    why = "it has too few different texts" if preprocess.text_dimensions else "preprocess.text_dimensions is 0"
+    return {facts.name: why for facts in texts}
 
 
 def _kept_together(rows: TrainingRows, data: DataSection) -> dict[str, str]:
@@ -198,7 +226,8 @@ def _transform(moments: Moments) -> Literal["standard", "quantile"]:
 def _categories(used: Mapping[str, ColumnProfile], groups: Sequence[Group]) -> dict[str, ColumnProfile]:
     """Columns that each become one categorical feature."""
     joined = {name for group in groups for name in group.columns}
-    return {name: facts for name, facts in used.items() if name not in joined and facts.kind not in ("numeric", "date")}
+    kinds = ("categorical", "boolean")
+    return {name: facts for name, facts in used.items() if name not in joined and facts.kind in kinds}
 
 
 def _wanted(facts: ColumnProfile, preprocess: PreprocessSection) -> Wanted:
@@ -209,7 +238,7 @@ def _wanted(facts: ColumnProfile, preprocess: PreprocessSection) -> Wanted:
 def _fit_categories(
     used: Mapping[str, ColumnProfile],
     groups: Sequence[Group],
-    vocabularies: Mapping[str, list[str]],
+    vocabularies: Mapping[str, Vocabulary],
     preprocess: PreprocessSection,
 ) -> Iterator[CategoricalFeature | OneHotFeature]:
     """Categorical features, in the order of their (first) columns."""
@@ -223,7 +252,7 @@ def _fit_categories(
         elif name in vocabularies:
             kind: Literal["categorical", "boolean"] = "boolean" if facts.kind == "boolean" else "categorical"
             yield CategoricalFeature(
-                name=name, dtype=str(facts.dtype), kind=kind, vocabulary=tuple(vocabularies[name])
+                name=name, dtype=str(facts.dtype), kind=kind, vocabulary=tuple(vocabularies[name].words)
             )  # fmt: skip
 
 

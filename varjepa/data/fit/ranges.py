@@ -5,6 +5,7 @@ counted separately over all partitions.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from typing import Any, Protocol, TypeVar
@@ -48,9 +49,10 @@ def profiles_of(
 ) -> dict[str, ColumnProfile]:
     """Profiles of columns from the facts of their partitions.
 
-    A column can only be an identifier if its values hardly repeat. If the partitions do not answer that, and the kind
-    depends on it, the values are counted range by range. With more than `FEW` distinct values in a column that is no
-    identifier, `distinct` of the profile is `FEW` + 1.
+    A column can only be an identifier if its values hardly repeat, and text only if half of them are new. If the
+    partitions do not answer that, and the kind depends on it, the values are counted range by range. With more
+    than `FEW` distinct values in a column whose kind does not depend on their number, `distinct` of the profile is
+    `FEW` + 1.
 
     Args:
         parts: facts per column, one per partition, in the order of the rows.
@@ -67,7 +69,7 @@ def profiles_of(
         facts = {
             "missing": rows - merged.present, "whole": merged.whole and dtype.is_float(),
             "min": merged.smallest if ordered else None, "max": merged.largest if ordered else None,
-            "numbers": merged.numbers, "words": merged.word,
+            "numbers": merged.numbers, "words": merged.word, "sketch": merged.sketch,
         }  # fmt: skip
         # The kind is inferred twice: with the fewest and with the most distinct values that are possible.
         inferred = partial(_inferred, name=name, dtype=dtype, rows=rows, facts=facts, declared=declared.get(name))
@@ -75,8 +77,10 @@ def profiles_of(
         if least.kind != most.kind and not _apart(column_parts):
             count = partial(distinct_values, partitions=partitions, column=comparable(name, dtype))
             most = inferred(sum(parallel_map(count, ranges(merged.cuts, merged.present))))
-        # Otherwise the kind does not depend on it, or the partitions do not overlap: the most is the number.
-        profiles[name] = least if least.kind == most.kind else most
+        if least.kind != most.kind or least.distinct == most.distinct:
+            profiles[name] = most  # counted, or the partitions do not overlap, so that the most is the number
+        else:
+            profiles[name] = replace(least, distinct=FEW + 1)
     return profiles
 
 
@@ -141,7 +145,7 @@ def _distinct(facts: ColumnFacts) -> tuple[int, int]:
     """Lower and upper bound of the number of distinct values, as far as the kind depends on it."""
     if facts.few is not None:
         return len(facts.few), len(facts.few)
-    return FEW + 1, max(FEW + 1, facts.present - facts.repeats)
+    return max(FEW + 1, facts.least), max(FEW + 1, facts.present - facts.repeats)
 
 
 def _apart(parts: Iterable[ColumnFacts]) -> bool:

@@ -1,7 +1,7 @@
 """The statistics that fitting needs. One process computes them from a stream, or many processes from partitions."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Literal, NamedTuple, Protocol, TypeVar
+from typing import Literal, NamedTuple, Protocol, Self, TypeVar
 
 import polars as pl
 
@@ -52,6 +52,18 @@ class Moments(NamedTuple):
         return 1e-12 * max(abs(self.smallest), abs(self.largest))
 
 
+class Vocabulary(NamedTuple):
+    """Frequent values of a column.
+
+    Attributes:
+        words: the values as text, most frequent first.
+        covered: share of the cells, missing ones left out, that hold one of them.
+    """
+
+    words: list[str]
+    covered: float
+
+
 class Wanted(NamedTuple):
     """Which values of a column are wanted for its vocabulary.
 
@@ -65,14 +77,18 @@ class Wanted(NamedTuple):
     fewest: int
     most: int | None
 
-    def frequent(self, counts: pl.DataFrame) -> list[str]:
-        """The wanted values, most frequent first. If none is frequent enough, the most frequent one.
+    def frequent(self, counts: pl.DataFrame, cells: int | None = None) -> Vocabulary:
+        """The wanted values. If none is frequent enough, the most frequent one.
 
         Args:
             counts: columns `value` and `len`.
+            cells: number of cells that are not missing; None means the sum of the counts.
         """
         ordered = ordered_counts(counts, self.most)
-        return ordered.filter(pl.col("len") >= self.fewest)["value"].to_list() or ordered["value"].head(1).to_list()
+        kept = ordered.filter(pl.col("len") >= self.fewest)
+        kept = kept if kept.height else ordered.head(1)
+        total = int(counts["len"].sum()) if cells is None else cells
+        return Vocabulary(kept["value"].to_list(), int(kept["len"].sum()) / max(total, 1))
 
 
 class TrainingRows(Protocol):
@@ -116,8 +132,14 @@ class TrainingRows(Protocol):
     def sample(self, columns: Sequence[ColumnProfile], stride: int) -> pl.DataFrame:
         """Numeric columns of every `stride`-th row, starting with the first."""
 
-    def frequent(self, wanted: Sequence[Wanted]) -> Iterator[list[str]]:
-        """The wanted values of each column, as text."""
+    def frequent(self, wanted: Sequence[Wanted]) -> Iterator[Vocabulary]:
+        """The wanted values of each column."""
+
+    def texts(self, facts: ColumnProfile, stride: int) -> pl.Series:
+        """The text of a column in every `stride`-th row, starting with the first, without missing cells."""
+
+    def derived(self, add: Callable[[pl.LazyFrame], pl.LazyFrame]) -> Self:
+        """The same rows with further columns. `add` must be picklable."""
 
 
 def number_kind(facts: ColumnProfile) -> Literal["numeric", "date"]:

@@ -7,20 +7,21 @@ values are read in pieces whose facts are merged (`merging.py`).
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import polars as pl
 
 from varjepa.config.data import KIND
-from varjepa.data.cells import as_text, finite, flag
+from varjepa.data.cells import as_text, column, finite, flag
 from varjepa.data.fit.merging import FEW, ColumnFacts, comparable
 from varjepa.data.fit.ranges import profiles_of
 from varjepa.data.fit.rows_protocol import (
     COLUMNS_AT_ONCE,
     MOST_DECIMALS,
     Moments,
+    Vocabulary,
     Wanted,
     gather_by_column,
     number,
@@ -28,6 +29,7 @@ from varjepa.data.fit.rows_protocol import (
 )
 from varjepa.data.read.column_profile import ColumnProfile, column_profile, profile
 from varjepa.data.read.identifiers import MOST_REPEATS, is_unnamed
+from varjepa.data.read.text_columns import sketch
 
 STREAM_ROWS = 1_000_000
 """Tables with more rows than this are read as a stream."""
@@ -98,7 +100,7 @@ class StreamedRows:
         profiles = self.profiles(list(self.schema), {}, {})
         if self.rows <= STREAM_ROWS:
             return profiles
-        flat = {name: dtype for name, dtype in self.schema.items() if profiles[name].kind != "nested"}
+        flat = {name: dtype for name, dtype in self.schema.items() if profiles[name].kind != "unsupported"}
         # One struct per column, so that one pass gathers the facts of all of them.
         facts = self._frame.select(
             pl.struct(value.alias(fact) for fact, value in _cheap_facts(name, dtype).items()).alias(name)
@@ -123,14 +125,15 @@ class StreamedRows:
     def _words(self, name: str, declared: Mapping[str, KIND]) -> ColumnProfile:
         """The profile of a text column with repeated values: each distinct value is parsed once."""
         rows, dtype = self._frame.select(name), self.schema[name]
-        word, count = pl.col(name), pl.col(COUNT)
+        word, count = column(name), pl.col(COUNT)
         parsed = word.str.strip_chars().cast(pl.Float64, strict=False)
-        counts = rows.group_by(name).agg(pl.len().alias(COUNT)).collect(engine="streaming")
+        counts = rows.group_by(word).agg(pl.len().alias(COUNT)).collect(engine="streaming")
         facts = counts.select(
             missing=count.filter(word.is_null()).sum(), distinct=word.drop_nulls().len(),
             numbers=count.filter(parsed.is_not_null()).sum(), words=word.filter(parsed.is_null()).min(),
-        )  # fmt: skip
-        return column_profile(name, dtype, self.rows, facts.row(0, named=True), declared.get(name))
+        ).row(0, named=True)  # fmt: skip
+        words = {"sketch": sketch(counts[name])} if facts["distinct"] > FEW else {}
+        return column_profile(name, dtype, self.rows, facts | words, declared.get(name))
 
     def flag_sums(self, flags: Sequence[ColumnProfile]) -> dict[str, int]:
         """In one pass over the rows."""
@@ -210,11 +213,20 @@ class StreamedRows:
         """In one pass over the rows."""
         return self._frame.select(map(number, columns)).gather_every(stride).collect(engine=self._engine)
 
-    def frequent(self, wanted: Sequence[Wanted]) -> Iterator[list[str]]:
+    def texts(self, facts: ColumnProfile, stride: int) -> pl.Series:
+        """In one pass over the column."""
+        text = as_text(facts.name, facts.dtype)
+        return self._frame.select(text).gather_every(stride).collect(engine=self._engine).to_series().drop_nulls()
+
+    def derived(self, add: Callable[[pl.LazyFrame], pl.LazyFrame]) -> Self:
+        """Reads the further columns anew in every pass."""
+        return type(self)(add(self._frame))
+
+    def frequent(self, wanted: Sequence[Wanted]) -> Iterator[Vocabulary]:
         """In one pass over the rows per column, so that the values of only one column are in memory."""
-        for column in wanted:
-            counts = value_counts(self._frame, as_text(column.facts.name, column.facts.dtype))
-            yield column.frequent(counts.collect(engine="streaming"))
+        for one in wanted:
+            counts = value_counts(self._frame, as_text(one.facts.name, one.facts.dtype))
+            yield one.frequent(counts.collect(engine="streaming"))
 
     @property
     def _engine(self) -> Literal["auto", "in-memory", "streaming"]:
@@ -227,11 +239,11 @@ class StreamedRows:
 
 def _cheap_facts(name: str, dtype: pl.DataType) -> dict[str, pl.Expr]:
     """Facts about a column that can be gathered from all rows in little memory."""
-    column = finite(pl.col(name), dtype)
-    facts = {"missing": column.null_count(), "distinct": column.approx_n_unique()}
+    cells = finite(column(name), dtype)
+    facts = {"missing": cells.null_count(), "distinct": cells.approx_n_unique()}
     if dtype.is_numeric() or dtype.is_temporal():
-        facts |= {"smallest": column.min(), "largest": column.max()}
-    return facts | ({"whole": (column == column.round()).all()} if dtype.is_float() else {})
+        facts |= {"smallest": cells.min(), "largest": cells.max()}
+    return facts | ({"whole": (cells == cells.round()).all()} if dtype.is_float() else {})
 
 
 def _completed(facts: ColumnProfile, rows: int, of_all_rows: dict[str, Any]) -> ColumnProfile:

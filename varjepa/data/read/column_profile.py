@@ -1,17 +1,18 @@
 """Inspects a table: profile and kind of every column."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import polars as pl
 
 from varjepa.config.data import KIND
-from varjepa.data.cells import finite
-from varjepa.data.read.identifiers import IDENTIFIER_ROWS, is_named_identifier, numbers_identify
+from varjepa.data.cells import column, finite
+from varjepa.data.read.identifiers import IDENTIFIER_ROWS, MOST_REPEATS, is_named_identifier, numbers_identify
+from varjepa.data.read.text_columns import OFTEN_NEW, are_keys, sketch
 from varjepa.errors import DataError
 
-Kind = Literal["numeric", "categorical", "boolean", "date", "identifier", "constant", "empty", "nested"]
+Kind = Literal["numeric", "categorical", "boolean", "date", "text", "identifier", "constant", "empty", "unsupported"]
 
 NUMBER_SHARE = 0.9
 """A text column counts as damaged if more than this share of its values, but not all, are numbers."""
@@ -59,14 +60,14 @@ class ColumnProfile:
             "constant": "it has a single value",
             "empty": "all its cells are missing",
             "identifier": "it identifies rows",
-            "nested": f"values of type {self.dtype} are not supported",
+            "unsupported": f"values of type {self.dtype} are not supported",
         }.get(self.kind, "")
 
-    def decided(self, identifiers: Collection[str]) -> "ColumnProfile":
-        """The same with a verdict from more rows: whether the column identifies rows."""
-        if self.kind != "identifier" or self.name in identifiers:
+    def decided(self, identifiers: Mapping[str, KIND]) -> "ColumnProfile":
+        """The same with a verdict from more rows, which kinds are declared: whether the column identifies rows."""
+        if self.kind != "identifier" or identifiers.get(self.name) == "identifier":
             return self
-        return replace(self, kind="numeric" if self.dtype.is_numeric() else "categorical")
+        return replace(self, kind="numeric" if self.dtype.is_numeric() else "text")
 
 
 def profile(frame: pl.LazyFrame, declared: Mapping[str, KIND] | None = None) -> dict[str, ColumnProfile]:
@@ -90,19 +91,30 @@ def profile(frame: pl.LazyFrame, declared: Mapping[str, KIND] | None = None) -> 
         fact, _, name = key.partition(":")
         by_column[name][fact] = value
     kinds = declared or {}
-    return {name: column_profile(name, dtype, rows, by_column[name], kinds.get(name)) for name, dtype in schema.items()}
+    profiles = {}
+    for name, dtype in schema.items():
+        found = by_column[name]
+        if is_text(dtype) and found["distinct"] > OFTEN_NEW * (rows - found["missing"]):
+            found["sketch"] = sketch(frame.select(column(name)).collect().to_series())
+        profiles[name] = column_profile(name, dtype, rows, found, kinds.get(name))
+    return profiles
+
+
+def is_text(dtype: pl.DataType) -> bool:
+    """Whether a column of this type holds text."""
+    return dtype in (pl.String, pl.Categorical, pl.Enum)
 
 
 def _facts(name: str, dtype: pl.DataType) -> list[pl.Expr]:
-    column = finite(pl.col(name), dtype)
-    facts = {"missing": column.null_count(), "distinct": column.drop_nulls().n_unique()}
+    cells = finite(column(name), dtype)
+    facts = {"missing": cells.null_count(), "distinct": cells.drop_nulls().n_unique()}
     if dtype.is_numeric() or dtype.is_temporal():
-        facts |= {"min": column.min(), "max": column.max()}
+        facts |= {"min": cells.min(), "max": cells.max()}
     if dtype.is_float():
-        facts["whole"] = (column == column.round()).all()
+        facts["whole"] = (cells == cells.round()).all()
     if dtype == pl.String:
-        numbers = column.str.strip_chars().cast(pl.Float64, strict=False)
-        facts |= {"numbers": numbers.count(), "words": column.filter(numbers.is_null()).drop_nulls().first()}
+        numbers = cells.str.strip_chars().cast(pl.Float64, strict=False)
+        facts |= {"numbers": numbers.count(), "words": cells.filter(numbers.is_null()).drop_nulls().first()}
     return [fact.alias(f"{key}:{name}") for key, fact in facts.items()]
 
 
@@ -116,7 +128,8 @@ def column_profile(
         dtype: of the column.
         rows: number of rows inspected.
         facts: `missing` and `distinct`; for numbers and dates `min` and `max`; for floats `whole`; for text the number
-            of cells that are `numbers`, and one of the other cells in `words`. Absent facts count as 0 or false.
+            of cells that are `numbers`, one of the other cells in `words`, and where most cells differ the `sketch`
+            of the distinct values. Absent facts count as 0, false or nothing.
         declared: kind given by the user.
 
     Raises:
@@ -134,7 +147,7 @@ def column_profile(
             f"column categorical: --set data.kinds.{name}=categorical.",
         )
     if dtype.is_nested() or dtype in (pl.Binary, pl.Object):
-        kind: Kind = "nested"
+        kind: Kind = "unsupported"
     elif present == 0:
         kind = "empty"
     elif distinct == 1:
@@ -145,14 +158,19 @@ def column_profile(
 
 
 def never_identifies(cells: pl.Series) -> bool:
-    """Whether some cells of a column show that it does not identify rows and is not empty, whatever the others are."""
+    """Whether the first cells of a column show that it does not identify rows, is no text and is not empty.
+
+    Numbers and dates show it whatever the other cells are. Of text, at least half of the cells repeat.
+    """
     present, dtype = cells.drop_nulls(), cells.dtype
     if dtype.is_nested() or dtype in (pl.Binary, pl.Object) or present.is_empty():
         return False
     if dtype.is_float():
         numbers = present.filter(present.is_finite())
         return bool((numbers != numbers.round()).any())
-    return dtype in (pl.Date, pl.Datetime) or (not dtype.is_numeric() and present.n_unique() < len(present))
+    if dtype in (pl.Date, pl.Datetime):
+        return True
+    return not dtype.is_numeric() and present.n_unique() <= OFTEN_NEW * len(present)
 
 
 def _infer(
@@ -171,4 +189,7 @@ def _infer(
             and numbers_identify(name, present=present, distinct=distinct, smallest=facts["min"], largest=facts["max"])
         )
         return "identifier" if identify else "numeric"
-    return "identifier" if distinct == present >= IDENTIFIER_ROWS else "categorical"
+    if not is_text(dtype) or present < IDENTIFIER_ROWS or distinct <= OFTEN_NEW * present:
+        return "categorical"
+    few_repeats = present - distinct <= MOST_REPEATS * present
+    return "identifier" if few_repeats and are_keys(name, facts.get("sketch") or ()) else "text"

@@ -13,13 +13,14 @@ import yaml
 from pydantic import Field, model_validator
 
 from varjepa.config.base import Section, Share
+from varjepa.config.data import KIND
 from varjepa.config.load import read_text, read_yaml, validated
 
 
 class ColumnContract(Section):
     """Rules for one column."""
 
-    kind: Literal["numeric", "categorical", "boolean", "date", "identifier"]
+    kind: KIND
     """How its values are read. Text in a numeric, boolean or date column is converted to that kind."""
     required: bool = True
     """Whether the column must exist."""

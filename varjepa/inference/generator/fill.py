@@ -129,18 +129,23 @@ def _merged(old: pl.Series, new: pl.Series, missing: np.ndarray) -> pl.Series:
 def feature_columns(
     preprocessor: Preprocessor, numbers: np.ndarray, codes: np.ndarray, schema: Mapping[str, pl.DataType]
 ) -> list[tuple[int, list[pl.Series]]]:
-    """Every feature's number and its columns, of the types in `schema` (null types and absences: those of training)."""
+    """The number of every feature that is no derived column, and its columns.
+
+    They have the types in `schema`; where it has a null type or no such column, those of training.
+    """
     types = {name: dtype for name, dtype in schema.items() if dtype != pl.Null}
-    out = [(j, [f.column(numbers[:, j], types.get(f.name))]) for j, f in enumerate(preprocessor.numeric)]
-    start = len(out)
-    return out + [(start + c, f.decode(codes[:, c], types)) for c, f in enumerate(preprocessor.categorical)]
+    own, start = preprocessor.own, len(preprocessor.numeric)
+    numeric = [(j, [f.column(numbers[:, j], types.get(f.name))]) for j, f in enumerate(preprocessor.numeric) if own[j]]
+    return numeric + [
+        (start + c, f.decode(codes[:, c], types)) for c, f in enumerate(preprocessor.categorical) if own[start + c]
+    ]
 
 
 def _bounds(preprocessor: Preprocessor, bounds: dict[tuple[str, int], np.ndarray], missing: np.ndarray) -> pl.DataFrame:
-    """Columns of bounds for every feature with gaps; those of dates are dates."""
-    columns = []
+    """Columns of bounds for every feature with gaps that is no derived column; those of dates are dates."""
+    columns, own = [], preprocessor.own
     for (end, j), values in bounds.items():
-        if missing[:, j].any():
+        if own[j] and missing[:, j].any():
             shown = np.where(missing[:, j], values, np.nan)
             date = end != PROBABILITY and preprocessor.numeric[j].kind == "date"
             series = preprocessor.numeric[j].column(shown) if date else pl.Series(shown, nan_to_null=True)
@@ -203,5 +208,7 @@ def _blank(generator: TableGenerator, rows: int) -> TableTensors:
 
 def outside_range(frame: pl.DataFrame, preprocessor: Preprocessor) -> Tensor:
     """Deviations by which numbers lie beyond the training rows' range, float32 [N, n_numeric]."""
-    columns = frame.lazy().select(f.outside(frame.schema) for f in preprocessor.numeric).collect()
+    derived = preprocessor.derive(frame.lazy())
+    schema = derived.collect_schema()
+    columns = derived.select(f.outside(schema) for f in preprocessor.numeric).collect()
     return torch.from_numpy(columns.to_numpy().astype(np.float32).reshape(frame.height, len(preprocessor.numeric)))

@@ -49,6 +49,7 @@ def test_of_many_rows_the_kinds_are_those_of_all_and_different_values_are_estima
         "number": rng.normal(size=n), "counter": rng.permutation(n), "twice": rng.permutation(twice),
         "pairs": rng.permutation(n) // 2, "hollow_id": twice, "key": [f"k{k}" for k in rng.permutation(n)],
         "nearly_key": [f"k{k}" for k in rng.permutation(twice)],
+        "half": [f"k{k}" for k in rng.permutation(n) // 2], "over half": [f"k{k // 2}" for k in range(1, n + 1)],
         "word": rng.choice(["a", "b", "c"], n), "name": rng.choice([f"n{k}" for k in range(300)], n),
         "flag": rng.integers(0, 2, n), "constant": np.ones(n), "lists": [[1]] * n,
         "day": [date(2020, 1, 1 + k % 28) for k in range(n)], "yes": rng.random(n) < 0.3,
@@ -66,7 +67,8 @@ def test_of_many_rows_the_kinds_are_those_of_all_and_different_values_are_estima
     kinds = {name: facts.kind for name, facts in exact.items()}
     assert kinds["counter"] == kinds["hollow_id"] == kinds["key"] == "identifier"
     # One row that was copied with its number does not make the number a measurement.
-    assert (kinds["twice"], kinds["nearly_key"], kinds["pairs"]) == ("identifier", "categorical", "numeric")
+    assert (kinds["twice"], kinds["nearly_key"], kinds["pairs"]) == ("identifier", "identifier", "numeric")
+    assert (kinds["half"], kinds["over half"]) == ("categorical", "text")
     for name, facts in found.items():
         # Estimates were up to 15% off on 10^8 values.
         assert facts.distinct == pytest.approx(exact[name].distinct, rel=0.25), name

@@ -27,14 +27,14 @@ from varjepa.errors import DataError
         ([None] * N, "empty"),
         ([float("nan"), float("inf")] * (N // 2), "empty"),
         ([7] * N, "constant"),
-        ([[1, 2]] * N, "nested"),
+        ([[1, 2]] * N, "unsupported"),
         (["1", "2", "x", "y"] * (N // 4), "categorical"),
     ],
 )
 def test_kinds(values: object, kind: str) -> None:
     facts = profile(pl.DataFrame({"column": values}, strict=False).lazy())["column"]
     assert facts.kind == kind
-    assert bool(facts.left_out) == (kind in ("constant", "empty", "identifier", "nested"))
+    assert bool(facts.left_out) == (kind in ("constant", "empty", "identifier", "unsupported"))
 
 
 def test_text_in_a_numeric_column_is_an_error_that_shows_it() -> None:

@@ -39,6 +39,7 @@ def identifiers(random: np.random.Generator) -> dict[str, object]:
         "Unnamed: 0": random.choice(10**9, N, replace=False), "": number % (N // 2),  # two tables, one below the other
         "text": [f"{place:06}" for place in order], "prefixed": [f"C-{place}" for place in gaps[order]],
         "uuid": [str(UUID(bytes=random.bytes(16))) for _ in number],
+        "once repeated": [f"n{place % (N - 1)}" for place in range(N)],
         "digest": [hashlib.sha256(bytes([place % 256, place // 256])).hexdigest() for place in number],
     }  # fmt: skip
 
@@ -60,8 +61,23 @@ def features(random: np.random.Generator) -> dict[str, object]:
         "pairs": random.permutation(N) // 2, "levels": random.permutation(N) % 30,
         "Unnamed: 3": random.integers(60, size=N), "Unnamed: 0.1": random.integers(18, 90, N),
         "product_id": random.integers(90, size=N),
-        "once repeated": [f"n{place % (N - 1)}" for place in range(N)], "flag": random.integers(2, size=N),
+        "flag": random.integers(2, size=N), **texts(random),
     }  # fmt: skip
+
+
+FIRST = ["Anna", "Paul", "Rosa", "Ole", "John", "Mary", "Peter", "Emily", "Alice", "Harry", "Owen", "Ludmila"]
+LAST = ["Smith", "Jones", "Keller", "Brandt", "Horn", "Jensen", "Miller", "Dupont", "Rossi", "Garcia", "Novak"]
+
+
+def texts(random: np.random.Generator) -> dict[str, list[str]]:
+    """Text that says something, although (nearly) all of it differs."""
+    first, last = random.choice(FIRST, (2, N))[0], random.choice(LAST, N)
+    return {
+        "full name": [f"{last[k]}, Mrs. {first[k]} ({k})" for k in range(N)],
+        "address": [f"{random.integers(999)} {last[k]} Street, {first[-k]}ville" for k in range(N)],
+        "mail": [f"{first[k]}.{last[k]}{k}@example.org".lower() for k in range(N)],
+        "review_id": [f"{first[k]} {last[k]} was here on day {k}" for k in range(N)],
+    }
 
 
 def table(seed: int, *, order: str) -> pl.DataFrame:
@@ -88,7 +104,7 @@ def test_a_verdict_is_the_same_however_the_rows_are_read(
 
     def found(rows: TrainingRows) -> tuple[set[str], list[str]]:
         verdicts = inspect_columns(rows, DATA)
-        return set(verdicts.identifiers), list(verdicts.contents)
+        return {name for name, kind in verdicts.kinds.items() if kind == "identifier"}, list(verdicts.contents)
 
     for first in (10_000, 5):  # rows that may settle a column alone
         monkeypatch.setattr("varjepa.data.fit.preprocessor_fit.GLANCE_ROWS", first)
@@ -104,23 +120,24 @@ def test_a_verdict_is_the_same_however_the_rows_are_read(
 def test_the_fit_keeps_the_verdict_of_all_rows(share: float) -> None:
     """Training rows alone would call other columns identifiers, and miss some."""
     frame = table(0, order="label")
-    verdict = inspect_columns(StreamedRows(frame.lazy()), DATA).identifiers
+    verdict = inspect_columns(StreamedRows(frame.lazy()), DATA).kinds
+    identify = {name for name, kind in verdict.items() if kind == "identifier"}
     train = frame.filter(np.random.default_rng(1).random(N) < share)
     fitted = fit(train.lazy(), DATA, PreprocessSection(), verdict)
-    assert {name for name, why in fitted.left_out.items() if why == "it identifies rows"} == set(verdict)
-    assert fitted.left_out.keys() == set(verdict)
+    assert {name for name, why in fitted.left_out.items() if why == "it identifies rows"} == identify
+    assert fitted.left_out.keys() == identify
     parts = [partial(train[low : low + 50].lazy) for low in range(0, train.height, 50)]
     assert fit_rows(PartitionedRows(parts), DATA, PreprocessSection(), verdict).left_out == fitted.left_out
 
 
 def test_all_rows_decide_before_the_split(tmp_path: Path) -> None:
-    """In the training rows a running number has gaps, and a name that repeats once may occur once."""
+    """In the training rows a running number has gaps, and a key that repeats may occur once."""
     frame = table(0, order="label").drop("age", "count", "cents").with_columns(pl.int_range(N).alias(ROW))
     path = tmp_path / "clean.parquet"
     frame.write_parquet(path, row_group_size=100)
     verdicts = inspect(path, DATA)
     marked, _ = divide(path, DATA.split, tmp_path)
-    whole = learn(marked, DATA, PreprocessSection(), verdicts.identifiers)
+    whole = learn(marked, DATA, PreprocessSection(), verdicts.kinds)
     partitions = partitions_of(path, tmp_path / "parts.parquet", 200)
     assert len(partitions) == 3
     parted, *_ = in_partitions(partitions, DATA, PreprocessSection(), tmp_path, map_in_this_thread)
@@ -131,7 +148,7 @@ def test_all_rows_decide_before_the_split(tmp_path: Path) -> None:
 def test_a_verdict_is_overruled_by_what_is_declared() -> None:
     frame = table(0, order="any")
     data = DATA.model_copy(update={"kinds": {"running": "numeric", "age": "identifier"}})
-    verdict = inspect_columns(StreamedRows(frame.lazy()), data).identifiers
+    verdict = inspect_columns(StreamedRows(frame.lazy()), data).kinds
     assert "running" not in verdict
     assert "age" in verdict
     fitted = fit(frame.lazy(), data, PreprocessSection(), verdict)
@@ -142,4 +159,4 @@ def test_a_verdict_is_overruled_by_what_is_declared() -> None:
 def test_in_a_small_table_numbers_that_differ_are_numbers() -> None:
     ages = [31, 45, 27, 62, 58, 39, 33, 71, 24, 50, 47, 66]
     small = pl.DataFrame({"age": ages, "": range(12), "word": ["a", "b"] * 6})
-    assert inspect_columns(StreamedRows(small.lazy()), DataSection(path="t")).identifiers == ("",)
+    assert inspect_columns(StreamedRows(small.lazy()), DataSection(path="t")).kinds == {"": "identifier"}

@@ -108,7 +108,8 @@ def card_of_hostile_names(figure: Path) -> str:
         config=config, run_id="run", commit=None, snapshot=Snapshot(nowhere, HOSTILE, 100, {}, HOSTILE),
         contract=Contract(), validation=Validation(nowhere, nowhere, nowhere, rows=100, quarantined=3, rules=9),
         prepared=Prepared(
-            nowhere, nowhere, nowhere, 2, {"train": 60}, {HOSTILE: HOSTILE}, {HOSTILE: ("a", "b")}, SplitSection()
+            nowhere, nowhere, nowhere, 2, {"train": 60}, {HOSTILE: HOSTILE}, {HOSTILE: ("a", "b")}, SplitSection(),
+            {HOSTILE: 0.5}, {HOSTILE: 0.99},
         ),
         pretrained=Pretrained(nowhere, history, best_epoch=1, stopped_early=False),
         metrics={"probe/accuracy": 0.8, f"ambiguity/{HOSTILE}": 1.0},

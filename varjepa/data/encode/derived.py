@@ -1,0 +1,154 @@
+"""Columns that are made from others before cells are encoded: parts of dates, and embeddings of text.
+
+They become features like any other. They are read, never written: imputations and samples have no columns for them.
+"""
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from varjepa.config.base import Section
+from varjepa.data.cells import as_text
+from varjepa.data.encode.features import NumericFeature
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
+DAY = 86_400e6
+"""Microseconds of a day."""
+
+NGRAMS = (2, 4)
+"""Lengths of the n-grams of characters, within words."""
+
+_EMBEDDING = "__embedding__"
+
+
+class DatePart(Section):
+    """The hour, weekday or month of a date column, as a category: what repeats in time is no number that grows."""
+
+    kind: Literal["date part"] = "date part"
+    source: str
+    name: str
+    part: Literal["hour", "weekday", "month"]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The one column that it makes."""
+        return (self.name,)
+
+    def read(self, days: pl.Expr) -> pl.Expr:
+        """Int8 expression of the part: hours 0 to 23, weekdays 1 (Monday) to 7, months 1 to 12.
+
+        Args:
+            days: the date as days since 1970, null where missing.
+        """
+        moment = (days * DAY).round().cast(pl.Int64).cast(pl.Datetime("us")).dt
+        return getattr(moment, self.part)().cast(pl.Int8).alias(self.name)
+
+
+class TextEmbedding(Section):
+    """Numbers that are alike for texts with the same words and n-grams of characters: hashed, weighted, projected.
+
+    Words and n-grams are hashed, so there is no vocabulary that could be too small. Each is weighted by how rare it is
+    in the training rows. The projection keeps the directions in which texts differ most
+    (latent semantic analysis).
+
+    References:
+        Deerwester et al. 1990, "Indexing by latent semantic analysis"; Weinberger et al. 2009, "Feature hashing for
+        large scale multitask learning", arXiv:0902.2206.
+    """
+
+    kind: Literal["text embedding"] = "text embedding"
+    source: str
+    names: tuple[str, ...]
+    """Of the k columns that it makes."""
+    rarity: str
+    """Weight of each of the H hashed n-grams and words, float32 [H] in base 64."""
+    directions: str
+    """float32 [k, H] in base 64."""
+
+    @classmethod
+    def of(
+        cls, source: str, names: Sequence[str], rarity: NDArray[np.float32], directions: NDArray[np.float32]
+    ) -> "TextEmbedding":
+        """From arrays [H] and [k, H]."""
+        return cls(source=source, names=tuple(names), rarity=_packed(rarity), directions=_packed(directions))
+
+    def read(self, dtype: pl.DataType) -> pl.Expr:
+        """Expression of a struct of k Float64 fields, null where the text is missing.
+
+        Args:
+            dtype: of the source now.
+        """
+        fields = pl.Struct(dict.fromkeys(self.names, pl.Float64))
+        return as_text(self.source, dtype).map_batches(self._embed, return_dtype=fields, is_elementwise=True)
+
+    def _embed(self, texts: pl.Series) -> pl.Series:
+        # Each distinct text is embedded once: texts of many rows repeat.
+        distinct = texts.drop_nulls().unique().sort()
+        numbers = self.embed(distinct.to_list()) if len(distinct) else np.zeros((0, len(self.names)))
+        table = pl.DataFrame({"text": distinct} | {name: numbers[:, k] for k, name in enumerate(self.names)})
+        placed = texts.rename("text").to_frame().join(table, on="text", how="left", maintain_order="left")
+        return placed.drop("text").to_struct(texts.name)
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Numbers [n, k] of texts."""
+        rarity = np.frombuffer(base64.b64decode(self.rarity), dtype=np.float32)
+        directions = np.frombuffer(base64.b64decode(self.directions), dtype=np.float32).reshape(len(self.names), -1)
+        return np.asarray(weighted(hashed_counts(texts, len(rarity)), rarity) @ directions.T.astype(np.float64))
+
+
+def hashed_counts(texts: Sequence[str], hashes: int) -> "csr_matrix":
+    """How often each text has each hashed n-gram and word [n, hashes]; upper and lower case are the same.
+
+    Half of the hashes are for n-grams of characters, which forgive other spellings. The others are for words, so that a
+    short word such as `Mr.` weighs as much as a long one.
+    """
+    from scipy.sparse import hstack  # noqa: PLC0415 (these cost seconds, needed here alone)
+    from sklearn.feature_extraction.text import HashingVectorizer  # noqa: PLC0415
+
+    counts = [
+        HashingVectorizer(
+            analyzer=analyzer, ngram_range=lengths, n_features=hashes // 2, alternate_sign=False, norm=None
+        ).transform(texts)
+        for analyzer, lengths in (("char_wb", NGRAMS), ("word", (1, 1)))
+    ]
+    return hstack(counts).tocsr()
+
+
+def weighted(counts: "csr_matrix", rarity: NDArray[np.float32]) -> "csr_matrix":
+    """Rows of counts times rarity. N-grams and words have length 1 each; a text without any stays 0."""
+    from scipy.sparse import hstack  # noqa: PLC0415
+    from sklearn.preprocessing import normalize  # noqa: PLC0415
+
+    rows, half = counts.multiply(rarity.astype(np.float64)).tocsc(), counts.shape[1] // 2
+    return hstack([normalize(part.tocsr()) for part in (rows[:, :half], rows[:, half:])]).tocsr()
+
+
+def _packed(numbers: NDArray[np.float32]) -> str:
+    return base64.b64encode(np.ascontiguousarray(numbers, dtype=np.float32).tobytes()).decode("ascii")
+
+
+def with_date_parts(
+    frame: pl.LazyFrame, parts: Sequence[DatePart], dates: Mapping[str, NumericFeature]
+) -> pl.LazyFrame:
+    """The frame with the parts of its dates.
+
+    Args:
+        frame: with the date columns.
+        parts: to add.
+        dates: feature of each date column, which knows how it is spelled.
+    """
+    schema = dict(frame.collect_schema())
+    return frame.with_columns(part.read(dates[part.source].number(schema)) for part in parts)
+
+
+def with_text(frame: pl.LazyFrame, embedding: TextEmbedding) -> pl.LazyFrame:
+    """The frame with the columns of an embedding."""
+    dtype = frame.collect_schema()[embedding.source]
+    # One struct, so that the text is embedded once and not once per column.
+    return frame.with_columns(embedding.read(dtype).alias(_EMBEDDING)).unnest(_EMBEDDING)
