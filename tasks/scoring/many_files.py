@@ -104,7 +104,7 @@ def score_part(source: Path, out: Path, job: Job) -> FileAnswer:
         import torch
 
         torch.set_num_threads(job.threads)
-    request = Request(str(source), out, job.keep, job.batch_size, force=True)
+    request = Request(str(source), str(out), job.keep, job.batch_size, force=True)
     return score(_opened(job), request, job.columns)
 
 

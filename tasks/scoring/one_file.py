@@ -2,17 +2,20 @@
 
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from tasks.answers import FileAnswer
-from tasks.scoring.stream import batches_of, table_writer
+from tasks.destinations.destination import destination, holds_arrays
+from tasks.destinations.local_file import TableWriter
+from tasks.scoring.stream import batches_of
 from tasks.sources.address import section_at
 from tasks.sources.open_table import opened_table
 from tasks.steps.log import log
+from varjepa.config.uris import masked
 from varjepa.errors import ConfigError, DataError, ModelError, listed, nearest
 from varjepa.inference.model import TrainedModel
 
@@ -33,18 +36,20 @@ class Request:
 
     Attributes:
         source: file, folder, glob or URI.
-        out: Parquet or CSV file.
+        out: Parquet or CSV file, or the URI of a file or table.
         keep: columns of the source to copy.
         batch_size: rows per batch; 0 means chosen by the size of the model.
-        force: overwrite `out`.
+        force: replace `out`.
+        append: add rows to the table `out`.
         reading: query, parameters and version (at) of the source.
     """
 
     source: str
-    out: Path
+    out: str
     keep: tuple[str, ...] = ()
     batch_size: int = 0
     force: bool = False
+    append: bool = False
     reading: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -78,6 +83,10 @@ def _batches(model: TrainedModel, request: Request) -> Iterator[pl.DataFrame]:
         yield from batches_of(source, data, batch_rows(model, request.batch_size))
 
 
+def _writer(request: Request) -> AbstractContextManager[TableWriter]:
+    return destination(request.out, force=request.force, append=request.append)
+
+
 def score(model: TrainedModel, request: Request, groups: tuple[str, ...]) -> FileAnswer:
     """Writes embedding, uncertainty, prediction and anomaly of every row; returns a summary.
 
@@ -99,11 +108,12 @@ def score(model: TrainedModel, request: Request, groups: tuple[str, ...]) -> Fil
         raise ModelError(
             "The model has no generator, but anomaly and oddity need one.", fix="Leave them out of --columns."
         )
-    text = request.out.suffix == ".csv" and "embedding" in groups
+    text = "embedding" in groups and not holds_arrays(request.out)
     if text:
-        log.warning("CSV cannot hold arrays: the embedding is left out. Write to a .parquet file to include it.")
+        kind = "CSV" if request.out.endswith(".csv") else "This database"
+        log.warning("%s cannot hold arrays: the embedding is left out. Write to a .parquet file to include it.", kind)
     accepted, progress = list[int](), _Progress("scored")
-    with table_writer(request.out, force=request.force) as writer:
+    with _writer(request) as writer:
         for frame in _batches(model, request):
             scored = _scored(model, frame, tuple(group for group in groups if not (text and group == "embedding")))
             first = pl.DataFrame({"row": pl.Series(range(writer.rows, writer.rows + frame.height), dtype=pl.Int64)})
@@ -148,7 +158,7 @@ def _kept(frame: pl.DataFrame, keep: tuple[str, ...]) -> pl.DataFrame:
 def _answer(request: Request, rows: int, progress: _Progress) -> FileAnswer:
     return {
         "rows": rows,
-        "out": str(request.out),
+        "out": masked(request.out),
         "seconds": round(progress.seconds, 2),
         "rows_per_second": round(rows / max(progress.seconds, 1e-9)),
     }
@@ -166,7 +176,7 @@ def impute(model: TrainedModel, request: Request, *, draws: int, level: float, s
         ModelError: the model has no generator.
     """
     imputer, filled, progress = model.imputer(draws=draws, level=level, seed=seed), 0, _Progress("imputed")
-    with table_writer(request.out, force=request.force) as writer:
+    with _writer(request) as writer:
         rows, start = 0, 0
         for frame in _batches(model, request):
             table = model.encode(frame)
@@ -211,7 +221,7 @@ def sample(model: TrainedModel, rows: int, request: Request, *, seed: int, gaps:
     progress = _Progress("drawn")
     sampler = model.sampler(seed=seed, gaps=gaps)
     size = batch_rows(model, request.batch_size)
-    with table_writer(request.out, force=request.force) as writer:
+    with _writer(request) as writer:
         for start in range(0, max(rows, 1), size):
             writer.write(sampler.sample(min(size, rows - start)))
             progress.log(writer.rows)

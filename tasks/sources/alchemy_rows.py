@@ -72,12 +72,19 @@ def read_only(uri: str) -> Iterator[Any]:
                 connection.rollback()  # PyMySQL warns of rows that an error has left unread
 
 
-def _engine(uri: str) -> dict[str, Any]:
+def writing_engine(uri: str) -> Any:
+    """An engine whose connections may write."""
+    import sqlalchemy
+
+    return sqlalchemy.create_engine(**_engine(uri, writes=True), poolclass=sqlalchemy.NullPool, hide_parameters=True)
+
+
+def _engine(uri: str, *, writes: bool = False) -> dict[str, Any]:
     """Arguments of `create_engine`."""
     from sqlalchemy import make_url
 
     if scheme_of(uri) == "sqlite":
-        return {"url": "sqlite://", "creator": lambda: _sqlite(uri)}
+        return {"url": "sqlite://", "creator": lambda: _sqlite(uri, writes=writes)}
     if scheme_of(uri) == "mssql":
         return {"url": uri}
     required("pymysql", "sql", "MySQL")
@@ -90,8 +97,10 @@ def _engine(uri: str) -> dict[str, Any]:
     return {"url": url, "connect_args": options}
 
 
-def _sqlite(uri: str) -> sqlite3.Connection:
+def _sqlite(uri: str, *, writes: bool) -> sqlite3.Connection:
     file = Path(database_file(uri)).expanduser()
+    if writes:
+        return sqlite3.connect(file, isolation_level=None)
     if not file.is_file():
         raise DataError(f"No such file: {file}.", fix="Check data.path: sqlite:////ABSOLUTE or sqlite:///RELATIVE.")
     return sqlite3.connect(f"file:{quote(str(file))}?mode=ro", uri=True)

@@ -46,12 +46,13 @@ RULES: tuple[tuple[re.Pattern[str], type[DataError], str, str], ...] = (
 
 
 @contextmanager
-def reading(description: str, secrets: Sequence[str] = ()) -> Iterator[None]:
-    """Turns errors of libraries that read a place into a `DataError` that names it.
+def reaching(description: str, secrets: Sequence[str] = (), done: str = "read") -> Iterator[None]:
+    """Turns errors of libraries that read or write a place into a `DataError` that names it.
 
     Args:
         description: of the place.
         secrets: texts that no message may contain.
+        done: read or written.
     """
     try:
         yield
@@ -60,10 +61,10 @@ def reading(description: str, secrets: Sequence[str] = ()) -> Iterator[None]:
     except Exception as error:
         if not isinstance(error, OSError) and type(error).__module__.partition(".")[0] not in LIBRARIES:
             raise
-        raise failure(error, description, secrets) from None  # the original error may hold a password
+        raise failure(error, description, secrets, done) from None  # the original error may hold a password
 
 
-def failure(error: Exception, description: str, secrets: Sequence[str] = ()) -> DataError:
+def failure(error: Exception, description: str, secrets: Sequence[str] = (), done: str = "read") -> DataError:
     """The error that says what happened at a place, and what to do."""
     text = " ".join(str(getattr(error, "orig", None) or error).split())
     for secret in secrets:
@@ -73,8 +74,8 @@ def failure(error: Exception, description: str, secrets: Sequence[str] = ()) -> 
         return _no_answer(description, reason)
     for pattern, kind, happened, fix in RULES:
         if pattern.search(text):
-            return kind(f"{description} {happened}: {reason}.", fix=fix)
-    return DataError(f"{description} cannot be read: {reason}.")
+            return kind(f"{description} {happened.replace('read', done)}: {reason}.", fix=fix)
+    return DataError(f"{description} cannot be {done}: {reason}.")
 
 
 def _no_answer(description: str, reason: str) -> DataError:

@@ -95,6 +95,10 @@ class Bucket:
         """Whether there is anything in a folder below the address."""
         return bool(self._listed(f"{self.key.rstrip('/')}/{folder}".lstrip("/"), most=1))
 
+    def exists(self) -> bool:
+        """Whether the address is an object."""
+        return self._head(self.key) is not None
+
     def _listed(self, prefix: str, most: int | None = None) -> list[Any]:
         items: list[Any] = []
         for batch in self.obstore.list(self.store, prefix or None, chunk_size=most or 1000):

@@ -10,7 +10,7 @@ from typing import Any
 from tasks.sources.address import described, expanded, secrets_of
 from tasks.sources.databases import read_database
 from tasks.sources.delta import LOG, find_delta, is_delta
-from tasks.sources.failures import reading
+from tasks.sources.failures import reaching
 from tasks.sources.fingerprints import file_fingerprint
 from tasks.sources.found_table import FoundTable
 from tasks.sources.iceberg import find_iceberg
@@ -75,7 +75,7 @@ def reads(data: DataSection) -> AbstractContextManager[None]:
     """Turns errors while the rows of a table are read into words that name its place."""
     address = "" if data.path is None else expanded(data.path)
     if scheme_of(address) or _is_lake(address):
-        return reading(described(address), secrets_of(address))
+        return reaching(described(address), secrets_of(address))
     return readable(address or str(data.name))
 
 

@@ -35,7 +35,7 @@ def stage_postgres(uri: str, query: str, parameters: Mapping[str, Any], rows: St
     dbapi = required("adbc_driver_postgresql.dbapi", "sql", "PostgreSQL")
     text, names = bound(one_select(query), parameters, lambda _, number: f"${number}")
     values = [parameters[name] for name in dict.fromkeys(names)] or None
-    with closing(dbapi.connect(_with_timeout(uri))) as connection, closing(connection.cursor()) as cursor:
+    with closing(dbapi.connect(with_timeout(uri))) as connection, closing(connection.cursor()) as cursor:
         cursor.execute("SET TRANSACTION READ ONLY")
         cursor.execute("SET LOCAL cursor_tuple_fraction = 1")  # all rows are read, so the whole plan counts
         cursor.execute(f"DECLARE glance NO SCROLL CURSOR FOR {text}", values)
@@ -58,7 +58,7 @@ def _fetched(cursor: Any, name: str, rows: int) -> Any:
     return cursor.fetch_arrow_table()
 
 
-def _with_timeout(uri: str) -> str:
+def with_timeout(uri: str) -> str:
     """The URI with a limit on the time that connecting takes."""
     if "connect_timeout=" in uri:
         return uri

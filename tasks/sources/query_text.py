@@ -104,8 +104,17 @@ def whole_table(name: str, quote: str) -> str:
     return f"SELECT * FROM {quoted(name, quote)}"  # noqa: S608 (the name is quoted)
 
 
+def names_of(table: str) -> list[str]:
+    """The parts of the name of a table: schema and table, or the table alone.
+
+    Examples:
+        >>> names_of('shop."order.lines"')
+        ['shop', 'order.lines']
+    """
+    return [part.strip('"') for part in re.findall(r'"[^"]+"|[^.]+', table)]
+
+
 def quoted(name: str, quote: str) -> str:
     """The name of a table, each of its parts in quotes."""
-    parts = [part.strip('"') for part in re.findall(r'"[^"]+"|[^.]+', name)]
     end = quote[1]
-    return ".".join(quote[0] + part.replace(end, end * 2) + end for part in parts)
+    return ".".join(quote[0] + part.replace(end, end * 2) + end for part in names_of(name))

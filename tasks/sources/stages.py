@@ -20,12 +20,18 @@ def stage_for(path: str) -> Iterator[Path]:
     if is_local(path):
         yield WORK  # nothing is staged
         return
+    with staged() as folder:
+        yield folder
+
+
+@contextmanager
+def staged() -> Iterator[Path]:
+    """A folder that lives as long as the block."""
     WORK.mkdir(parents=True, exist_ok=True)
     remove_abandoned()
     folder = Path(mkdtemp(prefix=PREFIX, dir=WORK)).absolute()
-    lock = FileLock(folder.with_suffix(".lock"))
     # The lock ends with the process, also if it is killed.
-    with lock:
+    with FileLock(folder.with_suffix(".lock")):
         try:
             yield folder
         finally:
