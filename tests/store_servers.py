@@ -5,9 +5,11 @@ import pwd
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import polars as pl
@@ -87,15 +89,21 @@ def mariadb_server(open_folder: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def s3_server() -> Iterator[str]:
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of a server that speaks S3."""
-    from moto.server import ThreadedMotoServer
+    from tasks.processes.child import Child
 
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    port, log = free_port(), tmp_path_factory.mktemp("s3") / "log"
+    # A process of its own: threads of a server disturb pytest, whose parser is not made for them in Python 3.11.
+    with Child("S3", [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], log) as child:
+        deadline = time.monotonic() + 60
+        while True:
+            with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+                break
+            assert child.runs, child.last_words()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture

@@ -3,12 +3,11 @@
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
-from warnings import catch_warnings
 
 from tasks.sources.extras import required
 from tasks.sources.python_rows import stage_batches
@@ -65,11 +64,20 @@ def read_only(uri: str) -> Iterator[Any]:
         for statement in READ_ONLY[dialect]:
             connection.exec_driver_sql(statement)
         connection.rollback()  # so that the query begins a transaction, which is read-only
+        raw = connection.connection.dbapi_connection
         try:
             yield connection
-        finally:
-            with suppress(sqlalchemy.exc.SQLAlchemyError), catch_warnings(action="ignore"):
-                connection.rollback()  # PyMySQL warns of rows that an error has left unread
+        except BaseException:
+            _forget_unread(raw)
+            connection.invalidate()
+            raise
+        connection.rollback()
+
+
+def _forget_unread(raw: Any) -> None:
+    """Makes PyMySQL leave rows unread: otherwise it waits for them in destructors, also after a lost connection."""
+    if (result := getattr(raw, "_result", None)) is not None:
+        result.unbuffered_active = False
 
 
 def writing_engine(uri: str) -> Any:
