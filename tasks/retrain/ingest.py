@@ -105,8 +105,12 @@ def _snapshot(data: DataSection, folder: Path, table: "FoundTable", fingerprint:
             clear = frame.collect()
             blended = blended_with_noise(clear.drop(ROW), share=data.noise, seed=data.split.seed, label=data.label)
             frame = blended.with_columns(clear[ROW]).lazy()
-        frame.with_columns(pl.col(ROW).cast(pl.Int64)).sink_parquet(path, maintain_order=True)
-    require_unchanged(table, fingerprint)
+        try:
+            frame.with_columns(pl.col(ROW).cast(pl.Int64)).sink_parquet(path, maintain_order=True)
+            require_unchanged(table, fingerprint)
+        except BaseException:
+            path.unlink(missing_ok=True)  # half of the rows may fill a disk
+            raise
     written = pl.scan_parquet(path)
     rows = int(written.select(pl.len()).collect().item())
     if rows == 0:
