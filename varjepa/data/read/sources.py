@@ -48,8 +48,7 @@ class Source:
 
     def spelled(self, data: DataSection, text: Collection[str] | None = None) -> "Source":
         """The same with cells read as they are meant; see `varjepa.data.spelling.read.spelled`."""
-        with readable(self.description):
-            cells = spelled(self.frame, data, text)
+        cells = spelled(self.frame, data, text)
         return replace(self, frame=cells.frame, columns=cells.columns, words=cells.words, doubts=cells.doubts)
 
 
@@ -98,7 +97,8 @@ def open_path(path: str, data: DataSection, text: Collection[str] | None = None)
             expected="Names like __this__ are reserved.",
             fix="Rename them in the file.",
         )
-    return Source(opened.frame, opened.files, path, opened.notes).spelled(data, text)
+    with readable(path):
+        return Source(opened.frame, opened.files, path, opened.notes).spelled(data, text)
 
 
 def _open_openml(name: str, version: int) -> Source:
