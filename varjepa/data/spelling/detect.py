@@ -13,8 +13,10 @@ from varjepa.config.data import ColumnSection
 from varjepa.data.cells import NUMBER_SHARE, column
 from varjepa.data.spelling.evidence import Evidence
 from varjepa.data.spelling.judge import Customs, customs_of, judged
+from varjepa.data.spelling.numbers import signs
 from varjepa.data.spelling.readers import Reader
 from varjepa.data.spelling.words import described, is_plain
+from varjepa.errors import listed
 
 GLANCE = 5000
 """First rows, which propose how columns are spelled."""
@@ -106,7 +108,9 @@ def _verdict(evidence: Evidence, customs: Customs) -> Verdict | None:
     if unread and not evidence.given and present - unread <= NUMBER_SHARE * present:
         return None
     gaps = tuple(dict.fromkeys(gap for gap in (*reader.gaps, *sorted(evidence.gaps)) if gap))
-    named = Reader(reader.formats, gaps)
+    beside = signs(pl.Series(list(evidence.texts), dtype=pl.String)) if reader.family == "numbers" else []
+    doubt = doubt or (f"{listed(beside)} beside its numbers are read alike" if len(beside) > 1 else "")
+    named = Reader(reader.formats if not beside or evidence.given else (f"{reader.formats[0]} {beside[0]}",), gaps)
     plain = is_plain(named)
     section = (
         None
