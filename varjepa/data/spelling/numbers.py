@@ -103,8 +103,8 @@ def read_numbers(cells: pl.Series, style: NumberStyle) -> pl.Series:
     """
     text = cells.str.strip_chars()
     values = _bare(text, style)
-    rest = (text.is_not_null() & values.is_null()).arg_true()
-    if len(rest):
+    if values.null_count() > text.null_count():
+        rest = (text.is_not_null() & values.is_null()).arg_true()
         values = values.scatter(rest, _dressed(text.gather(rest), style))
     return values
 
@@ -138,7 +138,8 @@ def _marked(text: pl.Series, style: NumberStyle) -> pl.Series:
 
 
 def _no_nan(values: pl.Series) -> pl.Series:
-    return values.set(values.is_nan(), None)
+    nan = values.is_nan()
+    return values.set(nan, None) if nan.any() else values
 
 
 def _dressed(text: pl.Series, style: NumberStyle) -> pl.Series:
