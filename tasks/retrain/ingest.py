@@ -13,7 +13,8 @@ from varjepa.errors import DataError, listed, nearest
 
 STEP = Step(
     "ingest", __name__,
-    settings=("data.name", "data.version", "data.rows", "data.columns", "data.separator", "data.na_values",
+    settings=("data.name", "data.version", "data.rows", "data.columns", "data.separator", "data.quote",
+              "data.comment", "data.encoding", "data.skip_lines", "data.header", "data.sheet", "data.na_values",
               "data.rename", "data.noise", "data.kinds"),
 )  # fmt: skip
 
@@ -105,6 +106,8 @@ def _snapshot(data: DataSection, folder: Path, fingerprint: str) -> Snapshot:
 
     source = open_source(data)
     frame, path = source.frame.rename(data.rename, strict=False).with_row_index(ROW), folder / "snapshot.parquet"
+    for note in source.notes:
+        log.info("%s: %s", source.description, note)
     with readable(source.description):
         if data.rows is not None and source.files:
             total = int(frame.select(pl.len()).collect().item())
@@ -131,11 +134,13 @@ def _snapshot(data: DataSection, folder: Path, fingerprint: str) -> Snapshot:
 
 def file_fingerprint(files: tuple[Path, ...]) -> str:
     """SHA-256 of one file, or of the names and SHA-256s of many; empty for none."""
+    from varjepa.data.files.found import name_within
+
     # One file: its plain SHA-256, which `sha256sum` confirms.
     sums = []
     for file in files:
         with file.open("rb") as stream:
-            sums.append((file.name, hashlib.file_digest(stream, "sha256").hexdigest()))
+            sums.append((name_within(file), hashlib.file_digest(stream, "sha256").hexdigest()))
     if len(sums) <= 1:
         return sums[0][1] if sums else ""
     return hashlib.sha256(digest(sums).encode()).hexdigest()

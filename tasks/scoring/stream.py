@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from tasks.steps.log import log
 from varjepa.config import DataSection
 from varjepa.data.read.sources import open_path, readable
 from varjepa.errors import ConfigError
@@ -27,6 +28,8 @@ def batches_of(path: str, data: DataSection, rows: int, text: Collection[str] = 
         DataError: the table cannot be found or read.
     """
     source = open_path(path, data, text)
+    for note in source.notes:
+        log.info("%s: %s", path, note)
     with readable(path):
         frame = source.frame.rename(data.rename, strict=False)
         empty = True

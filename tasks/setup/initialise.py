@@ -10,6 +10,7 @@ import polars as pl
 
 from tasks.answers import ColumnAnswer, InitAnswer
 from tasks.steps.files import write_text
+from tasks.steps.log import log
 from varjepa.config import DataSection
 from varjepa.config.data import ColumnSection
 from varjepa.config.load import dump_yaml
@@ -74,6 +75,8 @@ def initialise(data: str, *, label: str | None, out: Path | None, force: bool) -
         raise ConfigError(f"{listed(existing)} would be overwritten.", fix="Pass --force, or choose another --out.")
     section = DataSection(path=data)
     source = open_path(data, section)
+    for note in source.notes:
+        log.info("%s: %s", data, note)
     with readable(data):
         rows = StreamedRows(source.frame)
     if not rows.rows:

@@ -258,7 +258,7 @@ def whole_number_readers(name: str, cells: pl.Series) -> list[Reader]:
         per_second = 1_000_000 // unit
         inside = _SECONDS.start * per_second <= low and high < _SECONDS.stop * per_second
         # Numbers of that size may be keys: the name must say time, or all must be full minutes.
-        minutes = bool((distinct % (60 * per_second) == 0).all())
+        minutes = inside and bool((distinct.cast(pl.Int64) % (60 * per_second) == 0).all())
         if inside and (minutes or _TIMED.search(name)):
             return [Reader((form,))]
     return []

@@ -1,0 +1,51 @@
+"""Errors of readers about a file, as messages for people."""
+
+import lzma
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import polars as pl
+import zstandard
+
+from varjepa.errors import DataError, listed
+
+DAMAGED = "The file may be truncated or damaged: download or export it again."
+
+_BROKEN = (OSError, EOFError, zlib.error, lzma.LZMAError, zstandard.ZstdError, zipfile.BadZipFile)
+
+
+@contextmanager
+def readable(path: object) -> Iterator[None]:
+    """Turns errors of a reader about a damaged file into a `DataError` that names the file."""
+    try:
+        yield
+    except pl.exceptions.NoDataError:
+        raise empty(path) from None
+    except pl.exceptions.PolarsError as error:
+        reason = str(error).strip().splitlines()[0].rstrip(".")
+        raise DataError(f"{path} cannot be read: {reason}.", fix=DAMAGED) from error
+    except _BROKEN as error:
+        raise DataError(f"{path} cannot be read: {str(error).rstrip('.')}.", fix=DAMAGED) from error
+
+
+def require_different(names: Iterable[str], file: object) -> None:
+    """Checks that no name occurs twice.
+
+    Raises:
+        DataError: some do.
+    """
+    duplicates = sorted(name for name, times in Counter(names).items() if times > 1)
+    if duplicates:
+        raise DataError(
+            f"{file} has duplicate column names: {listed(duplicates)}.",
+            expected="Expected every column name once.",
+            fix="Rename or remove the copies in the header line.",
+        )
+
+
+def empty(path: object) -> DataError:
+    """The error about a file without a byte or without a header."""
+    return DataError(f"{path} is empty.", expected="Expected a header line and rows.")
