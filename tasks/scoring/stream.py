@@ -9,6 +9,7 @@ import polars as pl
 
 from tasks.steps.log import log
 from varjepa.config import DataSection
+from varjepa.data.cells import retyped
 from varjepa.data.read.sources import open_path, readable
 from varjepa.errors import ConfigError
 
@@ -53,7 +54,7 @@ class TableWriter:
     def write(self, frame: pl.DataFrame) -> None:
         """Appends rows. Columns are cast to the types of the first frame, for example if all cells are null here."""
         schema = self._schema or frame.schema
-        frame = frame.cast(schema) if frame.schema != schema else frame
+        frame = retyped(frame, schema) if frame.schema != schema else frame
         if self._text is not None:
             _as_text(frame).write_csv(self._text, include_header=self._schema is None)
         else:

@@ -1,5 +1,6 @@
 """`varjepa init`: inspects a table, writes a config and a data contract to review."""
 
+import json
 import math
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -14,7 +15,7 @@ from tasks.steps.log import log
 from varjepa.config import DataSection
 from varjepa.config.data import ColumnSection
 from varjepa.config.load import dump_yaml
-from varjepa.data.cells import as_text, beyond_counts, beyond_words
+from varjepa.data.cells import as_text, beyond_counts, beyond_words, column
 from varjepa.data.fit.streamed_rows import StreamedRows
 from varjepa.data.read.column_profile import ColumnProfile
 from varjepa.data.read.contract import ColumnContract, Contract, dump_contract
@@ -98,7 +99,7 @@ def initialise(data: str, *, label: str | None, out: Path | None, force: bool) -
 
 def _contract_text(frame: pl.LazyFrame, rows: int, profiles: dict[str, ColumnProfile]) -> str:
     drafted = {
-        name: column_contract(frame.select(name), facts)
+        name: column_contract(frame.select(column(name)), facts)
         for name, facts in profiles.items()
         if facts.kind != "unsupported"
     }
@@ -172,9 +173,10 @@ def _config_text(data: str, seen: Started) -> str:
         "contract": {"path": str(seen.contract.relative_to(seen.config.parent))},
         "registry": {"name": seen.config.stem},
     }
-    notes = [f'# "{name}" is not a feature: {why}.' for name, why in away.items()]
-    notes += [f'# "{name}" holds {words}.' for name, words in seen.words.items()]
-    notes += [f'# "{name}": {doubt}.' for name, doubt in seen.doubts.items()]
+    # In JSON a name takes one line, whatever it holds.
+    notes = [f"# {json.dumps(name, ensure_ascii=False)} is not a feature: {why}." for name, why in away.items()]
+    notes += [f"# {json.dumps(name, ensure_ascii=False)} holds {_line(words)}." for name, words in seen.words.items()]
+    notes += [f"# {json.dumps(name, ensure_ascii=False)}: {_line(doubt)}." for name, doubt in seen.doubts.items()]
     if seen.label is None:
         notes.append("# data.label names a column to predict. Without one, the validation ELBO selects the epoch.")
     if seen.rows > LARGE:
@@ -183,3 +185,8 @@ def _config_text(data: str, seen: Started) -> str:
     notes.append("# Correct wrong kinds in data.kinds; list columns to leave out in data.drop.")
     notes.append("# `varjepa schema` prints all keys and their defaults.")
     return "\n".join([f"# Retrain job for {Path(data).name}.", *notes, dump_yaml(content)])
+
+
+def _line(words: str) -> str:
+    """Words that may hold cells, in one line."""
+    return " ".join(words.split())

@@ -13,6 +13,7 @@ from varjepa.data.files.damage import readable
 from varjepa.data.files.found import find_files
 from varjepa.data.files.opened import open_files
 from varjepa.data.files.types import GLANCE
+from varjepa.data.read.identifiers import is_unnamed
 from varjepa.data.read.sim_table import sim_table
 from varjepa.data.spelling.read import spelled
 from varjepa.errors import DataError, listed
@@ -90,7 +91,7 @@ def open_path(path: str, data: DataSection, text: Collection[str] | None = None)
     opened = open_files(path, data, text or ())
     with readable(path):
         columns = opened.frame.collect_schema().names()
-    reserved = [name for name in columns if name.startswith("__") and name.endswith("__")]
+    reserved = [name for name in columns if name.startswith("__") and name.endswith("__") and not is_unnamed(name)]
     if reserved:
         raise DataError(
             f"{path} has columns named {listed(reserved)}.",

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import polars as pl
 
+from varjepa.data.cells import nameless
 from varjepa.data.spelling.gaps import are_gaps
 from varjepa.data.spelling.propose import LEAST_VALUES, is_code, proposals, whole_number_readers
 from varjepa.data.spelling.readers import Reader
@@ -61,7 +62,7 @@ class Evidence:
 
     def look(self, cells: pl.Series) -> None:
         """Takes in a batch of cells."""
-        present = cells.alias("cells").drop_nulls()
+        present = nameless(cells).drop_nulls()
         if self.settled or present.is_empty():
             return
         self.cells += len(present)
