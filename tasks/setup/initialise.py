@@ -209,8 +209,8 @@ def _config_text(data: DataSection, seen: Started) -> str:
     # In JSON a name takes one line, whatever it holds.
     shown = {name: json.dumps(name, ensure_ascii=False) for name in seen.profiles}
     notes = [f"# {shown[name]} is not a feature: {why}." for name, why in away.items()]
-    notes += [f"# {shown[name]} holds {words}." for name, words in seen.words.items()]
-    notes += [f"# {shown[name]}: {doubt}." for name, doubt in seen.doubts.items()]
+    notes += [f"# {shown[name]} holds {_line(words)}." for name, words in seen.words.items()]
+    notes += [f"# {shown[name]}: {_line(doubt)}." for name, doubt in seen.doubts.items()]
     if seen.label is None:
         notes.append("# data.label names a column to predict. Without one, the validation ELBO selects the epoch.")
     if seen.rows > LARGE:
@@ -219,3 +219,8 @@ def _config_text(data: DataSection, seen: Started) -> str:
     notes.append("# Correct wrong kinds in data.kinds; list columns to leave out in data.drop.")
     notes.append("# `varjepa schema` prints all keys and their defaults.")
     return "\n".join([f"# Retrain job for {_table_name(str(data.path))}.", *notes, dump_yaml(content)])
+
+
+def _line(words: str) -> str:
+    """Words that may hold cells, in one line."""
+    return " ".join(words.split())
