@@ -2,7 +2,7 @@
 
 from rich.table import Table
 
-from flows.show.console import console
+from flows.show.console import console, plain
 from tasks.setup.doctor import Check
 from tasks.setup.initialise import Started
 
@@ -14,7 +14,7 @@ def show_profile(started: Started) -> None:
         span = "" if facts.smallest is None else f"{facts.smallest} to {facts.largest}"
         kind = f"{facts.kind} (left out)" if facts.left_out else facts.kind
         kind = "label" if name == started.label else kind
-        table.add_row(name, kind, f"{facts.missing_share:.1%}", f"{facts.distinct:,}", span)
+        table.add_row(plain(name), kind, f"{facts.missing_share:.1%}", f"{facts.distinct:,}", span)
     console.print(table)
     console.print(
         f"Wrote {started.config} and {started.contract}. Review both, then run: [b]varjepa retrain {started.config}[/b]"

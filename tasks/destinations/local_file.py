@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from varjepa.data.cells import retyped
 from varjepa.errors import ConfigError
 
 OUTPUTS = (".parquet", ".csv")
@@ -24,7 +25,7 @@ class TableWriter:
     def write(self, frame: pl.DataFrame) -> None:
         """Appends rows. Columns are cast to the types of the first frame, for example if all cells are null here."""
         schema = self._schema or frame.schema
-        frame = frame.cast(schema) if frame.schema != schema else frame
+        frame = retyped(frame, schema) if frame.schema != schema else frame
         if self._text is not None:
             as_text(frame).write_csv(self._text, include_header=self._schema is None)
         else:

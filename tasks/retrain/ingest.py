@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 STEP = Step(
     "ingest", __name__,
-    settings=("data.name", "data.version", "data.rows", "data.columns", "data.separator", "data.na_values",
+    settings=("data.name", "data.version", "data.rows", "data.columns", "data.separator", "data.quote",
+              "data.comment", "data.encoding", "data.skip_lines", "data.header", "data.sheet", "data.na_values",
               "data.rename", "data.noise"),
 )  # fmt: skip
 

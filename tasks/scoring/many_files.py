@@ -13,6 +13,7 @@ from tasks.steps.files import write_text
 from tasks.steps.log import log
 from tasks.steps.retries import retried_task
 from varjepa.config.uris import is_local
+from varjepa.data.files.found import name_within
 from varjepa.data.read.sources import source_files
 from varjepa.errors import ConfigError, ModelError
 from varjepa.inference.model import TrainedModel
@@ -65,7 +66,13 @@ def parts_of(source: str, out: Path) -> list[tuple[Path, Path]]:
         )
     if any(file.parent.resolve() == out.resolve() for file in files):
         raise ConfigError(f"{out} is the folder of the table itself.", fix="Choose another folder for the scores.")
-    return [(file, out / (file.name if file.suffix == ".parquet" else f"{file.name}.parquet")) for file in files]
+    return [(file, out / _name(file)) for file in files]
+
+
+def _name(file: Path) -> str:
+    """Of the scores of a file. Files of different key=value folders may have the same name."""
+    name = name_within(file).replace("/", ",")
+    return name if file.suffix == ".parquet" else f"{name}.parquet"
 
 
 def waiting(parts: list[tuple[Path, Path]], job: Job, out: Path, *, force: bool) -> list[tuple[Path, Path]]:

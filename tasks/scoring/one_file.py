@@ -1,7 +1,7 @@
 """Scores, imputations and samples, for files of any size."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +16,8 @@ from tasks.sources.address import section_at
 from tasks.sources.open_table import opened_table
 from tasks.steps.log import log
 from varjepa.config.uris import masked
+from varjepa.data.cells import by_name
+from varjepa.data.names import free_names
 from varjepa.errors import ConfigError, DataError, ModelError, listed, nearest
 from varjepa.inference.model import TrainedModel
 
@@ -117,7 +119,8 @@ def score(model: TrainedModel, request: Request, groups: tuple[str, ...]) -> Fil
         for frame in _batches(model, request):
             scored = _scored(model, frame, tuple(group for group in groups if not (text and group == "embedding")))
             first = pl.DataFrame({"row": pl.Series(range(writer.rows, writer.rows + frame.height), dtype=pl.Int64)})
-            writer.write(pl.concat([first, _kept(frame, request.keep), scored], how="horizontal"))
+            kept = _beside(_kept(frame, request.keep), ("row", *scored.columns), warn=not writer.rows)
+            writer.write(pl.concat([first, kept, scored], how="horizontal"))
             if "accept" in scored.columns:
                 accepted.append(int(scored["accept"].sum()))
             progress.log(writer.rows)
@@ -139,7 +142,7 @@ def _scored(model: TrainedModel, frame: pl.DataFrame, groups: tuple[str, ...]) -
     if set(groups) & {"embedding", "uncertainty", "prediction"}:
         predicted = model.predict(frame)
         names = [name for group in groups for name in wanted.get(group, ()) if name in predicted.columns]
-        parts.append(predicted.select(names))
+        parts.append(predicted.select(by_name(names)))
     if set(groups) & {"anomaly", "oddity"}:
         odd = model.anomalies(frame)
         each = [name for name in odd.columns if name.startswith("oddity.")] if "oddity" in groups else []
@@ -152,7 +155,16 @@ def _kept(frame: pl.DataFrame, keep: tuple[str, ...]) -> pl.DataFrame:
         if name not in frame.columns:
             hint = nearest(name, frame.columns) or f"Columns: {listed(frame.columns, 20)}."
             raise DataError(f'--keep names "{name}", which is not a column.', fix=hint)
-    return frame.select(keep)
+    return frame.select(by_name(keep))
+
+
+def _beside(added: pl.DataFrame, taken: Iterable[str], *, warn: bool) -> pl.DataFrame:
+    """The columns with other names where theirs are taken by columns beside them."""
+    names = free_names(added.columns, taken)
+    changed = [f'"{name}" is "{free}"' for name, free in names.items() if name != free]
+    if changed and warn:
+        log.warning("Names that occur twice are changed in the output: %s.", ", ".join(changed))
+    return pl.DataFrame([cells.alias(free) for cells, free in zip(added, names.values(), strict=True)])
 
 
 def _answer(request: Request, rows: int, progress: _Progress) -> FileAnswer:
@@ -184,12 +196,13 @@ def impute(model: TrainedModel, request: Request, *, draws: int, level: float, s
             filled += int((~table.observed).sum())
             rows, start = rows + frame.height, rows
             if not draws:
-                writer.write(
-                    pl.concat([imputed.filled, _all_bounds(model, imputed.bounds, frame.height)], how="horizontal")
-                )
+                bounds = _all_bounds(model, imputed.bounds, frame.height)
+                beside = _beside(bounds, imputed.filled.columns, warn=not start)
+                writer.write(pl.concat([imputed.filled, beside], how="horizontal"))
             for number, drawn in enumerate(imputed.draws, start=1):
-                index = pl.Series("row", range(start, rows), dtype=pl.Int64)
-                writer.write(drawn.select(pl.lit(number, dtype=pl.Int32).alias("draw"), index, pl.all()))
+                index = pl.DataFrame({"draw": number, "row": range(start, rows)}, {"draw": pl.Int32, "row": pl.Int64})
+                beside = _beside(index, drawn.columns, warn=number == 1 and not start)
+                writer.write(pl.concat([beside, drawn], how="horizontal"))
             progress.log(rows)
     return {**_answer(request, rows, progress), "cells": filled}
 

@@ -1,5 +1,6 @@
 """`varjepa init`: inspects a table, writes a config and a data contract to review."""
 
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -17,7 +18,7 @@ from tasks.sources.open_table import opened_table, reads
 from tasks.steps.files import write_text
 from varjepa.config import DataSection
 from varjepa.config.uris import VARIABLE, beside, is_local, scheme_of, without_scheme
-from varjepa.data.cells import as_text
+from varjepa.data.cells import as_text, column
 from varjepa.data.fit.streamed_rows import StreamedRows
 from varjepa.data.read.column_profile import ColumnProfile
 from varjepa.data.read.contract import ColumnContract, Contract, dump_contract
@@ -106,7 +107,7 @@ def _table_name(data: str) -> str:
 
 def _contract_text(frame: pl.LazyFrame, rows: int, profiles: dict[str, ColumnProfile]) -> str:
     drafted = {
-        name: column_contract(frame.select(name), facts)
+        name: column_contract(frame.select(column(name)), facts)
         for name, facts in profiles.items()
         if facts.kind != "unsupported"
     }
@@ -185,7 +186,8 @@ def _config_text(data: DataSection, seen: Started) -> str:
         "contract": {"path": str(seen.contract.relative_to(seen.config.parent))},
         "registry": {"name": seen.config.stem},
     }
-    notes = [f'# "{name}" is not a feature: {why}.' for name, why in away.items()]
+    # In JSON a name takes one line, whatever it holds.
+    notes = [f"# {json.dumps(name, ensure_ascii=False)} is not a feature: {why}." for name, why in away.items()]
     if seen.label is None:
         notes.append("# data.label names a column to predict. Without one, the validation ELBO selects the epoch.")
     if seen.rows > LARGE:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.steps.reuse import digest
+from varjepa.data.files.found import name_within
 
 
 def file_fingerprint(files: tuple[Path, ...]) -> str:
@@ -13,7 +14,7 @@ def file_fingerprint(files: tuple[Path, ...]) -> str:
     sums = []
     for file in files:
         with file.open("rb") as stream:
-            sums.append((file.name, hashlib.file_digest(stream, "sha256").hexdigest()))
+            sums.append((name_within(file), hashlib.file_digest(stream, "sha256").hexdigest()))
     if len(sums) <= 1:
         return sums[0][1] if sums else ""
     return hashlib.sha256(digest(sums).encode()).hexdigest()

@@ -18,6 +18,7 @@ from tasks.sources.objects import Bucket, find_objects
 from tasks.sources.run_day import dated, planned_day
 from tasks.sources.stages import stage_for
 from tasks.sources.web import find_web_file
+from tasks.steps.log import log
 from varjepa.config import DataSection
 from varjepa.config.uris import DATABASES, LAKES, METADATA, OBJECTS, SCHEMES, WEB, scheme_of, without_scheme
 from varjepa.data.read.sources import Source, open_path, open_source, readable, source_files
@@ -43,7 +44,7 @@ def find_table(data: DataSection, stage: Path) -> FoundTable:
     description = described(address)
     with reads(data):
         found = _find(address, data, stage, description)
-    return replace(found, fingerprint=_guarded(found.fingerprint, data), open=_guarded(found.open, data),
+    return replace(found, fingerprint=_guarded(found.fingerprint, data), open=_guarded(_noted(found.open), data),
                    now=None if found.now is None else _guarded(found.now, data))  # fmt: skip
 
 
@@ -85,6 +86,18 @@ def _guarded(call: Callable[[], Any], data: DataSection) -> Callable[[], Any]:
             return call()
 
     return guarded
+
+
+def _noted(opens: Callable[[], Source]) -> Callable[[], Source]:
+    """Says what was unusual about the files when they are opened."""
+
+    def noted() -> Source:
+        source = opens()
+        for note in source.notes:
+            log.info("%s: %s", source.description, note)
+        return source
+
+    return noted
 
 
 @contextmanager

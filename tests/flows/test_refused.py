@@ -38,7 +38,9 @@ TABLES = {
         GOOD + b"61,old,1.5,clerk,true,2020-01-01,de,yes\n",
         "holds text in 1 of",
     ),
-    "latin.csv": (b"a,rich\n" + "caf\xe9,yes\n".encode("latin-1") * 20, "is not UTF-8"),
+    "long.csv": (b"a,rich\n" + b"1,yes\n" * 20 + b"1,000,no\n", "1 row with more fields"),
+    "binary.csv": (bytes(range(256)) * 20, "is a binary file"),
+    "flipped.csv.gz": (gzip.compress(GOOD)[:50] + b"\0\0" + gzip.compress(GOOD)[52:], "truncated or damaged"),
     "cut.csv.gz": (gzip.compress(GOOD)[:600], "truncated or damaged"),
     "one_class.csv": (b"a,rich\n" + b"".join(b"%d,yes\n" % (i % 7) for i in range(40)), 'The label "rich" has 1'),
 }

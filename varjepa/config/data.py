@@ -87,7 +87,8 @@ class DataSection(Section):
     """The source of the table and the meaning of its columns."""
 
     path: Annotated[str | None, OPERATIONAL] = None
-    """A CSV (also .gz), Parquet or Arrow/Feather file, or a folder or glob of one of those; or a URI: `s3://`, `gs://`,
+    """A file of delimited text, Parquet, Arrow, Excel or JSON lines, also compressed, or a folder or glob of files of
+    one of those formats; or a URI: `s3://`, `gs://`,
     `az://`, `https://`, `delta://`, `iceberg://`, `postgresql://`, `mysql://`, `sqlite://`, `duckdb://`, `mssql://`
     (`#TABLE` at the end names a table of a database). `${NAME}` is a variable of the environment, `{{ run_date }}` the
     day of the run. Overrides `name`."""
@@ -122,7 +123,20 @@ class DataSection(Section):
     columns: dict[str, ColumnSection] = {}
     """Column -> how its cells are spelled, for columns whose numbers, dates or gaps are not in the plain spelling."""
     separator: Annotated[str, Field(min_length=1, max_length=1)] | None = None
-    """Field separator of CSV files. If not given, it is inferred from the header line."""
+    """Field separator of text files; a blank means runs of blanks. If not given, it is inferred from the first rows."""
+    quote: Annotated[str, Field(max_length=1)] | None = None
+    """Quote character of text files; an empty text for none. If not given, it is inferred."""
+    comment: Annotated[str, Field(min_length=1)] | None = None
+    """Start of lines of text files to leave out. If not given, lines with # before the header set it to #."""
+    encoding: str | None = None
+    """Character encoding of text files, such as cp1252. If not given, it is detected."""
+    skip_lines: NonNegative | None = None
+    """Lines before the header of text files. If not given, they are found by their number of cells."""
+    header: bool | None = None
+    """false: text files have no header, and columns are named column_1, column_2, ... true: the first line is the
+    header even if it looks like values. If not given, such a line stops the run."""
+    sheet: str | None = None
+    """Sheet of spreadsheets. If not given, the first that is not empty."""
     na_values: tuple[str, ...] = ("", "?", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
     """Texts in CSV files that mean a missing value."""
     split: SplitSection = SplitSection()

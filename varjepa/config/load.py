@@ -203,16 +203,19 @@ def _overridden(content: dict[str, Any], overrides: Sequence[str]) -> dict[str, 
 def as_flat(config: BaseModel) -> dict[str, Any]:
     """All keys of the resolved configuration, dotted, in the order of the schema.
 
+    What users name, such as the columns in `data.kinds`, is part of a value and never of a key.
+
     Examples:
         >>> as_flat(parse_config({"data": {"name": "sim"}}))["data.split.seed"]
         0
     """
-    return dict(_flatten(config.model_dump(mode="json"), ""))
+    return dict(_flatten(config, config.model_dump(mode="json"), ""))
 
 
-def _flatten(content: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+def _flatten(section: BaseModel, content: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
     for key, value in content.items():
-        if isinstance(value, Mapping) and value:
-            yield from _flatten(value, f"{prefix}{key}.")
+        part = getattr(section, key)
+        if isinstance(part, BaseModel):
+            yield from _flatten(part, value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value

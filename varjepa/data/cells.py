@@ -1,6 +1,6 @@
 """Expressions that read the cells of a column of any type: as numbers, as text, as flags."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import polars as pl
 from polars import selectors
@@ -16,6 +16,21 @@ def column(name: str) -> pl.Expr:
         ['*']
     """
     return selectors.by_name(name).as_expr()
+
+
+def by_name(names: Iterable[str]) -> list[pl.Expr]:
+    """The columns of these very names, in this order."""
+    return [column(name) for name in names]
+
+
+def retyped(frame: pl.DataFrame, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    """The columns of a schema, in its types and order."""
+    return frame.select(column(name).cast(dtype) for name, dtype in schema.items())
+
+
+def nameless(cells: pl.Series) -> pl.Series:
+    """The same cells without a name: in most methods of a series Polars takes its name `^a.*$` for a pattern, too."""
+    return cells.alias("")
 
 
 def finite(cells: pl.Expr, dtype: pl.DataType) -> pl.Expr:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import polars as pl
 
-from varjepa.data.cells import column, finite
+from varjepa.data.cells import column, finite, nameless
 from varjepa.data.fit.rows_protocol import CLASSES_OF_NUMBERS, MOST_DECIMALS, Moments
 from varjepa.data.read.text_columns import sketch
 
@@ -58,7 +58,7 @@ class ColumnFacts(NamedTuple):
     @classmethod
     def of(cls, cells: pl.Series) -> Self:
         """The facts of a column of `comparable` cells."""
-        present, dtype = cells.drop_nulls(), cells.dtype
+        present, dtype = nameless(cells).drop_nulls(), cells.dtype
         if present.is_empty():
             return cls(0, few={})
         if dtype.is_nested() or dtype in (pl.Binary, pl.Object):
@@ -134,7 +134,7 @@ class Sums(NamedTuple):
     @classmethod
     def of(cls, cells: pl.Series) -> Self | None:
         """The sums of float64 cells; None if all are missing."""
-        present = cells.drop_nulls()
+        present = nameless(cells).drop_nulls()
         if present.is_empty():
             return None
         values = present.to_numpy()  # [n]

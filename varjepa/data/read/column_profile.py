@@ -7,7 +7,7 @@ from typing import Any, Literal
 import polars as pl
 
 from varjepa.config.data import KIND
-from varjepa.data.cells import column, finite
+from varjepa.data.cells import column, finite, nameless
 from varjepa.data.read.identifiers import IDENTIFIER_ROWS, MOST_REPEATS, is_named_identifier, numbers_identify
 from varjepa.data.read.text_columns import OFTEN_NEW, are_keys, sketch
 from varjepa.errors import DataError
@@ -162,7 +162,7 @@ def never_identifies(cells: pl.Series) -> bool:
 
     Numbers and dates show it whatever the other cells are. Of text, at least half of the cells repeat.
     """
-    present, dtype = cells.drop_nulls(), cells.dtype
+    present, dtype = nameless(cells).drop_nulls(), cells.dtype
     if dtype.is_nested() or dtype in (pl.Binary, pl.Object) or present.is_empty():
         return False
     if dtype.is_float():

@@ -53,9 +53,10 @@ def test_separators_are_found(tmp_path: Path, separator: str) -> None:
     [
         ("1", "2", pl.Int64), ("1", "2.5", pl.Float64), ("1", "word", pl.String), ("1", "9" * 20, pl.Int128),
         ("", "7", pl.Int64), ("", "word", pl.String), ("true", "yes", pl.String), ("2.5", "1e5", pl.Float64),
-        ("2020-01-01", "2020-02-03", pl.Date), ("2020-01-01", "today", pl.String), ("10:00:00", "x", pl.String),
+        ("2020-01-01", "2020-02-03", pl.String), ("2020-01-01", "today", pl.String), ("10:00:00", "x", pl.String),
         ("2020-01-01", "2020-01-01T10:00:00", pl.String),
-        ("2020-01-01 10:00:00", "2020-01-01 11:00:00", pl.Datetime("us")),
+        ("2020-01-01 10:00:00", "2020-01-01 11:00:00", pl.String),
+        ("1", "9" * 60, pl.String), ("1.5", "5.", pl.Float64), ("1", "+5", pl.Int64), ("1", "-0", pl.Int64),
     ],
 )  # fmt: skip
 def test_the_last_row_has_a_say_in_the_types(tmp_path: Path, first: str, late: str, dtype: pl.DataType) -> None:
@@ -63,15 +64,17 @@ def test_the_last_row_has_a_say_in_the_types(tmp_path: Path, first: str, late: s
     (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
     found = read(tmp_path / "t.csv")
     assert found.schema == {"n": pl.Int64, "a": dtype}
-    expected = pl.read_csv(tmp_path / "t.csv", infer_schema_length=None, try_parse_dates=True)
+    expected = pl.read_csv(tmp_path / "t.csv", schema_overrides={"a": dtype})
     assert found.equals(expected)
 
 
-def test_files_of_a_folder_have_the_same_columns(tmp_path: Path) -> None:
-    (tmp_path / "1.csv").write_text("a,b\n1,2\n")
-    (tmp_path / "2.csv").write_text("b,a\n1,2\n")
-    with pytest.raises(DataError, match="differ"):
-        read(tmp_path)
+@pytest.mark.parametrize("late", ["007", "00", "01"])
+def test_leading_zeros_anywhere_make_a_code(tmp_path: Path, late: str) -> None:
+    lines = ["n,a", *(f"{number},{number}" for number in range(GLANCE + 1)), f"0,{late}", "7,0"]
+    (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
+    found = read(tmp_path / "t.csv")
+    assert found.schema == {"n": pl.Int64, "a": pl.String}
+    assert found["a"].tail(2).to_list() == [late, "0"]
 
 
 def test_words_for_missing_values(tmp_path: Path) -> None:
@@ -95,16 +98,16 @@ def _damage(folder: Path) -> dict[str, tuple[Path, str]]:
     return {
         "nothing there": (folder / "t.csb", 'No such file or folder.*Did you mean ".*t.csv"'),
         "empty": (put("empty.csv", b""), "is empty"),
-        "not utf-8": (put("latin.csv", "a,b\n1,caf\xe9\n".encode("latin-1")), "is not UTF-8 text.*iconv"),
-        "header not utf-8": (put("latin2.csv", "a,\xe9\n1,2\n".encode("latin-1")), "is not UTF-8 text"),
         "truncated gzip": (put("cut.csv.gz", long[: len(long) // 2]), "cannot be read.*truncated or damaged"),
         "truncated header": (put("cut2.csv.gz", whole[:12]), "cannot be read.*truncated or damaged"),
-        "no gzip": (put("plain.csv.gz", b"a,b\n1,2\n"), "cannot be read"),
         "duplicate names": (put("twice.csv", b"a,b,a\n1,2,3\n"), 'duplicate column names: "a"'),
-        "ragged": (put("ragged.csv", b"a,b\n1,2\n3,4,5\n"), "cannot be read: found more fields"),
+        "ragged": (
+            put("ragged.csv", b"a,b\n1,2\n3,4,5\n"),
+            "has 1 row with more fields than the header has names: line 3",
+        ),
         "no parquet": (put("bad.parquet", b"hello"), "cannot be read"),
         "no arrow": (put("bad.arrow", b"hello"), "cannot be read"),
-        "unknown ending": (put("t.xlsx", b""), "has an unknown file extension"),
+        "empty sheet": (put("t.xlsx", b""), "is empty"),
         "empty folder": (folder / "none", "contains no table"),
         "no match": (folder / "none" / "*.csv", "No file matches"),
         "mixed folder": (folder / "t.[cp]*", "mixes the formats"),
@@ -114,9 +117,8 @@ def _damage(folder: Path) -> dict[str, tuple[Path, str]]:
 
 @pytest.mark.parametrize(
     "fault",
-    ["nothing there", "empty", "not utf-8", "header not utf-8", "truncated gzip", "truncated header", "duplicate names",
-     "no gzip", "ragged", "no parquet", "no arrow", "unknown ending", "empty folder", "no match", "mixed folder",
-     "kept name"],
+    ["nothing there", "empty", "truncated gzip", "truncated header", "duplicate names", "ragged", "no parquet",
+     "no arrow", "empty sheet", "empty folder", "no match", "mixed folder", "kept name"],
 )  # fmt: skip
 def test_damaged_input_says_what_is_wrong(folder: Path, fault: str) -> None:
     path, message = _damage(folder)[fault]

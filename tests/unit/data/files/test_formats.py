@@ -1,0 +1,159 @@
+"""The content of a file tells its format; compressions, spreadsheets, JSON and Arrow streams."""
+
+import bz2
+import gzip
+import io
+import lzma
+import re
+import zipfile
+from pathlib import Path
+
+import polars as pl
+import pytest
+import xlsxwriter
+import zstandard
+
+from tests.unit.data.files.opening import opened, put
+from varjepa.errors import DataError
+
+TABLE = pl.DataFrame({"a": [1, 2, 3], "b": ["x", None, "z"]})
+TEXT = b"a;b\n1;x\n2;\n3;z\n"
+
+
+def zipped(**members: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name.replace("_", "."), content)
+    return buffer.getvalue()
+
+
+def stored(method: str) -> bytes:
+    buffer = io.BytesIO()
+    getattr(TABLE, method)(buffer)
+    return buffer.getvalue()
+
+
+PARQUET, LINES = stored("write_parquet"), stored("write_ndjson")
+PACKED = {
+    "gzip": gzip.compress(TEXT), "zstd": zstandard.compress(TEXT), "xz": lzma.compress(TEXT),
+    "bzip2": bz2.compress(TEXT), "zip": zipped(t_csv=TEXT), "gzip in zip": zipped(t_csv_gz=gzip.compress(TEXT)),
+    "several gzip members": gzip.compress(TEXT[:9]) + gzip.compress(TEXT[9:]),
+    "several zstd frames": zstandard.compress(TEXT[:9]) + zstandard.compress(TEXT[9:]),
+    "Parquet in zip": zipped(t_parquet=PARQUET), "Parquet in gzip": gzip.compress(PARQUET), "Parquet": PARQUET,
+    "Arrow": stored("write_ipc"), "Arrow stream": stored("write_ipc_stream"), "JSON lines": LINES,
+    "JSON lines in gzip": gzip.compress(LINES), "JSON": stored("write_json"),
+    "JSON lines, blank ones too": b"\n" + LINES + b"\n\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", PACKED)
+@pytest.mark.parametrize("name", ["t", "t.csv"])
+def test_content_tells_the_format(tmp_path: Path, kind: str, name: str) -> None:
+    table, notes = opened(put(tmp_path, PACKED[kind], name))
+    assert table.equals(TABLE)
+    assert table.schema == TABLE.schema
+    assert not notes
+
+
+def book(path: Path, **sheets: list[list[object]]) -> Path:
+    with xlsxwriter.Workbook(path) as made:
+        for name, rows in sheets.items():
+            sheet = made.add_worksheet(name)
+            for number, row in enumerate(rows):
+                sheet.write_row(number, 0, row)
+    return path
+
+
+ROWS: list[list[object]] = [["a", "b"], [1, "x"], [2, None], [3, "z"]]
+
+
+@pytest.mark.parametrize(
+    ("sheets", "settings", "note"),
+    [
+        ({"one": ROWS}, {}, ""),
+        ({"empty": [], "one": ROWS}, {}, ""),
+        ({"one": ROWS, "two": [["c"], [1]]}, {}, 'Read the sheet "one".*"two"'),
+        ({"two": [["c"], [1]], "one": ROWS}, {"sheet": "one"}, ""),
+        ({"one": [["Report of May"], [], *ROWS]}, {}, "2 rows before the header"),
+        ({"one": [[*row, None] for row in ROWS]}, {}, ""),
+    ],
+)
+def test_spreadsheets(
+    tmp_path: Path, sheets: dict[str, list[list[object]]], settings: dict[str, object], note: str
+) -> None:
+    table, notes = opened(book(tmp_path / "t.xlsx", **sheets), **settings)
+    assert table.equals(TABLE)
+    assert re.search(note, notes)
+    assert bool(notes) == bool(note), notes
+
+
+def test_cells_of_a_spreadsheet_that_mix_types_become_text(tmp_path: Path) -> None:
+    rows: list[list[object]] = [["a", "b"], *([number, number] for number in range(2000)), ["word", 0.5]]
+    table, _ = opened(book(tmp_path / "t.xlsx", one=rows))
+    assert table.schema == {"a": pl.String, "b": pl.Float64}
+    assert table.row(0) == ("0", 0.0)
+    assert table.row(-1) == ("word", 0.5)
+
+
+def test_json_lines_may_lack_keys_and_nest(tmp_path: Path) -> None:
+    lines = '{"a": 1, "n": {"x": 1}}\n' * 500 + '{"a": 2.5, "b": "late", "l": [1, 2]}\n'
+    table, _ = opened(put(tmp_path, lines, "t.jsonl"))
+    assert sorted(table.columns) == ["a", "b", "l", "n"]
+    assert table["a"].dtype == pl.Float64
+    assert table["b"].to_list() == [None] * 500 + ["late"]
+    assert table["n"].dtype.is_nested()
+    assert table["l"].dtype.is_nested()
+
+
+REFUSED = {
+    "nothing": (b"", "is empty"),
+    "nothing in gzip": (gzip.compress(b""), "is empty"),
+    "blanks": (b"\n \n", "is empty"),
+    "cut gzip": (gzip.compress(TEXT * 99)[:40], "cannot be read.*truncated or damaged"),
+    "cut zstd": (zstandard.compress(TEXT * 9)[:-9], "cannot be read.*truncated or damaged"),
+    "cut xz": (lzma.compress(TEXT * 99)[:-20], "cannot be read.*truncated or damaged"),
+    "cut bzip2": (bz2.compress(TEXT * 99)[:-9], "cannot be read.*truncated or damaged"),
+    "cut zip": (zipped(t_csv=TEXT * 9)[:-9], "cannot be read.*truncated or damaged"),
+    "cut Parquet": (PACKED["Parquet"][:-9], "cannot be read.*truncated or damaged"),
+    "cut Arrow": (PACKED["Arrow"][:-30], "cannot be read.*truncated or damaged"),
+    "cut Arrow stream": (PACKED["Arrow stream"][:60], "cannot be read.*truncated or damaged"),
+    "cut JSON lines": (b'{"a": 1}\n{"a": 2, "b\n', "cannot be read"),
+    "two in zip": (zipped(t_csv=TEXT, u_csv=TEXT), 'holds 2 files: "t.csv", "u.csv".*Unpack'),
+    "none in zip": (zipped(), "empty zip archive"),
+    "SQLite": (b"SQLite format 3\0" + bytes(100), "an SQLite database"),
+    "PDF": (b"%PDF-1.7\n", "a PDF"),
+    "pickle": (b"\x80\x04\x95abc", "pickle"),
+    "program": (bytes(range(256)) * 40, "binary file of an unknown format"),
+    "HTML": (b"<!DOCTYPE html>\n<html><table>", "HTML"),
+    "XML": (b'<?xml version="1.0"?><a/>', "XML"),
+    "JSON over lines": (b'{\n "a": 1\n}\n', "JSON over several lines.*jq"),
+    "tar": (b"t.csv".ljust(257, b"\0") + b"ustar" + bytes(250), "tar archive"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_what_is_no_table_is_refused(tmp_path: Path, kind: str) -> None:
+    content, message = REFUSED[kind]
+    with pytest.raises(DataError, match=f"(?s){message}") as raised:
+        opened(put(tmp_path, content))
+    assert "\n" not in str(raised.value)
+    assert str(tmp_path / "t.csv") in str(raised.value)
+
+
+@pytest.mark.parametrize("place", range(3, 1000, 50))
+def test_a_flipped_bit_of_a_compressed_file_is_noticed(tmp_path: Path, place: int) -> None:
+    for packing in (gzip.compress, lzma.compress, bz2.compress):
+        rows = b"".join(b"%d;%d\n" % (number, number * number % 997) for number in range(400))
+        content = bytearray(packing(b"a;b\n" + rows))
+        content[place % len(content)] ^= 4
+        try:
+            table, _ = opened(put(tmp_path, bytes(content)))
+        except DataError:
+            continue
+        assert table.height == 400  # a bit of the gzip header that means nothing, such as its time
+
+
+def test_a_sheet_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r'no sheet "won".*Did you mean "one"'):
+        opened(book(tmp_path / "t.xlsx", one=ROWS), sheet="won")

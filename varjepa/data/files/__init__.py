@@ -1,0 +1,1 @@
+"""Local files and folders: from any format and dialect to columns of plain types."""

@@ -1,0 +1,189 @@
+"""Opens one file of delimited text: as it is if it is plain, else as a rewritten copy."""
+
+import codecs
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from varjepa.config import DataSection
+from varjepa.data.files.damage import empty
+from varjepa.data.files.dialect import MOST_RECORDS, Sample, find_dialect, sample_of, usual_width
+from varjepa.data.files.encoding import encoding_of
+from varjepa.data.files.header import Header, find_header
+from varjepa.data.files.normalised import Layout, Text, rewrite
+from varjepa.data.files.records import LINE_END, Dialect
+from varjepa.data.files.regularity import regularity
+from varjepa.data.files.stage import Stage
+from varjepa.errors import DataError, listed
+
+_SAMPLE = 1 << 18
+"""Bytes at the start of a file that tell its dialect."""
+
+
+@dataclass(frozen=True)
+class Delimited:
+    """A file that Polars can read.
+
+    Attributes:
+        file: it, or a rewritten copy.
+        names: of its columns.
+        separator: of its cells.
+        unnamed_last: the last column has no name, and vanishes if it has no value.
+        leading_zeros: some whole numbers may be codes.
+        notes: what is unusual.
+    """
+
+    file: Path
+    names: tuple[str, ...]
+    separator: str
+    unnamed_last: bool
+    leading_zeros: bool
+    notes: tuple[str, ...]
+
+
+def open_delimited(place: Path, file: Path, data: DataSection, stage: Stage) -> Delimited:
+    """Finds encoding, dialect and header, and rewrites what is not plain.
+
+    Args:
+        place: text without compression.
+        file: the file that the user knows, for messages.
+        data: settings that overrule what is found.
+        stage: for a rewritten copy.
+
+    Raises:
+        DataError: no header, duplicate names, rows with more values than names, an unclosed quote or a wrong encoding.
+    """
+    encoding, errors, note = encoding_of(place, data.encoding)
+    sample = _sample(place, encoding, errors, file)
+    dialect, sample, hashed = _with_comments(sample, data)
+    header = find_header(sample, dialect, present=data.header, skip=data.skip_lines)
+    if hashed:
+        header = replace(header, names=(header.names[0].lstrip("# ") or header.names[0], *header.names[1:]))
+    if dialect.comment is None and any(line.startswith("#") for line in sample.lines(header.skip)):
+        dialect = replace(dialect, comment="#")
+    names, unnamed_last = _checked(header, file)
+    notes = [*([note] if note else []), *header.notes, *_notes_on(dialect, sample, data)]
+    plain = encoding in ("utf-8", "utf-8-sig") and errors == "strict"
+    if plain and _reads_as_is(dialect, header, sample) and len(names) == len(header.names):
+        found = regularity(place, dialect.separator, len(names))
+        if found.regular:
+            return Delimited(place, names, dialect.separator, unnamed_last, found.leading_zeros, tuple(notes))
+        dialect = _seen_again(place, found.place, sample, dialect, data)
+        notes = [*header.notes, *_notes_on(dialect, sample, data)]
+    copy = stage.place(f"{file.name}.csv")
+    rewritten = rewrite(Text(place, file, encoding, errors), copy, Layout(header, dialect, len(names)))
+    if stage.holds(place):
+        place.unlink()
+    zeros = regularity(copy, ",", len(names), stop=False).leading_zeros
+    notes += rewritten.notes(len(names))
+    return Delimited(copy, names, ",", unnamed_last, zeros, tuple(notes))
+
+
+def _seen_again(place: Path, start: int, sample: Sample, dialect: Dialect, data: DataSection) -> Dialect:
+    """The dialect of a text that is plain at first, judged by its header and the quotes that come later."""
+    with place.open("rb") as stream:
+        stream.seek(start)
+        lines = stream.read(_SAMPLE).decode(errors="replace").splitlines(keepends=True)
+    quoted = sorted((line for line in lines if '"' in line), key=lambda line: '\\"' not in line)
+    if not quoted or dialect.quote != '"':
+        return dialect
+    text = sample.text.splitlines(keepends=True)[0] + "".join(quoted[:MOST_RECORDS])
+    again = find_dialect(Sample(text, None, 0, whole=True), separator=dialect.separator, quote=data.quote)
+    return replace(again, comment=dialect.comment)
+
+
+def _sample(place: Path, encoding: str, errors: str, file: Path) -> Sample:
+    with place.open("rb") as stream:
+        head = stream.read(_SAMPLE)
+        whole = len(head) < _SAMPLE
+    try:
+        text = codecs.getincrementaldecoder(encoding)(errors).decode(head, final=whole)
+    except UnicodeError as error:
+        raise DataError(f"{file} is not {encoding} text: {error}.", fix="Set data.encoding.") from None
+    text = text.replace("\0", "").removeprefix("\ufeff")
+    if not text.strip():
+        raise empty(file)
+    return sample_of(text, whole=whole)
+
+
+def _with_comments(sample: Sample, data: DataSection) -> tuple[Dialect, Sample, bool]:
+    """The dialect, the sample from where its lines count, and whether the header is a line that starts with #."""
+    if data.comment is not None:
+        dialect = find_dialect(sample, separator=data.separator, quote=data.quote)
+        return replace(dialect, comment=data.comment), sample, False
+    lines = _leading(sample.text)
+    rest = Sample(sample.text[sum(map(len, lines)) :], sample.separator, sample.skipped, sample.whole)
+    if not lines or not rest.text:
+        return find_dialect(sample, separator=data.separator, quote=data.quote), sample, False
+    dialect = find_dialect(rest, separator=data.separator, quote=data.quote)
+    if not _is_header(lines[-1], rest, dialect):
+        return replace(dialect, comment="#"), sample, False
+    start = Sample(lines[-1] + rest.text, rest.separator, rest.skipped + len(lines) - 1, rest.whole)
+    return dialect, start, True
+
+
+def _leading(text: str) -> list[str]:
+    """The lines at the start that begin with #."""
+    lines, place = [], 0
+    while text.startswith("#", place):
+        end = LINE_END.search(text, place)
+        stop = end.end() if end else len(text)
+        lines.append(text[place:stop])
+        place = stop
+    return lines
+
+
+def _is_header(line: str, rest: Sample, dialect: Dialect) -> bool:
+    """True if a line that begins with # has as many cells as the rows, and the next line does not look like names."""
+    rows = [row for row in rest.records(dialect) if not row.blank]
+    if not rows or usual_width(rows) < 2:
+        return False
+    head = next(iter(Sample(line, None, 0, whole=True).records(dialect)))
+    numbers = [any(any(char.isdigit() for char in cell) for cell in row.cells) for row in rows]
+    return head.width == usual_width(rows) and (numbers[0] or not any(numbers))
+
+
+def _reads_as_is(dialect: Dialect, header: Header, sample: Sample) -> bool:
+    """True if Polars splits the cells of this dialect as it should and the header is the first line."""
+    known = dialect == Dialect(dialect.separator) and dialect.separator != " "
+    named = header.present and not header.units and header.names and header.skip == 0 and not sample.skipped
+    first = next(iter(sample.records(dialect, 1)), None)
+    return bool(known and named and first is not None and first.width == len(header.names))
+
+
+def _checked(header: Header, file: Path) -> tuple[tuple[str, ...], bool]:
+    """The names without empty ones at the end, and whether a single such column is kept until its cells are seen."""
+    names = list(header.names)
+    while names and not names[-1]:
+        names.pop()
+    if not names:
+        raise DataError(f"{file} has no column names.", expected="Expected a header line and rows.")
+    unnamed_last = len(names) == len(header.names) - 1 and "" not in names
+    duplicates = sorted({name for name in names if names.count(name) > 1})
+    if header.values:
+        raise DataError(
+            f"{file} seems to have no header: its first line holds values, such as {header.values[0]}.",
+            expected="Expected a line of names before the rows.",
+            fix="Add one, or set data.header to false for the names column_1, column_2, ...; true if these are names.",
+        )
+    if duplicates:
+        raise DataError(
+            f"{file} has duplicate column names: {listed(duplicates)}.",
+            expected="Expected every column name once.",
+            fix="Rename or remove the copies in the header line.",
+        )
+    return (*names, *([""] if unnamed_last else [])), unnamed_last
+
+
+def _notes_on(dialect: Dialect, sample: Sample, data: DataSection) -> list[str]:
+    notes = []
+    if dialect.quote is None and '"' in sample.text:
+        notes.append("Quotes are part of the cells.")
+    if dialect.quote == "'":
+        notes.append("Cells are quoted by apostrophes.")
+    if dialect.escape:
+        notes.append("A backslash takes the meaning from the next character.")
+    if dialect.separator == " " and data.separator != " ":
+        notes.append("Runs of blanks separate the cells.")
+    if sample.separator:
+        notes.append("The separator comes from the sep= line.")
+    return notes
