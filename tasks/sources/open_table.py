@@ -50,8 +50,7 @@ def find_table(data: DataSection, stage: Path) -> FoundTable:
 
 def _find(address: str, data: DataSection, stage: Path, description: str) -> FoundTable:
     scheme = scheme_of(address)
-    if scheme and scheme not in SCHEMES:
-        raise ConfigError(f"{description} is not a known kind of place.", expected=f"Known: {listed(SCHEMES, 20)}.")
+    _require_fitting(address, data, description)
     if scheme in DATABASES:
         return read_database(data, stage)
     if scheme in WEB:
@@ -62,6 +61,17 @@ def _find(address: str, data: DataSection, stage: Path, description: str) -> Fou
     if scheme in OBJECTS:
         return find_objects(address, data, stage, description)
     return FoundTable(address, lambda: file_fingerprint(source_files(address)), lambda: open_path(address, data))
+
+
+def _require_fitting(address: str, data: DataSection, description: str) -> None:
+    """Checks what only the whole address tells, after variables were put in."""
+    scheme = scheme_of(address)
+    if scheme and scheme not in SCHEMES:
+        raise ConfigError(f"{description} is not a known kind of place.", expected=f"Known: {listed(SCHEMES, 20)}.")
+    if data.query is not None and scheme not in DATABASES:
+        raise ConfigError(f"{description} is not a database, but data.query is a query on one.")
+    if data.at is not None and not _is_lake(address):
+        raise ConfigError(f"{description} has no versions.", expected="data.at is for Delta and Iceberg tables.")
 
 
 def _is_lake(address: str) -> bool:
