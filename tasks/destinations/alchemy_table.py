@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.destinations.target import Mode, arrow_rows, refuse_existing, require_columns
-from tasks.sources.alchemy_rows import writing_engine
+from tasks.sources.alchemy_rows import engine_of
 from tasks.sources.query_text import names_of, quoted
 from varjepa.config.uris import scheme_of
 
@@ -29,7 +29,7 @@ class AlchemyTable:
     @contextmanager
     def _connected(self) -> Iterator[Any]:
         """A connection in a transaction, which is rolled back if the block ends with an error."""
-        with writing_engine(self.uri).connect() as connection:
+        with engine_of(self.uri, writes=True).connect() as connection:
             if scheme_of(self.uri) == "sqlite":
                 connection.exec_driver_sql("BEGIN IMMEDIATE")  # the driver begins too late for CREATE TABLE
             yield connection

@@ -8,7 +8,7 @@ from urllib.parse import quote, unquote
 
 from varjepa.config import DataSection
 from varjepa.config.load import validated
-from varjepa.config.uris import DATABASES, OBJECTS, VARIABLE, fragment, masked, scheme_of
+from varjepa.config.uris import DATABASES, OBJECTS, VARIABLE, WEB, fragment, masked, scheme_of
 from varjepa.errors import ConfigError
 
 _PASSWORD = re.compile(r"(?<=://)([^/@]*:)\$\{(\w+)\}(?=@)")
@@ -66,13 +66,14 @@ def _variable(name: str, path: str) -> str:
 
 
 def secrets_of(address: str) -> tuple[str, ...]:
-    """The password in an address, as it stands there and decoded; empty if there is none."""
-    if scheme_of(address) not in DATABASES:
-        return ()
-    password = re.search(r"://[^/?#:@]*:(.+)@(?=[^@]*$)", address)
-    written = [password[1]] if password else []
-    written += re.findall(r"[?&]password=([^&#]+)", address)
-    return tuple(dict.fromkeys([*written, *map(unquote, written)]))
+    """What no message may contain: the password in an address, as it stands there and decoded, and a web query."""
+    found = (
+        re.findall(r"(?<=://)[^/?#:@]*:(.+)@(?=[^@]*$)", address) if scheme_of(address) in (*DATABASES, *WEB) else []
+    )
+    found += re.findall(r"[?&]password=([^&#]+)", address)
+    if scheme_of(address) in WEB and "?" in address:
+        found.append(address.partition("?")[2])
+    return tuple(dict.fromkeys([*found, *map(unquote, found)]))
 
 
 def described(address: str) -> str:

@@ -14,7 +14,7 @@ from tasks.sources.python_rows import stage_batches
 from tasks.sources.query_text import bound, one_select
 from tasks.sources.staged_rows import require_names, rows_at_once
 from varjepa.config.uris import database_file, scheme_of
-from varjepa.errors import DataError
+from varjepa.errors import DataError, SetupError
 
 READ_ONLY = {
     "sqlite": ("PRAGMA query_only = ON",),
@@ -56,11 +56,8 @@ def stage_alchemy(uri: str, query: str, parameters: Mapping[str, Any], out: Path
 @contextmanager
 def read_only(uri: str) -> Iterator[Any]:
     """A connection that changes nothing: its transaction is read-only, and rolled back."""
-    import sqlalchemy
-
     dialect = scheme_of(uri).replace("mariadb", "mysql")
-    engine = sqlalchemy.create_engine(**_engine(uri), poolclass=sqlalchemy.NullPool, hide_parameters=True)
-    with engine.connect().execution_options(stream_results=True, max_row_buffer=1000) as connection:
+    with engine_of(uri).connect().execution_options(stream_results=True, max_row_buffer=1000) as connection:
         for statement in READ_ONLY[dialect]:
             connection.exec_driver_sql(statement)
         connection.rollback()  # so that the query begins a transaction, which is read-only
@@ -80,14 +77,26 @@ def _forget_unread(raw: Any) -> None:
         result.unbuffered_active = False
 
 
-def writing_engine(uri: str) -> Any:
-    """An engine whose connections may write."""
+def engine_of(uri: str, *, writes: bool = False) -> Any:
+    """An engine that connects anew every time.
+
+    Raises:
+        SetupError: the driver is not installed.
+    """
     import sqlalchemy
 
-    return sqlalchemy.create_engine(**_engine(uri, writes=True), poolclass=sqlalchemy.NullPool, hide_parameters=True)
+    try:
+        return sqlalchemy.create_engine(
+            **_engine(uri, writes=writes), poolclass=sqlalchemy.NullPool, hide_parameters=True
+        )
+    except ModuleNotFoundError as error:
+        raise SetupError(
+            f"{scheme_of(uri)}:// needs the driver {error.name}, which is not installed.",
+            fix=f"Install it: pip install {error.name}.",
+        ) from None
 
 
-def _engine(uri: str, *, writes: bool = False) -> dict[str, Any]:
+def _engine(uri: str, *, writes: bool) -> dict[str, Any]:
     """Arguments of `create_engine`."""
     from sqlalchemy import make_url
 

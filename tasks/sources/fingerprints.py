@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from tasks.steps.reuse import digest
+from varjepa.data.files.found import name_within
 
 
 def file_fingerprint(files: tuple[Path, ...]) -> str:
     """SHA-256 of one file, or of the names and SHA-256s of many; empty for none."""
-    from varjepa.data.files.found import name_within
-
     # One file: its plain SHA-256, which `sha256sum` confirms.
     sums = []
     for file in files:

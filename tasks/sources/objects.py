@@ -2,13 +2,14 @@
 
 import os
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from fnmatch import translate
 from functools import partial
 from glob import has_magic
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,10 @@ from tasks.sources.fingerprints import fingerprint_of
 from tasks.sources.found_table import FoundTable
 from varjepa.config import DataSection
 from varjepa.config.uris import scheme_of, without_scheme
+from varjepa.data.files.columnar import reader_of
+from varjepa.data.files.found import is_entered, keys_of, tables_among
+from varjepa.data.files.part import Part
+from varjepa.data.files.union import united
 from varjepa.data.read.sources import Source, open_path
 from varjepa.errors import DataError
 
@@ -76,20 +81,20 @@ class Bucket:
         if has_magic(self.key):
             start = re.split(r"[*?\[]", self.key)[0].rpartition("/")[0]
             pattern = re.compile(translate_glob(self.key))
-            listed = [item for item in self._listed(start) if pattern.match(item["path"])]
+            found = [_object(item, start) for item in self._listed(start) if pattern.match(item["path"])]
+            found = [item for item in found if item.size]
         else:
             start = self.key.rstrip("/")
             single = None if self.key.endswith("/") or not start else self._head(start)
             if single is not None:
                 return [_object(single, start.rpartition("/")[0])]
-            listed = self._listed(start)
-        found = [_object(item, start) for item in listed]
-        tables = [item for item in found if item.size and not hidden(item.name)]
-        if not tables:
+            found = tables_in([_object(item, start) for item in self._listed(start)])
+        if not found:
             raise DataError(
-                f"{self.root}/{self.key} holds no table.", fix="Check the bucket, the path and the rights to list it."
+                f"{self.root}/{self.key} holds no table.",
+                fix="Check the path. Subfolders are entered if they are named key=value; for others give a glob.",
             )
-        return sorted(tables, key=lambda item: item.key)
+        return sorted(found, key=lambda item: item.key)
 
     def holds(self, folder: str) -> bool:
         """Whether there is anything in a folder below the address."""
@@ -164,14 +169,26 @@ def fingerprint(objects: Sequence[Object]) -> str:
 
 
 def _scan(bucket: Bucket, objects: Sequence[Object], data: DataSection, text: Collection[str] | None) -> Source:
-    """Parquet files, read where they lie."""
-    frame = pl.scan_parquet(
-        [f"{bucket.root}/{item.key}" for item in objects],
-        storage_options={**storage_options(bucket.root), "max_retries": RETRIES},
-        glob=False,
-        hive_partitioning=any("=" in item.name.rpartition("/")[0] for item in objects),
-    )
-    return Source(frame, (), bucket.root).spelled(data, text)
+    """Parquet files, read where they lie, and put together like local ones."""
+
+    def frame(items: list[Object]) -> pl.LazyFrame:
+        places = [f"{bucket.root}/{item.key}" for item in items]
+        options = {**storage_options(bucket.root), "max_retries": RETRIES}
+        return pl.scan_parquet(places, storage_options=options, glob=False, hive_partitioning=False)
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        schemas = pool.map(lambda item: dict(frame([item]).collect_schema()), objects)
+    parts = []
+    layouts = [(keys_of(Path("/", item.key)), schema) for item, schema in zip(objects, schemas, strict=True)]
+    for (keys, schema), run in groupby(zip(objects, layouts, strict=True), key=lambda pair: _hashable(*pair[1])):
+        items = [item for item, _ in run]
+        parts.append(Part(Path(items[0].name), dict(schema), reader_of(frame, items, dict(schema)), dict(keys)))
+    rows, notes = united(parts, declared=True)
+    return Source(rows, (), bucket.root, notes).spelled(data, text)
+
+
+def _hashable(keys: Mapping[str, str | None], schema: Mapping[str, pl.DataType]) -> tuple[Any, Any]:
+    return tuple(keys.items()), tuple(schema.items())
 
 
 def _copy(
@@ -190,14 +207,11 @@ def _object(meta: Any, start: str) -> Object:
     return Object(key, key.removeprefix(start).lstrip("/"), tag, meta["size"])
 
 
-def hidden(name: str) -> bool:
-    """Whether a file is a mark of a writer and not a part of the table.
-
-    Examples:
-        >>> hidden("_SUCCESS"), hidden("year=2026/part-0.parquet")
-        (True, False)
-    """
-    return any(part.startswith((".", "_")) for part in name.split("/"))
+def tables_in(objects: Sequence[Object]) -> list[Object]:
+    """The objects of a folder that are parts of a table; see `varjepa.data.files.found`."""
+    below = [item for item in objects if item.size and all(is_entered(part) for part in item.name.split("/")[:-1])]
+    chosen = set(tables_among(Path(item.name) for item in below))
+    return [item for item in below if Path(item.name) in chosen]
 
 
 def split_address(address: str) -> tuple[str, str]:

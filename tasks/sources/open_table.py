@@ -44,14 +44,13 @@ def find_table(data: DataSection, stage: Path) -> FoundTable:
     description = described(address)
     with reads(data):
         found = _find(address, data, stage, description)
-    return replace(found, fingerprint=_guarded(found.fingerprint, data), open=_guarded(found.open, data),
+    return replace(found, fingerprint=_guarded(found.fingerprint, data), open=_guarded(_noted(found.open), data),
                    now=None if found.now is None else _guarded(found.now, data))  # fmt: skip
 
 
 def _find(address: str, data: DataSection, stage: Path, description: str) -> FoundTable:
     scheme = scheme_of(address)
-    if scheme and scheme not in SCHEMES:
-        raise ConfigError(f"{description} is not a known kind of place.", expected=f"Known: {listed(SCHEMES, 20)}.")
+    _require_fitting(address, data, description)
     if scheme in DATABASES:
         return read_database(data, stage)
     if scheme in WEB:
@@ -64,6 +63,17 @@ def _find(address: str, data: DataSection, stage: Path, description: str) -> Fou
     return FoundTable(
         address, lambda: file_fingerprint(source_files(address)), lambda text: open_path(address, data, text)
     )
+
+
+def _require_fitting(address: str, data: DataSection, description: str) -> None:
+    """Checks what only the whole address tells, after variables were put in."""
+    scheme = scheme_of(address)
+    if scheme and scheme not in SCHEMES:
+        raise ConfigError(f"{description} is not a known kind of place.", expected=f"Known: {listed(SCHEMES, 20)}.")
+    if data.query is not None and scheme not in DATABASES:
+        raise ConfigError(f"{description} is not a database, but data.query is a query on one.")
+    if data.at is not None and not _is_lake(address):
+        raise ConfigError(f"{description} has no versions.", expected="data.at is for Delta and Iceberg tables.")
 
 
 def _is_lake(address: str) -> bool:
@@ -88,6 +98,18 @@ def _guarded(call: Callable[..., Any], data: DataSection) -> Callable[..., Any]:
             return call(*given)
 
     return guarded
+
+
+def _noted(opens: Callable[[], Source]) -> Callable[[], Source]:
+    """Says what was unusual about the files when they are opened."""
+
+    def noted() -> Source:
+        source = opens()
+        for note in source.notes:
+            log.info("%s: %s", source.description, note)
+        return source
+
+    return noted
 
 
 @contextmanager

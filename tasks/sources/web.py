@@ -1,5 +1,6 @@
 """Files at web addresses: copied in a stream, resumed after an interruption, and read like local ones."""
 
+import logging
 import time
 from collections.abc import Collection
 from dataclasses import dataclass, replace
@@ -15,6 +16,8 @@ from tasks.steps.log import log
 from varjepa.config import DataSection
 from varjepa.data.read.sources import Source, open_path
 from varjepa.errors import DataError
+
+logging.getLogger("httpx").setLevel(logging.WARNING)  # below that, it logs whole addresses, with signatures
 
 ATTEMPTS = 4
 WAIT_SECONDS = 1.0
@@ -89,7 +92,7 @@ def copy(address: str, file: Path, description: str) -> None:
         except (httpx.TransportError, httpx.HTTPStatusError) as error:
             if attempt == ATTEMPTS:
                 raise
-            log.warning("%s: %s; trying again", description, error)
+            log.warning("%s does not answer (%s); trying again", description, type(error).__name__)
             time.sleep(WAIT_SECONDS * attempt)
         else:
             state.file.replace(file)

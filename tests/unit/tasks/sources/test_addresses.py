@@ -1,5 +1,6 @@
 """Addresses: what they may hold, what of it is shown, and what the environment and the calendar put into them."""
 
+import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -7,9 +8,10 @@ import pytest
 import yaml
 
 from tasks.sources.address import described, expanded, require_place, secrets_of
+from tasks.sources.open_table import find_table
 from tasks.sources.run_day import dated, planned_day, with_run_date
 from varjepa.config import DataSection, load_config, parse_config
-from varjepa.errors import ConfigError
+from varjepa.errors import ConfigError, SetupError
 
 
 @pytest.mark.parametrize("path", [
@@ -60,6 +62,25 @@ def test_local_places_are_relative_to_the_config(
 def test_places_that_say_too_little_or_too_much(settings: dict[str, object], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         parse_config({"data": settings})
+
+
+@pytest.mark.parametrize(("place", "settings", "words"), [
+    ("people.csv", {"at": 3}, "people.csv has no versions"),
+    ("people.csv", {"query": "SELECT 1"}, "people.csv is not a database"),
+    ("hdfs://host/people.csv", {}, "not a known kind of place"),
+])  # fmt: skip
+def test_a_variable_may_hold_a_place_that_does_not_fit(
+    place: str, settings: dict[str, object], words: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PLACE", place)
+    with pytest.raises(ConfigError, match=words):
+        find_table(DataSection(path="${PLACE}", **settings), tmp_path)
+
+
+def test_a_driver_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyodbc", None)
+    with pytest.raises(SetupError, match=r"needs the driver pyodbc.*pip install pyodbc"):
+        find_table(DataSection(path="mssql://host/db#t"), tmp_path)
 
 
 def test_the_day_of_the_run_is_put_in() -> None:

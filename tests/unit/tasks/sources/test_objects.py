@@ -2,7 +2,9 @@
 
 import gzip
 from collections.abc import Callable
+from pathlib import Path
 
+import polars as pl
 import pytest
 
 from tests.store_servers import BUCKET, S3
@@ -40,11 +42,11 @@ def test_folders_and_globs_are_one_table(s3: S3, read: Callable[..., Read]) -> N
         s3.put_parquet(f"lots/year={year}/part [0] ä.parquet", PEOPLE)
     s3.put("lots/_SUCCESS", b"")
     s3.put("lots/.hidden/x.parquet", b"nothing")
-    folder, glob = read(f"s3://{BUCKET}/lots/"), read(f"s3://{BUCKET}/lots/*/*.parquet")
+    folder, glob = read(f"s3://{BUCKET}/lots/"), read(f"s3://{BUCKET}/lots/year=*/*.parquet")
     assert folder.frame.height == glob.frame.height == 8
     assert folder.frame["year"].to_list() == [2025] * 4 + [2026] * 4
     assert read(f"s3://{BUCKET}/lots/year=2025").frame.height == 4
-    assert read(f"s3://{BUCKET}/lots/**/part*.parquet").frame.height == 8
+    assert read(f"s3://{BUCKET}/lots/**/part ?0]*.parquet").frame.height == 8
 
 
 def test_a_fingerprint_changes_with_the_content_only(s3: S3, read: Callable[..., Read]) -> None:
@@ -63,6 +65,29 @@ def test_a_folder_that_grows_has_another_fingerprint(s3: S3, read: Callable[...,
     assert read(f"s3://{BUCKET}/growing").fingerprint != before
 
 
+def test_parts_are_put_together_like_local_files(s3: S3, read: Callable[..., Read], tmp_path: Path) -> None:
+    parts = {
+        "year=2025/a.parquet": PEOPLE.with_columns(pl.col("id").cast(pl.Int8)),
+        "year=2026/a.parquet": PEOPLE.select("job", "id", "age", new=pl.lit(1)),
+        "year=2026/b.parquet": PEOPLE.with_columns(job=pl.lit(None)),
+    }
+    for name, frame in parts.items():
+        s3.put_parquet(f"parts/{name}", frame)
+        (tmp_path / "parts" / name).parent.mkdir(parents=True, exist_ok=True)
+        frame.write_parquet(tmp_path / "parts" / name)
+    s3.put("parts/README.md", b"words")
+    remote = read(f"s3://{BUCKET}/parts").frame
+    assert remote.equals(read(str(tmp_path / "parts")).frame)
+    assert remote.schema["id"] == pl.Int64
+
+
+def test_types_that_do_not_go_together_are_named(s3: S3, read: Callable[..., Read]) -> None:
+    s3.put_parquet("clash/a.parquet", PEOPLE)
+    s3.put_parquet("clash/b.parquet", PEOPLE.with_columns(id=pl.lit("x")))
+    with pytest.raises(DataError, match=r'The column "id" of b.parquet is String, and Int64 in a.parquet'):
+        read(f"s3://{BUCKET}/clash")
+
+
 @pytest.mark.parametrize(("path", "words"), [
     ("s3://no-such-bucket/people.parquet", "NoSuchBucket"),
     (f"s3://{BUCKET}/no/such/people.csv", "holds no table"),
@@ -78,8 +103,8 @@ def test_what_cannot_be_read_is_said(s3: S3, read: Callable[..., Read], path: st
 
 def test_mixed_formats_are_refused(s3: S3, read: Callable[..., Read]) -> None:
     s3.put_parquet("mixed/a.parquet", PEOPLE)
-    s3.put("mixed/readme.txt", b"words")
-    with pytest.raises(DataError, match=r'mixes Parquet.*"readme.txt"'):
+    s3.put("mixed/b.csv", CSV)
+    with pytest.raises(DataError, match=r'mixes Parquet.*"b.csv"'):
         read(f"s3://{BUCKET}/mixed")
 
 

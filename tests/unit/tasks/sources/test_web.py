@@ -3,6 +3,7 @@
 import hashlib
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -31,6 +32,9 @@ class Site:
             def do_GET(self) -> None:
                 if "missing" in self.path:
                     self.send_error(404)
+                    return
+                if "busy" in self.path:
+                    self.send_error(503)
                     return
                 asked = self.headers.get("Range")
                 start = int(asked.removeprefix("bytes=").rstrip("-")) if asked else 0
@@ -104,3 +108,17 @@ def test_a_server_that_breaks_every_time_leaves_nothing(site: Site, read: Callab
 def test_what_is_no_file_is_said(site: Site, read: Callable[..., Read], path: str, words: str) -> None:
     with pytest.raises(DataError, match=words):
         read(f"{site.url}/{path}")
+
+
+def test_a_signature_is_shown_nowhere(
+    site: Site, read: Callable[..., Read], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("tasks.sources.web.ATTEMPTS", 2)
+    caplog.set_level(0)
+    for name in ("people.csv", "busy.csv"):
+        monkeypatch.setenv("PLACE", f"{site.url}/{name}?sig=sesame&key=open")
+        with suppress(InterruptedReadError):
+            assert "?" not in read("${PLACE}").description
+    with pytest.raises(InterruptedReadError, match="503") as raised:
+        read("${PLACE}")
+    assert not any(secret in text for secret in ("sesame", "open") for text in (str(raised.value), caplog.text))
