@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tasks.steps.log import log
 from tasks.steps.retries import retried_task
 from tasks.steps.reuse import Step, reuse
 from varjepa.config import DataSection, RetrainConfig

@@ -100,11 +100,11 @@ def _guarded(call: Callable[..., Any], data: DataSection) -> Callable[..., Any]:
     return guarded
 
 
-def _noted(opens: Callable[[], Source]) -> Callable[[], Source]:
+def _noted(opens: Callable[[Collection[str] | None], Source]) -> Callable[[Collection[str] | None], Source]:
     """Says what was unusual about the files when they are opened."""
 
-    def noted() -> Source:
-        source = opens()
+    def noted(text: Collection[str] | None) -> Source:
+        source = opens(text)
         for note in source.notes:
             log.info("%s: %s", source.description, note)
         return source
@@ -114,7 +114,7 @@ def _noted(opens: Callable[[], Source]) -> Callable[[], Source]:
 
 @contextmanager
 def opened_table(data: DataSection, text: Collection[str] | None = None) -> Iterator[Source]:
-    """Opens a table for as long as the block lasts; says what was unusual about it.
+    """Opens a table for as long as the block lasts.
 
     Args:
         data: the configuration.
@@ -125,10 +125,7 @@ def opened_table(data: DataSection, text: Collection[str] | None = None) -> Iter
     """
     data = dated(data, planned_day())
     with stage_for(data.path or "") as stage:
-        source = find_table(data, stage).open(text)
-        for note in source.notes:
-            log.info("%s: %s", source.description, note)
-        yield source
+        yield find_table(data, stage).open(text)
 
 
 def require_unchanged(found: FoundTable, fingerprint: str) -> None:
