@@ -1,9 +1,8 @@
 """The result of `varjepa drift`, on the terminal."""
 
-from rich.markup import escape
 from rich.table import Table
 
-from flows.show.console import console
+from flows.show.console import console, plain
 from tasks.answers import DriftAnswer
 
 MOST_LINES = 25
@@ -16,7 +15,7 @@ def show_drift(result: DriftAnswer) -> None:
         table = Table("subject", "aspect", "effect", "p, corrected", "description", title="drift")
         for test in drifted[:MOST_LINES]:
             effect, p = f"{test['effect']:.1%}", f"{test['adjusted']:.2g}"
-            table.add_row(escape(test["name"]), test["aspect"], effect, p, escape(test["says"]))
+            table.add_row(plain(test["name"]), test["aspect"], effect, p, plain(test["says"]))
         console.print(table)
     rest = f" ({len(drifted) - MOST_LINES} more in the report)" if len(drifted) > MOST_LINES else ""
     alarms = result["settings"]["false_alarms"]
@@ -29,4 +28,4 @@ def show_drift(result: DriftAnswer) -> None:
     if result["retrained"] is not None:
         model, verdict = result["retrained"]["model"], "is" if result["retrained"]["promoted"] else "is not"
         console.print(f"retrained: {model['uri']} {verdict} promoted: {result['retrained']['reason']}")
-    console.print(f"run {result['run_id']}, report [b]{escape(result['report'])}[/b], {result['seconds']:.1f} s")
+    console.print(f"run {result['run_id']}, report [b]{plain(result['report'])}[/b], {result['seconds']:.1f} s")

@@ -2,10 +2,9 @@
 
 import os
 
-from rich.markup import escape
 from rich.table import Table
 
-from flows.show.console import console
+from flows.show.console import console, plain
 from tasks.answers import ModelAnswer, RetrainAnswer
 from tasks.tracking.uris import hidden_credentials, tracking_uri
 from varjepa.config import RetrainConfig
@@ -44,7 +43,7 @@ def show_result(result: RetrainAnswer, config: RetrainConfig) -> None:
     console.print("  ".join(f"{step} {value:.1f} s" for step, value in seconds.items()))
     verdict = "[green]promoted to champion[/green]" if result["promoted"] else "[yellow]not promoted[/yellow]"
     named = f"{model['uri']} ({', '.join(model['aliases'])})" if model["uri"] else f"{model['name']}, not registered"
-    console.print(f"[b]{escape(named)}[/b]: {verdict}")
+    console.print(f"[b]{plain(named)}[/b]: {verdict}")
     show_reason(result["reason"])
     console.print(f"run {result['run_id']} in {hidden_credentials(tracking_uri(config.tracking))}")
     console.print(f"Open the tracking UI: [b]{_ui_command(config)}[/b]")

@@ -2,7 +2,7 @@
 
 from rich.table import Table
 
-from flows.show.console import console
+from flows.show.console import console, plain
 from tasks.setup.doctor import Check
 from tasks.setup.initialise import Started
 
@@ -15,11 +15,11 @@ def show_profile(started: Started) -> None:
         kind = f"{facts.kind} (left out)" if facts.left_out else facts.kind
         kind = "label" if name == started.label else kind
         spelled = started.words.get(name)
-        kind = f"{kind}: {spelled}" if spelled else kind
-        table.add_row(name, kind, f"{facts.missing_share:.1%}", f"{facts.distinct:,}", span)
+        kind = f"{kind}: {plain(spelled)}" if spelled else kind
+        table.add_row(plain(name), kind, f"{facts.missing_share:.1%}", f"{facts.distinct:,}", span)
     console.print(table)
     for name, doubt in started.doubts.items():
-        console.print(f'"{name}": {doubt}.', markup=False)
+        console.print(f'"{plain(name)}": {plain(doubt)}.')
     console.print(
         f"Wrote {started.config} and {started.contract}. Review both, then run: [b]varjepa retrain {started.config}[/b]"
     )

@@ -13,6 +13,7 @@ import polars as pl
 
 from tasks.contract.findings import Finding
 from tasks.contract.view import POSITION, Database, Reading, free, literal, quoted, select
+from varjepa.data.cells import by_name, column
 
 REASONS = "reasons"
 
@@ -71,13 +72,13 @@ class Split:
         both = pl.concat([table, pl.scan_parquet(beside, glob=False)], how="horizontal")
         names = table.collect_schema().names()
         if self._broken:
-            is_broken = pl.col(self._reasons).is_not_null()
-            both.filter(is_broken).select(*names, self._reasons).sink_parquet(quarantine)
+            is_broken = column(self._reasons).is_not_null()
+            both.filter(is_broken).select(*by_name(names), self._reasons).sink_parquet(quarantine)
         if clean is not None:
             typed = [
-                pl.col(self._typed[name][1]).alias(name) if name in self._typed else pl.col(name) for name in names
+                column(self._typed[name][1]).alias(name) if name in self._typed else column(name) for name in names
             ]
-            both.filter(pl.col(self._reasons).is_null()).select(typed).sink_parquet(clean)
+            both.filter(column(self._reasons).is_null()).select(typed).sink_parquet(clean)
 
     def _write_beside(self, path: Path) -> None:
         reasons = [f"CASE WHEN {rule.broken} THEN {rule.reason} END" for rule in self._broken] or ["NULL"]

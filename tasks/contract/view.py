@@ -20,6 +20,7 @@ LONGEST = 40
 
 KINDS = {"numeric": "a number", "boolean": "true or false", "date": "a date"}
 
+_ODD = re.compile(r"[^\w .()-]")
 _NUMBER = r"[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?"
 _MOMENT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,9})?)?(Z|[+-][0-9]{2}:?[0-9]{2})?)?"
 _NATIVE = {
@@ -82,18 +83,18 @@ def select(what: str, rest: str = "") -> str:
 
 
 def free(name: str, taken: set[str]) -> str:
-    """Changes a name until it is unused and valid in SQL and HTML, and marks it as used.
+    """Changes a name until it is unused, short and plain, and marks it as used.
 
     Args:
         name: the original name.
         taken: used names in lower case, because DuckDB does not distinguish "Age" from "age".
 
     Examples:
-        >>> free('7" pipes', set()), free("Age", {"age"})
-        ("7' pipes", 'Age (2)')
+        >>> free('7" pipes', set()), free("Age", {"age"}), free("<b>", set())
+        ('7_ pipes', 'Age (2)', '_b_')
     """
-    # Great Expectations writes some names into SQL with their quotes unescaped.
-    base = name.replace('"', "'") or "(no name)"
+    # Great Expectations writes names into SQL, where `"`, `%` and `:` mean something, and into pages, where `<` does.
+    base = _ODD.sub("_", name)[:LONGEST].strip() or "(no name)"
     unused, number = base, 1
     while unused.lower() in taken:
         number += 1

@@ -1,17 +1,14 @@
 """Records a comparison as a run in the tracking store and as an event in Prefect."""
 
-import re
 from typing import Any
 
 from tasks.drift.compare import Drift
 from tasks.drift.report import verdict
 from tasks.steps.retries import retried_task
+from tasks.tracking.names import metric_name
 
 EVENT = "varjepa.drift"
 """Event of a model whose new rows have drifted up to its level."""
-
-ODD = re.compile(r"[^\w\-. /]")
-"""Characters that MLflow does not allow in the name of a metric."""
 
 
 def drift_metrics(drift: Drift) -> dict[str, float]:
@@ -23,7 +20,7 @@ def drift_metrics(drift: Drift) -> dict[str, float]:
     for finding in drift.findings:
         # One metric per column and aspect, so that monitoring runs form curves.
         aspect = {"values": "effect", "missing": "missing", "new categories": "new"}[finding.aspect]
-        metrics[f"drift/{aspect}/{ODD.sub('_', finding.subject.name)}"] = finding.comparison.effect
+        metrics[metric_name(f"drift/{aspect}", finding.subject.name)] = finding.comparison.effect
     return metrics | {f"drift/{name}": now for name, (_, now) in drift.quality.items()}
 
 

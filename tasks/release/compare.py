@@ -21,6 +21,7 @@ from tasks.steps.log import log
 from tasks.tracking.store import client_of
 from tasks.tracking.uris import tracking_uri
 from varjepa.config import RetrainConfig
+from varjepa.data.cells import column
 from varjepa.errors import UserError
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ def test_rows(candidate: Candidate, config: RetrainConfig) -> "pl.DataFrame":
     # Rows without a label are dropped twice: empty cells before counting, unreadable ones by `judged_rows`.
     label = Preprocessor.read(candidate.prepared.preprocessor).label
     rows = candidate.prepared.raw("test").drop(ROW)
-    rows = rows if label is None else rows.filter(pl.col(label.name).is_not_null())
+    rows = rows if label is None else rows.filter(column(label.name).is_not_null())
     count = int(rows.select(pl.len()).collect(engine="streaming").item())
     return judged_rows(evenly_spaced(rows, count, config.gate.rows).collect(engine="streaming"), label)
 

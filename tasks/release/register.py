@@ -18,6 +18,7 @@ from tasks.tracking.locks import registry_lock
 from tasks.tracking.store import client_for, client_of
 from tasks.tracking.uris import tracking_uri
 from varjepa.config import RetrainConfig
+from varjepa.data.cells import by_name
 from varjepa.inference.storage import model_digest
 
 EXAMPLE_ROWS = 3
@@ -110,7 +111,7 @@ def _log_model(model: Path, clean: Path, tags: dict[str, str]) -> str:
 
     # People copy the example, so it has complete rows in the types of the source.
     trained = load_model(model, "cpu")
-    frame = pl.scan_parquet(clean).select(trained.preprocessor.columns)
+    frame = pl.scan_parquet(clean).select(by_name(trained.preprocessor.columns))
     example = frame.drop_nulls().head(EXAMPLE_ROWS).collect()
     example = example if example.height else frame.head(EXAMPLE_ROWS).collect()
     info = mlflow.pyfunc.log_model(

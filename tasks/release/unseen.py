@@ -9,6 +9,7 @@ from tasks.retrain.preprocess import Prepared
 from tasks.steps.log import log
 from tasks.tracking.store import client_of
 from varjepa.config import RetrainConfig, SplitSection
+from varjepa.data.cells import column
 
 if TYPE_CHECKING:
     import polars as pl
@@ -52,7 +53,7 @@ def learned_by_rule(model: "TrainedModel", rows: "pl.DataFrame") -> "Bools | Non
     hashed |= {split.column} if split.column else set()
     if not hashed <= set(names):
         return None
-    parts = parts_by_content(rows.select(name for name in names if name in hashed), split)
+    parts = parts_by_content(rows.select(column(name) for name in names if name in hashed), split)
     return None if parts is None else parts.cast(pl.String).is_in(learned_parts(split)).to_numpy()
 
 

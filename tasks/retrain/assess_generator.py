@@ -12,6 +12,7 @@ from tasks.retrain.pretrain import Pretrained
 from tasks.steps.files import write_text
 from tasks.steps.reuse import Step, reuse
 from varjepa.config import RetrainConfig
+from varjepa.data.cells import by_name
 from varjepa.inference.generator_quality import assess
 from varjepa.inference.storage import load_parts, model_parts
 
@@ -52,7 +53,9 @@ def assess_generator(
 def _assess(parts: dict[str, Path], prepared: Prepared, config: RetrainConfig, folder: Path) -> Assessed:
     trained = load_parts(config, parts, config.training.device)
     train, test = (
-        prepared.evenly_spaced(name, most=most).select(trained.preprocessor.order).collect(engine="streaming")
+        prepared.evenly_spaced(name, most=most)
+        .select(by_name(trained.preprocessor.columns))
+        .collect(engine="streaming")
         for name, most in (("train", BASELINE_ROWS), ("test", config.generator.assess_rows))
     )
     quality = assess(trained, train, test, seed=config.training.seed)

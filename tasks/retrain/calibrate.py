@@ -20,6 +20,7 @@ from tasks.steps.reuse import Step, reuse
 from varjepa import plots
 from varjepa.config import RetrainConfig
 from varjepa.config.heads import MEASURE
+from varjepa.data.cells import by_name
 from varjepa.data.encode.encoded import read_sample
 from varjepa.data.read.sources import ROW
 from varjepa.errors import listed
@@ -170,7 +171,7 @@ def _measure(
 
 def _known_ambiguity(clean: Path, column: str, rows: np.ndarray) -> Floats:
     """The known ambiguity of rows, in their order."""
-    values = pl.scan_parquet(clean).filter(pl.col(ROW).is_in(rows.tolist())).select(ROW, column).collect()
+    values = pl.scan_parquet(clean).filter(pl.col(ROW).is_in(rows.tolist())).select(ROW, *by_name([column])).collect()
     # Sorted by row number, then put into the order of `rows` by their ranks.
     return values.sort(ROW)[column].cast(pl.Float64).to_numpy()[np.argsort(np.argsort(rows))]
 

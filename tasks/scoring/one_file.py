@@ -1,15 +1,23 @@
 """Scores, imputations and samples, for files of any size."""
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any
 
 import polars as pl
 
 from tasks.answers import FileAnswer
-from tasks.scoring.stream import batches_of, table_writer
+from tasks.destinations.destination import destination, holds_arrays
+from tasks.destinations.local_file import TableWriter
+from tasks.scoring.stream import batches_of
+from tasks.sources.address import section_at
+from tasks.sources.open_table import opened_table
 from tasks.steps.log import log
+from varjepa.config.uris import masked
+from varjepa.data.cells import by_name
+from varjepa.data.names import free_names
 from varjepa.errors import ConfigError, DataError, ModelError, listed, nearest
 from varjepa.inference.model import TrainedModel
 
@@ -29,18 +37,22 @@ class Request:
     """Source and destination of rows.
 
     Attributes:
-        source: file, folder or glob.
-        out: Parquet or CSV file.
+        source: file, folder, glob or URI.
+        out: Parquet or CSV file, or the URI of a file or table.
         keep: columns of the source to copy.
         batch_size: rows per batch; 0 means chosen by the size of the model.
-        force: overwrite `out`.
+        force: replace `out`.
+        append: add rows to the table `out`.
+        reading: query, parameters and version (at) of the source.
     """
 
     source: str
-    out: Path
+    out: str
     keep: tuple[str, ...] = ()
     batch_size: int = 0
     force: bool = False
+    append: bool = False
+    reading: Mapping[str, Any] = field(default_factory=dict)
 
 
 class _Progress:
@@ -66,6 +78,17 @@ def batch_rows(model: TrainedModel, wanted: int) -> int:
     return wanted or max(SMALLEST, min(LARGEST, CELLS // width))
 
 
+def _batches(model: TrainedModel, request: Request) -> Iterator[pl.DataFrame]:
+    """The rows of the source, read with the settings of the model's own table."""
+    data = section_at(model.config.data, request.source, **request.reading)
+    with opened_table(data, model.preprocessor.text) as source:
+        yield from batches_of(source, data, batch_rows(model, request.batch_size))
+
+
+def _writer(request: Request) -> AbstractContextManager[TableWriter]:
+    return destination(request.out, force=request.force, append=request.append)
+
+
 def score(model: TrainedModel, request: Request, groups: tuple[str, ...]) -> FileAnswer:
     """Writes embedding, uncertainty, prediction and anomaly of every row; returns a summary.
 
@@ -87,15 +110,17 @@ def score(model: TrainedModel, request: Request, groups: tuple[str, ...]) -> Fil
         raise ModelError(
             "The model has no generator, but anomaly and oddity need one.", fix="Leave them out of --columns."
         )
-    text = request.out.suffix == ".csv" and "embedding" in groups
+    text = "embedding" in groups and not holds_arrays(request.out)
     if text:
-        log.warning("CSV cannot hold arrays: the embedding is left out. Write to a .parquet file to include it.")
+        kind = "CSV" if request.out.endswith(".csv") else "This database"
+        log.warning("%s cannot hold arrays: the embedding is left out. Write to a .parquet file to include it.", kind)
     accepted, progress = list[int](), _Progress("scored")
-    with table_writer(request.out, force=request.force) as writer:
+    with _writer(request) as writer:
         for frame in _batches(model, request):
             scored = _scored(model, frame, tuple(group for group in groups if not (text and group == "embedding")))
             first = pl.DataFrame({"row": pl.Series(range(writer.rows, writer.rows + frame.height), dtype=pl.Int64)})
-            writer.write(pl.concat([first, _kept(frame, request.keep), scored], how="horizontal"))
+            kept = _beside(_kept(frame, request.keep), ("row", *scored.columns), warn=not writer.rows)
+            writer.write(pl.concat([first, kept, scored], how="horizontal"))
             if "accept" in scored.columns:
                 accepted.append(int(scored["accept"].sum()))
             progress.log(writer.rows)
@@ -104,11 +129,6 @@ def score(model: TrainedModel, request: Request, groups: tuple[str, ...]) -> Fil
     if accepted:
         answer["accepted"] = sum(accepted) / max(rows, 1)
     return answer
-
-
-def _batches(model: TrainedModel, request: Request) -> Iterator[pl.DataFrame]:
-    size = batch_rows(model, request.batch_size)
-    return batches_of(request.source, model.config.data, size, model.preprocessor.text)
 
 
 def _scored(model: TrainedModel, frame: pl.DataFrame, groups: tuple[str, ...]) -> pl.DataFrame:
@@ -122,7 +142,7 @@ def _scored(model: TrainedModel, frame: pl.DataFrame, groups: tuple[str, ...]) -
     if set(groups) & {"embedding", "uncertainty", "prediction"}:
         predicted = model.predict(frame)
         names = [name for group in groups for name in wanted.get(group, ()) if name in predicted.columns]
-        parts.append(predicted.select(names))
+        parts.append(predicted.select(by_name(names)))
     if set(groups) & {"anomaly", "oddity"}:
         odd = model.anomalies(frame)
         each = [name for name in odd.columns if name.startswith("oddity.")] if "oddity" in groups else []
@@ -135,13 +155,22 @@ def _kept(frame: pl.DataFrame, keep: tuple[str, ...]) -> pl.DataFrame:
         if name not in frame.columns:
             hint = nearest(name, frame.columns) or f"Columns: {listed(frame.columns, 20)}."
             raise DataError(f'--keep names "{name}", which is not a column.', fix=hint)
-    return frame.select(keep)
+    return frame.select(by_name(keep))
+
+
+def _beside(added: pl.DataFrame, taken: Iterable[str], *, warn: bool) -> pl.DataFrame:
+    """The columns with other names where theirs are taken by columns beside them."""
+    names = free_names(added.columns, taken)
+    changed = [f'"{name}" is "{free}"' for name, free in names.items() if name != free]
+    if changed and warn:
+        log.warning("Names that occur twice are changed in the output: %s.", ", ".join(changed))
+    return pl.DataFrame([cells.alias(free) for cells, free in zip(added, names.values(), strict=True)])
 
 
 def _answer(request: Request, rows: int, progress: _Progress) -> FileAnswer:
     return {
         "rows": rows,
-        "out": str(request.out),
+        "out": masked(request.out),
         "seconds": round(progress.seconds, 2),
         "rows_per_second": round(rows / max(progress.seconds, 1e-9)),
     }
@@ -159,7 +188,7 @@ def impute(model: TrainedModel, request: Request, *, draws: int, level: float, s
         ModelError: the model has no generator.
     """
     imputer, filled, progress = model.imputer(draws=draws, level=level, seed=seed), 0, _Progress("imputed")
-    with table_writer(request.out, force=request.force) as writer:
+    with _writer(request) as writer:
         rows, start = 0, 0
         for frame in _batches(model, request):
             table = model.encode(frame)
@@ -167,12 +196,13 @@ def impute(model: TrainedModel, request: Request, *, draws: int, level: float, s
             filled += int((~table.observed).sum())
             rows, start = rows + frame.height, rows
             if not draws:
-                writer.write(
-                    pl.concat([imputed.filled, _all_bounds(model, imputed.bounds, frame.height)], how="horizontal")
-                )
+                bounds = _all_bounds(model, imputed.bounds, frame.height)
+                beside = _beside(bounds, imputed.filled.columns, warn=not start)
+                writer.write(pl.concat([imputed.filled, beside], how="horizontal"))
             for number, drawn in enumerate(imputed.draws, start=1):
-                index = pl.Series("row", range(start, rows), dtype=pl.Int64)
-                writer.write(drawn.select(pl.lit(number, dtype=pl.Int32).alias("draw"), index, pl.all()))
+                index = pl.DataFrame({"draw": number, "row": range(start, rows)}, {"draw": pl.Int32, "row": pl.Int64})
+                beside = _beside(index, drawn.columns, warn=number == 1 and not start)
+                writer.write(pl.concat([beside, drawn], how="horizontal"))
             progress.log(rows)
     return {**_answer(request, rows, progress), "cells": filled}
 
@@ -204,7 +234,7 @@ def sample(model: TrainedModel, rows: int, request: Request, *, seed: int, gaps:
     progress = _Progress("drawn")
     sampler = model.sampler(seed=seed, gaps=gaps)
     size = batch_rows(model, request.batch_size)
-    with table_writer(request.out, force=request.force) as writer:
+    with _writer(request) as writer:
         for start in range(0, max(rows, 1), size):
             writer.write(sampler.sample(min(size, rows - start)))
             progress.log(writer.rows)

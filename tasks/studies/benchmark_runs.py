@@ -32,8 +32,7 @@ def log_benchmark(run_id: str, config: BenchmarkConfig) -> None:
     from mlflow.entities import Param
 
     client = client_of(config.tracking)
-    own = {name: value for name, value in as_flat(config).items() if not name.startswith("datasets.")}
-    own["datasets"] = ",".join(config.datasets)
+    own = as_flat(config) | {"datasets": ",".join(config.datasets)}
     client.log_batch(run_id, params=[Param(name, str(value)[:6000]) for name, value in own.items()])
     client.log_dict(run_id, config.model_dump(mode="json"), "config.json")
 

@@ -11,10 +11,12 @@ from pydantic import BaseModel, ValidationError
 from varjepa.config.benchmark import BenchmarkConfig
 from varjepa.config.retrain import RetrainConfig
 from varjepa.config.study import StudyConfig
+from varjepa.config.uris import beside
 from varjepa.errors import ConfigError, listed, nearest
 
 PATH_KEYS = (("data", "path"), ("contract", "path"))
-"""Keys whose paths in a file are relative to the folder of that file (on the command line: to the working folder)."""
+"""Keys whose local paths in a file are relative to the folder of that file (on the command line: to the working
+folder)."""
 
 
 _T = TypeVar("_T", bound=BaseModel)
@@ -119,7 +121,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RetrainConfi
     for section, key in PATH_KEYS:
         value = content.get(section)
         if isinstance(value, dict) and isinstance(value.get(key), str):
-            value[key] = str(path.parent / Path(value[key]).expanduser())
+            value[key] = beside(path.parent, value[key])
     return parse_config(_overridden(content, overrides), str(path))
 
 
@@ -224,16 +226,19 @@ def _overridden(content: dict[str, Any], overrides: Sequence[str]) -> dict[str, 
 def as_flat(config: BaseModel) -> dict[str, Any]:
     """All keys of the resolved configuration, dotted, in the order of the schema.
 
+    What users name, such as the columns in `data.kinds`, is part of a value and never of a key.
+
     Examples:
         >>> as_flat(parse_config({"data": {"name": "sim"}}))["data.split.seed"]
         0
     """
-    return dict(_flatten(config.model_dump(mode="json"), ""))
+    return dict(_flatten(config, config.model_dump(mode="json"), ""))
 
 
-def _flatten(content: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+def _flatten(section: BaseModel, content: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
     for key, value in content.items():
-        if isinstance(value, Mapping) and value:
-            yield from _flatten(value, f"{prefix}{key}.")
+        part = getattr(section, key)
+        if isinstance(part, BaseModel):
+            yield from _flatten(part, value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from varjepa.config.data import SplitSection
+from varjepa.data.cells import nameless
 from varjepa.data.encode.features import LABEL, CategoricalFeature, Label
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.read.clusters import row_clusters
@@ -78,9 +79,9 @@ def count_columns(
     samples: dict[str, Sample] = {}
     for feature in preprocessor.numeric:
         reference = None if like is None else like.columns[feature.name]
-        sample = _numbers(cells[feature.name], reference, days=feature.kind == "date")
+        sample = _numbers(nameless(cells[feature.name]), reference, days=feature.kind == "date")
         if clusters is not None:
-            values = cells[feature.name].fill_null(float("nan")).to_numpy()
+            values = nameless(cells[feature.name]).fill_null(float("nan")).to_numpy()
             sample = sample.clustered(alike(values, clusters), clusters.size)
         samples[feature.name] = sample
     for category in preprocessor.categorical:

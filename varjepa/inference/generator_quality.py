@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from varjepa.data.cells import column
+from varjepa.data.cells import by_name, column, retyped
 from varjepa.data.encode.features import CategoricalFeature
 from varjepa.data.encode.one_hot import OneHotFeature
 from varjepa.data.encode.preprocessor import Preprocessor
@@ -56,8 +56,9 @@ def assess(model: TrainedModel, train: pl.DataFrame, test: pl.DataFrame, *, seed
     metrics = _imputation_metrics(columns)
     drawn = model.sampler(seed=seed, gaps=True).sample(test.height)
     features = model.preprocessor.order
-    real = test.select(features)
-    some_training = train.select(features).sample(min(test.height, train.height), seed=seed)
+    cells = by_name(features)
+    real = test.select(cells)
+    some_training = train.select(cells).sample(min(test.height, train.height), seed=seed)
     # The second AUC is the yardstick of the first: real rows of another part are the best that samples could be.
     metrics["samples/auc"] = discrimination_auc(
         _numbers(real, model.preprocessor), _numbers(drawn, model.preprocessor), seed
@@ -66,7 +67,9 @@ def assess(model: TrainedModel, train: pl.DataFrame, test: pl.DataFrame, *, seed
         _numbers(real, model.preprocessor), _numbers(some_training, model.preprocessor), seed
     )
     # Samples that equal a training row in every feature, gaps included.
-    same = drawn.cast(real.schema).join(train.select(features), on=features, how="semi", nulls_equal=True)
+    same = retyped(drawn, real.schema).join(
+        train.select(by_name(features)), on=by_name(features), how="semi", nulls_equal=True
+    )
     metrics["samples/copies"] = same.height / max(drawn.height, 1)
     return Assessment(metrics | anomaly_metrics(model, test, seed=seed), columns)
 

@@ -89,11 +89,12 @@ class TextEmbedding(Section):
 
     def _embed(self, texts: pl.Series) -> pl.Series:
         # Each distinct text is embedded once: texts of many rows repeat.
+        texts = texts.alias("text")
         distinct = texts.drop_nulls().unique().sort()
         numbers = self.embed(distinct.to_list()) if len(distinct) else np.zeros((0, len(self.names)))
         table = pl.DataFrame({"text": distinct} | {name: numbers[:, k] for k, name in enumerate(self.names)})
-        placed = texts.rename("text").to_frame().join(table, on="text", how="left", maintain_order="left")
-        return placed.drop("text").to_struct(texts.name)
+        placed = texts.to_frame().join(table, on="text", how="left", maintain_order="left")
+        return placed.drop("text").to_struct()
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Numbers [n, k] of texts."""

@@ -9,6 +9,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
+from varjepa.data.cells import by_name
 from varjepa.data.encode.features import LABEL
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.encode.tensors import stacked, to_tensors
@@ -106,7 +107,7 @@ def packed_chunks(path: Path, preprocessor: Preprocessor, *parts: str) -> Iterat
     code_type = np.dtype(preprocessor.sizes.code_type).type
     names = [[feature.name for feature in group] for group in (preprocessor.numeric, preprocessor.categorical)]
     # Row numbers, labels and clusters are not read.
-    features = _scan(path, parts).select(names[0] + names[1])
+    features = _scan(path, parts).select(by_name(names[0] + names[1]))
     for chunk in features.collect_batches(chunk_size=CHUNK, maintain_order=True):
         numeric, codes = stacked(chunk, names[0], np.float32), stacked(chunk, names[1], code_type)
         yield PackedTable(torch.from_numpy(numeric), torch.from_numpy(codes))

@@ -75,13 +75,13 @@ class NumericFeature(SingleColumn):
         """Decoded numbers [N] in the type of the column, NaN as null; `dtype` is that of the current table."""
         target = dtype or named_type(self.dtype)
         rounded = numbers if self.decimals is None else numbers.round(self.decimals)
-        series = pl.Series(self.name, rounded, nan_to_null=True)
+        series = pl.Series("", rounded, nan_to_null=True)
         if self.kind == "date" and not target.is_numeric():
             # Days to microseconds, the unit of Datetime.
             moment = (series * 86_400e6).round().cast(pl.Int64).cast(pl.Datetime("us"))
             day = target == pl.String and named_type(self.dtype) == pl.Date
-            return (moment.cast(pl.Date) if day else moment).cast(target)
-        return series.round().cast(target) if target.is_integer() else series.cast(target)
+            return (moment.cast(pl.Date) if day else moment).cast(target).alias(self.name)
+        return (series.round() if target.is_integer() else series).cast(target).alias(self.name)
 
     def outside(self, schema: Mapping[str, pl.DataType]) -> pl.Expr:
         """Float32 expression: distance from the range of the training rows, in standard deviations; 0 inside of it."""
@@ -116,12 +116,12 @@ class CategoricalFeature(SingleColumn):
 
     def decode(self, codes: np.ndarray, schema: Mapping[str, pl.DataType]) -> list[pl.Series]:
         """The column from codes [N] of known categories; other codes become null."""
-        words = pl.Series(self.name, [None] * N_RESERVED + list(self.vocabulary), dtype=pl.String)
+        words = pl.Series([None] * N_RESERVED + list(self.vocabulary), dtype=pl.String)
         text = words.gather(codes)
         target = schema.get(self.name) or named_type(self.dtype)
         if target == pl.Boolean:
-            return [text == "1"]
-        return [text.cast(target, strict=False)]
+            return [(text == "1").alias(self.name)]
+        return [text.cast(target, strict=False).alias(self.name)]
 
 
 class Label(SingleColumn):

@@ -40,6 +40,6 @@ class OneHotFeature(Section):
         names = dict(enumerate(self.vocabulary, start=N_RESERVED))
         chosen = [names.get(code, "") for code in codes.tolist()]
         return [
-            pl.Series(name, [word == name for word in chosen]).cast(schema.get(name) or pl.UInt8())
+            pl.Series([word == name for word in chosen]).cast(schema.get(name) or pl.UInt8()).alias(name)
             for name in self.columns
         ]

@@ -10,7 +10,7 @@ from typing import Self
 import polars as pl
 
 from varjepa.config.base import Section
-from varjepa.data.cells import column
+from varjepa.data.cells import by_name
 from varjepa.data.encode.derived import DatePart, TextEmbedding, with_date_parts, with_text
 from varjepa.data.encode.features import CategoricalFeature, Label, NumericFeature
 from varjepa.data.encode.one_hot import OneHotFeature
@@ -112,7 +112,7 @@ class Preprocessor(Section):
             self._require(frame, self.label.name)
         derived = self.derive(frame)
         schema = dict(derived.collect_schema())
-        return derived.select(*map(column, keep), *(encoder.encode(schema) for encoder in encoders))
+        return derived.select(*by_name(keep), *(encoder.encode(schema) for encoder in encoders))
 
     def without_derived(self) -> Self:
         """Only the features that are columns of the table, for tables that lack the text."""

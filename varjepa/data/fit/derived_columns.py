@@ -11,6 +11,7 @@ from varjepa.config import PreprocessSection
 from varjepa.data.encode.derived import DatePart, TextEmbedding, hashed_counts, weighted, with_date_parts
 from varjepa.data.encode.features import CategoricalFeature, NumericFeature
 from varjepa.data.fit.rows_protocol import TrainingRows, Vocabulary, Wanted
+from varjepa.data.names import free_name
 from varjepa.data.read.column_profile import ColumnProfile, is_text
 
 MOSTLY_OTHER = 0.2
@@ -27,21 +28,6 @@ FEWEST_TEXTS = 20
 
 PARTS: tuple[Literal["month", "weekday", "hour"], ...] = ("month", "weekday", "hour")
 """Parts of a date."""
-
-
-def free_name(name: str, taken: set[str]) -> str:
-    """The name, with a number if it is taken; marks it as taken.
-
-    Examples:
-        >>> free_name("day (month)", {"day (month)"})
-        'day (month) 2'
-    """
-    number, unused = 1, name
-    while unused in taken:
-        number += 1
-        unused = f"{name} {number}"
-    taken.add(unused)
-    return unused
 
 
 def date_parts(

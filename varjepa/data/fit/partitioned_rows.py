@@ -8,7 +8,7 @@ from typing import Any, Self, TypeVar
 import polars as pl
 
 from varjepa.config.data import KIND
-from varjepa.data.cells import as_text
+from varjepa.data.cells import as_text, by_name
 from varjepa.data.fit.merging import ColumnFacts, Sums, Tally, comparable, moments
 from varjepa.data.fit.ranges import OpenRows, ParallelMap, counted, map_in_this_thread, profiles_of, ranges
 from varjepa.data.fit.rows_protocol import (
@@ -55,7 +55,7 @@ class PartitionedRows:
 
     def head(self, columns: Sequence[str], rows: int) -> pl.DataFrame:
         """In this process."""
-        return pl.concat([partition().select(columns) for partition in self._partitions]).head(rows).collect()
+        return pl.concat([partition().select(by_name(columns)) for partition in self._partitions]).head(rows).collect()
 
     def profiles(
         self,
@@ -97,7 +97,11 @@ class PartitionedRows:
         """In one round."""
         before = accumulate(self._heights[:-1], initial=0)
         placed = zip(self._partitions, before, strict=True)
-        return pl.concat(self._parallel_map(partial(picked_texts, facts=facts, stride=stride), placed)).drop_nulls()
+        return (
+            pl.concat(self._parallel_map(partial(picked_texts, facts=facts, stride=stride), placed))
+            .alias("")
+            .drop_nulls()
+        )
 
     def derived(self, add: Callable[[pl.LazyFrame], pl.LazyFrame]) -> Self:
         """The further columns are made where a partition is read."""

@@ -7,6 +7,7 @@ import polars as pl
 
 from varjepa.config import DataSection, PreprocessSection, SplitSection
 from varjepa.config.data import KIND
+from varjepa.data.cells import nameless
 from varjepa.data.encode.features import CategoricalFeature, Label, NumericFeature
 from varjepa.data.encode.one_hot import OneHotFeature
 from varjepa.data.encode.preprocessor import Preprocessor
@@ -216,7 +217,10 @@ def _fit_numbers(
     for start in range(0, len(skewed), COLUMNS_AT_ONCE):
         # A few columns at a time: their samples are in memory together.
         sample = rows.sample(skewed[start : start + COLUMNS_AT_ONCE], max(1, rows.rows // KNOT_ROWS))
-        knots |= {cells.name: normal_scores(cells.drop_nulls().to_numpy(), preprocess.n_quantiles) for cells in sample}
+        knots |= {
+            cells.name: normal_scores(nameless(cells).drop_nulls().to_numpy(), preprocess.n_quantiles)
+            for cells in sample
+        }
     for facts in numbers:
         column_moments, (places, scores) = moments[facts.name], knots.get(facts.name, ((), ()))
         yield NumericFeature(

@@ -14,7 +14,7 @@ from typing import Any, Literal, Self
 import polars as pl
 
 from varjepa.config.data import KIND
-from varjepa.data.cells import as_text, column, finite, flag
+from varjepa.data.cells import as_text, by_name, column, finite, flag, nameless, reads_plainly
 from varjepa.data.fit.merging import FEW, ColumnFacts, comparable
 from varjepa.data.fit.ranges import profiles_of
 from varjepa.data.fit.rows_protocol import (
@@ -58,7 +58,7 @@ class StreamedRows:
 
     def head(self, columns: Sequence[str], rows: int) -> pl.DataFrame:
         """Reads no others."""
-        return self._frame.select(columns).head(rows).collect()
+        return self._frame.select(by_name(columns)).head(rows).collect()
 
     def profiles(
         self, columns: Sequence[str], declared: Mapping[str, KIND], enough: Mapping[str, int]
@@ -67,20 +67,20 @@ class StreamedRows:
 
         The reason: counting the values of a column with many distinct numbers needs more memory than training on it.
         """
-        frame = self._frame.select(columns)
+        frame = self._frame.select(by_name(columns))
         if self.rows <= STREAM_ROWS:
             return profile(frame, declared)
         sample = frame.gather_every(self.rows // GLANCE_ROWS).collect(engine="streaming")
         profiles = dict[str, ColumnProfile]()
         for name in columns:
-            dtype, cells = self.schema[name], sample[name].drop_nulls()
+            dtype, cells = self.schema[name], nameless(sample[name]).drop_nulls()
             if dtype.is_nested():
                 profiles[name] = column_profile(name, dtype, self.rows, {}, declared.get(name))
             elif dtype == pl.String and cells.n_unique() < len(cells) / 2:
                 # Words repeat in the sample, so there are few distinct ones: count them in all rows.
                 profiles[name] = self._words(name, declared)
             elif dtype.is_numeric() or dtype in (pl.Date, pl.Datetime):
-                facts = profile(sample.lazy().select(name), declared)[name]
+                facts = profile(sample.lazy().select(column(name)), declared)[name]
                 # With many repeated values (an unnamed index may repeat) or a fraction in the sample, the column is not
                 # an identifier. With more than `enough` distinct values, it is neither constant nor boolean. So the
                 # sample settles its kind.
@@ -124,15 +124,15 @@ class StreamedRows:
 
     def _words(self, name: str, declared: Mapping[str, KIND]) -> ColumnProfile:
         """The profile of a text column with repeated values: each distinct value is parsed once."""
-        rows, dtype = self._frame.select(name), self.schema[name]
+        rows, dtype = self._frame.select(column(name)), self.schema[name]
         word, count = column(name), pl.col(COUNT)
-        parsed = word.str.strip_chars().cast(pl.Float64, strict=False)
+        plain = reads_plainly(word)
         counts = rows.group_by(word).agg(pl.len().alias(COUNT)).collect(engine="streaming")
         facts = counts.select(
             missing=count.filter(word.is_null()).sum(), distinct=word.drop_nulls().len(),
-            numbers=count.filter(parsed.is_not_null()).sum(), words=word.filter(parsed.is_null()).min(),
+            numbers=count.filter(plain).sum(), words=word.filter(~plain).min(),
         ).row(0, named=True)  # fmt: skip
-        words = {"sketch": sketch(counts[name])} if facts["distinct"] > FEW else {}
+        words = {"sketch": sketch(counts.to_series(0))} if facts["distinct"] > FEW else {}
         return column_profile(name, dtype, self.rows, facts | words, declared.get(name))
 
     def flag_sums(self, flags: Sequence[ColumnProfile]) -> dict[str, int]:
@@ -216,7 +216,14 @@ class StreamedRows:
     def texts(self, facts: ColumnProfile, stride: int) -> pl.Series:
         """In one pass over the column."""
         text = as_text(facts.name, facts.dtype)
-        return self._frame.select(text).gather_every(stride).collect(engine=self._engine).to_series().drop_nulls()
+        return (
+            self._frame.select(text)
+            .gather_every(stride)
+            .collect(engine=self._engine)
+            .to_series()
+            .alias("")
+            .drop_nulls()
+        )
 
     def derived(self, add: Callable[[pl.LazyFrame], pl.LazyFrame]) -> Self:
         """Reads the further columns anew in every pass."""

@@ -30,7 +30,7 @@ DENSE = 0.5
 """At least this share of the range must occur where little else speaks for an identifier: in numbers that read as
 times, which may be regular, and in an unnamed index that repeats."""
 
-_INDEX = re.compile(r"(unnamed: 0(\.\d+)*|\.\.\.1)?", re.IGNORECASE)
+_INDEX = re.compile(r"(unnamed: 0(\.\d+)*|\.\.\.1|__index_level_\d+__)?", re.IGNORECASE)
 _NAMES = {"ids", "index", "row", "rowid", "rownum", "rownames", "level_0"}
 _LAST_WORDS = {"id", "key", "pk", "uid", "uuid", "guid"}
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
@@ -43,7 +43,7 @@ def is_unnamed(name: str) -> bool:
     """Whether a program that wrote a table gave this name to its row index, or none.
 
     Examples:
-        >>> [is_unnamed(name) for name in ("", "Unnamed: 0", "Unnamed: 0.1", "Unnamed: 3", "size")]
+        >>> [is_unnamed(name) for name in ("", "Unnamed: 0", "__index_level_0__", "Unnamed: 3", "size")]
         [True, True, True, False, False]
     """
     return _INDEX.fullmatch(name.strip()) is not None

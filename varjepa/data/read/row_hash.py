@@ -13,6 +13,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from varjepa.data.cells import by_name, column, nameless
+
 Hashes = NDArray[np.uint64]
 
 CHUNK = 100_000
@@ -50,20 +52,20 @@ def hashes_in_pieces(
     names = [name for name in existing if not name.startswith("__")] if columns is None else list(columns)
     start = mixed(np.array([seed], dtype=np.uint64))[0]
     read = list(dict.fromkeys([*names, *([] if key is None else [key])]))
-    rows = frame.select(pl.col(read)).with_columns(pl.col(pl.Categorical, pl.Enum).cast(pl.String))
+    rows = frame.select(by_name(read)).with_columns(pl.col(pl.Categorical, pl.Enum).cast(pl.String))
     for batch in rows.collect_batches(chunk_size=CHUNK, maintain_order=True):
-        known = np.zeros(batch.height, dtype=bool) if key is None else _present(batch[key])  # [n]
+        known = np.zeros(batch.height, dtype=bool) if key is None else _present(nameless(batch[key]))  # [n]
         # Where every row has the key, the other columns contribute nothing and need not be hashed.
-        total = np.zeros(batch.height, dtype=np.uint64) if known.all() else _content(batch.select(names))
-        yield mixed((total if key is None else np.where(known, _content(batch.select(key)), total)) ^ start)
+        total = np.zeros(batch.height, dtype=np.uint64) if known.all() else _content(batch.select(by_name(names)))
+        yield mixed((total if key is None else np.where(known, _content(batch.select(column(key))), total)) ^ start)
 
 
 def _content(batch: pl.DataFrame) -> Hashes:
     """Sums over the columns of rows, uint64 [n]; 0 where all cells are missing."""
     # A sum does not depend on the order of the columns. It wraps around at 2**64, which is intended.
     total = np.zeros(batch.height, dtype=np.uint64)
-    for cells in batch:
-        total += mixed(cell_hashes(cells) ^ _text_hashes(pl.Series([cells.name]))[0], cells=cells)
+    for name, column_cells in zip(batch.columns, map(nameless, batch), strict=True):
+        total += mixed(cell_hashes(column_cells) ^ _text_hashes(pl.Series([name]))[0], cells=column_cells)
     return total
 
 

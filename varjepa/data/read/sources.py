@@ -13,8 +13,9 @@ from varjepa.data.files.damage import readable
 from varjepa.data.files.found import find_files
 from varjepa.data.files.opened import open_files
 from varjepa.data.files.types import GLANCE
+from varjepa.data.read.identifiers import is_unnamed
 from varjepa.data.read.sim_table import sim_table
-from varjepa.data.spelling.read import spelled
+from varjepa.data.spelling.read import Reread, spelled, spelled_otherwise
 from varjepa.errors import DataError, listed
 
 __all__ = ["GLANCE", "ROW", "Source", "open_path", "open_source", "readable", "source_files"]
@@ -45,10 +46,9 @@ class Source:
     words: dict[str, str] = field(default_factory=dict)
     doubts: dict[str, str] = field(default_factory=dict)
 
-    def spelled(self, data: DataSection, text: Collection[str] | None = None) -> "Source":
+    def spelled(self, data: DataSection, text: Collection[str] | None = None, reread: Reread | None = None) -> "Source":
         """The same with cells read as they are meant; see `varjepa.data.spelling.read.spelled`."""
-        with readable(self.description):
-            cells = spelled(self.frame, data, text)
+        cells = spelled(self.frame, data, text, reread)
         return replace(self, frame=cells.frame, columns=cells.columns, words=cells.words, doubts=cells.doubts)
 
 
@@ -87,17 +87,24 @@ def open_path(path: str, data: DataSection, text: Collection[str] | None = None)
     Raises:
         DataError: see `open_source`.
     """
-    opened = open_files(path, data, text or ())
+    told = spelled_otherwise(data)
+    opened = open_files(path, data, text or (), told)
     with readable(path):
         columns = opened.frame.collect_schema().names()
-    reserved = [name for name in columns if name.startswith("__") and name.endswith("__")]
+    reserved = [name for name in columns if name.startswith("__") and name.endswith("__") and not is_unnamed(name)]
     if reserved:
         raise DataError(
             f"{path} has columns named {listed(reserved)}.",
             expected="Names like __this__ are reserved.",
             fix="Rename them in the file.",
         )
-    return Source(opened.frame, opened.files, path, opened.notes).spelled(data, text)
+
+    def reread(names: Collection[str]) -> pl.LazyFrame:
+        return open_files(path, data, text or (), {*told, *names}).frame
+
+    source = Source(opened.frame, opened.files, path, opened.notes)
+    with readable(path):
+        return source.spelled(data, text, reread if opened.delimited else None)
 
 
 def _open_openml(name: str, version: int) -> Source:

@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 from varjepa.config import SplitSection
+from varjepa.data.cells import column
 from varjepa.data.read.order_statistics import order_statistics
 from varjepa.data.read.row_hash import Hashes, hashes_in_pieces, shares
 from varjepa.errors import DataError, listed
@@ -148,7 +149,7 @@ def _at_random(rows: int, split: SplitSection) -> np.ndarray:
 
 def _by_time(frame: pl.LazyFrame, rows: int, split: SplitSection) -> np.ndarray:
     name, firsts = str(split.column), _firsts(rows, split)
-    times, dtype = frame.select(name), frame.collect_schema()[name]
+    times, dtype = frame.select(column(name)), frame.collect_schema()[name]
     missing = times.select(pl.nth(0).null_count()).collect(engine="streaming").item()
     if missing or not (dtype.is_temporal() or dtype.is_numeric()):
         raise DataError(
@@ -163,12 +164,12 @@ def _by_time(frame: pl.LazyFrame, rows: int, split: SplitSection) -> np.ndarray:
     return codes.to_series().cast(pl.UInt8).to_numpy()
 
 
-def _by_column(frame: pl.LazyFrame, column: str) -> pl.Series:
-    words = frame.select(pl.col(column).cast(pl.String).alias(PART))
+def _by_column(frame: pl.LazyFrame, name: str) -> pl.Series:
+    words = frame.select(column(name).cast(pl.String).alias(PART))
     parts = words.select(pl.col(PART).cast(pl.Enum(PARTS), strict=False)).collect().to_series()
     if parts.null_count():
         is_other = pl.col(PART).is_in(PARTS).not_() | pl.col(PART).is_null()
         other = words.filter(is_other).unique().collect().to_series()
         words_found = listed(str(word) for word in other.to_list())
-        raise DataError(f'The split column "{column}" holds {words_found}.', expected=f"Expected only {listed(PARTS)}.")
+        raise DataError(f'The split column "{name}" holds {words_found}.', expected=f"Expected only {listed(PARTS)}.")
     return parts

@@ -48,7 +48,7 @@ def sketch(values: pl.Series) -> list[str]:
 
     The sketch of several parts of a column is the sketch of their sketches.
     """
-    words = values.drop_nulls().cast(pl.String).unique().rename("value").to_frame()
+    words = values.alias("value").drop_nulls().cast(pl.String).unique().to_frame()
     return words.bottom_k(SKETCH, by=pl.col("value").hash(0))["value"].sort().to_list()
 
 

@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import polars as pl
 
+from varjepa.data.cells import nameless
 from varjepa.data.spelling.gaps import are_gaps
 from varjepa.data.spelling.propose import LEAST_VALUES, is_code, proposals, whole_number_readers
 from varjepa.data.spelling.readers import Reader
 
-MOST_TEXTS = 2000
+MOST_TEXTS = 500
 """Distinct texts that readers are proposed from."""
 
 MOST_WORDS = 50
@@ -18,6 +19,9 @@ MOST_WORDS = 50
 
 MOST_UNCLEAR = 20_000
 """Distinct texts of an ambiguous column that are kept."""
+
+DAY = 86_400_000_000
+"""Microseconds."""
 
 HOPELESS = 0.5
 """A column of which a larger share cannot be read is text."""
@@ -58,7 +62,7 @@ class Evidence:
 
     def look(self, cells: pl.Series) -> None:
         """Takes in a batch of cells."""
-        present = cells.alias("cells").drop_nulls()
+        present = nameless(cells).drop_nulls()
         if self.settled or present.is_empty():
             return
         self.cells += len(present)
@@ -145,9 +149,8 @@ class Evidence:
     def _see(self, reader: Reader, values: pl.Series) -> None:
         """Notes what type holds the values of a reader."""
         if values.dtype == pl.Datetime:
-            days = values.drop_nulls().dt.truncate("1d")
-            self.clock = self.clock or bool((values.drop_nulls() != days).any())
-        elif not ((values == values.round()) & (values.abs() < 2**53)).all():
+            self.clock = self.clock or bool((values.to_physical() % DAY != 0).any())
+        elif reader not in self.fractions and not ((values == values.round()) & (values.abs() < 2**53)).all():
             self.fractions.add(reader)
         if len(self.values) < LEAST_VALUES:
             distinct = values.drop_nulls().unique().head(LEAST_VALUES)

@@ -28,7 +28,7 @@ _GROUP_MARKS = {"'": set("'\u2019"), " ": set(" \u00a0\u202f\u2009")}
 _CODE = re.compile(r"\s*[-+]?0\d+\s*")
 _NETWORK = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
 _PHONE = re.compile(r"\+[\d\s]{8,}")
-_UNIT = re.compile(r"[-+(]*[\d.,' ]*\d\s*([a-zA-Zµμ°²³][^\d\s]*(?: [^\d\s]+)?|[\"\u2033\u2032])")
+_UNIT = re.compile(r"[-+(\u2212\u2013]*[\d.,'\u2019\s]*\d\s*([a-zA-Zµμ°²³][^\d\s]*(?: [^\d\s]+)?|[\"\u2033\u2032])")
 _CLOCK = re.compile(
     r"^(.*?\d)(?:\s*[t,]\s*|\s+(?:at\s+|um\s+)?|:)\d{1,2}(?:[:h.]\d{2}.*|\s*[ap]\.?m\.?|\s?uhr)$", re.IGNORECASE
 )
@@ -92,11 +92,12 @@ def _styles(texts: Iterable[str]) -> list[str]:
 
 def _with_unit(texts: Iterable[str]) -> list[str]:
     """The same with the word that stands behind every number; nothing where there is no such word."""
-    found = [_UNIT.fullmatch(text.strip()) for text in texts]
+    # A word without a number may be a gap.
+    found = [_UNIT.fullmatch(text.strip()) for text in texts if _has_digit(text)]
     units = {match.group(1) for match in found if match}
     if not all(found) or len({unit.lower() for unit in units}) != 1 or len(found) < 3:
         return []
-    return [f"{style} {min(units)}" for style in STYLES]
+    return [f"{style} {min(units)}" for style in _styles(texts)]
 
 
 def _fitting(readers: Iterable[Reader], cells: pl.Series, weights: pl.Series, share: float = 0.5) -> list[Reader]:
@@ -256,9 +257,8 @@ def whole_number_readers(name: str, cells: pl.Series) -> list[Reader]:
     for form, unit in EPOCHS.items():
         per_second = 1_000_000 // unit
         inside = _SECONDS.start * per_second <= low and high < _SECONDS.stop * per_second
-        # Numbers of that size may be keys: the name must say time, or all must be full minutes.
-        minutes = inside and bool((distinct.cast(pl.Int64) % (60 * per_second) == 0).all())
-        if inside and (minutes or _TIMED.search(name)):
+        # Numbers of that size may be keys: the name must say time, or all must be full minutes. They fit into 64 bits.
+        if inside and (_TIMED.search(name) or (distinct.cast(pl.Int64) % (60 * per_second) == 0).all()):
             return [Reader((form,))]
     return []
 

@@ -8,6 +8,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
+from varjepa.data.cells import nameless
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.tensors.table import MISSING, TableTensors
 from varjepa.inference.generator.table_generator import Draws, TableGenerator, batches
@@ -121,9 +122,8 @@ def written(
 
 
 def _merged(old: pl.Series, new: pl.Series, missing: np.ndarray) -> pl.Series:
-    if old.dtype == pl.Null:  # a column without a single value has no type to keep
-        old = old.cast(new.dtype)
-    return new.zip_with(pl.Series(missing), old.cast(new.dtype)).alias(old.name)
+    # Cast, as a column without a single value has no type to keep.
+    return nameless(new).zip_with(pl.Series(missing), nameless(old).cast(new.dtype)).alias(old.name)
 
 
 def feature_columns(

@@ -111,6 +111,26 @@ def test_a_mark_of_two_meanings_is_decided_by_the_table(
     assert ("data.columns.a.format" in found.doubts.get("a", "")) == bool(said)
 
 
+@pytest.mark.parametrize(
+    ("cells", "other", "values"),
+    [
+        (["1.234", "567", "12.345"], ["0,5", "1,5", "2,5"], [1234, 567, 12345]),
+        (["1.000", "2.500", ""], ["0,5", "1,5", "2,5"], [1000, 2500, None]),
+        (["1.234", "567", "12.345"], ["0.5", "1.5", "2.5"], [1.234, 567.0, 12.345]),
+        (["1.25", "0.5", "12.345"], ["0,5", "1,5", "2,5"], [1.25, 0.5, 12.345]),
+    ],
+)  # fmt: skip
+def test_points_in_a_file_of_decimal_commas_are_marks_of_thousands(
+    tmp_path: Path, cells: list[str], other: list[str], values: list[float | None]
+) -> None:
+    file = tmp_path / "t.csv"
+    file.write_text("a;b\n" + "".join(f"{cell};{more}\n" for cell, more in zip(cells, other, strict=True)))
+    found = open_path(str(file), DataSection(path=str(file)))
+    assert found.frame.collect()["a"].to_list() == values
+    told = DataSection(path=str(file), columns=found.columns)
+    assert open_path(str(file), told, text=()).frame.collect()["a"].to_list() == values
+
+
 DAYS = [date(2015, 1, 1) + timedelta(weeks=k) for k in range(40)]
 
 
