@@ -32,6 +32,7 @@ _UNIT = re.compile(r"[-+(\u2212\u2013]*[\d.,'\u2019\s]*\d\s*([a-zA-Zµμ°²³][
 _CLOCK = re.compile(
     r"^(.*?\d)(?:\s*[t,]\s*|\s+(?:at\s+|um\s+)?|:)\d{1,2}(?:[:h.]\d{2}.*|\s*[ap]\.?m\.?|\s?uhr)$", re.IGNORECASE
 )
+_SPAN = re.compile(r"\d+:\d{2}:\d{2}(?:[.,]\d+)?")
 _SEPARATED = re.compile(r"(\d{1,4})([-/. ]|\. )(\d{1,2})\2(\d{4}|\d{1,2})\.?")
 _NAMED = re.compile(r"(.*?)([^\W\d_]{3,})\.?(.*)")
 _YEAR_MONTH = re.compile(r"(\d{4})([-/])(\d{1,2})|(\d{1,2})([-/.])(\d{4})|(\d{4})([Mm])(\d{1,2})")
@@ -57,10 +58,19 @@ def proposals(texts: Mapping[str, int]) -> list[Reader]:
         return _whole_dates(texts, cells)
     return (
         _fitting(_date_readers(texts), cells, weights)
-        or _fitting([Reader((TIME,))], cells, weights, share=1.0)
+        or _fitting([Reader((DURATION if _are_spans(texts) else TIME,))], cells, weights, share=1.0)
         or _fitting([Reader((DURATION,))], cells, weights, share=1.0)
         or _fitting([Reader((style,)) for style in _with_unit(texts)], cells, weights, share=1.0)
     )
+
+
+def _are_spans(texts: Iterable[str]) -> bool:
+    """Whether texts with hours, minutes and seconds are durations: some hours are a bare 0, as in 0:38:48.
+
+    As times of day they would have the same values, but none beyond 24 hours.
+    """
+    spans = [text.strip() for text in texts if _has_digit(text)]
+    return all(map(_SPAN.fullmatch, spans)) and any(text.startswith("0:") for text in spans)
 
 
 def _has_digit(text: str) -> bool:
@@ -258,13 +268,24 @@ def whole_number_readers(name: str, cells: pl.Series) -> list[Reader]:
         per_second = 1_000_000 // unit
         inside = _SECONDS.start * per_second <= low and high < _SECONDS.stop * per_second
         # Numbers of that size may be keys: the name must say time, or all must be full minutes. They fit into 64 bits.
-        if inside and (_TIMED.search(name) or (distinct.cast(pl.Int64) % (60 * per_second) == 0).all()):
+        # Thousandths of this age have more digits than most keys, so that their size tells unless the name says key.
+        recent = per_second > 1 and _AGE.start * per_second <= low and high < _AGE.stop * per_second
+        named = _TIMED.search(name) or (recent and not _KEYED.search(name))
+        if inside and (named or (distinct.cast(pl.Int64) % (60 * per_second) == 0).all()):
             return [Reader((form,))]
     return []
 
 
 _SECONDS = range(631_152_000, 4_102_444_800)
 """Seconds since 1970 of the years 1990 to 2099."""
+
+_AGE = range(1_000_000_000, 1_900_000_000)
+"""Seconds since 1970 of September 2001 to March 2030."""
+
+_KEYED = re.compile(
+    r"(?i)(?:^|[_\W])(?:id|ids|key|no|nr|num|number|nummer|code|ean|gtin|upc|isbn|imei|sku|phone|tel|mobile|account|konto|iban"
+    r"|barcode)(?:$|[_\W])|(?<=[a-z])(?-i:I[Dd]|Key|No|Nr|Number|Code)$|^$"
+)
 
 _TIMED = re.compile(
     r"(?i)time|date|epoch|stamp|(?:^|[_\W])(?:ts|at|on|when|dt|zeit|datum|heure|fecha)(?:$|[_\W])|(?<=[a-z])(?-i:At|On|Ts)$|_?(?:created|updated|modified)"
