@@ -15,11 +15,12 @@ from tasks.answers import ColumnAnswer, InitAnswer
 from tasks.sources.address import require_place, table_of
 from tasks.sources.open_table import opened_table, reads
 from tasks.steps.files import write_text
-from varjepa.config import DataSection
-from varjepa.config.data import ColumnSection
+from varjepa.config import DataSection, PreprocessSection
+from varjepa.config.data import ColumnSection, SplitSection
 from varjepa.config.load import dump_yaml
 from varjepa.config.uris import VARIABLE, beside, is_local, scheme_of, without_scheme
 from varjepa.data.cells import as_text, beyond_counts, beyond_words, column
+from varjepa.data.fit.rows_protocol import Wanted
 from varjepa.data.fit.streamed_rows import StreamedRows
 from varjepa.data.read.column_profile import ColumnProfile
 from varjepa.data.read.contract import ColumnContract, Contract, dump_contract
@@ -30,6 +31,15 @@ MOST_VALUES = 60
 
 LARGE, EPOCH_ROWS = 5_000_000, 1_000_000
 """For tables with more than `LARGE` rows the config sets `training.epoch_rows`, because a pass may take a day."""
+
+SHOWN_RARE = 0.05
+"""A larger share of values that are rare categories is said."""
+
+TEXT_WORDS = (
+    f"becomes {PreprocessSection().text_dimensions} numbers, an embedding of its words and n-grams "
+    "(preprocess.text_dimensions)"
+)
+"""What becomes of a column of text."""
 
 MARGIN = 0.1
 """Draft ranges are wider than the observed range by this share of it, on both sides."""
@@ -48,7 +58,8 @@ class Started:
     words: dict[str, str]
     """Columns that are not in the plain spelling -> how they are spelled."""
     doubts: dict[str, str]
-    """Columns that may be read in another way -> how they are read; also cells that count as missing."""
+    """Columns that may be read in another way -> how they are read; also cells that count as missing, and rare values.
+    """
 
     def summary(self) -> InitAnswer:
         """Plain data for `--json`."""
@@ -97,10 +108,11 @@ def initialise(
         profiles = rows.whole_profiles()
         drafted = _contract_text(source.frame, rows.rows, profiles)
         beyond = {name: beyond_words(count) for name, count in beyond_counts(source.frame).items()}
+        rare = _rare_words(rows, {name: facts for name, facts in profiles.items() if name != label})
     contract.parent.mkdir(parents=True, exist_ok=True)
     write_text(contract, drafted)
     started = Started(
-        config, contract, rows.rows, label, profiles, source.columns, source.words, {**beyond, **source.doubts}
+        config, contract, rows.rows, label, profiles, source.columns, source.words, {**beyond, **rare, **source.doubts}
     )
     write_text(config, _config_text(section, started))
     return started
@@ -114,6 +126,21 @@ def _table_name(data: str) -> str:
     parts = last.strip('"').split(".")
     named = parts[-1] if table_of(data) or scheme_of(data) == "iceberg" else parts[0]
     return re.sub(r"[^\w-]+", "-", VARIABLE.sub("", named)).strip("-") or "table"
+
+
+def _rare_words(rows: StreamedRows, profiles: Mapping[str, ColumnProfile]) -> dict[str, str]:
+    """Columns of which many values will share one code, as they are rare, and the share of these values in words."""
+    defaults, split = PreprocessSection(), SplitSection()
+    # Fewer different values are seldom rare, and are listed in the contract.
+    many = [facts for facts in profiles.values() if facts.kind == "categorical" and facts.distinct > MOST_VALUES]
+    # Training rows are a part of these rows.
+    least = math.ceil(defaults.min_count / split.train)
+    vocabularies = rows.frequent([Wanted(facts, least, defaults.max_categories) for facts in many])
+    shares = {facts.name: 1 - found.covered for facts, found in zip(many, vocabularies, strict=True)}
+    return {
+        name: f"about {share:.0%} of its values are rare categories, which share one code"
+        for name, share in shares.items() if share > SHOWN_RARE
+    }  # fmt: skip
 
 
 def _contract_text(frame: pl.LazyFrame, rows: int, profiles: dict[str, ColumnProfile]) -> str:
@@ -211,6 +238,11 @@ def _config_text(data: DataSection, seen: Started) -> str:
     notes = [f"# {shown[name]} is not a feature: {why}." for name, why in away.items()]
     notes += [f"# {shown[name]} holds {_line(words)}." for name, words in seen.words.items()]
     notes += [f"# {shown[name]}: {_line(doubt)}." for name, doubt in seen.doubts.items()]
+    notes += [
+        f"# {shown[name]} {TEXT_WORDS}."
+        for name, facts in seen.profiles.items()
+        if facts.kind == "text" and name != seen.label
+    ]
     if seen.label is None:
         notes.append("# data.label names a column to predict. Without one, the validation ELBO selects the epoch.")
     if seen.rows > LARGE:
