@@ -68,9 +68,12 @@ def _number_reader(readers: Sequence[Reader], texts: Collection[str], customs: C
     mark = customs.decimal or "."
     chosen = by_mark.get(mark, readers[0])
     example = next((text.strip() for text in sorted(texts) if any(mark in text for mark in ",.")), "1,234")
-    value = chosen.values(pl.Series([example])).item()
-    why = "as decimal commas occur in other columns" if customs.decimal else "though it may mean another number"
-    return chosen, f"{example} is read as {value:g}, {why}"
+    cell = pl.Series([example])
+    value = chosen.values(cell).item()
+    others = [reader.values(cell).item() for reader in readers if reader is not chosen]
+    other = next((f" ({number:.12g})" for number in others if number not in (None, value)), "")
+    why = "as decimal commas occur in other columns" if customs.decimal else f"though it may mean another number{other}"
+    return chosen, f"{example} is read as {value:.12g}, {why}"
 
 
 def _date_reader(readers: Sequence[Reader], texts: Collection[str], customs: Customs) -> tuple[Reader, str]:

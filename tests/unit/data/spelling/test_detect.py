@@ -95,7 +95,8 @@ def test_the_last_row_has_a_say(first: str, last: str, kind: pl.DataType, value:
 @pytest.mark.parametrize(
     ("cells", "other", "value", "said"),
     [
-        (["1,234", "5,678"], ["x", "y"], 1234.0, "may mean another number"),
+        (["1,234", "5,678"], ["x", "y"], 1234.0, "1234, though it may mean another number (1.234)"),
+        (["$1,234,567", "$2,345"], ["x", "y"], 1234567.0, ""),
         (["1,234", "5,678"], ["0,5", "1,25"], 1.234, "decimal commas occur in other columns"),
         (["1.234", "5.678"], ["x", "y"], 1.234, "may mean another number"),
         (["1.234", "5.678"], ["0,5", "1,25"], 1234.0, "decimal commas occur in other columns"),
