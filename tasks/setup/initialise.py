@@ -35,6 +35,10 @@ MARGIN = 0.1
 """Draft ranges are wider than the observed range by this share of it, on both sides."""
 
 
+_REFUSED = re.compile(r"[/:.%\"'@]+")
+"""What `registry.name` does not accept."""
+
+
 @dataclass(frozen=True)
 class Started:
     """The profile of the table, how its columns are spelled, and the written files."""
@@ -204,7 +208,7 @@ def _config_text(data: DataSection, seen: Started) -> str:
             "split": split,
         },
         "contract": {"path": str(seen.contract.relative_to(seen.config.parent))},
-        "registry": {"name": seen.config.stem},
+        "registry": {"name": _REFUSED.sub("-", seen.config.stem)},
     }
     # In JSON a name takes one line, whatever it holds.
     shown = {name: json.dumps(name, ensure_ascii=False) for name in seen.profiles}
