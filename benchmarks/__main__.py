@@ -18,6 +18,7 @@ NAMES = (
     "commands",
     "shards",
     "scaling",
+    "stores",
 )
 
 SPIN = "GOMP_SPINCOUNT"

@@ -146,7 +146,7 @@ def _stages(folder: Path) -> dict[str, float]:
     trained = TrainedModel(config, rows.preprocessor, trainer.network.eval(), None, None)
     pl.scan_parquet(folder / "table.parquet").drop(ROW).sink_parquet(folder / "source.parquet")
     started = time.perf_counter()
-    score(trained, Request(str(folder / "source.parquet"), folder / "out.parquet", force=True), GROUPS)
+    score(trained, Request(str(folder / "source.parquet"), str(folder / "out.parquet"), force=True), GROUPS)
     return {"preprocess": moments[1] - moments[0], "epoch": epoch, "score": time.perf_counter() - started}
 
 

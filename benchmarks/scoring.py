@@ -26,7 +26,7 @@ from pathlib import Path
 from benchmarks.scoring import GROUPS
 from tasks.scoring.one_file import Request, score
 from varjepa.inference.storage import load_model
-model, request = load_model(Path(sys.argv[1])), Request(sys.argv[2], Path(sys.argv[3]), force=True)
+model, request = load_model(Path(sys.argv[1])), Request(sys.argv[2], sys.argv[3], force=True)
 print(score(model, request, GROUPS)["rows_per_second"])
 """
 
@@ -49,7 +49,10 @@ def speed(name: str, sizes: dict[str, int], rows: int, folder: Path) -> list[Fig
     """Rows per second from file to file, and of the forward pass on encoded rows."""
     model, source = made_estimator(sizes).model_, folder / f"{rows}.parquet"
     write_rows(source, rows)
-    table, request = model.encode(pl.read_parquet(source)), Request(str(source), folder / "out.parquet", force=True)
+    table, request = (
+        model.encode(pl.read_parquet(source)),
+        Request(str(source), str(folder / "out.parquet"), force=True),
+    )
     found = in_turns(
         {"file": lambda: score(model, request, GROUPS), "bare": lambda: embed(model.network, table)}, REPEATS
     )

@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 from prefect import flow
 
@@ -28,12 +29,13 @@ def monitor(
     tracking_uri: str | None = None,
     device: str = "auto",
     force: bool = False,
+    reading: dict[str, Any] | None = None,
 ) -> DriftAnswer:
     """Tests for drift; returns the object that `varjepa drift --json` prints.
 
     Args:
         model: `models:/NAME@champion`, `models:/NAME/VERSION`, a run id, or a folder.
-        new: file, folder or glob of new rows.
+        new: file, folder, glob or URI of new rows.
         out: folder or HTML file for the report. If not given, the report is only stored with the run.
         retrain_config: YAML file of the job to start if drift reaches the level.
         overrides: `section.key=value` for that job.
@@ -42,6 +44,7 @@ def monitor(
         tracking_uri: tracking store; None means the default one.
         device: auto, cpu, or a GPU by name.
         force: overwrite `out`.
+        reading: query, parameters and version (at) of the new rows.
 
     Raises:
         UserError: the model, the rows or the configuration is invalid.
@@ -53,7 +56,7 @@ def monitor(
         check_out(place, force=force)
     job = None if retrain_config is None else load_config(retrain_config, overrides or [])
     # Compare, and record the result in a run of its own.
-    drift = compare(Question(model, new, level, false_alarms, tracking_uri, device))
+    drift = compare(Question(model, new, level, false_alarms, tracking_uri, device, reading or {}))
     with opened_run(drift.tracking, command="drift", name=drift.name) as run_id:
         report = report_drift(drift, WORK / f"drift-{digest(run_id)}", place)
         log_results(run_id, drift.tracking, drift_metrics(drift), drift_tags(drift))

@@ -28,6 +28,7 @@ from tasks.retrain.record import log_prepared, log_setup, tracked_run
 from tasks.retrain.reference import make_reference
 from tasks.retrain.unchanged import job_digest
 from tasks.retrain.validate import check_contract, contract_of, evidence
+from tasks.sources.run_day import with_run_date
 from tasks.steps.code import git_commit
 from tasks.tracking.locks import model_lock
 from tasks.tracking.runs import log_artifacts, log_results
@@ -69,6 +70,7 @@ def retrain(config: RetrainConfig, *, dry_run: bool = False) -> RetrainAnswer:
         UserError: the data or the configuration is invalid.
         ContractError: the data broke its contract; nothing was trained or registered.
     """
+    config = with_run_date(config)
     with claimed(), model_lock(config):
         watch = Stopwatch()
         with watch("ingest"):

@@ -15,6 +15,7 @@ from flows.retrain import Stopwatch, retrain_snapshot
 from tasks.orchestration.flow_runs import claimed
 from tasks.retrain.ingest import ingest
 from tasks.retrain.unchanged import job_digest, last_retrain, skip
+from tasks.sources.run_day import with_run_date
 from tasks.tracking.locks import model_lock
 from varjepa.config import RetrainConfig
 from varjepa.errors import ConfigError
@@ -26,14 +27,18 @@ Unchanged = Literal["skip", "retrain"]
 
 
 @flow(name="scheduled-retrain", flow_run_name="retrain {config.registry.name}", validate_parameters=True)
-def scheduled_retrain(config: RetrainConfig, unchanged: Unchanged = "skip", overlap: Overlap = "skip") -> Any:
+def scheduled_retrain(
+    config: RetrainConfig, unchanged: Unchanged = "skip", overlap: Overlap = "skip", timezone: str | None = None
+) -> Any:
     """Retrains a model unless nothing has changed since its last retrain.
 
     Args:
         config: the job, with the keys of a config file.
         unchanged: what to do if data, settings and code are the same as in the last retrain.
         overlap: what to do while another run for this registered model is in progress.
+        timezone: of the schedule, for `{{ run_date }}`; None means UTC.
     """
+    config = with_run_date(config, timezone)
     with claimed(), model_lock(config, wait=overlap == "wait") as locked:
         if not locked:
             reason = f"another run for the model {config.registry.name} is in progress"
@@ -54,7 +59,12 @@ def serve(config: RetrainConfig, schedule: Schedule, *, unchanged: Unchanged, ov
         name=deployment_name(config),
         schedule=schedule,
         global_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=strategy),
-        parameters={"config": config.model_dump(mode="json"), "unchanged": unchanged, "overlap": overlap},
+        parameters={
+            "config": config.model_dump(mode="json"),
+            "unchanged": unchanged,
+            "overlap": overlap,
+            "timezone": schedule.timezone,
+        },
         description=f"Retrains the registered model {config.registry.name}.",
         tags=["varjepa"],
         print_starting_message=False,

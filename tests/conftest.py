@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from tests.scheduling import SharedModelScheduling, mark_shared_models, slow_files_first
+from tests.store_servers import mariadb_server, open_folder, postgres_server, s3, s3_server  # noqa: F401 (fixtures)
 from varjepa.config import ModelSection
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.tensors.shards import Shards

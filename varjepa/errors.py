@@ -17,9 +17,11 @@ class VarjepaError(Exception):
 
     Attributes:
         exit_code: of the command line.
+        may_pass: whether the same call may succeed later, without a change by the user.
     """
 
     exit_code = 1
+    may_pass = False
 
     def __init__(self, found: str, *, expected: str = "", fix: str = "") -> None:
         super().__init__(" ".join(part for part in (found, expected, fix) if part))
@@ -37,6 +39,12 @@ class ConfigError(UserError, ValueError):
 
 class DataError(UserError, ValueError):
     """The table cannot be read or cannot be used for training. Also a `ValueError`, for callers of the library."""
+
+
+class InterruptedReadError(DataError):
+    """A server stopped to answer, or answered that it is busy. Nothing was kept."""
+
+    may_pass = True
 
 
 class ModelError(UserError):

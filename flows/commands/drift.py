@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from flows.commands import as_json, finish, tracking_option
+from flows.commands import as_json, finish, from_place, tracking_option
 
 DRIFTED = 3
 """Exit code of `--fail` if there is drift."""
@@ -17,6 +17,7 @@ DRIFTED = 3
 @click.command()
 @click.argument("model")
 @click.argument("new")
+@from_place
 @click.option("--out", type=click.Path(path_type=Path), help="Folder or .html file for the report.")
 @click.option("--level", type=click.FloatRange(0, 1),
               help="Effect, as a share of rows, at which a retrain starts (default: the model's drift.level).",
@@ -43,6 +44,9 @@ def drift(
     """
     if overrides and job is None:
         raise click.UsageError("--set changes the job of --retrain, but --retrain is missing.")
+    from tasks.sources.address import require_place
+
+    require_place(new, settings["reading"])  # before a server sees what may be a password
     settings |= {"out": None if out is None else str(out), "retrain_config": job, "overrides": list(overrides)}
     from tasks.orchestration.warm_server import server_under_way
 

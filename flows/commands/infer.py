@@ -6,15 +6,17 @@ from typing import Any
 
 import click
 
-from flows.commands import as_json, finish, tracking_option
+from flows.commands import as_json, finish, from_place, tracking_option
 from tasks.answers import FileAnswer
+from varjepa.config.uris import is_local
 
 
 def over_files(command: Callable[..., None]) -> Callable[..., None]:
     """Adds the options of commands that apply a model to files."""
     for option in (
         as_json,
-        click.option("--force", is_flag=True, help="Overwrite OUT."),
+        click.option("--force", is_flag=True, help="Replace OUT."),
+        click.option("--append", is_flag=True, help="Add rows to OUT, a Delta table or a table of a database."),
         click.option("--device", default="auto", show_default=True, help="auto, cpu, or a GPU by name."),
         click.option("--precision", type=click.Choice(["float32", "bfloat16", "auto"]), default="float32",
                      show_default=True, help="Precision of matrix products; auto: bfloat16 if native."),
@@ -29,7 +31,7 @@ def over_files(command: Callable[..., None]) -> Callable[..., None]:
 @click.command()
 @click.argument("model")
 @click.argument("source", metavar="IN")
-@click.argument("out", type=click.Path(path_type=Path))
+@click.argument("out")
 @click.option("--columns", default="embedding,uncertainty,prediction,anomaly", show_default=True,
               help="Groups of columns to write; the group oddity has one column per feature.")  # fmt: skip
 @click.option("--keep", default="", help="Columns of IN to copy to OUT, such as an identifier.")
@@ -37,58 +39,66 @@ def over_files(command: Callable[..., None]) -> Callable[..., None]:
               help="Score the files of IN in parallel; OUT is then a folder.")  # fmt: skip
 @click.option("--workers", type=click.IntRange(min=0), default=0, help="Files in parallel (default: one per core).")
 @click.option("--dask-address", help="Scheduler of a running Dask cluster (default: start a local cluster).")
+@from_place
 @over_files
 def score(
-    model: str, source: str, out: Path, columns: str, *,
+    model: str, source: str, out: str, columns: str, *, reading: dict[str, Any],
     keep: str, runner: str | None, workers: int, dask_address: str | None, **options: Any,
 ) -> None:  # fmt: skip
     """Write embedding, uncertainty, prediction, accept and anomaly of every row of IN to OUT.
 
-    MODEL is models:/NAME@champion, models:/NAME/VERSION, a run id, or a folder. IN is a CSV, Parquet or Arrow file, or
-    a folder or glob of such files. OUT ends in .parquet or .csv. Files may be larger than memory.
+    MODEL is models:/NAME@champion, models:/NAME/VERSION, a run id, or a folder. IN is a CSV, Parquet or Arrow file, a
+    folder or glob of such files, or the URI of a table (s3://, https://, delta://, postgresql://...). OUT ends in
+    .parquet or .csv (also in s3://, gs://, az://), or is a table: delta://FOLDER, or DATABASE#TABLE. Tables may be
+    larger than memory.
     """
     groups, kept = tuple(columns.split(",")), tuple(name for name in keep.split(",") if name)
     if runner is not None:
+        if not is_local(out) or options["append"]:
+            raise click.UsageError("--runner writes a folder of this machine, and appends to nothing.")
         from flows.score import score_files
         from flows.show.scoring import show_summary
 
         where: dict[str, Any] = {"runner": runner, "workers": workers, "dask_address": dask_address}
-        result = score_files(model, source, out, groups, kept, **where, options=options)
+        result = score_files(model, source, Path(out), groups, kept, **where, options=options)
         show_summary(result)
         finish(result, json_out=options["json_out"])
         return
-    files = {"source": source, "out": out, "keep": kept}
+    files = {"source": source, "out": out, "keep": kept, "reading": reading}
     _infer(model, files, options, lambda steps, trained, request: steps.score(trained, request, groups))
 
 
 @click.command()
 @click.argument("model")
 @click.argument("source", metavar="IN")
-@click.argument("out", type=click.Path(path_type=Path))
+@click.argument("out")
 @click.option("--draws", type=click.IntRange(min=0), default=0, show_default=True,
               help="Joint draws of missing cells instead of estimates; OUT has each row once per draw.")  # fmt: skip
 @click.option("--level", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.9, show_default=True,
               help="Coverage of the intervals.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the draws.")
+@from_place
 @over_files
-def impute(model: str, source: str, out: Path, *, draws: int, level: float, seed: int, **options: Any) -> None:
+def impute(
+    model: str, source: str, out: str, *, reading: dict[str, Any], draws: int, level: float, seed: int, **options: Any
+) -> None:
     """Write IN to OUT with its missing cells filled, each with an interval or a probability.
 
     MODEL, IN and OUT are as for `score`.
     """
     settings: dict[str, Any] = {"draws": draws, "level": level, "seed": seed}
-    files = {"source": source, "out": out}
+    files = {"source": source, "out": out, "reading": reading}
     _infer(model, files, options, lambda steps, trained, request: steps.impute(trained, request, **settings))
 
 
 @click.command()
 @click.argument("model")
 @click.argument("rows", type=click.IntRange(min=0), metavar="N")
-@click.argument("out", type=click.Path(path_type=Path))
+@click.argument("out")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the rows.")
 @click.option("--gaps", is_flag=True, help="Leave cells missing as in rows of the table.")
 @over_files
-def sample(model: str, rows: int, out: Path, *, seed: int, gaps: bool, **options: Any) -> None:
+def sample(model: str, rows: int, out: str, *, seed: int, gaps: bool, **options: Any) -> None:
     """Write N new rows, drawn from the learned distribution, to OUT.
 
     MODEL and OUT are as for `score`.
@@ -108,7 +118,8 @@ def _infer(model: str, files: dict[str, Any], options: dict[str, Any], run: Call
         from tasks.scoring import one_file
 
     trained = open_model(model, options["tracking_uri"], options["device"], options["precision"])
-    request = one_file.Request(**files, batch_size=options["batch_size"], force=options["force"])
+    request = one_file.Request(**files, batch_size=options["batch_size"], force=options["force"],
+                               append=options["append"])  # fmt: skip
     result = run(one_file, trained, request)
     show_summary(result)
     finish(result, json_out=options["json_out"])

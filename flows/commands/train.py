@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from flows.commands import as_json, finish
+from flows.commands import as_json, finish, from_place
 
 
 @click.command()
@@ -14,13 +14,19 @@ from flows.commands import as_json, finish
 @click.option("--label", help="Column to predict. If not given, the validation ELBO selects the epoch.")
 @click.option("--out", type=click.Path(path_type=Path), help="Config file to write (default: DATA with .yaml).")
 @click.option("--force", is_flag=True, help="Overwrite existing files.")
+@from_place
 @as_json
-def init(data: str, label: str | None, out: Path | None, *, force: bool, json_out: bool) -> None:
-    """Inspect a table; write a config and a data contract to review."""
+def init(
+    data: str, label: str | None, out: Path | None, *, reading: dict[str, Any], force: bool, json_out: bool
+) -> None:
+    """Inspect a table; write a config and a data contract to review.
+
+    DATA is a file, a folder or glob of files, or the URI of a table (s3://, https://, delta://, postgresql://...).
+    """
     from flows.show.setup import show_profile
     from tasks.setup.initialise import initialise
 
-    started = initialise(data, label=label, out=out, force=force)
+    started = initialise(data, label=label, out=out, force=force, reading=reading)
     show_profile(started)
     finish(started.summary(), json_out=json_out)
 

@@ -1,8 +1,9 @@
 """Compares new rows with the drift reference of a model."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -12,13 +13,15 @@ from tasks.registry.open_model import open_model
 from tasks.registry.watch import watch_of
 from tasks.scoring.one_file import LARGEST
 from tasks.scoring.stream import batches_of
+from tasks.sources.address import section_at
+from tasks.sources.open_table import opened_table, reads
 from tasks.steps.log import log
 from tasks.tracking.uris import store
 from varjepa.config import DataSection
 from varjepa.config.operations import DriftSection, TrackingSection
 from varjepa.data.read.clusters import row_clusters
 from varjepa.data.read.row_hash import Hashes
-from varjepa.data.read.sources import open_path, readable
+from varjepa.data.read.sources import Source
 from varjepa.errors import DataError, ModelError
 from varjepa.evaluation.drift.dependence import rows_of_a_row
 from varjepa.evaluation.drift.samples import Sample, together
@@ -41,11 +44,12 @@ class Question:
 
     Attributes:
         model: as for `varjepa score`.
-        new: file, folder or glob.
+        new: file, folder, glob or URI.
         level: overrides the model's `drift.level`.
         false_alarms: overrides the model's `drift.false_alarms`.
         tracking_uri: tracking store; None means the default one.
         device: auto, cpu, or a GPU by name.
+        reading: query, parameters and version (at) of the new rows.
     """
 
     model: str
@@ -54,6 +58,7 @@ class Question:
     false_alarms: float | None = None
     tracking_uri: str | None = None
     device: str = "auto"
+    reading: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -112,7 +117,9 @@ def compare(question: Question) -> Drift:
     overrides = {"level": question.level, "false_alarms": question.false_alarms}
     watch = watch_of(question.model, question.tracking_uri, model.config)
     section = watch.drift.model_copy(update={key: value for key, value in overrides.items() if value is not None})
-    counted = _count(model, question.new, profile.counts, section.rows)
+    data = section_at(model.config.data, question.new, **question.reading)
+    with opened_table(data, model.preprocessor.text) as source:
+        counted = _count(model, source, data, like=profile.counts, most=section.rows)
     statistics = row_statistics(model, counted.chosen, profile.directions)
     label = None if model.preprocessor.label is None else model.preprocessor.label.name
     whole = profile.counts.cluster_rows
@@ -176,15 +183,16 @@ class _Counted:
     words: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
-def _count(model: TrainedModel, source: str, like: Counts, most: int) -> _Counted:
+def _count(model: TrainedModel, source: Source, data: DataSection, *, like: Counts, most: int) -> _Counted:
     """Counts all rows in one pass, batch by batch, and keeps a random sample of them."""
-    total = _rows_of(source, model.config.data)
+    with reads(data):
+        total = int(source.frame.select(pl.len()).collect().item())
     if not total:
-        raise DataError(f"{source} has no rows.", expected="Expected rows to compare.")
+        raise DataError(f"{source.description} has no rows.", expected="Expected rows to compare.")
     # Row numbers of the sample, drawn before the pass and sorted, so that each batch finds its own by bisection.
     picks = np.sort(np.random.default_rng(SEED).permutation(total)[:most])
     counted, kept = _Counted(pl.DataFrame()), []
-    for frame in batches_of(source, model.config.data, LARGEST, model.preprocessor.text):
+    for frame in batches_of(source, data, LARGEST):
         # `counted.rows` is the number of the batch's first row.
         chosen = picks[np.searchsorted(picks, counted.rows) : np.searchsorted(picks, counted.rows + frame.height)]
         kept.append(frame[chosen - counted.rows])
@@ -202,11 +210,6 @@ def _count(model: TrainedModel, source: str, like: Counts, most: int) -> _Counte
             log.info("%s of %s rows counted", f"{counted.rows:,}", f"{total:,}")
     counted.chosen = pl.concat(kept)
     return counted
-
-
-def _rows_of(source: str, data: DataSection) -> int:
-    with readable(source):
-        return int(open_path(source, data, text=()).frame.select(pl.len()).collect().item())
 
 
 def _add_words(words: dict[str, dict[str, int]], more: dict[str, dict[str, int]]) -> None:

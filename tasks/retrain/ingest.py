@@ -1,15 +1,18 @@
 """Step 1: take a snapshot of the source, so that every later step sees the same rows."""
 
-import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tasks.steps.log import log
 from tasks.steps.retries import retried_task
-from tasks.steps.reuse import Step, digest, reuse
+from tasks.steps.reuse import Step, reuse
 from varjepa.config import DataSection, RetrainConfig
 from varjepa.config.data import ColumnSection
 from varjepa.errors import DataError, listed, nearest
+
+if TYPE_CHECKING:
+    from tasks.sources.found_table import FoundTable
 
 STEP = Step(
     "ingest", __name__,
@@ -25,7 +28,7 @@ class Snapshot:
 
     Attributes:
         path: Parquet file, row numbers of the source in front.
-        fingerprint: 64 hexadecimal digits; of a single file its SHA-256.
+        fingerprint: 64 hexadecimal digits; of a single local file its SHA-256.
         rows: number of rows.
         columns: type of every column, as read.
         source: description of the source, for people.
@@ -55,18 +58,21 @@ def ingest(config: RetrainConfig) -> Snapshot:
 
     Raises:
         DataError: the source cannot be found or read, has no rows, or lacks a column that the configuration names.
+        InterruptedReadError: a server does not answer; the task is retried.
     """
     # Imported here, as in this file's other functions, so that commands start quickly.
-    from varjepa.data.read.sources import source_files
+    from tasks.sources.open_table import find_table
+    from tasks.sources.stages import stage_for
 
     data = config.data
-    files = source_files(data.path) if data.path is not None else ()
-    fingerprint = file_fingerprint(files)
-    # The split seed and the label count only where they change rows: in samples, noise and generated tables.
-    seed = data.split.seed if data.rows or data.noise or not files else None
-    spared = data.label if data.noise else None  # noise leaves the label alone
-    folder = STEP.folder(config, fingerprint, seed, spared)
-    snapshot = reuse(folder, Snapshot, lambda: _snapshot(data, folder, fingerprint))
+    with stage_for(data.path or "") as stage:
+        table = find_table(data, stage)
+        fingerprint = table.fingerprint()
+        # The split seed and the label count only where they change rows: in samples, noise and generated tables.
+        seed = data.split.seed if data.rows or data.noise or data.path is None else None
+        spared = data.label if data.noise else None  # noise leaves the label alone
+        folder = STEP.folder(config, fingerprint, seed, spared)
+        snapshot = reuse(folder, Snapshot, lambda: _snapshot(data, folder, table, fingerprint))
     require_columns(list(snapshot.columns), data)
     for name, words in snapshot.words.items():
         log.info('The column "%s" holds %s', name, words)
@@ -96,20 +102,20 @@ def require_columns(columns: list[str], data: DataSection) -> None:
                 raise DataError(f'{key} names "{name}", which is not a column.', fix=hint)
 
 
-def _snapshot(data: DataSection, folder: Path, fingerprint: str) -> Snapshot:
+def _snapshot(data: DataSection, folder: Path, table: "FoundTable", fingerprint: str) -> Snapshot:
     import numpy as np
     import polars as pl
 
+    from tasks.sources.fingerprints import file_fingerprint
+    from tasks.sources.open_table import reads, require_unchanged
     from varjepa.data.cells import beyond_counts, beyond_words
     from varjepa.data.read.sim_table import blended_with_noise
-    from varjepa.data.read.sources import ROW, open_source, readable
+    from varjepa.data.read.sources import ROW
 
-    source = open_source(data)
+    source = table.open(None)
     frame, path = source.frame.rename(data.rename, strict=False).with_row_index(ROW), folder / "snapshot.parquet"
-    for note in source.notes:
-        log.info("%s: %s", source.description, note)
-    with readable(source.description):
-        if data.rows is not None and source.files:
+    with reads(data):
+        if data.rows is not None and data.path is not None:
             total = int(frame.select(pl.len()).collect().item())
             if data.rows < total:
                 # Sorted: the sample keeps the order of the source.
@@ -119,7 +125,12 @@ def _snapshot(data: DataSection, folder: Path, fingerprint: str) -> Snapshot:
             clear = frame.collect()
             blended = blended_with_noise(clear.drop(ROW), share=data.noise, seed=data.split.seed, label=data.label)
             frame = blended.with_columns(clear[ROW]).lazy()
-        frame.with_columns(pl.col(ROW).cast(pl.Int64)).sink_parquet(path, maintain_order=True)
+        try:
+            frame.with_columns(pl.col(ROW).cast(pl.Int64)).sink_parquet(path, maintain_order=True)
+            require_unchanged(table, fingerprint)
+        except BaseException:
+            path.unlink(missing_ok=True)  # half of the rows may fill a disk
+            raise
     written = pl.scan_parquet(path)
     rows = int(written.select(pl.len()).collect().item())
     if rows == 0:
@@ -130,17 +141,3 @@ def _snapshot(data: DataSection, folder: Path, fingerprint: str) -> Snapshot:
         path, fingerprint or file_fingerprint((path,)), rows, columns, source.description, source.columns, source.words,
         {**beyond, **source.doubts},
     )  # fmt: skip
-
-
-def file_fingerprint(files: tuple[Path, ...]) -> str:
-    """SHA-256 of one file, or of the names and SHA-256s of many; empty for none."""
-    from varjepa.data.files.found import name_within
-
-    # One file: its plain SHA-256, which `sha256sum` confirms.
-    sums = []
-    for file in files:
-        with file.open("rb") as stream:
-            sums.append((name_within(file), hashlib.file_digest(stream, "sha256").hexdigest()))
-    if len(sums) <= 1:
-        return sums[0][1] if sums else ""
-    return hashlib.sha256(digest(sums).encode()).hexdigest()

@@ -17,8 +17,9 @@ from tasks.retrain import (
     reference,
     validate,
 )
-from tasks.retrain.ingest import Snapshot, file_fingerprint
+from tasks.retrain.ingest import Snapshot
 from tasks.retrain.record import log_setup
+from tasks.sources.fingerprints import file_fingerprint
 from tasks.steps.reuse import code_digest, digest
 from tasks.tracking.killed_runs import JOB
 from tasks.tracking.runs import opened_run

@@ -9,9 +9,11 @@ from pathlib import Path
 from tasks.answers import FileAnswer
 from tasks.registry.open_model import model_folder
 from tasks.scoring.one_file import Request, score
+from tasks.sources.address import expanded
 from tasks.steps.files import write_text
 from tasks.steps.log import log
 from tasks.steps.retries import retried_task
+from varjepa.config.uris import scheme_of
 from varjepa.data.files.found import name_within
 from varjepa.data.read.sources import source_files
 from varjepa.errors import ConfigError, ModelError
@@ -53,10 +55,12 @@ def parts_of(source: str, out: Path) -> list[tuple[Path, Path]]:
     """The files of a table, each with the path of its scores.
 
     Raises:
-        ConfigError: OUT is a file, or the folder of the table.
+        ConfigError: IN is no local path, or OUT is a file or the folder of the table.
         DataError: the files cannot be found, or have an unknown or mixed format.
     """
-    files = source_files(source)
+    if scheme_of(place := expanded(source)):
+        raise ConfigError(f"--runner scores local files, not {source}.", fix="Leave out --runner.")
+    files = source_files(place)
     if out.is_file() or out.suffix in (".parquet", ".csv"):
         raise ConfigError(
             f"{out} is a file.", expected="Expected a folder, because --runner writes one file of scores per file."
@@ -108,7 +112,7 @@ def score_part(source: Path, out: Path, job: Job) -> FileAnswer:
         import torch
 
         torch.set_num_threads(job.threads)
-    request = Request(str(source), out, job.keep, job.batch_size, force=True)
+    request = Request(str(source), str(out), job.keep, job.batch_size, force=True)
     return score(_opened(job), request, job.columns)
 
 

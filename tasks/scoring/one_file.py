@@ -1,15 +1,21 @@
 """Scores, imputations and samples, for files of any size."""
 
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any
 
 import polars as pl
 
 from tasks.answers import FileAnswer
-from tasks.scoring.stream import batches_of, table_writer
+from tasks.destinations.destination import destination, holds_arrays
+from tasks.destinations.local_file import TableWriter
+from tasks.scoring.stream import batches_of
+from tasks.sources.address import section_at
+from tasks.sources.open_table import opened_table
 from tasks.steps.log import log
+from varjepa.config.uris import masked
 from varjepa.data.cells import by_name
 from varjepa.data.names import free_names
 from varjepa.errors import ConfigError, DataError, ModelError, listed, nearest
@@ -31,18 +37,22 @@ class Request:
     """Source and destination of rows.
 
     Attributes:
-        source: file, folder or glob.
-        out: Parquet or CSV file.
+        source: file, folder, glob or URI.
+        out: Parquet or CSV file, or the URI of a file or table.
         keep: columns of the source to copy.
         batch_size: rows per batch; 0 means chosen by the size of the model.
-        force: overwrite `out`.
+        force: replace `out`.
+        append: add rows to the table `out`.
+        reading: query, parameters and version (at) of the source.
     """
 
     source: str
-    out: Path
+    out: str
     keep: tuple[str, ...] = ()
     batch_size: int = 0
     force: bool = False
+    append: bool = False
+    reading: Mapping[str, Any] = field(default_factory=dict)
 
 
 class _Progress:
@@ -68,6 +78,17 @@ def batch_rows(model: TrainedModel, wanted: int) -> int:
     return wanted or max(SMALLEST, min(LARGEST, CELLS // width))
 
 
+def _batches(model: TrainedModel, request: Request) -> Iterator[pl.DataFrame]:
+    """The rows of the source, read with the settings of the model's own table."""
+    data = section_at(model.config.data, request.source, **request.reading)
+    with opened_table(data, model.preprocessor.text) as source:
+        yield from batches_of(source, data, batch_rows(model, request.batch_size))
+
+
+def _writer(request: Request) -> AbstractContextManager[TableWriter]:
+    return destination(request.out, force=request.force, append=request.append)
+
+
 def score(model: TrainedModel, request: Request, groups: tuple[str, ...]) -> FileAnswer:
     """Writes embedding, uncertainty, prediction and anomaly of every row; returns a summary.
 
@@ -89,11 +110,12 @@ def score(model: TrainedModel, request: Request, groups: tuple[str, ...]) -> Fil
         raise ModelError(
             "The model has no generator, but anomaly and oddity need one.", fix="Leave them out of --columns."
         )
-    text = request.out.suffix == ".csv" and "embedding" in groups
+    text = "embedding" in groups and not holds_arrays(request.out)
     if text:
-        log.warning("CSV cannot hold arrays: the embedding is left out. Write to a .parquet file to include it.")
+        kind = "CSV" if request.out.endswith(".csv") else "This database"
+        log.warning("%s cannot hold arrays: the embedding is left out. Write to a .parquet file to include it.", kind)
     accepted, progress = list[int](), _Progress("scored")
-    with table_writer(request.out, force=request.force) as writer:
+    with _writer(request) as writer:
         for frame in _batches(model, request):
             scored = _scored(model, frame, tuple(group for group in groups if not (text and group == "embedding")))
             first = pl.DataFrame({"row": pl.Series(range(writer.rows, writer.rows + frame.height), dtype=pl.Int64)})
@@ -107,11 +129,6 @@ def score(model: TrainedModel, request: Request, groups: tuple[str, ...]) -> Fil
     if accepted:
         answer["accepted"] = sum(accepted) / max(rows, 1)
     return answer
-
-
-def _batches(model: TrainedModel, request: Request) -> Iterator[pl.DataFrame]:
-    size = batch_rows(model, request.batch_size)
-    return batches_of(request.source, model.config.data, size, model.preprocessor.text)
 
 
 def _scored(model: TrainedModel, frame: pl.DataFrame, groups: tuple[str, ...]) -> pl.DataFrame:
@@ -153,7 +170,7 @@ def _beside(added: pl.DataFrame, taken: Iterable[str], *, warn: bool) -> pl.Data
 def _answer(request: Request, rows: int, progress: _Progress) -> FileAnswer:
     return {
         "rows": rows,
-        "out": str(request.out),
+        "out": masked(request.out),
         "seconds": round(progress.seconds, 2),
         "rows_per_second": round(rows / max(progress.seconds, 1e-9)),
     }
@@ -171,7 +188,7 @@ def impute(model: TrainedModel, request: Request, *, draws: int, level: float, s
         ModelError: the model has no generator.
     """
     imputer, filled, progress = model.imputer(draws=draws, level=level, seed=seed), 0, _Progress("imputed")
-    with table_writer(request.out, force=request.force) as writer:
+    with _writer(request) as writer:
         rows, start = 0, 0
         for frame in _batches(model, request):
             table = model.encode(frame)
@@ -217,7 +234,7 @@ def sample(model: TrainedModel, rows: int, request: Request, *, seed: int, gaps:
     progress = _Progress("drawn")
     sampler = model.sampler(seed=seed, gaps=gaps)
     size = batch_rows(model, request.batch_size)
-    with table_writer(request.out, force=request.force) as writer:
+    with _writer(request) as writer:
         for start in range(0, max(rows, 1), size):
             writer.write(sampler.sample(min(size, rows - start)))
             progress.log(writer.rows)

@@ -1,37 +1,26 @@
-"""Tables larger than memory: reading in batches, and writing a file that appears only when it is complete."""
+"""Tables larger than memory, read in batches."""
 
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
 
 import polars as pl
 
-from tasks.steps.log import log
+from tasks.sources.open_table import reads
 from varjepa.config import DataSection
-from varjepa.data.cells import retyped
-from varjepa.data.read.sources import open_path, readable
-from varjepa.errors import ConfigError
-
-OUTPUTS = (".parquet", ".csv")
+from varjepa.data.read.sources import Source
 
 
-def batches_of(path: str, data: DataSection, rows: int, text: Collection[str] = ()) -> Iterator[pl.DataFrame]:
-    """The rows of a file, folder or glob in their order, at most `rows` at a time.
+def batches_of(source: Source, data: DataSection, rows: int) -> Iterator[pl.DataFrame]:
+    """The rows of a table in their order, at most `rows` at a time.
 
     Args:
-        path: of the table.
-        data: of the model.
-        rows: at most so many.
-        text: columns that the model learned as text.
+        source: the table.
+        data: settings with the path of the source.
+        rows: of a batch.
 
     Raises:
-        DataError: the table cannot be found or read.
+        DataError: the table cannot be read.
     """
-    source = open_path(path, data, text)
-    for note in source.notes:
-        log.info("%s: %s", path, note)
-    with readable(path):
+    with reads(data):
         frame = source.frame.rename(data.rename, strict=False)
         empty = True
         for batch in frame.collect_batches(chunk_size=rows, maintain_order=True):
@@ -40,70 +29,3 @@ def batches_of(path: str, data: DataSection, rows: int, text: Collection[str] = 
                 yield batch[start : start + rows]
         if empty:
             yield pl.DataFrame(schema=frame.collect_schema())
-
-
-class TableWriter:
-    """Appends frames of one schema to a Parquet or CSV file."""
-
-    def __init__(self, path: Path) -> None:
-        self.path, self.rows = path, 0
-        self._parquet: Any = None
-        self._schema: pl.Schema | None = None
-        self._text = path.open("wb") if path.suffixes[-2:] == [".csv", ".part"] else None
-
-    def write(self, frame: pl.DataFrame) -> None:
-        """Appends rows. Columns are cast to the types of the first frame, for example if all cells are null here."""
-        schema = self._schema or frame.schema
-        frame = retyped(frame, schema) if frame.schema != schema else frame
-        if self._text is not None:
-            _as_text(frame).write_csv(self._text, include_header=self._schema is None)
-        else:
-            self._write_parquet(frame)
-        self._schema = schema
-        self.rows += frame.height
-
-    def _write_parquet(self, frame: pl.DataFrame) -> None:
-        from pyarrow import parquet
-
-        table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
-        if self._parquet is None:
-            self._parquet = parquet.ParquetWriter(self.path, table.schema, compression="zstd")
-        self._parquet.write_table(table)
-
-    def close(self) -> None:
-        """Finishes the file."""
-        for stream in (self._parquet, self._text):
-            if stream is not None:
-                stream.close()
-
-
-def _as_text(frame: pl.DataFrame) -> pl.DataFrame:
-    """Lists of words as text separated by semicolons, because CSV has no lists."""
-    lists = [name for name, dtype in frame.schema.items() if dtype == pl.List(pl.String)]
-    return frame.with_columns(pl.col(lists).list.join("; "))
-
-
-@contextmanager
-def table_writer(out: Path, *, force: bool) -> Iterator[TableWriter]:
-    """Opens OUT for writing. The file is created or replaced only if the block ends without an error.
-
-    Raises:
-        ConfigError: an unknown file extension, a missing folder, or an existing file without `force`.
-    """
-    if out.suffix not in OUTPUTS:
-        raise ConfigError(f"{out} has an unknown file extension.", expected=f"Expected {' or '.join(OUTPUTS)}.")
-    if not out.parent.is_dir():
-        raise ConfigError(f"The folder {out.parent} does not exist.", fix="Create it, or choose another folder.")
-    if out.exists() and not force:
-        raise ConfigError(f"{out} already exists.", fix="Choose another name, or pass --force to overwrite it.")
-    part = out.with_name(out.name + ".part")
-    writer = TableWriter(part)
-    try:
-        yield writer
-        writer.close()
-    except BaseException:
-        with suppress(Exception):
-            writer.close()
-        part.unlink(missing_ok=True)
-        raise
-    part.replace(out)

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.util import find_spec
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -17,6 +18,11 @@ from tasks.tracking.uris import hidden_credentials, store
 from varjepa.errors import VarjepaError
 
 GIBIBYTE = 2**30
+EXTRAS = {
+    "dask": ("prefect_dask",), "postgres": ("psycopg2",), "s3": ("obstore",), "delta": ("deltalake",),
+    "iceberg": ("pyiceberg",), "sql": ("adbc_driver_postgresql", "pymysql"),
+}  # fmt: skip
+"""Extra of the package -> modules that it brings."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,7 @@ class Check:
 def examine() -> list[Check]:
     """Checks Python, packages, device, disk, tracking store and Prefect server."""
     checks: tuple[Callable[[], Check], ...] = (
-        _python, _packages, _device, _disk, _tracking, _prefect,
+        _python, _packages, _extras, _device, _disk, _tracking, _prefect,
     )  # fmt: skip
     return [check() for check in checks]
 
@@ -68,6 +74,14 @@ def _packages() -> Check:
     if wrong:
         return Check("packages", ok=False, found="; ".join(wrong), fix="Install varjepa into a new environment.")
     return Check("packages", ok=True, found="all versions are supported")
+
+
+def _extras() -> Check:
+    """Which places and runners can be used; none of them has to be there."""
+    installed = [extra for extra, modules in EXTRAS.items() if all(find_spec(module) for module in modules)]
+    others = [extra for extra in EXTRAS if extra not in installed]
+    found = f"installed: {', '.join(installed) or 'none'}"
+    return Check("extras", ok=True, found=found + (f"; not installed: {', '.join(others)}" if others else ""))
 
 
 def _device() -> Check:

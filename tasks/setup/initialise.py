@@ -2,6 +2,8 @@
 
 import json
 import math
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -10,16 +12,17 @@ from typing import Any
 import polars as pl
 
 from tasks.answers import ColumnAnswer, InitAnswer
+from tasks.sources.address import require_place, table_of
+from tasks.sources.open_table import opened_table, reads
 from tasks.steps.files import write_text
-from tasks.steps.log import log
 from varjepa.config import DataSection
 from varjepa.config.data import ColumnSection
 from varjepa.config.load import dump_yaml
+from varjepa.config.uris import VARIABLE, beside, is_local, scheme_of, without_scheme
 from varjepa.data.cells import as_text, beyond_counts, beyond_words, column
 from varjepa.data.fit.streamed_rows import StreamedRows
 from varjepa.data.read.column_profile import ColumnProfile
 from varjepa.data.read.contract import ColumnContract, Contract, dump_contract
-from varjepa.data.read.sources import open_path, readable
 from varjepa.errors import ConfigError, DataError, listed, nearest
 
 MOST_VALUES = 60
@@ -61,40 +64,56 @@ class Started:
         }  # fmt: skip
 
 
-def initialise(data: str, *, label: str | None, out: Path | None, force: bool) -> Started:
+def initialise(
+    data: str, *, label: str | None, out: Path | None, force: bool, reading: Mapping[str, Any] | None = None
+) -> Started:
     """Profiles a table and writes `OUT` and `contracts/OUT` beside it.
+
+    Args:
+        data: file, folder, glob or URI.
+        label: the column to predict.
+        out: the config to write.
+        force: overwrite existing files.
+        reading: query, parameters and version (at) of the table.
 
     Raises:
         DataError: the table cannot be read, or has no rows.
         ConfigError: the label is not a column, or a file would be overwritten.
     """
-    name = Path(data.rstrip("/*")).name.split(".")[0] or "table"
-    config = out or Path(f"{name}.yaml")
+    section = require_place(data, reading or {})
+    config = out or Path(f"{_table_name(data)}.yaml")
     contract = config.parent / "contracts" / f"{config.stem}.yaml"
     existing = [str(path) for path in (config, contract) if path.exists()]
     if existing and not force:
         raise ConfigError(f"{listed(existing)} would be overwritten.", fix="Pass --force, or choose another --out.")
-    section = DataSection(path=data)
-    source = open_path(data, section)
-    for note in source.notes:
-        log.info("%s: %s", data, note)
-    with readable(data):
+    with opened_table(section) as source, reads(section):
         rows = StreamedRows(source.frame)
-    if not rows.rows:
-        raise DataError(f"{data} has no rows.", expected="Expected a header line and rows.")
-    if label is not None and label not in rows.schema:
-        raise ConfigError(f'The label "{label}" is not a column of {data}.', fix=nearest(label, list(rows.schema)))
-    with readable(data):
+        if not rows.rows:
+            raise DataError(f"{source.description} has no rows.", expected="Expected a header line and rows.")
+        if label is not None and label not in rows.schema:
+            raise ConfigError(
+                f'The label "{label}" is not a column of {source.description}.', fix=nearest(label, list(rows.schema))
+            )
         profiles = rows.whole_profiles()
         drafted = _contract_text(source.frame, rows.rows, profiles)
+        beyond = {name: beyond_words(count) for name, count in beyond_counts(source.frame).items()}
     contract.parent.mkdir(parents=True, exist_ok=True)
     write_text(contract, drafted)
-    beyond = {name: beyond_words(count) for name, count in beyond_counts(source.frame).items()}
     started = Started(
         config, contract, rows.rows, label, profiles, source.columns, source.words, {**beyond, **source.doubts}
     )
-    write_text(config, _config_text(data, started))
+    write_text(config, _config_text(section, started))
     return started
+
+
+def _table_name(data: str) -> str:
+    """A name for the config of a table: that of the file, or of the table in a database."""
+    place = table_of(data) or without_scheme(data).partition("?")[0] if scheme_of(data) else data
+    last = Path(place.rstrip("/*")).name
+    # The name of a file before its extension, the name of a table after its schema.
+    parts = last.strip('"').split(".")
+    named = parts[-1] if table_of(data) or scheme_of(data) == "iceberg" else parts[0]
+    return re.sub(r"[^\w-]+", "-", VARIABLE.sub("", named)).strip("-") or "table"
 
 
 def _contract_text(frame: pl.LazyFrame, rows: int, profiles: dict[str, ColumnProfile]) -> str:
@@ -154,11 +173,19 @@ def draft_range(smallest: Any, largest: Any, *, whole: bool) -> tuple[Any, Any]:
     return round(low, digits), round(high, digits)
 
 
-def _config_text(data: str, seen: Started) -> str:
+def _place(data: DataSection, home: Path) -> dict[str, Any]:
+    """The keys that say where the table lies, in a config of the folder `home`."""
+    if is_local(str(data.path)):
+        place = Path(str(data.path)).expanduser().absolute()
+        path = str(place.relative_to(home) if place.is_relative_to(home) else place)
+    else:
+        path = str(data.path) if home == Path.cwd() else beside(Path.cwd(), str(data.path))
+    others = {"query": data.query, "parameters": dict(data.parameters), "at": data.at}
+    return {"path": path} | {key: value for key, value in others.items() if value not in (None, {})}
+
+
+def _config_text(data: DataSection, seen: Started) -> str:
     away = {name: facts.left_out for name, facts in seen.profiles.items() if facts.left_out and name != seen.label}
-    place = Path(data).expanduser().absolute()
-    home = seen.config.parent.absolute()
-    path = place.relative_to(home) if place.is_relative_to(home) else place
     identifiers = [name for name in away if seen.profiles[name].kind == "identifier"]
     # The verdict of these rows is kept: what later rows look like does not change it.
     kinds = {"kinds": dict.fromkeys(identifiers, "identifier")} if identifiers else {}
@@ -169,14 +196,21 @@ def _config_text(data: str, seen: Started) -> str:
     spelled = {"columns": columns} if columns else {}
     split = {"by": "hash"} | ({"columns": features} if features else {})
     content: dict[str, Any] = {
-        "data": {"path": str(path), "label": seen.label, **kinds, **spelled, "split": split},
+        "data": {
+            **_place(data, seen.config.parent.absolute()),
+            "label": seen.label,
+            **kinds,
+            **spelled,
+            "split": split,
+        },
         "contract": {"path": str(seen.contract.relative_to(seen.config.parent))},
         "registry": {"name": seen.config.stem},
     }
     # In JSON a name takes one line, whatever it holds.
-    notes = [f"# {json.dumps(name, ensure_ascii=False)} is not a feature: {why}." for name, why in away.items()]
-    notes += [f"# {json.dumps(name, ensure_ascii=False)} holds {_line(words)}." for name, words in seen.words.items()]
-    notes += [f"# {json.dumps(name, ensure_ascii=False)}: {_line(doubt)}." for name, doubt in seen.doubts.items()]
+    shown = {name: json.dumps(name, ensure_ascii=False) for name in seen.profiles}
+    notes = [f"# {shown[name]} is not a feature: {why}." for name, why in away.items()]
+    notes += [f"# {shown[name]} holds {_line(words)}." for name, words in seen.words.items()]
+    notes += [f"# {shown[name]}: {_line(doubt)}." for name, doubt in seen.doubts.items()]
     if seen.label is None:
         notes.append("# data.label names a column to predict. Without one, the validation ELBO selects the epoch.")
     if seen.rows > LARGE:
@@ -184,7 +218,7 @@ def _config_text(data: str, seen: Started) -> str:
         notes.append("# Epochs share a pass over the rows (training.epoch_rows). training.max_epochs is their number.")
     notes.append("# Correct wrong kinds in data.kinds; list columns to leave out in data.drop.")
     notes.append("# `varjepa schema` prints all keys and their defaults.")
-    return "\n".join([f"# Retrain job for {Path(data).name}.", *notes, dump_yaml(content)])
+    return "\n".join([f"# Retrain job for {_table_name(str(data.path))}.", *notes, dump_yaml(content)])
 
 
 def _line(words: str) -> str:

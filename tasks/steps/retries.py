@@ -26,11 +26,11 @@ def retried_task(
 
 
 def may_help(_task: Any, _run: Any, state: Any) -> bool:
-    """Prefect's retry condition: a retry cannot correct the user's input."""
+    """Prefect's retry condition: a retry cannot correct the user's input, but a server may answer again."""
     try:
         state.result()
-    except VarjepaError:
-        return False
+    except VarjepaError as error:
+        return error.may_pass
     except Exception:  # noqa: BLE001 (the task may have raised anything)
         return True
     return False

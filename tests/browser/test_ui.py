@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.flows.conftest import free_port, person_table, write_job
+from tests.flows.conftest import person_table, write_job
+from tests.store_servers import free_port
 
 CODE = Path(__file__).parents[2]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")

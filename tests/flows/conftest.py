@@ -2,7 +2,6 @@
 
 import io
 import json
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -121,13 +120,6 @@ def handed_over(prefect_server: None, migrated: Path, tmp_path_factory: pytest.T
     (model,) = (home / "mlruns" / "work").glob("assemble-*/model")
     uri = f"sqlite:///{home}/mlruns/mlflow.db"
     return SimpleNamespace(home=home, job=job, table=table, uri=uri, answer=answer, model=model)
-
-
-def free_port() -> int:
-    """A port of this machine that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def person_table(rows: int = 400, seed: int = 0) -> pl.DataFrame:

@@ -59,6 +59,7 @@ def test_doctor_finds_the_set_up_healthy_and_says_what_is_not(varjepa, monkeypat
     checks = {check["name"]: check for check in healthy.json["checks"]}
     assert checks["packages"]["ok"], checks["packages"]
     assert checks["tracking store"]["ok"]
+    assert "dask" in checks["extras"]["found"]
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:////proc/nowhere/mlflow.db")
     ill = varjepa("doctor", "--json")
     assert ill.code == 1

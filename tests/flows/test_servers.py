@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.flows.conftest import free_port, person_table, write_job
+from tests.flows.conftest import person_table, write_job
+from tests.store_servers import free_port
 
 CODE = Path(__file__).parents[2]
 PROGRAM = [sys.executable, "-m", "flows.cli"]

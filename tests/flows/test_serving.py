@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tests.flows.conftest import free_port
+from tests.store_servers import free_port
 
 CODE = Path(__file__).parents[2]
 MODEL = ["-m", "models:/people@champion", "--env-manager", "local"]

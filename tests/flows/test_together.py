@@ -12,7 +12,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.flows.conftest import free_port, person_table, write_job
+from tests.flows.conftest import person_table, write_job
+from tests.store_servers import free_port
 
 SEEDS = (1, 2, 3, 4)
 CODE = Path(__file__).parents[2]

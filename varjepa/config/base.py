@@ -29,8 +29,9 @@ class Section(BaseModel):
     """Base of all sections: unknown keys are errors, values do not change."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, protected_namespaces=(), allow_inf_nan=False
-    )
+        extra="forbid", frozen=True, use_attribute_docstrings=True, protected_namespaces=(), allow_inf_nan=False,
+        hide_input_in_errors=True,  # an input may hold a password
+    )  # fmt: skip
 
 
 def result_settings(section: Section, *names: str, without: tuple[str, ...] = ()) -> dict[str, Any]:

@@ -1,10 +1,14 @@
 """Sections about the table: its source, its contract, its encoding."""
 
-from typing import Annotated, Literal, Self
+import re
+from datetime import date
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from varjepa.config.base import OPERATIONAL, NonNegative, Positive, Section, Share
+from varjepa.config.uris import DATABASES, SCHEMES, fragment, has_secret, is_local, scheme_of
+from varjepa.errors import listed, nearest
 
 KIND = Literal["numeric", "categorical", "boolean", "date", "text", "identifier"]
 """Kinds that a user can declare for a column. Constant and empty columns are detected, never declared."""
@@ -62,12 +66,39 @@ class ColumnSection(Section):
     """Words that mean a missing cell in this column, beside `data.na_values`."""
 
 
+def _as_date(value: Any) -> Any:
+    """A text such as 2026-05-31 as a date, because JSON has no dates and databases do not compare dates with text."""
+    written = isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value)
+    return date.fromisoformat(value) if written else value
+
+
+def _as_version(value: Any) -> Any:
+    """A version that was written as text as a number, and a day or time that YAML has read as text again."""
+    if isinstance(value, date):
+        return value.isoformat()
+    return int(value) if isinstance(value, str) and value.strip().isdecimal() else value
+
+
+Parameter = Annotated[bool | int | float | date | str | None, BeforeValidator(_as_date)]
+Version = Annotated[int | str | None, BeforeValidator(_as_version)]
+
+
 class DataSection(Section):
     """The source of the table and the meaning of its columns."""
 
     path: Annotated[str | None, OPERATIONAL] = None
     """A file of delimited text, Parquet, Arrow, Excel or JSON lines, also compressed, or a folder or glob of files of
-    one of those formats. Overrides `name`."""
+    one of those formats; or a URI: `s3://`, `gs://`, `az://`, `https://`, `delta://`, `iceberg://`, `postgresql://`,
+    `mysql://`, `sqlite://`, `duckdb://`, `mssql://` (`#TABLE` at the end names a table of a database). `${NAME}` is a
+    variable of the environment, `{{ run_date }}` the day of the run. Overrides `name`."""
+    query: Annotated[str | None, OPERATIONAL] = None
+    """A SELECT whose rows are the table, if `path` is a database. `:name` stands for a value of `parameters`."""
+    parameters: Annotated[dict[str, Parameter], OPERATIONAL] = {}
+    """Name -> value in `query`. The driver passes values on their own, never as a part of the text. A text such as
+    2026-05-31 is a date, and `{{ run_date - 7d }}` a week before the run."""
+    at: Annotated[Version, OPERATIONAL] = None
+    """Version of a Delta table, snapshot of an Iceberg table, or a time such as 2026-05-31T12:00:00Z for both. null:
+    the newest."""
     name: str | None = None
     """`sim` for the built-in table, otherwise the name of an OpenML data set (needs a network)."""
     version: Positive = 1
@@ -108,6 +139,32 @@ class DataSection(Section):
     na_values: tuple[str, ...] = ("", "?", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
     """Texts in CSV files that mean a missing value."""
     split: SplitSection = SplitSection()
+
+    @model_validator(mode="after")
+    def _check_place(self) -> Self:
+        path = self.path or ""
+        if has_secret(path):
+            raise ValueError(
+                "data.path holds a password or a signature, which would be stored with every run. Write ${NAME} in its "
+                "place and put it into the variable NAME of the environment"
+            )
+        if (scheme := scheme_of(path)) and scheme not in SCHEMES:
+            raise ValueError(
+                f'data.path begins with "{scheme}://", which is not known. '
+                + (nearest(scheme, SCHEMES) or f"Known: {listed(SCHEMES, 20)}")
+            )
+        if self.query is not None and is_local(path):
+            raise ValueError("data.query needs the URI of a database in data.path, such as postgresql://HOST/DATABASE")
+        if scheme in DATABASES and (self.query is None) == (not fragment(path)):
+            raise ValueError(
+                f"data.path is a database ({scheme}), which needs either data.query or a table: data.path ending in "
+                "#TABLE"
+            )
+        if "{{" in (self.query or ""):
+            raise ValueError("data.query holds a template; write :day there, and the template in data.parameters")
+        if self.parameters and self.query is None:
+            raise ValueError("data.parameters are values for data.query, which is missing")
+        return self
 
     @model_validator(mode="after")
     def _check(self) -> Self:

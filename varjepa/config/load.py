@@ -11,10 +11,12 @@ from pydantic import BaseModel, ValidationError
 from varjepa.config.benchmark import BenchmarkConfig
 from varjepa.config.retrain import RetrainConfig
 from varjepa.config.study import StudyConfig
+from varjepa.config.uris import beside
 from varjepa.errors import ConfigError, listed, nearest
 
 PATH_KEYS = (("data", "path"), ("contract", "path"))
-"""Keys whose paths in a file are relative to the folder of that file (on the command line: to the working folder)."""
+"""Keys whose local paths in a file are relative to the folder of that file (on the command line: to the working
+folder)."""
 
 
 _T = TypeVar("_T", bound=BaseModel)
@@ -119,7 +121,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RetrainConfi
     for section, key in PATH_KEYS:
         value = content.get(section)
         if isinstance(value, dict) and isinstance(value.get(key), str):
-            value[key] = str(path.parent / Path(value[key]).expanduser())
+            value[key] = beside(path.parent, value[key])
     return parse_config(_overridden(content, overrides), str(path))
 
 

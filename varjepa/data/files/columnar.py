@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import fastexcel
 import polars as pl
@@ -12,6 +13,7 @@ from varjepa.data.files.part import Part
 from varjepa.data.files.stage import Stage
 from varjepa.errors import DataError, listed, nearest
 
+_Place = TypeVar("_Place")
 _HEAD = 50
 """Rows of a sheet in which the header is looked for."""
 
@@ -39,12 +41,12 @@ def columnar_parts(
             run.append(place)
             continue
         run = [place]
-        parts.append(Part(file, schema, _reader(frames, run, schema), keys))
+        parts.append(Part(file, schema, reader_of(frames, run, schema), keys))
     return parts, notes
 
 
-def _reader(
-    frames: Callable[[list[Path]], pl.LazyFrame], run: list[Path], schema: Mapping[str, pl.DataType]
+def reader_of(
+    frames: Callable[[list[_Place]], pl.LazyFrame], run: list[_Place], schema: Mapping[str, pl.DataType]
 ) -> Callable[[Mapping[str, pl.DataType]], pl.LazyFrame]:
     """Reads files, whose list still grows, in the types that are asked for."""
 

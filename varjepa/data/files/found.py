@@ -101,12 +101,10 @@ def _in_folder(path: str, folder: Path) -> Found:
     files: list[Path] = []
     others: list[Path] = []
     for file in _below(folder):
-        (files if file.is_file() and file.stat().st_size and _may_be_table(file) else others).append(file)
-    for endings in (ENDINGS, OTHERS):
-        chosen = [file for file in files if _ending(file) in endings]
-        if chosen:
-            left = [file for file in (*files, *others) if file not in set(chosen)]
-            return Found(tuple(sorted(chosen)), _skipped(sorted(left)))
+        (files if file.is_file() and file.stat().st_size else others).append(file)
+    if chosen := tables_among(files):
+        left = [file for file in (*files, *others) if file not in set(chosen)]
+        return Found(tuple(sorted(chosen)), _skipped(sorted(left)))
     if any(file.is_dir() and not file.name.startswith((".", "_")) for file in others):
         fix = f"Subfolders are entered if they are named key=value; for all others give a glob: {path}/**/*.parquet."
     else:
@@ -114,10 +112,27 @@ def _in_folder(path: str, folder: Path) -> Found:
     raise DataError(f"The folder {path} contains no table.", expected=f"Expected {', '.join(ENDINGS[:8])} ...", fix=fix)
 
 
+def tables_among(files: Iterable[Path]) -> list[Path]:
+    """The files of a folder that are named like tables; others, such as .txt, only if there are none.
+
+    Examples:
+        >>> tables_among([Path("_SUCCESS"), Path("a.csv"), Path("notes.txt")])
+        [PosixPath('a.csv')]
+    """
+    named = [file for file in files if _may_be_table(file)]
+    chosen = [file for file in named if _ending(file) in ENDINGS]
+    return chosen or [file for file in named if _ending(file) in OTHERS]
+
+
+def is_entered(folder: str) -> bool:
+    """Whether files in this subfolder of a table belong to it: if it is named key=value."""
+    return _KEY.fullmatch(folder) is not None
+
+
 def _below(folder: Path) -> Iterator[Path]:
     """Files of a folder and of its key=value folders; other folders as they are."""
     for entry in sorted(folder.iterdir()):
-        if entry.is_dir() and _KEY.fullmatch(entry.name):
+        if entry.is_dir() and is_entered(entry.name):
             yield from _below(entry)
         else:
             yield entry

@@ -48,8 +48,7 @@ class Source:
 
     def spelled(self, data: DataSection, text: Collection[str] | None = None, reread: Reread | None = None) -> "Source":
         """The same with cells read as they are meant; see `varjepa.data.spelling.read.spelled`."""
-        with readable(self.description):
-            cells = spelled(self.frame, data, text, reread)
+        cells = spelled(self.frame, data, text, reread)
         return replace(self, frame=cells.frame, columns=cells.columns, words=cells.words, doubts=cells.doubts)
 
 
@@ -104,7 +103,8 @@ def open_path(path: str, data: DataSection, text: Collection[str] | None = None)
         return open_files(path, data, text or (), {*told, *names}).frame
 
     source = Source(opened.frame, opened.files, path, opened.notes)
-    return source.spelled(data, text, reread if opened.delimited else None)
+    with readable(path):
+        return source.spelled(data, text, reread if opened.delimited else None)
 
 
 def _open_openml(name: str, version: int) -> Source:

@@ -175,11 +175,12 @@ def test_other_encodings_are_left_to_the_detector(tmp_path: Path, encoding: str)
     assert set(found["a"]) == {TEXTS[encoding]}
 
 
-def test_a_stray_byte_in_utf_8(tmp_path: Path) -> None:
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_a_stray_byte_in_utf_8(tmp_path: Path, mark: bytes) -> None:
     content = "a,b\n" + "Zürich,1\n" * 40
-    found, notes = opened(put(tmp_path, content.encode() + b"Caf\xe9,2\n"))
+    found, notes = opened(put(tmp_path, mark + content.encode() + b"Caf\xe9,2\n"))
     assert found["a"].to_list() == ["Zürich"] * 40 + ["Café"]
-    assert "1 bytes are not UTF-8" in notes
+    assert "1 byte is not UTF-8" in notes
 
 
 LATE = {

@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tasks.retrain.ingest import file_fingerprint
+from tasks.sources.fingerprints import file_fingerprint
 from tests.unit.data.files.opening import opened, put
 from varjepa.data.read.sources import source_files
 from varjepa.errors import DataError

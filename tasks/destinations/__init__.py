@@ -1,0 +1,1 @@
+"""Writes tables wherever they belong: complete or not at all."""

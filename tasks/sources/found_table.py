@@ -1,0 +1,23 @@
+"""A table that was found and is not opened yet."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from varjepa.data.read.sources import Source
+
+
+@dataclass(frozen=True)
+class FoundTable:
+    """A table at its place.
+
+    Attributes:
+        description: of the place, for messages and pages; without secrets.
+        fingerprint: 64 hexadecimal digits; equal where the rows are the same.
+        open: opens it lazily; of a finished model it is given the columns that the model learned as text, else None.
+        now: the fingerprint of what lies there now, if that can differ from what was found; otherwise None.
+    """
+
+    description: str
+    fingerprint: Callable[[], str]
+    open: Callable[[Collection[str] | None], Source]
+    now: Callable[[], str] | None = None

@@ -1,0 +1,141 @@
+"""The entrance: finds and opens the table of a configuration, wherever it lies."""
+
+from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
+from glob import has_magic
+from pathlib import Path
+from typing import Any
+
+from tasks.sources.address import described, expanded, secrets_of
+from tasks.sources.databases import read_database
+from tasks.sources.delta import LOG, find_delta, is_delta
+from tasks.sources.failures import reaching
+from tasks.sources.fingerprints import file_fingerprint
+from tasks.sources.found_table import FoundTable
+from tasks.sources.iceberg import find_iceberg
+from tasks.sources.objects import Bucket, find_objects
+from tasks.sources.run_day import dated, planned_day
+from tasks.sources.stages import stage_for
+from tasks.sources.web import find_web_file
+from tasks.steps.log import log
+from varjepa.config import DataSection
+from varjepa.config.uris import DATABASES, LAKES, METADATA, OBJECTS, SCHEMES, WEB, scheme_of, without_scheme
+from varjepa.data.read.sources import Source, open_path, open_source, readable, source_files
+from varjepa.errors import ConfigError, InterruptedReadError, listed
+
+
+def find_table(data: DataSection, stage: Path) -> FoundTable:
+    """Finds the table of a configuration, and says which version of it lies there.
+
+    Args:
+        data: the configuration.
+        stage: folder for copies; databases are read into it at once.
+
+    Raises:
+        ConfigError: the address, the query or the version is invalid.
+        DataError: there is no table, or it refuses access.
+        InterruptedReadError: the server does not answer.
+        SetupError: a library for this place is not installed.
+    """
+    if data.path is None:
+        return FoundTable(f"{data.name}", lambda: "", lambda _: open_source(data))
+    address = expanded(data.path)
+    description = described(address)
+    with reads(data):
+        found = _find(address, data, stage, description)
+    return replace(found, fingerprint=_guarded(found.fingerprint, data), open=_guarded(_noted(found.open), data),
+                   now=None if found.now is None else _guarded(found.now, data))  # fmt: skip
+
+
+def _find(address: str, data: DataSection, stage: Path, description: str) -> FoundTable:
+    scheme = scheme_of(address)
+    _require_fitting(address, data, description)
+    if scheme in DATABASES:
+        return read_database(data, stage)
+    if scheme in WEB:
+        return find_web_file(address, data, stage, description)
+    if _is_lake(address):
+        find = find_iceberg if scheme == "iceberg" or address.endswith(METADATA) else find_delta
+        return find(without_scheme(address) if scheme in LAKES else address, data, description)
+    if scheme in OBJECTS:
+        return find_objects(address, data, stage, description)
+    return FoundTable(
+        address, lambda: file_fingerprint(source_files(address)), lambda text: open_path(address, data, text)
+    )
+
+
+def _require_fitting(address: str, data: DataSection, description: str) -> None:
+    """Checks what only the whole address tells, after variables were put in."""
+    scheme = scheme_of(address)
+    if scheme and scheme not in SCHEMES:
+        raise ConfigError(f"{description} is not a known kind of place.", expected=f"Known: {listed(SCHEMES, 20)}.")
+    if data.query is not None and scheme not in DATABASES:
+        raise ConfigError(f"{description} is not a database, but data.query is a query on one.")
+    if data.at is not None and not _is_lake(address):
+        raise ConfigError(f"{description} has no versions.", expected="data.at is for Delta and Iceberg tables.")
+
+
+def _is_lake(address: str) -> bool:
+    """Whether a Delta or Iceberg table lies there."""
+    scheme = scheme_of(address)
+    if scheme in LAKES or address.endswith(METADATA) or (not scheme and is_delta(address)):
+        return True
+    return scheme in OBJECTS and not has_magic(address) and Bucket(address).holds(LOG)
+
+
+def reads(data: DataSection) -> AbstractContextManager[None]:
+    """Turns errors while the rows of a table are read into words that name its place."""
+    address = "" if data.path is None else expanded(data.path)
+    if scheme_of(address) or _is_lake(address):
+        return reaching(described(address), secrets_of(address))
+    return readable(address or str(data.name))
+
+
+def _guarded(call: Callable[..., Any], data: DataSection) -> Callable[..., Any]:
+    def guarded(*given: Any) -> Any:
+        with reads(data):
+            return call(*given)
+
+    return guarded
+
+
+def _noted(opens: Callable[[Collection[str] | None], Source]) -> Callable[[Collection[str] | None], Source]:
+    """Says what was unusual about the files when they are opened."""
+
+    def noted(text: Collection[str] | None) -> Source:
+        source = opens(text)
+        for note in source.notes:
+            log.info("%s: %s", source.description, note)
+        return source
+
+    return noted
+
+
+@contextmanager
+def opened_table(data: DataSection, text: Collection[str] | None = None) -> Iterator[Source]:
+    """Opens a table for as long as the block lasts.
+
+    Args:
+        data: the configuration.
+        text: for a finished model, the columns that it learned as text; None to find out how columns are spelled.
+
+    Raises:
+        VarjepaError: see `find_table`.
+    """
+    data = dated(data, planned_day())
+    with stage_for(data.path or "") as stage:
+        yield find_table(data, stage).open(text)
+
+
+def require_unchanged(found: FoundTable, fingerprint: str) -> None:
+    """Checks that a table is still what was found before it was read.
+
+    Raises:
+        InterruptedReadError: somebody has replaced it meanwhile.
+    """
+    if found.now is not None and found.now() != fingerprint:
+        raise InterruptedReadError(
+            f"{found.description} changed while it was read, so its rows may be of two versions. Nothing was kept.",
+            fix="Run the same command again.",
+        )

@@ -1,0 +1,117 @@
+"""Addresses of tables: local paths and URIs. Text only; nothing is opened here."""
+
+import re
+from pathlib import Path
+
+OBJECTS = ("s3", "s3a", "gs", "gcs", "az", "azure", "abfs", "abfss")
+"""Object stores."""
+
+WEB = ("https", "http")
+LAKES = ("delta", "iceberg")
+DATABASES = ("postgresql", "postgres", "mysql", "mariadb", "sqlite", "duckdb", "mssql")
+IN_FILES = ("sqlite", "duckdb")
+"""Databases that are local files."""
+
+SCHEMES = (*OBJECTS, *WEB, *LAKES, *DATABASES, "file")
+
+METADATA = ".metadata.json"
+"""End of the name of an Iceberg table's description."""
+
+VARIABLE = re.compile(r"\$\{(\w+)\}")
+"""A variable of the environment in an address, as in `${DATABASE_URL}`."""
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9.-]+)(?:\+[\w.-]+)?://")
+_IN_QUERY = re.compile(
+    r"(?<=[?&])((?:password|pwd|passwd|secret|token|access_token|api_?key|sig|signature|x-amz-signature|"
+    r"x-amz-security-token|x-goog-signature)=)[^&#]+",
+    re.IGNORECASE,
+)
+"""Values in the query of a URI that let anybody in."""
+
+
+def scheme_of(path: str) -> str:
+    """What stands before `://`, in lower case and without a driver; empty for local paths.
+
+    Examples:
+        >>> scheme_of("postgresql+psycopg2://host/db")
+        'postgresql'
+        >>> scheme_of("C:/tables/people.csv")
+        ''
+    """
+    match = _SCHEME.match(path)
+    return match[1].lower() if match else ""
+
+
+def without_scheme(path: str) -> str:
+    """What stands after `://`.
+
+    Examples:
+        >>> without_scheme("delta://s3://bucket/orders")
+        's3://bucket/orders'
+    """
+    return path.partition("://")[2]
+
+
+def is_local(path: str) -> bool:
+    """Whether the address is a path of this machine, not a URI or a variable that may hold one."""
+    return not scheme_of(path) and not VARIABLE.match(path)
+
+
+def beside(folder: Path, path: str) -> str:
+    """The address with its local path relative to `folder`; URIs of other machines stay as they are.
+
+    Examples:
+        >>> beside(Path("jobs"), "sqlite:///shop.db#orders")
+        'sqlite:///jobs/shop.db#orders'
+        >>> beside(Path("jobs"), "s3://bucket/people.csv")
+        's3://bucket/people.csv'
+    """
+    scheme = scheme_of(path)
+    if is_local(path):
+        return str(folder / Path(path).expanduser())
+    if scheme in IN_FILES:
+        return f"{path.partition('://')[0]}:///{folder / Path(database_file(path)).expanduser()}" + fragment(path)
+    rest = without_scheme(path)
+    if is_local(rest) and (scheme == "delta" or (scheme == "iceberg" and rest.endswith(METADATA))):
+        return f"{scheme}://{folder / Path(rest).expanduser()}"
+    return path
+
+
+def database_file(path: str) -> str:
+    """The file of a SQLite or DuckDB URI: relative after three slashes, absolute after four.
+
+    Examples:
+        >>> database_file("sqlite:////data/shop.db#orders")
+        '/data/shop.db'
+    """
+    return without_scheme(path).partition("#")[0].partition("?")[0].removeprefix("/")
+
+
+def fragment(path: str) -> str:
+    """The part of a URI that names a table, with its `#`; empty if there is none."""
+    return "".join(path.partition("#")[1:])
+
+
+def masked(path: str) -> str:
+    """The address without passwords and signatures, for messages and pages.
+
+    Examples:
+        >>> masked("postgresql://me:secret@host/db#orders")
+        'postgresql://me:***@host/db#orders'
+        >>> masked("https://host/people.csv?sig=abc&v=1")
+        'https://host/people.csv?sig=***&v=1'
+    """
+    # A password of a database may hold a slash that should have been written as %2F: it is hidden all the same.
+    password = ".+" if scheme_of(path) in DATABASES else "[^/?#]+"
+    return _IN_QUERY.sub(r"\1***", re.sub(rf"(?<=://)([^/?#:@]*):{password}@(?=[^@]*$)", r"\1:***@", path))
+
+
+def has_secret(path: str) -> bool:
+    """Whether a password or a signature is written out in the address, and not taken from the environment.
+
+    Examples:
+        >>> has_secret("postgresql://me:secret@host/db"), has_secret("postgresql://me:${PASSWORD}@host/db")
+        (True, False)
+    """
+    written = VARIABLE.sub("", path)
+    return masked(written) != written
