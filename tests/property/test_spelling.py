@@ -46,7 +46,7 @@ def test_dates_come_back(days: list[date], pattern: str) -> None:
     assert read_dates(pl.Series(texts), pattern).dt.date().to_list() == days
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     st.lists(
         st.one_of(st.none(), st.text(max_size=12), st.from_regex(r"[-+(]?[0-9.,' ]{1,9}[)%-]?", fullmatch=True)),

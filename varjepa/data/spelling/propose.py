@@ -229,13 +229,15 @@ def _named_pattern(day: str) -> str | None:
     left, right = re.findall(r"\d+", before), re.findall(r"\d+", behind)
     mark = "-" if "-" in before or behind.startswith("-") else "/" if behind.startswith("/") else " "
     year = "%Y" if any(len(part) == 4 for part in (*left, *right)) else "%y"
+    if len(left) + len(right) == 1 and year == "%y" and mark == " ":
+        return None  # 5 Feb is a day without a year
     first = bool(left) and len(left[0]) == 4
     dotted = "." if "." in before else ""
     return {
         (1, 1): f"%Y{mark}%b{mark}%d" if first else f"%d{dotted}{mark}%b{mark}{year}",
         (0, 2): f"%b %d, {year}",
         (0, 1): f"%b{mark}{year}",
-        (1, 0): f"{year}{mark}%b",
+        (1, 0): f"%Y{mark}%b" if first else None,
     }.get((len(left), len(right)))
 
 
