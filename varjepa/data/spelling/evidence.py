@@ -8,8 +8,9 @@ import polars as pl
 
 from varjepa.data.cells import nameless
 from varjepa.data.spelling.gaps import are_gaps
-from varjepa.data.spelling.propose import LEAST_VALUES, is_code, proposals, whole_number_readers
+from varjepa.data.spelling.propose import LEAST_VALUES, is_code, proposals
 from varjepa.data.spelling.readers import Reader
+from varjepa.data.spelling.whole_numbers import whole_number_readers
 
 MOST_TEXTS = 500
 """Distinct texts that readers are proposed from."""

@@ -8,8 +8,9 @@ import pytest
 from varjepa.config.data import ColumnSection
 from varjepa.data.spelling.dates import read_dates
 from varjepa.data.spelling.durations import read_durations, read_times
-from varjepa.data.spelling.propose import proposals, whole_number_readers
+from varjepa.data.spelling.propose import proposals
 from varjepa.data.spelling.readers import reader_of
+from varjepa.data.spelling.whole_numbers import whole_number_readers
 from varjepa.errors import ConfigError
 
 DATES = [
