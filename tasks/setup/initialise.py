@@ -163,6 +163,8 @@ def draft_range(smallest: Any, largest: Any, *, whole: bool) -> tuple[Any, Any]:
     Examples:
         >>> draft_range(1, 101, whole=True)
         (0, 111)
+        >>> str(draft_range(date(2020, 1, 1), date(9999, 12, 31), whole=False)[1])
+        '9999-12-31'
     """
     if isinstance(smallest, date):
         days = [value.date() if isinstance(value, datetime) else value for value in (smallest, largest)]
