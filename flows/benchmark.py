@@ -61,7 +61,7 @@ def _plans(config: BenchmarkConfig, name: str, run_id: str) -> list[Plan]:
     """Prepares one table and its encoders; returns one plan per cell."""
     job = under_protocol(config.datasets[name], config.protocol)
     snapshot = ingest(job)
-    clean = check_contract(snapshot, job).clean
+    clean, job = check_contract(snapshot, job).clean, snapshot.told(job)
     prepared = preprocess(clean, job)
     plans = []
     for features in config.features:

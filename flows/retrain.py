@@ -103,6 +103,8 @@ def _make(config: RetrainConfig, snapshot: Snapshot, run_id: str, watch: Stopwat
     with watch("track"):
         log_artifacts(run_id, tracking, evidence(snapshot, config))
 
+    config = snapshot.told(config)
+
     # The table as tensors, the network, and the generator on top of it.
     with watch("preprocess"):
         prepared = preprocess(validation.clean, config)

@@ -68,11 +68,15 @@ class FileAnswer(TypedDict):
 
 
 class ColumnAnswer(TypedDict):
-    """A column as `varjepa init` sees it; `missing` is a share of the rows."""
+    """A column as `varjepa init` sees it; `missing` is a share of the rows.
+
+    `format` is there for columns that are not in the plain spelling; see `data.columns` of the config.
+    """
 
     kind: str
     missing: float
     distinct: int
+    format: NotRequired[str | tuple[str, ...] | None]
 
 
 class InitAnswer(TypedDict):

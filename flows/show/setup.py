@@ -14,8 +14,12 @@ def show_profile(started: Started) -> None:
         span = "" if facts.smallest is None else f"{facts.smallest} to {facts.largest}"
         kind = f"{facts.kind} (left out)" if facts.left_out else facts.kind
         kind = "label" if name == started.label else kind
+        spelled = started.words.get(name)
+        kind = f"{kind}: {plain(spelled)}" if spelled else kind
         table.add_row(plain(name), kind, f"{facts.missing_share:.1%}", f"{facts.distinct:,}", span)
     console.print(table)
+    for name, doubt in started.doubts.items():
+        console.print(f'"{name}": {doubt}.', markup=False)
     console.print(
         f"Wrote {started.config} and {started.contract}. Review both, then run: [b]varjepa retrain {started.config}[/b]"
     )

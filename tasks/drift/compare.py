@@ -118,7 +118,7 @@ def compare(question: Question) -> Drift:
     watch = watch_of(question.model, question.tracking_uri, model.config)
     section = watch.drift.model_copy(update={key: value for key, value in overrides.items() if value is not None})
     data = section_at(model.config.data, question.new, **question.reading)
-    with opened_table(data) as source:
+    with opened_table(data, model.preprocessor.text) as source:
         counted = _count(model, source, data, like=profile.counts, most=section.rows)
     statistics = row_statistics(model, counted.chosen, profile.directions)
     label = None if model.preprocessor.label is None else model.preprocessor.label.name

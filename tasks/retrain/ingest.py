@@ -1,12 +1,14 @@
 """Step 1: take a snapshot of the source, so that every later step sees the same rows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tasks.steps.log import log
 from tasks.steps.retries import retried_task
 from tasks.steps.reuse import Step, reuse
 from varjepa.config import DataSection, RetrainConfig
+from varjepa.config.data import ColumnSection
 from varjepa.errors import DataError, listed, nearest
 
 if TYPE_CHECKING:
@@ -16,7 +18,7 @@ STEP = Step(
     "ingest", __name__,
     settings=("data.name", "data.version", "data.rows", "data.columns", "data.separator", "data.quote",
               "data.comment", "data.encoding", "data.skip_lines", "data.header", "data.sheet", "data.na_values",
-              "data.rename", "data.noise"),
+              "data.rename", "data.noise", "data.kinds"),
 )  # fmt: skip
 
 
@@ -30,6 +32,9 @@ class Snapshot:
         rows: number of rows.
         columns: type of every column, as read.
         source: description of the source, for people.
+        spelled: how columns are spelled that are not in the plain spelling.
+        words: the same in words.
+        doubts: how columns are read that may be read in another way, and cells that count as missing.
     """
 
     path: Path
@@ -37,6 +42,14 @@ class Snapshot:
     rows: int
     columns: dict[str, str]
     source: str
+    spelled: dict[str, ColumnSection] = field(default_factory=dict)
+    words: dict[str, str] = field(default_factory=dict)
+    doubts: dict[str, str] = field(default_factory=dict)
+
+    def told(self, config: RetrainConfig) -> RetrainConfig:
+        """The configuration with how columns are spelled: later steps and the finished model read text alike."""
+        data = config.data.model_copy(update={"columns": {**config.data.columns, **self.spelled}})
+        return config.model_copy(update={"data": data})
 
 
 @retried_task("ingest", task_run_name="ingest", seconds=5)
@@ -61,6 +74,10 @@ def ingest(config: RetrainConfig) -> Snapshot:
         folder = STEP.folder(config, fingerprint, seed, spared)
         snapshot = reuse(folder, Snapshot, lambda: _snapshot(data, folder, table, fingerprint))
     require_columns(list(snapshot.columns), data)
+    for name, words in snapshot.words.items():
+        log.info('The column "%s" holds %s', name, words)
+    for name, doubt in snapshot.doubts.items():
+        log.warning('The column "%s": %s', name, doubt)
     return snapshot
 
 
@@ -73,6 +90,7 @@ def require_columns(columns: list[str], data: DataSection) -> None:
     named = {
         "data.drop": data.drop,
         "data.kinds": data.kinds,
+        "data.columns": data.columns,
         "data.label": [data.label],
         "split.column": [data.split.column],
         "split.columns": data.split.columns if isinstance(data.split.columns, tuple) else [],
@@ -90,10 +108,11 @@ def _snapshot(data: DataSection, folder: Path, table: "FoundTable", fingerprint:
 
     from tasks.sources.fingerprints import file_fingerprint
     from tasks.sources.open_table import reads, require_unchanged
+    from varjepa.data.cells import beyond_counts, beyond_words
     from varjepa.data.read.sim_table import blended_with_noise
     from varjepa.data.read.sources import ROW
 
-    source = table.open()
+    source = table.open(None)
     frame, path = source.frame.rename(data.rename, strict=False).with_row_index(ROW), folder / "snapshot.parquet"
     with reads(data):
         if data.rows is not None and data.path is not None:
@@ -116,5 +135,9 @@ def _snapshot(data: DataSection, folder: Path, table: "FoundTable", fingerprint:
     rows = int(written.select(pl.len()).collect().item())
     if rows == 0:
         raise DataError(f"{source.description} has no rows.", expected="Expected a header line and rows.")
+    beyond = {name: beyond_words(count) for name, count in beyond_counts(written).items()}
     columns = {name: str(dtype) for name, dtype in written.collect_schema().items() if name != ROW}
-    return Snapshot(path, fingerprint or file_fingerprint((path,)), rows, columns, source.description)
+    return Snapshot(
+        path, fingerprint or file_fingerprint((path,)), rows, columns, source.description, source.columns, source.words,
+        {**beyond, **source.doubts},
+    )  # fmt: skip

@@ -37,7 +37,9 @@ if TYPE_CHECKING:
     from varjepa.data.fit.ranges import ParallelMap
 
 STEP = Step(
-    "preprocess", __name__, settings=("data.label", "data.task", "data.drop", "data.kinds", "data.split", "preprocess")
+    "preprocess",
+    __name__,
+    settings=("data.label", "data.task", "data.drop", "data.kinds", "data.columns", "data.split", "preprocess"),
 )
 
 SHOWN_RARE = 0.05

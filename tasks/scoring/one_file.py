@@ -81,7 +81,7 @@ def batch_rows(model: TrainedModel, wanted: int) -> int:
 def _batches(model: TrainedModel, request: Request) -> Iterator[pl.DataFrame]:
     """The rows of the source, read with the settings of the model's own table."""
     data = section_at(model.config.data, request.source, **request.reading)
-    with opened_table(data) as source:
+    with opened_table(data, model.preprocessor.text) as source:
         yield from batches_of(source, data, batch_rows(model, request.batch_size))
 
 

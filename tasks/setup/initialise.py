@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import yaml
 
 from tasks.answers import ColumnAnswer, InitAnswer
 from tasks.sources.address import require_place, table_of
 from tasks.sources.open_table import opened_table, reads
 from tasks.steps.files import write_text
 from varjepa.config import DataSection
+from varjepa.config.data import ColumnSection
+from varjepa.config.load import dump_yaml
 from varjepa.config.uris import VARIABLE, beside, is_local, scheme_of, without_scheme
-from varjepa.data.cells import as_text, column
+from varjepa.data.cells import as_text, beyond_counts, beyond_words, column
 from varjepa.data.fit.streamed_rows import StreamedRows
 from varjepa.data.read.column_profile import ColumnProfile
 from varjepa.data.read.contract import ColumnContract, Contract, dump_contract
@@ -36,13 +37,18 @@ MARGIN = 0.1
 
 @dataclass(frozen=True)
 class Started:
-    """The profile of the table, and the written files."""
+    """The profile of the table, how its columns are spelled, and the written files."""
 
     config: Path
     contract: Path
     rows: int
     label: str | None
     profiles: dict[str, ColumnProfile]
+    spelled: dict[str, ColumnSection]
+    words: dict[str, str]
+    """Columns that are not in the plain spelling -> how they are spelled."""
+    doubts: dict[str, str]
+    """Columns that may be read in another way -> how they are read; also cells that count as missing."""
 
     def summary(self) -> InitAnswer:
         """Plain data for `--json`."""
@@ -50,6 +56,8 @@ class Started:
             name: {"kind": facts.kind, "missing": facts.missing_share, "distinct": facts.distinct}
             for name, facts in self.profiles.items()
         }
+        for name, section in self.spelled.items():
+            columns[name]["format"] = section.format
         return {
             "config": str(self.config), "contract": str(self.contract), "rows": self.rows, "label": self.label,
             "columns": columns,
@@ -88,9 +96,12 @@ def initialise(
             )
         profiles = rows.whole_profiles()
         drafted = _contract_text(source.frame, rows.rows, profiles)
+        beyond = {name: beyond_words(count) for name, count in beyond_counts(source.frame).items()}
     contract.parent.mkdir(parents=True, exist_ok=True)
     write_text(contract, drafted)
-    started = Started(config, contract, rows.rows, label, profiles)
+    started = Started(
+        config, contract, rows.rows, label, profiles, source.columns, source.words, {**beyond, **source.doubts}
+    )
     write_text(config, _config_text(section, started))
     return started
 
@@ -151,7 +162,8 @@ def draft_range(smallest: Any, largest: Any, *, whole: bool) -> tuple[Any, Any]:
     """
     if isinstance(smallest, date):
         days = [value.date() if isinstance(value, datetime) else value for value in (smallest, largest)]
-        return days[0], days[1] + (days[1] - days[0]) / 2
+        # No further than dates can say.
+        return days[0], days[1] + min((days[1] - days[0]) / 2, date.max - days[1])
     reach = MARGIN * (largest - smallest)
     low = smallest - reach if smallest < 0 else max(0, smallest - reach)
     high = largest + reach
@@ -180,14 +192,25 @@ def _config_text(data: DataSection, seen: Started) -> str:
     # Rows stay in their part when the table grows or gets further columns, so no champion has learned from a
     # challenger's test rows.
     features = [name for name in seen.profiles if name not in away and name != seen.label]
+    columns = {name: section.model_dump(mode="json", exclude_defaults=True) for name, section in seen.spelled.items()}
+    spelled = {"columns": columns} if columns else {}
     split = {"by": "hash"} | ({"columns": features} if features else {})
     content: dict[str, Any] = {
-        "data": {**_place(data, seen.config.parent.absolute()), "label": seen.label, **kinds, "split": split},
+        "data": {
+            **_place(data, seen.config.parent.absolute()),
+            "label": seen.label,
+            **kinds,
+            **spelled,
+            "split": split,
+        },
         "contract": {"path": str(seen.contract.relative_to(seen.config.parent))},
         "registry": {"name": seen.config.stem},
     }
     # In JSON a name takes one line, whatever it holds.
-    notes = [f"# {json.dumps(name, ensure_ascii=False)} is not a feature: {why}." for name, why in away.items()]
+    shown = {name: json.dumps(name, ensure_ascii=False) for name in seen.profiles}
+    notes = [f"# {shown[name]} is not a feature: {why}." for name, why in away.items()]
+    notes += [f"# {shown[name]} holds {words}." for name, words in seen.words.items()]
+    notes += [f"# {shown[name]}: {doubt}." for name, doubt in seen.doubts.items()]
     if seen.label is None:
         notes.append("# data.label names a column to predict. Without one, the validation ELBO selects the epoch.")
     if seen.rows > LARGE:
@@ -195,9 +218,4 @@ def _config_text(data: DataSection, seen: Started) -> str:
         notes.append("# Epochs share a pass over the rows (training.epoch_rows). training.max_epochs is their number.")
     notes.append("# Correct wrong kinds in data.kinds; list columns to leave out in data.drop.")
     notes.append("# `varjepa schema` prints all keys and their defaults.")
-    return "\n".join([f"# Retrain job for {_table_name(str(data.path))}.", *notes, _yaml(content)])
-
-
-def _yaml(content: dict[str, Any]) -> str:
-    """YAML with lists in lines, as there may be many columns."""
-    return yaml.safe_dump(content, default_flow_style=None, sort_keys=False, width=110, allow_unicode=True)
+    return "\n".join([f"# Retrain job for {_table_name(str(data.path))}.", *notes, dump_yaml(content)])

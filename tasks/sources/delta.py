@@ -1,6 +1,5 @@
 """Delta tables: one version of them, whatever is committed meanwhile."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ import polars as pl
 
 from tasks.sources.extras import required
 from tasks.sources.fingerprints import fingerprint_of
-from tasks.sources.found_table import FoundTable
+from tasks.sources.found_table import FoundTable, Text
 from tasks.sources.moments import moment
 from tasks.sources.objects import storage_options
 from varjepa.config import DataSection
@@ -35,14 +34,13 @@ def find_delta(place: str, data: DataSection, description: str) -> FoundTable:
     table = open_delta(place, description)
     if data.at is not None:
         _load(table, data.at, description)
-    version = table.version()
+    shown = f"{description}, version {table.version()}"
 
-    def opened() -> Source:
+    def opened(text: Text) -> Source:
         frame = pl.scan_delta(table, storage_options=storage_options(place) or None)
-        return Source(frame, (), f"{description}, version {version}")
+        return Source(frame, (), shown).checked().spelled(data, text)
 
-    found = FoundTable(f"{description}, version {version}", lambda: _fingerprint(table), opened)
-    return replace(found, open=opened)
+    return FoundTable(shown, lambda: _fingerprint(table), opened)
 
 
 def open_delta(place: str, description: str) -> Any:

@@ -38,7 +38,7 @@ def find_iceberg(place: str, data: DataSection, description: str) -> FoundTable:
     return FoundTable(
         shown,
         lambda: fingerprint_of("iceberg", *facts),
-        lambda: Source(pl.scan_iceberg(table, snapshot_id=snapshot), (), shown),
+        lambda text: Source(pl.scan_iceberg(table, snapshot_id=snapshot), (), shown).checked().spelled(data, text),
     )
 
 

@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from fnmatch import translate
-from functools import partial
 from glob import has_magic
 from itertools import groupby
 from pathlib import Path
@@ -17,7 +16,7 @@ import polars as pl
 
 from tasks.sources.extras import required
 from tasks.sources.fingerprints import fingerprint_of
-from tasks.sources.found_table import FoundTable
+from tasks.sources.found_table import FoundTable, Text
 from varjepa.config import DataSection
 from varjepa.config.uris import scheme_of, without_scheme
 from varjepa.data.files.columnar import reader_of
@@ -153,13 +152,14 @@ def find_objects(address: str, data: DataSection, stage: Path, description: str)
             expected="Expected files of one format.",
             fix=f'Leave out "{other.name}", for example by a pattern: .../*.parquet.',
         )
-    opened = partial(_scan, bucket, objects) if all(parquet) else partial(_copy, bucket, objects, data, stage)
-    return FoundTable(
-        description,
-        lambda: fingerprint(objects),
-        lambda: replace(opened(), files=(), description=description),
-        lambda: fingerprint(bucket.objects()),
-    )
+
+    def opened(text: Text) -> Source:
+        if all(parquet):
+            return replace(_scan(bucket, objects), description=description).checked().spelled(data, text)
+        place = _copied(bucket, objects, stage / "files")
+        return replace(open_path(str(place), data, text), files=(), description=description)
+
+    return FoundTable(description, lambda: fingerprint(objects), opened, lambda: fingerprint(bucket.objects()))
 
 
 def fingerprint(objects: Sequence[Object]) -> str:
@@ -191,12 +191,10 @@ def _hashable(keys: Mapping[str, str | None], schema: Mapping[str, pl.DataType])
     return tuple(keys.items()), tuple(schema.items())
 
 
-def _copy(bucket: Bucket, objects: Sequence[Object], data: DataSection, stage: Path) -> Source:
-    """Files of other formats, copied and read like local ones."""
-    folder = stage / "files"
-    for item in objects:
-        file = bucket.copy(item, folder)
-    return open_path(str(folder if len(objects) > 1 else file), data)
+def _copied(bucket: Bucket, objects: Sequence[Object], folder: Path) -> Path:
+    """Files of other formats, copied to be read like local ones: the file, or the folder of several."""
+    files = [bucket.copy(item, folder) for item in objects]
+    return folder if len(files) > 1 else files[0]
 
 
 def _object(meta: Any, start: str) -> Object:

@@ -5,14 +5,14 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from glob import has_magic
 from pathlib import Path
-from typing import Any
+from typing import ParamSpec, TypeVar
 
 from tasks.sources.address import described, expanded, secrets_of
 from tasks.sources.databases import read_database
 from tasks.sources.delta import LOG, find_delta, is_delta
 from tasks.sources.failures import reaching
 from tasks.sources.fingerprints import file_fingerprint
-from tasks.sources.found_table import FoundTable
+from tasks.sources.found_table import FoundTable, Text
 from tasks.sources.iceberg import find_iceberg
 from tasks.sources.objects import Bucket, find_objects
 from tasks.sources.run_day import dated, planned_day
@@ -23,6 +23,9 @@ from varjepa.config import DataSection
 from varjepa.config.uris import DATABASES, LAKES, METADATA, OBJECTS, SCHEMES, WEB, scheme_of, without_scheme
 from varjepa.data.read.sources import Source, open_path, open_source, readable, source_files
 from varjepa.errors import ConfigError, InterruptedReadError, listed
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 
 def find_table(data: DataSection, stage: Path) -> FoundTable:
@@ -39,7 +42,7 @@ def find_table(data: DataSection, stage: Path) -> FoundTable:
         SetupError: a library for this place is not installed.
     """
     if data.path is None:
-        return FoundTable(f"{data.name}", lambda: "", lambda: open_source(data))
+        return FoundTable(f"{data.name}", lambda: "", lambda _: open_source(data))
     address = expanded(data.path)
     description = described(address)
     with reads(data):
@@ -60,7 +63,9 @@ def _find(address: str, data: DataSection, stage: Path, description: str) -> Fou
         return find(without_scheme(address) if scheme in LAKES else address, data, description)
     if scheme in OBJECTS:
         return find_objects(address, data, stage, description)
-    return FoundTable(address, lambda: file_fingerprint(source_files(address)), lambda: open_path(address, data))
+    return FoundTable(
+        address, lambda: file_fingerprint(source_files(address)), lambda text: open_path(address, data, text)
+    )
 
 
 def _require_fitting(address: str, data: DataSection, description: str) -> None:
@@ -90,19 +95,19 @@ def reads(data: DataSection) -> AbstractContextManager[None]:
     return readable(address or str(data.name))
 
 
-def _guarded(call: Callable[[], Any], data: DataSection) -> Callable[[], Any]:
-    def guarded() -> Any:
+def _guarded(call: Callable[_P, _R], data: DataSection) -> Callable[_P, _R]:
+    def guarded(*args: _P.args, **kwargs: _P.kwargs) -> _R:
         with reads(data):
-            return call()
+            return call(*args, **kwargs)
 
     return guarded
 
 
-def _noted(opens: Callable[[], Source]) -> Callable[[], Source]:
+def _noted(opens: Callable[[Text], Source]) -> Callable[[Text], Source]:
     """Says what was unusual about the files when they are opened."""
 
-    def noted() -> Source:
-        source = opens()
+    def noted(text: Text) -> Source:
+        source = opens(text)
         for note in source.notes:
             log.info("%s: %s", source.description, note)
         return source
@@ -111,15 +116,19 @@ def _noted(opens: Callable[[], Source]) -> Callable[[], Source]:
 
 
 @contextmanager
-def opened_table(data: DataSection) -> Iterator[Source]:
+def opened_table(data: DataSection, text: Text = None) -> Iterator[Source]:
     """Opens a table for as long as the block lasts.
+
+    Args:
+        data: the configuration.
+        text: for a finished model, the columns that it learned as text; None to find out how columns are spelled.
 
     Raises:
         VarjepaError: see `find_table`.
     """
     data = dated(data, planned_day())
     with stage_for(data.path or "") as stage:
-        yield find_table(data, stage).open()
+        yield find_table(data, stage).open(text)
 
 
 def require_unchanged(found: FoundTable, fingerprint: str) -> None:

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 import httpx
 
 from tasks.sources.fingerprints import file_fingerprint, fingerprint_of
-from tasks.sources.found_table import FoundTable
+from tasks.sources.found_table import FoundTable, Text
 from tasks.steps.log import log
 from varjepa.config import DataSection
 from varjepa.data.read.sources import Source, open_path
@@ -56,8 +56,8 @@ def find_web_file(address: str, data: DataSection, stage: Path, description: str
             copy(address, file, description)
         return file
 
-    def opened() -> Source:
-        return replace(open_path(str(copied()), data), files=(), description=description)
+    def opened(text: Text) -> Source:
+        return replace(open_path(str(copied()), data, text), files=(), description=description)
 
     return FoundTable(description, fingerprint, opened)
 

@@ -37,12 +37,35 @@ def _mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
 
 
 _StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
-_StrictLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    # YAML 1.1 reads 1e-3 as text because it has no dot; users mean a number.
-    re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$"),
-    list("-+0123456789"),
-)
+
+
+class _Dumper(yaml.SafeDumper):
+    """SafeDumper that quotes text which `_StrictLoader` would read as a number."""
+
+
+for _reads_or_writes in (_StrictLoader, _Dumper):
+    _reads_or_writes.add_implicit_resolver(
+        "tag:yaml.org,2002:float",
+        # YAML 1.1 reads 1e-3 as text because it has no dot; users mean a number.
+        re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$"),
+        list("-+0123456789"),
+    )
+
+
+def dump_yaml(content: Mapping[str, Any], *, flow: bool | None = None) -> str:
+    r"""YAML that `read_yaml` reads back equal, in the given order of keys.
+
+    Args:
+        content: plain data.
+        flow: None to write lists and short mappings in lines; False for one value a line.
+
+    Examples:
+        >>> dump_yaml({"values": ["1e5", "A10"]})
+        "values: ['1e5', A10]\n"
+    """
+    return yaml.dump(
+        content, Dumper=_Dumper, default_flow_style=flow, sort_keys=False, width=110, allow_unicode=True
+    )  # fmt: skip
 
 
 def read_yaml(text: str, source: str) -> dict[str, Any]:

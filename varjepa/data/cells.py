@@ -1,11 +1,18 @@
 """Expressions that read the cells of a column of any type: as numbers, as text, as flags."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import polars as pl
 from polars import selectors
 
 from varjepa.errors import DataError
+
+NUMBER_SHARE = 0.9
+"""A text column counts as damaged if more than this share of its values, but not all, are numbers or dates."""
+
+TRUE_WORDS = ("true", "t", "yes", "y", "1", "1.0", "on", "ja", "j", "wahr", "oui", "o", "vrai", "sí", "si", "s")
+FALSE_WORDS = ("false", "f", "no", "n", "0", "0.0", "off", "nein", "falsch", "non", "faux")
+"""What means true and false in a column that was learned as true or false, in lower case."""
 
 
 def column(name: str) -> pl.Expr:
@@ -33,9 +40,41 @@ def nameless(cells: pl.Series) -> pl.Series:
     return cells.alias("")
 
 
+LARGEST = 1e100
+"""Numbers from here on count as missing, like infinity: no measurement is so large, and their cubes overflow."""
+
+
 def finite(cells: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    """The column with null in place of NaN and infinities."""
-    return pl.when(cells.is_finite()).then(cells) if dtype.is_float() else cells
+    """The column with null in place of NaN, infinities and numbers from `LARGEST` on."""
+    return pl.when(cells.is_between(-LARGEST, LARGEST, closed="none")).then(cells) if dtype.is_float() else cells
+
+
+def mapped(name: str, function: Callable[[pl.Series], pl.Series], dtype: pl.DataType) -> pl.Expr:
+    """The column after a function of its cells, each of which counts alone.
+
+    Methods of a series take its name for a pattern, too, so that the function gets the cells under a plain name.
+    """
+
+    def of_cells(cells: pl.Series) -> pl.Series:
+        return function(cells.alias("cells")).alias(cells.name)
+
+    return column(name).map_batches(of_cells, return_dtype=dtype, is_elementwise=True)
+
+
+def beyond_counts(frame: pl.LazyFrame) -> dict[str, int]:
+    """Columns with infinities and numbers from `LARGEST` on -> how many cells; read as a stream."""
+    floats = [name for name, dtype in frame.collect_schema().items() if dtype.is_float()]
+    beyond = [
+        (column(name).is_not_nan() & ~column(name).is_between(-LARGEST, LARGEST, closed="none")).sum()
+        for name in floats
+    ]
+    counts = frame.select(beyond).collect(engine="streaming") if floats else pl.DataFrame()
+    return {name: int(cells[0]) for name, cells in counts.to_dict().items() if cells[0]}
+
+
+def beyond_words(count: int) -> str:
+    """What is said about such cells."""
+    return f"{count:,} cell(s) beyond {LARGEST:g} count as missing, as no measurement is so large"
 
 
 def flag(name: str, dtype: pl.DataType) -> pl.Expr:
@@ -99,28 +138,14 @@ def plain_cells(name: str, dtype: pl.DataType) -> pl.Expr:
 
 
 def boolean_words(name: str) -> pl.Expr:
-    """Booleans in a column of text, in any case, as "1" and "0"; other text stays, without blanks around it."""
-    return column(name).str.strip_chars().str.to_lowercase().replace({"true": "1", "false": "0"})
+    """Booleans in a column of text, in any of the usual words, as "1" and "0"; other text stays, without blanks.
 
-
-def learned_cells(name: str, learned: str, dtype: pl.DataType) -> pl.Expr:
-    """The same of a column that was learned as another type: files and requests may hold booleans and numbers as text.
-
-    Args:
-        name: of the column.
-        learned: name of the type that the words of the column were learned from.
-        dtype: of the column now.
+    Examples:
+        >>> pl.DataFrame({"paid": ["Yes", " f ", "1.0", "perhaps"]}).select(boolean_words("paid"))["paid"].to_list()
+        ['1', '0', '1', 'perhaps']
     """
-    if dtype != pl.String or learned == "String":
-        return plain_cells(name, dtype)
-    if learned == "Boolean":
-        return boolean_words(name)
-    text = column(name).str.strip_chars()
-    if not named_type(learned).is_numeric():
-        return column(name)
-    number = finite(text.cast(pl.Float64, strict=False), pl.Float64())
-    whole = (number == number.round()) & (number.abs() < 2**53)
-    return pl.when(whole).then(number.cast(pl.Int64, strict=False).cast(pl.String)).otherwise(text)
+    words = dict.fromkeys(TRUE_WORDS, "1") | dict.fromkeys(FALSE_WORDS, "0")
+    return column(name).str.strip_chars().str.to_lowercase().replace(words)
 
 
 def positions(cells: pl.Expr, dtype: pl.DataType, words: Sequence[str]) -> pl.Expr:

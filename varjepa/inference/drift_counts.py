@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from varjepa.config.data import SplitSection
-from varjepa.data.cells import as_text, nameless
+from varjepa.data.cells import nameless
 from varjepa.data.encode.features import LABEL, CategoricalFeature, Label
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.read.clusters import row_clusters
@@ -163,7 +163,7 @@ def unseen_words(preprocessor: Preprocessor, frame: pl.DataFrame) -> dict[str, d
         if isinstance(feature, CategoricalFeature) and feature.name not in derived
     )
     words = {
-        feature.name: _unknown(frame.lazy(), as_text(feature.name, frame.schema[feature.name]), feature.vocabulary)
+        feature.name: _unknown(frame.lazy(), feature.words(frame.schema[feature.name]), feature.vocabulary)
         for feature in features
     }
     label = preprocessor.label

@@ -17,6 +17,7 @@ from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.encode.tensors import to_tensors
 from varjepa.data.fit.preprocessor_fit import fit
 from varjepa.data.read.splits import FEWEST_ROWS
+from varjepa.data.spelling.read import spelled
 from varjepa.errors import ConfigError, DataError, ModelError
 from varjepa.inference.generator.fill import Imputation, outside_range
 from varjepa.inference.generator.fitting import fitted_generator
@@ -37,10 +38,10 @@ Table = Any
 class VarTJEPA(TransformerMixin, BaseEstimator):
     """Learns embeddings of table rows. Labels are neither needed nor used.
 
-    Missing cells are allowed. Text columns are categories. Columns that cannot be features (constant, empty,
-    identifiers) are left out. All rows given to `fit` set the statistics of the preprocessing; a tenth of them selects
-    the epoch by its ELBO instead of training. The same seed (`training.seed`) gives the same result on the same
-    machine.
+    Missing cells are allowed. Text columns are categories, unless their text is numbers, dates or times. Columns that
+    cannot be features (constant, empty, identifiers) are left out. All rows given to `fit` set the statistics of the
+    preprocessing; a tenth of them selects the epoch by its ELBO instead of training. The same seed (`training.seed`)
+    gives the same result on the same machine.
 
     Args:
         config: a `RetrainConfig`, a mapping or a YAML file with the same keys; None for the defaults. Of `data` only
@@ -90,6 +91,10 @@ class VarTJEPA(TransformerMixin, BaseEstimator):
                 f"Found array with {frame.height} sample(s) while a minimum of {FEWEST_ROWS} is required.",
                 fix="Give more rows.",
             )
+        cells = spelled(frame.lazy(), config.data)
+        frame = cells.frame.collect()
+        told = config.data.model_copy(update={"columns": {**config.data.columns, **cells.columns}})
+        config = config.model_copy(update={"data": told})
         features = config.data.model_copy(update={"label": None, "drop": _absent(config.data, frame)})
         preprocessor = fit(frame.lazy(), features, config.preprocess)
         self.model_, self.history_ = _trained(frame, preprocessor, config)

@@ -8,8 +8,10 @@ import polars as pl
 from pydantic import Field
 
 from varjepa.config.base import Section
-from varjepa.data.cells import as_number, as_text, boolean_words, learned_cells, named_type, plain_cells, positions
+from varjepa.config.data import ColumnSection
+from varjepa.data.cells import as_text, named_type, positions
 from varjepa.data.encode.interpolation import interpolation
+from varjepa.data.spelling.learned import learned_cells, learned_number
 from varjepa.data.tensors.sizes import MISSING, N_RESERVED, OTHER
 
 LABEL = "__label__"
@@ -21,6 +23,8 @@ class SingleColumn(Section):
 
     name: str
     dtype: str
+    spelling: ColumnSection | None = None
+    """How its text is read; None for the spelling that every program reads."""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -45,7 +49,7 @@ class NumericFeature(SingleColumn):
 
     def number(self, schema: Mapping[str, pl.DataType]) -> pl.Expr:
         """Float64 expression of the column before encoding, null where missing; dates as days since 1970."""
-        return as_number(self.name, self.kind, schema[self.name]).alias(self.name)
+        return learned_number(self.name, self.kind, schema[self.name], self.spelling).alias(self.name)
 
     def encode(self, schema: Mapping[str, pl.DataType]) -> pl.Expr:
         """Float32 expression, null where missing."""
@@ -95,13 +99,20 @@ class CategoricalFeature(SingleColumn):
     def encode(self, schema: Mapping[str, pl.DataType]) -> pl.Expr:
         """UInt32 expression of codes."""
         dtype = schema[self.name]
-        in_text = self.dtype == "Boolean" and dtype == pl.String  # files and requests may hold booleans as text
-        column = boolean_words(self.name) if in_text else plain_cells(self.name, dtype)
+        column = self.cells(dtype)
         codes = positions(column, dtype, self.vocabulary).cast(pl.UInt32) + N_RESERVED
         # A cell that is present but not in the vocabulary has no position: its code is null until here.
         return (
             pl.when(column.is_null()).then(MISSING).otherwise(codes.fill_null(OTHER)).cast(pl.UInt32).alias(self.name)
         )
+
+    def cells(self, dtype: pl.DataType) -> pl.Expr:
+        """The cells as the vocabulary is written; Boolean where they are so now."""
+        return learned_cells(self.name, self.dtype, dtype, self.spelling)
+
+    def words(self, dtype: pl.DataType) -> pl.Expr:
+        """The same as text whatever the type."""
+        return as_text(self.name, dtype) if dtype == pl.Boolean else self.cells(dtype)
 
     def decode(self, codes: np.ndarray, schema: Mapping[str, pl.DataType]) -> list[pl.Series]:
         """The column from codes [N] of known categories; other codes become null."""
@@ -127,7 +138,7 @@ class Label(SingleColumn):
         """
         dtype = schema[self.name]
         if self.task == "regression":
-            return as_number(self.name, "numeric", dtype).cast(pl.Float64).alias(LABEL)
+            return learned_number(self.name, "numeric", dtype, self.spelling).cast(pl.Float64).alias(LABEL)
         column = self._cells(dtype)
         number = positions(column, dtype, self.classes).cast(pl.Float64).fill_null(float(len(self.classes)))
         return pl.when(column.is_not_null()).then(number).alias(LABEL)
@@ -142,7 +153,7 @@ class Label(SingleColumn):
 
     def _cells(self, dtype: pl.DataType) -> pl.Expr:
         # Blank text is no label, unless it is a class.
-        column = learned_cells(self.name, self.dtype, dtype)
+        column = learned_cells(self.name, self.dtype, dtype, self.spelling)
         if dtype != pl.String:
             return column
         blank = (column.str.strip_chars() == "") & column.is_in(list(self.classes)).not_()

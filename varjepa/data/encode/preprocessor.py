@@ -79,6 +79,13 @@ class Preprocessor(Section):
         return {name: kinds.get(name, "text") for name in self.columns}
 
     @property
+    def text(self) -> list[str]:
+        """Columns that were learned as text, also the label."""
+        learned = [*self.numeric, *self.categorical, *([self.label] if self.label is not None else [])]
+        embedded = [made.source for made in self.derived if isinstance(made, TextEmbedding)]
+        return embedded + [feature.name for feature in learned if getattr(feature, "dtype", "") == "String"]
+
+    @property
     def joined(self) -> dict[str, tuple[str, ...]]:
         """Features that are made from several columns, with those columns."""
         return {feature.name: feature.columns for feature in self.categorical if len(feature.columns) > 1}

@@ -1,7 +1,7 @@
 """Fits the preprocessor to the training rows (see `varjepa.data.encode`), in bounded memory."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 import polars as pl
 
@@ -42,6 +42,8 @@ GLANCE_ROWS = 10_000
 
 KNOT_ROWS = 1_000_000
 """Larger tables: quantiles come from about this many training rows, evenly spaced."""
+
+_F = TypeVar("_F", NumericFeature, CategoricalFeature, CategoricalFeature | OneHotFeature, Label)
 
 
 def fit(
@@ -144,7 +146,7 @@ def fit_rows(
         raise _no_feature()
     groups = find_groups(rows, list(used.values()), data.kinds) if preprocess.one_hot == "join" else []
     # Further passes: moments and quantiles of numeric columns, vocabularies of categorical columns and of the label.
-    numeric = list(_fit_numbers(rows, list(used.values()), preprocess))
+    numeric = [_spelled(feature, data) for feature in _fit_numbers(rows, list(used.values()), preprocess)]
     words, label = _categories(used, groups), _label(targets[0], data) if targets else None
     wanted = [_wanted(facts, preprocess) for facts in words.values()]
     classes = [Wanted(facts, 1, None) for facts in targets if label and label.task == "classification"]
@@ -153,7 +155,7 @@ def fit_rows(
     vocabularies = {name: next(values) for name in words}
     if label and classes:
         label = label.model_copy(update={"classes": _ordered(next(values).words, targets[0])})
-    categorical = list(_fit_categories(used, groups, vocabularies, preprocess))
+    categorical = [_spelled(feature, data) for feature in _fit_categories(used, groups, vocabularies, preprocess)]
     # Last pass: columns that are made from others.
     taken = {*rows.schema, *(feature.name for feature in categorical)}
     parts = list(date_parts(rows, [feature for feature in numeric if feature.kind == "date"], preprocess, taken))
@@ -167,12 +169,20 @@ def fit_rows(
         categorical=(*categorical, *(feature for _, feature in parts)),
         derived=(*(part for part, _ in parts), *(embedding for embedding, _ in embeddings)),
         order=tuple(name for name, facts in used.items() if facts.kind != "text"),
-        label=label,
+        label=label if label is None else _spelled(label, data),
         left_out=_kept_together(rows, data)
         | {name: facts.left_out for name, facts in profiles.items() if facts.left_out}
         | {name: why for name, why in _unread(texts, preprocess).items() if name not in embedded},
         rare={name: 1 - found.covered for name, found in vocabularies.items() if found.covered < 1},
     )
+
+
+def _spelled(feature: _F, data: DataSection) -> _F:
+    """The feature with how its column is spelled."""
+    spelling = data.columns.get(feature.name)
+    if spelling is None or isinstance(feature, OneHotFeature):
+        return feature
+    return feature.model_copy(update={"spelling": spelling})
 
 
 def _unread(texts: Sequence[ColumnProfile], preprocess: PreprocessSection) -> dict[str, str]:

@@ -6,8 +6,8 @@ from typing import Literal, NamedTuple, Protocol, Self, TypeVar
 import polars as pl
 
 from varjepa.config.data import KIND
-from varjepa.data.cells import as_number
 from varjepa.data.read.column_profile import ColumnProfile
+from varjepa.data.spelling.learned import learned_number
 from varjepa.errors import DataError
 
 COLUMNS_AT_ONCE = 16
@@ -149,7 +149,7 @@ def number_kind(facts: ColumnProfile) -> Literal["numeric", "date"]:
 
 def number(facts: ColumnProfile) -> pl.Expr:
     """Float64 expression of a numeric column, with the name of the column."""
-    return as_number(facts.name, number_kind(facts), facts.dtype).alias(facts.name)
+    return learned_number(facts.name, number_kind(facts), facts.dtype).alias(facts.name)
 
 
 def value_counts(frame: pl.LazyFrame, column: pl.Expr) -> pl.LazyFrame:

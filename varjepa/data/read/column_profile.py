@@ -7,16 +7,12 @@ from typing import Any, Literal
 import polars as pl
 
 from varjepa.config.data import KIND
-from varjepa.data.cells import column, finite, nameless
+from varjepa.data.cells import NUMBER_SHARE, column, finite, nameless
 from varjepa.data.read.identifiers import IDENTIFIER_ROWS, MOST_REPEATS, is_named_identifier, numbers_identify
 from varjepa.data.read.text_columns import OFTEN_NEW, are_keys, sketch
 from varjepa.errors import DataError
 
 Kind = Literal["numeric", "categorical", "boolean", "date", "text", "identifier", "constant", "empty", "unsupported"]
-
-NUMBER_SHARE = 0.9
-"""A text column counts as damaged if more than this share of its values, but not all, are numbers."""
-
 
 WHOLE = 2.0**53
 """Every float from here on is a whole number."""

@@ -9,12 +9,11 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-import yaml
 from pydantic import Field, model_validator
 
 from varjepa.config.base import Section, Share
 from varjepa.config.data import KIND
-from varjepa.config.load import read_text, read_yaml, validated
+from varjepa.config.load import dump_yaml, read_text, read_yaml, validated
 
 
 class ColumnContract(Section):
@@ -72,9 +71,9 @@ def load_contract(path: str | Path) -> Contract:
 def dump_contract(contract: Contract) -> str:
     """The contract as YAML, columns in flow style and without keys that have their default."""
     head = contract.model_dump(mode="json", include={"max_quarantined", "min_rows", "extra_columns"})
-    lines = [yaml.safe_dump(head, sort_keys=False), "columns:\n"]
+    lines = [dump_yaml(head, flow=False), "columns:\n"]
     for name, column in contract.columns.items():
         entry = {name: column.model_dump(mode="json", exclude_defaults=True)}
-        text = yaml.safe_dump(entry, default_flow_style=None, sort_keys=False, width=110, allow_unicode=True)
+        text = dump_yaml(entry)
         lines += [f"  {line}\n" for line in text.splitlines()]
     return "".join(lines)

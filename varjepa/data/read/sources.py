@@ -1,19 +1,21 @@
 """Opens tables lazily: files, folders, globs, OpenML and the built-in SIM table."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import polars as pl
 import polars.selectors as cs
 
 from varjepa.config import DataSection
+from varjepa.config.data import ColumnSection
 from varjepa.data.files.damage import readable
 from varjepa.data.files.found import find_files
 from varjepa.data.files.opened import open_files
 from varjepa.data.files.types import GLANCE
 from varjepa.data.read.identifiers import is_unnamed
 from varjepa.data.read.sim_table import sim_table
+from varjepa.data.spelling.read import spelled
 from varjepa.errors import DataError, listed
 
 __all__ = ["GLANCE", "ROW", "Source", "open_path", "open_source", "readable", "source_files"]
@@ -31,12 +33,39 @@ class Source:
         files: the opened files; empty for generated and downloaded tables.
         description: for messages and pages.
         notes: what was unusual about the files, as sentences.
+        columns: how columns are spelled that are not in the plain spelling.
+        words: the same in words.
+        doubts: how columns are read that may be read in another way.
     """
 
     frame: pl.LazyFrame
     files: tuple[Path, ...]
     description: str
     notes: tuple[str, ...] = ()
+    columns: dict[str, ColumnSection] = field(default_factory=dict)
+    words: dict[str, str] = field(default_factory=dict)
+    doubts: dict[str, str] = field(default_factory=dict)
+
+    def checked(self) -> "Source":
+        """The same, if no column has a reserved name.
+
+        Raises:
+            DataError: there is one.
+        """
+        names = self.frame.collect_schema().names()
+        reserved = [name for name in names if name.startswith("__") and name.endswith("__") and not is_unnamed(name)]
+        if reserved:
+            raise DataError(
+                f"{self.description} has columns named {listed(reserved)}.",
+                expected="Names like __this__ are reserved.",
+                fix="Rename them in the file.",
+            )
+        return self
+
+    def spelled(self, data: DataSection, text: Collection[str] | None = None) -> "Source":
+        """The same with cells read as they are meant; see `varjepa.data.spelling.read.spelled`."""
+        cells = spelled(self.frame, data, text)
+        return replace(self, frame=cells.frame, columns=cells.columns, words=cells.words, doubts=cells.doubts)
 
 
 def open_source(data: DataSection) -> Source:
@@ -51,7 +80,7 @@ def open_source(data: DataSection) -> Source:
         rows = data.rows or 10_000
         frame = sim_table(rows=rows, seed=data.split.seed).lazy()
         return Source(frame, (), f"built-in SIM table, {rows:,} rows, seed {data.split.seed}")
-    return _open_openml(str(data.name), data.version)
+    return _open_openml(str(data.name), data.version).spelled(data)
 
 
 def source_files(path: str) -> tuple[Path, ...]:
@@ -63,28 +92,20 @@ def source_files(path: str) -> tuple[Path, ...]:
     return find_files(path).files
 
 
-def open_path(path: str, data: DataSection, text: Collection[str] = ()) -> Source:
+def open_path(path: str, data: DataSection, text: Collection[str] | None = None) -> Source:
     """Opens the table in these files.
 
     Args:
         path: a file, a folder or a glob.
         data: settings that overrule what is found out about the files.
-        text: columns of text files that are text whatever they hold, because a model learned them as text.
+        text: for a finished model, the columns that it learned as text; None to find out how columns are spelled.
 
     Raises:
         DataError: see `open_source`.
     """
-    opened = open_files(path, data, text)
+    opened = open_files(path, data, text or ())
     with readable(path):
-        columns = opened.frame.collect_schema().names()
-    reserved = [name for name in columns if name.startswith("__") and name.endswith("__") and not is_unnamed(name)]
-    if reserved:
-        raise DataError(
-            f"{path} has columns named {listed(reserved)}.",
-            expected="Names like __this__ are reserved.",
-            fix="Rename them in the file.",
-        )
-    return Source(opened.frame, opened.files, path, opened.notes)
+        return Source(opened.frame, opened.files, path, opened.notes).checked().spelled(data, text)
 
 
 def _open_openml(name: str, version: int) -> Source:

@@ -53,10 +53,9 @@ def test_separators_are_found(tmp_path: Path, separator: str) -> None:
     [
         ("1", "2", pl.Int64), ("1", "2.5", pl.Float64), ("1", "word", pl.String), ("1", "9" * 20, pl.Int128),
         ("", "7", pl.Int64), ("", "word", pl.String), ("true", "yes", pl.String), ("2.5", "1e5", pl.Float64),
-        ("2020-01-01", "2020-02-03", pl.String), ("2020-01-01", "today", pl.String), ("10:00:00", "x", pl.String),
-        ("2020-01-01", "2020-01-01T10:00:00", pl.String),
-        ("2020-01-01 10:00:00", "2020-01-01 11:00:00", pl.String),
-        ("1", "9" * 60, pl.String), ("1.5", "5.", pl.Float64), ("1", "+5", pl.Int64), ("1", "-0", pl.Int64),
+        ("2020-01-01", "2020-02-03", pl.Date), ("2020-01-01", "today", pl.String), ("10:00:00", "x", pl.String),
+        ("2020-01-01 10:00:00", "2020-01-01 11:00:00", pl.Datetime("us")),
+        ("1", "9" * 60, pl.Float64), ("1.5", "5.", pl.Float64), ("1", "+5", pl.Int64), ("1", "-0", pl.Int64),
     ],
 )  # fmt: skip
 def test_the_last_row_has_a_say_in_the_types(tmp_path: Path, first: str, late: str, dtype: pl.DataType) -> None:

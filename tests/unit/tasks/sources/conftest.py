@@ -44,7 +44,7 @@ def read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Read]
             with stage_for(path) as stage:
                 table = find_table(data, stage)
                 with reads(data):
-                    return Read(table.open().frame.collect(), table.fingerprint(), table.description)
+                    return Read(table.open(None).frame.collect(), table.fingerprint(), table.description)
         finally:
             assert [file for file in WORK.glob("*") if file.name.startswith("stage-")] == []
 

@@ -1,0 +1,243 @@
+"""How the columns of a table are spelled, decided from all of their cells."""
+
+import random
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from varjepa.config import DataSection
+from varjepa.config.data import ColumnSection
+from varjepa.data.read.sources import open_path
+from varjepa.data.spelling.detect import GLANCE
+from varjepa.data.spelling.read import Spelled, spelled
+
+DATA = DataSection(name="table")
+moment = datetime.fromisoformat
+
+
+def read(columns: dict[str, Any], data: DataSection = DATA, text: list[str] | None = None) -> Spelled:
+    return spelled(pl.DataFrame(columns).lazy(), data, text)
+
+
+def column(cells: list[Any], data: DataSection = DATA) -> pl.Series:
+    return read({"a": cells}, data).frame.collect()["a"]
+
+
+def test_german_numbers_are_numbers() -> None:
+    found = read({"amount": ["2.724,63", "5.156,87", "-0,132"], "kind": ["a", "b", "b"]})
+    assert found.frame.collect().to_dict(as_series=False) == {
+        "amount": [2724.63, 5156.87, -0.132],
+        "kind": ["a", "b", "b"],
+    }
+    assert found.columns == {"amount": ColumnSection(format="1.234,5")}
+    assert found.words == {"amount": "numbers with decimal comma, thousands marked by a point"}
+
+
+@pytest.mark.parametrize(
+    "word", ["n/a", "N/A", "-", "--", "?", "#DIV/0!", "#N/A", "nil", "Unknown", " ", "refused", "k. A."]
+)
+@pytest.mark.parametrize("share", [0.15, 0.6])
+def test_a_word_among_numbers_is_a_gap_whatever_its_share(word: str, share: float) -> None:
+    numbers = [f"{1000 + 3.5 * k}" for k in range(60)]
+    cells = [word if k % 20 < 20 * share else number for k, number in enumerate(numbers)]
+    found = read({"a": cells})
+    values = found.frame.collect()["a"]
+    assert values.dtype == pl.Float64
+    assert values.null_count() == cells.count(word)
+    assert not word.strip() or word.strip() in found.words["a"]
+
+
+def test_a_rare_word_among_numbers_is_no_gap_and_stays() -> None:
+    cells = [*(f"{k},5" for k in range(99)), "wide"]
+    assert column(cells).to_list() == [*(f"{k}.5" for k in range(99)), "wide"]
+
+
+def test_gap_words_are_words_in_a_column_of_words() -> None:
+    assert column(["red", "none", "blue", "-", "unknown", " "]).to_list() == [
+        "red",
+        "none",
+        "blue",
+        "-",
+        "unknown",
+        None,
+    ]
+
+
+def test_leading_zeros_are_codes_even_in_the_last_row() -> None:
+    cells = [*(str(10_000 + k) for k in range(GLANCE + 10)), "02134"]
+    assert column(cells).dtype == pl.String
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "kind", "value"),
+    [
+        ("1,234", "0,5", pl.Float64, 1.234), ("1,234", "1,234,567", pl.Int64, 1234),
+        ("1,5", "1.234,5", pl.Float64, 1.5),
+        ("1,5", "1.234", pl.Float64, 1.5), ("5", "word", pl.String, "5"),
+        ("01/02/2015", "13/02/2015", pl.Date, date(2015, 2, 1)),
+        ("01/02/2015", "02/13/2015", pl.Date, date(2015, 1, 2)), ("13:45", "75:30", pl.Int64, 825),
+        ("2015-01-31", "2015-01-31T10:00:00", pl.Datetime("us"), moment("2015-01-31")),
+        ("2015-01-31", "31.01.2015", pl.Date, date(2015, 1, 31)), ("5 kg", "6 lb", pl.String, "5 kg"),
+        ("5", "5.5", pl.Float64, 5.0), ("A", "5", pl.String, "A"), ("5", "n/a", pl.Int64, 5),
+    ],
+)  # fmt: skip
+def test_the_last_row_has_a_say(first: str, last: str, kind: pl.DataType, value: Any) -> None:
+    second = {"5 kg": "7 kg", "A": "B"}.get(first, first.replace("5", "6") if first == "5" else first)
+    more = {"1,234": "2,345", "1,5": "2,5", "01/02/2015": "03/04/2016", "13:45": "14:45", "2015-01-31": "2015-02-01"}
+    values = column([*([first, more.get(first, second), second] * (GLANCE // 3 + 2)), last])
+    assert values.dtype == kind
+    assert values[0] == value
+
+
+@pytest.mark.parametrize(
+    ("cells", "other", "value", "said"),
+    [
+        (["1,234", "5,678"], ["x", "y"], 1234.0, "may mean another number"),
+        (["1,234", "5,678"], ["0,5", "1,25"], 1.234, "decimal commas occur in other columns"),
+        (["1.234", "5.678"], ["x", "y"], 1.234, "may mean another number"),
+        (["1.234", "5.678"], ["0,5", "1,25"], 1234.0, "decimal commas occur in other columns"),
+        (["1.234", "5.678.901"], ["x", "y"], 1234.0, ""), (["1,234", "0,5"], ["x", "y"], 1.234, ""),
+    ],
+)  # fmt: skip
+def test_a_mark_of_two_meanings_is_decided_by_the_table(
+    cells: list[str], other: list[str], value: float, said: str
+) -> None:
+    found = read({"a": cells, "b": other})
+    assert found.frame.collect()["a"][0] == value
+    assert said in found.doubts.get("a", "")
+    assert ("data.columns.a.format" in found.doubts.get("a", "")) == bool(said)
+
+
+DAYS = [date(2015, 1, 1) + timedelta(weeks=k) for k in range(40)]
+
+
+@pytest.mark.parametrize(
+    ("cells", "other", "first", "said"),
+    [
+        ([f"{1 + k % 12:02}/01/{2015 + k // 12}" for k in range(36)], ["x"] * 36, date(2015, 1, 1), "same day"),
+        (["01/02/2015", "03/04/2015"], ["x", "y"], date(2015, 1, 2), "no day above 12 shows it"),
+        (["01.02.2015", "03.04.2015"], ["x", "y"], date(2015, 2, 1), "no day above 12 shows it"),
+        (["01-02-2015", "03-04-2015"], ["x", "y"], date(2015, 2, 1), "no day above 12 shows it"),
+        (["01/02/2015", "03/04/2015"], ["0,5", "1,5"], date(2015, 2, 1), "no day above 12 shows it"),
+        (["01/02/2015", "03/04/2015"], ["13/02/2015", "01/02/2015"], date(2015, 2, 1), "as in other columns"),
+        (["01/02/2015", "03/04/2015"], ["02/13/2015", "01/02/2015"], date(2015, 1, 2), "as in other columns"),
+        ([f"{day:%d/%m/%Y}" for day in DAYS if day.day <= 12], ["x"] * 17, date(2015, 1, 1), "regular steps"),
+        (["13/02/2015", "01/02/2015"], ["x", "y"], date(2015, 2, 13), ""),
+    ],
+)  # fmt: skip
+def test_day_and_month_are_told_apart(cells: list[str], other: list[str], first: date, said: str) -> None:
+    found = read({"a": cells, "b": other[: len(cells)] + ["x"] * (len(cells) - len(other))})
+    assert found.frame.collect()["a"][0] == first
+    assert said in found.doubts.get("a", "")
+    assert bool(found.doubts) == bool(said)
+
+
+def test_what_the_user_says_wins() -> None:
+    data = DataSection(name="table", columns={"a": ColumnSection(format="%d/%m/%Y"), "b": ColumnSection(format="text")})
+    found = read({"a": ["01/02/2015", "03/04/2015"], "b": ["1", "2"], "c": [7, 8]}, data)
+    assert found.frame.collect().rows() == [(date(2015, 2, 1), "1", 7), (date(2015, 4, 3), "2", 8)]
+    assert not found.doubts
+    kinds = DataSection(name="table", kinds={"a": "categorical"})
+    assert column(["1,5", "2,5"], kinds).to_list() == ["1,5", "2,5"]
+    gaps = DataSection(name="table", columns={"a": ColumnSection(gaps=("x",))})
+    assert column(["1", "x", "3"], gaps).to_list() == [1, None, 3]
+    assert column(["red", "x", "blue"], gaps).to_list() == ["red", None, "blue"]
+
+
+def test_a_renamed_column_goes_by_its_new_name() -> None:
+    data = DataSection(name="table", rename={"a": "b"}, columns={"b": ColumnSection(format="1.234,5")})
+    found = read({"a": ["1.234", "2"]}, data)
+    assert found.frame.collect()["a"].to_list() == [1234, 2]
+    assert list(read({"a": ["1,5", "2,5"]}, DataSection(name="table", rename={"a": "b"})).columns) == ["b"]
+
+
+def test_a_finished_model_finds_nothing_out() -> None:
+    columns = {"a": ColumnSection(format="%d/%m/%Y"), "b": ColumnSection(format="1.234,5")}
+    found = read(
+        {"a": ["01/02/2015", "30/30/2015"], "b": ["1,5", "2"], "c": ["7", "8"]},
+        DataSection(name="t", columns=columns),
+        ["c"],
+    )
+    assert found.frame.collect().rows() == [("2015-02-01", 1.5, "7"), ("30/30/2015", 2.0, "8")]
+
+
+def test_rarer_types_become_plain() -> None:
+    table = pl.DataFrame({
+        "price": pl.Series(["1.25"]).cast(pl.Decimal(18, 2)), "wait": pl.Series([timedelta(minutes=90)]),
+        "at": pl.Series([moment("2020-01-01 13:45")]).dt.time(),
+        "zoned": pl.Series([moment("2020-01-01 12:00")]).dt.replace_time_zone("Europe/Berlin"),
+        "ms": pl.Series([moment("2020-01-01")]).cast(pl.Datetime("ms")), "kind": pl.Series(["a"], dtype=pl.Categorical),
+        "size": pl.Series(["b"], dtype=pl.Enum(["a", "b"])), "big": pl.Series([2**63], dtype=pl.UInt64),
+    })  # fmt: skip
+    found = spelled(table.lazy(), DATA).frame.collect()
+    assert found.row(0) == (1.25, 5400.0, 49500.0, moment("2020-01-01 11:00"), moment("2020-01-01"), "a", "b", 2**63)
+    assert [str(dtype) for dtype in found.dtypes[:5]] == ["Float64"] * 3 + [
+        "Datetime(time_unit='us', time_zone=None)"
+    ] * 2
+
+
+def test_whole_numbers_are_times_only_where_all_are() -> None:
+    days = [20_150_101 + k for k in range(20)]
+    assert column(days).to_list()[:2] == [date(2015, 1, 1), date(2015, 1, 2)]
+    assert column([*days, 20_151_301]).dtype == pl.Int64
+    seconds = read({"created": [1_420_070_400 + 60 * k for k in range(20)]})
+    assert seconds.frame.collect()["created"][0] == moment("2015-01-01")
+    assert seconds.columns == {"created": ColumnSection(format="epoch seconds")}
+
+
+def test_a_column_of_any_name_is_read() -> None:
+    names = ["*", "^a.*$", "", "[k]", 'q"x', "a\nb"]
+    found = read({name: ["1,5", "2,5"] for name in names}).frame.collect()
+    assert found.columns == names
+    assert all(found[name].to_list() == [1.5, 2.5] for name in names)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_numbers_in_a_random_spelling_come_back(tmp_path: Path, seed: int) -> None:
+    draw = random.Random(seed)
+    decimal, group = draw.choice(
+        [(".", ","), (",", "."), (",", " "), (".", "'"), (",", ""), (".", "\u00a0"), (".", "")]
+    )
+    before, after = draw.choice([("", ""), ("$", ""), ("", " €"), ("CHF ", ""), ("", " kg"), ("", "")])
+    negative = draw.choice(["-{}", "({})", "{}-", "\u2212{}"] if "kg" not in after else ["-{}"])
+    gap = draw.choice(["n/a", "-", "", "?", "refused"])
+    numbers = [None if draw.random() < 0.2 else round(draw.gauss(0, 10 ** draw.randint(1, 6)), 2) for _ in range(300)]
+
+    def written(number: float | None) -> str:
+        if number is None:
+            return gap
+        digits = f"{abs(number):,.2f}".translate(str.maketrans({",": group, ".": decimal}))
+        text = f"{before}{digits}{after}"
+        return negative.format(text) if number < 0 else text
+
+    file = tmp_path / "t.csv"
+    pl.DataFrame({"a": list(map(written, numbers)), "b": range(300)}).write_csv(
+        file, separator=";", quote_style="always"
+    )
+    found = open_path(str(file), DataSection(path=str(file)))
+    assert found.frame.collect()["a"].to_list() == numbers, (found.words, found.doubts)
+
+
+DATE_STYLES = [
+    "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%Y-%m-%d", "%Y/%m/%d", "%d %b %Y", "%b %d, %Y", "%d-%b-%y", "%Y%m%d",
+    "%d.%m.%y",
+    "%B %d, %Y", "%A, %d %B %Y", "%Y-%m-%dT%H:%M:%SZ", "%m/%d/%Y %I:%M %p", "%d.%m.%Y %H:%M", "%Y-%m-%d %H:%M:%S.%f",
+    "%d/%b/%Y:%H:%M:%S +0000", "%G-W%V-%u", "%b %d, %Y %I:%M:%S %p",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("style", DATE_STYLES)
+def test_dates_in_any_spelling_come_back(tmp_path: Path, style: str) -> None:
+    draw = random.Random(style)
+    minutes = [draw.randrange(30 * 366 * 24 * 60) for _ in range(300)]
+    moments = [moment("1990-01-01") + timedelta(minutes=minute) for minute in minutes]
+    if "%M" not in style:
+        moments = [moment(str(when.date())) for when in moments]
+    cells = ["n/a" if draw.random() < 0.1 else when.strftime(style) for when in moments]
+    file = tmp_path / "t.csv"
+    pl.DataFrame({"a": cells, "b": range(300)}).write_csv(file)
+    values = open_path(str(file), DataSection(path=str(file))).frame.collect()["a"].cast(pl.Datetime("us"))
+    assert values.to_list() == [None if cell == "n/a" else when for cell, when in zip(cells, moments, strict=True)]

@@ -1,0 +1,123 @@
+"""Finds out how the columns of a table are spelled, from all of its cells.
+
+The first rows propose readings. All rows then check them, batch by batch; cells that cannot be read propose again, and
+the rows are read once more. A column whose first rows are plainly words is not read any further.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from varjepa.config.data import ColumnSection
+from varjepa.data.cells import NUMBER_SHARE, column
+from varjepa.data.spelling.evidence import Evidence
+from varjepa.data.spelling.judge import Customs, customs_of, judged
+from varjepa.data.spelling.readers import Reader
+from varjepa.data.spelling.words import described, is_plain
+
+GLANCE = 5000
+"""First rows, which propose how columns are spelled."""
+
+BATCH = 100_000
+"""Rows of a batch."""
+
+ROUNDS = 4
+"""The rows are read at most so often."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a column is spelled.
+
+    Attributes:
+        reader: reads its cells.
+        dtype: of the values; text if some cells cannot be read.
+        section: the same as plain data; None for the spelling that every program reads.
+        words: for people; empty where there is nothing to say.
+        doubt: in words, how the spelling was chosen among several that fit; empty if only one fits.
+    """
+
+    reader: Reader
+    dtype: pl.DataType
+    section: ColumnSection | None
+    words: str
+    doubt: str = ""
+
+
+def detect(
+    frame: pl.LazyFrame, given: Mapping[str, Reader], wanted: Mapping[str, tuple[str, ...]]
+) -> dict[str, Verdict]:
+    """How columns are spelled; columns that stay as they are are left out.
+
+    Args:
+        frame: the table.
+        given: column -> reader that the user wants.
+        wanted: columns to find out about -> their gap words. Only text and whole numbers are looked at.
+    """
+    schema = frame.collect_schema()
+    names = [name for name in wanted if schema[name] == pl.String or schema[name].is_integer()]
+    gathered = [Evidence(name, schema[name], reader, reader.gaps) for name, reader in given.items()]
+    gathered += [Evidence(name, schema[name], gaps=wanted[name]) for name in names]
+    if gathered:
+        _gather(frame.select(column(evidence.name) for evidence in gathered), gathered)
+    clear = [evidence.readers[0] for evidence in gathered if len(evidence.readers) == 1]
+    customs = customs_of(clear)
+    verdicts = {evidence.name: _verdict(evidence, customs) for evidence in gathered}
+    return {name: verdict for name, verdict in verdicts.items() if verdict is not None}
+
+
+def _gather(frame: pl.LazyFrame, gathered: list[Evidence]) -> None:
+    first = frame.head(GLANCE + 1).collect()
+    for evidence in gathered:
+        evidence.look(first[evidence.name])
+    # The readers of the first rows must be tried on all rows, unless these are all.
+    short = first.height <= GLANCE
+    for _ in range(ROUNDS):
+        open_ = [evidence for evidence in gathered if not evidence.settled and (evidence.changed or not short)]
+        if not open_:
+            return
+        for evidence in open_:
+            evidence.restart()
+        for batch in [first] if short else _batches(frame, open_):
+            for evidence in open_:
+                evidence.look(batch[evidence.name])
+            if all(evidence.settled for evidence in open_):
+                break
+        gathered = [evidence for evidence in open_ if evidence.changed]
+        if not gathered:
+            return
+
+
+def _batches(frame: pl.LazyFrame, gathered: list[Evidence]) -> Iterator[pl.DataFrame]:
+    names = [column(evidence.name) for evidence in gathered]
+    return frame.select(names).collect_batches(chunk_size=BATCH, maintain_order=True)
+
+
+def _verdict(evidence: Evidence, customs: Customs) -> Verdict | None:
+    if evidence.settled or not evidence.readers or (len(evidence.values) < 2 and not evidence.given):
+        return None
+    chosen, doubt = judged(evidence.readers, evidence.unclear, customs)
+    reader, word = chosen, evidence.gap_word()
+    unread = evidence.unread_cells
+    if word is not None and not evidence.given:
+        reader, unread = Reader(reader.formats, (*reader.gaps, word)), 0
+    present = evidence.cells - sum(evidence.gaps.values())
+    if unread and not evidence.given and present - unread <= NUMBER_SHARE * present:
+        return None
+    gaps = tuple(dict.fromkeys(gap for gap in (*reader.gaps, *sorted(evidence.gaps)) if gap))
+    named = Reader(reader.formats, gaps)
+    plain = is_plain(named)
+    section = (
+        None
+        if plain
+        else ColumnSection(format=named.formats[0] if len(named.formats) == 1 else named.formats, gaps=gaps)
+    )
+    dtype = pl.String() if unread else _dtype(evidence, chosen)
+    return Verdict(reader, dtype, section, "" if plain and not doubt else described(named), doubt)
+
+
+def _dtype(evidence: Evidence, reader: Reader) -> pl.DataType:
+    if reader.family == "dates":
+        return pl.Datetime("us") if evidence.clock or reader.clock else pl.Date()
+    return pl.Float64() if reader in evidence.fractions else pl.Int64()

@@ -1,0 +1,73 @@
+"""Expressions that read a column as a finished model learned it, of whatever type it is now."""
+
+from collections.abc import Callable
+
+import polars as pl
+
+from varjepa.config.data import ColumnSection
+from varjepa.data.cells import as_number, boolean_words, column, finite, mapped, named_type, plain_cells
+from varjepa.data.spelling.numbers import PLAIN
+from varjepa.data.spelling.readers import Reader, native_numbers, reader_of
+
+DATES = ("%Y-%m-%d", "%d/%m/%Y", "%d-%m-%Y", "%d.%m.%Y", "%Y/%m/%d", "%Y%m%d")
+"""How text is read in a date column that was no text when it was learned: as Polars infers dates."""
+
+
+def learned_number(name: str, kind: str, dtype: pl.DataType, spelling: ColumnSection | None = None) -> pl.Expr:
+    """Float64 expression of a column, null where missing; dates as days since 1970.
+
+    Args:
+        name: of the column.
+        kind: numeric or date.
+        dtype: of the column now.
+        spelling: how its text is to be read; None for the spelling that every program reads.
+
+    Raises:
+        DataError: the column is of a type that holds no numbers.
+    """
+    reader = None if spelling is None else reader_of(spelling, name)
+    dates = reader is not None and reader.family == "dates"
+    if dtype == pl.String or (dates and dtype.is_numeric()):
+        reader = reader or Reader(DATES if kind == "date" else (PLAIN,))
+        return finite(mapped(name, _strict(name, reader), pl.Float64()), pl.Float64())
+    if dtype in (pl.Duration, pl.Time):
+        return mapped(name, native_numbers, pl.Float64())
+    return as_number(name, kind, dtype)
+
+
+def _strict(name: str, reader: Reader) -> Callable[[pl.Series], pl.Series]:
+    """Reads text as numbers; raises Polars' error for a failed conversion where it cannot."""
+
+    def read(cells: pl.Series) -> pl.Series:
+        values = reader.values(cells)
+        unread = cells.filter(reader.unread(cells, values))
+        if len(unread):
+            raise pl.exceptions.InvalidOperationError(
+                f'the column "{name}" holds text in {len(unread)} of {len(cells)} cells, for example "{unread[0]}"'
+            )
+        # Microseconds since 1970, divided by the microseconds of a day.
+        return values.dt.timestamp("us") / 86_400e6 if values.dtype == pl.Datetime else values
+
+    return read
+
+
+def learned_cells(name: str, learned: str, dtype: pl.DataType, spelling: ColumnSection | None = None) -> pl.Expr:
+    """The words of a column that may have been learned as another type: files and requests hold numbers as text, too.
+
+    A Boolean column stays unchanged.
+
+    Args:
+        name: of the column.
+        learned: name of the type that the words of the column were learned from.
+        dtype: of the column now.
+        spelling: how its text is to be read; None for the spelling that every program reads.
+    """
+    if dtype != pl.String or learned == "String":
+        return plain_cells(name, dtype)
+    if learned == "Boolean":
+        return boolean_words(name)
+    reader = None if spelling is None else reader_of(spelling, name)
+    if reader is None and not named_type(learned).is_numeric():
+        return column(name)
+    plain = (reader or Reader((PLAIN,))).plain
+    return mapped(name, lambda cells: plain(cells).str.strip_chars(), pl.String())

@@ -1,0 +1,127 @@
+"""Opens the cells of a table: every column of text whose spelling is known or found out becomes what it means."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+import polars as pl
+
+from varjepa.config import DataSection
+from varjepa.config.data import ColumnSection
+from varjepa.data.cells import as_text, column, mapped
+from varjepa.data.spelling.detect import Verdict, detect
+from varjepa.data.spelling.readers import TEXT, Reader, native_numbers, reader_of
+
+
+@dataclass(frozen=True)
+class Spelled:
+    """A table whose cells are read.
+
+    Attributes:
+        frame: the rows, in plain types: numbers, booleans, dates and text.
+        columns: how columns are spelled that are not in the plain spelling, also those that the user told; names as
+            in the configuration, that is after `data.rename`.
+        words: the same in words.
+        doubts: of columns that may also be read in another way, how it was chosen, and how to set it.
+    """
+
+    frame: pl.LazyFrame
+    columns: dict[str, ColumnSection]
+    words: dict[str, str]
+    doubts: dict[str, str]
+
+
+def spelled(frame: pl.LazyFrame, data: DataSection, text: Collection[str] | None = None) -> Spelled:
+    """Reads the cells of a table as they are meant.
+
+    What `data.columns` says wins. The rest is found out from all rows, which are read up to four times for it, batch by
+    batch; plain numbers and words cost a glance at the first rows.
+
+    Args:
+        frame: columns of any type.
+        data: `columns`, `kinds` and `rename` count.
+        text: for a finished model, the columns that it learned as text. Then nothing is found out: its features read
+            the text of other columns by what was found out when it was made.
+
+    Raises:
+        ConfigError: a format in `data.columns` is none.
+        DataError: the rows cannot be read.
+    """
+    frame = frame.with_columns(_in_plain_types(frame.collect_schema()))
+    schema = dict(frame.collect_schema())
+    finals = {name: data.rename.get(name, name) for name in schema}
+    told = {name: data.columns[final] for name, final in finals.items() if final in data.columns}
+    readers = {name: reader_of(section, finals[name]) for name, section in told.items()}
+    given = {name: reader for name, reader in readers.items() if reader is not None and _may_read(reader, schema[name])}
+    free = [] if text is not None else [name for name in schema if _is_open(finals[name], told.get(name), data)]
+    wanted = {name: told[name].gaps if name in told else () for name in free}
+    verdicts = detect(frame, given, wanted)
+    changed = [_read(name, verdict) for name, verdict in verdicts.items()]
+    left = [name for name in schema if name not in verdicts]
+    changed += [expression for name in left if (expression := _words(name, schema[name], told.get(name))) is not None]
+    found = {finals[name]: verdict for name, verdict in verdicts.items()}
+    columns = {name: verdict.section for name, verdict in found.items() if verdict.section is not None}
+    return Spelled(
+        frame.with_columns(changed),
+        {finals[name]: section for name, section in told.items()} | columns,
+        {name: verdict.words for name, verdict in found.items() if verdict.words},
+        {name: doubt(name, verdict) for name, verdict in found.items() if verdict.doubt},
+    )
+
+
+def doubt(name: str, verdict: Verdict) -> str:
+    """How an ambiguous column is read, and how to set it."""
+    return f"{verdict.doubt}; if that is wrong, set data.columns.{name}.format"
+
+
+def _is_open(final: str, section: ColumnSection | None, data: DataSection) -> bool:
+    """Whether it is to be found out how a column is spelled."""
+    declared = data.kinds.get(final) in ("categorical", "identifier", "boolean", "text")
+    return not (declared or (section is not None and section.format is not None))
+
+
+def _may_read(reader: Reader, dtype: pl.DataType) -> bool:
+    """Whether a reader changes cells of this type. Numbers are numbers already, but may be times."""
+    return dtype == pl.String or (dtype.is_numeric() and reader.family == "dates")
+
+
+def _in_plain_types(schema: pl.Schema) -> list[pl.Expr]:
+    """Expressions for columns of rarer types: numbers, seconds, moments in UTC, and text."""
+    plain = []
+    for name, dtype in schema.items():
+        cells = column(name)
+        if isinstance(dtype, pl.Decimal):
+            plain.append(cells.cast(pl.Float64))
+        elif dtype in (pl.Duration, pl.Time):
+            plain.append(mapped(name, native_numbers, pl.Float64()))
+        elif isinstance(dtype, pl.Datetime):
+            zoned = cells.dt.convert_time_zone("UTC").dt.replace_time_zone(None) if dtype.time_zone else cells
+            if dtype != pl.Datetime("us"):
+                plain.append(zoned.cast(pl.Datetime("us")))
+        elif dtype in (pl.Categorical, pl.Enum):
+            plain.append(cells.cast(pl.String))
+    return plain
+
+
+def _read(name: str, verdict: Verdict) -> pl.Expr:
+    """The cells of a column as values, or as text in the plain spelling if some cannot be read."""
+    function = verdict.reader.plain if verdict.dtype == pl.String else _typed(verdict.reader, verdict.dtype)
+    return mapped(name, function, verdict.dtype)
+
+
+def _typed(reader: Reader, dtype: pl.DataType) -> Callable[[pl.Series], pl.Series]:
+    def read(cells: pl.Series) -> pl.Series:
+        return reader.values(cells).cast(dtype)
+
+    return read
+
+
+def _words(name: str, dtype: pl.DataType, section: ColumnSection | None) -> pl.Expr | None:
+    """The cells of a column of words: blank cells and its own gap words are missing; None if nothing changes."""
+    wanted = section is not None and section.format == TEXT
+    if dtype != pl.String and not wanted:
+        return None
+    cells = as_text(name, dtype)
+    if section is not None and section.gaps:
+        known = {word.strip().lower() for word in section.gaps}
+        cells = pl.when(cells.str.strip_chars().str.to_lowercase().is_in(sorted(known)).not_()).then(cells)
+    return pl.when(cells.str.strip_chars() != "").then(cells).alias(name)
