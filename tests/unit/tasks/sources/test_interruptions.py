@@ -13,6 +13,8 @@ from tests.store_servers import BUCKET, S3
 from tests.unit.tasks.sources.conftest import Read
 from varjepa.errors import InterruptedReadError
 
+pytestmark = pytest.mark.slow  # servers start
+
 ROWS = 200_000
 TABLE = pl.DataFrame({"id": pl.int_range(ROWS, eager=True), "hash": pl.int_range(ROWS, eager=True).hash()})
 

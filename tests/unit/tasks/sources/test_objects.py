@@ -11,6 +11,8 @@ from tests.store_servers import BUCKET, S3
 from tests.unit.tasks.sources.conftest import PEOPLE, Read
 from varjepa.errors import ConfigError, DataError, InterruptedReadError
 
+pytestmark = pytest.mark.slow  # servers start
+
 CSV = PEOPLE.write_csv().encode()
 
 
