@@ -6,11 +6,11 @@ from typing import Any
 
 import polars as pl
 
+from tasks.sources.credentials import storage_options
 from tasks.sources.extras import required
 from tasks.sources.fingerprints import fingerprint_of
 from tasks.sources.found_table import FoundTable, Text
 from tasks.sources.moments import moment
-from tasks.sources.objects import storage_options
 from varjepa.config import DataSection
 from varjepa.data.read.sources import Source
 from varjepa.errors import DataError

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from tasks.sources.address import described, expanded, secrets_of
+from tasks.sources.bucket import Bucket
 from tasks.sources.databases import read_database
 from tasks.sources.delta import LOG, find_delta, is_delta
 from tasks.sources.failures import reaching
 from tasks.sources.fingerprints import file_fingerprint
 from tasks.sources.found_table import FoundTable, Text
 from tasks.sources.iceberg import find_iceberg
-from tasks.sources.objects import Bucket, find_objects
+from tasks.sources.objects import find_objects
 from tasks.sources.run_day import dated, planned_day
 from tasks.sources.stages import stage_for
 from tasks.sources.web import find_web_file
