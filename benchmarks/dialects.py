@@ -29,7 +29,7 @@ import zstandard
 
 from benchmarks.harness import RESULTS, Figure, publish
 from varjepa.config import DataSection
-from varjepa.data.read.sources import open_path
+from varjepa.data.files.opened import open_files
 
 TRIALS = 2000
 
@@ -191,7 +191,7 @@ def difference(seed: int, folder: Path) -> str:
     file = folder / draw.choice(["t.csv", "t.txt", "t.data", "t.tsv", "table"])
     file.write_bytes(written(table, writing, draw))
     try:
-        found = open_path(str(file), DataSection(path=str(file))).frame.collect()
+        found = open_files(str(file), DataSection(path=str(file)), ()).frame.collect()
     except Exception:  # noqa: BLE001 (every error is a failed trial)
         return f"seed {seed}: {writing}\n{traceback.format_exc(limit=-3)}"
     if found.equals(expected(table)) and found.schema == expected(table).schema:

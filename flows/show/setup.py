@@ -19,7 +19,7 @@ def show_profile(started: Started) -> None:
         table.add_row(plain(name), kind, f"{facts.missing_share:.1%}", f"{facts.distinct:,}", span)
     console.print(table)
     for name, doubt in started.doubts.items():
-        console.print(f'"{name}": {doubt}.', markup=False)
+        console.print(f'"{plain(name)}": {plain(doubt)}.')
     console.print(
         f"Wrote {started.config} and {started.contract}. Review both, then run: [b]varjepa retrain {started.config}[/b]"
     )

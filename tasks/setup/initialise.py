@@ -35,6 +35,10 @@ MARGIN = 0.1
 """Draft ranges are wider than the observed range by this share of it, on both sides."""
 
 
+_REFUSED = re.compile(r"[/:.%\"'@]+")
+"""What `registry.name` does not accept."""
+
+
 @dataclass(frozen=True)
 class Started:
     """The profile of the table, how its columns are spelled, and the written files."""
@@ -204,13 +208,13 @@ def _config_text(data: DataSection, seen: Started) -> str:
             "split": split,
         },
         "contract": {"path": str(seen.contract.relative_to(seen.config.parent))},
-        "registry": {"name": seen.config.stem},
+        "registry": {"name": _REFUSED.sub("-", seen.config.stem)},
     }
     # In JSON a name takes one line, whatever it holds.
     shown = {name: json.dumps(name, ensure_ascii=False) for name in seen.profiles}
     notes = [f"# {shown[name]} is not a feature: {why}." for name, why in away.items()]
-    notes += [f"# {shown[name]} holds {words}." for name, words in seen.words.items()]
-    notes += [f"# {shown[name]}: {doubt}." for name, doubt in seen.doubts.items()]
+    notes += [f"# {shown[name]} holds {_line(words)}." for name, words in seen.words.items()]
+    notes += [f"# {shown[name]}: {_line(doubt)}." for name, doubt in seen.doubts.items()]
     if seen.label is None:
         notes.append("# data.label names a column to predict. Without one, the validation ELBO selects the epoch.")
     if seen.rows > LARGE:
@@ -219,3 +223,8 @@ def _config_text(data: DataSection, seen: Started) -> str:
     notes.append("# Correct wrong kinds in data.kinds; list columns to leave out in data.drop.")
     notes.append("# `varjepa schema` prints all keys and their defaults.")
     return "\n".join([f"# Retrain job for {_table_name(str(data.path))}.", *notes, dump_yaml(content)])
+
+
+def _line(words: str) -> str:
+    """Words that may hold cells, in one line."""
+    return " ".join(words.split())

@@ -161,7 +161,7 @@ def test_wrong_input_is_told_in_one_paragraph(made: SimpleNamespace) -> None:
     made.new.head(0).write_csv(made.home / "none.csv")
     for source, options, words in (
         ("lacks.csv", (), 'column "age" is missing'),
-        ("text.csv", (), "'age'"),
+        ("text.csv", (), 'column "age" holds text'),
         ("none.csv", (), "has no rows"),
         ("nowhere.csv", (), "No such file"),
         ("same.csv", ("--set", "training.lr=1"), "--retrain"),

@@ -1,6 +1,7 @@
 """Expressions that read the cells of a column of any type: as numbers, as text, as flags."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 import polars as pl
 from polars import selectors
@@ -13,6 +14,8 @@ NUMBER_SHARE = 0.9
 TRUE_WORDS = ("true", "t", "yes", "y", "1", "1.0", "on", "ja", "j", "wahr", "oui", "o", "vrai", "sí", "si", "s")
 FALSE_WORDS = ("false", "f", "no", "n", "0", "0.0", "off", "nein", "falsch", "non", "faux")
 """What means true and false in a column that was learned as true or false, in lower case."""
+
+_Cells = TypeVar("_Cells", pl.Expr, pl.Series)
 
 
 def column(name: str) -> pl.Expr:
@@ -49,6 +52,12 @@ def finite(cells: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     return pl.when(cells.is_between(-LARGEST, LARGEST, closed="none")).then(cells) if dtype.is_float() else cells
 
 
+def reads_plainly(cells: _Cells) -> _Cells:
+    """Whether each cell of text is a number or a date in the spelling that every program reads; null where missing."""
+    text = cells.str.strip_chars()
+    return text.cast(pl.Float64, strict=False).is_not_null() | text.str.contains(r"^\d{4}-\d{2}-\d{2}([ T]|$)")
+
+
 def mapped(name: str, function: Callable[[pl.Series], pl.Series], dtype: pl.DataType) -> pl.Expr:
     """The column after a function of its cells, each of which counts alone.
 
@@ -56,7 +65,7 @@ def mapped(name: str, function: Callable[[pl.Series], pl.Series], dtype: pl.Data
     """
 
     def of_cells(cells: pl.Series) -> pl.Series:
-        return function(cells.alias("cells")).alias(cells.name)
+        return function(nameless(cells)).alias(cells.name)
 
     return column(name).map_batches(of_cells, return_dtype=dtype, is_elementwise=True)
 

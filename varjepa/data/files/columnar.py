@@ -8,7 +8,7 @@ import fastexcel
 import polars as pl
 import polars.selectors as cs
 
-from varjepa.data.files.damage import empty
+from varjepa.data.files.damage import empty, require_different
 from varjepa.data.files.part import Part
 from varjepa.data.files.stage import Stage
 from varjepa.errors import DataError, listed, nearest
@@ -134,15 +134,14 @@ def _table_of(book: fastexcel.ExcelReader, name: str, file: Path) -> tuple[pl.Da
     if first and width > 2 and filled[first - 1] == width - 1:
         first -= 1  # the first column has no name
     names = ["" if cell is None else cell.strip() for cell in head.row(first)]
-    duplicates = sorted({each for each in names if each and names.count(each) > 1})
-    if duplicates:
-        raise DataError(
-            f"{file} has duplicate column names: {listed(duplicates)}.",
-            expected="Expected every column name once.",
-            fix="Rename or remove the copies in the header row.",
-        )
+    require_different([each for each in names if each], file)
     table = book.load_sheet(name, header_row=None, skip_rows=first + 1, schema_sample_rows=None).to_polars()
-    return _named(table, names, file), [f"{first} rows before the header skipped."] if first else []
+    table = _named(table, names, file)
+    rows = table.filter(~pl.all_horizontal(pl.all().is_null()))
+    notes = [f"{first} rows before the header skipped."] if first else []
+    if blank := table.height - rows.height:
+        notes.append(f"{blank:,} blank {'row' if blank == 1 else 'rows'} skipped.")
+    return rows, notes
 
 
 def _named(table: pl.DataFrame, names: list[str], file: Path) -> pl.DataFrame:

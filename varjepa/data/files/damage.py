@@ -3,13 +3,14 @@
 import lzma
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import polars as pl
 import zstandard
 
-from varjepa.errors import DataError
+from varjepa.errors import DataError, listed
 
 DAMAGED = "The file may be truncated or damaged: download or export it again."
 
@@ -28,6 +29,21 @@ def readable(path: object) -> Iterator[None]:
         raise DataError(f"{path} cannot be read: {reason}.", fix=DAMAGED) from error
     except _BROKEN as error:
         raise DataError(f"{path} cannot be read: {str(error).rstrip('.')}.", fix=DAMAGED) from error
+
+
+def require_different(names: Iterable[str], file: object) -> None:
+    """Checks that no name occurs twice.
+
+    Raises:
+        DataError: some do.
+    """
+    duplicates = sorted(name for name, times in Counter(names).items() if times > 1)
+    if duplicates:
+        raise DataError(
+            f"{file} has duplicate column names: {listed(duplicates)}.",
+            expected="Expected every column name once.",
+            fix="Rename or remove the copies in the header line.",
+        )
 
 
 def empty(path: object) -> DataError:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from varjepa.config import DataSection
-from varjepa.data.files.damage import empty
+from varjepa.data.files.damage import empty, require_different
 from varjepa.data.files.dialect import MOST_RECORDS, Sample, find_dialect, sample_of, usual_width
 from varjepa.data.files.encoding import encoding_of
 from varjepa.data.files.header import Header, find_header
@@ -13,10 +13,13 @@ from varjepa.data.files.normalised import Layout, Text, rewrite
 from varjepa.data.files.records import LINE_END, Dialect
 from varjepa.data.files.regularity import regularity
 from varjepa.data.files.stage import Stage
-from varjepa.errors import DataError, listed
+from varjepa.errors import DataError
 
 _SAMPLE = 1 << 18
-"""Bytes at the start of a file that tell its dialect."""
+"""Bytes at the start of a file that tell its dialect; more if they hold fewer than `_LEAST_LINES` lines."""
+
+_LEAST_LINES = 10
+_LONGEST_SAMPLE = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -82,19 +85,24 @@ def _seen_again(place: Path, start: int, sample: Sample, dialect: Dialect, data:
     """The dialect of a text that is plain at first, judged by its header and the quotes that come later."""
     with place.open("rb") as stream:
         stream.seek(start)
-        lines = stream.read(_SAMPLE).decode(errors="replace").splitlines(keepends=True)
+        lines = LINE_END.split(stream.read(_SAMPLE).decode(errors="replace"))
     quoted = sorted((line for line in lines if '"' in line), key=lambda line: '\\"' not in line)
-    if not quoted or dialect.quote != '"':
+    head = LINE_END.split(sample.text, maxsplit=1)[0]
+    if not quoted or dialect.quote != '"' or head.count('"') % 2:
         return dialect
-    text = sample.text.splitlines(keepends=True)[0] + "".join(quoted[:MOST_RECORDS])
+    text = "\n".join([head, *quoted[:MOST_RECORDS]])
     again = find_dialect(Sample(text, None, 0, whole=True), separator=dialect.separator, quote=data.quote)
     return replace(again, comment=dialect.comment)
 
 
 def _sample(place: Path, encoding: str, errors: str, file: Path) -> Sample:
+    size = place.stat().st_size
     with place.open("rb") as stream:
         head = stream.read(_SAMPLE)
-        whole = len(head) < _SAMPLE
+        # A table of many thousand columns has long lines.
+        while head.count(b"\n") + head.count(b"\r") < _LEAST_LINES and len(head) < min(size, _LONGEST_SAMPLE):
+            head += stream.read(len(head))
+    whole = len(head) == size
     try:
         text = codecs.getincrementaldecoder(encoding)(errors).decode(head, final=whole)
     except UnicodeError as error:
@@ -158,19 +166,13 @@ def _checked(header: Header, file: Path) -> tuple[tuple[str, ...], bool]:
     if not names:
         raise DataError(f"{file} has no column names.", expected="Expected a header line and rows.")
     unnamed_last = len(names) == len(header.names) - 1 and "" not in names
-    duplicates = sorted({name for name in names if names.count(name) > 1})
     if header.values:
         raise DataError(
             f"{file} seems to have no header: its first line holds values, such as {header.values[0]}.",
             expected="Expected a line of names before the rows.",
             fix="Add one, or set data.header to false for the names column_1, column_2, ...; true if these are names.",
         )
-    if duplicates:
-        raise DataError(
-            f"{file} has duplicate column names: {listed(duplicates)}.",
-            expected="Expected every column name once.",
-            fix="Rename or remove the copies in the header line.",
-        )
+    require_different(names, file)
     return (*names, *([""] if unnamed_last else [])), unnamed_last
 
 

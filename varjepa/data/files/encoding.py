@@ -57,16 +57,16 @@ def encoding_of(file: Path, wanted: str | None) -> tuple[str, str, str | None]:
         return _declared(file, wanted), "strict", None
     with file.open("rb") as stream:
         head = stream.read(HEAD)
-    for mark, encoding in _MARKS:
-        if head.startswith(mark):
-            return encoding, "strict", None if encoding == "utf-8-sig" else f"Read as {_NAMES[encoding]}."
-    if (wide := _without_mark(head)) is not None:
-        return wide, "strict", "Read as UTF-16."
+    marked = next((encoding for mark, encoding in _MARKS if head.startswith(mark)), None)
+    wide = marked or _without_mark(head)
+    if wide not in (None, "utf-8-sig"):
+        return str(wide), "strict", f"Read as {_NAMES[str(wide)]}."
     right, wrong, sample = _accents(file)
     if not wrong:
-        return "utf-8", "strict", None
-    if right > 10 * wrong:
-        return "utf-8", STRAY_BYTES, f"{wrong:,} bytes are not UTF-8 and were read as Windows-1252."
+        return marked or "utf-8", "strict", None
+    if marked or right > 10 * wrong:
+        what = "1 byte is not UTF-8 and was" if wrong == 1 else f"{wrong:,} bytes are not UTF-8 and were"
+        return marked or "utf-8", STRAY_BYTES, f"{what} read as Windows-1252."
     guess = _guess(sample)
     return guess, "strict", f"Read as {_NAMES.get(guess, guess)}; data.encoding sets another encoding."
 

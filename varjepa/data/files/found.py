@@ -89,7 +89,7 @@ def _found(path: str) -> Found:
     if has_magic(path):
         anchor = Path(place.anchor) if place.anchor else Path()
         files = sorted(file for file in anchor.glob(str(place.relative_to(anchor))) if file.is_file())
-        full = [file for file in files if file.stat().st_size]
+        full = [file for file in files if file.stat().st_size and _may_be_table(file)]
         if not files:
             raise DataError(f"No file matches {path}.")
         return Found(tuple(full or files), _skipped(file for file in files if full and file not in full))

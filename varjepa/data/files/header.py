@@ -94,7 +94,8 @@ def _values_as_names(names: tuple[str, ...], body: list[Record]) -> tuple[str, .
         name for at, name in enumerate(names)
         if name and not _is_number(name) and any(row.cells[at].strip() == name for row in others if row.width > at)
     ]  # fmt: skip
-    certain = [name for name in numbers if not name.isdigit() or numbers.count(name) > 1]
+    times = Counter(numbers)
+    certain = [name for name in numbers if not name.isdigit() or times[name] > 1]
     if certain or (numbers and repeated) or 2 * len(repeated) > len(names):
         return (*certain, *numbers, *repeated)
     return ()

@@ -29,20 +29,23 @@ class Opened:
         frame: its rows, not read yet.
         files: the files.
         notes: what was unusual, as sentences.
+        delimited: whether they are files of text.
     """
 
     frame: pl.LazyFrame
     files: tuple[Path, ...]
     notes: tuple[str, ...]
+    delimited: bool = False
 
 
-def open_files(path: str, data: DataSection, text: Collection[str]) -> Opened:
+def open_files(path: str, data: DataSection, text: Collection[str], spelled: Collection[str] = ()) -> Opened:
     """Opens a file, a folder or a glob.
 
     Args:
         path: as the user gave it.
         data: settings that overrule what is found.
         text: columns that are text whatever they hold.
+        spelled: columns that stay text in files of text, because they are spelled in another way than it seems.
 
     Raises:
         DataError: there is no such table, or it cannot be read.
@@ -56,11 +59,11 @@ def open_files(path: str, data: DataSection, text: Collection[str]) -> Opened:
     opened = [(place, file, keys_of(file)) for place, file in zip(places, found.files, strict=True)]
     with readable(path):
         if formats[0] == "csv":
-            parts, more = _text_parts(opened, data, text, stage)
+            parts, more = _text_parts(opened, data, {*text, *spelled}, stage)
         else:
             parts, more = columnar_parts(opened, formats[0], data.sheet, stage)
         frame, last = united(parts, declared=formats[0] in _DECLARED, text=text)
-    return Opened(stage.tied(frame), found.files, tuple(dict.fromkeys([*notes, *more, *last])))
+    return Opened(stage.tied(frame), found.files, tuple(dict.fromkeys([*notes, *more, *last])), formats[0] == "csv")
 
 
 def _text_parts(

@@ -72,6 +72,8 @@ def widened(one: pl.DataType, other: pl.DataType) -> pl.DataType | None:
         >>> widened(pl.Int32(), pl.Float32()), widened(pl.Int8(), pl.String())
         (Float64, None)
     """
+    if one == other:
+        return one
     if one == pl.Null() or other == pl.Null():
         return other if one == pl.Null() else one
     kinds = {_kind(one), _kind(other)}

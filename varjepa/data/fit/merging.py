@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import polars as pl
 
-from varjepa.data.cells import column, finite, nameless
+from varjepa.data.cells import column, finite, nameless, reads_plainly
 from varjepa.data.fit.rows_protocol import CLASSES_OF_NUMBERS, MOST_DECIMALS, Moments
 from varjepa.data.read.text_columns import sketch
 
@@ -34,8 +34,8 @@ class ColumnFacts(NamedTuple):
         smallest: smallest of them; of text, too, to see whether partitions overlap. None if there are none.
         largest: largest of them.
         whole: whether all are whole numbers.
-        numbers: for text, how many cells are numbers.
-        word: for text, the first cell that is not a number.
+        numbers: for text, how many cells are numbers or dates.
+        word: for text, the first cell that is neither.
         few: the distinct values and their counts; None if there are more than `FEW`.
         repeats: number of cells whose value has occurred before; all cells if the kind does not depend on it.
         least: a lower bound of the number of distinct values.
@@ -67,14 +67,14 @@ class ColumnFacts(NamedTuple):
         whole = bool((present == present.round()).all()) if dtype.is_float() else dtype.is_integer()
         repeats = len(present) - len(few) if few is not None else _repeats(present, whole=whole)
         text = dtype == pl.String
-        numbers = present.str.strip_chars().cast(pl.Float64, strict=False) if text else None
+        plain = reads_plainly(present) if text else None
         return cls(
             len(present),
             smallest=min(few) if few is not None else present.min(),
             largest=max(few) if few is not None else present.max(),
             whole=whole,
-            numbers=0 if numbers is None else numbers.count(),
-            word=None if numbers is None else next(iter(present.filter(numbers.is_null()).head(1)), None),
+            numbers=0 if plain is None else int(plain.sum()),
+            word=None if plain is None else next(iter(present.filter(~plain).head(1)), None),
             few=few,
             repeats=repeats,
             least=len(present) - repeats,

@@ -14,7 +14,7 @@ from typing import Any, Literal, Self
 import polars as pl
 
 from varjepa.config.data import KIND
-from varjepa.data.cells import as_text, by_name, column, finite, flag, nameless
+from varjepa.data.cells import as_text, by_name, column, finite, flag, nameless, reads_plainly
 from varjepa.data.fit.merging import FEW, ColumnFacts, comparable
 from varjepa.data.fit.ranges import profiles_of
 from varjepa.data.fit.rows_protocol import (
@@ -126,11 +126,11 @@ class StreamedRows:
         """The profile of a text column with repeated values: each distinct value is parsed once."""
         rows, dtype = self._frame.select(column(name)), self.schema[name]
         word, count = column(name), pl.col(COUNT)
-        parsed = word.str.strip_chars().cast(pl.Float64, strict=False)
+        plain = reads_plainly(word)
         counts = rows.group_by(word).agg(pl.len().alias(COUNT)).collect(engine="streaming")
         facts = counts.select(
             missing=count.filter(word.is_null()).sum(), distinct=word.drop_nulls().len(),
-            numbers=count.filter(parsed.is_not_null()).sum(), words=word.filter(parsed.is_null()).min(),
+            numbers=count.filter(plain).sum(), words=word.filter(~plain).min(),
         ).row(0, named=True)  # fmt: skip
         words = {"sketch": sketch(counts.to_series(0))} if facts["distinct"] > FEW else {}
         return column_profile(name, dtype, self.rows, facts | words, declared.get(name))

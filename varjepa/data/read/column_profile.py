@@ -7,7 +7,7 @@ from typing import Any, Literal
 import polars as pl
 
 from varjepa.config.data import KIND
-from varjepa.data.cells import NUMBER_SHARE, column, finite, nameless
+from varjepa.data.cells import NUMBER_SHARE, column, finite, nameless, reads_plainly
 from varjepa.data.read.identifiers import IDENTIFIER_ROWS, MOST_REPEATS, is_named_identifier, numbers_identify
 from varjepa.data.read.text_columns import OFTEN_NEW, are_keys, sketch
 from varjepa.errors import DataError
@@ -74,7 +74,7 @@ def profile(frame: pl.LazyFrame, declared: Mapping[str, KIND] | None = None) -> 
         declared: kinds given by the user; the others are inferred.
 
     Raises:
-        DataError: a text column without a declared kind consists mostly of numbers.
+        DataError: a text column without a declared kind consists mostly of numbers or dates.
     """
     schema = dict(frame.collect_schema())
     flat = {name: dtype for name, dtype in schema.items() if not dtype.is_nested()}
@@ -109,8 +109,8 @@ def _facts(name: str, dtype: pl.DataType) -> list[pl.Expr]:
     if dtype.is_float():
         facts["whole"] = (cells == cells.round()).all()
     if dtype == pl.String:
-        numbers = cells.str.strip_chars().cast(pl.Float64, strict=False)
-        facts |= {"numbers": numbers.count(), "words": cells.filter(numbers.is_null()).drop_nulls().first()}
+        plain = reads_plainly(cells)
+        facts |= {"numbers": plain.sum(), "words": cells.filter(~plain).first()}
     return [fact.alias(f"{key}:{name}") for key, fact in facts.items()]
 
 
@@ -124,12 +124,12 @@ def column_profile(
         dtype: of the column.
         rows: number of rows inspected.
         facts: `missing` and `distinct`; for numbers and dates `min` and `max`; for floats `whole`; for text the number
-            of cells that are `numbers`, one of the other cells in `words`, and where most cells differ the `sketch`
-            of the distinct values. Absent facts count as 0, false or nothing.
+            of cells that are `numbers` or dates, one of the other cells in `words`, and where most cells differ the
+            `sketch` of the distinct values. Absent facts count as 0, false or nothing.
         declared: kind given by the user.
 
     Raises:
-        DataError: a text column without a declared kind consists mostly of numbers.
+        DataError: a text column without a declared kind consists mostly of numbers or dates.
     """
     missing, distinct = facts.get("missing") or 0, facts.get("distinct") or 0
     whole = dtype.is_integer() or bool(facts.get("whole"))
@@ -137,8 +137,8 @@ def column_profile(
     if declared is None and NUMBER_SHARE * present < numbers < present:
         raise DataError(
             f'The column "{name}" holds text in {present - numbers} of {present} cells, for example '
-            f'"{facts["words"]}"; the rest are numbers.',
-            expected="Expected numbers.",
+            f'"{facts["words"]}"; the rest are numbers or dates.',
+            expected="Expected numbers or dates.",
             fix="Fix the data, add the text to data.na_values, let a contract quarantine those rows, or declare the "
             f"column categorical: --set data.kinds.{name}=categorical.",
         )

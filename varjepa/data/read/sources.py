@@ -15,7 +15,7 @@ from varjepa.data.files.opened import open_files
 from varjepa.data.files.types import GLANCE
 from varjepa.data.read.identifiers import is_unnamed
 from varjepa.data.read.sim_table import sim_table
-from varjepa.data.spelling.read import spelled
+from varjepa.data.spelling.read import Reread, spelled, spelled_otherwise
 from varjepa.errors import DataError, listed
 
 __all__ = ["GLANCE", "ROW", "Source", "open_path", "open_source", "readable", "source_files"]
@@ -62,9 +62,9 @@ class Source:
             )
         return self
 
-    def spelled(self, data: DataSection, text: Collection[str] | None = None) -> "Source":
+    def spelled(self, data: DataSection, text: Collection[str] | None = None, reread: Reread | None = None) -> "Source":
         """The same with cells read as they are meant; see `varjepa.data.spelling.read.spelled`."""
-        cells = spelled(self.frame, data, text)
+        cells = spelled(self.frame, data, text, reread)
         return replace(self, frame=cells.frame, columns=cells.columns, words=cells.words, doubts=cells.doubts)
 
 
@@ -103,9 +103,16 @@ def open_path(path: str, data: DataSection, text: Collection[str] | None = None)
     Raises:
         DataError: see `open_source`.
     """
-    opened = open_files(path, data, text or ())
+    told = spelled_otherwise(data)
+    opened = open_files(path, data, text or (), told)
     with readable(path):
-        return Source(opened.frame, opened.files, path, opened.notes).checked().spelled(data, text)
+        source = Source(opened.frame, opened.files, path, opened.notes).checked()
+
+    def reread(names: Collection[str]) -> pl.LazyFrame:
+        return open_files(path, data, text or (), {*told, *names}).frame
+
+    with readable(path):
+        return source.spelled(data, text, reread if opened.delimited else None)
 
 
 def _open_openml(name: str, version: int) -> Source:

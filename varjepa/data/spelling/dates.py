@@ -44,8 +44,8 @@ _CLOCK_BEHIND = (
     r"(?i)^(?P<day>.*?\d)(?:\s*[t,]\s*|\s+(?:at\s+|um\s+)?|:)(?P<clock>\d{1,2}(?:[:h.]\d{2}.*|\s*[ap]\.?m\.?|\s?uhr))$"
 )
 _DIRECTIVES = "YCyGgmbBhdeaAwuUWVjDFxHkIlPpMSfRTXrZzsc+n%t"
-_EARLIEST_YEAR = 1000
-"""A year of four digits; `strptime` takes 15 for one."""
+_EARLIEST = -30_610_224_000_000_000
+"""The year 1000, in microseconds before 1970. Years have four digits; `strptime` takes 15 for one."""
 
 
 def read_dates(cells: pl.Series, pattern: str) -> pl.Series:
@@ -66,8 +66,8 @@ def read_dates(cells: pl.Series, pattern: str) -> pl.Series:
         return _epochs(cells, EPOCHS[pattern])
     text = cells.str.strip_chars()
     moments = _parsed(text, pattern)
-    rest = (text.is_not_null() & moments.is_null()).arg_true()
-    if len(rest):
+    if moments.null_count() > text.null_count():
+        rest = (text.is_not_null() & moments.is_null()).arg_true()
         moments = moments.scatter(rest, _with_clock(text.gather(rest), pattern))
     return moments.rename(cells.name)
 
@@ -128,7 +128,8 @@ def _parsed(text: pl.Series, pattern: str) -> pl.Series:
     if getattr(moments.dtype, "time_zone", None):
         moments = moments.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
     if "%Y" in pattern or "%G" in pattern:
-        moments = moments.set((moments.dt.year() < _EARLIEST_YEAR).fill_null(value=False), None)
+        early = moments.to_physical() < _EARLIEST
+        moments = moments.set(early, None) if early.any() else moments
     return moments
 
 

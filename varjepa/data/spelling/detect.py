@@ -4,17 +4,19 @@ The first rows propose readings. All rows then check them, batch by batch; cells
 the rows are read once more. A column whose first rows are plainly words is not read any further.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
 from varjepa.config.data import ColumnSection
-from varjepa.data.cells import NUMBER_SHARE, column
+from varjepa.data.cells import NUMBER_SHARE, column, nameless
 from varjepa.data.spelling.evidence import Evidence
 from varjepa.data.spelling.judge import Customs, customs_of, judged
+from varjepa.data.spelling.numbers import NumberStyle, signs
 from varjepa.data.spelling.readers import Reader
 from varjepa.data.spelling.words import described, is_plain
+from varjepa.errors import listed
 
 GLANCE = 5000
 """First rows, which propose how columns are spelled."""
@@ -46,7 +48,10 @@ class Verdict:
 
 
 def detect(
-    frame: pl.LazyFrame, given: Mapping[str, Reader], wanted: Mapping[str, tuple[str, ...]]
+    frame: pl.LazyFrame,
+    given: Mapping[str, Reader],
+    wanted: Mapping[str, tuple[str, ...]],
+    customs: Customs | None = None,
 ) -> dict[str, Verdict]:
     """How columns are spelled; columns that stay as they are are left out.
 
@@ -54,6 +59,7 @@ def detect(
         frame: the table.
         given: column -> reader that the user wants.
         wanted: columns to find out about -> their gap words. Only text and whole numbers are looked at.
+        customs: of the table; None to learn them from these columns.
     """
     schema = frame.collect_schema()
     names = [name for name in wanted if schema[name] == pl.String or schema[name].is_integer()]
@@ -61,10 +67,44 @@ def detect(
     gathered += [Evidence(name, schema[name], gaps=wanted[name]) for name in names]
     if gathered:
         _gather(frame.select(column(evidence.name) for evidence in gathered), gathered)
-    clear = [evidence.readers[0] for evidence in gathered if len(evidence.readers) == 1]
-    customs = customs_of(clear)
+    customs = customs or customs_of([evidence.readers[0] for evidence in gathered if len(evidence.readers) == 1])
     verdicts = {evidence.name: _verdict(evidence, customs) for evidence in gathered}
     return {name: verdict for name, verdict in verdicts.items() if verdict is not None}
+
+
+def grouped_by_points(
+    frame: pl.LazyFrame,
+    verdicts: Mapping[str, Verdict],
+    floats: Sequence[str],
+    reread: Callable[[Sequence[str]], pl.LazyFrame],
+) -> dict[str, Verdict]:
+    """Columns that seem to be numbers with three decimals, but are grouped by points: decimal commas occur elsewhere.
+
+    Args:
+        frame: the table.
+        verdicts: of its columns of text.
+        floats: columns that seem to be numbers with a decimal point.
+        reread: opens the table with some columns as text.
+    """
+    customs = customs_of([verdict.reader for verdict in verdicts.values() if not verdict.doubt])
+    if customs.decimal != "," or not floats:
+        return {}
+    first = frame.select(column(name) for name in floats).head(GLANCE).collect()
+    # With three decimals at most, and no more than three digits before the point.
+    thousandths = [name for name in floats if _may_be_grouped(nameless(first[name]))]
+    if not thousandths:
+        return {}
+    found = detect(reread(thousandths), {}, dict.fromkeys(thousandths, ()), customs)
+    styles = {name: NumberStyle.of(verdict.reader.formats[0]) for name, verdict in found.items()}
+    return {name: found[name] for name, style in styles.items() if style is not None and style.decimal == ","}
+
+
+def _may_be_grouped(numbers: pl.Series) -> bool:
+    present = numbers.drop_nulls()
+    thousand = present * 1000
+    return bool(
+        ((thousand - thousand.round()).abs() < 1e-6).all() and (present.abs() < 1000).all() and (present != 0).any()
+    )
 
 
 def _gather(frame: pl.LazyFrame, gathered: list[Evidence]) -> None:
@@ -106,7 +146,10 @@ def _verdict(evidence: Evidence, customs: Customs) -> Verdict | None:
     if unread and not evidence.given and present - unread <= NUMBER_SHARE * present:
         return None
     gaps = tuple(dict.fromkeys(gap for gap in (*reader.gaps, *sorted(evidence.gaps)) if gap))
-    named = Reader(reader.formats, gaps)
+    style = NumberStyle.of(reader.formats[0])
+    beside = signs(pl.Series(list(evidence.texts), dtype=pl.String)) if style is not None and not style.unit else []
+    doubt = doubt or (f"{listed(beside)} beside its numbers are read alike" if len(beside) > 1 else "")
+    named = Reader(reader.formats if not beside or evidence.given else (f"{reader.formats[0]} {beside[0]}",), gaps)
     plain = is_plain(named)
     section = (
         None

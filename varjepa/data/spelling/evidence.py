@@ -6,11 +6,13 @@ from dataclasses import replace
 
 import polars as pl
 
+from varjepa.data.cells import nameless
 from varjepa.data.spelling.gaps import are_gaps
-from varjepa.data.spelling.propose import LEAST_VALUES, is_code, proposals, whole_number_readers
+from varjepa.data.spelling.propose import LEAST_VALUES, is_code, proposals
 from varjepa.data.spelling.readers import Reader
+from varjepa.data.spelling.whole_numbers import whole_number_readers
 
-MOST_TEXTS = 2000
+MOST_TEXTS = 500
 """Distinct texts that readers are proposed from."""
 
 MOST_WORDS = 50
@@ -18,6 +20,9 @@ MOST_WORDS = 50
 
 MOST_UNCLEAR = 20_000
 """Distinct texts of an ambiguous column that are kept."""
+
+DAY = 86_400_000_000
+"""Microseconds."""
 
 HOPELESS = 0.5
 """A column of which a larger share cannot be read is text."""
@@ -58,7 +63,7 @@ class Evidence:
 
     def look(self, cells: pl.Series) -> None:
         """Takes in a batch of cells."""
-        present = cells.alias("cells").drop_nulls()
+        present = nameless(cells).drop_nulls()
         if self.settled or present.is_empty():
             return
         self.cells += len(present)
@@ -89,7 +94,14 @@ class Evidence:
             if len(self.texts) < 2 * MOST_TEXTS or text in self.texts:
                 self.texts[text] += count
         if self.texts:
-            self._take(proposals(self.texts))
+            self._take(self._proposals())
+
+    def _proposals(self) -> list[Reader]:
+        readers = proposals(self.texts)
+        numbers = pl.Series(list(self.texts), dtype=pl.String).str.strip_chars().cast(pl.Int64, strict=False)
+        if len(readers) == 1 and readers[0].family == "numbers" and not numbers.null_count():
+            return whole_number_readers(self.name, numbers) or readers
+        return readers
 
     def _take(self, proposed: Sequence[Reader]) -> None:
         readers = [replace(reader, gaps=self.known) for reader in proposed]
@@ -138,16 +150,15 @@ class Evidence:
         new = {word: count for word, count in counts.items() if word not in self.texts}
         if new and not self.given:
             self.texts.update(new)
-            self._take(proposals(self.texts))
+            self._take(self._proposals())
         if not self.given and self.unread_cells > HOPELESS * self.cells and self.gap_word() is None:
             self.settled, self.readers = True, []
 
     def _see(self, reader: Reader, values: pl.Series) -> None:
         """Notes what type holds the values of a reader."""
         if values.dtype == pl.Datetime:
-            days = values.drop_nulls().dt.truncate("1d")
-            self.clock = self.clock or bool((values.drop_nulls() != days).any())
-        elif not ((values == values.round()) & (values.abs() < 2**53)).all():
+            self.clock = self.clock or bool((values.to_physical() % DAY != 0).any())
+        elif reader not in self.fractions and not ((values == values.round()) & (values.abs() < 2**53)).all():
             self.fractions.add(reader)
         if len(self.values) < LEAST_VALUES:
             distinct = values.drop_nulls().unique().head(LEAST_VALUES)

@@ -42,9 +42,7 @@ def _strict(name: str, reader: Reader) -> Callable[[pl.Series], pl.Series]:
         values = reader.values(cells)
         unread = cells.filter(reader.unread(cells, values))
         if len(unread):
-            raise pl.exceptions.InvalidOperationError(
-                f'the column "{name}" holds text in {len(unread)} of {len(cells)} cells, for example "{unread[0]}"'
-            )
+            raise pl.exceptions.InvalidOperationError(f'the column "{name}" holds text, for example "{unread[0]}"')
         # Microseconds since 1970, divided by the microseconds of a day.
         return values.dt.timestamp("us") / 86_400e6 if values.dtype == pl.Datetime else values
 

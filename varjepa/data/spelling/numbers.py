@@ -26,8 +26,13 @@ _NAMES = r"fr\.|kr\.?|zł|kč|ft|lei|rs\.?|rm|rp\.?|tl|руб\.?|грн\.?|лв\
 CURRENCY = rf"(?:[a-z]{{0,3}}\p{{Sc}}|(?:{_CODES.lower().replace(' ', '|')}|{_NAMES}))"
 """Signs and codes of currencies, in lower case, before or after a number."""
 
+SIGN = rf"(?i)(%|{CURRENCY})"
+"""What may stand beside a number without a change of its style."""
+
 _HEAD = rf"(?i)^([-+(]*)\s*{CURRENCY}\s*"
 _TAIL = rf"(?i)\s*{CURRENCY}\s*([-)%]*)$"
+_QUOTE_BEHIND_SIGN = '^([-+(]+ ?)["\u201c\u201d\u201e]'
+_QUOTE_BEFORE_SIGN = '["\u201c\u201d]( ?[-)]+)$'
 _QUOTES = "\"'“”„«»` "
 
 
@@ -98,10 +103,21 @@ def read_numbers(cells: pl.Series, style: NumberStyle) -> pl.Series:
     """
     text = cells.str.strip_chars()
     values = _bare(text, style)
-    rest = (text.is_not_null() & values.is_null()).arg_true()
-    if len(rest):
+    if values.null_count() > text.null_count():
+        rest = (text.is_not_null() & values.is_null()).arg_true()
         values = values.scatter(rest, _dressed(text.gather(rest), style))
     return values
+
+
+def signs(texts: pl.Series) -> list[str]:
+    """The percent sign and the currencies beside numbers, the most frequent first.
+
+    Examples:
+        >>> signs(pl.Series(["5 €", "7 €", "$8", "9"]))
+        ['€', '$']
+    """
+    found = texts.str.extract(SIGN).drop_nulls().str.strip_chars().rename("sign")
+    return found.value_counts(sort=True)["sign"].to_list()
 
 
 def _bare(text: pl.Series, style: NumberStyle) -> pl.Series:
@@ -122,13 +138,15 @@ def _marked(text: pl.Series, style: NumberStyle) -> pl.Series:
 
 
 def _no_nan(values: pl.Series) -> pl.Series:
-    return values.set(values.is_nan(), None)
+    nan = values.is_nan()
+    return values.set(nan, None) if nan.any() else values
 
 
 def _dressed(text: pl.Series, style: NumberStyle) -> pl.Series:
     """Numbers with signs, brackets and words around them."""
     bare = text.str.replace_all(INVISIBLE, "").str.replace_all(DASHES, "-").str.replace_all("[’‘ʼ´′]", "'")  # noqa: RUF001
     bare = bare.str.replace_all(r"\s+", " ").str.strip_chars(_QUOTES)
+    bare = bare.str.replace(_QUOTE_BEHIND_SIGN, "${1}").str.replace(_QUOTE_BEFORE_SIGN, "${1}")
     if style.unit:
         bare = bare.str.replace(rf"(?i)\s*{re.escape(style.unit)}$", "")
     bare = bare.str.replace(_HEAD, "${1}").str.replace(_TAIL, "${1}")
@@ -138,4 +156,6 @@ def _dressed(text: pl.Series, style: NumberStyle) -> pl.Series:
     # A dash for no cents (5,- and 5.--) is no sign.
     bare = bare.str.replace(r"^(.*\d)[.,]\s?--?$", "${1}").str.replace(r"^([^-+].*?)\s*-$", "-${1}")
     values = _marked(bare.str.replace(r"^([-+])\s+", "${1}"), style)
-    return (values / 100).zip_with(percent.fill_null(value=False), values)
+    # By a series: Polars multiplies by 1/100 in place of a division by 100, which is off in the last digit.
+    hundredths = values / pl.repeat(100.0, len(values), eager=True)
+    return hundredths.zip_with(percent.fill_null(value=False), values)

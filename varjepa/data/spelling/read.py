@@ -1,6 +1,6 @@
 """Opens the cells of a table: every column of text whose spelling is known or found out becomes what it means."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import polars as pl
@@ -8,7 +8,7 @@ import polars as pl
 from varjepa.config import DataSection
 from varjepa.config.data import ColumnSection
 from varjepa.data.cells import as_text, column, mapped
-from varjepa.data.spelling.detect import Verdict, detect
+from varjepa.data.spelling.detect import Verdict, detect, grouped_by_points
 from varjepa.data.spelling.readers import TEXT, Reader, native_numbers, reader_of
 
 
@@ -30,7 +30,20 @@ class Spelled:
     doubts: dict[str, str]
 
 
-def spelled(frame: pl.LazyFrame, data: DataSection, text: Collection[str] | None = None) -> Spelled:
+Reread = Callable[[Collection[str]], pl.LazyFrame]
+"""Opens a table again, with some columns as text that seem to be numbers."""
+
+
+def spelled_otherwise(data: DataSection) -> set[str]:
+    """Columns that are to be read as text first, as `data.columns` tells how; names before `data.rename`."""
+    before = {new: old for old, new in data.rename.items()}
+    told = {name for name, section in data.columns.items() if section.format is not None}
+    return told | {before[name] for name in told if name in before}
+
+
+def spelled(
+    frame: pl.LazyFrame, data: DataSection, text: Collection[str] | None = None, reread: Reread | None = None
+) -> Spelled:
     """Reads the cells of a table as they are meant.
 
     What `data.columns` says wins. The rest is found out from all rows, which are read up to four times for it, batch by
@@ -41,12 +54,13 @@ def spelled(frame: pl.LazyFrame, data: DataSection, text: Collection[str] | None
         data: `columns`, `kinds` and `rename` count.
         text: for a finished model, the columns that it learned as text. Then nothing is found out: its features read
             the text of other columns by what was found out when it was made.
+        reread: opens the same table with some columns as text; None where their text is not known.
 
     Raises:
         ConfigError: a format in `data.columns` is none.
         DataError: the rows cannot be read.
     """
-    frame = frame.with_columns(_in_plain_types(frame.collect_schema()))
+    frame = frame.with_columns(_in_plain_types(dict(frame.collect_schema())))
     schema = dict(frame.collect_schema())
     finals = {name: data.rename.get(name, name) for name in schema}
     told = {name: data.columns[final] for name, final in finals.items() if final in data.columns}
@@ -55,6 +69,10 @@ def spelled(frame: pl.LazyFrame, data: DataSection, text: Collection[str] | None
     free = [] if text is not None else [name for name in schema if _is_open(finals[name], told.get(name), data)]
     wanted = {name: told[name].gaps if name in told else () for name in free}
     verdicts = detect(frame, given, wanted)
+    if reread is not None:
+        grouped = grouped_by_points(frame, verdicts, [name for name in wanted if schema[name].is_float()], reread)
+        if grouped:
+            frame, verdicts = reread(list(grouped)).with_columns(_in_plain_types(schema)), verdicts | grouped
     changed = [_read(name, verdict) for name, verdict in verdicts.items()]
     left = [name for name in schema if name not in verdicts]
     changed += [expression for name in left if (expression := _words(name, schema[name], told.get(name))) is not None]
@@ -84,7 +102,7 @@ def _may_read(reader: Reader, dtype: pl.DataType) -> bool:
     return dtype == pl.String or (dtype.is_numeric() and reader.family == "dates")
 
 
-def _in_plain_types(schema: pl.Schema) -> list[pl.Expr]:
+def _in_plain_types(schema: Mapping[str, pl.DataType]) -> list[pl.Expr]:
     """Expressions for columns of rarer types: numbers, seconds, moments in UTC, and text."""
     plain = []
     for name, dtype in schema.items():

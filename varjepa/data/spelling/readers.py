@@ -54,8 +54,10 @@ class Reader:
 
     def unread(self, cells: pl.Series, values: pl.Series) -> pl.Series:
         """Whether each cell is text that is neither a value nor a gap."""
+        if values.null_count() == cells.null_count():
+            return pl.repeat(value=False, n=len(cells), eager=True)
         unread = cells.is_not_null() & values.is_null()
-        if cells.dtype != pl.String or not unread.any():
+        if cells.dtype != pl.String:
             return unread
         places = unread.arg_true()
         return unread.scatter(places, are_gaps(cells.gather(places), self.gaps).not_())

@@ -1,5 +1,7 @@
 """Says in words how a column is spelled."""
 
+import re
+
 from varjepa.data.spelling.dates import EPOCHS, ISO, QUARTER
 from varjepa.data.spelling.judge import is_day_first
 from varjepa.data.spelling.numbers import PLAIN, NumberStyle
@@ -35,7 +37,8 @@ def described(reader: Reader) -> str:
 
 def _numbers(example: str) -> str:
     style = NumberStyle.of(example) or NumberStyle()
-    parts = ["numbers" + (f" in {style.unit}" if style.unit else "")]
+    sign = style.unit or re.sub(r"^[\d.,'_ ]+", "", example)
+    parts = ["numbers in percent (45% is 0.45)" if sign == "%" else f"numbers in {sign}" if sign else "numbers"]
     if style.decimal == ",":
         parts[0] += " with decimal comma"
     if style.thousands == ",,":

@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 
 from varjepa.config import DataSection
-from varjepa.data.read.sources import open_path
+from varjepa.data.files.opened import open_files
 
 Columns = dict[str, list[object]]
 
@@ -20,5 +20,5 @@ def put(folder: Path, content: bytes | str, name: str = "t.csv") -> Path:
 
 def opened(path: Path, text: tuple[str, ...] = (), **settings: object) -> tuple[pl.DataFrame, str]:
     """The rows, and the notes as one text."""
-    source = open_path(str(path), DataSection(path=str(path), **settings), text)
+    source = open_files(str(path), DataSection(path=str(path), **settings), text)
     return source.frame.collect(), "\n".join(source.notes)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.data.files.opening import Columns, opened, put
 from varjepa.config import DataSection
-from varjepa.data.read.sources import open_path
+from varjepa.data.files.opened import open_files
 from varjepa.errors import DataError
 
 PAIR: Columns = {"a": [1, 2, 3], "b": ["x", "y", "z"]}
@@ -175,11 +175,12 @@ def test_other_encodings_are_left_to_the_detector(tmp_path: Path, encoding: str)
     assert set(found["a"]) == {TEXTS[encoding]}
 
 
-def test_a_stray_byte_in_utf_8(tmp_path: Path) -> None:
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_a_stray_byte_in_utf_8(tmp_path: Path, mark: bytes) -> None:
     content = "a,b\n" + "Zürich,1\n" * 40
-    found, notes = opened(put(tmp_path, content.encode() + b"Caf\xe9,2\n"))
+    found, notes = opened(put(tmp_path, mark + content.encode() + b"Caf\xe9,2\n"))
     assert found["a"].to_list() == ["Zürich"] * 40 + ["Café"]
-    assert "1 bytes are not UTF-8" in notes
+    assert "1 byte is not UTF-8" in notes
 
 
 LATE = {
@@ -201,6 +202,14 @@ def test_what_is_odd_after_a_million_bytes_is_noticed(tmp_path: Path, kind: str)
     assert kind in ("a stray quote", "a lone carriage return") or notes
 
 
+def test_thousands_of_columns(tmp_path: Path) -> None:
+    names = [f"a column with a long name, number {number}" for number in range(3000)]
+    lines = [";".join(names), *(";".join(str(row) for _ in names) for row in range(3))]
+    table, _ = opened(put(tmp_path, "\n".join(lines)))
+    assert table.shape == (3, 3000)
+    assert table.columns == names
+
+
 def test_a_late_quote_that_is_never_closed_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="a quote in line 200,002 is never closed"):
         opened(put(tmp_path, "a,b\n" + "7,x\n" * 200_000 + '7,"x\n' + "7,x\n"))
@@ -211,7 +220,7 @@ def test_copies_are_deleted_with_the_last_frame_that_reads_them(
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
     (tmp_path / "tmp").mkdir()
-    frame = open_path(str(put(tmp_path, "a;b\n\n1;x\n")), DataSection(path="t")).frame.select("a")
+    frame = open_files(str(put(tmp_path, "a;b\n\n1;x\n")), DataSection(path="t"), ()).frame.select("a")
     gc.collect()
     assert frame.collect().to_dict(as_series=False) == {"a": [1]}
     assert list((tmp_path / "tmp").rglob("*t.csv.csv"))

@@ -142,6 +142,8 @@ def test_other_files_of_a_folder_are_passed_over(tmp_path: Path) -> None:
     for name in ("README.md", "empty.parquet", "notes.txt", "old"):
         assert name in notes
     assert "_SUCCESS" not in notes
+    write(pl.DataFrame({"b": [2]}), tmp_path / "_common.parquet")
+    assert opened(tmp_path / "*.parquet")[0]["a"].to_list() == [1]
 
 
 @pytest.mark.parametrize("names", [("a.txt", "b.txt"), ("1.data", "2.dat"), ("part-00000", "part-00001"), ("p.c000",)])

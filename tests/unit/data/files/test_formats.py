@@ -77,6 +77,7 @@ ROWS: list[list[object]] = [["a", "b"], [1, "x"], [2, None], [3, "z"]]
         ({"two": [["c"], [1]], "one": ROWS}, {"sheet": "one"}, ""),
         ({"one": [["Report of May"], [], *ROWS]}, {}, "2 rows before the header"),
         ({"one": [[*row, None] for row in ROWS]}, {}, ""),
+        ({"one": [*ROWS[:2], [], *ROWS[2:]]}, {}, "1 blank row skipped"),
     ],
 )
 def test_spreadsheets(

@@ -37,8 +37,11 @@ def test_kinds(values: object, kind: str) -> None:
     assert bool(facts.left_out) == (kind in ("constant", "empty", "identifier", "unsupported"))
 
 
-def test_text_in_a_numeric_column_is_an_error_that_shows_it() -> None:
-    values = [str(i * 0.37) for i in range(N - 1)] + ["twelve"]
+@pytest.mark.parametrize(
+    "texts", [[str(i * 0.37) for i in range(N - 1)], ["2015-03-01"] * (N // 2 - 1) + ["2016-01-01 10:00:00"] * (N // 2)]
+)
+def test_text_in_a_column_of_numbers_or_dates_is_an_error_that_shows_it(texts: list[str]) -> None:
+    values = [*texts, "twelve"]
     with pytest.raises(DataError, match=r'"column" holds text in 1 of 200 cells, for example "twelve"'):
         profile(pl.DataFrame({"column": values}).lazy())
     assert profile(pl.DataFrame({"column": values}).lazy(), {"column": "categorical"})["column"].kind == "categorical"

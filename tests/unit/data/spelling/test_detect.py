@@ -99,6 +99,8 @@ def test_the_last_row_has_a_say(first: str, last: str, kind: pl.DataType, value:
         (["1,234", "5,678"], ["0,5", "1,25"], 1.234, "decimal commas occur in other columns"),
         (["1.234", "5.678"], ["x", "y"], 1.234, "may mean another number"),
         (["1.234", "5.678"], ["0,5", "1,25"], 1234.0, "decimal commas occur in other columns"),
+        (["1,001", *(f"{k},345" for k in range(1, 12)), "567"], ["x"] * 13, 1001.0, ""),
+        (["1.001", *(f"{k}.345" for k in range(1, 12)), "567"], ["x"] * 13, 1001.0, ""),
         (["1.234", "5.678.901"], ["x", "y"], 1234.0, ""), (["1,234", "0,5"], ["x", "y"], 1.234, ""),
     ],
 )  # fmt: skip
@@ -109,6 +111,26 @@ def test_a_mark_of_two_meanings_is_decided_by_the_table(
     assert found.frame.collect()["a"][0] == value
     assert said in found.doubts.get("a", "")
     assert ("data.columns.a.format" in found.doubts.get("a", "")) == bool(said)
+
+
+@pytest.mark.parametrize(
+    ("cells", "other", "values"),
+    [
+        (["1.234", "567", "12.345"], ["0,5", "1,5", "2,5"], [1234, 567, 12345]),
+        (["1.000", "2.500", ""], ["0,5", "1,5", "2,5"], [1000, 2500, None]),
+        (["1.234", "567", "12.345"], ["0.5", "1.5", "2.5"], [1.234, 567.0, 12.345]),
+        (["1.25", "0.5", "12.345"], ["0,5", "1,5", "2,5"], [1.25, 0.5, 12.345]),
+    ],
+)  # fmt: skip
+def test_points_in_a_file_of_decimal_commas_are_marks_of_thousands(
+    tmp_path: Path, cells: list[str], other: list[str], values: list[float | None]
+) -> None:
+    file = tmp_path / "t.csv"
+    file.write_text("a;b\n" + "".join(f"{cell};{more}\n" for cell, more in zip(cells, other, strict=True)))
+    found = open_path(str(file), DataSection(path=str(file)))
+    assert found.frame.collect()["a"].to_list() == values
+    told = DataSection(path=str(file), columns=found.columns)
+    assert open_path(str(file), told, text=()).frame.collect()["a"].to_list() == values
 
 
 DAYS = [date(2015, 1, 1) + timedelta(weeks=k) for k in range(40)]

@@ -14,7 +14,8 @@ from varjepa.errors import ConfigError, DataError, InterruptedReadError
 
 pytestmark = pytest.mark.slow  # servers start
 
-TEN, NOON = datetime(2026, 5, 31, 10), datetime(2026, 5, 31, 12)  # noqa: DTZ001 (as tables hold them)
+NOON = datetime(2026, 5, 31, 12)  # noqa: DTZ001 (a local time)
+TEN = NOON.replace(hour=10)
 ROWS = "(1, 31.5, 'clerk', '2026-05-30'), (2, NULL, 'smi%th', '2026-05-31'), (3, 60, NULL, '2026-06-01')"
 
 
@@ -157,7 +158,7 @@ def test_types_of_postgresql(postgres_people: str, read: Callable[..., Read], mo
     assert row == {
         "n": 1.25, "m": 2.5, "i": 93600.0, "j": '{"a": 1}', "u": "6f1c0a54-0000-4000-8000-000000000000", "b": "\\x01ff",
         "a": "{1,2}", "e": "good", "ip": "1.2.3.4/32", "t": True, "s": 3, "z": TEN,
-        "l": NOON, "never": None, "d": date(2026, 5, 31), "o": 45000.0,
+        "l": NOON, "never": None, "d": date(2026, 5, 31), "o": 45_000.0,
         "huge": 12345678901234567890.0, "nothing": None, "c": "x",
     }  # fmt: skip
 
@@ -168,7 +169,7 @@ def test_types_of_duckdb(duckdb_people: str, read: Callable[..., Read]) -> None:
         '6f1c0a54-0000-4000-8000-000000000000'::UUID AS u, 'x'::ENUM('x', 'y') AS e, 3::UTINYINT AS t"""
     (row,) = read(duckdb_people, query=query).frame.to_dicts()
     assert row == {
-        "n": 1.25, "i": 93600.0, "l": "[1, 2]", "s": "{'a': 1}", "h": 5.0, "b": "a", "o": 45000.0, "never": None,
+        "n": 1.25, "i": 93600.0, "l": "[1, 2]", "s": "{'a': 1}", "h": 5.0, "b": "a", "o": 45_000.0, "never": None,
         "z": TEN, "u": "6f1c0a54-0000-4000-8000-000000000000", "e": "x", "t": 3,
     }  # fmt: skip
 
@@ -195,7 +196,7 @@ def test_columns_of_sqlite_hold_what_they_like(tmp_path: Path, read: Callable[..
     assert frame.height == rows
     assert frame["whole"].to_list() == list(range(rows))
     assert frame["late"][-1] == 0.5
-    assert frame["mixed"][-2:].to_list() == [rows - 2, None]  # numbers with a gap word
+    assert frame["mixed"][-2:].to_list() == [rows - 2, None]  # text to SQLite, numbers with a gap to us
     assert frame["bytes"][0] == "01"
     assert frame["empty"].null_count() == rows
 
