@@ -18,6 +18,8 @@ from tasks.sources.open_table import opened_table
 from tests.store_servers import BUCKET, S3
 from varjepa.errors import ConfigError, DataError, InterruptedReadError
 
+pytestmark = pytest.mark.slow  # servers start
+
 ROWS = pl.DataFrame({
     "row": pl.Series([0, 1, 2], dtype=pl.Int64),
     'odd "name".low': [0.5, None, 2.0],
