@@ -22,6 +22,7 @@ _CODE = re.compile(r"\s*[-+]?0\d+\s*")
 _NETWORK = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
 _PHONE = re.compile(r"\+[\d\s]{8,}")
 _UNIT = re.compile(r"[-+(\u2212\u2013]*[\d.,'\u2019\s]*\d\s*([a-zA-Zµμ°²³][^\d\s]*(?: [^\d\s]+)?|[\"\u2033\u2032])")
+_SPAN = re.compile(r"\d+:\d{2}:\d{2}(?:[.,]\d+)?")
 
 
 def proposals(texts: Mapping[str, int]) -> list[Reader]:
@@ -41,10 +42,19 @@ def proposals(texts: Mapping[str, int]) -> list[Reader]:
         return _whole_dates(texts, cells)
     return (
         _fitting(_date_readers(texts), cells, weights)
-        or _fitting([Reader((TIME,))], cells, weights, share=1.0)
+        or _fitting([Reader((DURATION if _are_spans(texts) else TIME,))], cells, weights, share=1.0)
         or _fitting([Reader((DURATION,))], cells, weights, share=1.0)
         or _fitting([Reader((style,)) for style in _with_unit(texts)], cells, weights, share=1.0)
     )
+
+
+def _are_spans(texts: Iterable[str]) -> bool:
+    """Whether texts with hours, minutes and seconds are durations: some hours are a bare 0, as in 0:38:48.
+
+    As times of day they would have the same values, but none beyond 24 hours.
+    """
+    spans = [text.strip() for text in texts if _has_digit(text)]
+    return all(map(_SPAN.fullmatch, spans)) and any(text.startswith("0:") for text in spans)
 
 
 def _has_digit(text: str) -> bool:

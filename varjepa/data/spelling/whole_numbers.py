@@ -14,6 +14,14 @@ CLEAR = 5
 _SECONDS = range(631_152_000, 4_102_444_800)
 """Seconds since 1970 of the years 1990 to 2099."""
 
+_AGE = range(1_000_000_000, 1_900_000_000)
+"""Seconds since 1970 of September 2001 to March 2030."""
+
+_KEYED = re.compile(
+    r"(?i)(?:^|[_\W])(?:id|ids|key|no|nr|num|number|nummer|code|ean|gtin|upc|isbn|imei|sku|phone|tel|mobile|account|konto|iban"
+    r"|barcode)(?:$|[_\W])|(?<=[a-z])(?-i:I[Dd]|Key|No|Nr|Number|Code)$|^$"
+)
+
 _TIMED = re.compile(
     r"(?i)time|date|epoch|stamp|(?:^|[_\W])(?:ts|at|on|when|dt|zeit|datum|heure|fecha)(?:$|[_\W])|(?<=[a-z])(?-i:At|On|Ts)$|_?(?:created|updated|modified)"
 )
@@ -38,7 +46,10 @@ def whole_number_readers(name: str, cells: pl.Series) -> list[Reader]:
         per_second = 1_000_000 // unit
         inside = _SECONDS.start * per_second <= low and high < _SECONDS.stop * per_second
         # Numbers of that size may be keys: the name must say time, or all must be full minutes. They fit into 64 bits.
-        if inside and (_TIMED.search(name) or (distinct.cast(pl.Int64) % (60 * per_second) == 0).all()):
+        # Thousandths of this age have more digits than most keys, so that their size tells unless the name says key.
+        recent = per_second > 1 and _AGE.start * per_second <= low and high < _AGE.stop * per_second
+        named = _TIMED.search(name) or (recent and not _KEYED.search(name))
+        if inside and (named or (distinct.cast(pl.Int64) % (60 * per_second) == 0).all()):
             return [Reader((form,))]
     return []
 

@@ -263,3 +263,30 @@ def test_dates_in_any_spelling_come_back(tmp_path: Path, style: str) -> None:
     pl.DataFrame({"a": cells, "b": range(300)}).write_csv(file)
     values = open_path(str(file), DataSection(path=str(file))).frame.collect()["a"].cast(pl.Datetime("us"))
     assert values.to_list() == [None if cell == "n/a" else when for cell, when in zip(cells, moments, strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("cells", "words"),
+    [
+        (["10 sqft", "12 sqft", "900 sqft"], "numbers in sqft"),
+        (["0:38:48", "1:02:03", "12:00:00"], "durations, in seconds"),
+        (["0:00:01.5", "26:00:00", "3:10:20"], "durations, in seconds"),
+        (["08:38:48", "00:02:03", "12:00:00"], "times of day, in seconds since midnight"),
+        (["8:38", "0:02", "12:00"], "times of day, in seconds since midnight"),
+    ],
+)
+def test_units_and_durations_are_named(cells: list[str], words: str) -> None:
+    assert read({"a": cells}).words["a"] == words
+
+
+@pytest.mark.parametrize(
+    ("name", "unit", "times"),
+    [
+        ("received_ms", 1000, True), ("first seen", 1000, True), ("x", 1_000_000, True), ("x", 1, False),
+        ("request_id", 1000, False), ("EAN", 1000, False), ("orderNo", 1_000_000, False),
+        ("account number", 1000, False),
+    ],
+)  # fmt: skip
+def test_thousandths_of_this_age_are_times_unless_they_are_called_keys(name: str, unit: int, times: bool) -> None:
+    cells = [1_772_324_184 * unit + 7919 * step for step in range(20)]
+    assert (read({name: cells}).frame.collect().schema[name] == pl.Datetime("us")) == times
