@@ -161,7 +161,8 @@ class CardFacts:
             "features": str(prepared.features),
             "left out": "; ".join(f"{name} ({why})" for name, why in prepared.left_out.items()) or "nothing",
             "joined": "; ".join(f"{name} ({len(c)} columns)" for name, c in prepared.joined.items()) or "nothing",
-            "rare categories": "; ".join(f"{name} ({share:.0%} of its cells)" for name, share in rare.items()) or "few",
+            "rare categories": "; ".join(f"{name} ({share:.0%} of its values)" for name, share in rare.items())
+            or "few",
             "label": self.config.data.label or "none",
             **({"possible leaks": f"{listed(list(leaks))}: each predicts the label alone"} if leaks else {}),
         }

@@ -114,7 +114,9 @@ def preprocess(clean: Path, config: RetrainConfig) -> Prepared:
         log.info('%d columns from "%s" to "%s" are one feature, "%s"', len(columns), columns[0], columns[-1], name)
     for name, share in prepared.rare.items():
         if share > SHOWN_RARE:
-            log.warning('"%s": %.0f%% of its cells hold rare categories, which share one code', name, 100 * share)
+            log.warning(
+                '"%s": %.0f%% of its cells with a value hold rare categories, which share one code', name, 100 * share
+            )
     for name, share in prepared.leaks.items():
         log.warning(
             'The column "%s" alone takes away %.0f%% of the uncertainty about the label. If it is not known when you '
