@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 import polars as pl
 
+from varjepa.data.cells import FALSE_WORDS, TRUE_WORDS
+
 VIEW = "snapshot"
 """Name of the view."""
 ROW = "__row__"
@@ -28,8 +30,7 @@ _NATIVE = {
     "boolean": re.compile(r"BOOLEAN"),
     "date": re.compile(r"DATE|TIMESTAMP.*"),
 }
-_TRUE = "('true', 't', 'yes', 'y', '1', '1.0')"
-_FALSE = "('false', 'f', 'no', 'n', '0', '0.0')"
+_TRUE, _FALSE = str(TRUE_WORDS), str(FALSE_WORDS)  # tuples of plain words are written as in SQL
 
 
 class Database(Protocol):

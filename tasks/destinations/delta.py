@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from tasks.destinations.target import Mode, arrow_rows, refuse_existing, require_columns
+from tasks.sources.credentials import storage_options
 from tasks.sources.delta import open_delta
 from tasks.sources.extras import required
-from tasks.sources.objects import storage_options
 from varjepa.errors import DataError
 
 

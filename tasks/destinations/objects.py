@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tasks.destinations.target import Mode, refuse_existing
-from tasks.sources.objects import Bucket
+from tasks.sources.bucket import Bucket
 from varjepa.errors import ConfigError
 
 PART = 16 * 2**20

@@ -10,7 +10,7 @@ from tasks.contract.run import Validation
 from tasks.release.predecessor import Predecessor
 from tasks.reports.page import render
 from tasks.retrain.ingest import Snapshot
-from tasks.retrain.preprocess import SHOWN_RARE, Prepared
+from tasks.retrain.preprocess import Prepared
 from tasks.retrain.pretrain import Pretrained
 from varjepa import __version__
 from varjepa.config import RetrainConfig
@@ -150,6 +150,8 @@ class CardFacts:
         }
 
     def _data(self) -> dict[str, str]:
+        from varjepa.data.fit.derived_columns import SHOWN_RARE
+
         prepared, leaks = self.prepared, self.prepared.leaks
         rare = {name: share for name, share in prepared.rare.items() if share > SHOWN_RARE}
         return {

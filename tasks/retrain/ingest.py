@@ -9,7 +9,7 @@ from tasks.steps.retries import retried_task
 from tasks.steps.reuse import Step, reuse
 from varjepa.config import DataSection, RetrainConfig
 from varjepa.config.data import ColumnSection
-from varjepa.errors import DataError, listed, nearest
+from varjepa.errors import DataError
 
 if TYPE_CHECKING:
     from tasks.sources.found_table import FoundTable
@@ -63,6 +63,7 @@ def ingest(config: RetrainConfig) -> Snapshot:
     # Imported here, as in this file's other functions, so that commands start quickly.
     from tasks.sources.open_table import find_table
     from tasks.sources.stages import stage_for
+    from varjepa.data.read.named_columns import require_named
 
     data = config.data
     with stage_for(data.path or "") as stage:
@@ -73,33 +74,14 @@ def ingest(config: RetrainConfig) -> Snapshot:
         spared = data.label if data.noise else None  # noise leaves the label alone
         folder = STEP.folder(config, fingerprint, seed, spared)
         snapshot = reuse(folder, Snapshot, lambda: _snapshot(data, folder, table, fingerprint))
-    require_columns(list(snapshot.columns), data)
+    split = data.split
+    hashed = split.columns if isinstance(split.columns, tuple) else ()
+    require_named(list(snapshot.columns), data, {"split.column": [split.column], "split.columns": hashed})
     for name, words in snapshot.words.items():
         log.info('The column "%s" holds %s', name, words)
     for name, doubt in snapshot.doubts.items():
         log.warning('The column "%s": %s', name, doubt)
     return snapshot
-
-
-def require_columns(columns: list[str], data: DataSection) -> None:
-    """Checks that every column in the configuration exists.
-
-    Raises:
-        DataError: a column does not exist; the message suggests the nearest name.
-    """
-    named = {
-        "data.drop": data.drop,
-        "data.kinds": data.kinds,
-        "data.columns": data.columns,
-        "data.label": [data.label],
-        "split.column": [data.split.column],
-        "split.columns": data.split.columns if isinstance(data.split.columns, tuple) else [],
-    }
-    for key, names in named.items():
-        for name in names:
-            if name is not None and name not in columns:
-                hint = nearest(name, columns) or f"Columns: {listed(columns, 20)}."
-                raise DataError(f'{key} names "{name}", which is not a column.', fix=hint)
 
 
 def _snapshot(data: DataSection, folder: Path, table: "FoundTable", fingerprint: str) -> Snapshot:

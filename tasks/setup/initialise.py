@@ -16,10 +16,11 @@ from tasks.sources.address import require_place, table_of
 from tasks.sources.open_table import opened_table, reads
 from tasks.steps.files import write_text
 from varjepa.config import DataSection, PreprocessSection
-from varjepa.config.data import ColumnSection, SplitSection
+from varjepa.config.data import ColumnSection
 from varjepa.config.load import dump_yaml
 from varjepa.config.uris import VARIABLE, beside, is_local, scheme_of, without_scheme
 from varjepa.data.cells import as_text, beyond_counts, beyond_words, column
+from varjepa.data.fit.derived_columns import SHOWN_RARE
 from varjepa.data.fit.rows_protocol import Wanted
 from varjepa.data.fit.streamed_rows import StreamedRows
 from varjepa.data.read.column_profile import ColumnProfile
@@ -32,9 +33,6 @@ MOST_VALUES = 60
 LARGE, EPOCH_ROWS = 5_000_000, 1_000_000
 """For tables with more than `LARGE` rows the config sets `training.epoch_rows`, because a pass may take a day."""
 
-SHOWN_RARE = 0.05
-"""A larger share of values that are rare categories is said."""
-
 TEXT_WORDS = (
     f"becomes {PreprocessSection().text_dimensions} numbers, an embedding of its words and n-grams "
     "(preprocess.text_dimensions)"
@@ -43,6 +41,10 @@ TEXT_WORDS = (
 
 MARGIN = 0.1
 """Draft ranges are wider than the observed range by this share of it, on both sides."""
+
+
+_REFUSED = re.compile(r"[/:.%\"'@]+")
+"""What `registry.name` does not accept."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,7 @@ class Started:
     words: dict[str, str]
     """Columns that are not in the plain spelling -> how they are spelled."""
     doubts: dict[str, str]
-    """Columns that may be read in another way -> how they are read; also cells that count as missing, and rare values.
-    """
+    """Columns that may be read in another way -> how they are read; also cells that count as missing, or as rare."""
 
     def summary(self) -> InitAnswer:
         """Plain data for `--json`."""
@@ -107,12 +108,12 @@ def initialise(
             )
         profiles = rows.whole_profiles()
         drafted = _contract_text(source.frame, rows.rows, profiles)
-        beyond = {name: beyond_words(count) for name, count in beyond_counts(source.frame).items()}
-        rare = _rare_words(rows, {name: facts for name, facts in profiles.items() if name != label})
+        remarks = {name: beyond_words(count) for name, count in beyond_counts(source.frame).items()}
+        remarks |= rare_words(rows, {name: facts for name, facts in profiles.items() if name != label})
     contract.parent.mkdir(parents=True, exist_ok=True)
     write_text(contract, drafted)
     started = Started(
-        config, contract, rows.rows, label, profiles, source.columns, source.words, {**beyond, **rare, **source.doubts}
+        config, contract, rows.rows, label, profiles, source.columns, source.words, {**remarks, **source.doubts}
     )
     write_text(config, _config_text(section, started))
     return started
@@ -128,17 +129,14 @@ def _table_name(data: str) -> str:
     return re.sub(r"[^\w-]+", "-", VARIABLE.sub("", named)).strip("-") or "table"
 
 
-def _rare_words(rows: StreamedRows, profiles: Mapping[str, ColumnProfile]) -> dict[str, str]:
-    """Columns of which many values will share one code, as they are rare, and the share of these values in words."""
-    defaults, split = PreprocessSection(), SplitSection()
-    # Fewer different values are seldom rare, and are listed in the contract.
-    many = [facts for facts in profiles.values() if facts.kind == "categorical" and facts.distinct > MOST_VALUES]
-    # Training rows are a part of these rows.
-    least = math.ceil(defaults.min_count / split.train)
-    vocabularies = rows.frequent([Wanted(facts, least, defaults.max_categories) for facts in many])
-    shares = {facts.name: 1 - found.covered for facts, found in zip(many, vocabularies, strict=True)}
+def rare_words(rows: StreamedRows, profiles: Mapping[str, ColumnProfile]) -> dict[str, str]:
+    """Categorical columns with many rare categories, which will share one code -> what to say about them."""
+    settings = PreprocessSection()
+    words = [facts for facts in profiles.values() if facts.kind == "categorical" and facts.distinct > MOST_VALUES]
+    wanted = [Wanted(facts, settings.min_count, settings.max_categories) for facts in words]
+    shares = {facts.name: 1 - found.covered for facts, found in zip(words, rows.frequent(wanted), strict=True)}
     return {
-        name: f"about {share:.0%} of its values are rare categories, which share one code"
+        name: f"{share:.0%} of its cells hold rare categories, which share one code (preprocess.min_count)"
         for name, share in shares.items() if share > SHOWN_RARE
     }  # fmt: skip
 
@@ -186,6 +184,8 @@ def draft_range(smallest: Any, largest: Any, *, whole: bool) -> tuple[Any, Any]:
     Examples:
         >>> draft_range(1, 101, whole=True)
         (0, 111)
+        >>> str(draft_range(date(2020, 1, 1), date(9999, 12, 31), whole=False)[1])
+        '9999-12-31'
     """
     if isinstance(smallest, date):
         days = [value.date() if isinstance(value, datetime) else value for value in (smallest, largest)]
@@ -231,7 +231,7 @@ def _config_text(data: DataSection, seen: Started) -> str:
             "split": split,
         },
         "contract": {"path": str(seen.contract.relative_to(seen.config.parent))},
-        "registry": {"name": seen.config.stem},
+        "registry": {"name": _REFUSED.sub("-", seen.config.stem)},
     }
     # In JSON a name takes one line, whatever it holds.
     shown = {name: json.dumps(name, ensure_ascii=False) for name in seen.profiles}

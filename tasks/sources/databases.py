@@ -1,13 +1,12 @@
 """Tables and queries of databases: read once, in batches, into a Parquet file."""
 
-from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
 from tasks.sources.address import expanded, server_of, table_of
 from tasks.sources.alchemy_rows import stage_alchemy
 from tasks.sources.duckdb_rows import stage_duckdb
-from tasks.sources.found_table import FoundTable
+from tasks.sources.found_table import FoundTable, Text
 from tasks.sources.postgres_rows import stage_postgres
 from tasks.sources.query_text import whole_table
 from tasks.sources.staged_rows import StagedRows, rows_digest
@@ -39,7 +38,7 @@ def read_database(data: DataSection, stage: Path) -> FoundTable:
     description = masked(address)
     _stage(server, query, data, out, description)
 
-    def opened(text: Collection[str] | None) -> Source:
+    def opened(text: Text) -> Source:
         return replace(open_path(str(out), data, text), files=(), description=description)
 
     return FoundTable(description, lambda: rows_digest(out), opened)

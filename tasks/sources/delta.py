@@ -1,18 +1,16 @@
 """Delta tables: one version of them, whatever is committed meanwhile."""
 
-from collections.abc import Collection
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from tasks.sources.credentials import storage_options
 from tasks.sources.extras import required
 from tasks.sources.fingerprints import fingerprint_of
-from tasks.sources.found_table import FoundTable
+from tasks.sources.found_table import FoundTable, Text
 from tasks.sources.moments import moment
-from tasks.sources.objects import storage_options
 from varjepa.config import DataSection
 from varjepa.data.read.sources import Source
 from varjepa.errors import DataError
@@ -36,14 +34,13 @@ def find_delta(place: str, data: DataSection, description: str) -> FoundTable:
     table = open_delta(place, description)
     if data.at is not None:
         _load(table, data.at, description)
-    version = table.version()
+    shown = f"{description}, version {table.version()}"
 
-    def opened(text: Collection[str] | None) -> Source:
+    def opened(text: Text) -> Source:
         frame = pl.scan_delta(table, storage_options=storage_options(place) or None)
-        return Source(frame, (), f"{description}, version {version}").spelled(data, text)
+        return Source(frame, (), shown).checked().spelled(data, text)
 
-    found = FoundTable(f"{description}, version {version}", lambda: _fingerprint(table), opened)
-    return replace(found, open=opened)
+    return FoundTable(shown, lambda: _fingerprint(table), opened)
 
 
 def open_delta(place: str, description: str) -> Any:

@@ -69,7 +69,8 @@ def failure(error: Exception, description: str, secrets: Sequence[str] = (), don
     text = " ".join(str(getattr(error, "orig", None) or error).split())
     for secret in secrets:
         text = text.replace(secret, "***")
-    reason = _shortened(text)
+    # The address at which machines of a cloud ask for the credentials of their role, as the last resort.
+    reason = "there are no credentials" if "169.254.169.254" in text else _shortened(text)
     if isinstance(error, ConnectionError | TimeoutError):
         return _no_answer(description, reason)
     for pattern, kind, happened, fix in RULES:

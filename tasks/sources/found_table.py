@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from varjepa.data.read.sources import Source
 
+Text = Collection[str] | None
+
 
 @dataclass(frozen=True)
 class FoundTable:
@@ -13,11 +15,12 @@ class FoundTable:
     Attributes:
         description: of the place, for messages and pages; without secrets.
         fingerprint: 64 hexadecimal digits; equal where the rows are the same.
-        open: opens it lazily; of a finished model it is given the columns that the model learned as text, else None.
+        open: opens it lazily. For a finished model it takes the columns that the model learned as text, otherwise None:
+            then it is found out how columns are spelled.
         now: the fingerprint of what lies there now, if that can differ from what was found; otherwise None.
     """
 
     description: str
     fingerprint: Callable[[], str]
-    open: Callable[[Collection[str] | None], Source]
+    open: Callable[[Text], Source]
     now: Callable[[], str] | None = None

@@ -6,11 +6,11 @@ from typing import Any
 
 import polars as pl
 
+from tasks.sources.credentials import endpoint, region
 from tasks.sources.extras import required
 from tasks.sources.fingerprints import fingerprint_of
 from tasks.sources.found_table import FoundTable
 from tasks.sources.moments import moment
-from tasks.sources.objects import endpoint, region
 from varjepa.config import DataSection
 from varjepa.config.uris import METADATA, is_local
 from varjepa.data.read.sources import Source
@@ -38,7 +38,7 @@ def find_iceberg(place: str, data: DataSection, description: str) -> FoundTable:
     return FoundTable(
         shown,
         lambda: fingerprint_of("iceberg", *facts),
-        lambda text: Source(pl.scan_iceberg(table, snapshot_id=snapshot), (), shown).spelled(data, text),
+        lambda text: Source(pl.scan_iceberg(table, snapshot_id=snapshot), (), shown).checked().spelled(data, text),
     )
 
 

@@ -1,20 +1,21 @@
 """The entrance: finds and opens the table of a configuration, wherever it lies."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from glob import has_magic
 from pathlib import Path
-from typing import Any
+from typing import ParamSpec, TypeVar
 
 from tasks.sources.address import described, expanded, secrets_of
+from tasks.sources.bucket import Bucket
 from tasks.sources.databases import read_database
 from tasks.sources.delta import LOG, find_delta, is_delta
 from tasks.sources.failures import reaching
 from tasks.sources.fingerprints import file_fingerprint
-from tasks.sources.found_table import FoundTable
+from tasks.sources.found_table import FoundTable, Text
 from tasks.sources.iceberg import find_iceberg
-from tasks.sources.objects import Bucket, find_objects
+from tasks.sources.objects import find_objects
 from tasks.sources.run_day import dated, planned_day
 from tasks.sources.stages import stage_for
 from tasks.sources.web import find_web_file
@@ -23,6 +24,9 @@ from varjepa.config import DataSection
 from varjepa.config.uris import DATABASES, LAKES, METADATA, OBJECTS, SCHEMES, WEB, scheme_of, without_scheme
 from varjepa.data.read.sources import Source, open_path, open_source, readable, source_files
 from varjepa.errors import ConfigError, InterruptedReadError, listed
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 
 def find_table(data: DataSection, stage: Path) -> FoundTable:
@@ -92,18 +96,18 @@ def reads(data: DataSection) -> AbstractContextManager[None]:
     return readable(address or str(data.name))
 
 
-def _guarded(call: Callable[..., Any], data: DataSection) -> Callable[..., Any]:
-    def guarded(*given: Any) -> Any:
+def _guarded(call: Callable[_P, _R], data: DataSection) -> Callable[_P, _R]:
+    def guarded(*args: _P.args, **kwargs: _P.kwargs) -> _R:
         with reads(data):
-            return call(*given)
+            return call(*args, **kwargs)
 
     return guarded
 
 
-def _noted(opens: Callable[[Collection[str] | None], Source]) -> Callable[[Collection[str] | None], Source]:
+def _noted(opens: Callable[[Text], Source]) -> Callable[[Text], Source]:
     """Says what was unusual about the files when they are opened."""
 
-    def noted(text: Collection[str] | None) -> Source:
+    def noted(text: Text) -> Source:
         source = opens(text)
         for note in source.notes:
             log.info("%s: %s", source.description, note)
@@ -113,7 +117,7 @@ def _noted(opens: Callable[[Collection[str] | None], Source]) -> Callable[[Colle
 
 
 @contextmanager
-def opened_table(data: DataSection, text: Collection[str] | None = None) -> Iterator[Source]:
+def opened_table(data: DataSection, text: Text = None) -> Iterator[Source]:
     """Opens a table for as long as the block lasts.
 
     Args:

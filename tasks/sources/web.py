@@ -2,7 +2,6 @@
 
 import logging
 import time
-from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 import httpx
 
 from tasks.sources.fingerprints import file_fingerprint, fingerprint_of
-from tasks.sources.found_table import FoundTable
+from tasks.sources.found_table import FoundTable, Text
 from tasks.steps.log import log
 from varjepa.config import DataSection
 from varjepa.data.read.sources import Source, open_path
@@ -57,7 +56,7 @@ def find_web_file(address: str, data: DataSection, stage: Path, description: str
             copy(address, file, description)
         return file
 
-    def opened(text: Collection[str] | None) -> Source:
+    def opened(text: Text) -> Source:
         return replace(open_path(str(copied()), data, text), files=(), description=description)
 
     return FoundTable(description, fingerprint, opened)

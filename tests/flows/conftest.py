@@ -170,7 +170,8 @@ def candidate_of(config: Any, run_id: str) -> Any:
     from tasks.retrain.validate import check_contract
 
     snapshot = ingest.fn(config)
-    prepared = preprocess.fn(check_contract.fn(snapshot, config).clean, config)
+    clean, config = check_contract.fn(snapshot, config).clean, snapshot.told(config)
+    prepared = preprocess.fn(clean, config)
     pretrained = pretrain.fn(prepared, config, run_id)
     generated, probed = generate.fn(prepared, pretrained, config), probe.fn(prepared, pretrained, config)
     assess_generator.fn(prepared, pretrained, generated, config)

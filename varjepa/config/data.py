@@ -56,14 +56,27 @@ class SplitSection(Section):
         return self
 
 
+def _as_format(value: Any) -> Any:
+    """YAML reads 1234.5 as a number."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
 class ColumnSection(Section):
     """How the cells of a column are spelled. `init` and `retrain` find it out; what stands here wins."""
 
-    format: str | tuple[str, ...] | None = None
+    format: Annotated[str | tuple[str, ...] | None, BeforeValidator(_as_format)] = None
     """null: found out from all cells. For numbers, how 1234.5 is written, such as `1.234,5`. For dates, `strptime`
-    patterns such as `%d.%m.%Y`, the first that fits a cell. text: cells stay as they are."""
+    patterns such as `%d.%m.%Y`, the first that fits a cell. text: cells stay as they are. See docs/tables.md."""
     gaps: tuple[str, ...] = ()
     """Words that mean a missing cell in this column, beside `data.na_values`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, content: Any) -> Any:
+        """People expect `date_format` for dates."""
+        if isinstance(content, dict) and "date_format" in content and "format" not in content:
+            return {key.removeprefix("date_"): value for key, value in content.items()}
+        return content
 
 
 def _as_date(value: Any) -> Any:

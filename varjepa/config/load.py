@@ -219,7 +219,10 @@ def _overridden(content: dict[str, Any], overrides: Sequence[str]) -> dict[str, 
                 raise ConfigError(
                     f'The override "{override}" names a key inside "{part}", but "{part}" is a single value.'
                 )
-        target[parts[-1]] = read_yaml(f"value: {value}", f'The override "{override}"')["value"]
+        # YAML takes a leading % for a directive of its own; here it begins a date pattern.
+        target[parts[-1]] = (
+            value if value.startswith("%") else read_yaml(f"value: {value}", f'The override "{override}"')["value"]
+        )
     return content
 
 

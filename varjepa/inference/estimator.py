@@ -12,13 +12,14 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from varjepa.config import DataSection, RetrainConfig, load_config, parse_config
+from varjepa.config import RetrainConfig, load_config, parse_config
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.encode.tensors import to_tensors
 from varjepa.data.fit.preprocessor_fit import fit
+from varjepa.data.read.named_columns import require_named
 from varjepa.data.read.splits import FEWEST_ROWS
 from varjepa.data.spelling.read import spelled
-from varjepa.errors import ConfigError, DataError, ModelError
+from varjepa.errors import ConfigError, DataError, ModelError, listed
 from varjepa.inference.generator.fill import Imputation, outside_range
 from varjepa.inference.generator.fitting import fitted_generator
 from varjepa.inference.model import TrainedModel
@@ -83,10 +84,11 @@ class VarTJEPA(TransformerMixin, BaseEstimator):
 
         Raises:
             ConfigError: the configuration is invalid.
-            DataError: too few rows, or no column can be a feature.
+            DataError: too few rows, no column can be a feature, or the configuration names a column that is not there.
         """
         frame = self._frame(X, reset=True)
         config = as_config(self.config, self.device)
+        require_named(frame.columns, config.data)
         if frame.height < FEWEST_ROWS:
             raise DataError(
                 f"Found array with {frame.height} sample(s) while a minimum of {FEWEST_ROWS} is required.",
@@ -96,7 +98,8 @@ class VarTJEPA(TransformerMixin, BaseEstimator):
         frame = cells.frame.collect()
         told = config.data.model_copy(update={"columns": {**config.data.columns, **cells.columns}})
         config = config.model_copy(update={"data": told})
-        features = config.data.model_copy(update={"label": None, "drop": _absent(config.data, frame)})
+        label = () if config.data.label is None else (config.data.label,)
+        features = config.data.model_copy(update={"label": None, "drop": (*config.data.drop, *label)})
         preprocessor = fit(frame.lazy(), features, config.preprocess)
         self.model_, self.history_ = _trained(frame, preprocessor, config)
         return self
@@ -232,17 +235,28 @@ def as_config(config: RetrainConfig | Mapping[str, Any] | str | Path | None, dev
     return config.model_copy(update={"training": config.training.model_copy(update={"device": device})})
 
 
-def _absent(data: DataSection, frame: pl.DataFrame) -> tuple[str, ...]:
-    """Columns of the table that are not features."""
-    return tuple(name for name in (*data.drop, data.label) if name in frame.columns)
-
-
 def _from_pandas(table: Any) -> pl.DataFrame:
+    """A Polars frame from one of pandas, without its index.
+
+    Raises:
+        DataError: a column holds several types, or two have the same name.
+    """
+    names = [str(name) for name in table.columns]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise DataError(f"The table has several columns named {listed(twice)}.", expected="Expected every name once.")
+    return pl.DataFrame([_pandas_column(name, table.iloc[:, place]) for place, name in enumerate(names)])
+
+
+def _pandas_column(name: str, cells: Any) -> pl.Series:
     try:
-        return pl.from_pandas(table.rename(columns=str))
-    except (pl.exceptions.PolarsError, ValueError, TypeError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise DataError(f"The table cannot be read: {reason}.", expected="Expected one type per column.") from error
+        return pl.from_pandas(cells).alias(name)
+    except (pl.exceptions.PolarsError, ValueError, TypeError, OverflowError) as error:
+        kinds = sorted({type(cell).__name__ for cell in cells.dropna()})
+        raise DataError(
+            f'The column "{name}" holds cells of the types {listed(kinds)}.',
+            expected="Expected one type per column.",
+            fix=f"For text: table[{name!r}] = table[{name!r}].astype('string').",
+        ) from error
 
 
 def _column(values: NDArray[Any]) -> pl.Series:

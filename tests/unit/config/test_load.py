@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from varjepa.config import RetrainConfig, as_flat, load_config
+from varjepa.config.load import dump_yaml, read_yaml
 from varjepa.data.read.contract import load_contract
 from varjepa.errors import ConfigError
 
@@ -105,3 +106,26 @@ def test_configs_are_frozen_flat_and_have_a_schema(tmp_path: Path) -> None:
     schema = json.loads(json.dumps(RetrainConfig.model_json_schema()))
     training = schema["$defs"]["TrainingSection"]["properties"]
     assert training["lr"]["description"] == "Peak learning rate of AdamW."
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "format_"),
+    [
+        ("format", "%d/%m/%Y", "%d/%m/%Y"), ("date_format", "%d/%m/%Y", "%d/%m/%Y"), ("format", "1234.5", "1234.5"),
+        ("format", "'1.234,5'", "1.234,5"), ("format", "['%Y-%m-%d', '%d.%m.%Y']", ("%Y-%m-%d", "%d.%m.%Y")),
+        ("format", "time of day", "time of day"),
+    ],
+)  # fmt: skip
+def test_the_format_of_a_column_is_set(tmp_path: Path, key: str, value: str, format_: str | tuple[str, ...]) -> None:
+    config = load_config(write(tmp_path, "data: {name: sim}\n"), [f"data.columns.born.{key}={value}"])
+    assert config.data.columns["born"].format == format_
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1e5", "1E+3", "12e-7", "1.5", "007", "null", "yes", "2015-01-01", "%d", "1_000", "a: b", "- x", "~"],
+)
+def test_text_that_is_written_as_yaml_is_read_as_text(text: str) -> None:
+    content = {"values": [text, "other"], text: {"format": text}}
+    assert read_yaml(dump_yaml(content), "x") == content
+    assert read_yaml(dump_yaml(content, flow=False), "x") == content

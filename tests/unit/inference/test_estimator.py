@@ -1,9 +1,11 @@
 """Var-T-JEPA as people call it from a notebook, and as scikit-learn calls it."""
 
 import pickle
+import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pytest
 from sklearn.base import clone
@@ -85,3 +87,53 @@ def test_it_works_in_a_pipeline_and_can_be_cloned() -> None:
 def test_impossible_calls_are_explained(config: dict, rows: int, error: type, words: str) -> None:
     with pytest.raises(error, match=words):
         VarTJEPA(config).fit(pl.DataFrame({"a": np.arange(rows) % 3, "b": np.arange(rows) % 2}))
+
+
+@pytest.mark.parametrize(("data", "words"), [
+    ({"label": "ritch"}, 'data.label names "ritch", which is not a column. Did you mean "rich"'),
+    ({"drop": ["country", "agee"]}, 'data.drop names "agee", which is not a column. Did you mean "age"'),
+    ({"kinds": {"jobs": "categorical"}}, 'data.kinds names "jobs"'),
+    ({"columns": {"agee": {"format": "1,5"}}}, 'data.columns names "agee"'),
+])  # fmt: skip
+def test_a_name_that_is_no_column_is_an_error(data: dict[str, object], words: str) -> None:
+    """A misspelt label was a feature."""
+    with pytest.raises(DataError, match=re.escape(words)):
+        VarTJEPA(TINY | {"data": data}).fit(person_table())
+
+
+def test_a_column_of_several_types_is_named() -> None:
+    mixed = pd.DataFrame({"fine": range(60), "odd": ["a", 1, None] * 20})
+    with pytest.raises(DataError, match='"odd" holds cells of the types "int", "str"'):
+        VarTJEPA(TINY).fit(mixed)
+    twice = pd.DataFrame(np.zeros((60, 2)), columns=["a", "a"])
+    with pytest.raises(DataError, match='several columns named "a"'):
+        VarTJEPA(TINY).fit(twice)
+
+
+def test_any_column_name_works() -> None:
+    """Polars takes some of these names for patterns, in frames and in series."""
+    rng, n = np.random.default_rng(0), 120
+    day = pl.date_range(pl.date(2024, 1, 1), pl.date(2024, 4, 29), eager=True)
+    words = [f"Mr. {rng.choice(['Smith', 'Jones', 'Keller'])} {k} {rng.choice(['Anna', 'Paul'])}" for k in range(n)]
+    columns = {
+        "*": rng.normal(size=n), "^a.*$": rng.normal(size=n), "^d.*$": day, "^w.*$": rng.choice(["u", "v"], n),
+        "^t.*$": words, "^f.*$": rng.random(n) < 0.3, "^n$": [f"{k},5" for k in rng.integers(1000, size=n)],
+        "a\nb": rng.normal(size=n), 'q"uo\'te': rng.normal(size=n), "L" * 300: rng.normal(size=n),
+        "": rng.normal(size=n), "oddity.*": rng.normal(size=n), "literal": rng.normal(size=n),
+    }  # fmt: skip
+    table = pl.DataFrame(columns)
+    with_gaps = table.with_columns(pl.when(pl.int_range(n) % 7 != 3).then(pl.nth(place)).alias(name)
+                                   for place, name in enumerate(table.columns) if name != "^t.*$")  # fmt: skip
+    model = VarTJEPA(TINY | {"generator": {"max_epochs": 1}}).fit(with_gaps)
+    assert set(model.model_.preprocessor.columns) == set(columns)
+    assert np.isfinite(model.transform(with_gaps)).all()
+    filled = model.impute(with_gaps, draws=1)
+    assert filled.filled.columns == table.columns
+    assert not any(filled.filled.null_count().row(0))
+    assert model.sample(10).columns == [name for name in columns if name != "^t.*$"]
+    assert {f"oddity.{name}" for name in columns if name != "^t.*$"} <= set(model.score(with_gaps).columns)
+    renamed = dict(zip(columns, (f"c{k}" for k in range(len(columns))), strict=True))
+    plain = with_gaps.clone()
+    plain.columns = [renamed[name] for name in plain.columns]
+    again = VarTJEPA(TINY | {"generator": {"max_epochs": 1}}).fit(plain)
+    np.testing.assert_allclose(again.transform(plain), model.transform(with_gaps), atol=1e-6)

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from tasks.registry.served_model import to_polars
-from tasks.scoring.stream import batches_of
+from varjepa.data.read.sources import open_path
 from varjepa.errors import DataError
 from varjepa.inference.estimator import VarTJEPA
 from varjepa.inference.model import TrainedModel
@@ -84,7 +84,7 @@ def test_library_file_and_request_read_text_alike(learned: VarTJEPA, tmp_path: P
     for number, part in enumerate((slice(0, ROWS), slice(3, 5))):
         file = tmp_path / f"{number}.csv"
         table[part].write_csv(file)
-        read = pl.concat(batches_of(str(file), model.config.data, 25, model.preprocessor.text))
+        read = open_path(str(file), model.config.data, model.preprocessor.text).frame.collect()
         assert encoded(model, read).equals(wanted[part])
 
 

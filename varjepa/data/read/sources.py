@@ -46,6 +46,22 @@ class Source:
     words: dict[str, str] = field(default_factory=dict)
     doubts: dict[str, str] = field(default_factory=dict)
 
+    def checked(self) -> "Source":
+        """The same, if no column has a reserved name.
+
+        Raises:
+            DataError: there is one.
+        """
+        names = self.frame.collect_schema().names()
+        reserved = [name for name in names if name.startswith("__") and name.endswith("__") and not is_unnamed(name)]
+        if reserved:
+            raise DataError(
+                f"{self.description} has columns named {listed(reserved)}.",
+                expected="Names like __this__ are reserved.",
+                fix="Rename them in the file.",
+            )
+        return self
+
     def spelled(self, data: DataSection, text: Collection[str] | None = None, reread: Reread | None = None) -> "Source":
         """The same with cells read as they are meant; see `varjepa.data.spelling.read.spelled`."""
         cells = spelled(self.frame, data, text, reread)
@@ -90,19 +106,11 @@ def open_path(path: str, data: DataSection, text: Collection[str] | None = None)
     told = spelled_otherwise(data)
     opened = open_files(path, data, text or (), told)
     with readable(path):
-        columns = opened.frame.collect_schema().names()
-    reserved = [name for name in columns if name.startswith("__") and name.endswith("__") and not is_unnamed(name)]
-    if reserved:
-        raise DataError(
-            f"{path} has columns named {listed(reserved)}.",
-            expected="Names like __this__ are reserved.",
-            fix="Rename them in the file.",
-        )
+        source = Source(opened.frame, opened.files, path, opened.notes).checked()
 
     def reread(names: Collection[str]) -> pl.LazyFrame:
         return open_files(path, data, text or (), {*told, *names}).frame
 
-    source = Source(opened.frame, opened.files, path, opened.notes)
     with readable(path):
         return source.spelled(data, text, reread if opened.delimited else None)
 

@@ -146,8 +146,8 @@ def _verdict(evidence: Evidence, customs: Customs) -> Verdict | None:
     if unread and not evidence.given and present - unread <= NUMBER_SHARE * present:
         return None
     gaps = tuple(dict.fromkeys(gap for gap in (*reader.gaps, *sorted(evidence.gaps)) if gap))
-    style = NumberStyle.of(reader.formats[0]) if reader.family == "numbers" else None
-    beside = signs(pl.Series(list(evidence.texts), dtype=pl.String)) if style and not style.unit else []
+    style = NumberStyle.of(reader.formats[0])
+    beside = signs(pl.Series(list(evidence.texts), dtype=pl.String)) if style is not None and not style.unit else []
     doubt = doubt or (f"{listed(beside)} beside its numbers are read alike" if len(beside) > 1 else "")
     named = Reader(reader.formats if not beside or evidence.given else (f"{reader.formats[0]} {beside[0]}",), gaps)
     plain = is_plain(named)

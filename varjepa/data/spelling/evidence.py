@@ -8,8 +8,9 @@ import polars as pl
 
 from varjepa.data.cells import nameless
 from varjepa.data.spelling.gaps import are_gaps
-from varjepa.data.spelling.propose import LEAST_VALUES, is_code, proposals, whole_number_readers
+from varjepa.data.spelling.propose import LEAST_VALUES, is_code, proposals
 from varjepa.data.spelling.readers import Reader
+from varjepa.data.spelling.whole_numbers import whole_number_readers
 
 MOST_TEXTS = 500
 """Distinct texts that readers are proposed from."""
@@ -93,7 +94,14 @@ class Evidence:
             if len(self.texts) < 2 * MOST_TEXTS or text in self.texts:
                 self.texts[text] += count
         if self.texts:
-            self._take(proposals(self.texts))
+            self._take(self._proposals())
+
+    def _proposals(self) -> list[Reader]:
+        readers = proposals(self.texts)
+        numbers = pl.Series(list(self.texts), dtype=pl.String).str.strip_chars().cast(pl.Int64, strict=False)
+        if len(readers) == 1 and readers[0].family == "numbers" and not numbers.null_count():
+            return whole_number_readers(self.name, numbers) or readers
+        return readers
 
     def _take(self, proposed: Sequence[Reader]) -> None:
         readers = [replace(reader, gaps=self.known) for reader in proposed]
@@ -142,7 +150,7 @@ class Evidence:
         new = {word: count for word, count in counts.items() if word not in self.texts}
         if new and not self.given:
             self.texts.update(new)
-            self._take(proposals(self.texts))
+            self._take(self._proposals())
         if not self.given and self.unread_cells > HOPELESS * self.cells and self.gap_word() is None:
             self.settled, self.readers = True, []
 

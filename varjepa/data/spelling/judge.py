@@ -10,6 +10,9 @@ import polars as pl
 from varjepa.data.spelling.numbers import NumberStyle
 from varjepa.data.spelling.readers import Reader
 
+CLEARLY = 10
+"""As many different numbers with three digits behind their mark, beside numbers without a mark, are grouped."""
+
 
 @dataclass(frozen=True)
 class Customs:
@@ -67,6 +70,14 @@ def _number_reader(readers: Sequence[Reader], texts: Collection[str], customs: C
     # 1,234 is more often grouped than a number with three decimals, 1.234 the other way round.
     mark = customs.decimal or "."
     chosen = by_mark.get(mark, readers[0])
+    bare = sum(text.strip().isdigit() for text in texts)
+    if customs.decimal is None and bare > 0 and len(texts) - bare >= CLEARLY:
+        # With three decimals everywhere, whole numbers would have them, too.
+        grouped = next(
+            (reader for reader in readers if (style := NumberStyle.of(reader.formats[0])) and style.thousands), None
+        )
+        if grouped is not None:
+            return grouped, ""
     example = next((text.strip() for text in sorted(texts) if any(mark in text for mark in ",.")), "1,234")
     cell = pl.Series([example])
     value = chosen.values(cell).item()

@@ -156,4 +156,6 @@ def _dressed(text: pl.Series, style: NumberStyle) -> pl.Series:
     # A dash for no cents (5,- and 5.--) is no sign.
     bare = bare.str.replace(r"^(.*\d)[.,]\s?--?$", "${1}").str.replace(r"^([^-+].*?)\s*-$", "-${1}")
     values = _marked(bare.str.replace(r"^([-+])\s+", "${1}"), style)
-    return (values / 100).zip_with(percent.fill_null(value=False), values)
+    # By a series: Polars multiplies by 1/100 in place of a division by 100, which is off in the last digit.
+    hundredths = values / pl.repeat(100.0, len(values), eager=True)
+    return hundredths.zip_with(percent.fill_null(value=False), values)

@@ -3,16 +3,13 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Literal
 
 import polars as pl
 
-from varjepa.data.spelling.dates import EPOCHS, MONTHS, QUARTER
+from varjepa.data.spelling.date_patterns import ORDERS, Order, date_pattern
 from varjepa.data.spelling.numbers import PLAIN
 from varjepa.data.spelling.readers import DURATION, TIME, Reader
-
-Order = Literal["day first", "month first", "year first"]
-ORDERS: tuple[Order, ...] = ("day first", "month first", "year first")
+from varjepa.data.spelling.whole_numbers import are_dates
 
 STYLES = (PLAIN, "1,234.5", "1234,5", "1.234,5", "1,23,456.7")
 """Ways to write numbers, the simplest first."""
@@ -20,25 +17,12 @@ STYLES = (PLAIN, "1,234.5", "1234,5", "1.234,5", "1,23,456.7")
 LEAST_VALUES = 10
 """An unknown word is a gap if at least this many different values stand beside it."""
 
-CLEAR = 5
-"""Whole numbers such as 20150131 are dates if at least this many different ones are; of year and month, twice as many.
-"""
-
 _GROUP_MARKS = {"'": set("'\u2019"), " ": set(" \u00a0\u202f\u2009")}
 _CODE = re.compile(r"\s*[-+]?0\d+\s*")
 _NETWORK = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
 _PHONE = re.compile(r"\+[\d\s]{8,}")
 _UNIT = re.compile(r"[-+(\u2212\u2013]*[\d.,'\u2019\s]*\d\s*([a-zA-Zµμ°²³][^\d\s]*(?: [^\d\s]+)?|[\"\u2033\u2032])")
-_CLOCK = re.compile(
-    r"^(.*?\d)(?:\s*[t,]\s*|\s+(?:at\s+|um\s+)?|:)\d{1,2}(?:[:h.]\d{2}.*|\s*[ap]\.?m\.?|\s?uhr)$", re.IGNORECASE
-)
 _SPAN = re.compile(r"\d+:\d{2}:\d{2}(?:[.,]\d+)?")
-_SEPARATED = re.compile(r"(\d{1,4})([-/. ]|\. )(\d{1,2})\2(\d{4}|\d{1,2})\.?")
-_NAMED = re.compile(r"(.*?)([^\W\d_]{3,})\.?(.*)")
-_YEAR_MONTH = re.compile(r"(\d{4})([-/])(\d{1,2})|(\d{1,2})([-/.])(\d{4})|(\d{4})([Mm])(\d{1,2})")
-_WEEK = re.compile(r"\d{4}(-?)W\d{2}(?:(-?)\d)?")
-_QUARTER = re.compile(r"\d{4}[-/. ]?[qQ][1-4]|[qQ][1-4][-/. ]?\d{4}")
-_WEEKDAYS = re.compile(r"^[^\W\d_]+\.?,?\s+(?=\d|[^\W\d_])")
 
 
 def proposals(texts: Mapping[str, int]) -> list[Reader]:
@@ -143,13 +127,6 @@ def _whole_dates(texts: Iterable[str], cells: pl.Series) -> list[Reader]:
     return [] if pattern is None or not are_dates(cells.str.strip_chars(), pattern) else [Reader((pattern,))]
 
 
-def are_dates(cells: pl.Series, pattern: str) -> bool:
-    """Whether all of these distinct numbers are dates of 1900 to 2100, and enough to be no coincidence."""
-    values = Reader((pattern,)).values(cells)
-    few = CLEAR * (2 if pattern == "%Y%m" else 1)
-    return len(values) >= few and bool(values.dt.year().is_between(1900, 2100).fill_null(value=False).all())
-
-
 def _date_readers(texts: Mapping[str, int]) -> list[Reader]:
     """Readers for dates, one for each order of day and month; one for both orders if no single order fits."""
     readers = {order: _date_reader(texts, order) for order in ORDERS}
@@ -181,112 +158,3 @@ def _are_seasons(texts: Iterable[str]) -> bool:
     """Whether all texts name two years in a row, such as 2008/09."""
     pairs = [re.fullmatch(r"\s*(\d{4})[-/](\d{2})\s*", text) for text in texts]
     return all(pair and (int(pair[1]) + 1) % 100 == int(pair[2]) for pair in pairs)
-
-
-def date_pattern(text: str, order: Order) -> str | None:
-    """The pattern that a date seems to have; None if it seems to be none.
-
-    Examples:
-        >>> [date_pattern("01/02/2015", order) for order in ORDERS]
-        ['%d/%m/%Y', '%m/%d/%Y', '%d/%m/%Y']
-        >>> date_pattern("5. Mai 2015 13:45", "day first")
-        '%d. %b %Y'
-    """
-    day = re.sub(r"\s+", " ", text.strip(" \t\n\"'\u00a0"))
-    clock = _CLOCK.match(day)
-    if clock:
-        day = clock.group(1)
-    return _digits_pattern(day, order) or _month_pattern(day) or _named_pattern(day)
-
-
-def _digits_pattern(day: str, order: Order) -> str | None:
-    if match := _SEPARATED.fullmatch(day):
-        first, mark, _, last = match.groups()
-        if len(first) == 4:
-            return None if len(last) == 4 else f"%Y{mark}%m{mark}%d"
-        if len(first) > 2:
-            return None
-        year = "%Y" if len(last) == 4 else "%y"
-        if order == "year first" and year == "%y":
-            return f"%y{mark}%m{mark}%d"
-        return f"%m{mark}%d{mark}{year}" if order == "month first" else f"%d{mark}%m{mark}{year}"
-    return "%Y%m%d" if re.fullmatch(r"(?:19|20)\d{6}", day) else None
-
-
-def _month_pattern(day: str) -> str | None:
-    """Patterns of dates without a day: year and month, week, quarter."""
-    if _QUARTER.fullmatch(day):
-        return QUARTER
-    if match := _WEEK.fullmatch(day):
-        mark, second = match.groups()
-        return f"%G{mark}W%V" + ("" if second is None else f"{second}%u")
-    if match := _YEAR_MONTH.fullmatch(day):
-        year, mark, _, _, other, behind, before, letter, _ = match.groups()
-        if year:
-            return f"%Y{mark}%m"
-        return f"%m{other}%Y" if behind else f"%Y{letter}%m" if before else None
-    return None
-
-
-def _named_pattern(day: str) -> str | None:
-    """Patterns of dates with the name of a month."""
-    match = _NAMED.fullmatch(day)
-    if match and match[2].lower() not in MONTHS:  # a day of the week may stand in front
-        match = _NAMED.fullmatch(_WEEKDAYS.sub("", day))
-    if match is None or match[2].lower() not in MONTHS:
-        return None
-    before, _, behind = match.groups()
-    left, right = re.findall(r"\d+", before), re.findall(r"\d+", behind)
-    mark = "-" if "-" in before or behind.startswith("-") else "/" if behind.startswith("/") else " "
-    year = "%Y" if any(len(part) == 4 for part in (*left, *right)) else "%y"
-    first = bool(left) and len(left[0]) == 4
-    dotted = "." if "." in before else ""
-    return {
-        (1, 1): f"%Y{mark}%b{mark}%d" if first else f"%d{dotted}{mark}%b{mark}{year}",
-        (0, 2): f"%b %d, {year}",
-        (0, 1): f"%b{mark}{year}",
-        (1, 0): f"{year}{mark}%b",
-    }.get((len(left), len(right)))
-
-
-def whole_number_readers(name: str, cells: pl.Series) -> list[Reader]:
-    """A reader for a column of whole numbers that are times; nothing for other numbers.
-
-    Args:
-        name: of the column, which may say that it holds times.
-        cells: some of its numbers, none missing.
-    """
-    distinct = cells.unique()
-    if len(distinct) < CLEAR:
-        return []
-    low, high = int(distinct.min()), int(distinct.max())  # type: ignore[arg-type] # numbers
-    texts = distinct.cast(pl.String)
-    for pattern, least, most in (("%Y%m%d", 19_000_101, 21_001_231), ("%Y%m", 190_001, 210_012)):
-        if least <= low and high <= most and are_dates(texts, pattern):
-            return [Reader((pattern,))]
-    for form, unit in EPOCHS.items():
-        per_second = 1_000_000 // unit
-        inside = _SECONDS.start * per_second <= low and high < _SECONDS.stop * per_second
-        # Numbers of that size may be keys: the name must say time, or all must be full minutes. They fit into 64 bits.
-        # Thousandths of this age have more digits than most keys, so that their size tells unless the name says key.
-        recent = per_second > 1 and _AGE.start * per_second <= low and high < _AGE.stop * per_second
-        named = _TIMED.search(name) or (recent and not _KEYED.search(name))
-        if inside and (named or (distinct.cast(pl.Int64) % (60 * per_second) == 0).all()):
-            return [Reader((form,))]
-    return []
-
-
-_SECONDS = range(631_152_000, 4_102_444_800)
-"""Seconds since 1970 of the years 1990 to 2099."""
-
-_AGE = range(1_000_000_000, 1_900_000_000)
-"""Seconds since 1970 of September 2001 to March 2030."""
-
-_KEYED = re.compile(
-    r"(?i)(?:^|[_\W])(?:id|ids|key|no|nr|num|number|nummer|code|ean|gtin|upc|isbn|imei|sku|phone|tel|mobile|account|konto|iban"
-    r"|barcode)(?:$|[_\W])|(?<=[a-z])(?-i:I[Dd]|Key|No|Nr|Number|Code)$|^$"
-)
-
-_TIMED = re.compile(
-    r"(?i)time|date|epoch|stamp|(?:^|[_\W])(?:ts|at|on|when|dt|zeit|datum|heure|fecha)(?:$|[_\W])|(?<=[a-z])(?-i:At|On|Ts)$|_?(?:created|updated|modified)"
-)

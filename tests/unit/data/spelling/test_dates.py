@@ -8,8 +8,9 @@ import pytest
 from varjepa.config.data import ColumnSection
 from varjepa.data.spelling.dates import read_dates
 from varjepa.data.spelling.durations import read_durations, read_times
-from varjepa.data.spelling.propose import proposals, whole_number_readers
+from varjepa.data.spelling.propose import proposals
 from varjepa.data.spelling.readers import reader_of
+from varjepa.data.spelling.whole_numbers import whole_number_readers
 from varjepa.errors import ConfigError
 
 DATES = [
@@ -89,7 +90,8 @@ def test_a_duration_is_read_alone_and_among_others(text: str, seconds: float | N
         (["2015-03", "2015-04"], [("%Y-%m",)]), (["2015-W07", "2015-W08"], [("%G-W%V",)]),
         (["2015Q1", "2015Q2"], [("quarter",)]),
         ([f"201501{day}" for day in range(10, 16)], [("%Y%m%d",)]), (["13:45", "14:00"], [("time of day",)]),
-        (["75:30", "10:00"], [("duration",)]), (["P1D", "PT5H"], [("duration",)]), (["2008/09", "2009/10"], []),
+        (["75:30", "10:00"], [("duration",)]), (["P1D", "PT5H"], [("duration",)]), (["5 Feb", "6 Mar"], []),
+        (["Feb 5", "Mar 6"], []), (["2008/09", "2009/10"], []),
     ],
 )  # fmt: skip
 def test_a_pattern_is_proposed(texts: list[str], formats: list[tuple[str, ...]]) -> None:

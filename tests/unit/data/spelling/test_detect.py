@@ -100,6 +100,8 @@ def test_the_last_row_has_a_say(first: str, last: str, kind: pl.DataType, value:
         (["1,234", "5,678"], ["0,5", "1,25"], 1.234, "decimal commas occur in other columns"),
         (["1.234", "5.678"], ["x", "y"], 1.234, "may mean another number"),
         (["1.234", "5.678"], ["0,5", "1,25"], 1234.0, "decimal commas occur in other columns"),
+        (["1,001", *(f"{k},345" for k in range(1, 12)), "567"], ["x"] * 13, 1001.0, ""),
+        (["1.001", *(f"{k}.345" for k in range(1, 12)), "567"], ["x"] * 13, 1001.0, ""),
         (["1.234", "5.678.901"], ["x", "y"], 1234.0, ""), (["1,234", "0,5"], ["x", "y"], 1.234, ""),
     ],
 )  # fmt: skip

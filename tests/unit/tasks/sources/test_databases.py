@@ -12,6 +12,8 @@ import pytest
 from tests.unit.tasks.sources.conftest import Read
 from varjepa.errors import ConfigError, DataError, InterruptedReadError
 
+pytestmark = pytest.mark.slow  # servers start
+
 NOON = datetime(2026, 5, 31, 12)  # noqa: DTZ001 (a local time)
 TEN = NOON.replace(hour=10)
 ROWS = "(1, 31.5, 'clerk', '2026-05-30'), (2, NULL, 'smi%th', '2026-05-31'), (3, 60, NULL, '2026-06-01')"

@@ -13,6 +13,8 @@ from tests.store_servers import BUCKET, S3
 from tests.unit.tasks.sources.conftest import Read
 from varjepa.errors import InterruptedReadError
 
+pytestmark = pytest.mark.slow  # servers start
+
 ROWS = 200_000
 TABLE = pl.DataFrame({"id": pl.int_range(ROWS, eager=True), "hash": pl.int_range(ROWS, eager=True).hash()})
 
@@ -82,7 +84,7 @@ def test_an_object_store_that_breaks_once_is_read_to_the_end(
 def test_an_object_store_that_breaks_every_time(
     s3: S3, proxy: CuttingProxy, read: Callable[..., Read], kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.sources.objects.RETRIES", 1)
+    monkeypatch.setattr("tasks.sources.bucket.RETRIES", 1)
     if kind == "csv":
         s3.put("broken/always.csv", TABLE.write_csv().encode())
     else:

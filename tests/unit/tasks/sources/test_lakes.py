@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
+import deltalake
 import polars as pl
 import pytest
 
@@ -11,8 +12,7 @@ from tests.store_servers import BUCKET, S3
 from tests.unit.tasks.sources.conftest import PEOPLE, Read
 from varjepa.errors import ConfigError, DataError
 
-deltalake = pytest.importorskip("deltalake")
-pytest.importorskip("pyiceberg")
+pytestmark = pytest.mark.slow  # servers start
 
 
 @pytest.fixture

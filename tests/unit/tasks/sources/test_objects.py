@@ -11,6 +11,8 @@ from tests.store_servers import BUCKET, S3
 from tests.unit.tasks.sources.conftest import PEOPLE, Read
 from varjepa.errors import ConfigError, DataError, InterruptedReadError
 
+pytestmark = pytest.mark.slow  # servers start
+
 CSV = PEOPLE.write_csv().encode()
 
 
@@ -120,7 +122,7 @@ def test_credentials_in_the_environment_do_not_reach_a_message(
 def test_a_server_that_does_not_answer_may_answer_later(
     s3: S3, read: Callable[..., Read], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.sources.objects.RETRIES", 0)
+    monkeypatch.setattr("tasks.sources.bucket.RETRIES", 0)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     with pytest.raises(InterruptedReadError, match=r"does not answer.*Nothing was kept"):
         read(f"s3://{BUCKET}/people.csv")
