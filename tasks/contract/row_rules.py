@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from sys import float_info
 from typing import Any
 
@@ -87,9 +87,10 @@ def _bounds(reading: Reading, promise: ColumnContract) -> Rule:
     _check_bounds(reading.column, promise)
     value, least, most = quoted(reading.value), promise.min, promise.max
     below, above = ("before", "after") if promise.kind == "date" else ("below", "above")
-    # A day includes all its hours, so "at most the 3rd" means "before the 4th".
-    is_day = isinstance(most, date)
-    upper = most + timedelta(days=1) if isinstance(most, date) else most
+    # A day includes all its hours, so "at most the 3rd" means "before the 4th". The calendar has no day after its last.
+    is_day = isinstance(most, date) and most != date.max
+    last = datetime.combine(date.max, time.max)
+    upper = last if most == date.max else most + timedelta(days=1) if isinstance(most, date) else most
     cases = []
     if least is not None:
         cases.append((f"at least {_plain(least)}", f"{value} < {_constant(least)}", f", {below} {_plain(least)}"))
@@ -101,7 +102,7 @@ def _bounds(reading: Reading, promise: ColumnContract) -> Rule:
         column=reading.column,
         says=" and ".join(says for says, _, _ in cases),
         expectation=gxe.ExpectColumnValuesToBeBetween(
-            column=reading.value, min_value=least, max_value=upper, strict_max=is_day
+            column=reading.value, min_value=_like(least, upper), max_value=upper, strict_max=is_day
         ),
         broken=" OR ".join(broken for _, broken, _ in cases),
         reason=f"CASE {reasons} END",
@@ -112,10 +113,10 @@ def _check_bounds(column: str, promise: ColumnContract) -> None:
     is_date = promise.kind == "date"
     bounds = [bound for bound in (promise.min, promise.max) if bound is not None]
     for bound in bounds:
-        if isinstance(bound, date) != is_date or bound == date.max:
+        if isinstance(bound, date) != is_date:
             raise ConfigError(
                 f'The data contract sets {bound} as a bound of the {promise.kind} column "{column}".',
-                expected="Expected a day before 9999-12-31." if is_date else "Expected a number.",
+                expected="Expected a date." if is_date else "Expected a number.",
             )
     if len(bounds) == 2 and bounds[0] > bounds[1]:  # type: ignore[operator]
         raise ConfigError(f'The data contract sets min {bounds[0]} above max {bounds[1]} for the column "{column}".')
@@ -149,9 +150,18 @@ def _reason(reading: Reading, problem: str, *, quote: bool = False) -> str:
     return f"concat({literal(f'{reading.column} is {mark}')}, {reading.shown}, {literal(f'{mark}{problem}')})"
 
 
+def _like(least: float | date | None, upper: float | date | None) -> float | date | None:
+    """The lower bound in the type of the upper one, as the library compares them."""
+    if isinstance(upper, datetime) and isinstance(least, date):
+        return datetime.combine(least, time.min)
+    return least
+
+
 def _plain(bound: float | date) -> str:
     return f"{bound:.15g}" if isinstance(bound, float) else str(bound)
 
 
 def _constant(bound: float | date) -> str:
+    if isinstance(bound, datetime):
+        return f"TIMESTAMP '{bound}'"
     return f"DATE '{bound}'" if isinstance(bound, date) else f"CAST('{bound!r}' AS DOUBLE)"

@@ -12,6 +12,7 @@ from tasks.destinations.target import Mode, Target
 from tasks.sources.address import described, expanded, secrets_of
 from tasks.sources.delta import is_delta
 from tasks.sources.failures import reaching
+from tasks.sources.run_day import planned_day, with_day
 from tasks.sources.stages import staged
 from varjepa.config.uris import DATABASES, OBJECTS, has_secret, masked, scheme_of, without_scheme
 from varjepa.errors import ConfigError
@@ -45,7 +46,7 @@ def destination(out: str, *, force: bool = False, append: bool = False) -> Itera
         )
     if force and append:
         raise ConfigError("--force replaces the table and --append adds to it.", expected="Expected one of them.")
-    address = expanded(out)
+    address = expanded(with_day(out, planned_day()))
     mode: Mode = "replace" if force else "append" if append else "create"
     description = described(address)
     with reaching(description, secrets_of(address), "written"):

@@ -10,7 +10,7 @@ from tasks.contract.run import Validation
 from tasks.release.predecessor import Predecessor
 from tasks.reports.page import render
 from tasks.retrain.ingest import Snapshot
-from tasks.retrain.preprocess import SHOWN_RARE, Prepared
+from tasks.retrain.preprocess import Prepared
 from tasks.retrain.pretrain import Pretrained
 from varjepa import __version__
 from varjepa.config import RetrainConfig
@@ -150,6 +150,8 @@ class CardFacts:
         }
 
     def _data(self) -> dict[str, str]:
+        from varjepa.data.fit.derived_columns import SHOWN_RARE
+
         prepared, leaks = self.prepared, self.prepared.leaks
         rare = {name: share for name, share in prepared.rare.items() if share > SHOWN_RARE}
         return {
@@ -159,7 +161,8 @@ class CardFacts:
             "features": str(prepared.features),
             "left out": "; ".join(f"{name} ({why})" for name, why in prepared.left_out.items()) or "nothing",
             "joined": "; ".join(f"{name} ({len(c)} columns)" for name, c in prepared.joined.items()) or "nothing",
-            "rare categories": "; ".join(f"{name} ({share:.0%} of its cells)" for name, share in rare.items()) or "few",
+            "rare categories": "; ".join(f"{name} ({share:.0%} of its values)" for name, share in rare.items())
+            or "few",
             "label": self.config.data.label or "none",
             **({"possible leaks": f"{listed(list(leaks))}: each predicts the label alone"} if leaks else {}),
         }

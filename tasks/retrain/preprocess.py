@@ -42,9 +42,6 @@ STEP = Step(
     settings=("data.label", "data.task", "data.drop", "data.kinds", "data.columns", "data.split", "preprocess"),
 )
 
-SHOWN_RARE = 0.05
-"""A larger share of cells with rare categories is said."""
-
 LEAK_ROWS = 20_000
 """At most about this many rows of a part show whether a column predicts the label alone."""
 
@@ -106,6 +103,8 @@ def preprocess(clean: Path, config: RetrainConfig) -> Prepared:
         DataError: too few rows, unknown columns, or nothing to learn from.
         SetupError: the runner is not installed.
     """
+    from varjepa.data.fit.derived_columns import SHOWN_RARE
+
     promised = {name: column.kind for name, column in contract_of(config).columns.items()}
     folder = STEP.folder(config, str(clean), promised)
     prepared = reuse(folder, Prepared, lambda: _preprocess(clean, config.data, config.preprocess, folder, promised))
@@ -115,7 +114,9 @@ def preprocess(clean: Path, config: RetrainConfig) -> Prepared:
         log.info('%d columns from "%s" to "%s" are one feature, "%s"', len(columns), columns[0], columns[-1], name)
     for name, share in prepared.rare.items():
         if share > SHOWN_RARE:
-            log.warning('"%s": %.0f%% of its cells hold rare categories, which share one code', name, 100 * share)
+            log.warning(
+                '"%s": %.0f%% of its cells with a value hold rare categories, which share one code', name, 100 * share
+            )
     for name, share in prepared.leaks.items():
         log.warning(
             'The column "%s" alone takes away %.0f%% of the uncertainty about the label. If it is not known when you '

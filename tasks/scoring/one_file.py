@@ -193,7 +193,8 @@ def impute(model: TrainedModel, request: Request, *, draws: int, level: float, s
         for frame in _batches(model, request):
             table = model.encode(frame)
             imputed = imputer.impute(frame, table)
-            filled += int((~table.observed).sum())
+            # Features that are made from a column are read, never written.
+            filled += int((~table.observed)[:, model.preprocessor.own].sum())
             rows, start = rows + frame.height, rows
             if not draws:
                 bounds = _all_bounds(model, imputed.bounds, frame.height)

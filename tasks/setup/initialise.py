@@ -15,11 +15,13 @@ from tasks.answers import ColumnAnswer, InitAnswer
 from tasks.sources.address import require_place, table_of
 from tasks.sources.open_table import opened_table, reads
 from tasks.steps.files import write_text
-from varjepa.config import DataSection
+from varjepa.config import DataSection, PreprocessSection
 from varjepa.config.data import ColumnSection
 from varjepa.config.load import dump_yaml
 from varjepa.config.uris import VARIABLE, beside, is_local, scheme_of, without_scheme
 from varjepa.data.cells import as_text, beyond_counts, beyond_words, column
+from varjepa.data.fit.derived_columns import SHOWN_RARE
+from varjepa.data.fit.rows_protocol import Wanted
 from varjepa.data.fit.streamed_rows import StreamedRows
 from varjepa.data.read.column_profile import ColumnProfile
 from varjepa.data.read.contract import ColumnContract, Contract, dump_contract
@@ -52,7 +54,7 @@ class Started:
     words: dict[str, str]
     """Columns that are not in the plain spelling -> how they are spelled."""
     doubts: dict[str, str]
-    """Columns that may be read in another way -> how they are read; also cells that count as missing."""
+    """Columns that may be read in another way -> how they are read; also cells that count as missing, or as rare."""
 
     def summary(self) -> InitAnswer:
         """Plain data for `--json`."""
@@ -100,11 +102,12 @@ def initialise(
             )
         profiles = rows.whole_profiles()
         drafted = _contract_text(source.frame, rows.rows, profiles)
-        beyond = {name: beyond_words(count) for name, count in beyond_counts(source.frame).items()}
+        remarks = {name: beyond_words(count) for name, count in beyond_counts(source.frame).items()}
+        remarks |= rare_words(rows, {name: facts for name, facts in profiles.items() if name != label})
     contract.parent.mkdir(parents=True, exist_ok=True)
     write_text(contract, drafted)
     started = Started(
-        config, contract, rows.rows, label, profiles, source.columns, source.words, {**beyond, **source.doubts}
+        config, contract, rows.rows, label, profiles, source.columns, source.words, {**remarks, **source.doubts}
     )
     write_text(config, _config_text(section, started))
     return started
@@ -118,6 +121,18 @@ def _table_name(data: str) -> str:
     parts = last.strip('"').split(".")
     named = parts[-1] if table_of(data) or scheme_of(data) == "iceberg" else parts[0]
     return re.sub(r"[^\w-]+", "-", VARIABLE.sub("", named)).strip("-") or "table"
+
+
+def rare_words(rows: StreamedRows, profiles: Mapping[str, ColumnProfile]) -> dict[str, str]:
+    """Categorical columns with many rare categories, which will share one code -> what to say about them."""
+    settings = PreprocessSection()
+    words = [facts for facts in profiles.values() if facts.kind == "categorical" and facts.distinct > MOST_VALUES]
+    wanted = [Wanted(facts, settings.min_count, settings.max_categories) for facts in words]
+    shares = {facts.name: 1 - found.covered for facts, found in zip(words, rows.frequent(wanted), strict=True)}
+    return {
+        name: f"{share:.0%} of its cells hold rare categories, which share one code (preprocess.min_count)"
+        for name, share in shares.items() if share > SHOWN_RARE
+    }  # fmt: skip
 
 
 def _contract_text(frame: pl.LazyFrame, rows: int, profiles: dict[str, ColumnProfile]) -> str:

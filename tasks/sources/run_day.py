@@ -47,7 +47,7 @@ def dated(data: DataSection, day: date) -> DataSection:
         >>> dated(DataSection(path="s3://bucket/{{ run_date - 1d }}.csv"), date(2026, 6, 1)).path
         's3://bucket/2026-05-31.csv'
     """
-    path = data.path if data.path is None else _replaced(data.path, day)
+    path = data.path if data.path is None else with_day(data.path, day)
     parameters = {name: _parameter(value, day) for name, value in data.parameters.items()}
     if path == data.path and parameters == data.parameters:
         return data
@@ -56,10 +56,15 @@ def dated(data: DataSection, day: date) -> DataSection:
 
 def _parameter(value: Parameter, day: date) -> Any:
     # Text that is a day alone becomes a date when the section is built: databases compare dates with dates.
-    return _replaced(value, day) if isinstance(value, str) else value
+    return with_day(value, day) if isinstance(value, str) else value
 
 
-def _replaced(text: str, day: date) -> str:
+def with_day(text: str, day: date) -> str:
+    """A text with its templates replaced.
+
+    Raises:
+        ConfigError: another template.
+    """
     return TEMPLATE.sub(lambda match: _day(match[1], day).isoformat(), text)
 
 

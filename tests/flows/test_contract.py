@@ -249,6 +249,17 @@ def test_contracts_kept_to_the_edge(tmp_path, contract):
     assert pl.read_parquet(validation.clean).height + pl.read_parquet(validation.quarantine).height == 4
 
 
+def test_a_bound_may_be_the_last_day_of_the_calendar(tmp_path):
+    """`init` drafts it where a table says 9999-12-31 for `never`."""
+    days = pl.Series([date(2020, 1, 2), date(9999, 12, 31), date(2019, 12, 31)])
+    promise = {"kind": "date", "min": date(2020, 1, 1), "max": date.max}
+    validation = check(tmp_path, {"until": days}, columns={"until": promise}, max_quarantined=1.0)
+    assert pl.read_parquet(validation.clean)["until"].to_list() == days[:2].to_list()
+    (tmp_path / "open").mkdir()
+    open_end = check(tmp_path / "open", {"until": days}, columns={"until": {"kind": "date", "max": date.max}})
+    assert open_end.quarantined == 0
+
+
 def test_no_rows_break_any_contract(tmp_path):
     table = {"x": pl.Series([], dtype=pl.Int64), "y": pl.Series([], dtype=pl.String)}
     promise = AGE | {"nullable": False, "max_missing": 0.5, "unique": True, "min": 0}

@@ -1,10 +1,12 @@
 """A trained model as one object: raw rows in, embeddings, uncertainty and predictions out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from varjepa.config import RetrainConfig
@@ -191,8 +193,10 @@ class TrainedModel:
         Returns:
             `anomaly`, `odd_columns` (list, the oddest first) and one `oddity.FEATURE` per feature, nats. The oddity of
             a cell is minus the log of its p-value: the share of reference cells of the feature that are at least as
-            surprising given the rest of their row. The anomaly of a row is minus the log of the p-value of its oddest
-            cell among the oddest cells of reference rows: at most a share e^-a of normal rows reach an anomaly of a.
+            surprising given the rest of their row. Of several features that are made from a column the oddest counts
+            in `odd_columns`, corrected for their number. The anomaly of a row is minus the log of the p-value of its
+            oddest cell among the oddest cells of reference rows: at most a share e^-a of normal rows reach an anomaly
+            of a.
             See `TableGenerator.row_oddity` for versions of before.
 
         Raises:
@@ -206,9 +210,7 @@ class TrainedModel:
             part = table.rows(rows)
             surprise = generator.surprise(part, outside[rows])
             oddity, anomaly = generator.oddity(surprise).numpy(), generator.row_oddity(surprise, part.observed).numpy()
-            # Stable: ties keep the table's order, so the same rows name the same columns everywhere.
-            top = np.argsort(-oddity, axis=1, kind="stable")[:, :ANOMALY_COLUMNS]
-            odd = pl.Series("odd_columns", np.array(names, dtype=object)[top].tolist(), dtype=pl.List(pl.String))
+            odd = _odd_columns(oddity, [self.preprocessor.sources.get(name, name) for name in names])
             each = {f"oddity.{name}": pl.Series(oddity[:, j]) for j, name in enumerate(names)}
             parts.append(pl.DataFrame({"anomaly": pl.Series(anomaly), "odd_columns": odd} | each))
         return pl.concat(parts)
@@ -217,3 +219,19 @@ class TrainedModel:
         if self.generator is None:
             raise ModelError("The model has no generator.", fix="Train it with generator.n_layers above 0.")
         return self.generator
+
+
+def _odd_columns(oddity: NDArray[np.floating], columns: Sequence[str]) -> pl.Series:
+    """The oddest columns of every row.
+
+    Args:
+        oddity: of every feature [B, D], minus the log of a p-value.
+        columns: the column behind each feature [D].
+    """
+    names = list(dict.fromkeys(columns))
+    behind = [[j for j, column in enumerate(columns) if column == name] for name in names]
+    # Bonferroni's correction: the smallest of k p-values, times k.
+    by_column = np.stack([oddity[:, features].max(axis=1) - np.log(len(features)) for features in behind], axis=1)
+    # Stable: ties keep the table's order, so the same rows name the same columns everywhere.
+    top = np.argsort(-by_column, axis=1, kind="stable")[:, :ANOMALY_COLUMNS]
+    return pl.Series("odd_columns", np.array(names, dtype=object)[top].tolist(), dtype=pl.List(pl.String))

@@ -17,6 +17,9 @@ from varjepa.data.read.column_profile import ColumnProfile, is_text
 MOSTLY_OTHER = 0.2
 """Categories of which a larger share of the cells has no code of its own are read as text, too."""
 
+SHOWN_RARE = 0.05
+"""A larger share of cells with rare categories is said."""
+
 HASHES = 2**12
 """Number of hashed n-grams and words. Two with the same hash are one; few of the frequent ones are."""
 

@@ -15,6 +15,7 @@ import pytest
 from tasks.destinations.destination import destination, holds_arrays
 from tasks.sources.address import require_place
 from tasks.sources.open_table import opened_table
+from tasks.sources.run_day import planned_day
 from tests.store_servers import BUCKET, S3
 from varjepa.errors import ConfigError, DataError, InterruptedReadError
 
@@ -116,13 +117,13 @@ def test_arrays_are_kept_where_they_can_be(table: str) -> None:
 @pytest.mark.parametrize("name", ["scores.parquet", "scores.csv"])
 def test_an_object_appears_when_it_is_complete(s3: S3, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tasks.destinations.objects.PART", 5 * 2**20)
-    out = f"s3://{BUCKET}/out/{name}"
+    out = f"s3://{BUCKET}/whole/{name}"
     many = pl.DataFrame(
         {"row": pl.int_range(1_000_000, eager=True), "text": pl.int_range(1_000_000, eager=True).hash()}
     )
     with destination(out) as writer:
         writer.write(many)  # several parts
-        assert s3.keys("out/") == []
+        assert s3.keys("whole/") == []
     assert content(out).equals(many.cast(content(out).schema))
     with pytest.raises(ConfigError, match=r"already exists.*--force"):
         write(out, ROWS)
@@ -130,7 +131,7 @@ def test_an_object_appears_when_it_is_complete(s3: S3, name: str, monkeypatch: p
     assert content(out).height == 3
     with pytest.raises(ConfigError, match="is a file"):
         write(out, ROWS, append=True)
-    s3.client.delete_object(Bucket=BUCKET, Key=f"out/{name}")
+    s3.client.delete_object(Bucket=BUCKET, Key=f"whole/{name}")
 
 
 def test_a_delta_folder_needs_no_scheme_once_it_is_one(tmp_path: Path, s3: S3) -> None:
@@ -224,6 +225,11 @@ def test_places_that_cannot_be_written(s3: S3, out: str, error: type[Exception],
     with pytest.raises(error, match=words) as raised:
         write(out, ROWS)
     assert "sesame" not in str(raised.value)
+
+
+def test_a_name_may_hold_the_day(tmp_path: Path) -> None:
+    write("scores-{{ run_date }}.csv", ROWS)
+    assert [file.name for file in tmp_path.glob("*.csv")] == [f"scores-{planned_day()}.csv"]
 
 
 def test_force_and_append_exclude_each_other() -> None:
