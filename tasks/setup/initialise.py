@@ -175,18 +175,16 @@ def column_contract(column: pl.LazyFrame, facts: ColumnProfile) -> ColumnContrac
 def draft_range(smallest: Any, largest: Any, *, whole: bool) -> tuple[Any, Any]:
     """The observed range, widened. A range without negative numbers gets no negative bound.
 
-    A range up to the last day that dates can say, which often stands for "open", gets no upper bound.
-
     Examples:
         >>> draft_range(1, 101, whole=True)
         (0, 111)
-        >>> draft_range(date(2020, 1, 1), date(9999, 12, 31), whole=False)
-        (datetime.date(2020, 1, 1), None)
+        >>> str(draft_range(date(2020, 1, 1), date(9999, 12, 31), whole=False)[1])
+        '9999-12-31'
     """
     if isinstance(smallest, date):
         days = [value.date() if isinstance(value, datetime) else value for value in (smallest, largest)]
-        room, wider = date.max - days[1], (days[1] - days[0]) / 2
-        return days[0], days[1] + wider if wider < room else None
+        # No further than dates can say.
+        return days[0], days[1] + min((days[1] - days[0]) / 2, date.max - days[1])
     reach = MARGIN * (largest - smallest)
     low = smallest - reach if smallest < 0 else max(0, smallest - reach)
     high = largest + reach
