@@ -90,7 +90,7 @@ def _snapshot(data: DataSection, folder: Path, table: "FoundTable", fingerprint:
 
     from tasks.sources.fingerprints import file_fingerprint
     from tasks.sources.open_table import reads, require_unchanged
-    from varjepa.data.cells import beyond_counts, beyond_words
+    from varjepa.data.cells import beyond_counts, beyond_words, without_beyond
     from varjepa.data.read.sim_table import blended_with_noise
     from varjepa.data.read.sources import ROW
 
@@ -118,6 +118,10 @@ def _snapshot(data: DataSection, folder: Path, table: "FoundTable", fingerprint:
     if rows == 0:
         raise DataError(f"{source.description} has no rows.", expected="Expected a header line and rows.")
     beyond = {name: beyond_words(count) for name, count in beyond_counts(written).items()}
+    if beyond:
+        clean = folder / "clean.parquet"
+        without_beyond(written, beyond).sink_parquet(clean, maintain_order=True)
+        clean.replace(path)
     columns = {name: str(dtype) for name, dtype in written.collect_schema().items() if name != ROW}
     return Snapshot(
         path, fingerprint or file_fingerprint((path,)), rows, columns, source.description, source.columns, source.words,

@@ -40,7 +40,16 @@ _StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _m
 
 
 class _Dumper(yaml.SafeDumper):
-    """SafeDumper that quotes text which `_StrictLoader` would read as a number."""
+    """SafeDumper that quotes text which `_StrictLoader` would read as a number, and escapes rare line ends in text."""
+
+
+def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    # Plain and single quoted text may be broken at them, and is then read with a blank in their place.
+    broken = any(char in text for char in "\x85\u2028\u2029")
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if broken else None)
+
+
+_Dumper.add_representer(str, _text)
 
 
 for _reads_or_writes in (_StrictLoader, _Dumper):

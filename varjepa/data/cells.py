@@ -81,6 +81,12 @@ def beyond_counts(frame: pl.LazyFrame) -> dict[str, int]:
     return {name: int(cells[0]) for name, cells in counts.to_dict().items() if cells[0]}
 
 
+def without_beyond(frame: pl.LazyFrame, names: Iterable[str]) -> pl.LazyFrame:
+    """The frame with null in place of such cells, so that a data contract counts them as missing, too."""
+    schema = frame.collect_schema()
+    return frame.with_columns(finite(column(name), schema[name]).alias(name) for name in names)
+
+
 def beyond_words(count: int) -> str:
     """What is said about such cells."""
     return f"{count:,} cell(s) beyond {LARGEST:g} count as missing, as no measurement is so large"

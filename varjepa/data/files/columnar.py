@@ -9,6 +9,7 @@ import polars as pl
 import polars.selectors as cs
 
 from varjepa.data.files.damage import empty, require_different
+from varjepa.data.files.objects import json_frame
 from varjepa.data.files.part import Part
 from varjepa.data.files.stage import Stage
 from varjepa.errors import DataError, listed, nearest
@@ -73,10 +74,8 @@ def _open(
         return _LISTS[kind], []
     if kind == "ipc stream":
         frame = pl.scan_ipc(_file_of_stream(place, file, stage))
-    elif kind == "json lines":
-        frame = pl.scan_ndjson(place, infer_schema_length=None)
-    elif kind == "json":
-        frame = pl.read_json(place, infer_schema_length=None).lazy()
+    elif kind in ("json", "json lines"):
+        frame = json_frame(place, lines=kind == "json lines")
     else:
         table, notes = _sheet(place, file, sheet)
         return lambda _: table.lazy(), notes

@@ -75,5 +75,6 @@ def dump_contract(contract: Contract) -> str:
     for name, column in contract.columns.items():
         entry = {name: column.model_dump(mode="json", exclude_defaults=True)}
         text = dump_yaml(entry)
-        lines += [f"  {line}\n" for line in text.splitlines()]
+        # Not splitlines: names and values may hold what it takes for the end of a line.
+        lines += [f"  {line}\n" for line in text.rstrip("\n").split("\n")]
     return "".join(lines)

@@ -19,6 +19,7 @@ LEAST_VALUES = 10
 
 _GROUP_MARKS = {"'": set("'\u2019"), " ": set(" \u00a0\u202f\u2009")}
 _CODE = re.compile(r"\s*[-+]?0\d+\s*")
+_LONG = re.compile(r"\d{17,}")
 _NETWORK = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
 _PHONE = re.compile(r"\+[\d\s]{8,}")
 _UNIT = re.compile(r"[-+(\u2212\u2013]*[\d.,'\u2019\s]*\d\s*([a-zA-Zµμ°²³][^\d\s]*(?: [^\d\s]+)?|[\"\u2033\u2032])")
@@ -67,11 +68,14 @@ def is_code(cells: pl.Series) -> bool:
 
 
 def _are_codes(texts: Iterable[str]) -> bool:
-    """Whether texts that read as numbers are codes: leading zeros, network addresses, telephone numbers."""
+    """Whether texts that read as numbers are codes: leading zeros, network addresses, telephone numbers, and whole
+    numbers with more digits than decimals hold, so that different ones would become equal.
+    """
     present = [text.strip() for text in texts]
     return (
         any(_CODE.fullmatch(text) for text in present)
         or all(_NETWORK.fullmatch(text) for text in present)
+        or all(_LONG.fullmatch(text) for text in present)
         or all(_PHONE.fullmatch(text) for text in present)
     )
 

@@ -1,6 +1,6 @@
 """Opens the cells of a table: every column of text whose spelling is known or found out becomes what it means."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -10,6 +10,11 @@ from varjepa.config.data import ColumnSection
 from varjepa.data.cells import as_text, column, mapped
 from varjepa.data.spelling.detect import Verdict, detect, grouped_by_points
 from varjepa.data.spelling.readers import TEXT, Reader, native_numbers, reader_of
+
+_WIDE = (pl.Int128, pl.UInt128)
+
+_KEYS_FROM = 10**16
+"""No measurement has so many digits."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,7 @@ def spelled(
         ConfigError: a format in `data.columns` is none.
         DataError: the rows cannot be read.
     """
-    frame = frame.with_columns(_in_plain_types(dict(frame.collect_schema())))
+    frame = _in_plain_types(frame)
     schema = dict(frame.collect_schema())
     finals = {name: data.rename.get(name, name) for name in schema}
     told = {name: data.columns[final] for name, final in finals.items() if final in data.columns}
@@ -72,7 +77,7 @@ def spelled(
     if reread is not None:
         grouped = grouped_by_points(frame, verdicts, [name for name in wanted if schema[name].is_float()], reread)
         if grouped:
-            frame, verdicts = reread(list(grouped)).with_columns(_in_plain_types(schema)), verdicts | grouped
+            frame, verdicts = _in_plain_types(reread(list(grouped))), verdicts | grouped
     changed = [_read(name, verdict) for name, verdict in verdicts.items()]
     left = [name for name in schema if name not in verdicts]
     changed += [expression for name in left if (expression := _words(name, schema[name], told.get(name))) is not None]
@@ -102,9 +107,11 @@ def _may_read(reader: Reader, dtype: pl.DataType) -> bool:
     return dtype == pl.String or (dtype.is_numeric() and reader.family == "dates")
 
 
-def _in_plain_types(schema: Mapping[str, pl.DataType]) -> list[pl.Expr]:
-    """Expressions for columns of rarer types: numbers, seconds, moments in UTC, and text."""
-    plain = []
+def _in_plain_types(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """The table with columns of rarer types as numbers, seconds, moments in UTC, and text."""
+    schema = dict(frame.collect_schema())
+    wide = [name for name, dtype in schema.items() if dtype in _WIDE]
+    plain = [column(name).cast(dtype) for name, dtype in _narrower(frame, wide).items()]
     for name, dtype in schema.items():
         cells = column(name)
         if isinstance(dtype, pl.Decimal):
@@ -117,7 +124,24 @@ def _in_plain_types(schema: Mapping[str, pl.DataType]) -> list[pl.Expr]:
                 plain.append(zoned.cast(pl.Datetime("us")))
         elif dtype in (pl.Categorical, pl.Enum):
             plain.append(cells.cast(pl.String))
-    return plain
+    return frame.with_columns(plain)
+
+
+def _narrower(frame: pl.LazyFrame, wide: Sequence[str]) -> dict[str, pl.DataType]:
+    """Types for whole numbers of more than 64 bits, which other programs cannot read.
+
+    If all have more digits than any measurement, they are keys and become text, so that none equals another.
+    """
+    if not wide:
+        return {}
+    ends = [column(name).min().alias(f"least {at}") for at, name in enumerate(wide)]
+    ends += [column(name).max().alias(f"most {at}") for at, name in enumerate(wide)]
+    found = frame.select(ends).collect(engine="streaming").row(0)
+    types: dict[str, pl.DataType] = {}
+    for name, least, most in zip(wide, found[: len(wide)], found[len(wide) :], strict=True):
+        fit = least is None or (least >= -(2**63) and most < 2**63)
+        types[name] = pl.Int64() if fit else pl.String() if least >= _KEYS_FROM else pl.Float64()
+    return types
 
 
 def _read(name: str, verdict: Verdict) -> pl.Expr:

@@ -158,3 +158,29 @@ def test_a_flipped_bit_of_a_compressed_file_is_noticed(tmp_path: Path, place: in
 def test_a_sheet_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r'no sheet "won".*Did you mean "one"'):
         opened(book(tmp_path / "t.xlsx", one=ROWS), sheet="won")
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        (['"x"', "1", "true", "null"], ["x", "1", "true", None]),
+        (["1", "NaN", "2.5", "-Infinity"], [1.0, float("nan"), 2.5, float("-inf")]),
+        (['{"p": 1}', "5", "null"], ['{"p": 1}', "5", None]),
+        (["1", '"n/a"'], ["1", "n/a"]),
+        (["100000000000000000000000000000000000000000", '"x"'], ["1" + 41 * "0", "x"]),
+    ],
+)
+@pytest.mark.parametrize("lines", [True, False])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_json_may_mix_types_and_hold_what_python_writes(
+    tmp_path: Path, cells: list[str], expected: list[object], lines: bool, encoding: str
+) -> None:
+    objects = [f'{{"a": {cell}}}' for cell in cells]
+    text = "\n".join(objects) if lines else f"[{', '.join(objects)}]"
+    table, _ = opened(put(tmp_path, text.encode(encoding), "t.json"))
+    assert table["a"].equals(pl.Series("a", expected), null_equal=True)
+
+
+def test_json_lines_may_mix_numbers_and_booleans(tmp_path: Path) -> None:
+    table, _ = opened(put(tmp_path, '{"a": 1}\n{"a": true}\n{"a": null}\n', "t.json"))
+    assert table["a"].to_list() == ["1", "true", None]

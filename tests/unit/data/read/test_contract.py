@@ -19,6 +19,15 @@ def test_contracts_survive_writing_and_reading(tmp_path: Path) -> None:
     assert load_contract(path) == contract
 
 
+@pytest.mark.parametrize("mark", "\n\r\t\x0b\x0c\x1c\x85\u2028\u2029\ufeff")
+def test_names_and_values_may_hold_any_character(tmp_path: Path, mark: str) -> None:
+    rule = ColumnContract(kind="categorical", values=(f"x{mark}y", mark, f"{mark}1e5", f"on{mark}"))
+    contract = Contract(columns={f"a{mark}b": rule, f"{mark}a": rule})
+    path = tmp_path / "c.yaml"
+    path.write_bytes(dump_contract(contract).encode())
+    assert load_contract(path) == contract
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
