@@ -7,7 +7,7 @@ from typing import Literal
 
 import polars as pl
 
-from varjepa.data.spelling.numbers import NumberStyle
+from varjepa.data.spelling.numbers import NumberStyle, signs
 from varjepa.data.spelling.readers import Reader
 
 CLEARLY = 10
@@ -71,7 +71,9 @@ def _number_reader(readers: Sequence[Reader], texts: Collection[str], customs: C
     mark = customs.decimal or "."
     chosen = by_mark.get(mark, readers[0])
     bare = sum(text.strip().isdigit() for text in texts)
-    if customs.decimal is None and bare > 0 and len(texts) - bare >= CLEARLY:
+    # Amounts of money have two decimals, hardly ever three.
+    money = any(sign != "%" for sign in signs(pl.Series(list(texts), dtype=pl.String)))
+    if money or (customs.decimal is None and bare > 0 and len(texts) - bare >= CLEARLY):
         # With three decimals everywhere, whole numbers would have them, too.
         grouped = next(
             (reader for reader in readers if (style := NumberStyle.of(reader.formats[0])) and style.thousands), None

@@ -291,3 +291,13 @@ def test_units_and_durations_are_named(cells: list[str], words: str) -> None:
 def test_thousandths_of_this_age_are_times_unless_they_are_called_keys(name: str, unit: int, times: bool) -> None:
     cells = [1_772_324_184 * unit + 7919 * step for step in range(20)]
     assert (read({name: cells}).frame.collect().schema[name] == pl.Datetime("us")) == times
+
+
+@pytest.mark.parametrize(
+    ("cells", "first"),
+    [(["$208,500", "$97,000"], 208_500), (["1.234 €", "2.500 €"], 1234), (["CHF 1'300", "CHF 900"], 1300)],
+)
+def test_amounts_of_money_have_no_three_decimals(cells: list[str], first: int) -> None:
+    found = spelled(pl.LazyFrame({"price": cells * 6}), DataSection(name="t"))
+    assert found.frame.collect()["price"][0] == first
+    assert not found.doubts
