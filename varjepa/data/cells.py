@@ -55,7 +55,10 @@ def finite(cells: pl.Expr, dtype: pl.DataType) -> pl.Expr:
 def reads_plainly(cells: _Cells) -> _Cells:
     """Whether each cell of text is a number or a date in the spelling that every program reads; null where missing."""
     text = cells.str.strip_chars()
-    return text.cast(pl.Float64, strict=False).is_not_null() | text.str.contains(r"^\d{4}-\d{2}-\d{2}([ T]|$)")
+    # 2019-02-29 looks like a date and is none.
+    day = text.str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False).is_not_null() | text.is_null()
+    dated = text.str.contains(r"^\d{4}-\d{2}-\d{2}([ T]([01]\d|2[0-3]):|$)") & day
+    return text.cast(pl.Float64, strict=False).is_not_null() | dated
 
 
 def mapped(name: str, function: Callable[[pl.Series], pl.Series], dtype: pl.DataType) -> pl.Expr:

@@ -81,6 +81,8 @@ def widened(one: pl.DataType, other: pl.DataType) -> pl.DataType | None:
         return None
     if kinds == {"text"}:
         return _TEXT
+    if all(isinstance(dtype, pl.Datetime) and dtype.time_zone for dtype in (one, other)):
+        one = other = pl.Datetime("us", "UTC")  # the same moments, whatever the zones
     try:
         both = pl.concat([pl.Series([], dtype=one).to_frame("x"), pl.Series([], dtype=other).to_frame("x")],
                          how="vertical_relaxed")  # fmt: skip

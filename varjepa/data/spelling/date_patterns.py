@@ -9,13 +9,26 @@ Order = Literal["day first", "month first", "year first"]
 ORDERS: tuple[Order, ...] = ("day first", "month first", "year first")
 
 _CLOCK = re.compile(
-    r"^(.*?\d)(?:\s*[t,]\s*|\s+(?:at\s+|um\s+)?|:)\d{1,2}(?:[:h.]\d{2}.*|\s*[ap]\.?m\.?|\s?uhr)$", re.IGNORECASE
+    r"^(.*?[\d日일])(?:\s*[t,]\s*|\s+(?:at\s+|um\s+)?|:)\d{1,2}(?:[:h.]\d{2}.*|\s*[ap]\.?m\.?|\s?uhr)$", re.IGNORECASE
 )
-_SEPARATED = re.compile(r"(\d{1,4})([-/. ]|\. )(\d{1,2})\2(\d{4}|\d{1,2})\.?")
+_SEPARATED = re.compile(r"(\d{1,4})([-/. _]|\. )(\d{1,2})\2(\d{4}|\d{1,2})\.?")
 _NAMED = re.compile(r"(.*?)([^\W\d_]{3,})\.?(.*)")
 _YEAR_MONTH = re.compile(r"(\d{4})([-/])(\d{1,2})|(\d{1,2})([-/.])(\d{4})|(\d{4})([Mm])(\d{1,2})")
 _WEEK = re.compile(r"\d{4}(-?)W\d{2}(?:(-?)\d)?")
 _QUARTER = re.compile(r"\d{4}[-/. ]?[qQ][1-4]|[qQ][1-4][-/. ]?\d{4}")
+_WHOLE_MOMENTS = {
+    r"\d{8}T\d{6}": "%Y%m%dT%H%M%S",
+    r"\d{8}T\d{6}Z": "%Y%m%dT%H%M%SZ",
+    r"\d{4}-\d{2}-\d{2}-\d{2}\.\d{2}\.\d{2}(?:\.\d+)?": "%Y-%m-%d-%H.%M.%S%.f",
+    r"[A-Z][a-z]{2} [A-Z][a-z]{2} +\d{1,2} \d{2}:\d{2}:\d{2} \d{4}": "%a %b %d %H:%M:%S %Y",
+    r"[A-Z][a-z]{2} [A-Z][a-z]{2} +\d{1,2} \d{2}:\d{2}:\d{2} [-+]\d{4} \d{4}": "%a %b %d %H:%M:%S %z %Y",
+    r"[A-Z][a-z]{2} [A-Z][a-z]{2} +\d{1,2} \d{2}:\d{2}:\d{2} UTC \d{4}": "%a %b %d %H:%M:%S UTC %Y",
+    r"[A-Z][a-z]{2} [A-Z][a-z]{2} +\d{1,2} \d{2}:\d{2}:\d{2} GMT \d{4}": "%a %b %d %H:%M:%S GMT %Y",
+}
+"""Moments that programs write, of ISO 8601 without marks, DB2, C and Java."""
+
+_CLOCK_AHEAD = re.compile(r"\d{1,2}:\d{2}(:\d{2})?,? +(?=\d)")
+_IDEOGRAPHS = re.compile(r"\d{4}( ?[年년] ?)\d{1,2}( ?[月월] ?)\d{1,2}( ?[日일])")
 _WEEKDAYS = re.compile(r"^[^\W\d_]+\.?,?\s+(?=\d|[^\W\d_])")
 
 
@@ -29,6 +42,12 @@ def date_pattern(text: str, order: Order) -> str | None:
         '%d. %b %Y'
     """
     day = re.sub(r"\s+", " ", text.strip(" \t\n\"'\u00a0"))
+    whole = next((pattern for form, pattern in _WHOLE_MOMENTS.items() if re.fullmatch(form, day)), None)
+    if whole is not None:
+        return whole
+    if ahead := _CLOCK_AHEAD.match(day):
+        behind = _digits_pattern(day[ahead.end() :], order)
+        return behind and re.sub(r"\d+:\d+:\d+|\d+:\d+", "%H:%M:%S" if ahead[1] else "%H:%M", ahead[0]) + behind
     clock = _CLOCK.match(day)
     if clock:
         day = clock.group(1)
@@ -46,6 +65,8 @@ def _digits_pattern(day: str, order: Order) -> str | None:
         if order == "year first" and year == "%y":
             return f"%y{mark}%m{mark}%d"
         return f"%m{mark}%d{mark}{year}" if order == "month first" else f"%d{mark}%m{mark}{year}"
+    if match := _IDEOGRAPHS.fullmatch(day):
+        return "%Y{}%m{}%d{}".format(*match.groups())
     return "%Y%m%d" if re.fullmatch(r"(?:19|20)\d{6}", day) else None
 
 

@@ -40,9 +40,8 @@ _WEEKDAYS = (
     r"sonntag|mo|di|mi|do|fr|sa|so|lundi|mardi|mercredi|jeudi|vendredi|samedi|dimanche"
 )
 _WEEKDAY = rf"^(?:{_WEEKDAYS})(?:day)?\.?,?\s+"
-_CLOCK_BEHIND = (
-    r"(?i)^(?P<day>.*?\d)(?:\s*[t,]\s*|\s+(?:at\s+|um\s+)?|:)(?P<clock>\d{1,2}(?:[:h.]\d{2}.*|\s*[ap]\.?m\.?|\s?uhr))$"
-)
+_DAY_AHEAD = r"(?i)^(?P<day>.*?[\d日일])(?:\s*[t,]\s*|\s+(?:at\s+|um\s+)?|:)"
+_CLOCK_BEHIND = _DAY_AHEAD + r"(?P<clock>\d{1,2}(?:[:h.]\d{2}.*|\s*[ap]\.?m\.?|\s?uhr))$"
 _DIRECTIVES = "YCyGgmbBhdeaAwuUWVjDFxHkIlPpMSfRTXrZzsc+n%t"
 _EARLIEST = -30_610_224_000_000_000
 """The year 1000, in microseconds before 1970. Years have four digits; `strptime` takes 15 for one."""

@@ -12,7 +12,8 @@ WORDS = frozenset({
     "1.#inf", "missing", "(missing)", "unknown", "(unknown)", "undefined", "empty", "(empty)", "(blank)", "blank",
     "not available", "not applicable", "no data", "nodata", "no value", "not known", "unbekannt", "keine angabe",
     "fehlt", "inconnu", "desconocido", "sconosciuto", "onbekend", "tbd", "tba", "0000-00-00", "0000-00-00 00:00:00",
-    "00.00.0000", "00/00/0000",
+    "00.00.0000", "00/00/0000", "[null]", "0001-01-01", "0001-01-01 00:00:00", "0001-01-01t00:00:00",
+    "0001-01-01t00:00:00z", "01.01.0001", "01.01.0001 00:00:00", "01/01/0001", "1/1/0001", "1/1/0001 12:00:00 am",
 })  # fmt: skip
 """In lower case. White space around a word does not count, and every dash is a hyphen."""
 

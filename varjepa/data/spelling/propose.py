@@ -127,7 +127,9 @@ def _is_one_word(rest: pl.Series, values: pl.Series) -> bool:
 def _whole_dates(texts: Iterable[str], cells: pl.Series) -> list[Reader]:
     """A reader for whole numbers that are all days (20150131) or months (201501)."""
     widths = {len(text.strip()) for text in texts}
-    pattern = {8: "%Y%m%d", 6: "%Y%m", 14: "%Y%m%d%H%M%S"}.get(widths.pop() if len(widths) == 1 else 0)
+    pattern = {8: "%Y%m%d", 6: "%Y%m", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}.get(
+        widths.pop() if len(widths) == 1 else 0
+    )
     return [] if pattern is None or not are_dates(cells.str.strip_chars(), pattern) else [Reader((pattern,))]
 
 

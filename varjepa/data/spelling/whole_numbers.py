@@ -17,6 +17,12 @@ _SECONDS = range(631_152_000, 4_102_444_800)
 _AGE = range(1_000_000_000, 1_900_000_000)
 """Seconds since 1970 of September 2001 to March 2030."""
 
+_CALENDAR = (
+    ("%Y%m%d", 19_000_101, 21_001_231), ("%Y%m", 190_001, 210_012), ("%Y%m%d%H%M", 190_001_010_000, 210_012_312_359),
+    ("%Y%m%d%H%M%S", 19_000_101_000_000, 21_001_231_235_959),
+)  # fmt: skip
+"""Patterns of whole numbers, the least and the largest of them."""
+
 _KEYED = re.compile(
     r"(?i)(?:^|[_\W])(?:id|ids|key|no|nr|num|number|nummer|code|ean|gtin|upc|isbn|imei|sku|phone|tel|mobile|account|konto|iban"
     r"|barcode)(?:$|[_\W])|(?<=[a-z])(?-i:I[Dd]|Key|No|Nr|Number|Code)$|^$"
@@ -39,7 +45,7 @@ def whole_number_readers(name: str, cells: pl.Series) -> list[Reader]:
         return []
     low, high = int(distinct.min()), int(distinct.max())  # type: ignore[arg-type] # numbers
     texts = distinct.cast(pl.String)
-    for pattern, least, most in (("%Y%m%d", 19_000_101, 21_001_231), ("%Y%m", 190_001, 210_012)):
+    for pattern, least, most in _CALENDAR:
         if least <= low and high <= most and are_dates(texts, pattern):
             return [Reader((pattern,))]
     for form, unit in EPOCHS.items():

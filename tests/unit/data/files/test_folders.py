@@ -70,6 +70,7 @@ WIDENED = [
     (pl.Categorical, pl.String, pl.String), (pl.Enum(["1", "2"]), pl.Categorical, pl.String),
     (pl.Decimal(10, 2), pl.Int32, None), (pl.Date, pl.Datetime("us"), pl.Datetime("us")),
     (pl.Datetime("ms"), pl.Datetime("us"), None),
+    (pl.Datetime("ms", "Europe/Berlin"), pl.Datetime("us", "UTC"), pl.Datetime("us", "UTC")),
 ]  # fmt: skip
 
 

@@ -301,3 +301,37 @@ def test_amounts_of_money_have_no_three_decimals(cells: list[str], first: int) -
     found = spelled(pl.LazyFrame({"price": cells * 6}), DataSection(name="t"))
     assert found.frame.collect()["price"][0] == first
     assert not found.doubts
+
+
+MOMENTS = [moment("2014-01-03T02:05:09") + timedelta(days=37 * row, seconds=101 * row) for row in range(60)]
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "%Y%m%dT%H%M%S", "%Y%m%dT%H%M%SZ", "%Y%m%d%H%M%S", "%Y-%m-%d-%H.%M.%S", "%a %b %d %H:%M:%S %Y",
+        "%a %b %d %H:%M:%S UTC %Y", "%a %b %d %H:%M:%S +0000 %Y", "%H:%M:%S %d.%m.%Y", "%H:%M:%S, %Y-%m-%d",
+        "%d_%m_%Y %H:%M:%S", "%Y年%m月%d日 %H:%M:%S", "%Y년 %m월 %d일 %H:%M:%S",
+    ],
+)  # fmt: skip
+def test_moments_that_programs_write_are_read(pattern: str) -> None:
+    found = read({"a": [when.strftime(pattern) for when in MOMENTS]})
+    assert found.frame.collect()["a"].to_list() == MOMENTS
+    one = read({"a": [MOMENTS[7].strftime(pattern)]}, DATA.model_copy(update={"columns": found.columns}))
+    assert one.frame.collect()["a"].to_list() == MOMENTS[7:8]
+
+
+def test_whole_numbers_of_a_moment_are_read() -> None:
+    numbers = [int(when.strftime("%Y%m%d%H%M%S")) for when in MOMENTS]
+    assert column(numbers).to_list() == MOMENTS
+
+
+def test_the_earliest_day_of_programs_means_a_gap() -> None:
+    cells = ["0001-01-01" if row % 7 == 0 else str(when.date()) for row, when in enumerate(MOMENTS)]
+    assert column(cells).to_list() == [None if row % 7 == 0 else when.date() for row, when in enumerate(MOMENTS)]
+
+
+@pytest.mark.parametrize("digits", [17, 20, 30])
+def test_whole_numbers_with_more_digits_than_decimals_hold_stay_text(digits: int) -> None:
+    keys = [str(10 ** (digits - 1) + row) for row in range(60)]
+    assert column(keys).to_list() == keys
