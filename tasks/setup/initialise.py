@@ -19,7 +19,7 @@ from varjepa.config import DataSection, PreprocessSection
 from varjepa.config.data import ColumnSection
 from varjepa.config.load import dump_yaml
 from varjepa.config.uris import VARIABLE, beside, is_local, scheme_of, without_scheme
-from varjepa.data.cells import as_text, beyond_counts, beyond_words, column
+from varjepa.data.cells import as_text, beyond_counts, beyond_words, by_name, column
 from varjepa.data.fit.derived_columns import SHOWN_RARE
 from varjepa.data.fit.rows_protocol import Wanted
 from varjepa.data.fit.streamed_rows import StreamedRows
@@ -38,6 +38,10 @@ TEXT_WORDS = (
     "(preprocess.text_dimensions)"
 )
 """What becomes of a column of text."""
+
+SMALL, FEW_CONTENTS = 10_000, 50
+"""Up to `SMALL` rows, a table with fewer different rows than `FEW_CONTENTS` is split at random. Of 50, none falls into a
+part of a tenth with a chance of 0.5%."""
 
 MARGIN = 0.1
 """Draft ranges are wider than the observed range by this share of it, on both sides."""
@@ -108,6 +112,7 @@ def initialise(
             )
         profiles = rows.whole_profiles()
         drafted = _contract_text(source.frame, rows.rows, profiles)
+        few = has_few_contents(source.frame, rows.rows, _features(profiles, label))
         remarks = {name: beyond_words(count) for name, count in beyond_counts(source.frame).items()}
         remarks |= rare_words(rows, {name: facts for name, facts in profiles.items() if name != label})
     contract.parent.mkdir(parents=True, exist_ok=True)
@@ -115,7 +120,7 @@ def initialise(
     started = Started(
         config, contract, rows.rows, label, profiles, source.columns, source.words, {**remarks, **source.doubts}
     )
-    write_text(config, _config_text(section, started))
+    write_text(config, _config_text(section, started, few_contents=few))
     return started
 
 
@@ -211,17 +216,34 @@ def _place(data: DataSection, home: Path) -> dict[str, Any]:
     return {"path": path} | {key: value for key, value in others.items() if value not in (None, {})}
 
 
-def _config_text(data: DataSection, seen: Started) -> str:
+def _features(profiles: Mapping[str, ColumnProfile], label: str | None) -> list[str]:
+    return [name for name, facts in profiles.items() if not facts.left_out and name != label]
+
+
+def has_few_contents(frame: pl.LazyFrame, rows: int, features: list[str]) -> bool:
+    """Whether a split by hash may leave a part empty, as rows of the same content share one.
+
+    Args:
+        frame: the rows.
+        rows: their number; tables above `SMALL` are not looked at.
+        features: columns to hash.
+    """
+    if rows > SMALL or not features:
+        return False
+    return frame.select(by_name(features)).unique().collect().height < FEW_CONTENTS
+
+
+def _config_text(data: DataSection, seen: Started, *, few_contents: bool) -> str:
     away = {name: facts.left_out for name, facts in seen.profiles.items() if facts.left_out and name != seen.label}
     identifiers = [name for name in away if seen.profiles[name].kind == "identifier"]
     # The verdict of these rows is kept: what later rows look like does not change it.
     kinds = {"kinds": dict.fromkeys(identifiers, "identifier")} if identifiers else {}
-    # Rows stay in their part when the table grows or gets further columns, so no champion has learned from a
-    # challenger's test rows.
-    features = [name for name in seen.profiles if name not in away and name != seen.label]
     columns = {name: section.model_dump(mode="json", exclude_defaults=True) for name, section in seen.spelled.items()}
     spelled = {"columns": columns} if columns else {}
-    split = {"by": "hash"} | ({"columns": features} if features else {})
+    # By hash, rows stay in their part when the table grows or gets further columns, so no champion has learned from a
+    # challenger's test rows.
+    features = _features(seen.profiles, seen.label)
+    split = {"by": "random"} if few_contents else {"by": "hash"} | ({"columns": features} if features else {})
     content: dict[str, Any] = {
         "data": {
             **_place(data, seen.config.parent.absolute()),
@@ -243,6 +265,8 @@ def _config_text(data: DataSection, seen: Started) -> str:
         for name, facts in seen.profiles.items()
         if facts.kind == "text" and name != seen.label
     ]
+    if few_contents:
+        notes.append("# So few rows differ that a split by their hash might leave a part without rows: it is random.")
     if seen.label is None:
         notes.append("# data.label names a column to predict. Without one, the validation ELBO selects the epoch.")
     if seen.rows > LARGE:

@@ -117,3 +117,13 @@ def test_a_config_has_a_name_that_the_registry_accepts(tmp_path: Path, monkeypat
     initialise("t.parquet", label=None, out=Path("my.table v1.5%.yaml"), force=False)
     assert yaml.safe_load(Path("my.table v1.5%.yaml").read_text())["registry"]["name"] == "my-table v1-5-"
     load_config("my.table v1.5%.yaml")
+
+
+@pytest.mark.parametrize(("contents", "by"), [(4, "random"), (49, "random"), (50, "hash")])
+def test_a_table_of_few_different_rows_is_split_at_random(
+    contents: int, by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    pl.DataFrame({"x": [0.5 + k % contents for k in range(120)]}).write_parquet("t.parquet")
+    initialise("t.parquet", label=None, out=None, force=False)
+    assert load_config("t.yaml").data.split.by == by
