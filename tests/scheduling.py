@@ -8,8 +8,9 @@ SLOW_FIRST = [
     for name in (
         "flows/test_recovery", "flows/test_together", "flows/test_gate", "flows/test_infer", "flows/test_retrain",
         "flows/test_card", "flows/test_serving", "flows/test_schedule", "flows/test_dependence", "flows/test_benchmark",
-        "browser/test_ui", "flows/test_stores", "flows/test_partitions", "flows/test_drift", "flows/test_champion",
-        "flows/test_servers",
+        "browser/test_ui", "flows/test_stores", "flows/test_spelled", "flows/test_messy_tables",
+        "flows/test_partitions", "flows/test_drift", "flows/test_champion", "flows/test_servers",
+        "unit/tasks/sources/test_databases",
         "unit/training/test_distributed", "unit/training/test_loop", "flows/test_refused", "flows/test_init",
         "flows/test_simulate",
     )

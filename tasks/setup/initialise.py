@@ -33,6 +33,12 @@ MOST_VALUES = 60
 LARGE, EPOCH_ROWS = 5_000_000, 1_000_000
 """For tables with more than `LARGE` rows the config sets `training.epoch_rows`, because a pass may take a day."""
 
+TEXT_WORDS = (
+    f"becomes {PreprocessSection().text_dimensions} numbers, an embedding of its words and n-grams "
+    "(preprocess.text_dimensions)"
+)
+"""What becomes of a column of text."""
+
 MARGIN = 0.1
 """Draft ranges are wider than the observed range by this share of it, on both sides."""
 
@@ -232,6 +238,11 @@ def _config_text(data: DataSection, seen: Started) -> str:
     notes = [f"# {shown[name]} is not a feature: {why}." for name, why in away.items()]
     notes += [f"# {shown[name]} holds {_line(words)}." for name, words in seen.words.items()]
     notes += [f"# {shown[name]}: {_line(doubt)}." for name, doubt in seen.doubts.items()]
+    notes += [
+        f"# {shown[name]} {TEXT_WORDS}."
+        for name, facts in seen.profiles.items()
+        if facts.kind == "text" and name != seen.label
+    ]
     if seen.label is None:
         notes.append("# data.label names a column to predict. Without one, the validation ELBO selects the epoch.")
     if seen.rows > LARGE:

@@ -58,7 +58,11 @@ def test_the_answer_keeps_its_contract(first: SimpleNamespace) -> None:
     }
     assert result["promoted"] is True
     # customer_id and country are no features; since (a date) and member (a boolean) are.
-    assert (result["data"]["rows"], result["data"]["quarantined"], result["data"]["features"]) == (400, 2, 5)
+    assert (result["data"]["rows"], result["data"]["quarantined"], result["data"]["features"]) == (
+        400,
+        2,
+        7,
+    )  # a date, its month and its weekday are three
     assert len(result["data"]["fingerprint"]) == 64
     assert set(result["metrics"]) >= METRICS
     assert all(np.isfinite(value) for value in result["metrics"].values())
@@ -151,7 +155,7 @@ print(json.dumps([frame.to_dict("list") for frame in (whole, *parts)]))
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     whole, ones, threes = json.loads(done.stdout.splitlines()[-1])
-    assert np.array(whole["embedding"]).shape == (40, 5 * 8)
+    assert np.array(whole["embedding"]).shape == (40, 7 * 8)
     for other in (ones, threes):
         np.testing.assert_allclose(other["embedding"], whole["embedding"], atol=1e-5)
         np.testing.assert_allclose(other["uncertainty"], whole["uncertainty"], atol=1e-5)

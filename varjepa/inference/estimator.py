@@ -39,8 +39,9 @@ Table = Any
 class VarTJEPA(TransformerMixin, BaseEstimator):
     """Learns embeddings of table rows. Labels are neither needed nor used.
 
-    Missing cells are allowed. Text columns are categories, unless their text is numbers, dates or times. Columns that
-    cannot be features (constant, empty, identifiers) are left out. All rows given to `fit` set the statistics of the
+    Missing cells are allowed. Text columns are categories, unless their text is numbers, dates or times; where most
+    texts differ, such as names, they become embeddings of words and n-grams. Columns that cannot be features (constant,
+    empty, identifiers) are left out. All rows given to `fit` set the statistics of the
     preprocessing; a tenth of them selects the epoch by its ELBO instead of training. The same seed (`training.seed`)
     gives the same result on the same machine.
 

@@ -26,6 +26,9 @@ HASHES = 2**12
 TEXTS = 20_000
 """About this many training rows, evenly spaced, teach the embedding of a column."""
 
+FLAT = 1e-6
+"""Directions in which texts have a smaller standard deviation are kept as they are."""
+
 FEWEST_TEXTS = 20
 """Fewer different texts show no directions."""
 
@@ -107,7 +110,8 @@ def _embedding(
     features = [
         NumericFeature(
             name=name, dtype="Float64", kind="numeric", transform="standard", mean=float(column.mean()),
-            std=float(column.std()) or 1.0, clip=preprocess.clip, smallest=float(column.min()),
+            # Texts that do not differ in a direction would turn rounding errors into deviations.
+            std=float(column.std()) if column.std() > FLAT else 1.0, clip=preprocess.clip, smallest=float(column.min()),
             largest=float(column.max()), decimals=None,
         )
         for name, column in zip(names, numbers.T, strict=True)

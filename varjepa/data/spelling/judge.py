@@ -7,7 +7,7 @@ from typing import Literal
 
 import polars as pl
 
-from varjepa.data.spelling.numbers import NumberStyle
+from varjepa.data.spelling.numbers import NumberStyle, signs
 from varjepa.data.spelling.readers import Reader
 
 CLEARLY = 10
@@ -71,7 +71,9 @@ def _number_reader(readers: Sequence[Reader], texts: Collection[str], customs: C
     mark = customs.decimal or "."
     chosen = by_mark.get(mark, readers[0])
     bare = sum(text.strip().isdigit() for text in texts)
-    if customs.decimal is None and bare > 0 and len(texts) - bare >= CLEARLY:
+    # Amounts of money have two decimals, hardly ever three.
+    money = any(sign != "%" for sign in signs(pl.Series(list(texts), dtype=pl.String)))
+    if money or (customs.decimal is None and bare > 0 and len(texts) - bare >= CLEARLY):
         # With three decimals everywhere, whole numbers would have them, too.
         grouped = next(
             (reader for reader in readers if (style := NumberStyle.of(reader.formats[0])) and style.thousands), None
@@ -79,9 +81,12 @@ def _number_reader(readers: Sequence[Reader], texts: Collection[str], customs: C
         if grouped is not None:
             return grouped, ""
     example = next((text.strip() for text in sorted(texts) if any(mark in text for mark in ",.")), "1,234")
-    value = chosen.values(pl.Series([example])).item()
-    why = "as decimal commas occur in other columns" if customs.decimal else "though it may mean another number"
-    return chosen, f"{example} is read as {value:g}, {why}"
+    cell = pl.Series([example])
+    value = chosen.values(cell).item()
+    others = [reader.values(cell).item() for reader in readers if reader is not chosen]
+    other = next((f" ({number:.12g})" for number in others if number not in (None, value)), "")
+    why = "as decimal commas occur in other columns" if customs.decimal else f"though it may mean another number{other}"
+    return chosen, f"{example} is read as {value:.12g}, {why}"
 
 
 def _date_reader(readers: Sequence[Reader], texts: Collection[str], customs: Customs) -> tuple[Reader, str]:

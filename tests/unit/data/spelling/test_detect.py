@@ -95,7 +95,8 @@ def test_the_last_row_has_a_say(first: str, last: str, kind: pl.DataType, value:
 @pytest.mark.parametrize(
     ("cells", "other", "value", "said"),
     [
-        (["1,234", "5,678"], ["x", "y"], 1234.0, "may mean another number"),
+        (["1,234", "5,678"], ["x", "y"], 1234.0, "1234, though it may mean another number (1.234)"),
+        (["$1,234,567", "$2,345"], ["x", "y"], 1234567.0, ""),
         (["1,234", "5,678"], ["0,5", "1,25"], 1.234, "decimal commas occur in other columns"),
         (["1.234", "5.678"], ["x", "y"], 1.234, "may mean another number"),
         (["1.234", "5.678"], ["0,5", "1,25"], 1234.0, "decimal commas occur in other columns"),
@@ -290,6 +291,16 @@ def test_units_and_durations_are_named(cells: list[str], words: str) -> None:
 def test_thousandths_of_this_age_are_times_unless_they_are_called_keys(name: str, unit: int, times: bool) -> None:
     cells = [1_772_324_184 * unit + 7919 * step for step in range(20)]
     assert (read({name: cells}).frame.collect().schema[name] == pl.Datetime("us")) == times
+
+
+@pytest.mark.parametrize(
+    ("cells", "first"),
+    [(["$208,500", "$97,000"], 208_500), (["1.234 €", "2.500 €"], 1234), (["CHF 1'300", "CHF 900"], 1300)],
+)
+def test_amounts_of_money_have_no_three_decimals(cells: list[str], first: int) -> None:
+    found = spelled(pl.LazyFrame({"price": cells * 6}), DataSection(name="t"))
+    assert found.frame.collect()["price"][0] == first
+    assert not found.doubts
 
 
 MOMENTS = [moment("2014-01-03T02:05:09") + timedelta(days=37 * row, seconds=101 * row) for row in range(60)]

@@ -1,0 +1,32 @@
+"""What `varjepa init` writes about columns that are not read as they stand."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.messy_tables import MESSY_TABLES
+from flows.show.setup import show_profile
+from tasks.setup.initialise import initialise
+
+
+def test_rare_categories_and_texts_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = MESSY_TABLES["shop"](5000, 0)
+    path = table.write(tmp_path / "shop.csv")
+    started = initialise(str(path), label=table.label, out=tmp_path / "shop.yaml", force=False)
+    text = started.config.read_text()
+    for name in ("ship to", "product"):
+        assert started.profiles[name].kind == "text"
+        assert f'# "{name}" becomes 16 numbers, an embedding of its words and n-grams' in text
+    assert "hold rare categories" in started.doubts["supplier"]
+    assert set(started.doubts) == {"supplier"}
+    show_profile(started)
+    shown = " ".join(capsys.readouterr().err.split())
+    assert "┃ spelling" in shown
+    assert '"product" becomes 16 numbers' in shown
+
+
+def test_a_table_in_plain_spelling_has_no_column_for_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "plain.csv"
+    path.write_text("a,b\n" + "".join(f"{k % 7},{'xyz'[k % 3]}\n" for k in range(60)))
+    show_profile(initialise(str(path), label="b", out=tmp_path / "plain.yaml", force=False))
+    assert "┃ spelling" not in capsys.readouterr().err
