@@ -201,10 +201,11 @@ class VarTJEPA(TransformerMixin, BaseEstimator):
         if isinstance(X, pl.LazyFrame):
             X = X.collect()
         if isinstance(X, pl.DataFrame) or hasattr(X, "iloc"):
+            frame = X if isinstance(X, pl.DataFrame) else _from_pandas(X)
             # A loaded model has no names from `fit` to check against; its preprocessor checks the columns.
             if hasattr(self, "n_features_in_") or reset:
                 validate_data(self, X, reset=reset, skip_check_array=True)
-            return X if isinstance(X, pl.DataFrame) else _from_pandas(X)
+            return frame
         values = validate_data(self, X, reset=reset, dtype=None, ensure_all_finite=False)
         return pl.DataFrame({f"x{j}": _column(values[:, j]) for j in range(values.shape[1])})
 
@@ -244,7 +245,8 @@ def _from_pandas(table: Any) -> pl.DataFrame:
     names = [str(name) for name in table.columns]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise DataError(f"The table has several columns named {listed(twice)}.", expected="Expected every name once.")
-    return pl.DataFrame([_pandas_column(name, table.iloc[:, place]) for place, name in enumerate(names)])
+    # By name: in a list of columns, Polars gives the one with the empty name another.
+    return pl.DataFrame({name: _pandas_column(name, table.iloc[:, place]) for place, name in enumerate(names)})
 
 
 def _pandas_column(name: str, cells: Any) -> pl.Series:

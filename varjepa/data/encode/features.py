@@ -108,7 +108,15 @@ class CategoricalFeature(SingleColumn):
 
     def cells(self, dtype: pl.DataType) -> pl.Expr:
         """The cells as the vocabulary is written; Boolean where they are so now."""
-        return learned_cells(self.name, self.dtype, dtype, self.spelling)
+        cells = learned_cells(self.name, self.dtype, dtype, self.spelling)
+        if dtype != pl.String or self.dtype != "String":
+            return cells
+        # Of text, what the opened table takes for missing: blank cells and the gap words of the column.
+        gaps = {"", *(gap.strip().lower() for gap in (self.spelling.gaps if self.spelling else ()))}
+        blank = (
+            cells.str.strip_chars().str.to_lowercase().is_in(sorted(gaps)) & cells.is_in(list(self.vocabulary)).not_()
+        )
+        return pl.when(blank.not_()).then(cells)
 
     def words(self, dtype: pl.DataType) -> pl.Expr:
         """The same as text whatever the type."""

@@ -28,6 +28,7 @@ _REFUSED = {
     b"PARE": "an encrypted Parquet file", b"PK\x05\x06": "an empty zip archive", b"$FL2": "an SPSS file",
     b"$FL3": "an SPSS file", b"<stata_dta>": "a Stata file", b"\x80\x03": "a Python pickle",
     b"\x80\x04": "a Python pickle", b"\x80\x05": "a Python pickle", b"\x7fELF": "a program", b"RDX": "an R data file",
+    b"version https://git-lfs": "a pointer of Git LFS in place of the file (git lfs pull fetches it)",
 }  # fmt: skip
 
 _MARKUP = re.compile(rb"\s*<(!doctype|html|\?xml|table|head|body)\b", re.IGNORECASE)

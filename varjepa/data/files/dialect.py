@@ -117,12 +117,15 @@ def _score(rows: list[Record], dialect: Dialect) -> float:
     width = usual_width(rows)
     rows = [row for row in rows if row.width == width or not row.cells[0].startswith("#")]
     if width < 2:
-        return 0.0
+        # Every row is one quoted cell, separators and all.
+        return float(all(row.width == 1 and row.quoted[0] and not row.stray for row in rows))
     first = next(number for number, row in enumerate(rows) if row.width >= max(2, width - 1))
     body = rows[first:]
     regular = sum(row.width == width for row in body) / len(body)
     uneven_rows = sum(row.width != width for row in body[1:])
-    if first and (uneven_rows > 0.1 * len(body) or _is_prose(body, dialect)):
+    # A line of one cell above numbers alone is no title, but the name of their column: they have decimal commas.
+    unnamed = first and all(not cell.strip() or _NUMBER.fullmatch(cell) for cell in body[0].cells)
+    if first and (unnamed or uneven_rows > 0.1 * len(body) or _is_prose(body, dialect)):
         return 0.0
     cells = [
         _wholeness(cell, quoted, dialect) for row in body for cell, quoted in zip(row.cells, row.quoted, strict=True)
@@ -151,7 +154,7 @@ def _wholeness(cell: str, quoted: bool, dialect: Dialect) -> float:  # noqa: FBT
     ends = sum(cell.strip()[at : at + 1] in ('"', "'") for at in (0, -1)) if cell.strip() else 0
     if ends and not (ends == 1 and cell.strip()[-1] == '"' and cell.strip()[:-1].isdigit()):
         return 0.2
-    others = [char for char in SEPARATORS if char != dialect.separator and char in cell]
+    others = [char for char in SEPARATORS if char != dialect.separator and char in cell.strip()]
     if not others or (others == [","] and _NUMBER.fullmatch(cell)):
         return 1.0
     return 0.8 if others == [","] else 0.3

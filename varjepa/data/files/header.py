@@ -86,14 +86,15 @@ def _values_as_names(names: tuple[str, ...], body: list[Record]) -> tuple[str, .
     """
     numbers = [name for name in names if _is_number(name)]
     amounts = [float(name.replace(",", ".")) for name in numbers]
-    if len(amounts) > 1 and all(one < other for one, other in pairwise(amounts)):
-        numbers = []
+    grow = len(amounts) > 1 and all(one < other for one, other in pairwise(amounts))
     # Files that were put together repeat their header.
     others = [row for row in body if tuple(cell.strip() for cell in row.cells) != names]
     repeated = [
         name for at, name in enumerate(names)
         if name and not _is_number(name) and any(row.cells[at].strip() == name for row in others if row.width > at)
     ]  # fmt: skip
+    if grow and not repeated:
+        numbers = []
     times = Counter(numbers)
     certain = [name for name in numbers if not name.isdigit() or times[name] > 1]
     if certain or (numbers and repeated) or 2 * len(repeated) > len(names):
@@ -116,7 +117,18 @@ def _first_row(rows: list[Record]) -> int:
     if full and limit[0].width < width and all(not last for last in _last_cells(rows[full:])):
         # Rows end with a separator, the header does not.
         return next((number for number, row in enumerate(limit) if row.width == width - 1), full)
-    return full
+    return _past_titles(limit, full)
+
+
+def _past_titles(rows: list[Record], first: int) -> int:
+    """The number of the header where a spreadsheet wrote separators behind the titles before it, too."""
+    filled = [sum(cell.strip() != "" for cell in row.cells) for row in rows]
+    full = next((number for number in range(first, len(rows)) if filled[number] == rows[number].width), first)
+    titles = range(first, full)
+    # A header may lack some names; a title fills a single cell of three or more.
+    spread = all(not rows[number].cells[-1].strip() and rows[number].width > 2 for number in titles)
+    named = not any(_is_number(cell) for cell in rows[full].cells)
+    return full if spread and named and filled[first] == 1 else first
 
 
 def _last_cells(rows: list[Record]) -> list[str]:

@@ -41,7 +41,7 @@ def _of_differing_types(place: Path, *, lines: bool) -> pl.DataFrame:
     if not all(isinstance(row, dict) for row in rows):
         raise DataError(f"{place} holds JSON that is no table.", expected="Expected JSON objects, one for each row.")
     names = dict.fromkeys(name for row in rows for name in row)
-    return pl.DataFrame([_column(name, [row.get(name) for row in rows]) for name in names])
+    return pl.DataFrame({name: _column(name, [row.get(name) for row in rows]) for name in names})
 
 
 def _objects(place: Path, *, lines: bool) -> Iterator[Any]:

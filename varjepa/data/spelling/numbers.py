@@ -33,6 +33,10 @@ _HEAD = rf"(?i)^([-+(]*)\s*{CURRENCY}\s*"
 _TAIL = rf"(?i)\s*{CURRENCY}\s*([-)%]*)$"
 _QUOTE_BEHIND_SIGN = '^([-+(]+ ?)["\u201c\u201d\u201e]'
 _QUOTE_BEFORE_SIGN = '["\u201c\u201d]( ?[-)]+)$'
+_FORMULA = r'^="([^"]*)"$'
+_DIGITS = {chr(first + digit): str(digit) for first in (0x660, 0x6F0, 0x966, 0x9E6, 0xFF10) for digit in range(10)}
+"""Digits of Arabic, Persian, Devanagari, Bengali and of full width."""
+
 _QUOTES = "\"'“”„«»` "
 
 
@@ -145,7 +149,10 @@ def _no_nan(values: pl.Series) -> pl.Series:
 def _dressed(text: pl.Series, style: NumberStyle) -> pl.Series:
     """Numbers with signs, brackets and words around them."""
     bare = text.str.replace_all(INVISIBLE, "").str.replace_all(DASHES, "-").str.replace_all("[’‘ʼ´′]", "'")  # noqa: RUF001
-    bare = bare.str.replace_all(r"\s+", " ").str.strip_chars(_QUOTES)
+    # A spreadsheet writes ="5" to keep a number as text.
+    bare = bare.str.replace(_FORMULA, "${1}").str.replace_all(r"\s+", " ").str.strip_chars(_QUOTES)
+    if bare.str.contains(r"[^\x00-\x7F]").any():
+        bare = bare.str.replace_many(_DIGITS)
     bare = bare.str.replace(_QUOTE_BEHIND_SIGN, "${1}").str.replace(_QUOTE_BEFORE_SIGN, "${1}")
     if style.unit:
         bare = bare.str.replace(rf"(?i)\s*{re.escape(style.unit)}$", "")

@@ -18,11 +18,12 @@ LEAST_VALUES = 10
 """An unknown word is a gap if at least this many different values stand beside it."""
 
 _GROUP_MARKS = {"'": set("'\u2019"), " ": set(" \u00a0\u202f\u2009")}
-_CODE = re.compile(r"\s*[-+]?0\d+\s*")
+_CODE = re.compile(r"\s*(?:=?\"|'?)[-+]?0\d+\"?\s*")
 _LONG = re.compile(r"\d{17,}")
 _NETWORK = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
 _PHONE = re.compile(r"\+[\d\s]{8,}")
-_UNIT = re.compile(r"[-+(\u2212\u2013]*[\d.,'\u2019\s]*\d\s*([a-zA-Zµμ°²³][^\d\s]*(?: [^\d\s]+)?|[\"\u2033\u2032])")
+_UNIT = re.compile(r"[-+(\u2212\u2013]*[\d.,'\u2019\s]*\d\s*([a-zA-Zµμ°²³‰][^\d\s]*(?: [^\d\s]+)?|[\"\u2033\u2032])")
+_SIGN_AHEAD = re.compile(r"^[$€£¥₹](?=\d)")
 _SPAN = re.compile(r"\d+:\d{2}:\d{2}(?:[.,]\d+)?")
 
 
@@ -91,7 +92,7 @@ def _styles(texts: Iterable[str]) -> list[str]:
 def _with_unit(texts: Iterable[str]) -> list[str]:
     """The same with the word that stands behind every number; nothing where there is no such word."""
     # A word without a number may be a gap.
-    found = [_UNIT.fullmatch(text.strip()) for text in texts if _has_digit(text)]
+    found = [_UNIT.fullmatch(_SIGN_AHEAD.sub("", text.strip())) for text in texts if _has_digit(text)]
     units = {match.group(1) for match in found if match}
     if not all(found) or len({unit.lower() for unit in units}) != 1 or len(found) < 3:
         return []

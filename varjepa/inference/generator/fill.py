@@ -183,7 +183,8 @@ class Sampler:
             parts.append(generator.complete(_blank(generator, count), draws))
         numbers, codes = decoded(parts or [_blank(generator, 0)], preprocessor)
         columns = {c.name: (j, c) for j, series in feature_columns(preprocessor, numbers, codes, {}) for c in series}
-        frame = pl.DataFrame([columns[name][1] for name in preprocessor.order])
+        # By name: in a list of columns, Polars gives the one with the empty name another.
+        frame = pl.DataFrame({name: columns[name][1] for name in preprocessor.order})
         patterns = generator.reference.patterns
         if not self.gaps or not patterns:
             return frame

@@ -8,6 +8,8 @@ import pytest
 
 from tests.unit.data.small_tables import N, fitted, frame
 from varjepa.config import DataSection
+from varjepa.config.data import ColumnSection
+from varjepa.data.encode.features import CategoricalFeature
 from varjepa.data.encode.tensors import to_tensors
 from varjepa.errors import DataError
 
@@ -110,3 +112,10 @@ def test_values_beyond_the_training_range_are_measured_in_deviations() -> None:
     new = pl.DataFrame({"score": [-1.0, 0.0, 10.0, 10.0 + 2 * feature.std, None]})
     beyond = new.select(feature.outside(new.schema)).to_series().to_list()
     assert beyond == pytest.approx([1 / feature.std, 0, 0, 2, 0], abs=1e-5)
+
+
+def test_blank_text_and_gap_words_are_missing_whatever_opened_the_table() -> None:
+    told = ColumnSection(gaps=("refused",))
+    feature = CategoricalFeature(name="a", dtype="String", kind="categorical", vocabulary=("x", "y"), spelling=told)
+    table = pl.DataFrame({"a": ["x", "", "  ", "Refused", "z", None]})
+    assert table.select(feature.encode(dict(table.schema)))["a"].to_list() == [2, 0, 0, 0, 1, 0]

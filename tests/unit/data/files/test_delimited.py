@@ -227,3 +227,25 @@ def test_copies_are_deleted_with_the_last_frame_that_reads_them(
     del frame
     gc.collect()
     assert not list((tmp_path / "tmp").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("x\n1450,3\n27,5\n3,25\n", {"x": ["1450,3", "27,5", "3,25"]}),
+        ('"x"\n"59,red"\n"61,blue"\n', {"x": ["59,red", "61,blue"]}),
+        ("a,b\n\t1,x\n\t2,y\n\t3,z\n", {"a": ["\t1", "\t2", "\t3"], "b": ["x", "y", "z"]}),
+        ("Report,,\nDate,2020,\n,,\na,b,c\n1,x,2.5\n2,y,3.5\n", {"a": [1, 2], "b": ["x", "y"], "c": [2.5, 3.5]}),
+        ("Report;;;\na;b;c;d\n1;x;2;y\n2;y;3;z\n", {"a": [1, 2], "b": ["x", "y"], "c": [2, 3], "d": ["y", "z"]}),
+    ],
+)
+def test_no_header_is_lost(tmp_path: Path, text: str, expected: Columns) -> None:
+    table, _ = opened(put(tmp_path, text))
+    assert table.to_dict(as_series=False) == expected
+
+
+def test_a_first_line_of_values_stops_the_run_though_its_numbers_grow(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="seems to have no header"):
+        opened(put(tmp_path, "59,red,1450.3\n61,blue,1460.5\n48,red,1300.1\n33,blue,1200.5\n"))
+    names = "sample,400.5,401.5\nred,1,2\nblue,3,4\n"
+    assert opened(put(tmp_path, names))[0].columns == ["sample", "400.5", "401.5"]

@@ -184,3 +184,15 @@ def test_json_may_mix_types_and_hold_what_python_writes(
 def test_json_lines_may_mix_numbers_and_booleans(tmp_path: Path) -> None:
     table, _ = opened(put(tmp_path, '{"a": 1}\n{"a": true}\n{"a": null}\n', "t.json"))
     assert table["a"].to_list() == ["1", "true", None]
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.parquet"])
+def test_a_pointer_of_git_lfs_is_called_one(tmp_path: Path, name: str) -> None:
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+    with pytest.raises(DataError, match="git lfs pull"):
+        opened(put(tmp_path, pointer, name))
+
+
+def test_json_keeps_the_empty_name(tmp_path: Path) -> None:
+    table, _ = opened(put(tmp_path, '{"": 1, "a": NaN}\n{"": 2, "a": 1.5}\n', "t.json"))
+    assert table.columns == ["", "a"]

@@ -335,3 +335,23 @@ def test_the_earliest_day_of_programs_means_a_gap() -> None:
 def test_whole_numbers_with_more_digits_than_decimals_hold_stay_text(digits: int) -> None:
     keys = [str(10 ** (digits - 1) + row) for row in range(60)]
     assert column(keys).to_list() == keys
+
+
+@pytest.mark.parametrize("form", ['="{}"', "$ {}", "${}M", "{} ‰", "\t{}", "'{}"])
+def test_numbers_in_rarer_dress_are_read(form: str) -> None:
+    numbers = [10.5 + 3 * row for row in range(40)]
+    assert column([form.format(number) for number in numbers]).to_list() == numbers
+
+
+@pytest.mark.parametrize("zero", ["\u0660", "\u06f0", "\u0966", "\uff10"])
+def test_digits_of_other_scripts_are_read(zero: str) -> None:
+    numbers = [100 + 3 * row for row in range(40)]
+    assert column(["".join(chr(ord(zero) + int(digit)) for digit in str(number)) for number in numbers]).to_list() == (
+        numbers
+    )
+
+
+@pytest.mark.parametrize("form", ['="{:04}"', '"{:04}"', "'{:04}"])
+def test_leading_zeros_in_quotes_mean_a_code(form: str) -> None:
+    codes = [form.format(7 * row) for row in range(40)]
+    assert column(codes).to_list() == codes
