@@ -40,8 +40,8 @@ TEXT_WORDS = (
 """What becomes of a column of text."""
 
 SMALL, FEW_CONTENTS = 10_000, 50
-"""Up to `SMALL` rows, a table with fewer different rows than `FEW_CONTENTS` is split at random. Of 50, none falls into a
-part of a tenth with a chance of 0.5%."""
+"""Up to `SMALL` rows, a table with fewer different rows than `FEW_CONTENTS` is split at random. Of 50, none falls into
+a part of a tenth with a chance of 0.5%."""
 
 MARGIN = 0.1
 """Draft ranges are wider than the observed range by this share of it, on both sides."""
