@@ -4,6 +4,8 @@ import codecs
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from varjepa.config import DataSection
 from varjepa.data.files.damage import empty, require_different
 from varjepa.data.files.dialect import MOST_RECORDS, Sample, find_dialect, sample_of, usual_width
@@ -16,7 +18,7 @@ from varjepa.data.files.stage import Stage
 from varjepa.errors import DataError
 
 _SAMPLE = 1 << 18
-"""Bytes at the start of a file that tell its dialect; more if they hold fewer than `_LEAST_LINES` lines."""
+"""Bytes at the start of a file that tell its dialect; more if they hold fewer than `_LEAST_LINES` rows."""
 
 _LEAST_LINES = 10
 _LONGEST_SAMPLE = 1 << 24
@@ -99,8 +101,8 @@ def _sample(place: Path, encoding: str, errors: str, file: Path) -> Sample:
     size = place.stat().st_size
     with place.open("rb") as stream:
         head = stream.read(_SAMPLE)
-        # A table of many thousand columns has long lines.
-        while head.count(b"\n") + head.count(b"\r") < _LEAST_LINES and len(head) < min(size, _LONGEST_SAMPLE):
+        # A table of many thousand columns has long lines, and a quoted cell may hold thousands of them.
+        while len(head) < min(size, _LONGEST_SAMPLE) and _rows_within(head) < _LEAST_LINES:
             head += stream.read(len(head))
     whole = len(head) == size
     try:
@@ -111,6 +113,15 @@ def _sample(place: Path, encoding: str, errors: str, file: Path) -> Sample:
     if not text.strip():
         raise empty(file)
     return sample_of(text, whole=whole)
+
+
+def _rows_within(head: bytes) -> int:
+    """About the number of rows in the first bytes of a file: its line ends outside of quotes."""
+    data = np.frombuffer(head, np.uint8)
+    ends = (data == 10) | (data == 13)  # line feeds and carriage returns
+    if b'"' in head:
+        ends &= np.cumsum(data == ord('"')) % 2 == 0
+    return int(np.count_nonzero(ends))
 
 
 def _with_comments(sample: Sample, data: DataSection) -> tuple[Dialect, Sample, bool]:

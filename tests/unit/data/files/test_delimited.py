@@ -210,6 +210,16 @@ def test_thousands_of_columns(tmp_path: Path) -> None:
     assert table.columns == names
 
 
+def test_a_cell_may_be_longer_than_the_sample(tmp_path: Path) -> None:
+    """Its line ends were read as rows without a word."""
+    letter = "Dear Sir,\n" * 60_000
+    rows = [f'{row},"{letter if row == 1 else "short"}",x\n' for row in range(60)]
+    frame, _ = opened(put(tmp_path, "n,letter,c\n" + "".join(rows)))
+    assert frame.height == 60
+    assert frame["letter"][1] == letter
+    assert frame["n"].to_list() == list(range(60))
+
+
 def test_a_late_quote_that_is_never_closed_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="a quote in line 200,002 is never closed"):
         opened(put(tmp_path, "a,b\n" + "7,x\n" * 200_000 + '7,"x\n' + "7,x\n"))
