@@ -10,6 +10,9 @@ from varjepa.data.files.records import LINE_END, Dialect, Record, records
 SEPARATORS = ",;\t|"
 """Separators that are tried, the likeliest first."""
 
+RARE_SEPARATORS = "^~"
+"""Separators that are tried if they are in the first line; in cells they are as frequent."""
+
 MOST_RECORDS = 300
 """Records of a sample that are split for each candidate."""
 
@@ -82,16 +85,23 @@ def _plain(sample: Sample, separator: str | None) -> Dialect | None:
     lines = [line for line in (lines if sample.whole else lines[:-1]) if line]
     if not lines or any(char in sample.text for char in "\"'\\#"):
         return None
-    present = [char for char in SEPARATORS if char in sample.text] if separator is None else [separator]
+    present = _present(sample.text) if separator is None else [separator]
     if len(present) != 1 or any(line.count(present[0]) != lines[0].count(present[0]) for line in lines):
         return None
     dialect = Dialect(present[0])
     return replace(dialect, padded=_is_padded(sample, dialect)) if lines[0].count(present[0]) else None
 
 
+def _present(text: str) -> list[str]:
+    """The separators that a text may have, the likeliest first."""
+    first = LINE_END.split(text, maxsplit=1)[0]
+    common = [char for char in SEPARATORS if char in text]
+    return common + [char for char in RARE_SEPARATORS if char in first]
+
+
 def _candidates(text: str, separator: str | None, quote: str | None) -> list[Dialect]:
     """Dialects that the characters of the text allow, the likeliest first."""
-    separators = [separator] if separator else [char for char in SEPARATORS if char in text] or [","]
+    separators = [separator] if separator else _present(text) or [","]
     quotes: list[str | None] = [quote or None]
     if quote is None:
         quotes = [char for char in "\"'" if char in text]

@@ -80,6 +80,9 @@ KINDS = {
     "a name in brackets": ("[k],b\n1,x\n2,y\n", {"[k]": [1, 2], "b": ["x", "y"]}, ""),
     "years as names": ("2019,2020,2021\n1,2,3\n4,5,6\n", {"2019": [1, 4], "2020": [2, 5], "2021": [3, 6]}, ""),
     "wide decimals as names": ("0.5,1.5,2.5\n1,2,3\n4,5,6\n", {"0.5": [1, 4], "1.5": [2, 5], "2.5": [3, 6]}, ""),
+    "carets": ("a^b\n1^x\n2^y\n", {"a": [1, 2], "b": ["x", "y"]}, ""),
+    "tildes": ("a~b\n1~x\n2~y\n", {"a": [1, 2], "b": ["x", "y"]}, ""),
+    "tildes in cells": ("near\n~1 km\n~2 km\n~3 km\n", {"near": ["~1 km", "~2 km", "~3 km"]}, ""),
     "header alone": ("a,b\n", {"a": [], "b": []}, ""),
 }  # fmt: skip
 
