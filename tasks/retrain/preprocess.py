@@ -103,7 +103,7 @@ def preprocess(clean: Path, config: RetrainConfig) -> Prepared:
         DataError: too few rows, unknown columns, or nothing to learn from.
         SetupError: the runner is not installed.
     """
-    from varjepa.data.fit.derived_columns import SHOWN_RARE
+    from varjepa.data.fit.derived_columns import SHOWN_RARE, rare_words
 
     promised = {name: column.kind for name, column in contract_of(config).columns.items()}
     folder = STEP.folder(config, str(clean), promised)
@@ -114,9 +114,7 @@ def preprocess(clean: Path, config: RetrainConfig) -> Prepared:
         log.info('%d columns from "%s" to "%s" are one feature, "%s"', len(columns), columns[0], columns[-1], name)
     for name, share in prepared.rare.items():
         if share > SHOWN_RARE:
-            log.warning(
-                '"%s": %.0f%% of its cells with a value hold rare categories, which share one code', name, 100 * share
-            )
+            log.warning('The column "%s": %s.', name, rare_words(share))
     for name, share in prepared.leaks.items():
         log.warning(
             'The column "%s" alone takes away %.0f%% of the uncertainty about the label. If it is not known when you '

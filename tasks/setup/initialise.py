@@ -20,7 +20,7 @@ from varjepa.config.data import ColumnSection
 from varjepa.config.load import dump_yaml
 from varjepa.config.uris import VARIABLE, beside, is_local, scheme_of, without_scheme
 from varjepa.data.cells import as_text, beyond_counts, beyond_words, by_name, column
-from varjepa.data.fit.derived_columns import SHOWN_RARE
+from varjepa.data.fit.derived_columns import SHOWN_RARE, rare_words
 from varjepa.data.fit.rows_protocol import Wanted
 from varjepa.data.fit.streamed_rows import StreamedRows
 from varjepa.data.read.column_profile import ColumnProfile
@@ -114,7 +114,7 @@ def initialise(
         drafted = _contract_text(source.frame, rows.rows, profiles)
         few = has_few_contents(source.frame, rows.rows, _features(profiles, label))
         remarks = {name: beyond_words(count) for name, count in beyond_counts(source.frame).items()}
-        remarks |= rare_words(rows, {name: facts for name, facts in profiles.items() if name != label})
+        remarks |= rare_columns(rows, {name: facts for name, facts in profiles.items() if name != label})
     contract.parent.mkdir(parents=True, exist_ok=True)
     write_text(contract, drafted)
     started = Started(
@@ -134,16 +134,13 @@ def _table_name(data: str) -> str:
     return re.sub(r"[^\w-]+", "-", VARIABLE.sub("", named)).strip("-") or "table"
 
 
-def rare_words(rows: StreamedRows, profiles: Mapping[str, ColumnProfile]) -> dict[str, str]:
+def rare_columns(rows: StreamedRows, profiles: Mapping[str, ColumnProfile]) -> dict[str, str]:
     """Categorical columns with many rare categories, which will share one code -> what to say about them."""
     settings = PreprocessSection()
     words = [facts for facts in profiles.values() if facts.kind == "categorical" and facts.distinct > MOST_VALUES]
     wanted = [Wanted(facts, settings.min_count, settings.max_categories) for facts in words]
     shares = {facts.name: 1 - found.covered for facts, found in zip(words, rows.frequent(wanted), strict=True)}
-    return {
-        name: f"{share:.0%} of its cells hold rare categories, which share one code (preprocess.min_count)"
-        for name, share in shares.items() if share > SHOWN_RARE
-    }  # fmt: skip
+    return {name: rare_words(share) for name, share in shares.items() if share > SHOWN_RARE}
 
 
 def _contract_text(frame: pl.LazyFrame, rows: int, profiles: dict[str, ColumnProfile]) -> str:

@@ -36,6 +36,12 @@ PARTS: tuple[Literal["month", "weekday", "hour"], ...] = ("month", "weekday", "h
 """Parts of a date."""
 
 
+def rare_words(share: float) -> str:
+    """What becomes of a column of which this share of the values are rare categories."""
+    read = ", and are read as text" if share > MOSTLY_OTHER else ""
+    return f"{share:.0%} of its values are rare categories, which share one code (preprocess.min_count){read}"
+
+
 def date_parts(
     rows: TrainingRows, dates: Sequence[NumericFeature], preprocess: PreprocessSection, taken: set[str]
 ) -> Iterator[tuple[DatePart, CategoricalFeature]]:

@@ -11,7 +11,7 @@ import yaml
 
 from benchmarks.messy_tables import MESSY_TABLES
 from tasks.retrain.preprocess import inspect, learn
-from tasks.setup.initialise import initialise, rare_words
+from tasks.setup.initialise import initialise, rare_columns
 from tests.flows.conftest import person_table
 from tests.unit.data.read import test_identifiers
 from varjepa.config import DataSection, PreprocessSection, load_config
@@ -102,13 +102,16 @@ def test_a_contract_that_people_have_changed_is_obeyed(tmp_path: Path, monkeypat
     assert "running" in fitted(declared, wished).left_out
 
 
+RARE = "of its values are rare categories, which share one code (preprocess.min_count), and are read as text"
+
+
 def test_rare_categories_are_said() -> None:
     rng = np.random.default_rng(0)
     streets = [f"{k} Street" for k in range(200)] * 2
     frame = pl.DataFrame({"street": streets + ["Main Road"] * 600, "word": rng.choice(["a", "b"], 1000)})
     rows = StreamedRows(frame.lazy())
-    words = rare_words(rows, rows.whole_profiles())
-    assert words == {"street": "40% of its cells hold rare categories, which share one code (preprocess.min_count)"}
+    words = rare_columns(rows, rows.whole_profiles())
+    assert words == {"street": f"40% {RARE}"}
 
 
 def test_a_config_has_a_name_that_the_registry_accepts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
