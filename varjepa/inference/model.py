@@ -179,8 +179,10 @@ class TrainedModel:
         """A sampler of new rows from the learned distribution; see `Sampler`.
 
         Raises:
-            ModelError: the model has no generator.
+            ModelError: the model has no generator, or reads nothing but text, which cannot be written.
         """
+        if not self.preprocessor.order:
+            raise ModelError("The model reads nothing but text, so there are no columns to draw.")
         return Sampler(self._generator(), seed=seed, gaps=gaps)
 
     def anomalies(self, frame: pl.DataFrame, batch_size: int = 1024) -> pl.DataFrame:

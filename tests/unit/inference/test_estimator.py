@@ -14,8 +14,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from tests.flows.conftest import SMALL, person_table
+from tests.unit.data.read.test_identifiers import LAST
 from varjepa import VarTJEPA
-from varjepa.errors import ConfigError, DataError
+from varjepa.errors import ConfigError, DataError, ModelError
+from varjepa.inference.generator_quality import assess
 
 TINY = SMALL | {"training": {"max_epochs": 1, "batch_size": 64, "warmup_epochs": 0.1}}
 
@@ -108,6 +110,19 @@ def test_a_column_of_several_types_is_named() -> None:
     twice = pd.DataFrame(np.zeros((60, 2)), columns=["a", "a"])
     with pytest.raises(DataError, match='several columns named "a"'):
         VarTJEPA(TINY).fit(twice)
+
+
+def test_a_table_of_nothing_but_text() -> None:
+    rng = np.random.default_rng(0)
+    table = pl.DataFrame(
+        {"review": [f"I {rng.choice(['like', 'hate'])} my {rng.choice(LAST)} since day {k}" for k in range(90)]}
+    )
+    model = VarTJEPA(TINY | {"generator": {"max_epochs": 1}}).fit(table)
+    assert np.isfinite(model.transform(table)).all()
+    assert model.impute(table).filled.equals(table)
+    with pytest.raises(ModelError, match="nothing but text"):
+        model.sample(5)
+    assert not assess(model.model_, table[:60], table[60:], seed=0).metrics
 
 
 def test_any_column_name_works() -> None:
