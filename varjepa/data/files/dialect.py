@@ -135,7 +135,8 @@ def _score(rows: list[Record], dialect: Dialect) -> float:
     uneven_rows = sum(row.width != width for row in body[1:])
     # A line of one cell above numbers alone is no title, but the name of their column: they have decimal commas.
     unnamed = first and all(not cell.strip() or _NUMBER.fullmatch(cell) for cell in body[0].cells)
-    if first and (unnamed or uneven_rows > 0.1 * len(body) or _is_prose(body, dialect)):
+    prose = first == 1 and _is_prose(rows[0].cells[0], body, dialect)
+    if first and (unnamed or uneven_rows > 0.1 * len(body) or prose):
         return 0.0
     cells = [
         _wholeness(cell, quoted, dialect) for row in body for cell, quoted in zip(row.cells, row.quoted, strict=True)
@@ -145,8 +146,10 @@ def _score(rows: list[Record], dialect: Dialect) -> float:
     return regular * (0.1 + sum(cells) / len(cells)) - 0.5 * stray - uneven
 
 
-def _is_prose(body: list[Record], dialect: Dialect) -> bool:
+def _is_prose(title: str, body: list[Record], dialect: Dialect) -> bool:
     """True for sentences under a name of one word: a blank follows every comma, and no cell is a number."""
+    if len(title.split()) != 1:
+        return False
     later = [cell for row in body for cell in row.cells[1:]]
     return dialect.separator == "," and all(cell.startswith(" ") and not _NUMBER.fullmatch(cell) for cell in later)
 
