@@ -51,7 +51,7 @@ def accuracies(name: str, seed: int, dimensions: int) -> dict[str, float]:
         steps = STEP.folder(config)
         steps.mkdir(parents=True)
         job = Job(prepared.encoded, prepared.preprocessor, steps, "no run")
-        pretrained = train(job, config, World(), Unlogged())  # type: ignore[arg-type]
+        pretrained = train(job, config, World(), Unlogged())  # type: ignore[arg-type]  # logs nothing
         metrics = probe.fn(prepared, pretrained, config).metrics
     return {"embedding": metrics["probe/accuracy"], "raw features": metrics["raw/accuracy"]}
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tasks.destinations.target import Mode, arrow_rows, refuse_existing, require_columns
+from tasks.destinations.target import Mode, arrow_rows, refuse_existing, settled_mode
 from tasks.sources.alchemy_rows import engine_of
 from tasks.sources.query_text import names_of, quoted
 from varjepa.config.uris import scheme_of
@@ -53,14 +53,11 @@ class AlchemyTable:
         """See `Target.publish`."""
         rows = arrow_rows(file)
         with self._connected() as connection:
-            columns = self._columns(connection)
-            if columns is not None and self.mode == "create":
-                raise refuse_existing(self.description, may_append=True)
-            if columns is not None and self.mode == "append":
-                require_columns(self.description, columns, rows.schema.names)
+            mode = settled_mode(self.mode, self._columns(connection), rows.schema.names, self.description)
+            if mode == "append":
                 _insert(connection, self._table(self.name, rows.schema), rows)
             elif self.swaps:
-                self._exchange(connection, rows, exists=columns is not None)
+                self._exchange(connection, rows, exists=mode == "replace")
             else:
                 table = self._table(self.name, rows.schema)
                 table.drop(connection, checkfirst=True)

@@ -5,7 +5,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from tasks.destinations.target import Mode, refuse_existing, require_columns
+from tasks.destinations.target import Mode, refuse_existing, settled_mode
 from tasks.sources.query_text import quoted, whole_table
 from varjepa.errors import ConfigError
 
@@ -51,10 +51,7 @@ class DuckdbTable:
         with self._connected() as connection:
             rows, columns = connection.read_parquet(str(file)), self._columns(connection)
             connection.begin()
-            if columns is not None and self.mode == "create":
-                raise refuse_existing(self.description, may_append=True)
-            if columns is not None and self.mode == "append":
-                require_columns(self.description, columns, rows.columns)
+            if settled_mode(self.mode, columns, rows.columns, self.description) == "append":
                 connection.execute(f"INSERT INTO {name} BY NAME FROM rows")
             else:
                 connection.execute(f"CREATE OR REPLACE TABLE {name} AS FROM rows")

@@ -5,7 +5,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from tasks.destinations.target import Mode, arrow_rows, refuse_existing, require_columns
+from tasks.destinations.target import Mode, arrow_rows, refuse_existing, settled_mode
 from tasks.sources.extras import required
 from tasks.sources.postgres_rows import with_timeout
 from tasks.sources.query_text import names_of, quoted, whole_table
@@ -47,14 +47,10 @@ class PostgresTable:
         """See `Target.publish`."""
         rows = arrow_rows(file)
         with self._cursor() as cursor:
-            columns = self._columns(cursor)
-            if columns is not None and self.mode == "create":
-                raise refuse_existing(self.description, may_append=True)
-            if columns is not None and self.mode == "append":
-                require_columns(self.description, columns, rows.schema.names)
-            if columns is not None and self.mode == "replace":
+            mode = settled_mode(self.mode, self._columns(cursor), rows.schema.names, self.description)
+            if mode == "replace":
                 cursor.execute(f"DROP TABLE {quoted(self.table, QUOTE)}")
             *schema, table = names_of(self.table)
-            mode = "append" if columns is not None and self.mode == "append" else "create"
-            cursor.adbc_ingest(table, rows, mode=mode, db_schema_name=schema[0] if schema else None)
+            how = "append" if mode == "append" else "create"
+            cursor.adbc_ingest(table, rows, mode=how, db_schema_name=schema[0] if schema else None)
             cursor.connection.commit()

@@ -64,6 +64,27 @@ def require_columns(description: str, existing: list[str], names: list[str]) -> 
         )
 
 
+def settled_mode(mode: Mode, existing: list[str] | None, names: list[str], description: str) -> Mode:
+    """What is to be done, now that somebody has looked whether the table exists: `create` where it does not.
+
+    Args:
+        mode: what the user wants.
+        existing: names of the table's columns; None if there is no such table.
+        names: of the columns of the rows.
+        description: of the table.
+
+    Raises:
+        ConfigError: the table exists and may neither be replaced nor appended to, or lacks a column.
+    """
+    if existing is None:
+        return "create"
+    if mode == "create":
+        raise refuse_existing(description, may_append=True)
+    if mode == "append":
+        require_columns(description, existing, names)
+    return mode
+
+
 def arrow_rows(file: Path) -> Any:
     """The rows of a Parquet file as a reader of Arrow batches, in types that tables know: lists, signed numbers."""
     import pyarrow as pa

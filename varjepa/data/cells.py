@@ -47,6 +47,23 @@ LARGEST = 1e100
 """Numbers from here on count as missing, like infinity: no measurement is so large, and their cubes overflow."""
 
 
+def without_gaps(cells: pl.Expr, gaps: Iterable[str] = (), known: Iterable[str] = ()) -> pl.Expr:
+    """The text with null in place of blank cells and gap words, in any case and with blanks around them.
+
+    Args:
+        cells: of a column of text.
+        gaps: words that mean a missing cell.
+        known: cells that are kept as they stand.
+    """
+    bare, kept = cells.str.strip_chars(), list(known)
+    missing, words = bare == "", sorted({gap.strip().lower() for gap in gaps})
+    if words:  # most columns have none, and need no lower case
+        missing |= bare.str.to_lowercase().is_in(words)
+    if kept:
+        missing &= cells.is_in(kept).not_()
+    return pl.when(missing.not_()).then(cells)
+
+
 def finite(cells: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     """The column with null in place of NaN, infinities and numbers from `LARGEST` on."""
     return pl.when(cells.is_between(-LARGEST, LARGEST, closed="none")).then(cells) if dtype.is_float() else cells

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from varjepa.config.base import Section
 from varjepa.config.data import ColumnSection
-from varjepa.data.cells import as_text, named_type, positions
+from varjepa.data.cells import as_text, named_type, positions, without_gaps
 from varjepa.data.encode.interpolation import interpolation
 from varjepa.data.spelling.learned import learned_cells, learned_number
 from varjepa.data.tensors.sizes import MISSING, N_RESERVED, OTHER
@@ -112,11 +112,7 @@ class CategoricalFeature(SingleColumn):
         if dtype != pl.String or self.dtype != "String":
             return cells
         # Of text, what the opened table takes for missing: blank cells and the gap words of the column.
-        gaps = {"", *(gap.strip().lower() for gap in (self.spelling.gaps if self.spelling else ()))}
-        blank = (
-            cells.str.strip_chars().str.to_lowercase().is_in(sorted(gaps)) & cells.is_in(list(self.vocabulary)).not_()
-        )
-        return pl.when(blank.not_()).then(cells)
+        return without_gaps(cells, self.spelling.gaps if self.spelling else (), known=self.vocabulary)
 
     def words(self, dtype: pl.DataType) -> pl.Expr:
         """The same as text whatever the type."""
@@ -162,10 +158,7 @@ class Label(SingleColumn):
     def _cells(self, dtype: pl.DataType) -> pl.Expr:
         # Blank text is no label, unless it is a class.
         column = learned_cells(self.name, self.dtype, dtype, self.spelling)
-        if dtype != pl.String:
-            return column
-        blank = (column.str.strip_chars() == "") & column.is_in(list(self.classes)).not_()
-        return pl.when(blank.not_()).then(column)
+        return column if dtype != pl.String else without_gaps(column, known=self.classes)
 
     def can_predict(self, encoded: pl.Expr) -> pl.Expr:
         """Whether encoded labels are values or classes of training, false where they are missing."""

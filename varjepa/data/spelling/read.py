@@ -7,7 +7,7 @@ import polars as pl
 
 from varjepa.config import DataSection
 from varjepa.config.data import ColumnSection
-from varjepa.data.cells import as_text, column, mapped
+from varjepa.data.cells import as_text, column, mapped, without_gaps
 from varjepa.data.spelling.detect import Verdict, detect, grouped_by_points
 from varjepa.data.spelling.readers import TEXT, Reader, native_numbers, reader_of
 
@@ -162,8 +162,4 @@ def _words(name: str, dtype: pl.DataType, section: ColumnSection | None) -> pl.E
     wanted = section is not None and section.format == TEXT
     if dtype != pl.String and not wanted:
         return None
-    cells = as_text(name, dtype)
-    if section is not None and section.gaps:
-        known = {word.strip().lower() for word in section.gaps}
-        cells = pl.when(cells.str.strip_chars().str.to_lowercase().is_in(sorted(known)).not_()).then(cells)
-    return pl.when(cells.str.strip_chars() != "").then(cells).alias(name)
+    return without_gaps(as_text(name, dtype), section.gaps if section is not None else ()).alias(name)
