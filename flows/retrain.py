@@ -138,7 +138,7 @@ def _make(config: RetrainConfig, snapshot: Snapshot, run_id: str, watch: Stopwat
         facts = CardFacts(
             config=config, run_id=run_id, commit=git_commit(), snapshot=snapshot, contract=contract_of(config),
             validation=validation, prepared=prepared, pretrained=pretrained, metrics=metrics, intervals=intervals,
-            decisions=calibrated.decisions, before=predecessor(config),
+            decisions=probed.decisions | calibrated.decisions, before=predecessor(config),
         )  # fmt: skip
         artifacts = {"figures": calibrated.figures, "uncertainty": calibrated.tables}
         artifacts |= {"generation": assessed.tables} if assessed.tables is not None else {}

@@ -88,7 +88,7 @@ def _calibrate(
     metrics, drawn = _latent_calibration(model, prepared)
     figures |= drawn
     decisions: dict[str, str] = {}
-    if "probe/accuracy" in probed.metrics:  # only for classes
+    if "head/accuracy" in probed.metrics:  # only for classes
         validation, calibration, test = (
             measured_part(prepared, model.preprocessor, name, config) for name in ("validation", "calibration", "test")
         )
@@ -139,7 +139,7 @@ def _measure(
     outcome: Calibration, prepared: Prepared, predictions: pl.DataFrame, tables: Path
 ) -> tuple[dict[str, float], dict[str, Figure]]:
     """Returns metrics and figures of a calibration, and writes its tables."""
-    result, test, model = classified(predictions, "probe"), outcome.test, outcome.model
+    result, test, model = classified(predictions, "head"), outcome.test, outcome.model
     metrics = uncertainty_metrics(result, _latent(labelled_rows(predictions))) | outcome.metrics
     metrics |= {f"calibration/{name}": value for name, value in calibration_metrics(result).items()}
     # Simulated tables may have a column with the true ambiguity of each row.

@@ -14,11 +14,15 @@ from varjepa.config.data import SplitSection
 from varjepa.config.heads import MEASURE
 from varjepa.data.encode.encoded import Part
 from varjepa.evaluation.bootstrap import cluster_numbers
+from varjepa.evaluation.probe import fit_probe
 from varjepa.evaluation.uncertainty.certificate import Certificate, RankedRows, certify, coverage_error
 from varjepa.evaluation.uncertainty.compare_measures import Comparison, choose, compare
 from varjepa.evaluation.uncertainty.selective import Floats, selective_metrics
+from varjepa.inference.fitted_uncertainty import FittedUncertainty
 from varjepa.inference.generator.table_generator import batches
-from varjepa.inference.measures import FittedUncertainty, Measures
+from varjepa.inference.heads.candidates import folds_of
+from varjepa.inference.heads.inputs import HeadRows
+from varjepa.inference.measures import CHEAP, Measures, error_features
 from varjepa.inference.model import TrainedModel
 from varjepa.models.embedding import embed
 
@@ -27,9 +31,14 @@ log = logging.getLogger("varjepa")
 CHUNK = 1024
 """Rows whose measures are computed at a time."""
 
-
 CHOICE_ROWS = 20_000
 """Largest number of validation rows, evenly spaced, that choose a measure: thousands of resamples of them are drawn."""
+
+FEWEST_ERRORS = 30
+"""Errors, and right answers, among the validation rows that an error model needs."""
+
+L2_ERROR_MODEL = 1e-2
+"""Its ridge penalty per row."""
 
 RESAMPLES = 40
 """Draws of calibration rows that show how much the coverage of a certificate varies: to about a tenth of that."""
@@ -88,7 +97,7 @@ def calibrate_model(model: TrainedModel, *, validation: Part, calibration: Part,
     """Chooses the uncertainty measure on validation rows, certifies it on calibration rows, measures on test rows.
 
     Args:
-        model: with a classifier as its probe.
+        model: with a classifier.
         validation: rows for the choice; rows without a label are left out, here and below. Rows of a class that
             training has not seen count as errors.
         calibration: rows that are used for nothing else.
@@ -98,8 +107,10 @@ def calibrate_model(model: TrainedModel, *, validation: Part, calibration: Part,
         ValueError: the model has no classifier.
     """
     section, measures = model.config.uncertainty, _measures(model)
-    names = measures.available()
-    chosen_on, tested_on = measure_rows(model, validation, names), measure_rows(model, test, names)
+    chosen_on = measure_rows(model, validation, measures.available())
+    model, chosen_on = with_error_model(model, chosen_on)
+    measures = _measures(model)
+    tested_on = measure_rows(model, test, measures.available())
     measure, reason = choose_measure(section.score, chosen_on)
     # Measured only after the choice, so that calibration rows cannot influence it.
     held = measure_rows(model, calibration, [measure])
@@ -124,7 +135,7 @@ def measure_rows(model: TrainedModel, part: Part, names: Sequence[MEASURE]) -> M
     """Measures the labelled rows of a part.
 
     Args:
-        model: with a classifier as its probe.
+        model: with a classifier.
         part: rows on any device.
         names: some of those that the model can compute (see `Measures.available`).
 
@@ -137,13 +148,45 @@ def measure_rows(model: TrainedModel, part: Part, names: Sequence[MEASURE]) -> M
     for rows in batches(len(part.labels), CHUNK):
         table = part.table.rows(rows)
         embedding = embed(model.network, table)
-        for name, values in measures(table, embedding, list(names)).items():
+        chances = measures.probabilities(HeadRows(embedding.mean.flatten(1), table))
+        for name, values in measures(table, embedding, list(names), chances).items():
             columns[name].append(values.cpu())
-        predicted = measures.probabilities(embedding.mean.flatten(1)).argmax(1)
-        errors.append((predicted != part.labels[rows].long()).cpu())
+        errors.append((chances.argmax(1) != part.labels[rows].long()).cpu())
     joined = {name: torch.cat(values).numpy() if values else np.zeros(0) for name, values in columns.items()}
     clusters = cluster_numbers(part.clusters)
     return MeasuredRows(joined, torch.cat(errors).numpy(), part.labels.long().cpu().numpy(), part.rows, clusters)
+
+
+def with_error_model(model: TrainedModel, validation: MeasuredRows) -> tuple[TrainedModel, MeasuredRows]:
+    """A model that also has the measure `error_model`, if there are errors enough to learn from.
+
+    Args:
+        model: with a classifier.
+        validation: rows with the other measures.
+
+    Returns:
+        the model, and the rows with the measure. For them it is cross-fitted: what the error model says of a row is
+        learned from other folds, as for new rows.
+    """
+    inputs = tuple(name for name in validation.measures if name in CHEAP)
+    x = error_features({name: torch.from_numpy(validation.measures[name]) for name in inputs})
+    wrong = torch.from_numpy(validation.error)
+    fold = folds_of(len(wrong), None if validation.clusters is None else validation.clusters.astype(np.uint64), 0)
+    enough = min(int(wrong.sum()), int((~wrong).sum())) >= FEWEST_ERRORS
+    if not enough or not all(_mixed(wrong[torch.from_numpy(fold != number)]) for number in np.unique(fold)):
+        return model, validation
+    held = np.zeros(len(wrong))
+    for number in np.unique(fold):
+        rows = torch.from_numpy(fold == number)
+        part = fit_probe(x[~rows], wrong[~rows], n_classes=2, l2=L2_ERROR_MODEL)
+        held[fold == number] = part.predict(x[rows]).double().softmax(1)[:, 1].numpy()
+    probe = fit_probe(x, wrong, n_classes=2, l2=L2_ERROR_MODEL).to(model.device)
+    fitted = replace(_measures(model).fitted, error_model=probe, error_inputs=inputs)
+    return replace(model, fitted=fitted), validation._replace(measures=validation.measures | {"error_model": held})
+
+
+def _mixed(wrong: Tensor) -> bool:
+    return bool(wrong.any()) and not bool(wrong.all())
 
 
 def assumption_of(split: SplitSection) -> str:

@@ -16,9 +16,13 @@ from varjepa.data.tensors.table import TableTensors
 from varjepa.errors import DataError, ModelError
 from varjepa.evaluation.probe import LinearProbe
 from varjepa.inference.drift_reference import Profile
+from varjepa.inference.fitted_uncertainty import FittedUncertainty, weighted_scale
 from varjepa.inference.generator.fill import Imputation, Imputer, Sampler, outside_range
 from varjepa.inference.generator.table_generator import TableGenerator, batches
-from varjepa.inference.measures import FittedUncertainty, Measures, weighted_scale
+from varjepa.inference.heads.head import Head
+from varjepa.inference.heads.inputs import HeadRows
+from varjepa.inference.heads.linear import LinearHead
+from varjepa.inference.measures import Measures
 from varjepa.models.embedding import Embedding, embed, row_uncertainty
 from varjepa.models.network import TableNetwork
 
@@ -35,9 +39,10 @@ class TrainedModel:
         preprocessor: fitted on the training rows.
         network: in evaluation mode, on its device.
         probe: linear probe on flattened embeddings; None without a label.
-        fitted: the fitted uncertainty of the probe; None without classes.
+        fitted: the fitted uncertainty of the head; None without classes.
         generator: of missing cells and new rows; None where the configuration leaves it out.
         profile: drift reference from rows outside of training; None where it was not measured.
+        chosen_head: the classifier or regressor that ships; None where that is the probe.
     """
 
     config: RetrainConfig
@@ -47,6 +52,14 @@ class TrainedModel:
     fitted: FittedUncertainty | None = None
     generator: TableGenerator | None = None
     profile: Profile | None = None
+    chosen_head: Head | None = None
+
+    @property
+    def head(self) -> Head | None:
+        """The classifier or regressor that ships; None without a label."""
+        if self.chosen_head is not None or self.probe is None:
+            return self.chosen_head
+        return LinearHead(self.probe)
 
     @property
     def device(self) -> torch.device:
@@ -88,13 +101,24 @@ class TrainedModel:
         return row_uncertainty(embedding.scale, self.config.uncertainty.aggregate)
 
     def measures(self) -> Measures | None:
-        """The uncertainty measures of the probe; None without classes."""
-        if self.probe is None or self.fitted is None:
+        """The uncertainty measures of the head; None without classes."""
+        if self.probe is None or self.head is None or self.fitted is None:
             return None
-        return Measures(self.network, self.probe, self.fitted, self.config.uncertainty, self.config.training.seed)
+        section, seed = self.config.uncertainty, self.config.training.seed
+        return Measures(self.network, self.probe, self.head, self.fitted, section, seed)
+
+    def answers(self, rows: HeadRows) -> Tensor | None:
+        """Calibrated probabilities of the head float64 [N, C], or its values [N, 1]; None without a label."""
+        if self.head is None:
+            return None
+        measures = self.measures()
+        if measures is not None:
+            return measures.probabilities(rows)
+        outputs = self.head.outputs(rows)
+        return outputs.softmax(1) if outputs.shape[1] > 1 else outputs
 
     def predict(self, frame: pl.DataFrame, batch_size: int = 1024) -> pl.DataFrame:
-        """Embeds raw rows, and adds the probe's predictions and their uncertainty.
+        """Embeds raw rows, and adds the head's predictions and their uncertainty.
 
         Args:
             frame: raw rows.
@@ -102,7 +126,7 @@ class TrainedModel:
 
         Returns:
             One line per row: `embedding` (array of D * d floats); `uncertainty`, by the measure that ships (without
-            classes: the latent one), and `latent_uncertainty`, where the model has them; with a probe `prediction`
+            classes: the latent one), and `latent_uncertainty`, where the model has them; with a label `prediction`
             (class or value) and, for classes, `probability` (calibrated, of the predicted class) and, with a
             certificate, `accept`.
 
@@ -115,27 +139,27 @@ class TrainedModel:
 
     def _predict(self, table: TableTensors) -> pl.DataFrame:
         embedding = embed(self.network, table)
-        flat = embedding.mean.flatten(1)  # [N, D d]
-        columns = {"embedding": pl.Series(flat.cpu().numpy(), dtype=pl.Array(pl.Float32, flat.shape[1]))}
-        latent, measures = self.latent_uncertainty(embedding), self.measures()
+        rows = HeadRows(embedding.mean.flatten(1), table)
+        columns = {"embedding": pl.Series(rows.flat.cpu().numpy(), dtype=pl.Array(pl.Float32, rows.flat.shape[1]))}
+        latent, measures, answers = self.latent_uncertainty(embedding), self.measures(), self.answers(rows)
         if measures is not None:
             name = measures.fitted.measure
-            columns["uncertainty"] = pl.Series(measures(table, embedding, [name])[name].cpu().numpy())
+            uncertainty = measures(table, embedding, [name], answers)[name]
+            columns["uncertainty"] = pl.Series(uncertainty.cpu().numpy())
         elif latent is not None:
             columns["uncertainty"] = pl.Series(latent.double().cpu().numpy())
         if latent is not None:
             columns["latent_uncertainty"] = pl.Series(latent.double().cpu().numpy())
-        return pl.DataFrame(columns | self._outputs(flat, columns.get("uncertainty")))
+        return pl.DataFrame(columns | self._outputs(answers, columns.get("uncertainty")))
 
-    def _outputs(self, flat: Tensor, uncertainty: pl.Series | None) -> dict[str, pl.Series]:
-        """Columns from the probe for flat embeddings [N, F]."""
-        label, measures = self.preprocessor.label, self.measures()
-        if self.probe is None or label is None:
+    def _outputs(self, answers: Tensor | None, uncertainty: pl.Series | None) -> dict[str, pl.Series]:
+        """Columns from what the head says, [N, C] or [N, 1]."""
+        label = self.preprocessor.label
+        if answers is None or label is None:
             return {}
         if not label.classes:
-            return {"prediction": pl.Series(self.probe.predict(flat)[:, 0].double().cpu().numpy())}
-        chances = self.probe.predict(flat).double().softmax(1) if measures is None else measures.probabilities(flat)
-        probability, number = chances.cpu().max(1)  # of the predicted class, and its number
+            return {"prediction": pl.Series(answers[:, 0].cpu().numpy())}
+        probability, number = answers.cpu().max(1)  # of the predicted class, and its number
         names = pl.Series(label.classes, dtype=pl.String)
         columns = {"prediction": names.gather(number.numpy()), "probability": pl.Series(probability.numpy())}
         certificate = None if self.fitted is None else self.fitted.certificate
