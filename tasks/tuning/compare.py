@@ -19,6 +19,9 @@ from varjepa.tuning.space import with_settings
 LOOKS = "looks"
 """What a study remembers: comparisons on test rows, by the number of the trial that was best then."""
 
+LOSSES = {"log_loss": "log loss", "squared_error": "squared error", "hidden_cells": "error on hidden cells"}
+"""Words for the criteria."""
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -53,14 +56,21 @@ class Comparison:
         """What the comparison shows."""
         if self.gain is None or self.low is None or self.high is None:
             return "No test row has a label, so the gain is not confirmed."
-        span = f"{self.gain:+.4f}, 95% interval {self.low:+.4f} to {self.high:+.4f}"
+        loss = LOSSES[self.criterion]
         if self.gain == self.low == self.high == 0:
             return "The job's own settings are the best on validation rows."
         if self.low > 0:
-            return f"On test rows the tuned job is better: its {self.criterion} is lower by {span}."
+            return (
+                f"On test rows the tuned job is better: its {loss} is lower by {_span(self.gain, self.low, self.high)}."
+            )
         if self.high < 0:
-            return f"On test rows the tuned job is WORSE: its {self.criterion} is lower by {span}. Keep the default."
-        return f"On test rows a gain is not shown: the {self.criterion} of the tuned job is lower by {span}."
+            span = _span(-self.gain, -self.high, -self.low)
+            return f"On test rows the tuned job is WORSE: its {loss} is higher by {span}. Keep the job as it was."
+        return f"On test rows no gain in {loss} is shown: {_span(self.gain, self.low, self.high)}."
+
+
+def _span(value: float, low: float, high: float) -> str:
+    return f"{value:.4f} (95% interval {low:.4f} to {high:.4f})"
 
 
 @task(name="compare", task_run_name="compare on test rows")

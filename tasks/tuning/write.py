@@ -4,16 +4,21 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 from tasks.answers import TuneAnswer
 from tasks.steps.files import write_text
 from tasks.tracking.runs import log_artifacts
+from tasks.tuning.compare import LOSSES
 from varjepa.config import RetrainConfig, as_flat
 from varjepa.config.edited import commented, edited_yaml
 from varjepa.config.load import PATH_KEYS, override_values, read_text, read_yaml
 from varjepa.config.uris import beside
 from varjepa.errors import ConfigError
+
+WIDTH = 116
+"""Characters of a line of the comment."""
 
 
 def place_of(source: Path, out: Path | None, *, force: bool) -> Path:
@@ -49,18 +54,20 @@ def write_tuned(source: Path, out: Path, overrides: Sequence[str], answer: TuneA
 
 
 def remarks(source: Path, answer: TuneAnswer) -> list[str]:
-    """How a tuned config was found, in lines."""
+    """How a tuned config was found, in lines of a comment."""
     trials, best, comparison = answer["trials"], answer["best"], answer["comparison"]
     pruned = sum(trial["state"] == "pruned" for trial in trials)
     found, own = (comparison["validation"][name] for name in ("tuned", "default"))
+    loss = LOSSES[comparison["criterion"]].capitalize()
     changed = ", ".join(f"{key} from {best['before'][key]} to {value}" for key, value in best["settings"].items())
-    return [
+    sentences = [
         f"Tuned from {source.name} by `varjepa tune` on {time.strftime('%Y-%m-%d')}.",
         f"{len(trials)} trials, {pruned} of them pruned; the best is trial {best['trial']}.",
         f"Changed: {changed or 'nothing'}.",
-        f"{comparison['criterion']} on validation rows: {found:.5f}; with the settings before: {own:.5f}.",
+        f"{loss} on validation rows: {found:.5f}; with the settings before: {own:.5f}.",
         comparison["sentence"],
     ]
+    return [line for sentence in sentences for line in wrap(sentence, WIDTH, break_long_words=False)]
 
 
 def _moved(source: Path, out: Path, text: str, overrides: Sequence[str]) -> dict[str, Any]:
