@@ -226,3 +226,26 @@ class BenchmarkAnswer(TypedDict):
     tally: dict[str, dict[str, int]]
     report: str
     seconds: dict[str, float]
+
+
+class TunedSettings(TypedDict):
+    """The best trial of a search: what it changes, and the values before."""
+
+    trial: int
+    settings: dict[str, Any]
+    before: dict[str, Any]
+
+
+class TuneAnswer(TypedDict):
+    """`varjepa tune`: all trials of the study, the best one, and what it is worth on test rows.
+
+    `config` is the tuned config, once it is written.
+    """
+
+    run_id: str
+    study: str
+    trials: list[dict[str, Any]]
+    best: TunedSettings
+    comparison: dict[str, Any]
+    seconds: float
+    config: NotRequired[str]
