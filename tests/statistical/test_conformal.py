@@ -6,7 +6,9 @@ Each bound is the promise less 3.3 standard errors of what is measured.
 import numpy as np
 import pytest
 
+from varjepa.evaluation.uncertainty.certificate import certify
 from varjepa.evaluation.uncertainty.conformal import conformal_threshold
+from varjepa.evaluation.uncertainty.number_metrics import NumberRows
 from varjepa.evaluation.uncertainty.prediction_sets import LabelledRows, fit_sets
 from varjepa.evaluation.uncertainty.predictive import (
     Arms,
@@ -185,3 +187,24 @@ def test_pit_values_are_uniform_and_the_crps_is_that_of_the_distribution() -> No
     assert gaussian is not None
     mean = gaussian.crps(RowQuantiles.around(np.zeros(20000), np.ones(20000)), noise[1]).mean()
     assert mean == pytest.approx(1 / np.sqrt(np.pi), rel=0.03)
+
+
+def number_rows(rng: np.random.Generator, rows: int) -> NumberRows:
+    """Errors whose size is known but for chance."""
+    size = rng.gamma(2.0, size=rows)
+    return NumberRows(size, size * rng.normal(size=rows))
+
+
+def test_certificates_of_numbers_are_broken_as_rarely_as_they_say() -> None:
+    """300 calibration parts, 90% confidence: 30 may be broken, and more than 47 are in less than 1 of 1,000 seeds."""
+    truth, broken, coverage = number_rows(np.random.default_rng(69), 300_000), 0, []
+    thresholds = number_rows(np.random.default_rng(70), 1000)
+    for trial in range(300):
+        rows = number_rows(np.random.default_rng([trial, 71]), 1000).ranked(2.0)
+        certificate = certify(rows, thresholds.ranked(2.0), accuracy=0.9, confidence=0.9)
+        if certificate.threshold is not None:
+            kept = truth.uncertainty <= certificate.threshold
+            broken += (np.abs(truth.error[kept]) <= 2).mean() < 0.9
+            coverage.append(certificate.coverage)
+    assert broken <= 47
+    assert np.mean(coverage) > 0.3
