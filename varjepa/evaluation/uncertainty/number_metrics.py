@@ -5,12 +5,17 @@ from typing import NamedTuple
 import numpy as np
 
 from varjepa.evaluation.arrays import Floats, Ints
+from varjepa.evaluation.bootstrap import Interval, bootstrap_rows, percentile_interval
 from varjepa.evaluation.uncertainty.certificate import Certificate, RankedRows, certify, coverage_error
+from varjepa.evaluation.uncertainty.intervals import LEVEL, independent_rows, wilson
 from varjepa.evaluation.uncertainty.predictive import IntervalRule, RowQuantiles
 from varjepa.evaluation.uncertainty.selective import aurc, excess_aurc, risk_at, risk_coverage
 
 RESAMPLES = 40
 """Draws of calibration rows that show how much the coverage of a certificate varies."""
+
+SPAN_RESAMPLES = 1000
+"""Resamples of test rows behind an interval of a mean."""
 
 
 class NumberRows(NamedTuple):
@@ -41,6 +46,26 @@ def interval_metrics(rule: IntervalRule, maps: RowQuantiles, labels: Floats) -> 
         "interval/pit_ks": uniform_distance(rule.pit(maps, labels)),
         "head/crps": float(rule.crps(maps, labels).mean()),
     }
+
+
+def number_intervals(
+    rule: IntervalRule, maps: RowQuantiles, labels: Floats, clusters: Ints | None = None, seed: int = 0
+) -> dict[str, Interval]:
+    """95% intervals of coverage (Wilson), mean width and CRPS (bootstrap over rows or clusters)."""
+    low, high = rule.interval(maps)
+    inside = ((low <= labels) & (labels <= high)).astype(np.float64)
+    means = {"interval/width": high - low, "head/crps": rule.crps(maps, labels)}
+    spans = {name: _mean_interval(values, clusters, seed) for name, values in means.items()}
+    return {"interval/coverage": wilson(float(inside.mean()), max(1.0, independent_rows(inside, clusters)))} | spans
+
+
+def _mean_interval(values: Floats, clusters: Ints | None, seed: int) -> Interval:
+    def means(counts: Ints) -> Floats:  # [S, N] -> [S]
+        return counts @ values / counts.sum(1)
+
+    return percentile_interval(
+        bootstrap_rows(len(values), means, resamples=SPAN_RESAMPLES, seed=seed, clusters=clusters), LEVEL
+    )
 
 
 def uniform_distance(values: Floats) -> float:

@@ -125,7 +125,7 @@ def choose_score(rows: LabelledRows, level: float, largest: int, seed: int) -> t
         return first, f"{first.name}, as all scores rank two classes alike"
     if len(rows.labels) < 2 * CLASS_ROWS:
         return first, f"{first.name}, as validation rows are too few to choose"
-    means = {score: _cross_fitted(score, rows, level, largest, seed) for score in CANDIDATES}
+    means = {score: cross_fitted(score, rows, level, largest, seed) for score in CANDIDATES}
     small = [score for score in CANDIDATES if means[score]["size"] <= LARGER * means[first]["size"]]
     best = max(small, key=lambda score: means[score]["sscs"])
     if means[best]["sscs"] < means[first]["sscs"] + HIGHER:
@@ -134,8 +134,16 @@ def choose_score(rows: LabelledRows, level: float, largest: int, seed: int) -> t
     return best, f"{best.name} on validation rows: {values}"
 
 
-def _cross_fitted(score: ClassScore, rows: LabelledRows, level: float, largest: int, seed: int) -> dict[str, float]:
-    """Mean metrics of a score's sets on halves of the rows that did not set their thresholds."""
+def cross_fitted(score: ClassScore, rows: LabelledRows, level: float, largest: int, seed: int) -> dict[str, float]:
+    """Mean metrics of a score's sets on random halves of the rows that did not set their thresholds.
+
+    Args:
+        score: of the sets.
+        rows: which are halved.
+        level: of the sets, in (0, 1).
+        largest: rows of the largest cluster.
+        seed: of the halves; models that share it are compared on the same halves.
+    """
     rng, metrics = np.random.default_rng([seed, 51]), []
     for _ in range(SPLITS):
         half = halves(len(rows.labels), rows.clusters, rng)
