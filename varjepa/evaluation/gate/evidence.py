@@ -78,7 +78,7 @@ class Evidence:
         goodness: [N] in the metric, higher is better; None where the model has none.
         confidence: [N], probability given to the predicted class; None without classes.
         correct: [N], whether the prediction is right; None without classes.
-        uncertainty: [N], the one that ships, larger = less sure; None where there is no promise or decision to abstain from.
+        uncertainty: [N], the one that ships, larger = less sure; None where there is no decision to abstain from.
         accepted: [N], by the certificate; None without one.
         accepted_error: standard deviation of the share that the certificate accepts, over draws of calibration rows.
         covered: [N], whether the interval of a number holds the label; None for classes, and without intervals.

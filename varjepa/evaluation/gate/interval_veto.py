@@ -14,9 +14,8 @@ from varjepa.evaluation.uncertainty.error_share import ClusterErrors, p_too_many
 def interval_calibration(challenger: Evidence, champion: Evidence, section: GateSection) -> Iterator[Veto]:
     """Fires where coverage is below the promise by more than the margin, and beyond chance.
 
-    Compared is with the champion's intervals, which are as honest as anybody can ask of rows that have changed for both:
-    the challenger's have to hold fewer labels by more than the margin. Where the champion has none, the promise itself
-    is tested.
+    If rows have changed, no model keeps its promise. So the challenger's intervals also have to hold fewer labels than
+    the champion's, by more than the margin. Where the champion has none, the promise itself is tested.
     """
     margin, covered = section.calibration_margin, challenger.covered
     if margin is None or covered is None or len(covered) < section.min_rows:
@@ -26,18 +25,13 @@ def interval_calibration(challenger: Evidence, champion: Evidence, section: Gate
         return
     words = f"the intervals hold {share:.1%} of the labels, promised are {challenger.promised:.1%}"
     if champion.covered is None:
-        if _p_promise(challenger, margin) <= section.risk:
+        # Too few labels inside are what too few errors are to a certificate: the same test, of labels inside.
+        counts = ClusterErrors.of(covered, challenger.clusters)
+        least = max(challenger.promised - margin, 1e-9)
+        if p_too_many_errors(counts, least, int(counts.rows.max())) <= section.risk:
             yield Veto("calibration", f"{words}, allowed are {margin:g} less")
         return
     pairs = challenger.compared(covered.astype(np.float64), champion.covered.astype(np.float64), bound=1.0).pairs
     if -pairs.mean > margin and shown_above(pairs.reversed(), 0.0, section.risk):
         theirs = float(champion.covered.mean())
         yield Veto("calibration", f"{words}; the champion's hold {theirs:.1%}, allowed are {margin:g} less")
-
-
-def _p_promise(model: Evidence, margin: float) -> float:
-    """P-value of intervals that hold the promised share of labels, less the margin."""
-    assert model.covered is not None
-    # Too few labels inside are what too few errors are to a certificate: the same test, of labels inside.
-    counts = ClusterErrors.of(model.covered, model.clusters)
-    return p_too_many_errors(counts, max(model.promised - margin, 1e-9), int(counts.rows.max()))
