@@ -155,7 +155,7 @@ def test_the_narrowest_method_is_chosen_and_beats_plain_split_conformal() -> Non
 
 
 def test_without_structure_the_choice_costs_no_width() -> None:
-    """Where the noise is the same for all rows, choosing among all methods costs less than a hundredth of the width."""
+    """Where the noise is the same for all rows, choosing among all methods costs less than 2% of the width."""
     chosen, plain = [], []
     for draw in range(60):
         rng = np.random.default_rng([draw, 67])
@@ -170,7 +170,7 @@ def test_without_structure_the_choice_costs_no_width() -> None:
             assert rule is not None
             low, high = rule.interval(maps[wanted[0]])
             widths.append((high - low).mean())
-    assert np.mean(chosen) < 1.03 * np.mean(plain)
+    assert np.mean(chosen) < 1.02 * np.mean(plain)
 
 
 def test_pit_values_are_uniform_and_the_crps_is_that_of_the_distribution() -> None:

@@ -34,8 +34,9 @@ LOWER_SHARES = (0.5, 0.35, 0.65, 0.2, 0.8)
 SPLITS = 10
 """Random halves of the validation rows that choose map and arms."""
 
-NARROWER = 0.99
-"""A less simple choice has to be narrower than the one before, to this share of its width."""
+NARROWER, DEVIATIONS = 0.99, 1.5
+"""A less simple choice has to be narrower than the one before, to this share of its width, and by this many standard
+deviations of the gain over halves: of few rows, the narrowest choice of many is so by chance."""
 
 SMALLEST_STEP = 1e-6
 """Smallest distance of a row's quantiles, in units of the largest in the data: none may coincide."""
@@ -189,15 +190,23 @@ def choose_method(rows: ValidationRows, level: float, largest: int = 1, seed: in
             for method, arms in options:
                 ends = arms.ends(standard[method][part], level, largest)
                 widths[method, arms].append(_width(rows.maps[method].of_rows(other), ends))
-    means = {option: float(np.mean(found)) for option, found in widths.items()}
+    if not np.isfinite(widths[options[0]]).all():
+        return *options[0], "split, as validation rows are too few to choose"
     best = options[0]
     for option in options:
-        if means[option] < NARROWER * means[best]:
+        if _narrower(widths[option], widths[best]):
             best = option
-    if not np.isfinite(means[best]):
-        return best[0], best[1], f"{best[0]}, as validation rows are too few to choose"
+    means = {option: float(np.mean(found)) for option, found in widths.items()}
     gain = f", {means[options[0]]:.4g} by plain split conformal" if best[0] != "split" else ""
     return best[0], best[1], f"{best[0]}: mean width {means[best]:.4g} on validation rows{gain}"
+
+
+def _narrower(widths: list[float], before: list[float]) -> bool:
+    """Whether intervals are narrower beyond doubt, from mean widths on the same halves."""
+    if not np.isfinite(widths).all():
+        return False
+    gains = np.log(widths) - np.log(before)  # below 0 where they are narrower
+    return bool(gains.mean() < min(np.log(NARROWER), -DEVIATIONS * gains.std()))
 
 
 def _width(maps: RowQuantiles, ends: tuple[float, float]) -> float:
