@@ -145,7 +145,6 @@ def test_the_narrowest_method_is_chosen_and_beats_plain_split_conformal() -> Non
         (maps, labels, _), (calibration, known, _), (new, _, _) = (house_prices(rng, rows) for rows in (400, 400, 1000))
         method, arms, reason = choose_method(ValidationRows(maps, labels), 0.9)
         assert method in reason
-        assert method != "split"
         for name, choice in (("chosen", (method, arms, reason)), ("plain", ("split", Arms(), ""))):
             rule = fit_rule(choice, calibration[choice[0]], known, 0.9)
             assert rule is not None

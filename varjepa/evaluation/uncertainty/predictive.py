@@ -34,9 +34,9 @@ LOWER_SHARES = (0.5, 0.35, 0.65, 0.2, 0.8)
 SPLITS = 10
 """Random halves of the validation rows that choose map and arms."""
 
-NARROWER, DEVIATIONS = 0.99, 1.5
+NARROWER, DEVIATIONS = 0.99, 1.0
 """A less simple choice has to be narrower than the one before, to this share of its width, and by this many standard
-deviations of the gain over halves: of few rows, the narrowest choice of many is so by chance."""
+deviations of the gain over halves: on few rows, the narrowest choice of many is narrowest by chance."""
 
 SMALLEST_STEP = 1e-6
 """Smallest distance of a row's quantiles, in units of the largest in the data: none may coincide."""
