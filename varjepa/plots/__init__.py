@@ -3,6 +3,7 @@
 from varjepa.plots.drift import drift_effects, reference_and_new
 from varjepa.plots.run import (
     embedding_map,
+    interval_plot,
     latent_pit,
     measures_plot,
     reliability_diagram,
@@ -17,6 +18,7 @@ __all__ = [
     "cost_plot",
     "drift_effects",
     "embedding_map",
+    "interval_plot",
     "latent_pit",
     "measures_plot",
     "reference_and_new",
