@@ -17,7 +17,9 @@ STATISTICS = {
     "probability": "the confidence of the probe",
     "correct": "the accuracy of the probe",
     "calibration": "the gap between accuracy and confidence of the probe",
-    "residual": "the error of the probe",
+    "residual": "the error of the head",
+    "pit": "the place of the label in its predictive distribution",
+    "covered": "whether the interval holds the label",
 }
 """Statistics of rows, in words; latents are named by their number."""
 
