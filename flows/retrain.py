@@ -123,10 +123,12 @@ def _make(config: RetrainConfig, snapshot: Snapshot, run_id: str, watch: Stopwat
     with watch("assess"):
         assessed = assess_generator(prepared, pretrained, generated, config)
     with watch("reference"):
-        referenced = make_reference(prepared, pretrained, generated, probed, config)
+        referenced = make_reference(
+            prepared, pretrained, generated=generated, probed=probed, calibrated=calibrated, config=config
+        )
     metrics = defined(probed.metrics | calibrated.metrics | generated.metrics | assessed.metrics)
     with watch("calibrate"):
-        intervals = measure_intervals(probed, metrics)
+        intervals = measure_intervals(probed, metrics) | calibrated.intervals
 
     # One folder for the registry, one set of facts for the card.
     with watch("assemble"):

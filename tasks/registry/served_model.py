@@ -9,12 +9,16 @@ from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
 from varjepa.errors import DataError, VarjepaError
+from varjepa.inference.answer_columns import ON_REQUEST
 from varjepa.inference.model import TrainedModel
 from varjepa.inference.storage import load_model
 
 
 class RowEmbedder(PythonModel):
-    """Takes raw rows; returns embeddings and, if the model has them, uncertainty, prediction and probability."""
+    """Takes raw rows; returns embeddings and, if the model has them, uncertainty, prediction and probability.
+
+    For classes the parameters `set` and `probabilities` add the prediction set and the probability of every class.
+    """
 
     model: TrainedModel
 
@@ -24,14 +28,18 @@ class RowEmbedder(PythonModel):
     # MLflow would derive a signature from type annotations of this method.
     def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, ARG002
         """Embeds the rows of a data frame; see `varjepa.inference.model.TrainedModel.predict`."""
-        batch_size = int((params or {}).get("batch_size", 1024))
+        settings = params or {}
+        batch_size = int(settings.get("batch_size", 1024))
+        also = [name for name in ON_REQUEST.__args__ if settings.get(name)]  # type: ignore[attr-defined]
         try:
             if batch_size < 1:
                 raise DataError(f"batch_size is {batch_size}.", expected="Expected at least 1.")
-            out = self.model.predict(to_polars(pd.DataFrame(model_input)), batch_size).to_pandas()
+            out = self.model.predict(to_polars(pd.DataFrame(model_input)), batch_size, also).to_pandas()
         except VarjepaError as error:
             # MLflow's server hides the message of any other exception.
             raise MlflowException.invalid_parameter_value(str(error)) from error
+        if "set" in out.columns:
+            out["set"] = [list(classes) for classes in out["set"]]
         out["embedding"] = [list(map(float, row)) for row in out["embedding"]]
         return out
 

@@ -18,6 +18,7 @@ from varjepa.inference.diagnostics import embedding_points, latent_metrics, obje
 from varjepa.inference.heads.head import name_of
 from varjepa.inference.heads.linear import LinearHead
 from varjepa.inference.heads.storage import HEAD_FILE, save_head
+from varjepa.inference.interval_storage import save_intervals
 from varjepa.inference.model import TrainedModel
 from varjepa.inference.probing import Probes, fit_probes, predict_rows, probe_metrics
 from varjepa.inference.storage import save_probe, save_uncertainty
@@ -85,12 +86,15 @@ def _with(model: TrainedModel, probes: Probes, folder: Path) -> TrainedModel:
     save_probe(folder, probes.linear)
     if probes.fitted is not None:
         save_uncertainty(folder, probes.fitted)
+    if probes.intervals is not None:
+        save_intervals(folder, probes.intervals)
     head = probes.chosen.head
     ships = isinstance(head, LinearHead) and head.features == "embedding"
     (folder / HEAD_FILE).unlink(missing_ok=True)  # left by a killed run
     if not ships:
         save_head(folder, head)
-    return replace(model, probe=probes.linear, fitted=probes.fitted, chosen_head=None if ships else head)
+    return replace(model, probe=probes.linear, fitted=probes.fitted, chosen_head=None if ships else head,
+                   intervals=probes.intervals)  # fmt: skip
 
 
 def measured_part(prepared: Prepared, preprocessor: Preprocessor, name: str, config: RetrainConfig) -> Part:

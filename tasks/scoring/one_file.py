@@ -19,10 +19,14 @@ from varjepa.config.uris import masked
 from varjepa.data.cells import by_name
 from varjepa.data.names import free_names
 from varjepa.errors import ConfigError, DataError, ModelError, listed, nearest
+from varjepa.inference.answer_columns import ON_REQUEST
 from varjepa.inference.model import TrainedModel
 
-GROUPS = ("embedding", "uncertainty", "prediction", "anomaly", "oddity")
+GROUPS = ("embedding", "uncertainty", "prediction", "set", "probabilities", "anomaly", "oddity")
 """Groups of columns that `score` can write."""
+
+CLASSES: tuple[ON_REQUEST, ...] = ("set", "probabilities")
+"""Those that only models of classes have."""
 
 CELLS = 2**22
 """Numbers of embeddings held in memory. Rows per batch follow from it and the width of the model."""
@@ -110,6 +114,7 @@ def score(model: TrainedModel, request: Request, groups: tuple[str, ...]) -> Fil
         raise ModelError(
             "The model has no generator, but anomaly and oddity need one.", fix="Leave them out of --columns."
         )
+    _require_classes(model, groups)
     text = "embedding" in groups and not holds_arrays(request.out)
     if text:
         kind = "CSV" if request.out.endswith(".csv") else "This database"
@@ -131,16 +136,37 @@ def score(model: TrainedModel, request: Request, groups: tuple[str, ...]) -> Fil
     return answer
 
 
+def _require_classes(model: TrainedModel, groups: tuple[str, ...]) -> None:
+    """Checks that the model has the columns of classes that are asked for.
+
+    Raises:
+        ModelError: it has not.
+    """
+    asked, label = [group for group in CLASSES if group in groups], model.preprocessor.label
+    if asked and (label is None or not label.classes):
+        raise ModelError(
+            f"The model predicts no classes, but --columns asks for {listed(asked)}.", fix="Leave it out of --columns."
+        )
+    if "set" in asked and model.sets is None:
+        raise ModelError(
+            "The model has no prediction sets.",
+            expected="Expected one that varjepa retrain made with calibration rows.",
+            fix="Retrain it with data.split.calibration above 0, or leave set out of --columns.",
+        )  # fmt: skip
+
+
 def _scored(model: TrainedModel, frame: pl.DataFrame, groups: tuple[str, ...]) -> pl.DataFrame:
     wanted = {
         "embedding": ("embedding",),
         "uncertainty": ("uncertainty", "latent_uncertainty"),
-        "prediction": ("prediction", "probability", "accept"),
+        "prediction": ("prediction", "probability", "low", "high", "accept"),
+        "set": ("set",),
         "anomaly": ("anomaly", "odd_columns"),
     }
     parts = []
-    if set(groups) & {"embedding", "uncertainty", "prediction"}:
-        predicted = model.predict(frame)
+    if set(groups) & {"embedding", "uncertainty", "prediction", *CLASSES}:
+        predicted = model.predict(frame, also=[group for group in CLASSES if group in groups])
+        wanted["probabilities"] = tuple(name for name in predicted.columns if name.startswith("probability."))
         names = [name for group in groups for name in wanted.get(group, ()) if name in predicted.columns]
         parts.append(predicted.select(by_name(names)))
     if set(groups) & {"anomaly", "oddity"}:

@@ -175,9 +175,7 @@ def candidate_of(config: Any, run_id: str) -> Any:
     pretrained = pretrain.fn(prepared, config, run_id)
     generated, probed = generate.fn(prepared, pretrained, config), probe.fn(prepared, pretrained, config)
     assess_generator.fn(prepared, pretrained, generated, config)
-    assembled = assemble.fn(
-        prepared, pretrained, generated=generated, probed=probed,
-        calibrated=calibrate.fn(prepared, pretrained, probed, config),
-        referenced=make_reference.fn(prepared, pretrained, generated, probed, config), config=config,
-    )  # fmt: skip
+    calibrated = calibrate.fn(prepared, pretrained, probed, config)
+    done = {"generated": generated, "probed": probed, "calibrated": calibrated, "config": config}
+    assembled = assemble.fn(prepared, pretrained, referenced=make_reference.fn(prepared, pretrained, **done), **done)
     return Candidate(assembled.model, prepared, snapshot.fingerprint)

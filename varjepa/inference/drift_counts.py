@@ -216,10 +216,11 @@ def _unknown(frame: pl.LazyFrame, cells: pl.Expr, known: Sequence[str]) -> dict[
 
 
 def quality(statistics: Mapping[str, RowValues]) -> dict[str, float]:
-    """Quality of the probe on labelled rows: accuracy and ECE, or RMSE; empty where no label is known."""
+    """Quality of answers on labelled rows: accuracy and ECE, or RMSE and coverage; empty where no label is known."""
     finite = {name: row_values.values[np.isfinite(row_values.values)] for name, row_values in statistics.items()}
     if "residual" in finite and len(finite["residual"]):
-        return {"rmse": float(np.square(finite["residual"]).mean() ** 0.5)}
+        covered = {"interval_coverage": float(finite["covered"].mean())} if "covered" in finite else {}
+        return {"rmse": float(np.square(finite["residual"]).mean() ** 0.5)} | covered
     if "correct" not in finite or not len(finite["correct"]):
         return {}
     correct = finite["correct"] == 1

@@ -1,6 +1,6 @@
 """A trained model as one object: raw rows in, embeddings, uncertainty and predictions out."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,9 @@ from varjepa.data.encode.tensors import to_tensors
 from varjepa.data.tensors.table import TableTensors
 from varjepa.errors import DataError, ModelError
 from varjepa.evaluation.probe import LinearProbe
+from varjepa.evaluation.uncertainty.certificate import Certificate
+from varjepa.evaluation.uncertainty.prediction_sets import SetRule
+from varjepa.inference.answer_columns import ON_REQUEST, accepted, class_columns, number_columns
 from varjepa.inference.drift_reference import Profile
 from varjepa.inference.fitted_uncertainty import FittedUncertainty, weighted_scale
 from varjepa.inference.generator.fill import Imputation, Imputer, Sampler, outside_range
@@ -22,6 +25,7 @@ from varjepa.inference.generator.table_generator import TableGenerator, batches
 from varjepa.inference.heads.head import Head
 from varjepa.inference.heads.inputs import HeadRows
 from varjepa.inference.heads.linear import LinearHead
+from varjepa.inference.intervals import FittedIntervals
 from varjepa.inference.measures import Measures
 from varjepa.models.embedding import Embedding, embed, row_uncertainty
 from varjepa.models.network import TableNetwork
@@ -43,6 +47,8 @@ class TrainedModel:
         generator: of missing cells and new rows; None where the configuration leaves it out.
         profile: drift reference from rows outside of training; None where it was not measured.
         chosen_head: the classifier or regressor that ships; None where that is the probe.
+        intervals: of the regressor; None with classes, and in models of older versions.
+        sets: rule of the prediction sets; None for numbers, without calibration rows, and in models of older versions.
     """
 
     config: RetrainConfig
@@ -53,6 +59,8 @@ class TrainedModel:
     generator: TableGenerator | None = None
     profile: Profile | None = None
     chosen_head: Head | None = None
+    intervals: FittedIntervals | None = None
+    sets: SetRule | None = None
 
     @property
     def head(self) -> Head | None:
@@ -100,6 +108,12 @@ class TrainedModel:
             return weighted_scale(self.fitted.error, embedding.scale)
         return row_uncertainty(embedding.scale, self.config.uncertainty.aggregate)
 
+    @property
+    def certificate(self) -> Certificate | None:
+        """The promise for accepted rows; None where there is none."""
+        calibrated = self.fitted if self.intervals is None else self.intervals
+        return None if calibrated is None else calibrated.certificate
+
     def measures(self) -> Measures | None:
         """The uncertainty measures of the head; None without classes."""
         if self.probe is None or self.head is None or self.fitted is None:
@@ -117,27 +131,30 @@ class TrainedModel:
         outputs = self.head.outputs(rows)
         return outputs.softmax(1) if outputs.shape[1] > 1 else outputs
 
-    def predict(self, frame: pl.DataFrame, batch_size: int = 1024) -> pl.DataFrame:
+    def predict(self, frame: pl.DataFrame, batch_size: int = 1024, also: Collection[ON_REQUEST] = ()) -> pl.DataFrame:
         """Embeds raw rows, and adds the head's predictions and their uncertainty.
 
         Args:
             frame: raw rows.
             batch_size: rows at a time; affects only memory.
+            also: further columns of classes to add.
 
         Returns:
-            One line per row: `embedding` (array of D * d floats); `uncertainty`, by the measure that ships (without
-            classes: the latent one), and `latent_uncertainty`, where the model has them; with a label `prediction`
-            (class or value) and, for classes, `probability` (calibrated, of the predicted class) and, with a
-            certificate, `accept`.
+            One line per row: `embedding` (array of D * d floats); `uncertainty`, by the measure that ships (of numbers:
+            half the width of the interval, or the predicted size of the error; without a label the latent one), and
+            `latent_uncertainty`, where the model has them; with a label `prediction` (class or value) and, for classes,
+            `probability` (calibrated, of the predicted class), for numbers `low` and `high`, the ends of an interval;
+            with a certificate, `accept`. If asked for, `set` (the classes that the row may have, the most probable one
+            first; none where the model has no sets) and `probability.CLASS` of every class.
 
         Raises:
             DataError: see `encode`.
         """
         table = self.encode(frame)
         # At least one batch, so that an empty table still gets its columns.
-        return pl.concat([self._predict(table.rows(rows)) for rows in batches(max(frame.height, 1), batch_size)])
+        return pl.concat([self._predict(table.rows(rows), also) for rows in batches(max(frame.height, 1), batch_size)])
 
-    def _predict(self, table: TableTensors) -> pl.DataFrame:
+    def _predict(self, table: TableTensors, also: Collection[ON_REQUEST]) -> pl.DataFrame:
         embedding = embed(self.network, table)
         rows = HeadRows(embedding.mean.flatten(1), table)
         columns = {"embedding": pl.Series(rows.flat.cpu().numpy(), dtype=pl.Array(pl.Float32, rows.flat.shape[1]))}
@@ -150,9 +167,18 @@ class TrainedModel:
             columns["uncertainty"] = pl.Series(latent.double().cpu().numpy())
         if latent is not None:
             columns["latent_uncertainty"] = pl.Series(latent.double().cpu().numpy())
-        return pl.DataFrame(columns | self._outputs(answers, columns.get("uncertainty")))
+        if answers is not None and self.intervals is not None:
+            found = number_columns(self.intervals, rows, answers[:, 0].cpu().numpy())
+            # After the embedding, as for classes.
+            columns = {"embedding": columns.pop("embedding"), "uncertainty": found.pop("uncertainty")} | {
+                name: values for name, values in columns.items() if name != "uncertainty"
+            }
+            return pl.DataFrame(columns | {"prediction": pl.Series(answers[:, 0].cpu().numpy())} | found)
+        return pl.DataFrame(columns | self._outputs(answers, columns.get("uncertainty"), also))
 
-    def _outputs(self, answers: Tensor | None, uncertainty: pl.Series | None) -> dict[str, pl.Series]:
+    def _outputs(
+        self, answers: Tensor | None, uncertainty: pl.Series | None, also: Collection[ON_REQUEST]
+    ) -> dict[str, pl.Series]:
         """Columns from what the head says, [N, C] or [N, 1]."""
         label = self.preprocessor.label
         if answers is None or label is None:
@@ -164,14 +190,8 @@ class TrainedModel:
         columns = {"prediction": names.gather(number.numpy()), "probability": pl.Series(probability.numpy())}
         certificate = None if self.fitted is None else self.fitted.certificate
         if certificate is not None and uncertainty is not None:
-            # No threshold reached the promised accuracy: then no row is accepted.
-            never = certificate.threshold is None
-            columns["accept"] = (
-                pl.repeat(value=False, n=len(uncertainty), eager=True)
-                if never
-                else (uncertainty <= certificate.threshold)
-            )
-        return columns
+            columns["accept"] = accepted(certificate, uncertainty)
+        return columns | class_columns(self.sets, answers.cpu().numpy(), label.classes, also)
 
     def imputer(self, *, draws: int = 0, level: float = 0.9, seed: int = 0) -> Imputer:
         """An imputer for tables that come in parts; see `Imputer`.

@@ -21,6 +21,7 @@ from varjepa.inference.heads.candidates import Chosen, Fitting, HeadData, choose
 from varjepa.inference.heads.head import Head
 from varjepa.inference.heads.inputs import HeadRows
 from varjepa.inference.heads.linear import LinearHead
+from varjepa.inference.intervals import FittedIntervals, fit_intervals
 from varjepa.inference.model import TrainedModel
 from varjepa.models.embedding import embed
 from varjepa.models.network import TableNetwork
@@ -40,12 +41,14 @@ class Probes(NamedTuple):
         linear: the linear probe on flat embeddings [N, D d].
         chosen: the head that ships.
         fitted: for the uncertainty measures of that head; None for a numeric label.
+        intervals: of that head's numbers; None for classes.
         baselines: `raw`, a linear model on raw columns, and `boosted`, trees on them.
     """
 
     linear: LinearProbe
     chosen: Chosen
     fitted: FittedUncertainty | None
+    intervals: FittedIntervals | None
     baselines: dict[str, Head]
 
 
@@ -73,9 +76,10 @@ def fit_probes(
         raise TypeError("the probe is not linear")
     baselines = {"raw": fitting.head("linear", "raw"), "boosted": fitting.head("boosted", "raw")}
     chosen, fitted = choose_head(fitting), None
+    intervals = None if n_classes else fit_intervals(fitting, chosen.head)
     if n_classes:
         fitted = fit_uncertainty(fitting, probe.probe, chosen.head, embedded[0].scale, section=config.uncertainty)
-    return Probes(probe.probe, chosen, fitted, baselines)
+    return Probes(probe.probe, chosen, fitted, intervals, baselines)
 
 
 def predict_rows(

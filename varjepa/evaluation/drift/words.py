@@ -18,6 +18,8 @@ STATISTICS = {
     "correct": "the accuracy of the head",
     "calibration": "the gap between accuracy and confidence of the head",
     "residual": "the error of the head",
+    "pit": "the place of the label in its predictive distribution",
+    "covered": "whether the interval holds the label",
 }
 """Statistics of rows, in words; latents are named by their number."""
 
