@@ -224,7 +224,6 @@ class EvaluateAnswer(TypedDict):
     model: str
     run_id: str
     rows: int
-    labelled: int
     metrics: dict[str, float]
     promises: list[PromiseAnswer]
     estimate: EstimateAnswer | None
