@@ -263,6 +263,17 @@ class BenchmarkAnswer(TypedDict):
     seconds: dict[str, float]
 
 
+class LabelCurvesAnswer(TypedDict):
+    """`varjepa benchmark --labels`: means with intervals, pairs of methods, a sentence for each number of labels."""
+
+    run_id: str
+    points: list[dict[str, Any]]
+    gaps: list[dict[str, Any]]
+    verdicts: dict[str, str]
+    report: str
+    seconds: dict[str, float]
+
+
 class TunedSettings(TypedDict):
     """The best trial of a search: what it changes, and the values before."""
 
