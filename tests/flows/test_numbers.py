@@ -24,11 +24,11 @@ def houses(rows: int, seed: int) -> pl.DataFrame:
 
 @pytest.fixture(scope="module")
 def retrained(prefect_server: None, migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
-    """A registered regressor of 1,000 houses."""
+    """A registered regressor of 700 houses."""
     home = tmp_path_factory.mktemp("houses")
     job = write_job(
-        home, houses(1000, 0), data={"label": "price"}, registry={"name": "houses"}, generator={"n_layers": 0},
-        probe={"head": "boosted", "features": "raw"}, uncertainty={"level": LEVEL, "accuracy": 0.8},
+        home, houses(700, 0), data={"label": "price"}, registry={"name": "houses"}, generator={"n_layers": 0},
+        probe={"head": "linear", "features": "raw"}, uncertainty={"level": LEVEL, "accuracy": 0.8},
     )  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         answer = caller(home, migrated, patch)("retrain", job, "--json")
