@@ -33,7 +33,8 @@ from varjepa.data.encode.features import LABEL
 from varjepa.data.read.sources import open_source
 from varjepa.data.read.splits import PART, assign_parts
 from varjepa.evaluation.arrays import Ints
-from varjepa.evaluation.uncertainty.number_metrics import NumberRows, certify_numbers
+from varjepa.evaluation.uncertainty.certificate import certify
+from varjepa.evaluation.uncertainty.number_metrics import NumberRows
 from varjepa.evaluation.uncertainty.prediction_sets import LabelledRows, fit_sets
 from varjepa.evaluation.uncertainty.predictive import Arms, RowQuantiles, ValidationRows, choose_method, fit_rule
 from varjepa.evaluation.uncertainty.set_metrics import covered, set_metrics
@@ -152,13 +153,11 @@ def _certified(model: TrainedModel, validation: PredictedRows, pool: PredictedRo
     """How often accepted rows are within the tolerance less often than promised, and how many are accepted."""
     assert model.intervals is not None
     section, rule, broken, kept = model.config.uncertainty, model.intervals.rule, 0, []
-    other, rows = validation.ranked(rule), pool.ranked(rule)
     tolerance = model.intervals.tolerance
+    other, rows = validation.ranked(rule).ranked(tolerance), pool.ranked(rule)
     for held, rest in divisions(len(rows.error), size, CERTIFICATES):
-        calibration = NumberRows(rows.uncertainty[held], rows.error[held])
-        certificate = certify_numbers(
-            calibration, other, tolerance=tolerance, accuracy=section.accuracy, confidence=section.confidence
-        )
+        calibration = NumberRows(rows.uncertainty[held], rows.error[held]).ranked(tolerance)
+        certificate = certify(calibration, other, accuracy=section.accuracy, confidence=section.confidence)
         accept = rows.uncertainty[rest] <= (-np.inf if certificate.threshold is None else certificate.threshold)
         right = np.abs(rows.error[rest]) <= tolerance
         broken += bool(accept.any()) and right[accept].mean() < section.accuracy
