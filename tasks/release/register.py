@@ -153,5 +153,6 @@ def signature(trained: Any, schema: dict[str, Any]) -> Any:
             outputs.append(ColSpec("double", "probability"))
         if trained.fitted is not None and trained.fitted.certificate is not None:
             outputs.append(ColSpec("boolean", "accept"))
-    params = ParamSchema([ParamSpec("batch_size", DataType.long, 1024)])
+    # No columns named: those of `TrainedModel.predict`.
+    params = ParamSchema([ParamSpec("batch_size", DataType.long, 1024), ParamSpec("columns", DataType.string, "")])
     return ModelSignature(Schema(inputs), Schema(outputs), params)

@@ -161,6 +161,7 @@ def candidate_of(config: Any, run_id: str) -> Any:
     from tasks.retrain.assemble import assemble
     from tasks.retrain.assess_generator import assess_generator
     from tasks.retrain.calibrate import calibrate
+    from tasks.retrain.compact import compact
     from tasks.retrain.generate import generate
     from tasks.retrain.ingest import ingest
     from tasks.retrain.preprocess import preprocess
@@ -176,7 +177,7 @@ def candidate_of(config: Any, run_id: str) -> Any:
     generated, probed = generate.fn(prepared, pretrained, config), probe.fn(prepared, pretrained, config)
     assess_generator.fn(prepared, pretrained, generated, config)
     assembled = assemble.fn(
-        prepared, pretrained, generated=generated, probed=probed,
+        prepared, pretrained, generated=generated, compacted=compact.fn(prepared, pretrained, config), probed=probed,
         calibrated=calibrate.fn(prepared, pretrained, probed, config),
         referenced=make_reference.fn(prepared, pretrained, generated, probed, config), config=config,
     )  # fmt: skip

@@ -95,6 +95,20 @@ def test_served_answers_are_those_of_the_library(ask, handed_over: SimpleNamespa
     assert ask({"dataframe_split": split | {"data": []}}) == (200, {"predictions": []})
 
 
+def test_a_request_may_name_groups_of_columns(ask, handed_over: SimpleNamespace) -> None:
+    from varjepa.inference.storage import load_model
+
+    status, answer = ask({"dataframe_records": [ROW, ROW], "params": {"columns": "vector,prediction,anomaly"}})
+    assert status == 200, answer
+    row = answer["predictions"][0]
+    assert list(row) == ["prediction", "probability", "accept", "vector", "anomaly", "odd_columns"]
+    vectors = load_model(handed_over.model).vectors(pl.DataFrame([ROW]))
+    np.testing.assert_allclose(row["vector"], vectors[0], atol=1e-5)
+    status, answer = ask({"dataframe_records": [ROW], "params": {"columns": "vektor"}})
+    assert status == 400
+    assert 'Did you mean "vector"?' in answer["message"]
+
+
 FAULTS = {
     "column missing": ({name: value for name, value in ROW.items() if name != "job"}, "job", "missing"),
     "text for a number": (ROW | {"age": "old"}, "age", "old"),

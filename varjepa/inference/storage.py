@@ -18,6 +18,7 @@ from varjepa.inference.drift_reference import Counts, Directions, Profile
 from varjepa.inference.generator.storage import BARS, GENERATOR, REFERENCE, load_generator, save_generator
 from varjepa.inference.measures import FittedUncertainty
 from varjepa.inference.model import TrainedModel
+from varjepa.inference.vectors.storage import VECTORS, load_compact, save_compact
 from varjepa.models.new_network import build_network
 from varjepa.models.weights import NETWORK, read_tensors, save_network, write_tensors
 from varjepa.training.device import resolve_device, resolve_precision
@@ -26,7 +27,8 @@ CONFIG, PREPROCESSOR = "config.json", "preprocessor.json"
 PROBE, UNCERTAINTY = "probe.safetensors", "doubt.safetensors"
 PROFILE, DIRECTIONS = "profile.json", "profile.safetensors"
 
-PARTS = (PREPROCESSOR, NETWORK, PROBE, UNCERTAINTY, GENERATOR, BARS, REFERENCE, PROFILE, DIRECTIONS)
+PARTS = (PREPROCESSOR, NETWORK, PROBE, UNCERTAINTY, GENERATOR, BARS, REFERENCE, PROFILE, DIRECTIONS,
+         VECTORS)  # fmt: skip
 """Files of a model beside its configuration; preprocessor and network are in every one."""
 
 SETTINGS = ("data", "model", "masking", "objective", "training.seed", "uncertainty", "generator.n_layers",
@@ -48,6 +50,8 @@ def save_model(folder: Path, model: TrainedModel) -> None:
         save_generator(folder, model.generator)
     if model.profile is not None:
         save_profile(folder, model.profile)
+    if model.compact is not None:
+        save_compact(folder, model.compact)
 
 
 def save_config(folder: Path, config: RetrainConfig) -> None:
@@ -140,7 +144,8 @@ def load_parts(
     fitted = _load_uncertainty(parts[UNCERTAINTY], target) if UNCERTAINTY in parts else None
     generator = load_generator(parts, network, preprocessor, config) if GENERATOR in parts else None
     profile = _load_profile(parts) if PROFILE in parts else None
-    return TrainedModel(config, preprocessor, network, probe, fitted, generator, profile)
+    compact = load_compact(parts[VECTORS], target) if VECTORS in parts else None
+    return TrainedModel(config, preprocessor, network, probe, fitted, generator, profile, compact)
 
 
 @contextmanager
