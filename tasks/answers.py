@@ -67,6 +67,22 @@ class FileAnswer(TypedDict):
     scored: NotRequired[int]
 
 
+class SimilarAnswer(TypedDict):
+    """`varjepa similar`, `duplicates` and `outliers`.
+
+    `rows` were written; `index` is the folder of the table's index, and `reused` says whether it was there already;
+    `queries` counts the rows of QUERY.
+    """
+
+    rows: int
+    table_rows: int
+    out: str
+    index: str
+    reused: bool
+    seconds: float
+    queries: NotRequired[int]
+
+
 class ColumnAnswer(TypedDict):
     """A column as `varjepa init` sees it; `missing` is a share of the rows.
 
