@@ -148,7 +148,7 @@ def _make(config: RetrainConfig, snapshot: Snapshot, run_id: str, watch: Stopwat
         artifacts = {"figures": calibrated.figures, "uncertainty": calibrated.tables}
         artifacts |= {"generation": assessed.tables} if assessed.tables is not None else {}
         log_artifacts(run_id, tracking, artifacts)
-    return facts, Candidate(assembled.model, prepared, snapshot.fingerprint)
+    return facts, Candidate(assembled.model, prepared, snapshot.fingerprint, probed.decisions.get("raw columns", ""))
 
 
 def _hand_over(facts: CardFacts, candidate: Candidate, watch: Stopwatch, *, dry_run: bool) -> RetrainAnswer:
