@@ -79,10 +79,8 @@ def figures(name: str, path: str | None, batches: int) -> list[Figure]:
     """Mean absolute error and share of intervals that hold, per kind of drift and together."""
     with tempfile.TemporaryDirectory() as folder, chdir(folder):
         world = trained(name, path, 0)
-        model, raw = (
-            world.model,
-            {part: world.prepared.raw(part).collect() for part in ("train", "calibration", "test")},
-        )
+        raw = {part: world.prepared.raw(part).collect() for part in ("train", "calibration", "test")}
+    model = world.model
     label = model.preprocessor.label
     if label is None:
         raise ValueError(f"{name} has no label")
@@ -101,7 +99,8 @@ def figures(name: str, path: str | None, batches: int) -> list[Figure]:
             raise ValueError("too few labelled reference rows")
         errors[kind].append(abs(found.accuracy - float(truth)))
         held[kind].append(found.low <= float(truth) <= found.high)
-    errors["all"], held["all"] = sum(errors.values(), []), sum(held.values(), [])
+    errors["all"] = [value for values in errors.values() for value in values]
+    held["all"] = [value for values in held.values() for value in values]
     lines = []
     for kind, values in errors.items():
         asked = "at least 0.9" if kind == "all" else ""
@@ -119,14 +118,13 @@ def main() -> None:
     parser.add_argument("--batches", type=int, default=200, help="number of batches per table")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON file")
     words = parser.parse_args()
-    found = []
+    found, given = [], []
     for table in words.tables:
         name, _, path = table.partition("=")
         found += figures(name, str(Path(path).resolve()) if path else None, words.batches)
-    given = " ".join(
-        f"{name}={Path(path).name}" if path else name for name, _, path in (t.partition("=") for t in words.tables)
-    )
-    publish("estimate", found, words.out, command=f"python -m benchmarks.estimate {given} --batches {words.batches}")
+        given.append(f"{name}={Path(path).name}" if path else name)
+    command = f"python -m benchmarks.estimate {' '.join(given)} --batches {words.batches}"
+    publish("estimate", found, words.out, command=command)
 
 
 if __name__ == "__main__":
