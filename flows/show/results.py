@@ -22,7 +22,7 @@ OTHER = ("calibration/ece", "calibration/latent_pit_ks_median", "imputation/rmse
 def show_result(result: RetrainAnswer, config: RetrainConfig) -> None:
     """The table at the end of a retrain, and how to open the run."""
     metrics, model = result["metrics"], result["model"]
-    table = Table("test rows", *COLUMNS.values(), title=_title(model))
+    table = Table(_rows_title(metrics), *COLUMNS.values(), title=_title(model))
     _rows(table, metrics, SHOWN, tuple(COLUMNS))
     if "selective_msp/aurc" in metrics:
         table.add_section()
@@ -50,6 +50,12 @@ def show_result(result: RetrainAnswer, config: RetrainConfig) -> None:
     show_reason(result["reason"])
     console.print(f"run {result['run_id']} in {hidden_credentials(tracking_uri(config.tracking))}")
     console.print(f"Open the tracking UI: [b]{_ui_command(config)}[/b]")
+
+
+def _rows_title(metrics: dict[str, float]) -> str:
+    """What the figures rest on: the test rows that have a label, which may be few."""
+    rows = metrics.get("data/labelled_test_rows")
+    return "test rows" if rows is None else f"{rows:,.0f} labelled test rows"
 
 
 def _title(model: ModelAnswer) -> str:
