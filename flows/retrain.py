@@ -18,6 +18,7 @@ from tasks.release.register import Registered, register
 from tasks.retrain.assemble import assemble
 from tasks.retrain.assess_generator import assess_generator
 from tasks.retrain.calibrate import calibrate
+from tasks.retrain.compact import compact
 from tasks.retrain.generate import generate
 from tasks.retrain.ingest import Snapshot, ingest
 from tasks.retrain.intervals import measure_intervals
@@ -114,6 +115,8 @@ def _make(config: RetrainConfig, snapshot: Snapshot, run_id: str, watch: Stopwat
         pretrained = pretrain(prepared, config, run_id)
     with watch("generate"):
         generated = generate(prepared, pretrained, config)
+    with watch("compact"):
+        compacted = compact(prepared, pretrained, config)
 
     # Measurements on rows that network and generator have not seen.
     with watch("probe"):
@@ -126,15 +129,15 @@ def _make(config: RetrainConfig, snapshot: Snapshot, run_id: str, watch: Stopwat
         referenced = make_reference(
             prepared, pretrained, generated=generated, probed=probed, calibrated=calibrated, config=config
         )
-    metrics = defined(probed.metrics | calibrated.metrics | generated.metrics | assessed.metrics)
+    metrics = defined(probed.metrics | calibrated.metrics | generated.metrics | compacted.metrics | assessed.metrics)
     with watch("calibrate"):
         intervals = measure_intervals(probed, metrics) | calibrated.intervals
 
     # One folder for the registry, one set of facts for the card.
     with watch("assemble"):
         assembled = assemble(
-            prepared, pretrained, generated=generated, probed=probed, calibrated=calibrated, referenced=referenced,
-            config=config,
+            prepared, pretrained, generated=generated, compacted=compacted, probed=probed, calibrated=calibrated,
+            referenced=referenced, config=config,
         )  # fmt: skip
     with watch("track"):
         facts = CardFacts(
@@ -145,7 +148,7 @@ def _make(config: RetrainConfig, snapshot: Snapshot, run_id: str, watch: Stopwat
         artifacts = {"figures": calibrated.figures, "uncertainty": calibrated.tables}
         artifacts |= {"generation": assessed.tables} if assessed.tables is not None else {}
         log_artifacts(run_id, tracking, artifacts)
-    return facts, Candidate(assembled.model, prepared, snapshot.fingerprint)
+    return facts, Candidate(assembled.model, prepared, snapshot.fingerprint, probed.decisions.get("raw columns", ""))
 
 
 def _hand_over(facts: CardFacts, candidate: Candidate, watch: Stopwatch, *, dry_run: bool) -> RetrainAnswer:

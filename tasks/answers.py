@@ -67,6 +67,22 @@ class FileAnswer(TypedDict):
     scored: NotRequired[int]
 
 
+class SimilarAnswer(TypedDict):
+    """`varjepa similar`, `duplicates` and `outliers`.
+
+    `rows` were written; `index` is the folder of the table's index, and `reused` says whether it was there already;
+    `queries` counts the rows of QUERY.
+    """
+
+    rows: int
+    table_rows: int
+    out: str
+    index: str
+    reused: bool
+    seconds: float
+    queries: NotRequired[int]
+
+
 class ColumnAnswer(TypedDict):
     """A column as `varjepa init` sees it; `missing` is a share of the rows.
 
@@ -224,7 +240,6 @@ class EvaluateAnswer(TypedDict):
     model: str
     run_id: str
     rows: int
-    labelled: int
     metrics: dict[str, float]
     promises: list[PromiseAnswer]
     estimate: EstimateAnswer | None
@@ -260,6 +275,17 @@ class BenchmarkAnswer(TypedDict):
     table: list[dict[str, Any]]
     duels: list[dict[str, Any]]
     tally: dict[str, dict[str, int]]
+    report: str
+    seconds: dict[str, float]
+
+
+class LabelCurvesAnswer(TypedDict):
+    """`varjepa benchmark --labels`: means with intervals, pairs of methods, a sentence for each number of labels."""
+
+    run_id: str
+    points: list[dict[str, Any]]
+    gaps: list[dict[str, Any]]
+    verdicts: dict[str, str]
     report: str
     seconds: dict[str, float]
 

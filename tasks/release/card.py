@@ -201,10 +201,10 @@ class CardFacts:
         }
 
     def _head(self) -> dict[str, str]:
-        if "head" not in self.decisions:
+        if "raw columns" not in self.decisions:
             return {}
         name, _, reason = self.decisions["head"].partition(": ")
-        return {"head": name, "why this head": reason}
+        return {"head": name, "why this head": reason, "against raw columns": self.decisions["raw columns"]}
 
     def _uncertainty(self) -> dict[str, str]:
         if "intervals" in self.decisions:

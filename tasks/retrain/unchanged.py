@@ -9,6 +9,7 @@ from tasks.answers import SkipAnswer
 from tasks.retrain import (
     assess_generator,
     calibrate,
+    compact,
     generate,
     ingest,
     preprocess,
@@ -28,7 +29,18 @@ from varjepa.config import RetrainConfig, result_settings
 
 STEPS = tuple(
     module.STEP
-    for module in (ingest, validate, preprocess, pretrain, generate, probe, calibrate, assess_generator, reference)
+    for module in (
+        ingest,
+        validate,
+        preprocess,
+        pretrain,
+        generate,
+        compact,
+        probe,
+        calibrate,
+        assess_generator,
+        reference,
+    )
 )
 """Steps that determine a model and its measurements, in the order of the flow."""
 

@@ -161,6 +161,7 @@ def candidate_of(config: Any, run_id: str) -> Any:
     from tasks.retrain.assemble import assemble
     from tasks.retrain.assess_generator import assess_generator
     from tasks.retrain.calibrate import calibrate
+    from tasks.retrain.compact import compact
     from tasks.retrain.generate import generate
     from tasks.retrain.ingest import ingest
     from tasks.retrain.preprocess import preprocess
@@ -177,5 +178,6 @@ def candidate_of(config: Any, run_id: str) -> Any:
     assess_generator.fn(prepared, pretrained, generated, config)
     calibrated = calibrate.fn(prepared, pretrained, probed, config)
     done = {"generated": generated, "probed": probed, "calibrated": calibrated, "config": config}
-    assembled = assemble.fn(prepared, pretrained, referenced=make_reference.fn(prepared, pretrained, **done), **done)
+    referenced, compacted = make_reference.fn(prepared, pretrained, **done), compact.fn(prepared, pretrained, config)
+    assembled = assemble.fn(prepared, pretrained, referenced=referenced, compacted=compacted, **done)
     return Candidate(assembled.model, prepared, snapshot.fingerprint)

@@ -28,6 +28,7 @@ from varjepa.inference.interval_storage import (
     save_sets,
 )
 from varjepa.inference.model import TrainedModel
+from varjepa.inference.vectors.storage import VECTORS, load_compact, save_compact
 from varjepa.models.new_network import build_network
 from varjepa.models.weights import NETWORK, read_tensors, save_network, write_tensors
 from varjepa.training.device import resolve_device, resolve_precision
@@ -40,7 +41,7 @@ RESAMPLED = "resampled"
 """Key of the number of resampled heads among the metadata of the uncertainty; they are the last of its heads."""
 
 PARTS = (PREPROCESSOR, NETWORK, PROBE, HEAD_FILE, UNCERTAINTY, INTERVALS, SETS, GENERATOR, BARS, REFERENCE, PROFILE,
-         DIRECTIONS)  # fmt: skip
+         DIRECTIONS, VECTORS)  # fmt: skip
 """Files of a model beside its configuration; preprocessor and network are in every one."""
 
 SETTINGS = ("data", "model", "masking", "objective", "training.seed", "uncertainty", "generator.n_layers",
@@ -68,6 +69,8 @@ def save_model(folder: Path, model: TrainedModel) -> None:
         save_generator(folder, model.generator)
     if model.profile is not None:
         save_profile(folder, model.profile)
+    if model.compact is not None:
+        save_compact(folder, model.compact)
 
 
 def save_config(folder: Path, config: RetrainConfig) -> None:
@@ -169,7 +172,10 @@ def load_parts(
     profile = _load_profile(parts) if PROFILE in parts else None
     intervals = load_intervals(parts[INTERVALS], target) if INTERVALS in parts else None
     sets = load_sets(parts[SETS]) if SETS in parts else None
-    return TrainedModel(config, preprocessor, network, probe, fitted, generator, profile, head, intervals, sets)
+    compact = load_compact(parts[VECTORS], target) if VECTORS in parts else None
+    return TrainedModel(
+        config, preprocessor, network, probe, fitted, generator, profile, head, intervals, sets, compact
+    )
 
 
 @contextmanager
