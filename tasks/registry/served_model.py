@@ -15,10 +15,7 @@ from varjepa.inference.storage import load_model
 
 
 class RowEmbedder(PythonModel):
-    """Takes raw rows; returns embeddings and, if the model has them, uncertainty, prediction and probability.
-
-    For classes the parameters `set` and `probabilities` add the prediction set and the probability of every class.
-    """
+    """Takes raw rows; returns embeddings and, if the model has them, uncertainty, prediction and what is beside it."""
 
     model: TrainedModel
 

@@ -48,7 +48,7 @@ GROUPS = {
 
 PARTS = ("train", "validation", "calibration", "test")
 
-BRIEF = ("head", "probe", "raw", "boosted", "selective_shipped", "certificate", "interval", "set", "calibration")
+BRIEF = ("head", "probe", "raw", "boosted", "selective_shipped", "certificate", "calibration")
 """Groups of the brief card in the registry."""
 
 BESIDES = ("prediction sets", "certificates by class", "unseen classes")
