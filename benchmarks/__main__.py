@@ -19,6 +19,7 @@ NAMES = (
     "shards",
     "scaling",
     "stores",
+    "vectors",
 )
 
 SPIN = "GOMP_SPINCOUNT"

@@ -37,6 +37,7 @@ def plain(words: list[str]) -> None:
     from tasks.retrain.assemble import assemble
     from tasks.retrain.assess_generator import assess_generator
     from tasks.retrain.calibrate import calibrate
+    from tasks.retrain.compact import compact
     from tasks.retrain.generate import generate
     from tasks.retrain.ingest import ingest
     from tasks.retrain.preprocess import preprocess
@@ -59,10 +60,12 @@ def plain(words: list[str]) -> None:
     probed = probe.fn(prepared, pretrained, config)
     calibrated = calibrate.fn(prepared, pretrained, probed, config)
     assess_generator.fn(prepared, pretrained, generated, config)
-    referenced = make_reference.fn(prepared, pretrained, generated, probed, config)
+    referenced = make_reference.fn(
+        prepared, pretrained, generated=generated, probed=probed, calibrated=calibrated, config=config
+    )
     assemble.fn(
-        prepared, pretrained, generated=generated, probed=probed, calibrated=calibrated, referenced=referenced,
-        config=config,
+        prepared, pretrained, generated=generated, compacted=compact.fn(prepared, pretrained, config), probed=probed,
+        calibrated=calibrated, referenced=referenced, config=config,
     )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from tasks.release.register import Registered, register
 from tasks.retrain.assemble import assemble
 from tasks.retrain.assess_generator import assess_generator
 from tasks.retrain.calibrate import calibrate
+from tasks.retrain.compact import compact
 from tasks.retrain.few_labels import count_labels
 from tasks.retrain.generate import generate
 from tasks.retrain.ingest import Snapshot, ingest
@@ -115,6 +116,8 @@ def _make(config: RetrainConfig, snapshot: Snapshot, run_id: str, watch: Stopwat
         pretrained = pretrain(prepared, config, run_id)
     with watch("generate"):
         generated = generate(prepared, pretrained, config)
+    with watch("compact"):
+        compacted = compact(prepared, pretrained, config)
 
     # Measurements on rows that network and generator have not seen.
     with watch("probe"):
@@ -126,17 +129,19 @@ def _make(config: RetrainConfig, snapshot: Snapshot, run_id: str, watch: Stopwat
     with watch("assess"):
         assessed = assess_generator(prepared, pretrained, generated, config)
     with watch("reference"):
-        referenced = make_reference(prepared, pretrained, generated, probed, config)
-    metrics = labelled.metrics | probed.metrics | calibrated.metrics | generated.metrics | assessed.metrics
-    metrics = defined(metrics)
+        referenced = make_reference(
+            prepared, pretrained, generated=generated, probed=probed, calibrated=calibrated, config=config
+        )
+    metrics = labelled.metrics | probed.metrics | calibrated.metrics | generated.metrics
+    metrics = defined(metrics | compacted.metrics | assessed.metrics)
     with watch("calibrate"):
-        intervals = measure_intervals(probed, metrics)
+        intervals = measure_intervals(probed, metrics) | calibrated.intervals
 
     # One folder for the registry, one set of facts for the card.
     with watch("assemble"):
         assembled = assemble(
-            prepared, pretrained, generated=generated, probed=probed, calibrated=calibrated, referenced=referenced,
-            config=config,
+            prepared, pretrained, generated=generated, compacted=compacted, probed=probed, calibrated=calibrated,
+            referenced=referenced, config=config,
         )  # fmt: skip
     with watch("track"):
         facts = CardFacts(
@@ -149,7 +154,7 @@ def _make(config: RetrainConfig, snapshot: Snapshot, run_id: str, watch: Stopwat
         artifacts |= {"generation": assessed.tables} if assessed.tables is not None else {}
         artifacts |= {"labels": labelled.folder} if labelled.folder is not None else {}
         log_artifacts(run_id, tracking, artifacts)
-    return facts, Candidate(assembled.model, prepared, snapshot.fingerprint)
+    return facts, Candidate(assembled.model, prepared, snapshot.fingerprint, probed.decisions.get("raw columns", ""))
 
 
 def _hand_over(facts: CardFacts, candidate: Candidate, watch: Stopwatch, *, dry_run: bool) -> RetrainAnswer:

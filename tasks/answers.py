@@ -67,6 +67,22 @@ class FileAnswer(TypedDict):
     scored: NotRequired[int]
 
 
+class SimilarAnswer(TypedDict):
+    """`varjepa similar`, `duplicates` and `outliers`.
+
+    `rows` were written; `index` is the folder of the table's index, and `reused` says whether it was there already;
+    `queries` counts the rows of QUERY.
+    """
+
+    rows: int
+    table_rows: int
+    out: str
+    index: str
+    reused: bool
+    seconds: float
+    queries: NotRequired[int]
+
+
 class ColumnAnswer(TypedDict):
     """A column as `varjepa init` sees it; `missing` is a share of the rows.
 
@@ -146,10 +162,19 @@ class MoveAnswer(TypedDict):
 
 
 class QualityAnswer(TypedDict):
-    """A measure of the probe on the reference rows and on the new ones."""
+    """A measure of the head on the reference rows and on the new ones."""
 
     reference: float
     new: float
+
+
+class EstimateAnswer(TypedDict):
+    """Accuracy of rows without labels: an estimate and a 90% interval; `shift` is in standard deviations."""
+
+    accuracy: float
+    low: float
+    high: float
+    shift: float
 
 
 class DriftTestAnswer(TypedDict):
@@ -182,6 +207,7 @@ class DriftSummary(TypedDict):
     columns: list[str]
     settings: dict[str, Any]
     quality: dict[str, QualityAnswer]
+    estimate: EstimateAnswer | None
 
 
 class DriftAnswer(DriftSummary):
@@ -192,6 +218,31 @@ class DriftAnswer(DriftSummary):
     tests: list[DriftTestAnswer]
     event: str | None
     retrained: RetrainAnswer | None
+    seconds: float
+
+
+class PromiseAnswer(TypedDict):
+    """A promise of a model and what came of it, with a 95% interval; `verdict` is held, broken or open."""
+
+    name: str
+    promised: float
+    measured: float
+    low: float
+    high: float
+    rows: int
+    verdict: str
+    says: str
+
+
+class EvaluateAnswer(TypedDict):
+    """`varjepa evaluate`: metrics of the labelled rows, promises, and what was estimated without their labels."""
+
+    model: str
+    run_id: str
+    rows: int
+    metrics: dict[str, float]
+    promises: list[PromiseAnswer]
+    estimate: EstimateAnswer | None
     seconds: float
 
 

@@ -9,7 +9,7 @@ from tasks.answers import ModelAnswer, RetrainAnswer
 from tasks.tracking.uris import hidden_credentials, tracking_uri
 from varjepa.config import RetrainConfig
 
-SHOWN = ("accuracy", "balanced_accuracy", "f1_weighted", "f1_macro", "rmse", "r2")
+SHOWN = ("accuracy", "balanced_accuracy", "f1_weighted", "f1_macro", "rmse", "r2", "crps")
 COLUMNS = {"head": "head", "probe": "embedding, linear", "raw": "raw, linear", "boosted": "raw, trees"}
 """Group of metrics -> title: the head that ships, the linear probe, and the baselines on raw columns."""
 
@@ -29,13 +29,7 @@ def show_result(result: RetrainAnswer, config: RetrainConfig) -> None:
         latent = "[b]latent[/b]" if "selective/aurc" in metrics else ""
         table.add_row("[b]selective by[/b]", "[b]what ships[/b]", latent, "[b]max. probability[/b]")
         _rows(table, metrics, SELECTIVE, ("selective_shipped", "selective", "selective_msp"))
-        if "certificate/coverage" in metrics:
-            table.add_section()
-            table.add_row("[b]certificate[/b]", "[b]guaranteed[/b]", "[b]measured[/b]")
-            accuracy = metrics.get("certificate/accuracy")
-            coverage = f"{metrics['certificate/coverage']:.1%}"
-            shown = "accepts no row" if accuracy is None else f"{accuracy:.4f} of {coverage}"
-            table.add_row("accuracy of accepted rows", f"{metrics['certificate/promised']:.4f}", shown)
+    _promises(table, metrics)
     table.add_section()
     for name in OTHER:
         if name in metrics:
@@ -56,6 +50,22 @@ def _rows_title(metrics: dict[str, float]) -> str:
     """What the figures rest on: the test rows that have a label, which may be few."""
     rows = metrics.get("data/labelled_test_rows")
     return "test rows" if rows is None else f"{rows:,.0f} labelled test rows"
+
+
+def _promises(table: Table, metrics: dict[str, float]) -> None:
+    """What was promised of new rows, and what test rows show."""
+    if "interval/coverage" in metrics or "set/coverage" in metrics or "certificate/coverage" in metrics:
+        table.add_section()
+        table.add_row("[b]promises[/b]", "[b]guaranteed[/b]", "[b]measured[/b]")
+    for group, size in (("interval", "width"), ("set", "size")):
+        if f"{group}/coverage" in metrics:
+            shown = f"{metrics[f'{group}/coverage']:.4f}, mean {size} {metrics[f'{group}/{size}']:.4g}"
+            table.add_row(f"coverage of {group}s", f"{metrics[f'{group}/promised']:.4f}", shown)
+    if "certificate/coverage" in metrics:
+        accuracy, coverage = metrics.get("certificate/accuracy"), f"{metrics['certificate/coverage']:.1%}"
+        shown = "accepts no row" if accuracy is None else f"{accuracy:.4f} of {coverage}"
+        within = f", to within {metrics['certificate/tolerance']:.4g}" if "certificate/tolerance" in metrics else ""
+        table.add_row(f"accuracy of accepted rows{within}", f"{metrics['certificate/promised']:.4f}", shown)
 
 
 def _title(model: ModelAnswer) -> str:

@@ -1,7 +1,7 @@
 """The result of a batch command, on the terminal."""
 
 from flows.show.console import console
-from tasks.answers import FileAnswer
+from tasks.answers import FileAnswer, SimilarAnswer
 
 
 def show_summary(result: FileAnswer) -> None:
@@ -12,4 +12,14 @@ def show_summary(result: FileAnswer) -> None:
     console.print(
         f"{result['rows']:,} rows{files}{cells}{''.join(shares.values())} to [b]{result['out']}[/b], "
         f"{result['seconds']:.1f} s, {result['rows_per_second']:,} rows/s"
+    )
+
+
+def show_search(result: SimilarAnswer) -> None:
+    """Rows written, rows searched, and the index."""
+    looked = f" for {result['queries']:,} rows" if "queries" in result else ""
+    made = "reused" if result["reused"] else "made"
+    console.print(
+        f"{result['rows']:,} lines{looked} to [b]{result['out']}[/b], {result['table_rows']:,} rows searched, "
+        f"index {made} in {result['index']}, {result['seconds']:.1f} s"
     )

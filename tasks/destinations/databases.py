@@ -4,10 +4,11 @@ from pathlib import Path
 
 from tasks.destinations.alchemy_table import AlchemyTable
 from tasks.destinations.duckdb_table import DuckdbTable
+from tasks.destinations.lance_table import LanceTable
 from tasks.destinations.postgres_table import PostgresTable
 from tasks.destinations.target import Mode, Target
 from tasks.sources.address import server_of, table_of
-from varjepa.config.uris import database_file, scheme_of
+from varjepa.config.uris import VECTORS, database_file, scheme_of, without_scheme
 from varjepa.errors import ConfigError
 
 
@@ -22,6 +23,8 @@ def database_target(address: str, description: str, mode: Mode) -> Target:
         raise ConfigError(f"{description} names no table.", fix="Write its name at the end: ...#scores.")
     if scheme in ("postgresql", "postgres"):
         return PostgresTable(f"postgresql://{server.partition('://')[2]}", table, description, mode)
+    if scheme == VECTORS:
+        return LanceTable(without_scheme(server), table, description, mode)
     if scheme == "duckdb":
         return DuckdbTable(Path(database_file(server)).expanduser(), table, description, mode)
     return AlchemyTable(server, table, description, mode)

@@ -14,7 +14,7 @@ from tasks.sources.delta import is_delta
 from tasks.sources.failures import reaching
 from tasks.sources.run_day import planned_day, with_day
 from tasks.sources.stages import staged
-from varjepa.config.uris import DATABASES, OBJECTS, has_secret, masked, scheme_of, without_scheme
+from varjepa.config.uris import DATABASES, OBJECTS, VECTORS, has_secret, masked, scheme_of, without_scheme
 from varjepa.errors import ConfigError
 
 
@@ -31,7 +31,7 @@ def destination(out: str, *, force: bool = False, append: bool = False) -> Itera
     """Opens OUT for writing. It is created, replaced or appended to only if the block ends without an error.
 
     Args:
-        out: local file, URI of a file in an object store, Delta table, or `#TABLE` of a database.
+        out: local file, URI of a file in an object store, Delta table, or `#TABLE` of a database, also of LanceDB.
         force: replace what is there.
         append: add rows to the table that is there.
 
@@ -73,7 +73,7 @@ def _target(address: str, description: str, mode: Mode) -> Target | None:
         return DeltaTarget(without_scheme(address) if scheme else address, description, mode)
     if not scheme:
         return None
-    if scheme in DATABASES:
+    if scheme in (*DATABASES, VECTORS):
         return database_target(address, description, mode)
     if scheme in OBJECTS and address.endswith(OUTPUTS):
         return ObjectTarget(address, description, mode)

@@ -5,12 +5,18 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from tasks.destinations.target import Mode, arrow_rows, refuse_existing, settled_mode
+from tasks.destinations.target import Mode, array_lengths, arrow_rows, refuse_existing, settled_mode
 from tasks.sources.extras import required
 from tasks.sources.postgres_rows import with_timeout
 from tasks.sources.query_text import names_of, quoted, whole_table
 
 QUOTE = '""'
+
+LONGEST = 2000
+"""Numbers of the longest vector that pgvector can index."""
+
+STAGED = "varjepa_staged"
+"""Temporary table of the rows on their way."""
 
 
 class PostgresTable:
@@ -50,7 +56,35 @@ class PostgresTable:
             mode = settled_mode(self.mode, self._columns(cursor), rows.schema.names, self.description)
             if mode == "replace":
                 cursor.execute(f"DROP TABLE {quoted(self.table, QUOTE)}")
-            *schema, table = names_of(self.table)
-            how = "append" if mode == "append" else "create"
-            cursor.adbc_ingest(table, rows, mode=how, db_schema_name=schema[0] if schema else None)
+            lengths = _searchable(file) if _has_vectors(cursor) else {}
+            if lengths:
+                self._publish_vectors(cursor, rows, lengths, append=mode == "append")
+            else:
+                *schema, table = names_of(self.table)
+                how = "append" if mode == "append" else "create"
+                cursor.adbc_ingest(table, rows, mode=how, db_schema_name=schema[0] if schema else None)
             cursor.connection.commit()
+
+    def _publish_vectors(self, cursor: Any, rows: Any, lengths: dict[str, int], *, append: bool) -> None:
+        """Writes rows with columns that pgvector can search; the driver knows plain arrays only."""
+        names = [f'"{name.replace(QUOTE[0], QUOTE)}"' for name in rows.schema.names]
+        cursor.adbc_ingest(STAGED, rows, mode="create", temporary=True)
+        if append:  # the table's own types count: arrays are assigned to vectors and to arrays alike
+            columns = ", ".join(names)
+            cursor.execute(f"INSERT INTO {quoted(self.table, QUOTE)} ({columns}) SELECT {columns} FROM {STAGED}")  # noqa: S608 (names are quoted)
+        else:
+            typed = [f"{name}::vector({lengths[plain]}) AS {name}" if plain in lengths else name
+                     for plain, name in zip(rows.schema.names, names, strict=True)]  # fmt: skip
+            cursor.execute(f"CREATE TABLE {quoted(self.table, QUOTE)} AS SELECT {', '.join(typed)} FROM {STAGED}")  # noqa: S608 (names are quoted)
+        cursor.execute(f"DROP TABLE {STAGED}")
+
+
+def _has_vectors(cursor: Any) -> bool:
+    """Whether the database has the extension pgvector."""
+    cursor.execute("SELECT count(*) FROM pg_extension WHERE extname = 'vector'")
+    return bool(cursor.fetchone()[0])
+
+
+def _searchable(file: Path) -> dict[str, int]:
+    """Columns of arrays that pgvector can index, with their lengths."""
+    return {name: length for name, length in array_lengths(file).items() if length <= LONGEST}

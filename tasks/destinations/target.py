@@ -85,13 +85,18 @@ def settled_mode(mode: Mode, existing: list[str] | None, names: list[str], descr
     return mode
 
 
-def arrow_rows(file: Path) -> Any:
-    """The rows of a Parquet file as a reader of Arrow batches, in types that tables know: lists, signed numbers."""
+def arrow_rows(file: Path, *, fixed: bool = False) -> Any:
+    """The rows of a Parquet file as a reader of Arrow batches, in types that tables know: lists, signed numbers.
+
+    Args:
+        file: Parquet.
+        fixed: keep arrays of one length as they are, for places that know them.
+    """
     import pyarrow as pa
     from pyarrow import parquet
 
     opened = parquet.ParquetFile(file)
-    schema = pa.schema([pa.field(field.name, _known(field.type)) for field in opened.schema_arrow])
+    schema = pa.schema([pa.field(field.name, _known(field.type, fixed=fixed)) for field in opened.schema_arrow])
     batches = (
         piece
         for batch in opened.iter_batches(BATCH)
@@ -100,9 +105,24 @@ def arrow_rows(file: Path) -> Any:
     return pa.RecordBatchReader.from_batches(schema, batches)
 
 
-def _known(kind: Any) -> Any:
+def array_lengths(file: Path) -> dict[str, int]:
+    """Columns of a Parquet file that hold arrays of numbers of one length, with that length."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    fields = parquet.read_schema(file)
+    return {
+        field.name: field.type.list_size
+        for field in fields
+        if pa.types.is_fixed_size_list(field.type) and pa.types.is_floating(field.type.value_type)
+    }
+
+
+def _known(kind: Any, *, fixed: bool = False) -> Any:
     import pyarrow as pa
 
+    if fixed and pa.types.is_fixed_size_list(kind):
+        return kind
     if pa.types.is_fixed_size_list(kind) or pa.types.is_large_list(kind):
         return pa.list_(_known(kind.value_type))
     if pa.types.is_unsigned_integer(kind):

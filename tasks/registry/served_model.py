@@ -9,12 +9,16 @@ from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
 from varjepa.errors import DataError, VarjepaError
+from varjepa.inference.columns import require_groups, scored
 from varjepa.inference.model import TrainedModel
 from varjepa.inference.storage import load_model
 
 
 class RowEmbedder(PythonModel):
-    """Takes raw rows; returns embeddings and, if the model has them, uncertainty, prediction and probability."""
+    """Takes raw rows; returns embeddings and, if the model has them, uncertainty, prediction and probability.
+
+    For classes the parameters `set` and `probabilities` add the prediction set and the probability of every class.
+    """
 
     model: TrainedModel
 
@@ -23,17 +27,28 @@ class RowEmbedder(PythonModel):
 
     # MLflow would derive a signature from type annotations of this method.
     def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, ARG002
-        """Embeds the rows of a data frame; see `varjepa.inference.model.TrainedModel.predict`."""
-        batch_size = int((params or {}).get("batch_size", 1024))
+        """Embeds the rows of a data frame; see `varjepa.inference.model.TrainedModel.predict`.
+
+        `params` may hold `batch_size`, and `columns`: groups of columns as in `varjepa score --columns`.
+        """
+        batch_size, columns = int((params or {}).get("batch_size", 1024)), str((params or {}).get("columns") or "")
         try:
             if batch_size < 1:
                 raise DataError(f"batch_size is {batch_size}.", expected="Expected at least 1.")
-            out = self.model.predict(to_polars(pd.DataFrame(model_input)), batch_size).to_pandas()
+            rows = to_polars(pd.DataFrame(model_input))
+            out = self.model.predict(rows, batch_size) if not columns else self._columns(rows, columns)
         except VarjepaError as error:
             # MLflow's server hides the message of any other exception.
             raise MlflowException.invalid_parameter_value(str(error)) from error
-        out["embedding"] = [list(map(float, row)) for row in out["embedding"]]
-        return out
+        plain = out.to_pandas()
+        for name in (name for name, dtype in out.schema.items() if dtype.is_nested()):
+            plain[name] = out[name].to_list()
+        return plain
+
+    def _columns(self, rows: pl.DataFrame, columns: str) -> pl.DataFrame:
+        groups = tuple(columns.split(","))
+        require_groups(self.model, groups)
+        return scored(self.model, rows, groups)
 
 
 def to_polars(frame: pd.DataFrame) -> pl.DataFrame:

@@ -33,6 +33,9 @@ GROUPS = {
     "selective_msp": "Selective prediction by the head's maximum probability",
     "ambiguity": "Uncertainty against the known ambiguity",
     "certificate": "Certificate: accuracy of accepted rows",
+    "interval": "Intervals of the label",
+    "set": "Prediction sets",
+    "set_halves": "Prediction sets of the head and of boosted trees on raw columns, on random halves of the test rows",
     "calibration": "Calibration",
     "generator": "Generator (nats per hidden cell of validation rows)",
     "imputation": "Imputation of hidden cells (errors of numbers as shares of the baselines' errors)",
@@ -45,8 +48,14 @@ GROUPS = {
 
 PARTS = ("train", "validation", "calibration", "test")
 
-BRIEF = ("head", "probe", "raw", "boosted", "selective_shipped", "certificate", "calibration")
+BRIEF = ("head", "probe", "raw", "boosted", "selective_shipped", "certificate", "interval", "set", "calibration")
 """Groups of the brief card in the registry."""
+
+BESIDES = ("prediction sets", "certificates by class", "unseen classes")
+"""Further decisions about classes that a card shows."""
+
+REST = "All figures are in model_card.html among the run's artifacts."
+"""Last line of a brief card."""
 
 LONGEST, LONGEST_VALUE = 4000, 250
 """Characters of a brief card, and of a value in it. The registry keeps 5000, and the gate adds its verdict."""
@@ -218,12 +227,16 @@ class CardFacts:
         }
 
     def _head(self) -> dict[str, str]:
-        if "head" not in self.decisions:
+        if "raw columns" not in self.decisions:
             return {}
         name, _, reason = self.decisions["head"].partition(": ")
-        return {"head": name, "why this head": reason}
+        return {"head": name, "why this head": reason, "against raw columns": self.decisions["raw columns"]}
 
     def _uncertainty(self) -> dict[str, str]:
+        if "intervals" in self.decisions:
+            words = "half the width of the row's interval; where all are equally wide, the predicted size of its error"
+            shown = ("intervals", "certificate")
+            return {"uncertainty": f"{words}; larger = less sure", **{name: self.decisions[name] for name in shown}}
         if "uncertainty" not in self.decisions:  # no classes, so no measure was chosen
             latent = "mean" if self.config.uncertainty.aggregate == "mean" else "90th percentile"
             words = f"{latent} of the scales of the row's latents; larger = less sure; not a probability of an error"
@@ -233,7 +246,7 @@ class CardFacts:
             "uncertainty": f"{MEASURES[measure]} ({measure}); larger = less sure",
             "why this measure": reason,
             "certificate": self.decisions["certificate"],
-            **{name: self.decisions[name] for name in ("unseen classes",) if name in self.decisions},
+            **{name: self.decisions[name] for name in BESIDES if name in self.decisions},
         }
 
     @property
@@ -277,7 +290,20 @@ def brief_card(facts: CardFacts) -> str:
         title: {name: shorten(value, LONGEST_VALUE, placeholder=" ...") for name, value in rows.items()}
         for title, rows in facts.sections(BRIEF).items()
     }
-    return _markdown(facts, sections, "All figures are in model_card.html among the run's artifacts.")[:LONGEST]
+    return _cut(_markdown(facts, sections, REST))
+
+
+def _cut(card: str) -> str:
+    """The card within `LONGEST` characters: whole lines, and the last one, which says where the rest is.
+
+    Examples:
+        >>> len(_cut("a line, " * 1000)) <= LONGEST
+        True
+    """
+    if len(card) <= LONGEST:
+        return card
+    lines = card[: LONGEST - len(REST) - 3].rpartition("\n")[0]
+    return f"{lines}\n\n{REST}\n"
 
 
 def _markdown(facts: CardFacts, sections: dict[str, dict[str, str]], end: str = "") -> str:

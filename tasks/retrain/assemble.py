@@ -7,6 +7,7 @@ from pathlib import Path
 from prefect import task
 
 from tasks.retrain.calibrate import Calibrated
+from tasks.retrain.compact import Compacted
 from tasks.retrain.generate import Generated
 from tasks.retrain.preprocess import Prepared
 from tasks.retrain.pretrain import Pretrained
@@ -36,6 +37,7 @@ def assemble(
     pretrained: Pretrained,
     *,
     generated: Generated,
+    compacted: Compacted,
     probed: Probed,
     calibrated: Calibrated,
     referenced: Referenced,
@@ -47,6 +49,7 @@ def assemble(
         prepared.preprocessor.parent,
         pretrained.weights.parent,
         generated.folder,
+        compacted.folder,
         probed.folder,
         calibrated.folder,  # its uncertainty has measure and certificate, and replaces that of the probe
         referenced.folder,

@@ -18,8 +18,9 @@ from varjepa.inference.diagnostics import embedding_points, latent_metrics, obje
 from varjepa.inference.heads.head import name_of
 from varjepa.inference.heads.linear import LinearHead
 from varjepa.inference.heads.storage import HEAD_FILE, save_head
+from varjepa.inference.interval_storage import save_intervals
 from varjepa.inference.model import TrainedModel
-from varjepa.inference.probing import Probes, fit_probes, predict_rows, probe_metrics
+from varjepa.inference.probing import Probes, against_raw, fit_probes, predict_rows, probe_metrics
 from varjepa.inference.storage import save_probe, save_uncertainty
 from varjepa.training.device import resolve_device
 
@@ -75,7 +76,10 @@ def _probe(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig, fo
     group, metrics = objective_metrics(model, test.table)
     # Beside the test value, that of the selected epoch: a gap shows how much the selection flatters.
     metrics[f"{group}/val"] = pretrained.curves()[pretrained.best_epoch][f"validation/{group}"]
-    metrics |= probe_metrics(predictions, preprocessor.label) | latent_metrics(model, test.table, embedding)
+    labelled = probe_metrics(predictions, preprocessor.label)
+    if labelled:
+        decisions["raw columns"] = against_raw(predictions, labelled)
+    metrics |= labelled | latent_metrics(model, test.table, embedding)
     write_text(folder / "metrics.json", json.dumps(metrics))
     return Probed(folder, folder / "predictions.parquet", folder / "points.npy", metrics, decisions)
 
@@ -85,12 +89,15 @@ def _with(model: TrainedModel, probes: Probes, folder: Path) -> TrainedModel:
     save_probe(folder, probes.linear)
     if probes.fitted is not None:
         save_uncertainty(folder, probes.fitted)
+    if probes.intervals is not None:
+        save_intervals(folder, probes.intervals)
     head = probes.chosen.head
     ships = isinstance(head, LinearHead) and head.features == "embedding"
     (folder / HEAD_FILE).unlink(missing_ok=True)  # left by a killed run
     if not ships:
         save_head(folder, head)
-    return replace(model, probe=probes.linear, fitted=probes.fitted, chosen_head=None if ships else head)
+    return replace(model, probe=probes.linear, fitted=probes.fitted, chosen_head=None if ships else head,
+                   intervals=probes.intervals)  # fmt: skip
 
 
 def measured_part(prepared: Prepared, preprocessor: Preprocessor, name: str, config: RetrainConfig) -> Part:

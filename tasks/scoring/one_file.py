@@ -18,11 +18,9 @@ from tasks.steps.log import log
 from varjepa.config.uris import masked
 from varjepa.data.cells import by_name
 from varjepa.data.names import free_names
-from varjepa.errors import ConfigError, DataError, ModelError, listed, nearest
+from varjepa.errors import DataError, listed, nearest
+from varjepa.inference.columns import ARRAYS, require_groups, scored
 from varjepa.inference.model import TrainedModel
-
-GROUPS = ("embedding", "uncertainty", "prediction", "anomaly", "oddity")
-"""Groups of columns that `score` can write."""
 
 CELLS = 2**22
 """Numbers of embeddings held in memory. Rows per batch follow from it and the width of the model."""
@@ -78,11 +76,24 @@ def batch_rows(model: TrainedModel, wanted: int) -> int:
     return wanted or max(SMALLEST, min(LARGEST, CELLS // width))
 
 
+def source_batches(
+    model: TrainedModel, source: str, batch_size: int = 0, reading: Mapping[str, Any] | None = None
+) -> Iterator[pl.DataFrame]:
+    """The rows of a source, read with the settings of the model's own table.
+
+    Args:
+        model: the model.
+        source: file, folder, glob or URI.
+        batch_size: rows per batch; 0 means chosen by the size of the model.
+        reading: query, parameters and version (at) of the source.
+    """
+    data = section_at(model.config.data, source, **(reading or {}))
+    with opened_table(data, model.preprocessor.text) as opened:
+        yield from batches_of(opened, data, batch_rows(model, batch_size))
+
+
 def _batches(model: TrainedModel, request: Request) -> Iterator[pl.DataFrame]:
-    """The rows of the source, read with the settings of the model's own table."""
-    data = section_at(model.config.data, request.source, **request.reading)
-    with opened_table(data, model.preprocessor.text) as source:
-        yield from batches_of(source, data, batch_rows(model, request.batch_size))
+    return source_batches(model, request.source, request.batch_size, request.reading)
 
 
 def _writer(request: Request) -> AbstractContextManager[TableWriter]:
@@ -102,27 +113,18 @@ def score(model: TrainedModel, request: Request, groups: tuple[str, ...]) -> Fil
         DataError: the rows cannot be read, or lack a column.
         ModelError: the model has no generator, but a group needs one.
     """
-    unknown = [group for group in groups if group not in GROUPS]
-    if unknown:
-        hint = nearest(unknown[0], GROUPS) or f"Choose from {listed(GROUPS)}."
-        raise ConfigError(f'--columns names "{unknown[0]}", which is not a group of columns.', fix=hint)
-    if model.generator is None and {"anomaly", "oddity"} & set(groups):
-        raise ModelError(
-            "The model has no generator, but anomaly and oddity need one.", fix="Leave them out of --columns."
-        )
-    text = "embedding" in groups and not holds_arrays(request.out)
-    if text:
-        kind = "CSV" if request.out.endswith(".csv") else "This database"
-        log.warning("%s cannot hold arrays: the embedding is left out. Write to a .parquet file to include it.", kind)
+    require_groups(model, groups)
+    groups = _writable(groups, request.out)
     accepted, progress = list[int](), _Progress("scored")
     with _writer(request) as writer:
         for frame in _batches(model, request):
-            scored = _scored(model, frame, tuple(group for group in groups if not (text and group == "embedding")))
+            found = scored(model, frame, groups)
             first = pl.DataFrame({"row": pl.Series(range(writer.rows, writer.rows + frame.height), dtype=pl.Int64)})
-            kept = _beside(_kept(frame, request.keep), ("row", *scored.columns), warn=not writer.rows)
-            writer.write(pl.concat([first, kept, scored], how="horizontal"))
-            if "accept" in scored.columns:
-                accepted.append(int(scored["accept"].sum()))
+            kept = kept_columns(frame.lazy(), request.keep).collect()
+            kept = beside(kept, ("row", *found.columns), warn=not writer.rows)
+            writer.write(pl.concat([first, kept, found], how="horizontal"))
+            if "accept" in found.columns:
+                accepted.append(int(found["accept"].sum()))
             progress.log(writer.rows)
         rows = writer.rows
     answer = _answer(request, rows, progress)
@@ -131,34 +133,33 @@ def score(model: TrainedModel, request: Request, groups: tuple[str, ...]) -> Fil
     return answer
 
 
-def _scored(model: TrainedModel, frame: pl.DataFrame, groups: tuple[str, ...]) -> pl.DataFrame:
-    wanted = {
-        "embedding": ("embedding",),
-        "uncertainty": ("uncertainty", "latent_uncertainty"),
-        "prediction": ("prediction", "probability", "accept"),
-        "anomaly": ("anomaly", "odd_columns"),
-    }
-    parts = []
-    if set(groups) & {"embedding", "uncertainty", "prediction"}:
-        predicted = model.predict(frame)
-        names = [name for group in groups for name in wanted.get(group, ()) if name in predicted.columns]
-        parts.append(predicted.select(by_name(names)))
-    if set(groups) & {"anomaly", "oddity"}:
-        odd = model.anomalies(frame)
-        each = [name for name in odd.columns if name.startswith("oddity.")] if "oddity" in groups else []
-        parts.append(odd.select([*(wanted["anomaly"] if "anomaly" in groups else ()), *each]))
-    return pl.concat(parts, how="horizontal") if parts else pl.DataFrame()
+def _writable(groups: tuple[str, ...], out: str) -> tuple[str, ...]:
+    """The groups that OUT can hold; a warning names the others."""
+    arrays = [group for group in ARRAYS if group in groups]
+    if not arrays or holds_arrays(out):
+        return groups
+    kind = "CSV" if out.endswith(".csv") else "This database"
+    log.warning(
+        "%s cannot hold arrays: the %s is left out. Write to a .parquet file to include it.", kind, " and ".join(arrays)
+    )
+    return tuple(group for group in groups if group not in arrays)
 
 
-def _kept(frame: pl.DataFrame, keep: tuple[str, ...]) -> pl.DataFrame:
+def kept_columns(frame: pl.LazyFrame, keep: tuple[str, ...]) -> pl.LazyFrame:
+    """The columns that --keep names.
+
+    Raises:
+        DataError: there is no such column.
+    """
+    columns = frame.collect_schema().names()
     for name in keep:
-        if name not in frame.columns:
-            hint = nearest(name, frame.columns) or f"Columns: {listed(frame.columns, 20)}."
+        if name not in columns:
+            hint = nearest(name, columns) or f"Columns: {listed(columns, 20)}."
             raise DataError(f'--keep names "{name}", which is not a column.', fix=hint)
     return frame.select(by_name(keep))
 
 
-def _beside(added: pl.DataFrame, taken: Iterable[str], *, warn: bool) -> pl.DataFrame:
+def beside(added: pl.DataFrame, taken: Iterable[str], *, warn: bool) -> pl.DataFrame:
     """The columns with other names where theirs are taken by columns beside them."""
     names = free_names(added.columns, taken)
     changed = [f'"{name}" is "{free}"' for name, free in names.items() if name != free]
@@ -198,12 +199,12 @@ def impute(model: TrainedModel, request: Request, *, draws: int, level: float, s
             rows, start = rows + frame.height, rows
             if not draws:
                 bounds = _all_bounds(model, imputed.bounds, frame.height)
-                beside = _beside(bounds, imputed.filled.columns, warn=not start)
-                writer.write(pl.concat([imputed.filled, beside], how="horizontal"))
+                named = beside(bounds, imputed.filled.columns, warn=not start)
+                writer.write(pl.concat([imputed.filled, named], how="horizontal"))
             for number, drawn in enumerate(imputed.draws, start=1):
                 index = pl.DataFrame({"draw": number, "row": range(start, rows)}, {"draw": pl.Int32, "row": pl.Int64})
-                beside = _beside(index, drawn.columns, warn=number == 1 and not start)
-                writer.write(pl.concat([beside, drawn], how="horizontal"))
+                named = beside(index, drawn.columns, warn=number == 1 and not start)
+                writer.write(pl.concat([named, drawn], how="horizontal"))
             progress.log(rows)
     return {**_answer(request, rows, progress), "cells": filled}
 

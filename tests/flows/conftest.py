@@ -161,6 +161,7 @@ def candidate_of(config: Any, run_id: str) -> Any:
     from tasks.retrain.assemble import assemble
     from tasks.retrain.assess_generator import assess_generator
     from tasks.retrain.calibrate import calibrate
+    from tasks.retrain.compact import compact
     from tasks.retrain.generate import generate
     from tasks.retrain.ingest import ingest
     from tasks.retrain.preprocess import preprocess
@@ -175,9 +176,8 @@ def candidate_of(config: Any, run_id: str) -> Any:
     pretrained = pretrain.fn(prepared, config, run_id)
     generated, probed = generate.fn(prepared, pretrained, config), probe.fn(prepared, pretrained, config)
     assess_generator.fn(prepared, pretrained, generated, config)
-    assembled = assemble.fn(
-        prepared, pretrained, generated=generated, probed=probed,
-        calibrated=calibrate.fn(prepared, pretrained, probed, config),
-        referenced=make_reference.fn(prepared, pretrained, generated, probed, config), config=config,
-    )  # fmt: skip
+    calibrated = calibrate.fn(prepared, pretrained, probed, config)
+    done = {"generated": generated, "probed": probed, "calibrated": calibrated, "config": config}
+    referenced, compacted = make_reference.fn(prepared, pretrained, **done), compact.fn(prepared, pretrained, config)
+    assembled = assemble.fn(prepared, pretrained, referenced=referenced, compacted=compacted, **done)
     return Candidate(assembled.model, prepared, snapshot.fingerprint)

@@ -9,7 +9,7 @@ import pytest
 from tests.flows.conftest import caller, candidate_of, person_table, write_job
 from varjepa.config import load_config
 
-TRAINED = ("pretrain", "generate", "probe", "calibrate", "assess", "reference")
+TRAINED = ("pretrain", "generate", "compact", "probe", "calibrate", "assess", "reference")
 """Steps that rest on the weights, and pretraining itself."""
 
 STEPS_AFTER = {

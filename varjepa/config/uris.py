@@ -9,6 +9,9 @@ OBJECTS = ("s3", "s3a", "gs", "gcs", "az", "azure", "abfs", "abfss")
 WEB = ("https", "http")
 LAKES = ("delta", "iceberg")
 DATABASES = ("postgresql", "postgres", "mysql", "mariadb", "sqlite", "duckdb", "mssql")
+VECTORS = "lancedb"
+"""A vector database: rows are written to it, none are read."""
+
 IN_FILES = ("sqlite", "duckdb")
 """Databases that are local files."""
 

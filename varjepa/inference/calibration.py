@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -16,7 +16,9 @@ from varjepa.data.encode.encoded import Part
 from varjepa.evaluation.bootstrap import cluster_numbers
 from varjepa.evaluation.probe import fit_probe
 from varjepa.evaluation.uncertainty.certificate import Certificate, RankedRows, certify, coverage_error
+from varjepa.evaluation.uncertainty.class_certificates import PredictedClasses, certify_classes
 from varjepa.evaluation.uncertainty.compare_measures import Comparison, choose, compare
+from varjepa.evaluation.uncertainty.prediction_sets import LabelledRows, SetRule, fit_sets
 from varjepa.evaluation.uncertainty.selective import Floats, selective_metrics
 from varjepa.inference.fitted_uncertainty import FittedUncertainty
 from varjepa.inference.generator.table_generator import batches
@@ -53,6 +55,7 @@ class MeasuredRows(NamedTuple):
         labels: class numbers, int64 [N]; a class that training has not seen has the number of classes.
         rows: row numbers of the source, int64 [N].
         clusters: cluster of each row, int64 [N], from 0; None where every row is independent.
+        probabilities: calibrated, of every class, float64 [N, C].
     """
 
     measures: dict[MEASURE, Floats]
@@ -60,6 +63,16 @@ class MeasuredRows(NamedTuple):
     labels: NDArray[np.int64]
     rows: NDArray[np.int64]
     clusters: NDArray[np.int64] | None = None
+    probabilities: Floats = np.zeros((0, 0))
+
+    @property
+    def labelled(self) -> LabelledRows:
+        """The rows as prediction sets need them."""
+        return LabelledRows(self.probabilities, self.labels, self.clusters)
+
+    def predicted(self, measure: MEASURE) -> PredictedClasses:
+        """The rows by one of the measures, and what they are predicted as."""
+        return PredictedClasses(self.ranked(measure), self.probabilities.argmax(1))
 
     def ranked(self, measure: MEASURE) -> RankedRows:
         """The rows by one of the measures."""
@@ -76,12 +89,16 @@ class Calibration:
             rows, None without labelled calibration rows.
         test: every measure on the test rows.
         compared: every measure against maximum probability on the test rows.
+        sets: rule of the prediction sets; None without labelled calibration rows.
+        by_class: a certificate for the rows that are predicted as each class; empty without calibration rows.
     """
 
     model: TrainedModel
     fitted: FittedUncertainty
     test: MeasuredRows
     compared: dict[MEASURE, Comparison]
+    sets: SetRule | None = None
+    by_class: dict[str, Certificate] = field(default_factory=dict)
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -114,7 +131,7 @@ def calibrate_model(model: TrainedModel, *, validation: Part, calibration: Part,
     measure, reason = choose_measure(section.score, chosen_on)
     # Measured only after the choice, so that calibration rows cannot influence it.
     held = measure_rows(model, calibration, [measure])
-    certificate = None
+    certificate, sets, by_class = None, None, {}
     if len(held.error):
         # Candidate thresholds come from rows other than those that test them.
         other = chosen_on if len(chosen_on.error) else tested_on
@@ -125,10 +142,15 @@ def calibrate_model(model: TrainedModel, *, validation: Part, calibration: Part,
             assumption=assumption_of(model.config.data.split),
         )  # fmt: skip
         certificate = certificate.model_copy(update={"coverage_error": error})
+        sets = fit_sets(chosen_on.labelled, held.labelled, section.level, seed=model.config.training.seed)
+        by_class = certify_classes(
+            held.predicted(measure), other.predicted(measure), _class_names(model), accuracy=section.accuracy,
+            confidence=section.confidence, assumption=certificate.assumption,
+        )  # fmt: skip
     # Models are frozen: the result is a copy with the choice in it.
     fitted = replace(measures.fitted, measure=measure, reason=reason, certificate=certificate)
     compared = compare(tested_on.measures, tested_on.error, clusters=tested_on.clusters)
-    return Calibration(replace(model, fitted=fitted), fitted, tested_on, compared)
+    return Calibration(replace(model, fitted=fitted, sets=sets), fitted, tested_on, compared, sets, by_class)
 
 
 def measure_rows(model: TrainedModel, part: Part, names: Sequence[MEASURE]) -> MeasuredRows:
@@ -145,6 +167,7 @@ def measure_rows(model: TrainedModel, part: Part, names: Sequence[MEASURE]) -> M
     measures, part = _measures(model), part.labelled().to(model.device)
     columns: dict[MEASURE, list[Tensor]] = {name: [] for name in names}
     errors = [torch.zeros(0, dtype=torch.bool)]  # not empty, so that `cat` works without rows
+    probabilities = [torch.zeros(0, len(_class_names(model)), dtype=torch.float64)]
     for rows in batches(len(part.labels), CHUNK):
         table = part.table.rows(rows)
         embedding = embed(model.network, table)
@@ -152,9 +175,13 @@ def measure_rows(model: TrainedModel, part: Part, names: Sequence[MEASURE]) -> M
         for name, values in measures(table, embedding, list(names), chances).items():
             columns[name].append(values.cpu())
         errors.append((chances.argmax(1) != part.labels[rows].long()).cpu())
+        probabilities.append(chances.cpu())
     joined = {name: torch.cat(values).numpy() if values else np.zeros(0) for name, values in columns.items()}
     clusters = cluster_numbers(part.clusters)
-    return MeasuredRows(joined, torch.cat(errors).numpy(), part.labels.long().cpu().numpy(), part.rows, clusters)
+    labels = part.labels.long().cpu().numpy()
+    return MeasuredRows(
+        joined, torch.cat(errors).numpy(), labels, part.rows, clusters, torch.cat(probabilities).numpy()
+    )
 
 
 def with_error_model(model: TrainedModel, validation: MeasuredRows) -> tuple[TrainedModel, MeasuredRows]:
@@ -237,6 +264,11 @@ def certificate_metrics(
     accept = uncertainty <= (-np.inf if certificate.threshold is None else certificate.threshold)
     metrics = {"certificate/promised": certificate.accuracy, "certificate/coverage": float(accept.mean())}
     return metrics | ({"certificate/accuracy": float(1 - error[accept].mean())} if accept.any() else {})
+
+
+def _class_names(model: TrainedModel) -> tuple[str, ...]:
+    label = model.preprocessor.label
+    return () if label is None else label.classes
 
 
 def _measures(model: TrainedModel) -> Measures:

@@ -24,6 +24,9 @@ from varjepa.inference.generator.fill import Imputation, outside_range
 from varjepa.inference.generator.fitting import fitted_generator
 from varjepa.inference.model import TrainedModel
 from varjepa.inference.storage import load_model, save_model
+from varjepa.inference.vectors.compact import USUAL
+from varjepa.inference.vectors.fitting import fit_compact
+from varjepa.inference.vectors.neighbours import NEAR
 from varjepa.models.embedding import Embedding
 from varjepa.models.new_network import new_network
 from varjepa.training.device import resolve_device
@@ -116,6 +119,38 @@ class VarTJEPA(TransformerMixin, BaseEstimator):
         """Means and scales of the latents of rows, [N, D, d] each."""
         check_is_fitted(self)
         return self.model_.embed(self._frame(X, reset=False), self.batch_size)
+
+    def vectors(self, X: Table, size: int = USUAL) -> NDArray[np.float32]:
+        """Compact vectors of rows [N, size], for search and for vector databases; see `TrainedModel.vectors`.
+
+        Args:
+            X: table [N, D].
+            size: numbers of a vector, 1 to 256.
+
+        Raises:
+            ConfigError: `size` is out of range.
+            ModelError: the loaded model was made before there were compact vectors.
+        """
+        check_is_fitted(self)
+        return self.model_.vectors(self._frame(X, reset=False), size, self.batch_size)
+
+    def similar(
+        self, X: Table, query: Table, k: int = 10, *, size: int = USUAL, leave_same: bool = False
+    ) -> pl.DataFrame:
+        """The rows of X that are nearest to each row of `query`; see `TrainedModel.similar`."""
+        check_is_fitted(self)
+        table, rows = (self._frame(part, reset=False) for part in (X, query))
+        return self.model_.similar(table, rows, k, size=size, leave_same=leave_same)
+
+    def near_duplicates(self, X: Table, within: float = NEAR, *, size: int = USUAL) -> pl.DataFrame:
+        """Pairs of rows that hardly differ; see `TrainedModel.near_duplicates`."""
+        check_is_fitted(self)
+        return self.model_.near_duplicates(self._frame(X, reset=False), within, size=size)
+
+    def outliers(self, X: Table, top: int = 100, *, k: int = 10, size: int = USUAL) -> pl.DataFrame:
+        """The rows that are farthest from their neighbours; see `TrainedModel.outliers`."""
+        check_is_fitted(self)
+        return self.model_.outliers(self._frame(X, reset=False), top, k=k, size=size)
 
     def uncertainty(self, X: Table) -> NDArray[np.float32]:
         """One number per row [N] from the scales of its latents; larger = less sure.
@@ -291,4 +326,6 @@ def _trained(
         # No further rows are left for the intervals, so validation rows serve twice.
         other = (tables[1], outside.to(device)[order[:held]])
         generator = fitted_generator(trainer.network, preprocessor, config, tables=tables, held=(other, other))
-    return TrainedModel(config, preprocessor, trainer.network, None, None, generator), trained.history
+    compact = fit_compact(trainer.network, table.rows(order[held:]), table.rows(order[:held]))
+    model = TrainedModel(config, preprocessor, trainer.network, None, None, generator, compact=compact)
+    return model, trained.history

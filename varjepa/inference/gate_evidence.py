@@ -97,11 +97,12 @@ def gather(
     if label is not None and label.classes and _same_label(model, challenger) and label.name in frame.columns:
         evidence["confidence"] = predicted["probability"].to_numpy()
         evidence["correct"] = (predicted["prediction"] == truth_of(frame, label)).to_numpy()
-    if "probability" in predicted.columns:  # without classes there is no decision to abstain from
+    if "probability" in predicted.columns:  # without classes or intervals there is no decision to abstain from
         evidence["uncertainty"] = predicted["uncertainty"].to_numpy()
+    evidence |= _number_evidence(model, frame, predicted, challenger)
     if "accept" in predicted.columns:
         evidence["accepted"] = predicted["accept"].to_numpy()
-        certificate = None if model.fitted is None else model.fitted.certificate
+        certificate = model.certificate
         # Unknown for models of older versions: as if it were 0, so that their vetoes are those of before.
         evidence["accepted_error"] = 0.0 if certificate is None else certificate.coverage_error or 0.0
     # Cells compare only between models of the same features.
@@ -113,6 +114,21 @@ def gather(
     else:
         goodness = None if metric is None else _goodness(model, frame, predicted, metric, challenger)
     return replace(_facts(model, predicted), goodness=goodness, **evidence)
+
+
+def _number_evidence(
+    model: TrainedModel, frame: pl.DataFrame, predicted: pl.DataFrame, challenger: TrainedModel
+) -> dict[str, Any]:
+    """Of a number with intervals: uncertainty, whether they hold the label, and what they promise."""
+    intervals, label = model.intervals, model.preprocessor.label
+    if intervals is None or intervals.rule is None:
+        return {}
+    evidence: dict[str, Any] = {"uncertainty": predicted["uncertainty"].to_numpy()}
+    if label is None or not _same_label(model, challenger) or label.name not in frame.columns:
+        return evidence
+    truth = frame.lazy().select(label.encode(frame.schema)).collect()[LABEL]
+    inside = (predicted["low"] <= truth) & (truth <= predicted["high"])
+    return evidence | {"covered": inside.fill_null(value=False).to_numpy(), "promised": intervals.rule.level}
 
 
 def range_notes(frame: pl.DataFrame, challenger: TrainedModel, champion: TrainedModel) -> tuple[str, ...]:

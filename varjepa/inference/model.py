@@ -1,6 +1,6 @@
 """A trained model as one object: raw rows in, embeddings, uncertainty and predictions out."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,9 @@ from varjepa.data.encode.tensors import to_tensors
 from varjepa.data.tensors.table import TableTensors
 from varjepa.errors import DataError, ModelError
 from varjepa.evaluation.probe import LinearProbe
+from varjepa.evaluation.uncertainty.certificate import Certificate
+from varjepa.evaluation.uncertainty.prediction_sets import SetRule
+from varjepa.inference.answer_columns import ON_REQUEST, accepted, class_columns, number_columns
 from varjepa.inference.drift_reference import Profile
 from varjepa.inference.fitted_uncertainty import FittedUncertainty, weighted_scale
 from varjepa.inference.generator.fill import Imputation, Imputer, Sampler, outside_range
@@ -22,7 +25,11 @@ from varjepa.inference.generator.table_generator import TableGenerator, batches
 from varjepa.inference.heads.head import Head
 from varjepa.inference.heads.inputs import HeadRows
 from varjepa.inference.heads.linear import LinearHead
+from varjepa.inference.intervals import FittedIntervals
 from varjepa.inference.measures import Measures
+from varjepa.inference.vectors.compact import USUAL, CompactBasis, require_size
+from varjepa.inference.vectors.index import VectorIndex
+from varjepa.inference.vectors.neighbours import NEAR, near_duplicates, outliers, similar_rows
 from varjepa.models.embedding import Embedding, embed, row_uncertainty
 from varjepa.models.network import TableNetwork
 
@@ -43,6 +50,9 @@ class TrainedModel:
         generator: of missing cells and new rows; None where the configuration leaves it out.
         profile: drift reference from rows outside of training; None where it was not measured.
         chosen_head: the classifier or regressor that ships; None where that is the probe.
+        intervals: of the regressor; None with classes, and in models of older versions.
+        sets: rule of the prediction sets; None for numbers, without calibration rows, and in models of older versions.
+        compact: basis of the compact vectors; None in models of before.
     """
 
     config: RetrainConfig
@@ -53,6 +63,9 @@ class TrainedModel:
     generator: TableGenerator | None = None
     profile: Profile | None = None
     chosen_head: Head | None = None
+    intervals: FittedIntervals | None = None
+    sets: SetRule | None = None
+    compact: CompactBasis | None = None
 
     @property
     def head(self) -> Head | None:
@@ -100,6 +113,12 @@ class TrainedModel:
             return weighted_scale(self.fitted.error, embedding.scale)
         return row_uncertainty(embedding.scale, self.config.uncertainty.aggregate)
 
+    @property
+    def certificate(self) -> Certificate | None:
+        """The promise for accepted rows; None where there is none."""
+        calibrated = self.fitted if self.intervals is None else self.intervals
+        return None if calibrated is None else calibrated.certificate
+
     def measures(self) -> Measures | None:
         """The uncertainty measures of the head; None without classes."""
         if self.probe is None or self.head is None or self.fitted is None:
@@ -117,27 +136,30 @@ class TrainedModel:
         outputs = self.head.outputs(rows)
         return outputs.softmax(1) if outputs.shape[1] > 1 else outputs
 
-    def predict(self, frame: pl.DataFrame, batch_size: int = 1024) -> pl.DataFrame:
+    def predict(self, frame: pl.DataFrame, batch_size: int = 1024, also: Collection[ON_REQUEST] = ()) -> pl.DataFrame:
         """Embeds raw rows, and adds the head's predictions and their uncertainty.
 
         Args:
             frame: raw rows.
             batch_size: rows at a time; affects only memory.
+            also: further columns of classes to add.
 
         Returns:
-            One line per row: `embedding` (array of D * d floats); `uncertainty`, by the measure that ships (without
-            classes: the latent one), and `latent_uncertainty`, where the model has them; with a label `prediction`
-            (class or value) and, for classes, `probability` (calibrated, of the predicted class) and, with a
-            certificate, `accept`.
+            One line per row: `embedding` (array of D * d floats); `uncertainty`, by the measure that ships (of numbers:
+            half the width of the interval, or the predicted size of the error; without a label the latent one), and
+            `latent_uncertainty`, where the model has them; with a label `prediction` (class or value) and, for classes,
+            `probability` (calibrated, of the predicted class), for numbers `low` and `high`, the ends of an interval;
+            with a certificate, `accept`. If asked for, `set` (the classes that the row may have, the most probable one
+            first; none where the model has no sets) and `probability.CLASS` of every class.
 
         Raises:
             DataError: see `encode`.
         """
         table = self.encode(frame)
         # At least one batch, so that an empty table still gets its columns.
-        return pl.concat([self._predict(table.rows(rows)) for rows in batches(max(frame.height, 1), batch_size)])
+        return pl.concat([self._predict(table.rows(rows), also) for rows in batches(max(frame.height, 1), batch_size)])
 
-    def _predict(self, table: TableTensors) -> pl.DataFrame:
+    def _predict(self, table: TableTensors, also: Collection[ON_REQUEST]) -> pl.DataFrame:
         embedding = embed(self.network, table)
         rows = HeadRows(embedding.mean.flatten(1), table)
         columns = {"embedding": pl.Series(rows.flat.cpu().numpy(), dtype=pl.Array(pl.Float32, rows.flat.shape[1]))}
@@ -150,9 +172,18 @@ class TrainedModel:
             columns["uncertainty"] = pl.Series(latent.double().cpu().numpy())
         if latent is not None:
             columns["latent_uncertainty"] = pl.Series(latent.double().cpu().numpy())
-        return pl.DataFrame(columns | self._outputs(answers, columns.get("uncertainty")))
+        if answers is not None and self.intervals is not None:
+            found = number_columns(self.intervals, rows, answers[:, 0].cpu().numpy())
+            # After the embedding, as for classes.
+            columns = {"embedding": columns.pop("embedding"), "uncertainty": found.pop("uncertainty")} | {
+                name: values for name, values in columns.items() if name != "uncertainty"
+            }
+            return pl.DataFrame(columns | {"prediction": pl.Series(answers[:, 0].cpu().numpy())} | found)
+        return pl.DataFrame(columns | self._outputs(answers, columns.get("uncertainty"), also))
 
-    def _outputs(self, answers: Tensor | None, uncertainty: pl.Series | None) -> dict[str, pl.Series]:
+    def _outputs(
+        self, answers: Tensor | None, uncertainty: pl.Series | None, also: Collection[ON_REQUEST]
+    ) -> dict[str, pl.Series]:
         """Columns from what the head says, [N, C] or [N, 1]."""
         label = self.preprocessor.label
         if answers is None or label is None:
@@ -164,14 +195,8 @@ class TrainedModel:
         columns = {"prediction": names.gather(number.numpy()), "probability": pl.Series(probability.numpy())}
         certificate = None if self.fitted is None else self.fitted.certificate
         if certificate is not None and uncertainty is not None:
-            # No threshold reached the promised accuracy: then no row is accepted.
-            never = certificate.threshold is None
-            columns["accept"] = (
-                pl.repeat(value=False, n=len(uncertainty), eager=True)
-                if never
-                else (uncertainty <= certificate.threshold)
-            )
-        return columns
+            columns["accept"] = accepted(certificate, uncertainty)
+        return columns | class_columns(self.sets, answers.cpu().numpy(), label.classes, also)
 
     def imputer(self, *, draws: int = 0, level: float = 0.9, seed: int = 0) -> Imputer:
         """An imputer for tables that come in parts; see `Imputer`.
@@ -240,6 +265,109 @@ class TrainedModel:
             each = {f"oddity.{name}": pl.Series(oddity[:, j]) for j, name in enumerate(names)}
             parts.append(pl.DataFrame({"anomaly": pl.Series(anomaly), "odd_columns": odd} | each))
         return pl.concat(parts)
+
+    def vectors(self, frame: pl.DataFrame, size: int = USUAL, batch_size: int = 1024) -> NDArray[np.float32]:
+        """Compact vectors of rows, for search and for vector databases; see `varjepa.inference.vectors.compact`.
+
+        The vector of a row does not depend on the rows beside it, and a shorter one is the beginning of a longer one.
+
+        Args:
+            frame: raw rows; missing cells are fine.
+            size: numbers of a vector, 1 to 256; those beyond what the model distinguishes are 0.
+            batch_size: rows at a time; affects only memory.
+
+        Returns:
+            float32 [N, size], in the order of the rows.
+
+        Raises:
+            ConfigError: `size` is out of range.
+            DataError: see `encode`.
+            ModelError: the model was made before there were compact vectors.
+        """
+        require_size(size)
+        compact, table = self.compact_basis(), self.encode(frame)
+        parts = [
+            compact.project(embed(self.network, table.rows(rows)).mean.flatten(1), size).float().cpu().numpy()
+            for rows in batches(max(frame.height, 1), batch_size)
+        ]
+        return np.concatenate(parts)
+
+    def index(self, table: pl.DataFrame, size: int = USUAL) -> VectorIndex:
+        """The vectors of a table, ready to be searched: for several calls of the methods below on the same table."""
+        return VectorIndex.build(self.vectors(table, size))
+
+    def similar(
+        self,
+        table: pl.DataFrame | VectorIndex,
+        query: pl.DataFrame,
+        k: int = 10,
+        *,
+        size: int = USUAL,
+        leave_same: bool = False,
+    ) -> pl.DataFrame:
+        """The rows of a table that are nearest to each row of another, by their compact vectors.
+
+        Args:
+            table: raw rows, or their `index`.
+            query: raw rows.
+            k: neighbours of each row.
+            size: numbers of a vector; that of an index counts.
+            leave_same: leave out rows of the table that equal the query row.
+
+        Returns:
+            `query`, `rank`, `row` and `distance`; 1 is the usual distance of two rows.
+
+        Raises:
+            See `vectors`.
+        """
+        index = self._indexed(table, size)
+        return similar_rows(index, self.vectors(query, index.vectors.shape[1]), k, leave_same=leave_same)
+
+    def near_duplicates(
+        self, table: pl.DataFrame | VectorIndex, within: float = NEAR, *, size: int = USUAL
+    ) -> pl.DataFrame:
+        """Pairs of rows that hardly differ: `row`, `other` and `distance`, the nearest first.
+
+        Args:
+            table: raw rows, or their `index`.
+            within: largest distance; 1 is the usual distance of two rows.
+            size: numbers of a vector.
+
+        Raises:
+            See `vectors`.
+        """
+        return near_duplicates(self._indexed(table, size), within)
+
+    def outliers(
+        self, table: pl.DataFrame | VectorIndex, top: int = 100, *, k: int = 10, size: int = USUAL
+    ) -> pl.DataFrame:
+        """The rows that are farthest from their k-th nearest neighbour: `row` and `distance`, the farthest first.
+
+        Args:
+            table: raw rows, or their `index`.
+            top: how many rows.
+            k: the neighbour that counts.
+            size: numbers of a vector.
+
+        Raises:
+            See `vectors`.
+        """
+        return outliers(self._indexed(table, size), top, k)
+
+    def _indexed(self, table: pl.DataFrame | VectorIndex, size: int) -> VectorIndex:
+        return table if isinstance(table, VectorIndex) else self.index(table, size)
+
+    def compact_basis(self) -> CompactBasis:
+        """The basis of the compact vectors.
+
+        Raises:
+            ModelError: the model was made before there were any.
+        """
+        if self.compact is None:
+            raise ModelError(
+                "The model has no compact vectors: it was made by an earlier version.", fix="Retrain it, or use embed."
+            )
+        return self.compact
 
     def _generator(self) -> TableGenerator:
         if self.generator is None:

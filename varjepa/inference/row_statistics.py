@@ -10,6 +10,7 @@
 | latent_uncertainty | from the scales of q(s_w | ...) | Var-T-JEPA |
 | predicted, probability | the head's prediction and its probability | a label |
 | correct, calibration; residual | right or wrong, and right minus probability; label minus prediction | labelled rows |
+| pit, covered | PIT of a number under its predictive distribution; inside its interval or outside | labelled rows |
 
 Nothing is sampled, and no row depends on the rows beside it.
 """
@@ -50,6 +51,7 @@ BATCH = 512
 """Rows at a time: their activations fit into a cache."""
 
 RIGHT_OR_WRONG = ("wrong", "right")
+IN_OR_OUT = ("outside", "inside")
 
 
 class RowValues(NamedTuple):
@@ -152,7 +154,11 @@ def _answers(model: TrainedModel, rows: HeadRows, label: Tensor | None) -> dict[
         return {}
     if outputs.shape[1] == 1:
         values = outputs[:, 0]
-        return {"predicted": values} | ({} if label is None else {"residual": label - values})
+        return (
+            {"predicted": values}
+            | ({} if label is None else {"residual": label - values})
+            | _intervals(model, rows, values, label)
+        )
     probability, predicted = outputs.max(1)
     answers = {"predicted": predicted.double(), "probability": probability}
     if label is not None:
@@ -161,7 +167,20 @@ def _answers(model: TrainedModel, rows: HeadRows, label: Tensor | None) -> dict[
     return answers
 
 
+def _intervals(model: TrainedModel, rows: HeadRows, values: Tensor, label: Tensor | None) -> dict[str, Tensor]:
+    """PIT of the label and whether its interval holds it, NaN where it is unknown; where the model has intervals."""
+    rule = None if model.intervals is None else model.intervals.rule
+    if label is None or model.intervals is None or rule is None:
+        return {}
+    maps, truth = model.intervals.maps(rows, values.cpu().numpy(), rule.method), label.double().cpu().numpy()
+    low, high = rule.interval(maps)
+    known = np.isfinite(truth)
+    pit = np.where(known, rule.pit(maps, np.where(known, truth, 0.0)), np.nan)
+    covered = np.where(known, (low <= truth) & (truth <= high), np.nan)
+    return {"pit": torch.from_numpy(pit), "covered": torch.from_numpy(covered)}
+
+
 def _names(model: TrainedModel, statistic: str) -> tuple[str, ...]:
     """Names of a statistic's classes; empty for numbers."""
     classes = () if model.preprocessor.label is None else model.preprocessor.label.classes
-    return {"predicted": classes, "correct": RIGHT_OR_WRONG}.get(statistic, ())
+    return {"predicted": classes, "correct": RIGHT_OR_WRONG, "covered": IN_OR_OUT}.get(statistic, ())

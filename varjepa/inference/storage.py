@@ -19,7 +19,16 @@ from varjepa.inference.drift_reference import Counts, Directions, Profile
 from varjepa.inference.fitted_uncertainty import FittedUncertainty
 from varjepa.inference.generator.storage import BARS, GENERATOR, REFERENCE, load_generator, save_generator
 from varjepa.inference.heads.storage import FACTS, HEAD_FILE, load_head, packed, save_head, unpacked
+from varjepa.inference.interval_storage import (
+    INTERVALS,
+    SETS,
+    load_intervals,
+    load_sets,
+    save_intervals,
+    save_sets,
+)
 from varjepa.inference.model import TrainedModel
+from varjepa.inference.vectors.storage import VECTORS, load_compact, save_compact
 from varjepa.models.new_network import build_network
 from varjepa.models.weights import NETWORK, read_tensors, save_network, write_tensors
 from varjepa.training.device import resolve_device, resolve_precision
@@ -31,7 +40,8 @@ PROFILE, DIRECTIONS = "profile.json", "profile.safetensors"
 RESAMPLED = "resampled"
 """Key of the number of resampled heads among the metadata of the uncertainty; they are the last of its heads."""
 
-PARTS = (PREPROCESSOR, NETWORK, PROBE, HEAD_FILE, UNCERTAINTY, GENERATOR, BARS, REFERENCE, PROFILE, DIRECTIONS)
+PARTS = (PREPROCESSOR, NETWORK, PROBE, HEAD_FILE, UNCERTAINTY, INTERVALS, SETS, GENERATOR, BARS, REFERENCE, PROFILE,
+         DIRECTIONS, VECTORS)  # fmt: skip
 """Files of a model beside its configuration; preprocessor and network are in every one."""
 
 SETTINGS = ("data", "model", "masking", "objective", "training.seed", "uncertainty", "generator.n_layers",
@@ -51,10 +61,16 @@ def save_model(folder: Path, model: TrainedModel) -> None:
         save_head(folder, model.chosen_head)
     if model.fitted is not None:
         save_uncertainty(folder, model.fitted)
+    if model.intervals is not None:
+        save_intervals(folder, model.intervals)
+    if model.sets is not None:
+        save_sets(folder, model.sets)
     if model.generator is not None:
         save_generator(folder, model.generator)
     if model.profile is not None:
         save_profile(folder, model.profile)
+    if model.compact is not None:
+        save_compact(folder, model.compact)
 
 
 def save_config(folder: Path, config: RetrainConfig) -> None:
@@ -154,7 +170,12 @@ def load_parts(
     fitted = _load_uncertainty(parts[UNCERTAINTY], preprocessor, target) if UNCERTAINTY in parts else None
     generator = load_generator(parts, network, preprocessor, config) if GENERATOR in parts else None
     profile = _load_profile(parts) if PROFILE in parts else None
-    return TrainedModel(config, preprocessor, network, probe, fitted, generator, profile, head)
+    intervals = load_intervals(parts[INTERVALS], target) if INTERVALS in parts else None
+    sets = load_sets(parts[SETS]) if SETS in parts else None
+    compact = load_compact(parts[VECTORS], target) if VECTORS in parts else None
+    return TrainedModel(
+        config, preprocessor, network, probe, fitted, generator, profile, head, intervals, sets, compact
+    )
 
 
 @contextmanager

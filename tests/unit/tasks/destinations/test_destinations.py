@@ -235,3 +235,68 @@ def test_a_name_may_hold_the_day(tmp_path: Path) -> None:
 def test_force_and_append_exclude_each_other() -> None:
     with pytest.raises(ConfigError, match="Expected one of them"):
         write("delta://lake", ROWS, force=True, append=True)
+
+
+VECTORS = pl.DataFrame({
+    "row": pl.Series([0, 1, 2], dtype=pl.Int64), 'odd "name".low': [0.5, None, 2.0],
+    "vector": pl.Series([[0.0, 1.0], [2.0, 2.0], [9.0, 9.0]], dtype=pl.Array(pl.Float32, 2)),
+    "long": pl.Series([[0.0] * 2001] * 3, dtype=pl.Array(pl.Float32, 2001)),
+})  # fmt: skip
+
+
+@pytest.fixture
+def pgvector(postgres_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A table that is not there yet, in a database with the extension pgvector."""
+    from adbc_driver_postgresql import dbapi
+
+    with closing(dbapi.connect(postgres_server)) as connection, closing(connection.cursor()) as cursor:
+        cursor.execute("SELECT count(*) FROM pg_available_extensions WHERE name = 'vector'")
+        if not cursor.fetchone()[0]:
+            pytest.skip("this PostgreSQL has no pgvector")
+        cursor.execute("CREATE EXTENSION IF NOT EXISTS vector")
+        connection.commit()
+    monkeypatch.setenv("SHOP", postgres_server)
+    return f"${{SHOP}}#vectors_{time.time_ns()}"
+
+
+def test_arrays_of_one_length_are_vectors_where_postgres_knows_them(pgvector: str, postgres_server: str) -> None:
+    from adbc_driver_postgresql import dbapi
+
+    write(pgvector, VECTORS)
+    write(pgvector, VECTORS.with_columns(pl.col("row") + 3), append=True)
+    with pytest.raises(ConfigError, match="already exists"):
+        write(pgvector, VECTORS)
+    table = pgvector.partition("#")[2]
+    with closing(dbapi.connect(postgres_server)) as connection, closing(connection.cursor()) as cursor:
+        cursor.execute(f"SELECT pg_typeof(vector)::text, pg_typeof(long)::text FROM {table} LIMIT 1")
+        assert cursor.fetchone() == ("vector", "real[]")
+        cursor.execute(f"SELECT row FROM {table} ORDER BY vector <-> '[8,8]', row LIMIT 2")
+        assert [row[0] for row in cursor.fetchall()] == [2, 5]
+        cursor.execute(f'SELECT count(*), count("odd ""name"".low") FROM {table}')
+        assert cursor.fetchone() == (6, 4)
+    write(pgvector, VECTORS.head(1), force=True)
+    with closing(dbapi.connect(postgres_server)) as connection, closing(connection.cursor()) as cursor:
+        cursor.execute(f"SELECT count(*) FROM {table}")
+        assert cursor.fetchone() == (1,)
+
+
+def test_rows_in_lancedb_can_be_searched(tmp_path: Path) -> None:
+    lancedb = pytest.importorskip("lancedb")
+    place = f"lancedb://{tmp_path}/lake#rows"
+    assert holds_arrays(place)
+    write(place, VECTORS)
+    with pytest.raises(ConfigError, match=r"already exists.*--append.*--force"):
+        write(place, VECTORS)
+    write(place, VECTORS.with_columns(pl.col("row") + 3), append=True)
+    with pytest.raises(ConfigError, match='no columns "new"'):
+        write(place, VECTORS.with_columns(new=1), append=True)
+    table = lancedb.connect(tmp_path / "lake").open_table("rows")
+    assert table.count_rows() == 6
+    near = table.search([8.0, 8.0], vector_column_name="vector").limit(2).to_arrow()
+    assert sorted(near["row"].to_pylist()) == [2, 5]
+    write(place, VECTORS.select("row"), force=True)
+    assert lancedb.connect(tmp_path / "lake").open_table("rows").schema.names == ["row"]
+    with pytest.raises(ConfigError, match="names no table"):
+        write(place.partition("#")[0], VECTORS)
+    with pytest.raises(ConfigError, match="lancedb"):
+        content(place)  # rows are written to it, none are read

@@ -1,0 +1,87 @@
+"""What a model writes beside a row, in groups of columns that people choose from."""
+
+import polars as pl
+
+from varjepa.data.cells import by_name
+from varjepa.errors import ConfigError, ModelError, listed, nearest
+from varjepa.inference.answer_columns import ON_REQUEST
+from varjepa.inference.model import TrainedModel
+
+GROUPS = ("embedding", "vector", "uncertainty", "prediction", "set", "probabilities", "anomaly", "oddity")
+"""The groups."""
+
+ARRAYS = ("embedding", "vector")
+"""Those whose cells are arrays."""
+
+CLASSES: tuple[ON_REQUEST, ...] = ("set", "probabilities")
+"""Those that only models of classes have."""
+
+PREDICTED = {
+    "embedding": ("embedding",),
+    "uncertainty": ("uncertainty", "latent_uncertainty"),
+    "prediction": ("prediction", "probability", "low", "high", "accept"),
+    "set": ("set",),
+}
+"""Groups that `TrainedModel.predict` computes together, and their columns."""
+
+
+def require_groups(model: TrainedModel, groups: tuple[str, ...]) -> None:
+    """Checks groups of columns before the first row is read.
+
+    Raises:
+        ConfigError: one of them is unknown.
+        ModelError: the model lacks what one of them needs.
+    """
+    unknown = [group for group in groups if group not in GROUPS]
+    if unknown:
+        hint = nearest(unknown[0], GROUPS) or f"Choose from {listed(GROUPS)}."
+        raise ConfigError(f'--columns names "{unknown[0]}", which is not a group of columns.', fix=hint)
+    if model.generator is None and {"anomaly", "oddity"} & set(groups):
+        raise ModelError(
+            "The model has no generator, but anomaly and oddity need one.", fix="Leave them out of --columns."
+        )
+    if "vector" in groups:
+        model.compact_basis()
+    _require_classes(model, groups)
+
+
+def _require_classes(model: TrainedModel, groups: tuple[str, ...]) -> None:
+    """Checks that the model has the columns of classes that are asked for.
+
+    Raises:
+        ModelError: it has not.
+    """
+    asked, label = [group for group in CLASSES if group in groups], model.preprocessor.label
+    if asked and (label is None or not label.classes):
+        raise ModelError(
+            f"The model predicts no classes, but --columns asks for {listed(asked)}.", fix="Leave it out of --columns."
+        )
+    if "set" in asked and model.sets is None:
+        raise ModelError(
+            "The model has no prediction sets.",
+            expected="Expected one that varjepa retrain made with calibration rows.",
+            fix="Retrain it with data.split.calibration above 0, or leave set out of --columns.",
+        )  # fmt: skip
+
+
+def scored(model: TrainedModel, frame: pl.DataFrame, groups: tuple[str, ...]) -> pl.DataFrame:
+    """The columns of some groups for rows in memory.
+
+    Raises:
+        DataError: see `TrainedModel.encode`.
+    """
+    parts = []
+    if set(groups) & {*PREDICTED, *CLASSES}:
+        predicted = model.predict(frame, also=[group for group in CLASSES if group in groups])
+        every = tuple(name for name in predicted.columns if name.startswith("probability."))
+        wanted = PREDICTED | {"probabilities": every}
+        names = [name for group in groups for name in wanted.get(group, ()) if name in predicted.columns]
+        parts.append(predicted.select(by_name(names)))
+    if "vector" in groups:
+        vectors = model.vectors(frame)
+        parts.append(pl.DataFrame({"vector": pl.Series(vectors, dtype=pl.Array(pl.Float32, vectors.shape[1]))}))
+    if set(groups) & {"anomaly", "oddity"}:
+        odd = model.anomalies(frame)
+        each = [name for name in odd.columns if name.startswith("oddity.")] if "oddity" in groups else []
+        parts.append(odd.select([*(("anomaly", "odd_columns") if "anomaly" in groups else ()), *each]))
+    return pl.concat(parts, how="horizontal") if parts else pl.DataFrame()

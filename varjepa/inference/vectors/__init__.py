@@ -1,0 +1,1 @@
+"""Compact vectors of rows, and the search for rows that are near each other."""
