@@ -12,7 +12,7 @@ import statistics
 import tempfile
 from contextlib import chdir
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -23,6 +23,12 @@ from benchmarks.harness import RESULTS, Figure, publish
 from benchmarks.overhead import Unlogged
 from varjepa.evaluation.arrays import Floats
 from varjepa.evaluation.uncertainty.paired_bootstrap import p_equal
+
+if TYPE_CHECKING:
+    from tasks.retrain.calibrate import Calibrated
+    from tasks.retrain.preprocess import Prepared
+    from tasks.retrain.probe import Probed
+    from varjepa.inference.model import TrainedModel
 
 ENCODER: dict[str, Any] = {
     "model": {"d_hidden": 32, "n_layers": 3, "n_heads": 4, "d_feedforward": 64, "pred_n_layers": 2,
@@ -41,8 +47,24 @@ DATA: dict[str, dict[str, Any]] = {
 GROUPS = ("head", "probe", "raw", "boosted")
 
 
-def measured(name: str, path: str | None, seed: int) -> tuple[dict[str, float], dict[str, Floats], str]:
-    """Metrics of one seed on test rows, correctness or minus squared errors [N] per group, and the head's name."""
+class Trained(NamedTuple):
+    """A job up to the calibrated model.
+
+    Attributes:
+        prepared: its rows.
+        probed: predictions of test rows, metrics, and the head.
+        calibrated: metrics of its uncertainty.
+        model: what ships.
+    """
+
+    prepared: "Prepared"
+    probed: "Probed"
+    calibrated: "Calibrated"
+    model: "TrainedModel"
+
+
+def trained(name: str, path: str | None, seed: int) -> Trained:
+    """Runs the steps of a retrain in the working folder, without a tracking store or a generator."""
     from tasks.retrain.calibrate import calibrate
     from tasks.retrain.ingest import ingest
     from tasks.retrain.preprocess import preprocess
@@ -50,25 +72,33 @@ def measured(name: str, path: str | None, seed: int) -> tuple[dict[str, float], 
     from tasks.retrain.probe import probe
     from tasks.retrain.validate import check_contract
     from varjepa.config import parse_config
+    from varjepa.inference.storage import load_parts, model_parts
     from varjepa.training.distributed import World
 
+    if name == "california":
+        path = str(Path("california.parquet").resolve())
+        california_like(seed=seed).write_parquet(path)
+    data = DATA[name] | ({"path": path} if path else {}) | {"split": {"seed": seed}}
+    config = parse_config(ENCODER | {"data": data, "training": ENCODER["training"] | {"seed": seed}})
+    snapshot = ingest.fn(config)
+    prepared = preprocess.fn(check_contract.fn(snapshot, config).clean, snapshot.told(config))
+    steps = STEP.folder(config)
+    steps.mkdir(parents=True)
+    job = Job(prepared.encoded, prepared.preprocessor, steps, "no run")
+    pretrained = train(job, config, World(), Unlogged())  # type: ignore[arg-type]  # logs nothing
+    probed = probe.fn(prepared, pretrained, config)
+    calibrated = calibrate.fn(prepared, pretrained, probed, config)
+    parts = model_parts(prepared.preprocessor.parent, pretrained.weights.parent, probed.folder, calibrated.folder)
+    return Trained(prepared, probed, calibrated, load_parts(config, parts))
+
+
+def measured(name: str, path: str | None, seed: int) -> tuple[dict[str, float], dict[str, Floats], str]:
+    """Metrics of one seed on test rows, correctness or minus squared errors [N] per group, and the head's name."""
     with tempfile.TemporaryDirectory() as folder, chdir(folder):
-        if name == "california":
-            path = str(Path(folder) / "california.parquet")
-            california_like(seed=seed).write_parquet(path)
-        data = DATA[name] | ({"path": path} if path else {}) | {"split": {"seed": seed}}
-        training = ENCODER["training"] | {"seed": seed}
-        config = parse_config(ENCODER | {"data": data, "training": training})
-        snapshot = ingest.fn(config)
-        prepared = preprocess.fn(check_contract.fn(snapshot, config).clean, snapshot.told(config))
-        steps = STEP.folder(config)
-        steps.mkdir(parents=True)
-        job = Job(prepared.encoded, prepared.preprocessor, steps, "no run")
-        pretrained = train(job, config, World(), Unlogged())  # type: ignore[arg-type]  # logs nothing
-        probed = probe.fn(prepared, pretrained, config)
-        calibrated = calibrate.fn(prepared, pretrained, probed, config)
-        rows = {group: _goodness(pl.read_parquet(probed.predictions), group) for group in GROUPS}
-    return probed.metrics | calibrated.metrics, rows, probed.decisions["head"].partition(": ")[0]
+        found = trained(name, path, seed)
+        rows = {group: _goodness(pl.read_parquet(found.probed.predictions), group) for group in GROUPS}
+    head = found.probed.decisions["head"].partition(": ")[0]
+    return found.probed.metrics | found.calibrated.metrics, rows, head
 
 
 def _goodness(predictions: pl.DataFrame, group: str) -> Floats:

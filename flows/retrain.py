@@ -170,6 +170,7 @@ def _hand_over(facts: CardFacts, candidate: Candidate, watch: Stopwatch, *, dry_
         decision = gate(candidate, registered, config)
     with watch("track"):
         tags = {"varjepa.gate": decision.reason[:5000]} | ({"varjepa.model": registered.uri} if registered else {})
+        tags |= {"head/name": facts.head} if facts.head else {}
         log_results(run_id, config.tracking, facts.metrics | decision.metrics, tags)
         if registered is not None:
             publish_card(facts.handed_over(registered.uri, decision.reason))

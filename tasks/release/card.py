@@ -113,6 +113,11 @@ class CardFacts:
         return replace(self, version={"registered as": uri, "gate": reason})
 
     @property
+    def head(self) -> str:
+        """Name of the head that ships, such as "boosted on raw"; empty without a label."""
+        return self.decisions.get("head", "").partition(": ")[0]
+
+    @property
     def summary(self) -> str:
         """One line, shown in lists of versions."""
         parts, names = self.prepared.parts, [name for name in HEADLINES if f"head/{name}" in self.metrics]
@@ -229,8 +234,8 @@ class CardFacts:
     def _head(self) -> dict[str, str]:
         if "raw columns" not in self.decisions:
             return {}
-        name, _, reason = self.decisions["head"].partition(": ")
-        return {"head": name, "why this head": reason, "against raw columns": self.decisions["raw columns"]}
+        reason = self.decisions["head"].partition(": ")[2]
+        return {"head": self.head, "why this head": reason, "against raw columns": self.decisions["raw columns"]}
 
     def _uncertainty(self) -> dict[str, str]:
         if "intervals" in self.decisions:

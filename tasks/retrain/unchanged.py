@@ -28,9 +28,8 @@ from tasks.tracking.runs import opened_run
 from tasks.tracking.store import client_of, experiment_id
 from varjepa.config import RetrainConfig, result_settings
 
-MODULES = (
-    ingest, validate, preprocess, pretrain, generate, compact, probe, few_labels, calibrate, assess_generator, reference
-)  # fmt: skip
+MODULES = (ingest, validate, preprocess, pretrain, generate, compact, probe, few_labels, calibrate, assess_generator,
+           reference)  # fmt: skip
 STEPS = tuple(module.STEP for module in MODULES)
 """Steps that determine a model and its measurements, in the order of the flow."""
 
