@@ -54,6 +54,9 @@ BRIEF = ("head", "probe", "raw", "boosted", "selective_shipped", "certificate", 
 BESIDES = ("prediction sets", "certificates by class", "unseen classes")
 """Further decisions about classes that a card shows."""
 
+REST = "All figures are in model_card.html among the run's artifacts."
+"""Last line of a brief card."""
+
 LONGEST, LONGEST_VALUE = 4000, 250
 """Characters of a brief card, and of a value in it. The registry keeps 5000, and the gate adds its verdict."""
 
@@ -292,7 +295,20 @@ def brief_card(facts: CardFacts) -> str:
         title: {name: shorten(value, LONGEST_VALUE, placeholder=" ...") for name, value in rows.items()}
         for title, rows in facts.sections(BRIEF).items()
     }
-    return _markdown(facts, sections, "All figures are in model_card.html among the run's artifacts.")[:LONGEST]
+    return _cut(_markdown(facts, sections, REST))
+
+
+def _cut(card: str) -> str:
+    """The card within `LONGEST` characters: whole lines, and the last one, which says where the rest is.
+
+    Examples:
+        >>> len(_cut("a line, " * 1000)) <= LONGEST
+        True
+    """
+    if len(card) <= LONGEST:
+        return card
+    lines = card[: LONGEST - len(REST) - 3].rpartition("\n")[0]
+    return f"{lines}\n\n{REST}\n"
 
 
 def _markdown(facts: CardFacts, sections: dict[str, dict[str, str]], end: str = "") -> str:
