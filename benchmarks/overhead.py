@@ -60,7 +60,9 @@ def plain(words: list[str]) -> None:
     probed = probe.fn(prepared, pretrained, config)
     calibrated = calibrate.fn(prepared, pretrained, probed, config)
     assess_generator.fn(prepared, pretrained, generated, config)
-    referenced = make_reference.fn(prepared, pretrained, generated, probed, config)
+    referenced = make_reference.fn(
+        prepared, pretrained, generated=generated, probed=probed, calibrated=calibrated, config=config
+    )
     assemble.fn(
         prepared, pretrained, generated=generated, compacted=compact.fn(prepared, pretrained, config), probed=probed,
         calibrated=calibrated, referenced=referenced, config=config,

@@ -19,6 +19,7 @@ from tasks.retrain.assemble import assemble
 from tasks.retrain.assess_generator import assess_generator
 from tasks.retrain.calibrate import calibrate
 from tasks.retrain.compact import compact
+from tasks.retrain.explain import explain
 from tasks.retrain.generate import generate
 from tasks.retrain.ingest import Snapshot, ingest
 from tasks.retrain.intervals import measure_intervals
@@ -126,10 +127,12 @@ def _make(config: RetrainConfig, snapshot: Snapshot, run_id: str, watch: Stopwat
     with watch("assess"):
         assessed = assess_generator(prepared, pretrained, generated, config)
     with watch("reference"):
-        referenced = make_reference(prepared, pretrained, generated, probed, config)
+        referenced = make_reference(
+            prepared, pretrained, generated=generated, probed=probed, calibrated=calibrated, config=config
+        )
     metrics = defined(probed.metrics | calibrated.metrics | generated.metrics | compacted.metrics | assessed.metrics)
     with watch("calibrate"):
-        intervals = measure_intervals(probed, metrics)
+        intervals = measure_intervals(probed, metrics) | calibrated.intervals
 
     # One folder for the registry, one set of facts for the card.
     with watch("assemble"):
@@ -137,15 +140,18 @@ def _make(config: RetrainConfig, snapshot: Snapshot, run_id: str, watch: Stopwat
             prepared, pretrained, generated=generated, compacted=compacted, probed=probed, calibrated=calibrated,
             referenced=referenced, config=config,
         )  # fmt: skip
+    with watch("explain"):
+        explained = explain(prepared, assembled, config)
     with watch("track"):
         facts = CardFacts(
             config=config, run_id=run_id, commit=git_commit(), snapshot=snapshot, contract=contract_of(config),
             validation=validation, prepared=prepared, pretrained=pretrained, metrics=metrics, intervals=intervals,
-            decisions=calibrated.decisions, before=predecessor(config),
+            decisions=probed.decisions | calibrated.decisions, before=predecessor(config),
         )  # fmt: skip
         artifacts = {"figures": calibrated.figures, "uncertainty": calibrated.tables}
         artifacts |= {"generation": assessed.tables} if assessed.tables is not None else {}
         log_artifacts(run_id, tracking, artifacts)
+        log_artifacts(run_id, tracking, {"figures": explained.figures})
     return facts, Candidate(assembled.model, prepared, snapshot.fingerprint)
 
 

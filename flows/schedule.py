@@ -1,7 +1,6 @@
 """The retrain flow as a Prefect deployment: on a schedule, one run at a time, skipped if nothing has changed."""
 
 import re
-from datetime import timedelta
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -18,9 +17,8 @@ from tasks.retrain.unchanged import job_digest, last_retrain, skip
 from tasks.sources.run_day import with_run_date
 from tasks.tracking.locks import model_lock
 from varjepa.config import RetrainConfig
+from varjepa.config.durations import duration
 from varjepa.errors import ConfigError
-
-UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 Overlap = Literal["skip", "wait"]
 Unchanged = Literal["skip", "retrain"]
@@ -82,7 +80,7 @@ def schedule_of(cron: str | None, interval: str | None, timezone: str | None) ->
 
     Args:
         cron: five fields: minute, hour, day of month, month, day of week.
-        interval: a number and s, m, h or d; seconds without a unit.
+        interval: a duration, such as 1h30m; seconds without a unit (see `varjepa.config.durations`).
         timezone: IANA name; None means UTC.
 
     Raises:
@@ -99,18 +97,10 @@ def schedule_of(cron: str | None, interval: str | None, timezone: str | None) ->
             ZoneInfo(timezone)
         if cron is not None:
             return Cron(cron, timezone=timezone)
-        return Interval(_duration(interval or ""), timezone=timezone)
+        return Interval(duration(interval or ""), timezone=timezone)
     except (ValueError, ZoneInfoNotFoundError) as error:
         option = f'--cron "{cron}"' if cron is not None else f"--interval {interval}"
         raise ConfigError(
             f"{option}{f' in {timezone}' if timezone else ''} is not a valid schedule.",
             expected='Expected, for example, --cron "0 3 * * *" --timezone Europe/Berlin, or --interval 1h.',
         ) from error
-
-
-def _duration(text: str) -> timedelta:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd]?)", text.strip())
-    seconds = float(match[1]) * UNITS[match[2] or "s"] if match else 0.0
-    if seconds < 1:
-        raise ValueError(f"{text} is not a duration of at least one second")
-    return timedelta(seconds=seconds)

@@ -162,10 +162,19 @@ class MoveAnswer(TypedDict):
 
 
 class QualityAnswer(TypedDict):
-    """A measure of the probe on the reference rows and on the new ones."""
+    """A measure of the head on the reference rows and on the new ones."""
 
     reference: float
     new: float
+
+
+class EstimateAnswer(TypedDict):
+    """Accuracy of rows without labels: an estimate and a 90% interval; `shift` is in standard deviations."""
+
+    accuracy: float
+    low: float
+    high: float
+    shift: float
 
 
 class DriftTestAnswer(TypedDict):
@@ -198,6 +207,7 @@ class DriftSummary(TypedDict):
     columns: list[str]
     settings: dict[str, Any]
     quality: dict[str, QualityAnswer]
+    estimate: EstimateAnswer | None
 
 
 class DriftAnswer(DriftSummary):
@@ -208,6 +218,32 @@ class DriftAnswer(DriftSummary):
     tests: list[DriftTestAnswer]
     event: str | None
     retrained: RetrainAnswer | None
+    seconds: float
+
+
+class PromiseAnswer(TypedDict):
+    """A promise of a model and what came of it, with a 95% interval; `verdict` is held, broken or open."""
+
+    name: str
+    promised: float
+    measured: float
+    low: float
+    high: float
+    rows: int
+    verdict: str
+    says: str
+
+
+class EvaluateAnswer(TypedDict):
+    """`varjepa evaluate`: metrics of the labelled rows, promises, and what was estimated without their labels."""
+
+    model: str
+    run_id: str
+    rows: int
+    labelled: int
+    metrics: dict[str, float]
+    promises: list[PromiseAnswer]
+    estimate: EstimateAnswer | None
     seconds: float
 
 
@@ -242,3 +278,26 @@ class BenchmarkAnswer(TypedDict):
     tally: dict[str, dict[str, int]]
     report: str
     seconds: dict[str, float]
+
+
+class TunedSettings(TypedDict):
+    """The best trial of a search: what it changes, and the values before."""
+
+    trial: int
+    settings: dict[str, Any]
+    before: dict[str, Any]
+
+
+class TuneAnswer(TypedDict):
+    """`varjepa tune`: all trials of the study, the best one, and what it is worth on test rows.
+
+    `config` is the tuned config, once it is written.
+    """
+
+    run_id: str
+    study: str
+    trials: list[dict[str, Any]]
+    best: TunedSettings
+    comparison: dict[str, Any]
+    seconds: float
+    config: NotRequired[str]

@@ -23,8 +23,13 @@ def show_drift(result: DriftAnswer) -> None:
         f"{result['rows']:,} rows, {len(drifted)} of {len(result['tests'])} tests report drift{rest}; "
         f"false alarms: at most {alarms:.0%} of unchanged batches"
     )
+    if (estimate := result["estimate"]) is not None:
+        console.print(
+            f"estimated accuracy without labels: {estimate['accuracy']:.4f} "
+            f"(90% interval {estimate['low']:.4f} to {estimate['high']:.4f})"
+        )
     for name, values in result["quality"].items():
-        console.print(f"{name} of the probe: {values['new']:.4f}, in the reference {values['reference']:.4f}")
+        console.print(f"{name} of the head: {values['new']:.4f}, in the reference {values['reference']:.4f}")
     if result["retrained"] is not None:
         model, verdict = result["retrained"]["model"], "is" if result["retrained"]["promoted"] else "is not"
         console.print(f"retrained: {model['uri']} {verdict} promoted: {result['retrained']['reason']}")

@@ -9,7 +9,10 @@ from tasks.answers import ModelAnswer, RetrainAnswer
 from tasks.tracking.uris import hidden_credentials, tracking_uri
 from varjepa.config import RetrainConfig
 
-SHOWN = ("accuracy", "balanced_accuracy", "f1_weighted", "f1_macro", "rmse", "r2")
+SHOWN = ("accuracy", "balanced_accuracy", "f1_weighted", "f1_macro", "rmse", "r2", "crps")
+COLUMNS = {"head": "head", "probe": "embedding, linear", "raw": "raw, linear", "boosted": "raw, trees"}
+"""Group of metrics -> title: the head that ships, the linear probe, and the baselines on raw columns."""
+
 SELECTIVE = ("accuracy_90", "accuracy_80", "accuracy_50", "aurc", "failure_auroc")
 OTHER = ("calibration/ece", "calibration/latent_pit_ks_median", "imputation/rmse_to_mean", "samples/auc",
          "anomaly/auroc", "elbo/val", "prediction/val",
@@ -19,20 +22,14 @@ OTHER = ("calibration/ece", "calibration/latent_pit_ks_median", "imputation/rmse
 def show_result(result: RetrainAnswer, config: RetrainConfig) -> None:
     """The table at the end of a retrain, and how to open the run."""
     metrics, model = result["metrics"], result["model"]
-    table = Table("test rows", "embedding", "raw features", title=_title(model))
-    _pairs(table, metrics, SHOWN, "probe", "raw")
+    table = Table("test rows", *COLUMNS.values(), title=_title(model))
+    _rows(table, metrics, SHOWN, tuple(COLUMNS))
     if "selective_msp/aurc" in metrics:
         table.add_section()
         latent = "[b]latent[/b]" if "selective/aurc" in metrics else ""
-        table.add_row("[b]selective by[/b]", latent, "[b]max. probability[/b]")
-        _pairs(table, metrics, SELECTIVE, "selective", "selective_msp")
-        if "certificate/coverage" in metrics:
-            table.add_section()
-            table.add_row("[b]certificate[/b]", "[b]guaranteed[/b]", "[b]measured[/b]")
-            accuracy = metrics.get("certificate/accuracy")
-            coverage = f"{metrics['certificate/coverage']:.1%}"
-            shown = "accepts no row" if accuracy is None else f"{accuracy:.4f} of {coverage}"
-            table.add_row("accuracy of accepted rows", f"{metrics['certificate/promised']:.4f}", shown)
+        table.add_row("[b]selective by[/b]", "[b]what ships[/b]", latent, "[b]max. probability[/b]")
+        _rows(table, metrics, SELECTIVE, ("selective_shipped", "selective", "selective_msp"))
+    _promises(table, metrics)
     table.add_section()
     for name in OTHER:
         if name in metrics:
@@ -47,6 +44,22 @@ def show_result(result: RetrainAnswer, config: RetrainConfig) -> None:
     show_reason(result["reason"])
     console.print(f"run {result['run_id']} in {hidden_credentials(tracking_uri(config.tracking))}")
     console.print(f"Open the tracking UI: [b]{_ui_command(config)}[/b]")
+
+
+def _promises(table: Table, metrics: dict[str, float]) -> None:
+    """What was promised of new rows, and what test rows show."""
+    if "interval/coverage" in metrics or "set/coverage" in metrics or "certificate/coverage" in metrics:
+        table.add_section()
+        table.add_row("[b]promises[/b]", "[b]guaranteed[/b]", "[b]measured[/b]")
+    for group, size in (("interval", "width"), ("set", "size")):
+        if f"{group}/coverage" in metrics:
+            shown = f"{metrics[f'{group}/coverage']:.4f}, mean {size} {metrics[f'{group}/{size}']:.4g}"
+            table.add_row(f"coverage of {group}s", f"{metrics[f'{group}/promised']:.4f}", shown)
+    if "certificate/coverage" in metrics:
+        accuracy, coverage = metrics.get("certificate/accuracy"), f"{metrics['certificate/coverage']:.1%}"
+        shown = "accepts no row" if accuracy is None else f"{accuracy:.4f} of {coverage}"
+        within = f", to within {metrics['certificate/tolerance']:.4g}" if "certificate/tolerance" in metrics else ""
+        table.add_row(f"accuracy of accepted rows{within}", f"{metrics['certificate/promised']:.4f}", shown)
 
 
 def _title(model: ModelAnswer) -> str:
@@ -65,8 +78,9 @@ def _ui_command(config: RetrainConfig) -> str:
     return f"varjepa ui --tracking-uri {config.tracking.uri}" if changed else "varjepa ui"
 
 
-def _pairs(table: Table, metrics: dict[str, float], names: tuple[str, ...], left: str, right: str) -> None:
+def _rows(table: Table, metrics: dict[str, float], names: tuple[str, ...], groups: tuple[str, ...]) -> None:
+    """One row per metric that any of the groups has, one cell per group."""
     for name in names:
-        cells = [f"{metrics[key]:.4f}" if (key := f"{group}/{name}") in metrics else "" for group in (left, right)]
+        cells = [f"{metrics[key]:.4f}" if (key := f"{group}/{name}") in metrics else "" for group in groups]
         if any(cells):
             table.add_row(name, *cells)

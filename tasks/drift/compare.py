@@ -23,10 +23,11 @@ from varjepa.data.read.clusters import row_clusters
 from varjepa.data.read.row_hash import Hashes
 from varjepa.data.read.sources import Source
 from varjepa.errors import DataError, ModelError
+from varjepa.evaluation.accuracy_estimate import EstimatedAccuracy
 from varjepa.evaluation.drift.dependence import rows_of_a_row
 from varjepa.evaluation.drift.samples import Sample, together
 from varjepa.evaluation.drift.tests import Finding, drift_score, find_drift
-from varjepa.inference.drift_counts import count_columns, quality, subjects_of, unseen_words
+from varjepa.inference.drift_counts import count_columns, estimated_accuracy, quality, subjects_of, unseen_words
 from varjepa.inference.drift_reference import Counts, Profile
 from varjepa.inference.model import TrainedModel
 from varjepa.inference.row_statistics import row_statistics
@@ -74,7 +75,8 @@ class Drift:
         model_rows: number of them that went through the model.
         findings: all tests.
         words: new categories per column, with their numbers of rows.
-        quality: of the probe on the reference and on the new rows, per measure; empty without labels.
+        quality: of the head on the reference and on the new rows, per measure; empty without labels.
+        estimate: accuracy of the new rows as if no label was known; None without classes.
     """
 
     question: Question
@@ -86,6 +88,7 @@ class Drift:
     findings: list[Finding]
     words: dict[str, dict[str, int]]
     quality: dict[str, tuple[float, float]]
+    estimate: EstimatedAccuracy | None = None
 
     @property
     def drifted(self) -> list[Finding]:
@@ -131,6 +134,7 @@ def compare(question: Question) -> Drift:
         question, model_name(question.model, model), tracking, section, counted.rows,
         counted.chosen.height, find_drift(subjects, section), counted.words,
         {name: (before[name], value) for name, value in now.items() if name in before},
+        estimated_accuracy(profile.counts, statistics),
     )  # fmt: skip
 
 

@@ -21,6 +21,9 @@ def drift_metrics(drift: Drift) -> dict[str, float]:
         # One metric per column and aspect, so that monitoring runs form curves.
         aspect = {"values": "effect", "missing": "missing", "new categories": "new"}[finding.aspect]
         metrics[metric_name(f"drift/{aspect}", finding.subject.name)] = finding.comparison.effect
+    if drift.estimate is not None:
+        ends = {"": drift.estimate.accuracy, "_low": drift.estimate.low, "_high": drift.estimate.high}
+        metrics |= {f"drift/estimated_accuracy{end}": value for end, value in ends.items()}
     return metrics | {f"drift/{name}": now for name, (_, now) in drift.quality.items()}
 
 

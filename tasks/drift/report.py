@@ -10,13 +10,14 @@ import polars as pl
 from matplotlib.figure import Figure
 from prefect import task
 
-from tasks.answers import DriftSummary, DriftTestAnswer
+from tasks.answers import DriftSummary, DriftTestAnswer, EstimateAnswer
 from tasks.drift.compare import Drift
 from tasks.reports.page import Picture, render
 from tasks.reports.provenance import provenance
 from tasks.steps.files import write_text
 from varjepa import plots
 from varjepa.errors import ConfigError
+from varjepa.evaluation.accuracy_estimate import EstimatedAccuracy
 from varjepa.evaluation.drift.samples import Sample
 from varjepa.evaluation.drift.tests import Finding
 from varjepa.evaluation.drift.words import sentence
@@ -93,6 +94,7 @@ def summary(drift: Drift) -> DriftSummary:
         "columns": sorted({finding.subject.name for finding in drift.drifted if finding.subject.group == "column"}),
         "settings": drift.section.model_dump(mode="json"),
         "quality": {name: {"reference": before, "new": now} for name, (before, now) in drift.quality.items()},
+        "estimate": estimate_answer(drift.estimate),
     }  # fmt: skip
 
 
@@ -152,6 +154,21 @@ def _cells(finding: Finding) -> list[str]:
             f"{finding.adjusted:.3g}", finding.verdict]  # fmt: skip
 
 
+def estimate_answer(estimate: EstimatedAccuracy | None) -> EstimateAnswer | None:
+    """An estimate as plain data."""
+    if estimate is None:
+        return None
+    return {"accuracy": estimate.accuracy, "low": estimate.low, "high": estimate.high, "shift": estimate.shift}
+
+
+def estimated(drift: Drift) -> str:
+    """The accuracy of the new rows as estimated without their labels, in a sentence; empty without classes."""
+    if drift.estimate is None:
+        return ""
+    accuracy, low, high, _ = drift.estimate
+    return f" Without labels, their accuracy is estimated at {accuracy:.1%} (90% interval {low:.1%} to {high:.1%})."
+
+
 def verdict(drift: Drift) -> str:
     """The result in one or two sentences: the number of tests with drift, and whether that calls for a retrain."""
     if not drift.drifted:
@@ -183,7 +200,7 @@ def drift_page(drift: Drift, figures: list[Path]) -> str:
         f"{drift.rows:,} new rows were compared with the reference of the model; {drift.model_rows:,} of them went "
         f"through the model. If the new rows are drawn like the reference, at most {section.false_alarms:.0%} of such "
         f"reports show drift: p-values are corrected for all {len(drift.findings)} tests (Holm). Changes of less than "
-        f'{small} get the verdict "trifle".'
+        f'{small} get the verdict "trifle".{estimated(drift)}'
     )
     return render(
         "drift.html", name=drift.name, verdict=verdict(drift), explained=explained,

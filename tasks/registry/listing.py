@@ -10,7 +10,7 @@ from tasks.tracking.store import client_for
 from tasks.tracking.uris import store
 from varjepa.errors import ModelError, listed, nearest
 
-QUALITY = ("probe/accuracy", "probe/r2")
+QUALITY = ("head/accuracy", "head/r2", "probe/accuracy", "probe/r2")
 
 
 def registered_models(uri: str | None, name: str | None = None) -> list[VersionAnswer]:

@@ -19,13 +19,18 @@ from varjepa.errors import listed
 from varjepa.evaluation.bootstrap import Interval
 
 GROUPS = {
+    "head": "The head that ships",
     "probe": "Linear probe on the frozen embedding",
-    "raw": "The same probe on raw features",
+    "raw": "Linear model of raw columns",
+    "boosted": "Boosted trees on raw columns",
     "selective_shipped": "Selective prediction by the uncertainty that ships",
     "selective": "Selective prediction by latent uncertainty",
-    "selective_msp": "Selective prediction by the probe's maximum probability",
+    "selective_msp": "Selective prediction by the head's maximum probability",
     "ambiguity": "Uncertainty against the known ambiguity",
     "certificate": "Certificate: accuracy of accepted rows",
+    "interval": "Intervals of the label",
+    "set": "Prediction sets",
+    "set_halves": "Prediction sets of the head and of boosted trees on raw columns, on random halves of the test rows",
     "calibration": "Calibration",
     "generator": "Generator (nats per hidden cell of validation rows)",
     "imputation": "Imputation of hidden cells (errors of numbers as shares of the baselines' errors)",
@@ -38,19 +43,24 @@ GROUPS = {
 
 PARTS = ("train", "validation", "calibration", "test")
 
-BRIEF = ("probe", "raw", "selective_shipped", "certificate", "calibration")
+BRIEF = ("head", "probe", "raw", "boosted", "selective_shipped", "certificate", "interval", "set", "calibration")
 """Groups of the brief card in the registry."""
+
+BESIDES = ("prediction sets", "certificates by class", "unseen classes")
+"""Further decisions about classes that a card shows."""
 
 LONGEST, LONGEST_VALUE = 4000, 250
 """Characters of a brief card, and of a value in it. The registry keeps 5000, and the gate adds its verdict."""
 
 HEADLINES = {"accuracy": "accuracy", "r2": "R2"}
-"""Metrics of the probe in the first line of a card."""
+"""Metrics of the head in the first line of a card."""
 
 MEASURES = {
     "max_probability": "1 minus the calibrated probability of the predicted class",
     "entropy": "entropy of the calibrated probabilities",
-    "ensemble": "1 minus the largest mean probability of probes fitted on resampled training rows",
+    "ensemble": "1 minus the largest mean probability of several heads",
+    "second_opinion": "1 minus the probability that another head gives the predicted class",
+    "error_model": "probability of an error, learned from the other measures",
     "propagated": "entropy of the mean probability over samples of the row's latents",
     "propagated_aleatoric": "the part of that entropy which every sample of the latents has",
     "propagated_epistemic": "the part of that entropy in which samples of the latents differ",
@@ -96,8 +106,8 @@ class CardFacts:
     @property
     def summary(self) -> str:
         """One line, shown in lists of versions."""
-        parts, names = self.prepared.parts, [name for name in HEADLINES if f"probe/{name}" in self.metrics]
-        figures = [f"{HEADLINES[name]} {self._figure(f'probe/{name}')}" for name in names]
+        parts, names = self.prepared.parts, [name for name in HEADLINES if f"head/{name}" in self.metrics]
+        figures = [f"{HEADLINES[name]} {self._figure(f'head/{name}')}" for name in names]
         # Without a label the ELBO is the only figure that describes the model.
         if "elbo/test" in self.metrics and not figures:
             figures = [f"ELBO {self._figure('elbo/test')}"]
@@ -185,12 +195,23 @@ class CardFacts:
         return {
             "model": self.config.model.kind,
             "epochs": f"{epochs}, epoch {best} selected (training.selection: {self.config.training.selection})",
+            **self._head(),
             "seed": str(self.config.training.seed),
             "all settings": "config.json among the run's artifacts",
         }
 
+    def _head(self) -> dict[str, str]:
+        if "head" not in self.decisions:
+            return {}
+        name, _, reason = self.decisions["head"].partition(": ")
+        return {"head": name, "why this head": reason}
+
     def _uncertainty(self) -> dict[str, str]:
-        if not self.decisions:  # no classes, so no measure was chosen
+        if "intervals" in self.decisions:
+            words = "half the width of the row's interval; where all are equally wide, the predicted size of its error"
+            shown = ("intervals", "certificate")
+            return {"uncertainty": f"{words}; larger = less sure", **{name: self.decisions[name] for name in shown}}
+        if "uncertainty" not in self.decisions:  # no classes, so no measure was chosen
             latent = "mean" if self.config.uncertainty.aggregate == "mean" else "90th percentile"
             words = f"{latent} of the scales of the row's latents; larger = less sure; not a probability of an error"
             return {"uncertainty": words if self.config.model.is_variational else "this kind of model has none"}
@@ -199,7 +220,7 @@ class CardFacts:
             "uncertainty": f"{MEASURES[measure]} ({measure}); larger = less sure",
             "why this measure": reason,
             "certificate": self.decisions["certificate"],
-            **{name: self.decisions[name] for name in ("unseen classes",) if name in self.decisions},
+            **{name: self.decisions[name] for name in BESIDES if name in self.decisions},
         }
 
     @property

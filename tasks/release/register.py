@@ -143,7 +143,8 @@ def signature(trained: Any, schema: dict[str, Any]) -> Any:
     names = trained.preprocessor.columns
     inputs: list[ColSpec | TensorSpec] = [ColSpec("string" if name in text else AnyType(), name) for name in names]
     outputs: list[ColSpec | TensorSpec] = [ColSpec(Array(DataType.double), "embedding")]
-    if trained.network.has_scale or trained.fitted is not None:
+    intervals = trained.intervals
+    if trained.network.has_scale or trained.fitted is not None or intervals is not None:
         outputs.append(ColSpec("double", "uncertainty"))
     if trained.network.has_scale:
         outputs.append(ColSpec("double", "latent_uncertainty"))
@@ -151,8 +152,16 @@ def signature(trained: Any, schema: dict[str, Any]) -> Any:
         outputs.append(ColSpec("string" if label.classes else "double", "prediction"))
         if label.classes:
             outputs.append(ColSpec("double", "probability"))
-        if trained.fitted is not None and trained.fitted.certificate is not None:
+        if intervals is not None and intervals.rule is not None:
+            outputs += [ColSpec("double", "low"), ColSpec("double", "high")]
+        if any(one is not None and one.certificate is not None for one in (trained.fitted, intervals)):
             outputs.append(ColSpec("boolean", "accept"))
-    # No columns named: those of `TrainedModel.predict`.
-    params = ParamSchema([ParamSpec("batch_size", DataType.long, 1024), ParamSpec("columns", DataType.string, "")])
-    return ModelSignature(Schema(inputs), Schema(outputs), params)
+    # No groups of columns named: those of `TrainedModel.predict`.
+    params = [ParamSpec("batch_size", DataType.long, 1024), ParamSpec("columns", DataType.string, "")]
+    if label is not None and label.classes:
+        params.append(ParamSpec("probabilities", DataType.boolean, default=False))
+        outputs += [ColSpec("double", f"probability.{name}", required=False) for name in label.classes]
+    if trained.sets is not None:
+        params.append(ParamSpec("set", DataType.boolean, default=False))
+        outputs.append(ColSpec(Array(DataType.string), "set", required=False))
+    return ModelSignature(Schema(inputs), Schema(outputs), ParamSchema(params))

@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -11,9 +12,11 @@ import torch
 from matplotlib.figure import Figure
 from prefect import task
 
+from tasks.retrain.number_results import number_results
 from tasks.retrain.preprocess import Prepared
 from tasks.retrain.pretrain import Pretrained
 from tasks.retrain.probe import Probed, measured_part
+from tasks.retrain.set_results import set_decisions, set_results
 from tasks.steps.files import write_text
 from tasks.steps.log import log
 from tasks.steps.reuse import Step, reuse
@@ -21,9 +24,12 @@ from varjepa import plots
 from varjepa.config import RetrainConfig
 from varjepa.config.heads import MEASURE
 from varjepa.data.cells import by_name
-from varjepa.data.encode.encoded import read_sample
+from varjepa.data.encode.encoded import Part, read_sample
 from varjepa.data.read.sources import ROW
 from varjepa.errors import listed
+from varjepa.evaluation.arrays import Bools
+from varjepa.evaluation.bootstrap import Interval
+from varjepa.evaluation.gate.groups import row_groups
 from varjepa.evaluation.latents.pit import pit_distances
 from varjepa.evaluation.uncertainty.calibration import SMALLEST_PROBABILITY
 from varjepa.evaluation.uncertainty.compare_measures import BASELINE, Comparison, against_truth, class_coverage
@@ -32,11 +38,13 @@ from varjepa.evaluation.uncertainty.selective import Floats, oracle, risk_covera
 from varjepa.inference.calibration import Calibration, calibrate_model
 from varjepa.inference.diagnostics import latent_pit
 from varjepa.inference.drift_counts import unseen_classes
+from varjepa.inference.interval_storage import save_intervals, save_sets
 from varjepa.inference.model import TrainedModel
+from varjepa.inference.number_calibration import calibrate_numbers
 from varjepa.inference.probing import classified, labelled_rows
 from varjepa.inference.storage import load_parts, model_parts, save_uncertainty
 
-STEP = Step("calibrate", __name__, settings=("uncertainty",))
+STEP = Step("calibrate", __name__, settings=("uncertainty", "gate.subgroups"))
 
 PIT_ROWS = 2000
 """Rows of a part whose latents are compared with the predictor's distribution."""
@@ -52,8 +60,10 @@ class Calibrated:
         tables: folder with `measures.csv` (every measure on the test rows, compared with maximum probability),
             `uncertainty.json` (measure, reason, temperature, coverage per class) and `certificate.json`.
         metrics: selective/... (latent, for kinds that have it), selective_msp/..., selective_shipped/...,
-            uncertainty/MEASURE_..., ambiguity/MEASURE_... (where it is known), calibration/..., certificate/....
-        decisions: the measure that ships and the certificate, as text for people.
+            uncertainty/MEASURE_..., ambiguity/MEASURE_... (where it is known), calibration/..., certificate/...,
+            set/..., of numbers interval/... and head/crps.
+        decisions: the measure that ships, the certificate, and sets or intervals, as text for people.
+        intervals: 95% intervals of metrics that follow from the calibration's own results.
     """
 
     folder: Path
@@ -61,6 +71,7 @@ class Calibrated:
     tables: Path
     metrics: dict[str, float]
     decisions: dict[str, str]
+    intervals: dict[str, Interval] = field(default_factory=dict)
 
 
 @task(name="calibrate", task_run_name="calibrate")
@@ -88,18 +99,62 @@ def _calibrate(
     metrics, drawn = _latent_calibration(model, prepared)
     figures |= drawn
     decisions: dict[str, str] = {}
-    if "probe/accuracy" in probed.metrics:  # only for classes
+    intervals: dict[str, Interval] = {}
+    if "head/accuracy" in probed.metrics or model.intervals is not None:
         validation, calibration, test = (
             measured_part(prepared, model.preprocessor, name, config) for name in ("validation", "calibration", "test")
         )
-        outcome = calibrate_model(model, validation=validation, calibration=calibration, test=test)
-        more, drawn = _measure(outcome, prepared, predictions, tables)
-        decisions = _decisions(outcome) | _unseen_classes(prepared, model)
-        metrics, figures = metrics | more, figures | drawn
-        save_uncertainty(folder, outcome.fitted)
+        measured = {"validation": validation, "calibration": calibration, "test": test}
+        kind = _classes_calibrated if model.intervals is None else _numbers_calibrated
+        found = kind(model, measured, prepared, predictions, folder)
+        metrics, figures = metrics | found.metrics, figures | found.figures
+        decisions, intervals = found.decisions, found.intervals
     for name, figure in figures.items():
         figure.savefig(drawings / f"{name}.png")
-    return Calibrated(folder, drawings, tables, metrics, decisions)
+    return Calibrated(folder, drawings, tables, metrics, decisions, intervals)
+
+
+class _Found(NamedTuple):
+    """What a calibration found: metrics and their intervals, figures, and decisions as text for people."""
+
+    metrics: dict[str, float]
+    intervals: dict[str, Interval]
+    figures: dict[str, Figure]
+    decisions: dict[str, str]
+
+
+def _numbers_calibrated(
+    model: TrainedModel, parts: dict[str, Part], _prepared: Prepared, _predictions: pl.DataFrame, folder: Path
+) -> _Found:
+    outcome = calibrate_numbers(model, **parts)
+    results = number_results(outcome, folder / "tables")
+    save_intervals(folder, outcome.fitted)
+    return _Found(*results, outcome.decisions)
+
+
+def _classes_calibrated(
+    model: TrainedModel, parts: dict[str, Part], prepared: Prepared, predictions: pl.DataFrame, folder: Path
+) -> _Found:
+    outcome, tables = calibrate_model(model, **parts), folder / "tables"
+    metrics, figures = _measure(outcome, prepared, predictions, tables)
+    groups = _subgroups(prepared.clean, model, outcome.test.rows)
+    boosted = classified(predictions, "boosted").probabilities[:, : len(_classes(model))]
+    sets, intervals = set_results(outcome, boosted, groups, tables)
+    decisions = _decisions(outcome) | set_decisions(outcome) | _unseen_classes(prepared, model)
+    save_uncertainty(folder, outcome.fitted)
+    if outcome.sets is not None:
+        save_sets(folder, outcome.sets)
+    return _Found(metrics | sets, intervals, figures, decisions)
+
+
+def _subgroups(clean: Path, model: TrainedModel, rows: np.ndarray) -> dict[str, Bools]:
+    """Which rows belong to which subgroup of `gate.subgroups`."""
+    names = model.config.gate.subgroups
+    if not names:
+        return {}
+    frame = pl.scan_parquet(clean).filter(pl.col(ROW).is_in(rows.tolist())).select(ROW, *by_name(names)).collect()
+    # Sorted by row number, then put into the order of `rows` by their ranks.
+    return row_groups(frame.sort(ROW)[np.argsort(np.argsort(rows))], None, names)
 
 
 def _unseen_classes(prepared: Prepared, model: TrainedModel) -> dict[str, str]:
@@ -139,7 +194,7 @@ def _measure(
     outcome: Calibration, prepared: Prepared, predictions: pl.DataFrame, tables: Path
 ) -> tuple[dict[str, float], dict[str, Figure]]:
     """Returns metrics and figures of a calibration, and writes its tables."""
-    result, test, model = classified(predictions, "probe"), outcome.test, outcome.model
+    result, test, model = classified(predictions, "head"), outcome.test, outcome.model
     metrics = uncertainty_metrics(result, _latent(labelled_rows(predictions))) | outcome.metrics
     metrics |= {f"calibration/{name}": value for name, value in calibration_metrics(result).items()}
     # Simulated tables may have a column with the true ambiguity of each row.

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from varjepa.config import RetrainConfig, TrainingSection
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.read.splits import PARTS
 from varjepa.errors import VarjepaError
-from varjepa.evaluation.epoch_scores import ProbeEvaluator, RankMeEvaluator
+from varjepa.evaluation.epoch_scores import AddedMetrics, ProbeEvaluator, RankMeEvaluator
 from varjepa.models.network import TableNetwork
 from varjepa.models.new_network import new_network
 from varjepa.models.weights import NETWORK, save_network
@@ -36,9 +37,13 @@ STEP = Step("pretrain", __name__, settings=("model", "masking", "objective", "tr
 VALIDATION_ROWS = 1_000_000
 """Largest number of validation rows for the validation terms of a pass; larger parts are sampled."""
 
-HISTORY = "history.json"
+HISTORY, CHECKPOINT = "history.json", "checkpoint.pt"
 JOB, TRAINED, FAILURE = "job.json", "trained.json", "failure.txt"
 """Files of a distributed training: its input, its result, and the message of a failure."""
+
+
+MoreMetrics = Callable[[EncodedRows], Evaluator]
+"""Makes an evaluator from the rows of a training."""
 
 
 @dataclass(frozen=True)
@@ -88,11 +93,25 @@ class Pretrained:
 @task(name="pretrain", task_run_name="pretrain {config.model.kind}")
 def pretrain(prepared: Prepared, config: RetrainConfig, run_id: str) -> Pretrained:
     """Trains a network; resumes from the checkpoint of an interrupted run. Curves go to the tracking run."""
-    # The result depends on this setting only through the score of an epoch.
-    aggregate = config.uncertainty.aggregate if config.training.selection == "selective_probe" else None
-    folder = STEP.folder(config, str(prepared.encoded), aggregate)
-    curves, job = CurveLogger(run_id, config.tracking), Job(prepared.encoded, prepared.preprocessor, folder, run_id)
-    pretrained = reuse(folder, Pretrained, lambda: _pretrain(job, config, curves))
+    return trained_network(prepared, config, CurveLogger(run_id, config.tracking))
+
+
+def trained_network(
+    prepared: Prepared, config: RetrainConfig, curves: CurveLogger, more: MoreMetrics | None = None
+) -> Pretrained:
+    """Trains a network, or reuses the result of the same training.
+
+    Args:
+        prepared: the encoded rows.
+        config: of the job.
+        curves: receives the metrics of every epoch at least once; an exception of its ends the training, and leaves the
+            checkpoint.
+        more: makes an evaluator whose metrics join those of each epoch; they select nothing. It is not called where
+            several processes train.
+    """
+    folder = training_folder(prepared, config)
+    job = Job(prepared.encoded, prepared.preprocessor, folder, curves.run_id)
+    pretrained = reuse(folder, Pretrained, lambda: _pretrain(job, config, curves, more))
     # A reused training has not logged to this run; epochs that are already logged are skipped.
     for metrics in pretrained.curves():
         curves.log(metrics)
@@ -100,10 +119,17 @@ def pretrain(prepared: Prepared, config: RetrainConfig, run_id: str) -> Pretrain
     return pretrained
 
 
-def _pretrain(job: Job, config: RetrainConfig, curves: CurveLogger) -> Pretrained:
+def training_folder(prepared: Prepared, config: RetrainConfig) -> Path:
+    """The folder of this training, its checkpoint included."""
+    # The result depends on this setting only through the score of an epoch.
+    aggregate = config.uncertainty.aggregate if config.training.selection == "selective_probe" else None
+    return STEP.folder(config, str(prepared.encoded), aggregate)
+
+
+def _pretrain(job: Job, config: RetrainConfig, curves: CurveLogger, more: MoreMetrics | None) -> Pretrained:
     if config.training.devices > 1:
         return launch(job, config)
-    pretrained = train(job, config, World(), curves)
+    pretrained = train(job, config, World(), curves, more)
     give_back_memory()
     return pretrained
 
@@ -136,7 +162,9 @@ def launch(job: Job, config: RetrainConfig) -> Pretrained:
     return TypeAdapter(Pretrained).validate_json((job.folder / TRAINED).read_bytes())
 
 
-def train(job: Job, config: RetrainConfig, world: World, curves: CurveLogger) -> Pretrained:
+def train(
+    job: Job, config: RetrainConfig, world: World, curves: CurveLogger, more: MoreMetrics | None = None
+) -> Pretrained:
     """Trains in this process, alone or as one of a world; only the leading process shows, logs and writes."""
     preprocessor = Preprocessor.read(job.preprocessor)
     device, folder = local_device(resolve_device(config.training.device)), job.folder
@@ -144,9 +172,11 @@ def train(job: Job, config: RetrainConfig, world: World, curves: CurveLogger) ->
     # Under the paper's protocol the encoder sees all rows, those of the test part included.
     parts, shards = PARTS if config.data.split.seen == "all" else PARTS[:1], folder / "shards"
     rows = EncodedRows(job.encoded, preprocessor, config.training, device)
-    seen, checkpoint = rows.source(parts, shards, world), folder / "checkpoint.pt"
+    seen, checkpoint = rows.source(parts, shards, world), folder / CHECKPOINT
     tables = seen, rows.at_most("validation", validation_rows(config.training))
     evaluate = _evaluator(rows, network, config)
+    if more is not None:
+        evaluate = AddedMetrics(evaluate, more(rows))
     trainer = Trainer(
         network=network, tables=tables, objective=config.objective, masking=config.masking,
         training=config.training, evaluate=evaluate, checkpoint=checkpoint, world=world,

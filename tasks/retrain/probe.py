@@ -1,7 +1,7 @@
-"""Step 6: measure the frozen embedding by a linear probe, and compare with the same probe on raw features."""
+"""Step 6: measure the frozen embedding by a linear probe, compare with raw columns, and choose the head that ships."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,10 @@ from varjepa.config import RetrainConfig
 from varjepa.data.encode.encoded import Part, read_sample
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.inference.diagnostics import embedding_points, latent_metrics, objective_metrics
+from varjepa.inference.heads.head import name_of
+from varjepa.inference.heads.linear import LinearHead
+from varjepa.inference.heads.storage import HEAD_FILE, save_head
+from varjepa.inference.interval_storage import save_intervals
 from varjepa.inference.model import TrainedModel
 from varjepa.inference.probing import Probes, fit_probes, predict_rows, probe_metrics
 from varjepa.inference.storage import save_probe, save_uncertainty
@@ -28,24 +32,26 @@ LATENT_ROWS = 5000
 
 @dataclass(frozen=True)
 class Probed:
-    """The probe, and its predictions for the test rows.
+    """The probe, the head, and their predictions for the test rows.
 
     Attributes:
-        folder: with the probe's files of the model (see `varjepa.inference.storage`); without a label there are none.
+        folder: with the files of probe and head (see `varjepa.inference.storage`); without a label there are none.
         predictions: Parquet file, one row per test row (see `varjepa.inference.probing.predict_rows`).
         points: npy file [N, 2], map of the first test rows.
-        metrics: probe/..., raw/..., elbo/... or prediction/..., latent/....
+        metrics: probe/..., raw/..., boosted/..., head/..., elbo/... or prediction/..., latent/....
+        decisions: the head that ships and why, as text for people.
     """
 
     folder: Path
     predictions: Path
     points: Path
     metrics: dict[str, float]
+    decisions: dict[str, str]
 
 
 @task(name="probe", task_run_name="probe")
 def probe(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig) -> Probed:
-    """Fits the probes on training rows, chooses their penalty on validation rows, measures on test rows."""
+    """Fits probes and heads on training rows, chooses among them on validation rows, measures on test rows."""
     folder = STEP.folder(config, str(pretrained.weights))
     return reuse(folder, Probed, lambda: _probe(prepared, pretrained, config, folder))
 
@@ -55,17 +61,16 @@ def _probe(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig, fo
     device = resolve_device(config.training.device)
     network = pretrained.network(preprocessor, config).to(device)
     test = measured_part(prepared, preprocessor, "test", config).to(device)
-    probes: Probes | None = None
+    model, baselines = TrainedModel(config, preprocessor, network, None), {}
+    decisions: dict[str, str] = {}
     if preprocessor.label is not None:
         train, validation = (_labelled(prepared, preprocessor, name, config).to(device)
                              for name in ("train", "validation"))  # fmt: skip
-        probes = fit_probes(network, preprocessor.sizes, preprocessor.label, config, train=train, validation=validation)
-        save_probe(folder, probes.linear)
-        if probes.fitted is not None:
-            save_uncertainty(folder, probes.fitted)
-    linear, fitted, raw = probes or (None, None, None)
-    model = TrainedModel(config, preprocessor, network, linear, fitted)
-    predictions, embedding = predict_rows(model, raw, test, keep=LATENT_ROWS)
+        probes = fit_probes(network, preprocessor, config, train=train, validation=validation)
+        model = _with(model, probes, folder)
+        baselines, decisions = probes.baselines, {"head": f"{name_of(probes.chosen.head)}: {probes.chosen.reason}"}
+        write_text(folder / "heads.json", json.dumps(probes.chosen.losses, indent=1))
+    predictions, embedding = predict_rows(model, baselines, test, keep=LATENT_ROWS)
     predictions.write_parquet(folder / "predictions.parquet")
     np.save(folder / "points.npy", embedding_points(embedding).cpu().numpy())
     group, metrics = objective_metrics(model, test.table)
@@ -73,7 +78,23 @@ def _probe(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig, fo
     metrics[f"{group}/val"] = pretrained.curves()[pretrained.best_epoch][f"validation/{group}"]
     metrics |= probe_metrics(predictions, preprocessor.label) | latent_metrics(model, test.table, embedding)
     write_text(folder / "metrics.json", json.dumps(metrics))
-    return Probed(folder, folder / "predictions.parquet", folder / "points.npy", metrics)
+    return Probed(folder, folder / "predictions.parquet", folder / "points.npy", metrics, decisions)
+
+
+def _with(model: TrainedModel, probes: Probes, folder: Path) -> TrainedModel:
+    """The model with its probe and head, whose files are written into the folder."""
+    save_probe(folder, probes.linear)
+    if probes.fitted is not None:
+        save_uncertainty(folder, probes.fitted)
+    if probes.intervals is not None:
+        save_intervals(folder, probes.intervals)
+    head = probes.chosen.head
+    ships = isinstance(head, LinearHead) and head.features == "embedding"
+    (folder / HEAD_FILE).unlink(missing_ok=True)  # left by a killed run
+    if not ships:
+        save_head(folder, head)
+    return replace(model, probe=probes.linear, fitted=probes.fitted, chosen_head=None if ships else head,
+                   intervals=probes.intervals)  # fmt: skip
 
 
 def measured_part(prepared: Prepared, preprocessor: Preprocessor, name: str, config: RetrainConfig) -> Part:

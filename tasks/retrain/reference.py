@@ -6,6 +6,7 @@ from pathlib import Path
 import polars as pl
 from prefect import task
 
+from tasks.retrain.calibrate import Calibrated
 from tasks.retrain.generate import Generated
 from tasks.retrain.preprocess import Prepared
 from tasks.retrain.pretrain import Pretrained
@@ -48,14 +49,22 @@ class Referenced:
 
 @task(name="reference", task_run_name="reference")
 def make_reference(
-    prepared: Prepared, pretrained: Pretrained, generated: Generated, probed: Probed, config: RetrainConfig
+    prepared: Prepared,
+    pretrained: Pretrained,
+    *,
+    generated: Generated,
+    probed: Probed,
+    calibrated: Calibrated,
+    config: RetrainConfig,
 ) -> Referenced:
     """Counts the columns of rows outside of training, and the model's statistics of these rows."""
     if config.data.split.seen == "all":
         log.warning("data.split.seen is all: no rows are left for the reference of varjepa drift.")
         return Referenced(None)
-    parts = model_parts(prepared.preprocessor.parent, pretrained.weights.parent, generated.folder, probed.folder)
-    folder = STEP.folder(config, str(generated.folder), str(probed.folder))
+    parts = model_parts(
+        prepared.preprocessor.parent, pretrained.weights.parent, generated.folder, probed.folder, calibrated.folder
+    )
+    folder = STEP.folder(config, str(generated.folder), str(probed.folder), str(calibrated.folder))
     return reuse(folder, Referenced, lambda: _reference(parts, prepared, config, folder))
 
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tasks.processes.owner import ASKED, owner_tags, waiting
 from tasks.steps.code import git_commit
@@ -16,9 +17,14 @@ from tasks.tracking.uris import tracking_uri
 from varjepa.config.operations import TrackingSection
 from varjepa.errors import VarjepaError
 
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
 
 @contextmanager
-def opened_run(tracking: TrackingSection, *, command: str, name: str, job: str | None = None) -> Iterator[str]:
+def opened_run(
+    tracking: TrackingSection, *, command: str, name: str, job: str | None = None, again: str | None = None
+) -> Iterator[str]:
     """Opens a run and yields its id; ends it as FINISHED, FAILED (with the reason as a tag) or KILLED.
 
     Runs of killed processes are ended first, except one of the same job, which is resumed.
@@ -28,6 +34,7 @@ def opened_run(tracking: TrackingSection, *, command: str, name: str, job: str |
         command: the command of `varjepa` that opens the run.
         name: model, data sets or variants, for the name of the run.
         job: digest of settings, data and code, if the run can be resumed after it was killed.
+        again: id of an ended run to go on with, if the store still has it.
     """
     client = client_of(tracking)
     tags = {
@@ -44,6 +51,8 @@ def opened_run(tracking: TrackingSection, *, command: str, name: str, job: str |
     experiment = experiment_id(tracking)
     with host_lock(tracking_uri(tracking), "runs"):  # otherwise two processes might resume the same run
         run_id = taken_over(client, experiment, job)
+        if run_id is None and again is not None:
+            run_id = _opened_again(client, again)
         if run_id is None:
             run_id = client.create_run(experiment, tags=tags, run_name=run_name).info.run_id
     if asked is not None:
@@ -57,6 +66,21 @@ def opened_run(tracking: TrackingSection, *, command: str, name: str, job: str |
         client.set_terminated(run_id, "KILLED" if interrupted else "FAILED")
         raise
     client.set_terminated(run_id, "FINISHED")
+
+
+def _opened_again(client: "MlflowClient", run_id: str) -> str | None:
+    """The run as one that is in progress, owned by this process; None if it was deleted."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        if client.get_run(run_id).info.lifecycle_stage != "active":
+            return None
+    except MlflowException:
+        return None
+    client.update_run(run_id, status="RUNNING")
+    for name, value in owner_tags().items():
+        client.set_tag(run_id, name, value)
+    return run_id
 
 
 @contextmanager

@@ -176,9 +176,9 @@ def candidate_of(config: Any, run_id: str) -> Any:
     pretrained = pretrain.fn(prepared, config, run_id)
     generated, probed = generate.fn(prepared, pretrained, config), probe.fn(prepared, pretrained, config)
     assess_generator.fn(prepared, pretrained, generated, config)
-    assembled = assemble.fn(
-        prepared, pretrained, generated=generated, compacted=compact.fn(prepared, pretrained, config), probed=probed,
-        calibrated=calibrate.fn(prepared, pretrained, probed, config),
-        referenced=make_reference.fn(prepared, pretrained, generated, probed, config), config=config,
-    )  # fmt: skip
+    calibrated = calibrate.fn(prepared, pretrained, probed, config)
+    done = {"generated": generated, "probed": probed, "calibrated": calibrated, "config": config}
+    referenced = make_reference.fn(prepared, pretrained, **done)
+    compacted = compact.fn(prepared, pretrained, config)
+    assembled = assemble.fn(prepared, pretrained, referenced=referenced, compacted=compacted, **done)
     return Candidate(assembled.model, prepared, snapshot.fingerprint)

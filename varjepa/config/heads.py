@@ -9,14 +9,28 @@ from varjepa.config.base import NonNegative, Positive, Section
 MEASURE = Literal[
     "max_probability", "entropy", "ensemble", "propagated", "propagated_aleatoric", "propagated_epistemic",
     "mask_mean", "mask_disagreement", "weighted_scale", "scale_mean", "scale_p90", "surprise", "reconstruction",
-    "distance",
+    "distance", "second_opinion", "error_model",
 ]  # fmt: skip
 """Uncertainty measures (see `varjepa.inference.measures`)."""
 
+HEAD = Literal["linear", "boosted", "forest", "mlp", "stacked"]
+"""Kinds of heads (see `varjepa.inference.heads`)."""
+
+FEATURES = Literal["embedding", "raw", "both"]
+"""What a head reads: the embedding of a row, its cells, or both."""
+
 
 class ProbeSection(Section):
-    """The linear probe on frozen embeddings, and the same probe on raw features."""
+    """The linear probe on frozen embeddings, the baselines on raw features, and the head that ships."""
 
+    head: Literal["auto", HEAD] = "auto"
+    """The classifier or regressor that ships. linear: logistic or ridge regression. boosted: gradient-boosted trees.
+    forest: extremely randomised trees. mlp: an ensemble of small networks. stacked: a weighted combination of all of
+    them. auto: the simplest one, unless another is better on validation rows beyond doubt. The linear probe on the
+    embedding is reported in any case."""
+    features: Literal["auto", FEATURES] = "auto"
+    """What the head reads: the embedding, the raw columns, or both. auto: as for `head`. A stacked head combines heads
+    on each."""
     max_rows: Positive = 50_000
     """The probe is fitted on at most this many training rows."""
     max_test_rows: Positive = 200_000
@@ -47,6 +61,11 @@ class UncertaintySection(Section):
     """Accuracy on accepted rows that the certificate guarantees."""
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.9
     """Confidence of the certificate: its guarantee holds for this share of draws of the calibration rows."""
+    tolerance: Annotated[float, Field(gt=0)] | None = None
+    """Largest error of a numeric prediction that counts as accurate, in units of the label. null: half the range
+    between the quartiles of the training labels."""
+    level: Annotated[float, Field(gt=0, lt=1)] = 0.9
+    """Share of new rows whose label the intervals (numbers) and prediction sets (classes) hold."""
 
 
 class GeneratorSection(Section):

@@ -211,16 +211,36 @@ def _keys(schema: type[BaseModel], location: Sequence[int | str]) -> list[str]:
     return list(schema.model_fields)
 
 
-def _overridden(content: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+def override_values(overrides: Sequence[str]) -> dict[str, Any]:
+    """Overrides as dotted key -> value, the value read as YAML; later ones replace earlier ones.
+
+    Raises:
+        ConfigError: one is not a key and a value.
+
+    Examples:
+        >>> override_values(["training.lr=1e-3"])
+        {'training.lr': 0.001}
+    """
+    values = dict[str, Any]()
     for override in overrides:
         key, equals, value = override.partition("=")
-        parts = key.strip().split(".")
-        if not equals or not all(parts):
+        if not equals or not all(key.strip().split(".")):
             raise ConfigError(
                 f'The override "{override}" is not a key and a value.', expected="Expected section.key=value."
             )
+        # YAML takes a leading % for a directive of its own; here it begins a date pattern.
+        values[key.strip()] = (
+            value if value.startswith("%") else read_yaml(f"value: {value}", f'The override "{override}"')["value"]
+        )
+    return values
+
+
+def _overridden(content: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
+    for override in overrides:
+        ((key, value),) = override_values([override]).items()
+        *path, name = key.split(".")
         target = content
-        for part in parts[:-1]:
+        for part in path:
             if target.get(part) is None:
                 target[part] = {}
             target = target[part]
@@ -228,10 +248,7 @@ def _overridden(content: dict[str, Any], overrides: Sequence[str]) -> dict[str, 
                 raise ConfigError(
                     f'The override "{override}" names a key inside "{part}", but "{part}" is a single value.'
                 )
-        # YAML takes a leading % for a directive of its own; here it begins a date pattern.
-        target[parts[-1]] = (
-            value if value.startswith("%") else read_yaml(f"value: {value}", f'The override "{override}"')["value"]
-        )
+        target[name] = value
     return content
 
 

@@ -45,7 +45,8 @@ class GateSection(Section):
     """A hidden cell, given the others of its row, may be less probable by this many nats on average. Tested if both
     models have a generator. It detects training rows whose cells do not belong together."""
     calibration_margin: Limit = 0.02
-    """The expected calibration error may exceed that of the champion by this."""
+    """The expected calibration error may exceed that of the champion by this. Of numbers: the intervals may hold the
+    label less often than promised, and than those of the champion, by this."""
     coverage_margin: Limit = 0.1
     """The share of accepted rows may fall by this in a class or a subgroup (if both models have a certificate, also
     over all rows). Rows are accepted by the certificate; without one, the 80% least uncertain rows count as

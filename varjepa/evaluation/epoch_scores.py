@@ -1,5 +1,6 @@
 """Scores a network between epochs by its frozen embeddings: by a linear probe (var-jepa.md section 3) or by rank."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -77,3 +78,25 @@ class RankMeEvaluator:
         """Returns (RankMe, metrics)."""
         rank = rankme(embed(network, self.validation).mean.flatten(1))
         return rank, {"validation/rankme": rank}
+
+
+Score = tuple[float | None, dict[str, float]]
+"""Of an epoch: a number, where the evaluator selects epochs, and metrics."""
+
+
+@dataclass(frozen=True)
+class AddedMetrics:
+    """Adds the metrics of a second evaluator to those of a first, whose score stands.
+
+    Attributes:
+        selecting: scores an epoch; None where the objective does.
+        adding: gives further metrics; its score is ignored.
+    """
+
+    selecting: Callable[[TableNetwork], Score] | None
+    adding: Callable[[TableNetwork], Score]
+
+    def __call__(self, network: TableNetwork) -> Score:
+        """Returns (score of the first, metrics of both)."""
+        score, metrics = (None, {}) if self.selecting is None else self.selecting(network)
+        return score, metrics | self.adding(network)[1]

@@ -36,6 +36,10 @@ class LinearProbe:
         """Logits [N, C] of a classifier, or values [N, 1] of a regression, for inputs [N, F]."""
         return F.linear((x - self.center).div_(self.spread), self.weight, self.bias)
 
+    def to(self, device: torch.device) -> "LinearProbe":
+        """The same on a device."""
+        return LinearProbe(**{name: value.to(device) for name, value in self.tensors().items()}, l2=self.l2)
+
     def tensors(self) -> dict[str, Tensor]:
         """The arrays by name, for saving."""
         return {"center": self.center, "spread": self.spread, "weight": self.weight, "bias": self.bias}

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -14,11 +14,17 @@ from varjepa.config.data import SplitSection
 from varjepa.config.heads import MEASURE
 from varjepa.data.encode.encoded import Part
 from varjepa.evaluation.bootstrap import cluster_numbers
+from varjepa.evaluation.probe import fit_probe
 from varjepa.evaluation.uncertainty.certificate import Certificate, RankedRows, certify, coverage_error
+from varjepa.evaluation.uncertainty.class_certificates import PredictedClasses, certify_classes
 from varjepa.evaluation.uncertainty.compare_measures import Comparison, choose, compare
+from varjepa.evaluation.uncertainty.prediction_sets import LabelledRows, SetRule, fit_sets
 from varjepa.evaluation.uncertainty.selective import Floats, selective_metrics
+from varjepa.inference.fitted_uncertainty import FittedUncertainty
 from varjepa.inference.generator.table_generator import batches
-from varjepa.inference.measures import FittedUncertainty, Measures
+from varjepa.inference.heads.candidates import folds_of
+from varjepa.inference.heads.inputs import HeadRows
+from varjepa.inference.measures import CHEAP, Measures, error_features
 from varjepa.inference.model import TrainedModel
 from varjepa.models.embedding import embed
 
@@ -27,9 +33,14 @@ log = logging.getLogger("varjepa")
 CHUNK = 1024
 """Rows whose measures are computed at a time."""
 
-
 CHOICE_ROWS = 20_000
 """Largest number of validation rows, evenly spaced, that choose a measure: thousands of resamples of them are drawn."""
+
+FEWEST_ERRORS = 30
+"""Errors, and right answers, among the validation rows that an error model needs."""
+
+L2_ERROR_MODEL = 1e-2
+"""Its ridge penalty per row."""
 
 RESAMPLES = 40
 """Draws of calibration rows that show how much the coverage of a certificate varies: to about a tenth of that."""
@@ -44,6 +55,7 @@ class MeasuredRows(NamedTuple):
         labels: class numbers, int64 [N]; a class that training has not seen has the number of classes.
         rows: row numbers of the source, int64 [N].
         clusters: cluster of each row, int64 [N], from 0; None where every row is independent.
+        probabilities: calibrated, of every class, float64 [N, C].
     """
 
     measures: dict[MEASURE, Floats]
@@ -51,6 +63,16 @@ class MeasuredRows(NamedTuple):
     labels: NDArray[np.int64]
     rows: NDArray[np.int64]
     clusters: NDArray[np.int64] | None = None
+    probabilities: Floats = np.zeros((0, 0))
+
+    @property
+    def labelled(self) -> LabelledRows:
+        """The rows as prediction sets need them."""
+        return LabelledRows(self.probabilities, self.labels, self.clusters)
+
+    def predicted(self, measure: MEASURE) -> PredictedClasses:
+        """The rows by one of the measures, and what they are predicted as."""
+        return PredictedClasses(self.ranked(measure), self.probabilities.argmax(1))
 
     def ranked(self, measure: MEASURE) -> RankedRows:
         """The rows by one of the measures."""
@@ -67,12 +89,16 @@ class Calibration:
             rows, None without labelled calibration rows.
         test: every measure on the test rows.
         compared: every measure against maximum probability on the test rows.
+        sets: rule of the prediction sets; None without labelled calibration rows.
+        by_class: a certificate for the rows that are predicted as each class; empty without calibration rows.
     """
 
     model: TrainedModel
     fitted: FittedUncertainty
     test: MeasuredRows
     compared: dict[MEASURE, Comparison]
+    sets: SetRule | None = None
+    by_class: dict[str, Certificate] = field(default_factory=dict)
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -88,7 +114,7 @@ def calibrate_model(model: TrainedModel, *, validation: Part, calibration: Part,
     """Chooses the uncertainty measure on validation rows, certifies it on calibration rows, measures on test rows.
 
     Args:
-        model: with a classifier as its probe.
+        model: with a classifier.
         validation: rows for the choice; rows without a label are left out, here and below. Rows of a class that
             training has not seen count as errors.
         calibration: rows that are used for nothing else.
@@ -98,12 +124,14 @@ def calibrate_model(model: TrainedModel, *, validation: Part, calibration: Part,
         ValueError: the model has no classifier.
     """
     section, measures = model.config.uncertainty, _measures(model)
-    names = measures.available()
-    chosen_on, tested_on = measure_rows(model, validation, names), measure_rows(model, test, names)
+    chosen_on = measure_rows(model, validation, measures.available())
+    model, chosen_on = with_error_model(model, chosen_on)
+    measures = _measures(model)
+    tested_on = measure_rows(model, test, measures.available())
     measure, reason = choose_measure(section.score, chosen_on)
     # Measured only after the choice, so that calibration rows cannot influence it.
     held = measure_rows(model, calibration, [measure])
-    certificate = None
+    certificate, sets, by_class = None, None, {}
     if len(held.error):
         # Candidate thresholds come from rows other than those that test them.
         other = chosen_on if len(chosen_on.error) else tested_on
@@ -114,17 +142,22 @@ def calibrate_model(model: TrainedModel, *, validation: Part, calibration: Part,
             assumption=assumption_of(model.config.data.split),
         )  # fmt: skip
         certificate = certificate.model_copy(update={"coverage_error": error})
+        sets = fit_sets(chosen_on.labelled, held.labelled, section.level, seed=model.config.training.seed)
+        by_class = certify_classes(
+            held.predicted(measure), other.predicted(measure), _class_names(model), accuracy=section.accuracy,
+            confidence=section.confidence, assumption=certificate.assumption,
+        )  # fmt: skip
     # Models are frozen: the result is a copy with the choice in it.
     fitted = replace(measures.fitted, measure=measure, reason=reason, certificate=certificate)
     compared = compare(tested_on.measures, tested_on.error, clusters=tested_on.clusters)
-    return Calibration(replace(model, fitted=fitted), fitted, tested_on, compared)
+    return Calibration(replace(model, fitted=fitted, sets=sets), fitted, tested_on, compared, sets, by_class)
 
 
 def measure_rows(model: TrainedModel, part: Part, names: Sequence[MEASURE]) -> MeasuredRows:
     """Measures the labelled rows of a part.
 
     Args:
-        model: with a classifier as its probe.
+        model: with a classifier.
         part: rows on any device.
         names: some of those that the model can compute (see `Measures.available`).
 
@@ -134,16 +167,53 @@ def measure_rows(model: TrainedModel, part: Part, names: Sequence[MEASURE]) -> M
     measures, part = _measures(model), part.labelled().to(model.device)
     columns: dict[MEASURE, list[Tensor]] = {name: [] for name in names}
     errors = [torch.zeros(0, dtype=torch.bool)]  # not empty, so that `cat` works without rows
+    probabilities = [torch.zeros(0, len(_class_names(model)), dtype=torch.float64)]
     for rows in batches(len(part.labels), CHUNK):
         table = part.table.rows(rows)
         embedding = embed(model.network, table)
-        for name, values in measures(table, embedding, list(names)).items():
+        chances = measures.probabilities(HeadRows(embedding.mean.flatten(1), table))
+        for name, values in measures(table, embedding, list(names), chances).items():
             columns[name].append(values.cpu())
-        predicted = measures.probabilities(embedding.mean.flatten(1)).argmax(1)
-        errors.append((predicted != part.labels[rows].long()).cpu())
+        errors.append((chances.argmax(1) != part.labels[rows].long()).cpu())
+        probabilities.append(chances.cpu())
     joined = {name: torch.cat(values).numpy() if values else np.zeros(0) for name, values in columns.items()}
     clusters = cluster_numbers(part.clusters)
-    return MeasuredRows(joined, torch.cat(errors).numpy(), part.labels.long().cpu().numpy(), part.rows, clusters)
+    labels = part.labels.long().cpu().numpy()
+    return MeasuredRows(
+        joined, torch.cat(errors).numpy(), labels, part.rows, clusters, torch.cat(probabilities).numpy()
+    )
+
+
+def with_error_model(model: TrainedModel, validation: MeasuredRows) -> tuple[TrainedModel, MeasuredRows]:
+    """A model that also has the measure `error_model`, if there are errors enough to learn from.
+
+    Args:
+        model: with a classifier.
+        validation: rows with the other measures.
+
+    Returns:
+        the model, and the rows with the measure. For them it is cross-fitted: what the error model says of a row is
+        learned from other folds, as for new rows.
+    """
+    inputs = tuple(name for name in validation.measures if name in CHEAP)
+    x = error_features({name: torch.from_numpy(validation.measures[name]) for name in inputs})
+    wrong = torch.from_numpy(validation.error)
+    fold = folds_of(len(wrong), None if validation.clusters is None else validation.clusters.astype(np.uint64), 0)
+    enough = min(int(wrong.sum()), int((~wrong).sum())) >= FEWEST_ERRORS
+    if not enough or not all(_mixed(wrong[torch.from_numpy(fold != number)]) for number in np.unique(fold)):
+        return model, validation
+    held = np.zeros(len(wrong))
+    for number in np.unique(fold):
+        rows = torch.from_numpy(fold == number)
+        part = fit_probe(x[~rows], wrong[~rows], n_classes=2, l2=L2_ERROR_MODEL)
+        held[fold == number] = part.predict(x[rows]).double().softmax(1)[:, 1].numpy()
+    probe = fit_probe(x, wrong, n_classes=2, l2=L2_ERROR_MODEL).to(model.device)
+    fitted = replace(_measures(model).fitted, error_model=probe, error_inputs=inputs)
+    return replace(model, fitted=fitted), validation._replace(measures=validation.measures | {"error_model": held})
+
+
+def _mixed(wrong: Tensor) -> bool:
+    return bool(wrong.any()) and not bool(wrong.all())
 
 
 def assumption_of(split: SplitSection) -> str:
@@ -194,6 +264,11 @@ def certificate_metrics(
     accept = uncertainty <= (-np.inf if certificate.threshold is None else certificate.threshold)
     metrics = {"certificate/promised": certificate.accuracy, "certificate/coverage": float(accept.mean())}
     return metrics | ({"certificate/accuracy": float(1 - error[accept].mean())} if accept.any() else {})
+
+
+def _class_names(model: TrainedModel) -> tuple[str, ...]:
+    label = model.preprocessor.label
+    return () if label is None else label.classes
 
 
 def _measures(model: TrainedModel) -> Measures:

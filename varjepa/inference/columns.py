@@ -1,23 +1,30 @@
 """What a model writes beside a row, in groups of columns that people choose from."""
 
+import json
+
 import polars as pl
 
 from varjepa.data.cells import by_name
 from varjepa.errors import ConfigError, ModelError, listed, nearest
+from varjepa.inference.answer_columns import ON_REQUEST
 from varjepa.inference.model import TrainedModel
 
-GROUPS = ("embedding", "vector", "uncertainty", "prediction", "anomaly", "oddity")
+GROUPS = ("embedding", "vector", "uncertainty", "prediction", "set", "probabilities", "anomaly", "oddity", "reasons")
 """The groups."""
 
 ARRAYS = ("embedding", "vector")
-"""Those whose cells are arrays."""
+"""Those whose cells are arrays of numbers."""
+
+CLASSES: tuple[ON_REQUEST, ...] = ("set", "probabilities")
+"""Those that only models of classes have."""
 
 PREDICTED = {
     "embedding": ("embedding",),
     "uncertainty": ("uncertainty", "latent_uncertainty"),
-    "prediction": ("prediction", "probability", "accept"),
+    "prediction": ("prediction", "probability", "low", "high", "accept"),
+    "set": ("set",),
 }
-"""Groups that `TrainedModel.predict` computes together, and their columns."""
+"""Columns of the groups that `TrainedModel.predict` computes together."""
 
 
 def require_groups(model: TrainedModel, groups: tuple[str, ...]) -> None:
@@ -35,8 +42,23 @@ def require_groups(model: TrainedModel, groups: tuple[str, ...]) -> None:
         raise ModelError(
             "The model has no generator, but anomaly and oddity need one.", fix="Leave them out of --columns."
         )
+    _require_classes(model, groups)
     if "vector" in groups:
         model.compact_basis()
+
+
+def _require_classes(model: TrainedModel, groups: tuple[str, ...]) -> None:
+    asked, label = [group for group in CLASSES if group in groups], model.preprocessor.label
+    if asked and (label is None or not label.classes):
+        raise ModelError(
+            f"The model predicts no classes, but --columns asks for {listed(asked)}.", fix="Leave it out of --columns."
+        )
+    if "set" in asked and model.sets is None:
+        raise ModelError(
+            "The model has no prediction sets.",
+            expected="Expected one that varjepa retrain made with calibration rows.",
+            fix="Retrain it with data.split.calibration above 0, or leave set out of --columns.",
+        )  # fmt: skip
 
 
 def scored(model: TrainedModel, frame: pl.DataFrame, groups: tuple[str, ...]) -> pl.DataFrame:
@@ -46,10 +68,8 @@ def scored(model: TrainedModel, frame: pl.DataFrame, groups: tuple[str, ...]) ->
         DataError: see `TrainedModel.encode`.
     """
     parts = []
-    if set(groups) & set(PREDICTED):
-        predicted = model.predict(frame)
-        names = [name for group in groups for name in PREDICTED.get(group, ()) if name in predicted.columns]
-        parts.append(predicted.select(by_name(names)))
+    if set(groups) & {*PREDICTED, *CLASSES}:
+        parts.append(_predicted(model, frame, groups))
     if "vector" in groups:
         vectors = model.vectors(frame)
         parts.append(pl.DataFrame({"vector": pl.Series(vectors, dtype=pl.Array(pl.Float32, vectors.shape[1]))}))
@@ -57,4 +77,22 @@ def scored(model: TrainedModel, frame: pl.DataFrame, groups: tuple[str, ...]) ->
         odd = model.anomalies(frame)
         each = [name for name in odd.columns if name.startswith("oddity.")] if "oddity" in groups else []
         parts.append(odd.select([*(("anomaly", "odd_columns") if "anomaly" in groups else ()), *each]))
+    if "reasons" in groups:
+        parts.append(model.reasons(frame).top().to_frame())
     return pl.concat(parts, how="horizontal") if parts else pl.DataFrame()
+
+
+def as_json_text(frame: pl.DataFrame) -> pl.DataFrame:
+    """`reasons` as JSON, for places that hold no lists of structures."""
+    if "reasons" not in frame.columns:
+        return frame
+    texts = [json.dumps(row, ensure_ascii=False) for row in frame["reasons"].to_list()]
+    return frame.with_columns(pl.Series("reasons", texts, dtype=pl.String))
+
+
+def _predicted(model: TrainedModel, frame: pl.DataFrame, groups: tuple[str, ...]) -> pl.DataFrame:
+    predicted = model.predict(frame, also=[group for group in CLASSES if group in groups])
+    each = tuple(name for name in predicted.columns if name.startswith("probability."))
+    wanted = PREDICTED | {"probabilities": each}
+    names = [name for group in groups for name in wanted.get(group, ()) if name in predicted.columns]
+    return predicted.select(by_name(names))

@@ -16,6 +16,13 @@ from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.read.clusters import row_clusters
 from varjepa.data.tensors.table import MISSING, OTHER
 from varjepa.errors import DataError
+from varjepa.evaluation.accuracy_estimate import (
+    AccuracyReference,
+    EstimatedAccuracy,
+    estimate_accuracy,
+    fit_accuracy_reference,
+)
+from varjepa.evaluation.arrays import Floats
 from varjepa.evaluation.drift.dependence import Clustering, alike, alike_words
 from varjepa.evaluation.drift.samples import Categories, Numbers, Sample
 from varjepa.evaluation.drift.tests import Subject
@@ -48,9 +55,34 @@ def make_profile(
     row_values, clusters = row_statistics(model, untouched, directions), Clustering.of(row_clusters(untouched, split))
     statistics = {name: values.counted(clusters=clusters) for name, values in row_values.items()}
     counts = Counts(
-        columns=columns, label=label, statistics=statistics, quality=quality(row_values), cluster_rows=cluster_rows
-    )
+        columns=columns, label=label, statistics=statistics, quality=quality(row_values), cluster_rows=cluster_rows,
+        accuracy=_accuracy_reference(row_values),
+    )  # fmt: skip
     return Profile(counts, directions)
+
+
+def _accuracy_reference(statistics: Mapping[str, RowValues]) -> AccuracyReference | None:
+    """What estimates the accuracy of rows without labels; None without labelled rows of classes."""
+    if "correct" not in statistics:
+        return None
+    known = np.isfinite(statistics["correct"].values)
+    moving = {name: values[known] for name, values in shift_statistics(statistics).items()}
+    confidence = statistics["probability"].values[known]
+    return fit_accuracy_reference(confidence, statistics["correct"].values[known] == 1, moving)
+
+
+def shift_statistics(statistics: Mapping[str, RowValues]) -> dict[str, Floats]:
+    """The statistics that are numbers and need no label, [N] each."""
+    labelled = ("correct", "calibration", "residual")
+    return {name: each.values for name, each in statistics.items() if not each.names and name not in labelled}
+
+
+def estimated_accuracy(reference: Counts, statistics: Mapping[str, RowValues]) -> EstimatedAccuracy | None:
+    """Accuracy of rows as if no label was known; None without classes or without a reference for it."""
+    if reference.accuracy is None or "probability" not in statistics:
+        return None
+    confidence = statistics["probability"].values
+    return estimate_accuracy(confidence, shift_statistics(statistics), reference.accuracy) if len(confidence) else None
 
 
 def count_columns(
@@ -184,10 +216,11 @@ def _unknown(frame: pl.LazyFrame, cells: pl.Expr, known: Sequence[str]) -> dict[
 
 
 def quality(statistics: Mapping[str, RowValues]) -> dict[str, float]:
-    """Quality of the probe on labelled rows: accuracy and ECE, or RMSE; empty where no label is known."""
+    """Quality of answers on labelled rows: accuracy and ECE, or RMSE and coverage; empty where no label is known."""
     finite = {name: row_values.values[np.isfinite(row_values.values)] for name, row_values in statistics.items()}
     if "residual" in finite and len(finite["residual"]):
-        return {"rmse": float(np.square(finite["residual"]).mean() ** 0.5)}
+        covered = {"interval_coverage": float(finite["covered"].mean())} if "covered" in finite else {}
+        return {"rmse": float(np.square(finite["residual"]).mean() ** 0.5)} | covered
     if "correct" not in finite or not len(finite["correct"]):
         return {}
     correct = finite["correct"] == 1

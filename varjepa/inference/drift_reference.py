@@ -6,6 +6,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from varjepa.config.base import Section
+from varjepa.evaluation.accuracy_estimate import AccuracyReference
 from varjepa.evaluation.drift.samples import Categories, Numbers
 
 
@@ -16,9 +17,11 @@ class Counts(Section):
         columns: per feature.
         label: None without one.
         statistics: per statistic of `varjepa.inference.row_statistics`.
-        quality: of the probe on those rows: accuracy and ece, or rmse.
+        quality: of the head on those rows: accuracy and ece, or rmse.
         cluster_rows: rows in the cluster of a row, on average over all rows outside of training, of which the samples
             may hold fewer; None where that is not known.
+        accuracy: estimates the accuracy of rows without labels; None without classes, with few labels, and in models of
+            older versions.
     """
 
     columns: dict[str, Numbers | Categories]
@@ -26,6 +29,7 @@ class Counts(Section):
     statistics: dict[str, Numbers | Categories]
     quality: dict[str, float]
     cluster_rows: float | None = None
+    accuracy: AccuracyReference | None = None
 
 
 class Directions(NamedTuple):

@@ -15,10 +15,10 @@ from varjepa.evaluation.arrays import Floats
 from varjepa.evaluation.gate.evidence import Evidence, Metric
 from varjepa.evaluation.gate.groups import truth_of
 from varjepa.evaluation.latents.latents import active_units, rankme
-from varjepa.evaluation.probe import LinearProbe
 from varjepa.evaluation.uncertainty.calibration import SMALLEST_PROBABILITY
 from varjepa.inference.cell_events import CellEvents, cell_events, hidden_log_probs
 from varjepa.inference.generator.table_generator import TableGenerator, batches
+from varjepa.inference.heads.inputs import HeadRows
 from varjepa.inference.model import TrainedModel
 from varjepa.inference.row_elbo import row_elbo
 from varjepa.objective.elbo import masked_mean
@@ -30,6 +30,9 @@ LATENT_ROWS = STRUCTURE_ROWS = 2000
 
 LEFT_OUT = 0.01
 """Share of the numbers outside a model's training range from which on it is mentioned."""
+
+BATCH = 1024
+"""Rows whose probabilities are computed at a time."""
 
 TIMED_ROWS, TURNS = 256, 5
 """Rows of one timed call, and number of timed calls per model."""
@@ -94,11 +97,12 @@ def gather(
     if label is not None and label.classes and _same_label(model, challenger) and label.name in frame.columns:
         evidence["confidence"] = predicted["probability"].to_numpy()
         evidence["correct"] = (predicted["prediction"] == truth_of(frame, label)).to_numpy()
-    if "probability" in predicted.columns:  # without classes there is no decision to abstain from
+    if "probability" in predicted.columns:  # without classes or intervals there is no decision to abstain from
         evidence["uncertainty"] = predicted["uncertainty"].to_numpy()
+    evidence |= _number_evidence(model, frame, predicted, challenger)
     if "accept" in predicted.columns:
         evidence["accepted"] = predicted["accept"].to_numpy()
-        certificate = None if model.fitted is None else model.fitted.certificate
+        certificate = model.certificate
         # Unknown for models of older versions: as if it were 0, so that their vetoes are those of before.
         evidence["accepted_error"] = 0.0 if certificate is None else certificate.coverage_error or 0.0
     # Cells compare only between models of the same features.
@@ -110,6 +114,21 @@ def gather(
     else:
         goodness = None if metric is None else _goodness(model, frame, predicted, metric, challenger)
     return replace(_facts(model, predicted), goodness=goodness, **evidence)
+
+
+def _number_evidence(
+    model: TrainedModel, frame: pl.DataFrame, predicted: pl.DataFrame, challenger: TrainedModel
+) -> dict[str, Any]:
+    """Of a number with intervals: uncertainty, whether they hold the label, and what they promise."""
+    intervals, label = model.intervals, model.preprocessor.label
+    if intervals is None or intervals.rule is None:
+        return {}
+    evidence: dict[str, Any] = {"uncertainty": predicted["uncertainty"].to_numpy()}
+    if label is None or not _same_label(model, challenger) or label.name not in frame.columns:
+        return evidence
+    truth = frame.lazy().select(label.encode(frame.schema)).collect()[LABEL]
+    inside = (predicted["low"] <= truth) & (truth <= predicted["high"])
+    return evidence | {"covered": inside.fill_null(value=False).to_numpy(), "promised": intervals.rule.level}
 
 
 def range_notes(frame: pl.DataFrame, challenger: TrainedModel, champion: TrainedModel) -> tuple[str, ...]:
@@ -171,8 +190,8 @@ def _goodness(
     model: TrainedModel, frame: pl.DataFrame, predicted: pl.DataFrame, metric: Metric, challenger: TrainedModel
 ) -> Floats | None:
     """The metric of each row [N], higher is better; None where model and challenger predict different things."""
-    label, probe = model.preprocessor.label, model.probe
-    if label is None or probe is None or not _same_label(model, challenger):
+    label = model.preprocessor.label
+    if label is None or model.head is None or not _same_label(model, challenger):
         return None
     if metric == "squared_error":  # negated: higher is better
         truth = frame.lazy().select(label.encode(frame.schema)).collect()[LABEL]
@@ -180,7 +199,7 @@ def _goodness(
     truth = truth_of(frame, label)
     if metric == "accuracy":
         return (predicted["prediction"] == truth).cast(pl.Float64).to_numpy()
-    return _log_probability(model, probe, label, truth, _flat(predicted).to(model.device))
+    return _log_probability(model, label, truth, HeadRows(_flat(predicted).to(model.device), model.encode(frame)))
 
 
 def _same_label(model: TrainedModel, challenger: TrainedModel) -> bool:
@@ -190,15 +209,13 @@ def _same_label(model: TrainedModel, challenger: TrainedModel) -> bool:
     return ours == theirs
 
 
-def _log_probability(
-    model: TrainedModel, probe: LinearProbe, label: Label, truth: pl.Series, x: torch.Tensor
-) -> Floats:
+def _log_probability(model: TrainedModel, label: Label, truth: pl.Series, rows: HeadRows) -> Floats:
     """Log of the probability [N] of the true class; a class that the model does not know has the smallest one."""
-    measures = model.measures()
-    chances = probe.predict(x).double().softmax(1) if measures is None else measures.probabilities(x)  # [N, C]
+    parts = (model.answers(rows.take(part)) for part in batches(len(truth), BATCH))
+    chances = np.concatenate([part.cpu().numpy() for part in parts if part is not None])  # [N, C]
     # Class numbers of the truth, -1 for a class unknown to the model.
     number = truth.cast(pl.Enum(label.classes), strict=False).to_physical().cast(pl.Int64).fill_null(-1).to_numpy()
-    chosen = np.where(number >= 0, chances.cpu().numpy()[np.arange(len(number)), number], 0.0)
+    chosen = np.where(number >= 0, chances[np.arange(len(number)), number], 0.0)
     # Not -inf: one row would decide every mean.
     return np.log(np.maximum(chosen, SMALLEST_PROBABILITY))
 

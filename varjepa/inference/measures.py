@@ -2,34 +2,40 @@
 
 | measure | definition |
 | --- | --- |
-| max_probability, entropy | the probe's calibrated probabilities: 1 - the largest, and their entropy |
-| ensemble | 1 - largest mean probability of probes that were fitted on resampled training rows |
-| propagated | entropy of the mean probability over samples of s_w, in an aleatoric and an epistemic part |
-| mask_mean, mask_disagreement | embeddings from random contexts: 1 - largest mean probability, and disagreement |
+| max_probability, entropy | the head's calibrated probabilities: 1 - the largest, and their entropy |
+| ensemble | 1 - largest mean probability of heads fitted on resampled training rows, or of the head's members |
+| second_opinion | 1 - the probability that another head gives the predicted class |
+| propagated | entropy of the probe's mean probability over samples of s_w, in an aleatoric and an epistemic part |
+| mask_mean, mask_disagreement | embeddings from random contexts: 1 - largest mean probability of the probe, and \
+disagreement |
 | weighted_scale | probability of an error, linear in the log scales of q(s_w | ...) |
 | scale_mean, scale_p90 | mean and 90th percentile of the scales of q(s_w | ...) (the paper's) |
 | surprise | KL(q(s_y | ...), p(s_y | s_x, z)), averaged over targets and random contexts |
 | reconstruction | -log p(w | s_w), averaged over observed cells |
 | distance | mean distance to the ten nearest training rows, in whitened principal components of the embedding |
+| error_model | probability of an error, linear in the other measures that need no further pass through the network |
 
+The head is the classifier that ships, the probe the linear one on the embedding; often they are the same.
 Samples and contexts are the same for every row, so a measure does not depend on the rows beside it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from varjepa.config.heads import MEASURE, UncertaintySection
 from varjepa.data.tensors.table import TableTensors
-from varjepa.evaluation.latents.components import principal_components
-from varjepa.evaluation.probe import LinearProbe, best_probe, fit_probe
-from varjepa.evaluation.uncertainty.calibration import fit_temperature
-from varjepa.evaluation.uncertainty.certificate import Certificate
+from varjepa.evaluation.probe import LinearProbe
+from varjepa.inference.fitted_uncertainty import FittedUncertainty, weighted_scale
+from varjepa.inference.heads.head import Head
+from varjepa.inference.heads.inputs import HeadRows
+from varjepa.inference.heads.linear import LinearHead
+from varjepa.inference.heads.mlp import MLPHead
+from varjepa.inference.heads.stacked import StackedHead
 from varjepa.models.embedding import Embedding
 from varjepa.models.masks import same_for_all
 from varjepa.models.network import TableNetwork, VariationalNetwork
@@ -37,163 +43,21 @@ from varjepa.nn.gaussian import DiagonalGaussian
 from varjepa.nn.random import Randomness
 from varjepa.objective.elbo import masked_mean
 
-N_COMPONENTS, N_REFERENCE, N_NEIGHBOURS = 32, 2000, 10
-"""For `distance`: principal components, training rows to compare with, and nearest ones to average over."""
-
-L2_ERROR = (1e-2, 1e-1, 1.0)
-"""Ridge penalties of the error probe: large, as it has up to thousands of inputs and few errors to learn from."""
-
-FOLDS = 5
-"""Folds of training rows. The error probe learns from the errors of probes that were fitted on other folds: on the rows
-that it was fitted on, a probe errs less often and elsewhere than on new ones, or never."""
-
-REFIT_ITERATIONS = 50
-"""Iterations of a probe that is fitted again on some of the training rows."""
+N_NEIGHBOURS = 10
+"""For `distance`: nearest training rows to average over."""
 
 SCALED = ("weighted_scale", "scale_mean", "scale_p90", "propagated", "propagated_aleatoric", "propagated_epistemic")
 VARIATIONAL = (*SCALED, "surprise", "reconstruction", "mask_mean", "mask_disagreement")
 """Measures that need a variational network."""
 
+CHEAP: tuple[MEASURE, ...] = (
+    "max_probability", "entropy", "ensemble", "second_opinion", "weighted_scale", "scale_mean", "scale_p90",
+    "reconstruction", "distance",
+)  # fmt: skip
+"""Inputs of `error_model`, where the model has them. The others would take several passes through the network a row."""
 
-@dataclass(frozen=True)
-class FittedUncertainty:
-    """Everything fitted for the uncertainty of a classifier.
-
-    Attributes:
-        temperature: divides the probe's logits.
-        measure: the measure that ships.
-        reason: of the choice.
-        error: logistic probe of errors on log scales, [D d] inputs; None for kinds of network without scales, and where
-            there are no errors.
-        members: probes on resampled training rows.
-        center: [F], mean of the training embeddings.
-        basis: [F, k], their first principal components, scaled to unit variance.
-        neighbours: [R, k], training rows in that basis.
-        certificate: None without calibration rows.
-    """
-
-    temperature: float
-    measure: MEASURE
-    reason: str
-    error: LinearProbe | None
-    members: tuple[LinearProbe, ...]
-    center: Tensor
-    basis: Tensor
-    neighbours: Tensor
-    certificate: Certificate | None
-
-    def tensors(self) -> dict[str, Tensor]:
-        """All arrays by name, for saving."""
-        probes = {f"members.{number}": probe for number, probe in enumerate(self.members)}
-        if self.error is not None:
-            probes["error"] = self.error
-        named = {f"{key}.{name}": value for key, probe in probes.items() for name, value in probe.tensors().items()}
-        return named | {"center": self.center, "basis": self.basis, "neighbours": self.neighbours}
-
-    @classmethod
-    def from_tensors(cls, tensors: dict[str, Tensor], **plain: object) -> Self:
-        """The inverse of `tensors`; `plain` holds the other fields."""
-
-        def probe(key: str) -> LinearProbe | None:
-            parts = {name.removeprefix(f"{key}."): t for name, t in tensors.items() if name.startswith(f"{key}.")}
-            return LinearProbe(**parts, l2=0.0) if parts else None
-
-        members: list[LinearProbe] = []
-        # Their number is not stored: they are counted until a name is missing.
-        while (member := probe(f"members.{len(members)}")) is not None:
-            members.append(member)
-        arrays = {name: tensors[name] for name in ("center", "basis", "neighbours")}
-        return cls(error=probe("error"), members=tuple(members), **arrays, **plain)  # type: ignore[arg-type]
-
-
-def weighted_scale(error: LinearProbe, scale: Tensor) -> Tensor:
-    """Probability [N] that a row is predicted wrongly, from the log scales [N, D, d] of its latents alone."""
-    return error.predict(scale.log().flatten(1)).softmax(1)[:, 1]
-
-
-Labelled = tuple[Embedding, Tensor]
-"""Embeddings of rows, and their class numbers [N]."""
-
-
-def fit_uncertainty(
-    probe: LinearProbe,
-    train: Labelled,
-    validation: Labelled,
-    *,
-    section: UncertaintySection,
-    seed: int,
-    clusters: NDArray[np.uint64] | None = None,
-) -> FittedUncertainty:
-    """Fits everything that the measures need on training rows; choice and certificate come later.
-
-    Args:
-        probe: the classifier.
-        train: labelled training rows.
-        validation: rows of classes of training that choose the temperature; may be none.
-        section: of the configuration.
-        seed: of resampling, folds and the reference rows.
-        clusters: of the training rows [N]; rows of a cluster stay in one fold.
-    """
-    x, labels, n_classes = train[0].mean.flatten(1), train[1], len(probe.bias)
-    rng = np.random.default_rng([seed, 31])
-    error = _fit_error(probe, train, folds(len(labels), clusters, seed))
-    logits = probe.predict(validation[0].mean.flatten(1)).double().cpu().numpy()
-    temperature = fit_temperature(logits, validation[1].long().cpu().numpy())
-    members = []
-    # A bootstrap sample of training rows per member; all members have the probe's penalty.
-    for _ in range(section.ensemble):
-        picks = torch.from_numpy(rng.integers(len(x), size=len(x))).to(x.device)
-        member = fit_probe(x[picks], labels[picks], n_classes=n_classes, l2=probe.l2, max_iterations=REFIT_ITERATIONS)
-        members.append(member)
-    components = principal_components(x, N_COMPONENTS, seed=seed)
-    # Divided by its standard deviation along each component, the embedding is whitened: [F, k].
-    center, basis = components.center, components.basis / components.deviations.clamp(min=1e-6)
-    chosen = torch.from_numpy(rng.permutation(len(x))[:N_REFERENCE]).to(x.device)
-    neighbours = (x[chosen] - center) @ basis
-    return FittedUncertainty(temperature, "max_probability", "", error, tuple(members), center, basis, neighbours, None)
-
-
-def folds(rows: int, clusters: NDArray[np.uint64] | None, seed: int) -> NDArray[np.int64]:
-    """The fold of each row [N], 0 to `FOLDS` - 1; rows of a cluster are in one fold."""
-    numbers = np.arange(rows) if clusters is None else np.unique(clusters, return_inverse=True)[1]  # [N]
-    order = np.random.default_rng([seed, 34]).permutation(int(numbers.max(initial=-1)) + 1)
-    return order[numbers] % FOLDS
-
-
-def _fit_error(probe: LinearProbe, train: Labelled, fold: NDArray[np.int64]) -> LinearProbe | None:
-    """Logistic probe of the classifier's errors on log scales; None where there is nothing to learn from."""
-    embedding, labels = train
-    if embedding.scale is None:
-        return None
-    x, scale = embedding.mean.flatten(1), embedding.scale.log().flatten(1)  # [N, D d] each
-    wrong = _held_out_errors(probe, x, labels, fold)
-    last = torch.from_numpy(fold == FOLDS - 1).to(x.device)
-    if not _mixed(wrong):
-        return None
-    # The last fold chooses the penalty: validation rows choose among the measures later, so they must not.
-    parts = [(scale[rows], wrong[rows]) for rows in (~last, last)]
-    known = all(_mixed(errors) for _, errors in parts)
-    penalty = best_probe(*parts, n_classes=2, l2=L2_ERROR).l2 if known else max(L2_ERROR)
-    return fit_probe(scale, wrong, n_classes=2, l2=penalty)
-
-
-def _mixed(wrong: Tensor) -> bool:
-    """Whether there are both right and wrong rows to learn from."""
-    return bool(wrong.any()) and not bool(wrong.all())
-
-
-def _held_out_errors(probe: LinearProbe, x: Tensor, labels: Tensor, fold: NDArray[np.int64]) -> Tensor:
-    """Whether probes that were fitted without a row's fold predict the row wrongly, bool [N]."""
-    wrong = torch.zeros(len(x), dtype=torch.bool, device=x.device)
-    for number in range(FOLDS):
-        held = torch.from_numpy(fold == number).to(x.device)
-        if not bool(held.any()) or bool(held.all()):
-            continue
-        fitted = fit_probe(
-            x[~held], labels[~held], n_classes=len(probe.bias), l2=probe.l2, max_iterations=REFIT_ITERATIONS
-        )
-        wrong[held] = fitted.predict(x[held]).argmax(1) != labels[held].long()
-    return wrong
+SMALLEST = 1e-9
+"""Added to a measure before its logarithm."""
 
 
 @dataclass(frozen=True)
@@ -202,50 +66,91 @@ class Measures:
 
     Attributes:
         network: in evaluation mode.
-        probe: the classifier.
-        fitted: fitted for this classifier.
+        probe: the linear probe on the embedding.
+        head: the classifier that ships, often the probe.
+        fitted: fitted for this head.
         section: of the configuration.
         seed: of samples and contexts.
     """
 
     network: TableNetwork
     probe: LinearProbe
+    head: Head
     fitted: FittedUncertainty
     section: UncertaintySection
     seed: int
 
     def available(self) -> list[MEASURE]:
-        """Names of the measures that this kind of network has."""
+        """Names of the measures that this kind of network and this head have."""
         lacking: set[str] = set(VARIATIONAL) if self.network.variational() is None else set()
-        if self.fitted.error is None:
-            lacking.add("weighted_scale")
+        for name, part in (
+            ("weighted_scale", self.fitted.error),
+            ("second_opinion", self.fitted.second),
+            ("error_model", self.fitted.error_model),
+            ("ensemble", self.has_ensemble or None),
+        ):
+            if part is None:
+                lacking.add(name)
         return [name for name in MEASURE.__args__ if name not in lacking]  # type: ignore[attr-defined]
 
-    def probabilities(self, x: Tensor) -> Tensor:
-        """Calibrated probabilities float64 [N, C] of flat embeddings [N, F]."""
-        return (self.probe.predict(x).double() / self.fitted.temperature).softmax(1)
+    @property
+    def has_ensemble(self) -> bool:
+        """Whether there are several heads to compare."""
+        fitted = self.fitted
+        return bool(fitted.members or fitted.resampled) or isinstance(self.head, MLPHead | StackedHead)
+
+    def probabilities(self, rows: HeadRows) -> Tensor:
+        """Calibrated probabilities float64 [N, C] of the head that ships."""
+        return (self.head.outputs(rows) / self.fitted.temperature).softmax(1)
+
+    def probe_probabilities(self, x: Tensor) -> Tensor:
+        """Probabilities float64 [N, C] of the linear probe for flat embeddings [N, F]; calibrated if it ships."""
+        ships = isinstance(self.head, LinearHead) and self.head.features == "embedding"
+        return (self.probe.predict(x).double() / (self.fitted.temperature if ships else 1.0)).softmax(1)
 
     @torch.inference_mode()
-    def __call__(self, table: TableTensors, embedding: Embedding, names: list[MEASURE]) -> dict[MEASURE, Tensor]:
+    def __call__(
+        self, table: TableTensors, embedding: Embedding, names: list[MEASURE], chances: Tensor | None = None
+    ) -> dict[MEASURE, Tensor]:
         """The measures of some rows, float64 [N] each; every row and measure as if computed alone.
 
         Args:
             table: the rows.
             embedding: theirs.
             names: some of `available`.
+            chances: their `probabilities` [N, C], where they are known already.
         """
+        rows = HeadRows(embedding.mean.flatten(1), table)
+        given = _Rows(rows, self.probabilities(rows) if chances is None else chances)
+        needed = set(names) | (set(self.fitted.error_inputs) if "error_model" in names else set())
         # Measures of a family share their computation, so a family runs once if any member is asked for.
         values: dict[MEASURE, Tensor] = {}
         for compute, members in _FAMILIES.items():
-            if not set(members).isdisjoint(names):
-                values |= dict(zip(members, compute(self, embedding.mean), strict=True))
+            if not needed.isdisjoint(members):
+                values |= dict(zip(members, compute(self, given), strict=True))
         network = self.network.variational()
         if network is not None and embedding.scale is not None:
-            rows = _LatentRows(network, table, embedding.mean, embedding.scale)
+            latent = _LatentRows(network, table, embedding.mean, embedding.scale)
             for compute_latent, members in _LATENT_FAMILIES.items():
-                if not set(members).isdisjoint(names):
-                    values |= dict(zip(members, compute_latent(self, rows), strict=True))
+                if not needed.isdisjoint(members):
+                    values |= dict(zip(members, compute_latent(self, latent), strict=True))
+        if "error_model" in names and self.fitted.error_model is not None:
+            inputs = error_features({name: values[name] for name in self.fitted.error_inputs})
+            values["error_model"] = self.fitted.error_model.predict(inputs).softmax(1)[:, 1]
         return {name: values[name].double() for name in names}
+
+
+def error_features(measures: Mapping[MEASURE, Tensor]) -> Tensor:
+    """Inputs float32 [N, 2 M] of the error model: M measures [N] and their logarithms, as errors go with either."""
+    values = torch.stack([values.float() for values in measures.values()], dim=1)  # [N, M]
+    return torch.cat([values, (values.clamp(min=0) + SMALLEST).log()], dim=1)
+
+
+class _Rows(NamedTuple):
+    """Rows of any kind of network, and the head's calibrated probabilities [N, C] of them."""
+
+    rows: HeadRows
+    chances: Tensor
 
 
 class _LatentRows(NamedTuple):
@@ -261,20 +166,40 @@ def _entropy(probabilities: Tensor) -> Tensor:
     return torch.special.entr(probabilities).sum(-1)
 
 
-def _sharpness(measures: Measures, mean: Tensor) -> tuple[Tensor, ...]:
-    probabilities = measures.probabilities(mean.flatten(1))  # [N, C]
-    return 1 - probabilities.max(1).values, _entropy(probabilities)
+def _sharpness(_: Measures, given: _Rows) -> tuple[Tensor, ...]:
+    return 1 - given.chances.max(1).values, _entropy(given.chances)
 
 
-def _ensemble(measures: Measures, mean: Tensor) -> tuple[Tensor, ...]:
-    x, fitted = mean.flatten(1), measures.fitted
-    total = sum((member.predict(x).double() / fitted.temperature).softmax(1) for member in fitted.members)
-    return (1 - torch.as_tensor(total / len(fitted.members)).max(1).values,)
+def _ensemble(measures: Measures, given: _Rows) -> tuple[Tensor, ...]:
+    return (1 - _members(measures, given.rows).mean(0).max(1).values,)
 
 
-def _distance(measures: Measures, mean: Tensor) -> tuple[Tensor, ...]:
+def _members(measures: Measures, rows: HeadRows) -> Tensor:
+    """Probabilities [K, N, C] of heads that could as well have been fitted, or of the members of the one that was."""
+    fitted, head = measures.fitted, measures.head
+    if fitted.members:
+        logits = torch.stack([member.predict(rows.flat).double() for member in fitted.members])
+    elif fitted.resampled:
+        logits = torch.stack([member.outputs(rows) for member in fitted.resampled])
+    elif isinstance(head, StackedHead):
+        logits = torch.stack([member.outputs(rows) for member in head.members])
+        return logits.softmax(-1)  # each is a classifier by itself: the temperature is that of their combination
+    elif isinstance(head, MLPHead):
+        logits = head.each(rows)
+    else:
+        logits = head.outputs(rows)[None]
+    return (logits / fitted.temperature).softmax(-1)
+
+
+def _second_opinion(measures: Measures, given: _Rows) -> tuple[Tensor, ...]:
+    second = measures.fitted.second
+    chances = given.chances if second is None else second.outputs(given.rows).softmax(1)
+    return (1 - chances.gather(1, given.chances.argmax(1, keepdim=True))[:, 0],)
+
+
+def _distance(measures: Measures, given: _Rows) -> tuple[Tensor, ...]:
     fitted = measures.fitted
-    points = (mean.flatten(1) - fitted.center) @ fitted.basis  # [N, k]
+    points = (given.rows.flat - fitted.center) @ fitted.basis  # [N, k]
     nearest = torch.cdist(points, fitted.neighbours).topk(min(N_NEIGHBOURS, len(fitted.neighbours)), largest=False)
     return (nearest.values.mean(1),)
 
@@ -288,7 +213,7 @@ def _propagated(measures: Measures, rows: _LatentRows) -> tuple[Tensor, ...]:
     for _draw in range(draws):
         # One noise [D, d] for all rows: a row's measure does not depend on the rows beside it.
         noise = torch.empty(rows.mean.shape[1:]).normal_(generator=random.device).to(rows.mean.device)
-        probabilities = measures.probabilities((rows.mean + rows.scale * noise).flatten(1))
+        probabilities = measures.probe_probabilities((rows.mean + rows.scale * noise).flatten(1))
         total += probabilities
         aleatoric += _entropy(probabilities)
     whole = _entropy(total / draws)
@@ -314,7 +239,7 @@ def _contexts(measures: Measures, rows: _LatentRows) -> tuple[Tensor, ...]:
         context, target = order[: (n_features + 1) // 2], order[(n_features + 1) // 2 :]
         masks = same_for_all(observed, context, target)
         inferred = network.infer(rows.table, masks)
-        probabilities.append(measures.probabilities(inferred.s_w.mean.flatten(1)))
+        probabilities.append(measures.probe_probabilities(inferred.s_w.mean.flatten(1)))
         if len(target):
             prior = network.predict(inferred, masks)  # [N, 1, M, d]: one target mask
             targets = DiagonalGaussian(*(part[:, target] for part in posterior))  # [N, M, d]
@@ -332,9 +257,10 @@ def _reconstruction(_: Measures, rows: _LatentRows) -> tuple[Tensor, ...]:
     return (masked_mean(-likelihood.log_prob(*rows.table.blanked()), rows.table.observed),)
 
 
-_FAMILIES: dict[Callable[[Measures, Tensor], tuple[Tensor, ...]], tuple[MEASURE, ...]] = {
+_FAMILIES: dict[Callable[[Measures, _Rows], tuple[Tensor, ...]], tuple[MEASURE, ...]] = {
     _sharpness: ("max_probability", "entropy"),
     _ensemble: ("ensemble",),
+    _second_opinion: ("second_opinion",),
     _distance: ("distance",),
 }
 """Functions, and the measures that each computes together."""

@@ -1,6 +1,6 @@
 """A trained model as one object: raw rows in, embeddings, uncertainty and predictions out."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,10 +15,20 @@ from varjepa.data.encode.tensors import to_tensors
 from varjepa.data.tensors.table import TableTensors
 from varjepa.errors import DataError, ModelError
 from varjepa.evaluation.probe import LinearProbe
+from varjepa.evaluation.uncertainty.certificate import Certificate
+from varjepa.evaluation.uncertainty.prediction_sets import SetRule
+from varjepa.inference.answer_columns import ON_REQUEST, accepted, class_columns, number_columns
 from varjepa.inference.drift_reference import Profile
+from varjepa.inference.fitted_uncertainty import FittedUncertainty, weighted_scale
 from varjepa.inference.generator.fill import Imputation, Imputer, Sampler, outside_range
 from varjepa.inference.generator.table_generator import TableGenerator, batches
-from varjepa.inference.measures import FittedUncertainty, Measures, weighted_scale
+from varjepa.inference.heads.head import Head
+from varjepa.inference.heads.inputs import HeadRows
+from varjepa.inference.heads.linear import LinearHead
+from varjepa.inference.hidden_cells import expected, without
+from varjepa.inference.intervals import FittedIntervals
+from varjepa.inference.measures import Measures
+from varjepa.inference.reasons import Outcome, Reasons, column_groups, explained, joined, to_tensor
 from varjepa.inference.vectors.compact import USUAL, CompactBasis, require_size
 from varjepa.inference.vectors.index import VectorIndex
 from varjepa.inference.vectors.neighbours import NEAR, near_duplicates, outliers, similar_rows
@@ -38,10 +48,13 @@ class TrainedModel:
         preprocessor: fitted on the training rows.
         network: in evaluation mode, on its device.
         probe: linear probe on flattened embeddings; None without a label.
-        fitted: the fitted uncertainty of the probe; None without classes.
+        fitted: the fitted uncertainty of the head; None without classes.
         generator: of missing cells and new rows; None where the configuration leaves it out.
         profile: drift reference from rows outside of training; None where it was not measured.
-        compact: basis of the compact vectors; None in models of before.
+        chosen_head: the classifier or regressor that ships; None where that is the probe.
+        intervals: of the regressor; None with classes, and in models of older versions.
+        sets: rule of the prediction sets; None for numbers, without calibration rows, and in models of older versions.
+        compact: basis of the compact vectors; None in models of older versions.
     """
 
     config: RetrainConfig
@@ -51,7 +64,17 @@ class TrainedModel:
     fitted: FittedUncertainty | None = None
     generator: TableGenerator | None = None
     profile: Profile | None = None
+    chosen_head: Head | None = None
+    intervals: FittedIntervals | None = None
+    sets: SetRule | None = None
     compact: CompactBasis | None = None
+
+    @property
+    def head(self) -> Head | None:
+        """The classifier or regressor that ships; None without a label."""
+        if self.chosen_head is not None or self.probe is None:
+            return self.chosen_head
+        return LinearHead(self.probe)
 
     @property
     def device(self) -> torch.device:
@@ -92,67 +115,121 @@ class TrainedModel:
             return weighted_scale(self.fitted.error, embedding.scale)
         return row_uncertainty(embedding.scale, self.config.uncertainty.aggregate)
 
-    def measures(self) -> Measures | None:
-        """The uncertainty measures of the probe; None without classes."""
-        if self.probe is None or self.fitted is None:
-            return None
-        return Measures(self.network, self.probe, self.fitted, self.config.uncertainty, self.config.training.seed)
+    @property
+    def certificate(self) -> Certificate | None:
+        """The promise for accepted rows; None where there is none."""
+        calibrated = self.fitted if self.intervals is None else self.intervals
+        return None if calibrated is None else calibrated.certificate
 
-    def predict(self, frame: pl.DataFrame, batch_size: int = 1024) -> pl.DataFrame:
-        """Embeds raw rows, and adds the probe's predictions and their uncertainty.
+    def measures(self) -> Measures | None:
+        """The uncertainty measures of the head; None without classes."""
+        if self.probe is None or self.head is None or self.fitted is None:
+            return None
+        section, seed = self.config.uncertainty, self.config.training.seed
+        return Measures(self.network, self.probe, self.head, self.fitted, section, seed)
+
+    def answers(self, rows: HeadRows) -> Tensor | None:
+        """Calibrated probabilities of the head float64 [N, C], or its values [N, 1]; None without a label."""
+        if self.head is None:
+            return None
+        measures = self.measures()
+        if measures is not None:
+            return measures.probabilities(rows)
+        outputs = self.head.outputs(rows)
+        return outputs.softmax(1) if outputs.shape[1] > 1 else outputs
+
+    def predict(self, frame: pl.DataFrame, batch_size: int = 1024, also: Collection[ON_REQUEST] = ()) -> pl.DataFrame:
+        """Embeds raw rows, and adds the head's predictions and their uncertainty.
 
         Args:
             frame: raw rows.
             batch_size: rows at a time; affects only memory.
+            also: further columns of classes to add.
 
         Returns:
-            One line per row: `embedding` (array of D * d floats); `uncertainty`, by the measure that ships (without
-            classes: the latent one), and `latent_uncertainty`, where the model has them; with a probe `prediction`
-            (class or value) and, for classes, `probability` (calibrated, of the predicted class) and, with a
-            certificate, `accept`.
+            One line per row: `embedding` (array of D * d floats); `uncertainty`, by the measure that ships (of numbers:
+            half the width of the interval, or the predicted size of the error; without a label the latent one), and
+            `latent_uncertainty`, where the model has them; with a label `prediction` (class or value) and, for classes,
+            `probability` (calibrated, of the predicted class), for numbers `low` and `high`, the ends of an interval;
+            with a certificate, `accept`. If asked for, `set` (the classes that the row may have, the most probable one
+            first; none where the model has no sets) and `probability.CLASS` of every class.
 
         Raises:
             DataError: see `encode`.
         """
         table = self.encode(frame)
         # At least one batch, so that an empty table still gets its columns.
-        return pl.concat([self._predict(table.rows(rows)) for rows in batches(max(frame.height, 1), batch_size)])
+        return pl.concat([self._predict(table.rows(rows), also) for rows in batches(max(frame.height, 1), batch_size)])
 
-    def _predict(self, table: TableTensors) -> pl.DataFrame:
+    def _predict(self, table: TableTensors, also: Collection[ON_REQUEST]) -> pl.DataFrame:
         embedding = embed(self.network, table)
-        flat = embedding.mean.flatten(1)  # [N, D d]
-        columns = {"embedding": pl.Series(flat.cpu().numpy(), dtype=pl.Array(pl.Float32, flat.shape[1]))}
-        latent, measures = self.latent_uncertainty(embedding), self.measures()
+        rows = HeadRows(embedding.mean.flatten(1), table)
+        columns = {"embedding": pl.Series(rows.flat.cpu().numpy(), dtype=pl.Array(pl.Float32, rows.flat.shape[1]))}
+        latent, measures, answers = self.latent_uncertainty(embedding), self.measures(), self.answers(rows)
         if measures is not None:
             name = measures.fitted.measure
-            columns["uncertainty"] = pl.Series(measures(table, embedding, [name])[name].cpu().numpy())
+            uncertainty = measures(table, embedding, [name], answers)[name]
+            columns["uncertainty"] = pl.Series(uncertainty.cpu().numpy())
         elif latent is not None:
             columns["uncertainty"] = pl.Series(latent.double().cpu().numpy())
         if latent is not None:
             columns["latent_uncertainty"] = pl.Series(latent.double().cpu().numpy())
-        return pl.DataFrame(columns | self._outputs(flat, columns.get("uncertainty")))
+        if answers is not None and self.intervals is not None:
+            found = number_columns(self.intervals, rows, answers[:, 0].cpu().numpy())
+            # After the embedding, as for classes.
+            columns = {"embedding": columns.pop("embedding"), "uncertainty": found.pop("uncertainty")} | {
+                name: values for name, values in columns.items() if name != "uncertainty"
+            }
+            return pl.DataFrame(columns | {"prediction": pl.Series(answers[:, 0].cpu().numpy())} | found)
+        return pl.DataFrame(columns | self._outputs(answers, columns.get("uncertainty"), also))
 
-    def _outputs(self, flat: Tensor, uncertainty: pl.Series | None) -> dict[str, pl.Series]:
-        """Columns from the probe for flat embeddings [N, F]."""
-        label, measures = self.preprocessor.label, self.measures()
-        if self.probe is None or label is None:
+    def _outputs(
+        self, answers: Tensor | None, uncertainty: pl.Series | None, also: Collection[ON_REQUEST]
+    ) -> dict[str, pl.Series]:
+        """Columns from what the head says, [N, C] or [N, 1]."""
+        label = self.preprocessor.label
+        if answers is None or label is None:
             return {}
         if not label.classes:
-            return {"prediction": pl.Series(self.probe.predict(flat)[:, 0].double().cpu().numpy())}
-        chances = self.probe.predict(flat).double().softmax(1) if measures is None else measures.probabilities(flat)
-        probability, number = chances.cpu().max(1)  # of the predicted class, and its number
+            return {"prediction": pl.Series(answers[:, 0].cpu().numpy())}
+        probability, number = answers.cpu().max(1)  # of the predicted class, and its number
         names = pl.Series(label.classes, dtype=pl.String)
         columns = {"prediction": names.gather(number.numpy()), "probability": pl.Series(probability.numpy())}
         certificate = None if self.fitted is None else self.fitted.certificate
         if certificate is not None and uncertainty is not None:
-            # No threshold reached the promised accuracy: then no row is accepted.
-            never = certificate.threshold is None
-            columns["accept"] = (
-                pl.repeat(value=False, n=len(uncertainty), eager=True)
-                if never
-                else (uncertainty <= certificate.threshold)
-            )
-        return columns
+            columns["accept"] = accepted(certificate, uncertainty)
+        return columns | class_columns(self.sets, answers.cpu().numpy(), label.classes, also)
+
+    def reasons(self, frame: pl.DataFrame, batch_size: int = 1024) -> Reasons:
+        """Contributions of columns to the prediction and to the uncertainty of rows; see `varjepa.inference.reasons`.
+
+        Args:
+            frame: raw rows. The model looks at each of them 6 (D - 1) + 2 times, with D columns, but at most 140 times.
+            batch_size: rows at a time; affects only memory.
+
+        Raises:
+            DataError: see `encode`.
+        """
+        table, groups = self.encode(frame), column_groups(self.preprocessor)
+        pieces = [
+            explained(self._outcome, table.rows(rows), groups) for rows in batches(max(frame.height, 1), batch_size)
+        ]
+        return joined(pieces)
+
+    @torch.inference_mode()
+    def _outcome(self, table: TableTensors, hidden: Collection[int]) -> Outcome:
+        """What the head says of rows without some features, and how uncertain it is."""
+        embedding = embed(self.network, without(table, *hidden))
+        seen = expected(self.network, table, embedding, hidden)
+        rows, measures = HeadRows(embedding.mean.flatten(1), seen), self.measures()
+        answers = self.answers(rows)
+        if measures is not None:
+            name = measures.fitted.measure
+            return Outcome(answers, measures(seen, embedding, [name], answers)[name])
+        if answers is not None and self.intervals is not None:
+            found = number_columns(self.intervals, rows, answers[:, 0].cpu().numpy())
+            return Outcome(answers, to_tensor(found["uncertainty"]))
+        return Outcome(answers, self.latent_uncertainty(embedding))
 
     def imputer(self, *, draws: int = 0, level: float = 0.9, seed: int = 0) -> Imputer:
         """An imputer for tables that come in parts; see `Imputer`.

@@ -1,5 +1,6 @@
-"""Linear probes on frozen embeddings and on raw features, and their predictions for test rows."""
+"""The probe, its baselines on raw features, the head that ships, and their predictions for test rows."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -10,13 +11,17 @@ from torch import Tensor
 from varjepa.config import RetrainConfig
 from varjepa.data.encode.encoded import Part
 from varjepa.data.encode.features import Label
+from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.read.sources import ROW
 from varjepa.data.read.splits import CLUSTER
-from varjepa.data.tensors.sizes import TableSizes
-from varjepa.data.tensors.table import TableTensors
-from varjepa.evaluation.probe import LinearProbe, best_probe
+from varjepa.evaluation.probe import LinearProbe
 from varjepa.evaluation.uncertainty.metrics import Classified, classification_metrics, regression_metrics
-from varjepa.inference.measures import FittedUncertainty, fit_uncertainty
+from varjepa.inference.fitted_uncertainty import FittedUncertainty, fit_uncertainty
+from varjepa.inference.heads.candidates import Chosen, Fitting, HeadData, choose_head
+from varjepa.inference.heads.head import Head
+from varjepa.inference.heads.inputs import HeadRows
+from varjepa.inference.heads.linear import LinearHead
+from varjepa.inference.intervals import FittedIntervals, fit_intervals
 from varjepa.inference.model import TrainedModel
 from varjepa.models.embedding import embed
 from varjepa.models.network import TableNetwork
@@ -24,103 +29,107 @@ from varjepa.models.network import TableNetwork
 CHUNK = 8192
 """Rows embedded at a time."""
 
-GROUPS = {"probe": "p", "raw": "raw"}
-"""Group of metrics -> prefix of output columns: the probe on embeddings, and the probe on raw features."""
+GROUPS = {"probe": "p", "raw": "raw", "boosted": "boosted", "head": "head"}
+"""Group of metrics -> prefix of output columns: the linear probe on embeddings, a linear model and boosted trees on raw
+columns, and the head that ships."""
 
 
 class Probes(NamedTuple):
-    """Probes of one label.
+    """Classifiers or regressors of one label.
 
     Attributes:
-        linear: on flat embeddings [N, D d].
-        fitted: for the uncertainty measures of `linear`; None for a numeric label.
-        raw: on raw features (see `raw_features`).
+        linear: the linear probe on flat embeddings [N, D d].
+        chosen: the head that ships.
+        fitted: for the uncertainty measures of that head; None for a numeric label.
+        intervals: of that head's numbers; None for classes.
+        baselines: `raw`, a linear model on raw columns, and `boosted`, trees on them.
     """
 
     linear: LinearProbe
+    chosen: Chosen
     fitted: FittedUncertainty | None
-    raw: LinearProbe
+    intervals: FittedIntervals | None
+    baselines: dict[str, Head]
 
 
 def fit_probes(
-    network: TableNetwork, sizes: TableSizes, label: Label, config: RetrainConfig, *, train: Part, validation: Part
+    network: TableNetwork, preprocessor: Preprocessor, config: RetrainConfig, *, train: Part, validation: Part
 ) -> Probes:
-    """Fits the probes on training rows; validation rows choose their penalties and the temperature.
+    """Fits probe, baselines and heads on training rows; validation rows choose penalties, the head and its temperature.
 
     Args:
         network: trained, on the device of all rows.
-        sizes: of the table.
-        label: what to predict.
+        preprocessor: of the table, with a label.
         config: of the job: `probe`, `uncertainty` and `training.seed`.
         train: training rows with a label.
         validation: rows of the validation part with a label that training has seen; may be none.
     """
-    n_classes, penalties = len(label.classes), config.probe.l2
-    embedded = [(embed(network, part.table), part.labels) for part in (train, validation)]
-    flat = [(embedding.mean.flatten(1), labels) for embedding, labels in embedded]
-    linear = best_probe(*flat, n_classes=n_classes, l2=penalties)
-    fitted = None
-    if label.classes:
-        fitted = fit_uncertainty(
-            linear, *embedded, section=config.uncertainty, seed=config.training.seed, clusters=train.clusters
-        )
-    # The baseline: a linear model of the same kind without an embedding.
-    plain = [(raw_features(part.table, sizes), part.labels) for part in (train, validation)]
-    return Probes(linear, fitted, best_probe(*plain, n_classes=n_classes, l2=penalties))
+    n_classes = () if preprocessor.label is None else preprocessor.label.classes
+    embedded = [embed(network, part.table) for part in (train, validation)]
+    training, other = (
+        HeadData(HeadRows(embedding.mean.flatten(1), part.table), part.labels, part.clusters)
+        for embedding, part in zip(embedded, (train, validation), strict=True)
+    )
+    fitting = Fitting(training, other, preprocessor, len(n_classes), config.probe, config.training.seed)
+    probe = fitting.head("linear", "embedding")
+    if not isinstance(probe, LinearHead):
+        raise TypeError("the probe is not linear")
+    baselines = {"raw": fitting.head("linear", "raw"), "boosted": fitting.head("boosted", "raw")}
+    chosen, fitted = choose_head(fitting), None
+    intervals = None if n_classes else fit_intervals(fitting, chosen.head)
+    if n_classes:
+        fitted = fit_uncertainty(fitting, probe.probe, chosen.head, embedded[0].scale, section=config.uncertainty)
+    return Probes(probe.probe, chosen, fitted, intervals, baselines)
 
 
-def raw_features(table: TableTensors, sizes: TableSizes) -> Tensor:
-    """Input of a linear model without an embedding: numbers, whether they are observed, one column per category.
-
-    Returns:
-        float32 [N, 2 n_numeric + sum of cardinalities].
-    """
-    n_numeric, cardinalities = sizes
-    codes = [torch.nn.functional.one_hot(table.codes[:, j], size) for j, size in enumerate(cardinalities)]
-    return torch.cat([table.numeric, table.observed[:, :n_numeric], *codes], dim=1).float()
-
-
-def predict_rows(model: TrainedModel, raw: LinearProbe | None, test: Part, *, keep: int) -> tuple[pl.DataFrame, Tensor]:
+def predict_rows(
+    model: TrainedModel, baselines: Mapping[str, Head], test: Part, *, keep: int
+) -> tuple[pl.DataFrame, Tensor]:
     """Predictions for rows with and without a label.
 
     Args:
-        model: with its probe, where there is one.
-        raw: the probe on raw features; None without a label.
+        model: with its probe and head, where there is a label.
+        baselines: heads on raw columns, by group; empty without a label.
         test: rows on the model's device.
         keep: number of first rows whose flat embeddings are returned as well.
 
     Returns:
         One line per row (row number, `label`, `CLUSTER` where rows come in clusters, latent `uncertainty` for kinds
-        that have one, calibrated outputs `p0`... of the probe, and outputs `raw0`... of the probe on raw features), and
-        flat embeddings [keep, D d].
+        that have one, and outputs `p0`... of the probe, `raw0`..., `boosted0`... and `head0`..., which are calibrated),
+        and flat embeddings [keep, D d].
     """
     frames, first_rows = [], []
     for start in range(0, len(test.labels), CHUNK):
         part = test.take(torch.arange(start, min(start + CHUNK, len(test.labels)), device=test.labels.device))
         embedding = embed(model.network, part.table)
-        flat = embedding.mean.flatten(1)
+        rows = HeadRows(embedding.mean.flatten(1), part.table)
         # All embeddings at once might not fit into memory.
         if start < keep:
-            first_rows.append(flat[: keep - start])
+            first_rows.append(rows.flat[: keep - start])
         columns = {ROW: part.rows, "label": part.labels.cpu().numpy()}
         if part.clusters is not None:
             columns[CLUSTER] = part.clusters
         uncertainty = model.latent_uncertainty(embedding)
         if uncertainty is not None:
             columns["uncertainty"] = uncertainty.cpu().numpy()
-        temperature = 1.0 if model.fitted is None else model.fitted.temperature
-        columns |= _outputs(GROUPS["probe"], model.probe, flat, temperature)
-        columns |= _outputs(GROUPS["raw"], raw, raw_features(part.table, model.preprocessor.sizes))
-        frames.append(pl.DataFrame(columns))
+        frames.append(pl.DataFrame(columns | _all_outputs(model, baselines, rows)))
     return pl.concat(frames), torch.cat(first_rows)
 
 
-def _outputs(prefix: str, linear: LinearProbe | None, x: Tensor, temperature: float = 1.0) -> dict[str, np.ndarray]:
-    if linear is None:
+def _all_outputs(model: TrainedModel, baselines: Mapping[str, Head], rows: HeadRows) -> dict[str, np.ndarray]:
+    """Outputs of probe, baselines and head, one column each per class."""
+    if model.probe is None or model.head is None:
         return {}
-    output = linear.predict(x).double()  # [N, C], or [N, 1] for a numeric label
-    output = (output / temperature).softmax(1) if output.shape[1] > 1 else output
-    return {f"{prefix}{number}": column.cpu().numpy() for number, column in enumerate(output.T)}
+    outputs = {name: head.outputs(rows) for name, head in baselines.items()}
+    outputs["probe"] = model.probe.predict(rows.flat).double()
+    outputs["head"] = model.head.outputs(rows)
+    if model.fitted is not None:
+        outputs["head"] = outputs["head"] / model.fitted.temperature
+    columns: dict[str, np.ndarray] = {}
+    for group, output in outputs.items():  # [N, C], or [N, 1] for a numeric label
+        values = output.softmax(1) if output.shape[1] > 1 else output
+        columns |= {f"{GROUPS[group]}{number}": column.cpu().numpy() for number, column in enumerate(values.T)}
+    return columns
 
 
 def labelled_rows(predictions: pl.DataFrame) -> pl.DataFrame:
@@ -136,7 +145,7 @@ def classified(predictions: pl.DataFrame, group: str) -> Classified:
 
 
 def probe_metrics(predictions: pl.DataFrame, label: Label | None) -> dict[str, float]:
-    """Metrics of both probes, `probe/...` and `raw/...`; none where no row has a label.
+    """Metrics of every group, `probe/...`, `raw/...`, `boosted/...` and `head/...`; none where no row has a label.
 
     `unseen_class_rows` says how many rows have a class that training has not seen. They count as errors.
     """

@@ -8,8 +8,9 @@
 | surprise | -log p(cell | the other cells), mean over the row's cells, nats | a generator |
 | latent_1, ... | the embedding along its principal directions in training | any |
 | latent_uncertainty | from the scales of q(s_w | ...) | Var-T-JEPA |
-| predicted, probability | the probe's prediction and its probability | a label |
+| predicted, probability | the head's prediction and its probability | a label |
 | correct, calibration; residual | right or wrong, and right minus probability; label minus prediction | labelled rows |
+| pit, covered | PIT of a number under its predictive distribution; inside its interval or outside | labelled rows |
 
 Nothing is sampled, and no row depends on the rows beside it.
 """
@@ -30,6 +31,7 @@ from varjepa.evaluation.latents.components import principal_components
 from varjepa.inference.drift_reference import Directions
 from varjepa.inference.generator.fill import outside_range
 from varjepa.inference.generator.table_generator import batches
+from varjepa.inference.heads.inputs import HeadRows
 from varjepa.inference.model import TrainedModel
 from varjepa.models.embedding import embed
 from varjepa.models.masks import draw_sizes, same_for_all
@@ -49,6 +51,7 @@ BATCH = 512
 """Rows at a time: their activations fit into a cache."""
 
 RIGHT_OR_WRONG = ("wrong", "right")
+IN_OR_OUT = ("outside", "inside")
 
 
 class RowValues(NamedTuple):
@@ -101,7 +104,7 @@ def row_statistics(model: TrainedModel, frame: pl.DataFrame, directions: Directi
         statistics |= {f"latent_{number}": values for number, values in enumerate(projected, start=1)}
         uncertainty = model.latent_uncertainty(embedding)
         statistics |= {} if uncertainty is None else {"latent_uncertainty": uncertainty}
-        parts.append(statistics | _answers(model, flat, None if label is None else label[rows]))
+        parts.append(statistics | _answers(model, HeadRows(flat, part), None if label is None else label[rows]))
     joined = {name: torch.cat([part[name].double().cpu() for part in parts]).numpy() for name in parts[0]}
     return {name: RowValues(values, _names(model, name)) for name, values in joined.items()}
 
@@ -144,15 +147,19 @@ def _surprise(model: TrainedModel, table: TableTensors, outside: Tensor) -> dict
     return {"surprise": total / table.observed.sum(1).clamp(min=1)}
 
 
-def _answers(model: TrainedModel, flat: Tensor, label: Tensor | None) -> dict[str, Tensor]:
-    """The probe's predictions for flat embeddings [N, F], and their errors where the label is known."""
-    if model.probe is None:
+def _answers(model: TrainedModel, rows: HeadRows, label: Tensor | None) -> dict[str, Tensor]:
+    """The head's predictions for rows, and their errors where the label is known."""
+    outputs = model.answers(rows)
+    if outputs is None:
         return {}
-    outputs, measures = model.probe.predict(flat).double(), model.measures()
-    if measures is None:
+    if outputs.shape[1] == 1:
         values = outputs[:, 0]
-        return {"predicted": values} | ({} if label is None else {"residual": label - values})
-    probability, predicted = measures.probabilities(flat).max(1)
+        return (
+            {"predicted": values}
+            | ({} if label is None else {"residual": label - values})
+            | _intervals(model, rows, values, label)
+        )
+    probability, predicted = outputs.max(1)
     answers = {"predicted": predicted.double(), "probability": probability}
     if label is not None:
         correct = torch.where(label.isnan(), label, (predicted == label).double())  # NaN where the label is unknown
@@ -160,7 +167,20 @@ def _answers(model: TrainedModel, flat: Tensor, label: Tensor | None) -> dict[st
     return answers
 
 
+def _intervals(model: TrainedModel, rows: HeadRows, values: Tensor, label: Tensor | None) -> dict[str, Tensor]:
+    """PIT of the label and whether its interval holds it, NaN where it is unknown; where the model has intervals."""
+    rule = None if model.intervals is None else model.intervals.rule
+    if label is None or model.intervals is None or rule is None:
+        return {}
+    maps, truth = model.intervals.maps(rows, values.cpu().numpy(), rule.method), label.double().cpu().numpy()
+    low, high = rule.interval(maps)
+    known = np.isfinite(truth)
+    pit = np.where(known, rule.pit(maps, np.where(known, truth, 0.0)), np.nan)
+    covered = np.where(known, (low <= truth) & (truth <= high), np.nan)
+    return {"pit": torch.from_numpy(pit), "covered": torch.from_numpy(covered)}
+
+
 def _names(model: TrainedModel, statistic: str) -> tuple[str, ...]:
     """Names of a statistic's classes; empty for numbers."""
     classes = () if model.preprocessor.label is None else model.preprocessor.label.classes
-    return {"predicted": classes, "correct": RIGHT_OR_WRONG}.get(statistic, ())
+    return {"predicted": classes, "correct": RIGHT_OR_WRONG, "covered": IN_OR_OUT}.get(statistic, ())

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
+from xgboost.core import XGBoostError
 
 from varjepa.config import RetrainConfig, parse_config, result_settings
 from varjepa.data.encode.preprocessor import Preprocessor
@@ -15,8 +16,17 @@ from varjepa.errors import ModelError
 from varjepa.evaluation.probe import LinearProbe
 from varjepa.evaluation.uncertainty.certificate import Certificate
 from varjepa.inference.drift_reference import Counts, Directions, Profile
+from varjepa.inference.fitted_uncertainty import FittedUncertainty
 from varjepa.inference.generator.storage import BARS, GENERATOR, REFERENCE, load_generator, save_generator
-from varjepa.inference.measures import FittedUncertainty
+from varjepa.inference.heads.storage import FACTS, HEAD_FILE, load_head, packed, save_head, unpacked
+from varjepa.inference.interval_storage import (
+    INTERVALS,
+    SETS,
+    load_intervals,
+    load_sets,
+    save_intervals,
+    save_sets,
+)
 from varjepa.inference.model import TrainedModel
 from varjepa.inference.vectors.storage import VECTORS, load_compact, save_compact
 from varjepa.models.new_network import build_network
@@ -27,8 +37,11 @@ CONFIG, PREPROCESSOR = "config.json", "preprocessor.json"
 PROBE, UNCERTAINTY = "probe.safetensors", "doubt.safetensors"
 PROFILE, DIRECTIONS = "profile.json", "profile.safetensors"
 
-PARTS = (PREPROCESSOR, NETWORK, PROBE, UNCERTAINTY, GENERATOR, BARS, REFERENCE, PROFILE, DIRECTIONS,
-         VECTORS)  # fmt: skip
+RESAMPLED = "resampled"
+"""Key of the number of resampled heads among the metadata of the uncertainty; they are the last of its heads."""
+
+PARTS = (PREPROCESSOR, NETWORK, PROBE, HEAD_FILE, UNCERTAINTY, INTERVALS, SETS, GENERATOR, BARS, REFERENCE, PROFILE,
+         DIRECTIONS, VECTORS)  # fmt: skip
 """Files of a model beside its configuration; preprocessor and network are in every one."""
 
 SETTINGS = ("data", "model", "masking", "objective", "training.seed", "uncertainty", "generator.n_layers",
@@ -44,8 +57,14 @@ def save_model(folder: Path, model: TrainedModel) -> None:
     save_network(folder, model.network, kind=model.config.model.kind, names=model.preprocessor.names)
     if model.probe is not None:
         save_probe(folder, model.probe)
+    if model.chosen_head is not None:
+        save_head(folder, model.chosen_head)
     if model.fitted is not None:
         save_uncertainty(folder, model.fitted)
+    if model.intervals is not None:
+        save_intervals(folder, model.intervals)
+    if model.sets is not None:
+        save_sets(folder, model.sets)
     if model.generator is not None:
         save_generator(folder, model.generator)
     if model.profile is not None:
@@ -71,7 +90,13 @@ def save_uncertainty(folder: Path, fitted: FittedUncertainty) -> None:
     metadata |= {"reason": fitted.reason}
     if fitted.certificate is not None:
         metadata["certificate"] = fitted.certificate.model_dump_json()
-    write_tensors(folder / UNCERTAINTY, fitted.tensors(), metadata)
+    if fitted.error_inputs:
+        metadata["error_inputs"] = ",".join(fitted.error_inputs)
+    heads, facts = packed([*([] if fitted.second is None else [fitted.second]), *fitted.resampled])
+    if heads:
+        metadata |= {FACTS: facts, RESAMPLED: str(len(fitted.resampled))}
+    tensors = fitted.tensors() | {f"{FACTS}.{name}": value for name, value in heads.items()}
+    write_tensors(folder / UNCERTAINTY, tensors, metadata)
 
 
 def save_profile(folder: Path, profile: Profile) -> None:
@@ -141,11 +166,16 @@ def load_parts(
     network = network.to(target).eval()
     network.precision = resolve_precision(precision, target)
     probe = _load_probe(parts[PROBE], target) if PROBE in parts else None
-    fitted = _load_uncertainty(parts[UNCERTAINTY], target) if UNCERTAINTY in parts else None
+    head = load_head(parts[HEAD_FILE], preprocessor, target) if HEAD_FILE in parts else None
+    fitted = _load_uncertainty(parts[UNCERTAINTY], preprocessor, target) if UNCERTAINTY in parts else None
     generator = load_generator(parts, network, preprocessor, config) if GENERATOR in parts else None
     profile = _load_profile(parts) if PROFILE in parts else None
+    intervals = load_intervals(parts[INTERVALS], target) if INTERVALS in parts else None
+    sets = load_sets(parts[SETS]) if SETS in parts else None
     compact = load_compact(parts[VECTORS], target) if VECTORS in parts else None
-    return TrainedModel(config, preprocessor, network, probe, fitted, generator, profile, compact)
+    return TrainedModel(
+        config, preprocessor, network, probe, fitted, generator, profile, head, intervals, sets, compact
+    )
 
 
 @contextmanager
@@ -155,7 +185,7 @@ def _readable(folder: Path) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise ModelError(f"{folder} holds no complete model: {Path(error.filename).name} is missing.") from None
-    except (ValueError, RuntimeError, SafetensorError) as error:
+    except (ValueError, KeyError, RuntimeError, SafetensorError, XGBoostError) as error:
         reason = " ".join(str(error).split())[:300]  # torch lists every weight that does not fit
         raise ModelError(
             f"The model in {folder} cannot be read: {reason}.", fix="Was it written by this version?"
@@ -168,14 +198,18 @@ def _load_probe(path: Path, device: torch.device) -> LinearProbe:
         return LinearProbe(**tensors, l2=float((file.metadata() or {})["l2"]))
 
 
-def _load_uncertainty(path: Path, device: torch.device) -> FittedUncertainty:
+def _load_uncertainty(path: Path, preprocessor: Preprocessor, device: torch.device) -> FittedUncertainty:
     with safe_open(path, framework="pt", device=str(device)) as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
         plain = file.metadata() or {}
     certificate = Certificate.model_validate_json(plain["certificate"]) if "certificate" in plain else None
+    own = {name.removeprefix(f"{FACTS}."): value for name, value in tensors.items() if name.startswith(f"{FACTS}.")}
+    heads, resampled = unpacked(own, plain.get(FACTS, "[]"), preprocessor), int(plain.get(RESAMPLED, "0"))
     return FittedUncertainty.from_tensors(
         tensors, temperature=float(plain["temperature"]), measure=plain["measure"], reason=plain["reason"],
-        certificate=certificate,
+        certificate=certificate, second=heads[0] if len(heads) > resampled else None,
+        resampled=tuple(heads[len(heads) - resampled :]),
+        error_inputs=tuple(filter(None, plain.get("error_inputs", "").split(","))),
     )  # fmt: skip
 
 

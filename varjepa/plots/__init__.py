@@ -1,8 +1,10 @@
 """Every figure, from plain arrays; no figure is ever shown, all are returned."""
 
 from varjepa.plots.drift import drift_effects, reference_and_new
+from varjepa.plots.reasons import row_reasons, table_reasons
 from varjepa.plots.run import (
     embedding_map,
+    interval_plot,
     latent_pit,
     measures_plot,
     reliability_diagram,
@@ -17,11 +19,14 @@ __all__ = [
     "cost_plot",
     "drift_effects",
     "embedding_map",
+    "interval_plot",
     "latent_pit",
     "measures_plot",
     "reference_and_new",
     "reliability_diagram",
     "risk_coverage_plot",
+    "row_reasons",
     "study_curves",
+    "table_reasons",
     "training_curves",
 ]

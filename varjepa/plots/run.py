@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from varjepa.evaluation.arrays import Bools
 from varjepa.evaluation.latents.pit import PITDistances
 from varjepa.evaluation.uncertainty.calibration import Reliability
 from varjepa.evaluation.uncertainty.selective import RiskCoverage, aurc
@@ -49,14 +50,19 @@ def training_curves(history: Sequence[Mapping[str, float]], best_epoch: int) -> 
     return figure
 
 
-def risk_coverage_plot(curves: Mapping[str, RiskCoverage]) -> Figure:
-    """Selective risk against coverage, one line per uncertainty measure, the area under each in the legend."""
+def risk_coverage_plot(curves: Mapping[str, RiskCoverage], risk: str = "error rate") -> Figure:
+    """Selective risk against coverage, one line per uncertainty measure, the area under each in the legend.
+
+    Args:
+        curves: name -> curve.
+        risk: what the curves are of, for the axis.
+    """
     with panels(1, 1, size=(5.4, 3.8)) as (figure, (axis,)):
         for style, (name, curve) in zip(("-", "-", "--", "-.", ":")[-len(curves) :], curves.items(), strict=True):
             # Below 1% coverage the curve is a few errors divided by a few rows: noise that hides the rest.
             shown = curve.coverage >= 0.01
             axis.plot(curve.coverage[shown], curve.risk[shown], style, label=f"{name} (AURC {aurc(curve):.4f})")
-        axis.set(title="Risk among the least uncertain rows", xlabel="coverage", ylabel="error rate", xlim=(0, 1))
+        axis.set(title="Risk among the least uncertain rows", xlabel="coverage", ylabel=risk, xlim=(0, 1))
         axis.set_ylim(bottom=0)
         axis.legend()
     return figure
@@ -71,6 +77,29 @@ def reliability_diagram(bins: Reliability, ece: float) -> Figure:
         upper.legend()
         lower.bar(bins.confidence, bins.rows, width=0.04)
         lower.set(xlabel="confidence", ylabel="rows", xlim=(0, 1))
+    return figure
+
+
+def interval_plot(pit: Floats, width: Floats, inside: Bools, level: float) -> Figure:
+    """PIT of labels, which is uniform where distributions are calibrated, and coverage by the width of the interval.
+
+    Args:
+        pit: [N], in [0, 1].
+        width: of each row's interval [N].
+        inside: whether it holds the label [N].
+        level: share of intervals that are to hold it.
+    """
+    with panels(1, 2, size=(4.2, 3.4)) as (figure, (left, right)):
+        left.hist(pit, bins=20, range=(0, 1), density=True)
+        left.axhline(1.0, color="#888888", linestyle=":")
+        left.set(title="PIT of the label", xlabel="PIT", ylabel="density", xlim=(0, 1))
+        parts = np.array_split(np.argsort(width, kind="stable"), min(10, len(width)))
+        points = [(width[part].mean(), inside[part].mean()) for part in parts]
+        right.plot(*zip(*points, strict=True), marker="o", label="tenths of the rows")
+        right.axhline(level, color="#888888", linestyle=":", label="promised for all rows")
+        right.set(title="Coverage of intervals", xlabel="mean width", ylabel="coverage")
+        right.set_ylim(top=1)
+        right.legend()
     return figure
 
 

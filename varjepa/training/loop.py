@@ -40,8 +40,8 @@ LOOK_STEPS = 8
 class Evaluator(Protocol):
     """Scores the network between epochs; called with the network in evaluation mode."""
 
-    def __call__(self, network: TableNetwork) -> tuple[float, dict[str, float]]:
-        """Returns (score, metrics); a higher score is better."""
+    def __call__(self, network: TableNetwork) -> tuple[float | None, dict[str, float]]:
+        """Returns (score, metrics); a higher score is better. Without a score, that of the objective stands."""
 
 
 Metrics = dict[str, float]
@@ -156,8 +156,8 @@ class Trainer:
         stopped_early = self._patience_over()
         while len(self.history) < self.training.max_epochs and not stopped_early:
             self.history.append(self._epoch(len(self.history), on_progress))
+            self._save()  # first, so that a caller who stops the training here can resume it after this epoch
             on_epoch(self.history[-1])
-            self._save()
             stopped_early = self._patience_over()
         if not self.best:
             raise VarjepaError("Training diverged: no epoch has a finite score.", fix="Lower training.lr.")
@@ -289,8 +289,8 @@ class Trainer:
         named = self.objective.named(terms)
         metrics, score = _prefixed("validation", named), self.objective.score(named)
         if self.evaluate is not None and self.world.leads:
-            score, more = self.evaluate(self.network)
-            metrics |= more
+            own, more = self.evaluate(self.network)
+            score, metrics = score if own is None else own, metrics | more
         metrics = self.world.broadcast(metrics | {"selection/score": score})
         selected = selected_epoch([*self.history, metrics], self.training.tie_share, self.objective.tie_break)
         # Only one epoch's weights are kept. Where an earlier epoch is selected anew, the newest weights come closest.

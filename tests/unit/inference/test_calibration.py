@@ -31,10 +31,10 @@ def probed(
     config: RetrainConfig, preprocessor: Preprocessor, *, train: Part, validation: Part
 ) -> tuple[TrainedModel, Probes]:
     """An untrained network with the probes of its label."""
-    network, label = new_network(preprocessor.sizes, config).eval(), preprocessor.label
-    assert label is not None
-    probes = fit_probes(network, preprocessor.sizes, label, config, train=train, validation=validation)
-    return TrainedModel(config, preprocessor, network, probes.linear, probes.fitted), probes
+    network = new_network(preprocessor.sizes, config).eval()
+    probes = fit_probes(network, preprocessor, config, train=train, validation=validation)
+    model = TrainedModel(config, preprocessor, network, probes.linear, probes.fitted, chosen_head=probes.chosen.head)
+    return model, probes
 
 
 @pytest.fixture(scope="module")

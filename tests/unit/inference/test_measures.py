@@ -7,20 +7,28 @@ import torch
 
 from tests.conftest import random_table, small_network
 from tests.unit.models.test_t_jepa import small_t_jepa
-from varjepa.config.heads import UncertaintySection
+from varjepa.config.heads import ProbeSection, UncertaintySection
+from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.tensors.table import TableTensors
-from varjepa.evaluation.probe import fit_probe
-from varjepa.inference.measures import (
-    FOLDS,
-    VARIATIONAL,
-    FittedUncertainty,
-    Measures,
-    fit_uncertainty,
-    folds,
-    weighted_scale,
-)
+from varjepa.evaluation.probe import LinearProbe, fit_probe
+from varjepa.inference.fitted_uncertainty import FittedUncertainty, fit_uncertainty, weighted_scale
+from varjepa.inference.heads.candidates import FOLDS, Fitting, HeadData, folds_of
+from varjepa.inference.heads.inputs import HeadRows
+from varjepa.inference.heads.linear import LinearHead
+from varjepa.inference.measures import VARIATIONAL, Measures
 from varjepa.models.embedding import Embedding, embed
 from varjepa.models.network import TableNetwork
+
+NO_COLUMNS = Preprocessor(numeric=(), categorical=(), order=(), label=None, left_out={})
+
+
+def fitted_for(
+    probe: LinearProbe, table: TableTensors, embedding: Embedding, labels: torch.Tensor, section: UncertaintySection
+) -> FittedUncertainty:
+    """What the measures of a linear probe need; the same rows train and validate."""
+    data = HeadData(HeadRows(embedding.mean.flatten(1), table), labels)
+    fitting = Fitting(data, data, NO_COLUMNS, 2, ProbeSection(), 0)
+    return fit_uncertainty(fitting, probe, LinearHead(probe), embedding.scale, section=section)
 
 
 def asked(network: TableNetwork, table: TableTensors) -> Measures:
@@ -30,8 +38,8 @@ def asked(network: TableNetwork, table: TableTensors) -> Measures:
     ).long()
     probe = fit_probe(embedding.mean.flatten(1), labels, n_classes=2, l2=1e-2)
     section = UncertaintySection(draws=4, masks=3, ensemble=2)
-    fitted = fit_uncertainty(probe, (embedding, labels), (embedding, labels), section=section, seed=0)
-    return Measures(network, probe, replace(fitted, temperature=1.3), section, 0)
+    fitted = replace(fitted_for(probe, table, embedding, labels, section), temperature=1.3)
+    return Measures(network, probe, LinearHead(probe), fitted, section, 0)
 
 
 def test_measures_do_not_depend_on_the_rows_beside_them() -> None:
@@ -72,8 +80,8 @@ def test_the_error_probe_learns_which_scales_go_with_errors() -> None:
     mean[:, 0, 0] = torch.where(unsure, torch.randint(2, (2000,), generator=generator), labels).float()
     told = embedding._replace(mean=mean, scale=scale)
     probe = fit_probe(mean.flatten(1), labels, n_classes=2, l2=1e-3)
-    fitted = fit_uncertainty(probe, (told, labels), (told, labels), section=UncertaintySection(ensemble=1), seed=0)
-    measures = Measures(small_network(), probe, fitted, UncertaintySection(), 0)
+    fitted = fitted_for(probe, table, told, labels, UncertaintySection(ensemble=1))
+    measures = Measures(small_network(), probe, LinearHead(probe), fitted, UncertaintySection(), 0)
     found = measures(table, told, ["weighted_scale", "scale_mean"])
     assert found["weighted_scale"][unsure].min() > found["weighted_scale"][~unsure].max()
     assert found["scale_mean"][unsure].max() < found["scale_mean"][~unsure].min()
@@ -108,8 +116,7 @@ def test_the_error_probe_learns_from_errors_on_rows_that_its_classifier_has_not_
     scale = torch.where(noise, 2.0, 1.0)[:, None, None] * torch.ones(rows, 1, width)
     probe = fit_probe(mean.flatten(1), labels, n_classes=2, l2=1e-4)
     assert (probe.predict(mean.flatten(1)).argmax(1) == labels).float().mean() > 0.99
-    train = (Embedding(mean, scale), labels)
-    fitted = fit_uncertainty(probe, train, train, section=UncertaintySection(ensemble=1), seed=0)
+    fitted = fitted_for(probe, random_table(rows), Embedding(mean, scale), labels, UncertaintySection(ensemble=1))
     assert fitted.error is not None
     unsure, sure = (weighted_scale(fitted.error, scale[rows]).mean() for rows in (noise, ~noise))
     assert unsure > 0.3
@@ -118,7 +125,7 @@ def test_the_error_probe_learns_from_errors_on_rows_that_its_classifier_has_not_
 
 def test_rows_of_a_cluster_are_in_one_fold() -> None:
     clusters = np.arange(1000, dtype=np.uint64) // 7
-    fold = folds(1000, clusters, seed=3)
+    fold = folds_of(1000, clusters, seed=3)
     assert all(len(set(fold[clusters == number])) == 1 for number in np.unique(clusters))
     assert np.bincount(fold, minlength=FOLDS).min() > 150
-    assert np.bincount(folds(1000, None, seed=3)).tolist() == [200] * FOLDS
+    assert np.bincount(folds_of(1000, None, seed=3)).tolist() == [200] * FOLDS

@@ -51,8 +51,8 @@ def test_every_figure_counts_them_as_errors() -> None:
     truth = others[2]["kind"]
     predicted = model.predict(others[2])["prediction"]
     accuracy = float((predicted == truth).mean())  # null where there is no label
-    metrics = probe_metrics(predict_rows(model, probes.raw, test, keep=10)[0], label)
-    assert metrics["probe/accuracy"] == pytest.approx(accuracy)
+    metrics = probe_metrics(predict_rows(model, probes.baselines, test, keep=10)[0], label)
+    assert metrics["head/accuracy"] == pytest.approx(accuracy)
     assert metrics["unseen_class_rows"] == 100
     outcome = calibrate_model(model, validation=validation, calibration=calibration, test=test)
     assert 1 - outcome.test.error.mean() == pytest.approx(accuracy)

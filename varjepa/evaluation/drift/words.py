@@ -13,11 +13,13 @@ STATISTICS = {
     "prediction_error": "the error of the predicted latents",
     "surprise": "the surprise of cells, given the others of their row",
     "latent_uncertainty": "the latent uncertainty",
-    "predicted": "the predictions of the probe",
-    "probability": "the confidence of the probe",
-    "correct": "the accuracy of the probe",
-    "calibration": "the gap between accuracy and confidence of the probe",
-    "residual": "the error of the probe",
+    "predicted": "the predictions of the head",
+    "probability": "the confidence of the head",
+    "correct": "the accuracy of the head",
+    "calibration": "the gap between accuracy and confidence of the head",
+    "residual": "the error of the head",
+    "pit": "the place of the label in its predictive distribution",
+    "covered": "whether the interval holds the label",
 }
 """Statistics of rows, in words; latents are named by their number."""
 

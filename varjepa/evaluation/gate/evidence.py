@@ -78,9 +78,11 @@ class Evidence:
         goodness: [N] in the metric, higher is better; None where the model has none.
         confidence: [N], probability given to the predicted class; None without classes.
         correct: [N], whether the prediction is right; None without classes.
-        uncertainty: [N], the one that ships, larger = less sure; None without classes.
+        uncertainty: [N], the one that ships, larger = less sure; None where there is no decision to abstain from.
         accepted: [N], by the certificate; None without one.
         accepted_error: standard deviation of the share that the certificate accepts, over draws of calibration rows.
+        covered: [N], whether the interval of a number holds the label; None for classes, and without intervals.
+        promised: share of labels that intervals are to hold.
         structure: [n], log-probability of a cell given the others of its row (mean over cells, nats, higher is better)
             of the first n rows; None without a generator.
         active_units: dimensions of the embedding that vary over rows.
@@ -101,6 +103,8 @@ class Evidence:
     uncertainty: Floats | None = None
     accepted: Bools | None = None
     accepted_error: float = 0.0
+    covered: Bools | None = None
+    promised: float = 0.0
     structure: Floats | None = None
     active_units: int = 0
     dimensions: int = 0

@@ -15,6 +15,7 @@ from varjepa.config.operations import GateSection
 from varjepa.evaluation.arrays import Bools, Ints
 from varjepa.evaluation.gate.calibration_veto import calibration
 from varjepa.evaluation.gate.evidence import UNITS, Compared, Evidence, Metric, Unit
+from varjepa.evaluation.gate.interval_veto import interval_calibration
 from varjepa.evaluation.gate.model_vetoes import model_vetoes
 from varjepa.evaluation.gate.paired_tests import Pairs, enough, fewest_units, interval, rows_needed, shown_above
 from varjepa.evaluation.gate.veto import Veto
@@ -93,6 +94,7 @@ def judge(
     others = [
         *structure("structure", "all rows", challenger, champion, section),
         *calibration(challenger, champion, section),
+        *interval_calibration(challenger, champion, section),
         *coverage(challenger, champion, groups, section),
     ]
     unit = None if metric is None else UNITS[metric]

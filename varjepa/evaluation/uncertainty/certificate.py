@@ -26,7 +26,8 @@ class Certificate(Section):
     """What is promised of accepted rows.
 
     Attributes:
-        kind: of the promise.
+        kind: of the promise: accepted rows are right (classes), or within a tolerance (numbers).
+        tolerance: largest error of a number that counts as right, in units of the label; None for classes.
         accuracy: at least this share of accepted rows is predicted correctly,
         confidence: in at least this share of draws of the calibration rows.
         threshold: rows of at most this uncertainty are accepted; None where no threshold keeps the promise.
@@ -39,7 +40,8 @@ class Certificate(Section):
         assumption: under which the promise holds for new rows, in words; empty in certificates of older versions.
     """
 
-    kind: Literal["selective_accuracy"] = "selective_accuracy"
+    kind: Literal["selective_accuracy", "selective_error"] = "selective_accuracy"
+    tolerance: float | None = None
     accuracy: float
     confidence: float
     threshold: float | None

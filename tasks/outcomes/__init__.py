@@ -1,0 +1,1 @@
+"""Labels that arrived later: how predictions and promises held up."""

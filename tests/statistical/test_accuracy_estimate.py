@@ -1,0 +1,68 @@
+"""Accuracy without labels: the interval holds on drifted batches, and is no wider than it must be without drift."""
+
+import numpy as np
+import pytest
+
+from varjepa.evaluation.accuracy_estimate import (
+    FEWEST,
+    AccuracyReference,
+    estimate_accuracy,
+    fit_accuracy_reference,
+)
+
+WORLDS = 40
+
+
+def world(seed: int, rows: int, lean: float, *, wrong: float) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    """Confidence, correctness and statistics of rows whose first statistic leans.
+
+    The model is `wrong` about the rows of large values: there it is less often right than it says.
+    """
+    rng = np.random.default_rng(seed)
+    x = rng.normal(loc=[lean, 0, 0], size=(rows, 3))
+    confidence = 0.5 + 0.5 / (1 + np.exp(-(x[:, 1] + 0.5)))
+    chance = np.clip(confidence - wrong * np.tanh(x[:, 0]), 0, 1)
+    return confidence, rng.random(rows) < chance, {f"latent_{k}": x[:, k] for k in range(3)}
+
+
+def reference_of(seed: int, wrong: float) -> AccuracyReference:
+    found = fit_accuracy_reference(*world(seed, 3000, 0.0, wrong=wrong))
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("wrong", [0.0, 0.1])
+def test_the_interval_holds_on_drifted_batches(wrong: float) -> None:
+    """90% is promised; of 200 batches fewer than 168 hold with a probability of 0.5% if exactly 90% do."""
+    held, wide = 0, []
+    for seed in range(WORLDS):
+        reference = reference_of(seed, wrong)
+        for lean in (0.0, 0.5, 1.0, 1.5, -1.0):
+            confidence, correct, statistics = world(1000 + 10 * seed + int(10 * lean), 1000, lean, wrong=wrong)
+            found = estimate_accuracy(confidence, statistics, reference)
+            held += found.low <= correct.mean() <= found.high
+            wide.append((lean, found.high - found.low))
+    assert held >= 168
+    still = np.mean([width for lean, width in wide if lean == 0])
+    assert still < 0.06  # twice 1.645 standard errors of 1,000 rows are 0.045
+    assert np.mean([width for lean, width in wide if lean == 1.5]) > still
+
+
+def test_a_miscalibrated_model_is_corrected() -> None:
+    rng = np.random.default_rng(0)
+    confidence = rng.uniform(0.7, 1.0, 4000)
+    correct = rng.random(4000) < confidence - 0.15
+    reference = fit_accuracy_reference(confidence[:2000], correct[:2000], {"x": rng.normal(size=2000)})
+    assert reference is not None
+    found = estimate_accuracy(confidence[2000:], {"x": rng.normal(size=2000)}, reference)
+    assert found.accuracy == pytest.approx(0.7, abs=0.02)
+    assert found.low < correct[2000:].mean() < found.high
+
+
+def test_few_labels_give_no_reference_and_unknown_statistics_are_left_out() -> None:
+    confidence, correct, statistics = world(0, FEWEST - 1, 0.0, wrong=0.0)
+    assert fit_accuracy_reference(confidence, correct, statistics) is None
+    reference = reference_of(0, 0.0)
+    assert estimate_accuracy(confidence, {"new": confidence}, reference).shift == 0.0
+    again = AccuracyReference.model_validate_json(reference.model_dump_json())
+    assert again == reference

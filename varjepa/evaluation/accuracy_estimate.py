@@ -1,0 +1,183 @@
+"""Accuracy of a classifier on rows without labels: an estimate, and an interval that allows for drift.
+
+The estimate is the mean confidence of the rows, corrected by what rows of such confidence were worth in the reference.
+It is right if drift changes which rows come, and not what their labels are. How far it is off when other rows come is
+learned from the reference: batches that lean towards any corner of it are drawn, their estimates compared with their
+true accuracies, and the spread of the errors beyond chance is put down per unit of shift. A batch that has shifted
+twice as far has an interval that is about twice as wide.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import ndtri
+
+from varjepa.config.base import Section
+from varjepa.evaluation.arrays import Bools, Floats, Ints
+from varjepa.evaluation.uncertainty.calibration import confidence_bins
+
+N_BINS = 20
+"""Bins of confidence."""
+
+PRIOR_ROWS = 20.0
+"""Rows whose accuracy is their confidence, added to each bin: few rows should not correct much."""
+
+BATCHES, BATCH_ROWS = 200, 500
+"""Batches that are drawn from the reference, and rows of each."""
+
+STRONGEST = 1.5
+"""The strongest lean of a drawn batch: log weight per standard deviation of a statistic."""
+
+FURTHEST = 5.0
+"""Standard deviations at which statistics of rows are cut, so that a single row moves no batch."""
+
+LEVEL, SAFETY = 0.9, 0.95
+"""Level of the interval, and the share of drawn batches whose interval is to hold the truth."""
+
+FEWEST = 100
+"""Labelled reference rows that an estimate needs."""
+
+
+class AccuracyReference(Section):
+    """What labelled reference rows say about rows without labels.
+
+    Attributes:
+        gains: accuracy minus mean confidence per bin of confidence.
+        rows: reference rows per bin.
+        means: of the statistics of reference rows, by name.
+        deviations: their standard deviations.
+        bias: standard deviation of the error of an estimate per unit of shift, beyond chance.
+    """
+
+    gains: tuple[float, ...]
+    rows: tuple[int, ...]
+    means: dict[str, float]
+    deviations: dict[str, float]
+    bias: float
+
+
+class EstimatedAccuracy(NamedTuple):
+    """Accuracy of rows without labels.
+
+    Attributes:
+        accuracy: the estimate.
+        low: lower end of the interval for the accuracy of these rows.
+        high: upper end.
+        shift: how far the rows have moved: root mean square over statistics of the shift of their mean, in standard
+            deviations.
+    """
+
+    accuracy: float
+    low: float
+    high: float
+    shift: float
+
+
+def fit_accuracy_reference(
+    confidence: Floats, correct: Bools, statistics: Mapping[str, Floats], *, seed: int = 0
+) -> AccuracyReference | None:
+    """Learns from labelled rows that the model was not fitted to.
+
+    Args:
+        confidence: calibrated probability of the predicted class [N].
+        correct: whether the prediction is right [N].
+        statistics: of the rows, by name, [N] each.
+        seed: of the drawn batches.
+
+    Returns:
+        None for fewer than `FEWEST` rows.
+    """
+    if len(confidence) < FEWEST:
+        return None
+    means = {name: float(values.mean()) for name, values in statistics.items()}
+    deviations = {name: float(values.std()) or 1.0 for name, values in statistics.items()}
+    reference = _binned(confidence, correct, means, deviations)
+    x = _standardised(statistics, reference)  # [N, K]
+    rng, errors, shifts, chances = np.random.default_rng([seed, 41]), [], [], []
+    half = rng.random(len(confidence)) < 0.5
+    for batch in range(BATCHES):
+        # Bins from one half of the rows estimate batches of the other: a bin knows its own rows too well.
+        judged = half if batch % 2 else ~half
+        part = _binned(confidence[~judged], correct[~judged], means, deviations)
+        rows = np.flatnonzero(judged)[_leaning(x[judged], rng)]
+        estimate, variance = _estimate(confidence[rows], part)
+        errors.append(float(correct[rows].mean()) - estimate)
+        shifts.append(_shift(x[rows].mean(0)))
+        chances.append(variance)
+    bias = _bias(np.array(errors), np.array(shifts), np.array(chances))
+    return reference.model_copy(update={"bias": bias})
+
+
+def estimate_accuracy(
+    confidence: Floats, statistics: Mapping[str, Floats], reference: AccuracyReference, *, level: float = LEVEL
+) -> EstimatedAccuracy:
+    """Accuracy of rows whose labels are not known.
+
+    Args:
+        confidence: calibrated probability of the predicted class [N], N at least 1.
+        statistics: of the rows, by name, [N] each; those that the reference does not know are not used.
+        reference: of the model.
+        level: of the interval, in (0, 1).
+    """
+    estimate, variance = _estimate(confidence, reference)
+    known = {name: values for name, values in statistics.items() if name in reference.means}
+    shift = _shift(_standardised(known, reference).mean(0)) if known else 0.0
+    reach = float(ndtri((1 + level) / 2)) * math.sqrt(variance + (reference.bias * shift) ** 2)
+    return EstimatedAccuracy(estimate, max(0.0, estimate - reach), min(1.0, estimate + reach), shift)
+
+
+def _binned(
+    confidence: Floats, correct: Bools, means: dict[str, float], deviations: dict[str, float]
+) -> AccuracyReference:
+    bins = confidence_bins(confidence, N_BINS)
+    rows = np.bincount(bins, minlength=N_BINS)  # [bins]
+    gaps = np.bincount(bins, correct - confidence, minlength=N_BINS)
+    gains = tuple((gaps / (rows + PRIOR_ROWS)).tolist())
+    return AccuracyReference(gains=gains, rows=tuple(rows.tolist()), means=means, deviations=deviations, bias=0.0)
+
+
+def _estimate(confidence: Floats, reference: AccuracyReference) -> tuple[float, float]:
+    """Estimated accuracy, and its variance by chance: of the labels of these rows, and of the corrections."""
+    bins = confidence_bins(confidence, len(reference.gains))
+    chance = np.clip(confidence + np.array(reference.gains)[bins], 0.0, 1.0)  # [N]
+    labels = float((chance * (1 - chance)).sum()) / len(chance) ** 2
+    shares = np.bincount(bins, minlength=len(reference.gains)) / len(chance)
+    middle = (np.arange(len(shares)) + 0.5) / len(shares)
+    corrections = shares**2 * middle * (1 - middle) / (np.array(reference.rows) + PRIOR_ROWS)
+    return float(chance.mean()), labels + float(corrections.sum())
+
+
+def _standardised(statistics: Mapping[str, Floats], reference: AccuracyReference) -> Floats:
+    """Statistics of rows [N, K] in standard deviations of the reference."""
+    columns = [
+        (np.nan_to_num(values, nan=reference.means[name]) - reference.means[name]) / reference.deviations[name]
+        for name, values in statistics.items()
+    ]
+    return np.clip(np.stack(columns, axis=1), -FURTHEST, FURTHEST)
+
+
+def _shift(means: Floats) -> float:
+    """Root mean square of standardised means [K]."""
+    return float(np.sqrt((means**2).mean()))
+
+
+def _leaning(x: Floats, rng: np.random.Generator) -> Ints:
+    """Positions of rows of a batch that leans towards a random direction of the statistics [N, K]."""
+    direction = rng.normal(size=x.shape[1]) * (rng.random(x.shape[1]) < 0.5)
+    norm = float(np.linalg.norm(direction))
+    along = x @ direction / norm if norm else np.zeros(len(x))
+    along = along / (along.std() or 1.0)
+    weight = np.exp(np.clip(rng.uniform(0, STRONGEST) * along, -20, 20))
+    # Without replacement: copies of a row are right or wrong together, which new rows are not.
+    count = min(BATCH_ROWS, max(1, len(x) // 4))
+    return rng.choice(len(x), size=count, replace=False, p=weight / weight.sum())
+
+
+def _bias(errors: Floats, shifts: Floats, chances: Floats) -> float:
+    """The smallest bias per unit of shift with which intervals hold `SAFETY` of the drawn batches."""
+    quantile = float(ndtri((1 + LEVEL) / 2))
+    # The bias that each batch needs by itself; a quantile of them serves that share of the batches.
+    needed = np.sqrt(np.maximum((errors / quantile) ** 2 - chances, 0.0)) / np.maximum(shifts, 1e-9)
+    return float(np.quantile(needed, SAFETY))

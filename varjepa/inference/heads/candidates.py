@@ -1,0 +1,222 @@
+"""Fits heads on training rows and picks the one that ships on validation rows."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.special import log_softmax
+from torch import Tensor
+
+from varjepa.config.heads import FEATURES, HEAD, ProbeSection
+from varjepa.data.encode.preprocessor import Preprocessor
+from varjepa.evaluation.arrays import Floats, Ints
+from varjepa.evaluation.bootstrap import cluster_numbers
+from varjepa.evaluation.gate.paired_tests import Pairs, p_worse
+from varjepa.evaluation.uncertainty.calibration import fit_temperature
+from varjepa.inference.heads.boosted import fit_boosted
+from varjepa.inference.heads.forest import fit_forest
+from varjepa.inference.heads.head import Head, name_of
+from varjepa.inference.heads.inputs import Components, HeadRows, RawColumns
+from varjepa.inference.heads.linear import fit_linear
+from varjepa.inference.heads.mlp import fit_mlp
+from varjepa.inference.heads.stacked import StackedHead, comparable, stacking_weights
+
+log = logging.getLogger("varjepa")
+
+FOLDS = 5
+"""Folds of training rows, and of the validation rows that weight a stacked head."""
+
+CHUNK = 8192
+"""Rows predicted at a time."""
+
+READ: dict[HEAD, tuple[FEATURES, ...]] = {
+    "linear": ("embedding", "raw"),
+    "boosted": ("raw",),
+    "forest": ("raw",),
+    "mlp": ("both",),
+}
+"""What each kind of head reads where `probe.features` is auto. Kinds and features stand from simple to complex."""
+
+DOUBT = 0.05
+"""Chance at most that a head replaces a simpler one that is equally good, all tests together."""
+
+
+class HeadData(NamedTuple):
+    """Rows with labels.
+
+    Attributes:
+        rows: embeddings and cells of N rows.
+        labels: class numbers or values [N].
+        clusters: uint64 [N], rows with the same number belong together; None for independent rows.
+    """
+
+    rows: HeadRows
+    labels: Tensor
+    clusters: NDArray[np.uint64] | None = None
+
+
+def folds_of(rows: int, clusters: NDArray[np.uint64] | None, seed: int) -> NDArray[np.int64]:
+    """The fold of each row [N], 0 to `FOLDS` - 1; rows of a cluster are in one fold."""
+    numbers = np.arange(rows) if clusters is None else np.unique(clusters, return_inverse=True)[1]  # [N]
+    order = np.random.default_rng([seed, 34]).permutation(int(numbers.max(initial=-1)) + 1)
+    return order[numbers] % FOLDS
+
+
+@dataclass
+class Fitting:
+    """Fits heads of every kind on the same rows; a head that was fitted once is not fitted again.
+
+    Attributes:
+        train: training rows.
+        validation: other rows, which choose penalties; may be none.
+        preprocessor: of the table.
+        n_classes: C, or 0 for regression.
+        section: of the configuration.
+        seed: of folds, subsamples and weights.
+    """
+
+    train: HeadData
+    validation: HeadData
+    preprocessor: Preprocessor
+    n_classes: int
+    section: ProbeSection
+    seed: int
+    fitted: dict[tuple[HEAD, FEATURES], Head] = field(default_factory=dict)
+    _components: Components | None = None
+
+    @property
+    def components(self) -> Components:
+        """Principal components of the training embeddings."""
+        if self._components is None:
+            self._components = Components.fit(self.train.rows.flat, self.seed)
+        return self._components
+
+    def head(self, kind: HEAD, features: FEATURES) -> Head:
+        """A head of this kind on these features; a stacked one combines all kinds."""
+        key = (kind, features)
+        if key not in self.fitted:
+            log.info("head: fitting %s on %s", kind, features)
+            self.fitted[key] = self._fit(kind, features)
+        return self.fitted[key]
+
+    def _fit(self, kind: HEAD, features: FEATURES) -> Head:
+        train, n_classes, seed = self.train, self.n_classes, self.seed
+        folds = folds_of(len(train.labels), train.clusters, seed)
+        components = self.components if features != "raw" else None
+        if kind == "linear":
+            readings = [RawColumns(self.preprocessor, warped) for warped in (False, True)]
+            validation = (self.validation.rows, self.validation.labels)
+            return fit_linear(
+                (train.rows, train.labels), validation, features, readings, n_classes=n_classes, l2=self.section.l2
+            )
+        if kind in ("boosted", "forest"):
+            fit = fit_boosted if kind == "boosted" else fit_forest
+            return fit(train.rows, train.labels, features, components, n_classes=n_classes, held=folds == 0, seed=seed)
+        return fit_mlp(
+            train.rows, train.labels, features, components, sizes=self.preprocessor.sizes, n_classes=n_classes,
+            folds=folds, seed=seed,
+        )  # fmt: skip
+
+    def simple(self) -> Iterator[Head]:
+        """Heads that are no combination, from simple to complex, as the configuration asks for."""
+        wanted, features = self.section.head, self.section.features
+        for kind, read in READ.items():
+            if wanted in ("auto", "stacked", kind):
+                for each in read if features == "auto" else (features,):
+                    yield self.head(kind, each)
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A head and its losses on the validation rows.
+
+    Attributes:
+        head: the candidate.
+        losses: of every validation row [N], log losses or squared errors.
+    """
+
+    head: Head
+    losses: Floats
+
+    @classmethod
+    def of(cls, head: Head, outputs: Floats, labels: Floats) -> Self:
+        """Losses of outputs [N, C] or [N, 1] on labels [N], probabilities after a temperature."""
+        if outputs.shape[1] == 1:
+            return cls(head, (outputs[:, 0] - labels) ** 2)
+        numbers = labels.astype(np.int64)
+        chances = log_softmax(outputs / fit_temperature(outputs, numbers), axis=1)
+        return cls(head, -chances[np.arange(len(numbers)), numbers])
+
+
+class Chosen(NamedTuple):
+    """The head that ships.
+
+    Attributes:
+        head: it.
+        reason: of the choice, in words.
+        losses: mean loss of every candidate on the validation rows, by its name.
+    """
+
+    head: Head
+    reason: str
+    losses: dict[str, float]
+
+
+def choose_head(fitting: Fitting) -> Chosen:
+    """The simplest head, unless another is better on the validation rows beyond doubt.
+
+    Candidates are compared from simple to complex by paired one-sided tests of their losses (log loss, or squared
+    error). A candidate replaces the best one so far if it is better at a level that holds for all tests together.
+    """
+    candidates, labels = list(fitting.simple()), fitting.validation.labels.double().cpu().numpy()
+    if not len(labels):
+        return Chosen(candidates[0], "there are no validation rows to choose by", {})
+    outputs = [all_outputs(head, fitting.validation.rows) for head in candidates]
+    judged = [Judged.of(head, output, labels) for head, output in zip(candidates, outputs, strict=True)]
+    if fitting.section.head in ("auto", "stacked") and len(candidates) > 1:
+        judged.append(_stacked(candidates, outputs, labels, fitting))
+    losses = {name_of(one.head): float(one.losses.mean()) for one in judged}
+    if fitting.section.head == "stacked" or len(judged) == 1:
+        return Chosen(judged[-1].head, "the configuration names it", losses)
+    return _best(judged, losses, cluster_numbers(fitting.validation.clusters))
+
+
+def _best(judged: Sequence[Judged], losses: dict[str, float], clusters: Ints | None) -> Chosen:
+    level = DOUBT / (len(judged) - 1)
+    best, reason = judged[0], "no other head is better on the validation rows beyond doubt"
+    for one in judged[1:]:
+        gains = one.losses - best.losses  # below 0 where the candidate is better
+        p = p_worse(Pairs(gains, clusters))
+        if gains.mean() < 0 and p <= level:
+            reason = (
+                f"its mean loss on the validation rows is {one.losses.mean():.4g}, that of {name_of(best.head)} "
+                f"{best.losses.mean():.4g} (p {p:.1g})"
+            )
+            best = one
+    return Chosen(best.head, reason, losses)
+
+
+def _stacked(members: Sequence[Head], outputs: Sequence[Floats], labels: Floats, fitting: Fitting) -> Judged:
+    """A combination of all candidates; its losses are those of weights from other folds of the validation rows."""
+    each = [comparable(torch.from_numpy(output)).numpy() for output in outputs]
+    folds = folds_of(len(labels), fitting.validation.clusters, fitting.seed)
+    combined = np.zeros_like(each[0])
+    for fold in np.unique(folds):
+        held = folds == fold
+        used = ~held if not held.all() else held
+        weights = stacking_weights([output[used] for output in each], labels[used])
+        combined[held] = np.tensordot(weights, np.stack([output[held] for output in each]), axes=1)
+    final = stacking_weights(each, labels)
+    head = StackedHead(tuple(members), tuple(float(weight) for weight in final))
+    return Judged.of(head, combined, labels)
+
+
+def all_outputs(head: Head, rows: HeadRows) -> Floats:
+    """Outputs of a head for many rows, [N, C] or [N, 1]."""
+    count = len(rows.flat)
+    parts = [head.outputs(rows.take(slice(start, start + CHUNK))).cpu() for start in range(0, max(count, 1), CHUNK)]
+    return torch.cat(parts).numpy()

@@ -1,0 +1,247 @@
+"""The network head: an ensemble of small networks on the embedding, raw columns, or both.
+
+Numbers pass through periodic functions first, which lets a network bend sharply along one column (Gorishniy et al.
+2022, "On embeddings for numerical features"). Every network leaves out a fold of the training rows and stops by its
+loss on them, so that together they have learned from all rows. All networks are computed at once, by batched products.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from varjepa.config.heads import FEATURES, HEAD
+from varjepa.data.tensors.sizes import TableSizes
+from varjepa.inference.heads.inputs import Components, HeadRows
+from varjepa.nn.random import initial_weights
+
+WIDTH, FREQUENCIES, BENT = 192, 12, 6
+"""Hidden width, periodic functions of a number, and what they are reduced to."""
+
+DROPOUT, BATCH, RATE, DECAY = 0.15, 256, 1.5e-3, 0.02
+"""Dropout rate, rows per step, learning rate of AdamW, and its weight decay."""
+
+MOST_STEPS, MOST_EPOCHS, PATIENCE = 2500, 100, 6
+"""Most optimiser steps, most passes, and evaluations without improvement after which training stops."""
+
+AVERAGE = 0.995
+"""Weight of the old value in the moving average of the weights, which is what predicts."""
+
+CHUNK = 2048
+"""Rows predicted at a time."""
+
+
+class Networks(nn.Module):
+    """K networks side by side.
+
+    Args:
+        count: K.
+        sizes: of the raw columns; None where they are not read.
+        n_components: of the embedding; 0 where it is not read.
+        d_out: outputs of each.
+
+    Shape:
+        numbers [K, B, n], others [K, B, F] -> [K, B, d_out]
+    """
+
+    def __init__(self, *, count: int, sizes: TableSizes | None, n_components: int, d_out: int) -> None:
+        super().__init__()
+        n_numeric, cardinalities = (0, []) if sizes is None else (sizes.n_numeric, sizes.cardinalities)
+        width = n_numeric * (BENT + 2) + sum(cardinalities) + n_components
+        self.frequency = nn.Parameter(torch.randn(count, n_numeric, FREQUENCIES) * 0.3)
+        self.bend = nn.Parameter(torch.randn(count, 2 * FREQUENCIES, BENT) / (2 * FREQUENCIES) ** 0.5)
+        widths = (width, WIDTH, WIDTH, d_out)
+        self.weights = nn.ParameterList(
+            torch.randn(count, before, after) * (2 / before) ** 0.5 for before, after in pairwise(widths)
+        )
+        self.biases = nn.ParameterList(torch.zeros(count, 1, after) for after in widths[1:])
+
+    def forward(self, numbers: Tensor, others: Tensor) -> Tensor:
+        angle = 2 * torch.pi * numbers[..., None] * self.frequency[:, None]  # [K, B, n, f]
+        waves = torch.cat([angle.sin(), angle.cos()], dim=-1)  # [K, B, n, 2 f]
+        bent = F.relu(waves.flatten(1, 2) @ self.bend).view(*numbers.shape[:2], numbers.shape[2] * BENT)
+        x = torch.cat([bent, numbers, others], dim=2)
+        for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            x = torch.baddbmm(bias, x, weight)
+            if layer < len(self.weights) - 1:
+                x = F.dropout(F.relu(x), DROPOUT, self.training)
+        return x
+
+
+@dataclass(frozen=True)
+class MLPHead:
+    """An ensemble of networks: the mean of their probabilities, or of their values.
+
+    Attributes:
+        networks: K of them, in evaluation mode.
+        features: what they read.
+        sizes: of the table.
+        components: of the embedding; None where only raw columns are read.
+        n_classes: C, or 0 for regression.
+        center: of the label of a regression.
+        spread: of the label of a regression.
+    """
+
+    networks: Networks
+    features: FEATURES
+    sizes: TableSizes
+    components: Components | None
+    n_classes: int
+    center: float = 0.0
+    spread: float = 1.0
+
+    @property
+    def kind(self) -> HEAD:
+        """Mlp."""
+        return "mlp"
+
+    @torch.inference_mode()
+    def each(self, rows: HeadRows) -> Tensor:
+        """Log-probabilities float64 [K, N, C] of every network, or values [K, N, 1]."""
+        numbers, others = network_inputs(rows, self.features, self.sizes, self.components)
+        count, parts = len(self.networks.frequency), []
+        for start in range(0, max(len(numbers), 1), CHUNK):
+            chunk = (x[start : start + CHUNK].expand(count, -1, -1) for x in (numbers, others))
+            parts.append(self.networks(*chunk).double())
+        output = torch.cat(parts, dim=1)
+        return output.log_softmax(-1) if self.n_classes else output * self.spread + self.center
+
+    def outputs(self, rows: HeadRows) -> Tensor:
+        """Logits float64 [N, C], or values [N, 1]."""
+        each = self.each(rows)
+        return each.logsumexp(0) - np.log(len(each)) if self.n_classes else each.mean(0)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Weights and components."""
+        components = (
+            {} if self.components is None else {"center": self.components.center, "basis": self.components.basis}
+        )
+        return components | {f"networks.{name}": value for name, value in self.networks.state_dict().items()}
+
+    def facts(self) -> dict[str, Any]:
+        """Number of classes, and the scale of the label."""
+        return {"n_classes": self.n_classes, "center": self.center, "spread": self.spread}
+
+
+def network_inputs(
+    rows: HeadRows, features: FEATURES, sizes: TableSizes, components: Components | None
+) -> tuple[Tensor, Tensor]:
+    """Numbers [N, n], and the rest [N, F]: whether they are observed, categories, components of the embedding."""
+    numeric, codes = rows.table.blanked()
+    others: list[Tensor] = []
+    if features == "embedding":
+        numeric = numeric[:, :0]
+    else:
+        others.append(rows.table.observed[:, : sizes.n_numeric].float())
+        others += [F.one_hot(codes[:, j], size).float() for j, size in enumerate(sizes.cardinalities)]
+    if features != "raw" and components is not None:
+        others.append(components(rows.flat))
+    return numeric, torch.cat(others, dim=1)
+
+
+def fit_mlp(
+    rows: HeadRows,
+    labels: Tensor,
+    features: FEATURES,
+    components: Components | None,
+    *,
+    sizes: TableSizes,
+    n_classes: int,
+    folds: NDArray[np.int64],
+    seed: int,
+) -> MLPHead:
+    """Trains one network per fold on the other folds.
+
+    Args:
+        rows: training rows.
+        labels: class numbers or values [N].
+        features: what to read.
+        components: of the embedding.
+        sizes: of the table.
+        n_classes: C, or 0 for regression.
+        folds: fold of each row [N], from 0.
+        seed: of weights, order and dropout.
+    """
+    read = None if features == "raw" else components
+    center, spread = (0.0, 1.0) if n_classes else (float(labels.mean()), float(labels.std(correction=0)) or 1.0)
+    y = labels.long() if n_classes else ((labels - center) / spread).float()
+    inputs = network_inputs(rows, features, sizes, read)
+    numbers = [fold for fold in np.unique(folds) if (folds != fold).any()] or [-1]
+    with initial_weights(seed):
+        networks = Networks(
+            count=len(numbers), sizes=None if features == "embedding" else sizes,
+            n_components=0 if read is None else read.basis.shape[1], d_out=n_classes or 1,
+        ).to(labels.device)  # fmt: skip
+        _train(networks, inputs, y, [folds == number for number in numbers], np.random.default_rng([seed, 36]))
+    return MLPHead(networks.eval(), features, sizes, read, n_classes, center, spread)
+
+
+def _train(
+    networks: Networks, inputs: tuple[Tensor, Tensor], y: Tensor, held: list[NDArray[np.bool_]],
+    rng: np.random.Generator,
+) -> None:  # fmt: skip
+    """Trains every network on the rows it does not hold out, and leaves the average of its best evaluation in it."""
+    optimizer = torch.optim.AdamW(networks.parameters(), lr=RATE, weight_decay=DECAY, fused=y.device.type == "cpu")
+    state = networks.state_dict(keep_vars=True)
+    average = {name: value.detach().clone() for name, value in state.items()}
+    best, losses = {name: value.clone() for name, value in average.items()}, np.full(len(held), np.inf)
+    learned = [np.flatnonzero(~mask) for mask in held]
+    rows = min(map(len, learned))
+    per_epoch = max(1, rows // BATCH)
+    waited, step = np.zeros(len(held), dtype=np.int64), 0
+    for _ in range(max(1, min(MOST_EPOCHS, MOST_STEPS // per_epoch))):
+        networks.train()
+        # An order for every network: those left over sit out this pass.
+        orders = np.stack([rng.permutation(part)[: per_epoch * BATCH] for part in (p[:rows] if len(p) == rows else
+                           rng.permutation(p)[:rows] for p in learned)])  # fmt: skip
+        for batch in np.array_split(orders, per_epoch, axis=1):
+            index = torch.from_numpy(batch).to(y.device)  # [K, B]
+            output = networks(*(x[index] for x in inputs))
+            loss = _loss(output, y[index]).mean(1).sum()  # networks share nothing: the sum's gradient is that of each
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            step += 1
+            keep = min(AVERAGE, (1 + step) / (10 + step))
+            with torch.no_grad():
+                for name, value in state.items():
+                    average[name].lerp_(value, 1 - keep)
+        found = _held_losses(networks, average, inputs, y, held)
+        better = found < losses
+        losses, waited = np.where(better, found, losses), np.where(better, 0, waited + 1)
+        for name, value in best.items():
+            value[torch.from_numpy(better).to(value.device)] = average[name][torch.from_numpy(better).to(value.device)]
+        if (waited >= PATIENCE).all():
+            break
+    networks.load_state_dict(best)
+
+
+@torch.no_grad()
+def _held_losses(
+    networks: Networks, average: dict[str, Tensor], inputs: tuple[Tensor, Tensor], y: Tensor,
+    held: list[NDArray[np.bool_]],
+) -> NDArray[np.float64]:  # fmt: skip
+    """Mean loss [K] of the averaged networks on the rows that each holds out; of all rows where it holds out none."""
+    networks.eval()
+    losses = []
+    for number, mask in enumerate(held):
+        one = {name: value[number : number + 1] for name, value in average.items()}
+        index = torch.from_numpy(np.flatnonzero(mask if mask.any() else ~mask)).to(y.device)
+        total = 0.0
+        for part in index.split(CHUNK):
+            output = torch.func.functional_call(networks, one, tuple(x[part][None] for x in inputs))
+            total += float(_loss(output, y[part][None]).sum())
+        losses.append(total / max(len(index), 1))
+    return np.array(losses)
+
+
+def _loss(output: Tensor, y: Tensor) -> Tensor:
+    """Log loss, or squared error, of outputs [K, B, C] for labels [K, B]: [K, B]."""
+    if y.is_floating_point():
+        return (output[..., 0] - y).square()
+    return F.cross_entropy(output.flatten(0, 1), y.flatten(), reduction="none").view(y.shape)
