@@ -19,6 +19,7 @@ from tasks.retrain.assemble import assemble
 from tasks.retrain.assess_generator import assess_generator
 from tasks.retrain.calibrate import calibrate
 from tasks.retrain.compact import compact
+from tasks.retrain.explain import explain
 from tasks.retrain.few_labels import count_labels
 from tasks.retrain.generate import generate
 from tasks.retrain.ingest import Snapshot, ingest
@@ -143,6 +144,8 @@ def _make(config: RetrainConfig, snapshot: Snapshot, run_id: str, watch: Stopwat
             prepared, pretrained, generated=generated, compacted=compacted, probed=probed, calibrated=calibrated,
             referenced=referenced, config=config,
         )  # fmt: skip
+    with watch("explain"):
+        explained = explain(prepared, assembled, config)
     with watch("track"):
         facts = CardFacts(
             config=config, run_id=run_id, commit=git_commit(), snapshot=snapshot, contract=contract_of(config),
@@ -154,6 +157,7 @@ def _make(config: RetrainConfig, snapshot: Snapshot, run_id: str, watch: Stopwat
         artifacts |= {"generation": assessed.tables} if assessed.tables is not None else {}
         artifacts |= {"labels": labelled.folder} if labelled.folder is not None else {}
         log_artifacts(run_id, tracking, artifacts)
+        log_artifacts(run_id, tracking, {"figures": explained.figures})
     return facts, Candidate(assembled.model, prepared, snapshot.fingerprint, probed.decisions.get("raw columns", ""))
 
 

@@ -26,6 +26,12 @@ def holds_arrays(out: str) -> bool:
     return not address.endswith(".csv")
 
 
+def holds_structures(out: str) -> bool:
+    """Whether OUT can hold lists of structures, such as reasons: text files and databases cannot."""
+    address = expanded(out)
+    return scheme_of(address) not in DATABASES and not address.endswith(".csv")
+
+
 @contextmanager
 def destination(out: str, *, force: bool = False, append: bool = False) -> Iterator[TableWriter]:
     """Opens OUT for writing. It is created, replaced or appended to only if the block ends without an error.

@@ -33,7 +33,7 @@ class RowEmbedder(PythonModel):
             if batch_size < 1:
                 raise DataError(f"batch_size is {batch_size}.", expected="Expected at least 1.")
             rows = to_polars(pd.DataFrame(model_input))
-            out = self.model.predict(rows, batch_size) if not columns else self._columns(rows, columns)
+            out = self._columns(rows, columns) if columns else self.model.predict(rows, batch_size)
         except VarjepaError as error:
             # MLflow's server hides the message of any other exception.
             raise MlflowException.invalid_parameter_value(str(error)) from error

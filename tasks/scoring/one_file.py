@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from tasks.answers import FileAnswer
-from tasks.destinations.destination import destination, holds_arrays
+from tasks.destinations.destination import destination, holds_arrays, holds_structures
 from tasks.destinations.local_file import TableWriter
 from tasks.scoring.stream import batches_of
 from tasks.sources.address import section_at
@@ -19,7 +19,7 @@ from varjepa.config.uris import masked
 from varjepa.data.cells import by_name
 from varjepa.data.names import free_names
 from varjepa.errors import DataError, listed, nearest
-from varjepa.inference.columns import ARRAYS, require_groups, scored
+from varjepa.inference.columns import ARRAYS, as_json_text, require_groups, scored
 from varjepa.inference.model import TrainedModel
 
 CELLS = 2**22
@@ -119,6 +119,7 @@ def score(model: TrainedModel, request: Request, groups: tuple[str, ...]) -> Fil
     with _writer(request) as writer:
         for frame in _batches(model, request):
             found = scored(model, frame, groups)
+            found = found if holds_structures(request.out) else as_json_text(found)
             first = pl.DataFrame({"row": pl.Series(range(writer.rows, writer.rows + frame.height), dtype=pl.Int64)})
             kept = kept_columns(frame.lazy(), request.keep).collect()
             kept = beside(kept, ("row", *found.columns), warn=not writer.rows)

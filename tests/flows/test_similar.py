@@ -1,5 +1,6 @@
 """Similar rows, near duplicates and outliers through the command line."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -109,3 +110,20 @@ def test_vectors_are_scored(call: Callable[..., Answer]) -> None:
     text = call("score", "model", "some.parquet", "scores.csv", "--columns", "vector,prediction", "--json")
     assert text.code == 0
     assert "vector is left out" in text.err
+
+
+def test_reasons_are_scored(call: Callable[..., Answer]) -> None:
+    pl.read_parquet("some.parquet").head(6).write_parquet("few.parquet")
+    for out in ("reasons.parquet", "reasons.csv"):
+        done = call("score", "model", "few.parquet", out, "--columns", "prediction,reasons", "--json")
+        assert done.code == 0, done.err
+    reasons = pl.read_parquet("reasons.parquet")["reasons"]
+    assert reasons.dtype == pl.List(
+        pl.Struct({"column": pl.String, "prediction": pl.Float64, "uncertainty": pl.Float64})
+    )
+    texts = [json.loads(text) for text in pl.read_csv("reasons.csv")["reasons"]]
+    assert [[part["column"] for part in row] for row in texts] == [
+        [part["column"] for part in row] for row in reasons.to_list()
+    ]
+    parts = load_model(Path("model"), "cpu").reasons(pl.read_parquet("few.parquet")).prediction
+    np.testing.assert_allclose(parts.parts.sum(1), parts.value - parts.base, atol=1e-6)

@@ -1,5 +1,7 @@
 """What a model writes beside a row, in groups of columns that people choose from."""
 
+import json
+
 import polars as pl
 
 from varjepa.data.cells import by_name
@@ -7,11 +9,11 @@ from varjepa.errors import ConfigError, ModelError, listed, nearest
 from varjepa.inference.answer_columns import ON_REQUEST
 from varjepa.inference.model import TrainedModel
 
-GROUPS = ("embedding", "vector", "uncertainty", "prediction", "set", "probabilities", "anomaly", "oddity")
+GROUPS = ("embedding", "vector", "uncertainty", "prediction", "set", "probabilities", "anomaly", "oddity", "reasons")
 """The groups."""
 
 ARRAYS = ("embedding", "vector")
-"""Those whose cells are arrays."""
+"""Those whose cells are arrays of numbers."""
 
 CLASSES: tuple[ON_REQUEST, ...] = ("set", "probabilities")
 """Those that only models of classes have."""
@@ -22,7 +24,7 @@ PREDICTED = {
     "prediction": ("prediction", "probability", "low", "high", "accept"),
     "set": ("set",),
 }
-"""Groups that `TrainedModel.predict` computes together, and their columns."""
+"""Columns of the groups that `TrainedModel.predict` computes together."""
 
 
 def require_groups(model: TrainedModel, groups: tuple[str, ...]) -> None:
@@ -40,9 +42,9 @@ def require_groups(model: TrainedModel, groups: tuple[str, ...]) -> None:
         raise ModelError(
             "The model has no generator, but anomaly and oddity need one.", fix="Leave them out of --columns."
         )
+    _require_classes(model, groups)
     if "vector" in groups:
         model.compact_basis()
-    _require_classes(model, groups)
 
 
 def _require_classes(model: TrainedModel, groups: tuple[str, ...]) -> None:
@@ -72,11 +74,7 @@ def scored(model: TrainedModel, frame: pl.DataFrame, groups: tuple[str, ...]) ->
     """
     parts = []
     if set(groups) & {*PREDICTED, *CLASSES}:
-        predicted = model.predict(frame, also=[group for group in CLASSES if group in groups])
-        every = tuple(name for name in predicted.columns if name.startswith("probability."))
-        wanted = PREDICTED | {"probabilities": every}
-        names = [name for group in groups for name in wanted.get(group, ()) if name in predicted.columns]
-        parts.append(predicted.select(by_name(names)))
+        parts.append(_predicted(model, frame, groups))
     if "vector" in groups:
         vectors = model.vectors(frame)
         parts.append(pl.DataFrame({"vector": pl.Series(vectors, dtype=pl.Array(pl.Float32, vectors.shape[1]))}))
@@ -84,4 +82,22 @@ def scored(model: TrainedModel, frame: pl.DataFrame, groups: tuple[str, ...]) ->
         odd = model.anomalies(frame)
         each = [name for name in odd.columns if name.startswith("oddity.")] if "oddity" in groups else []
         parts.append(odd.select([*(("anomaly", "odd_columns") if "anomaly" in groups else ()), *each]))
+    if "reasons" in groups:
+        parts.append(model.reasons(frame).top().to_frame())
     return pl.concat(parts, how="horizontal") if parts else pl.DataFrame()
+
+
+def as_json_text(frame: pl.DataFrame) -> pl.DataFrame:
+    """`reasons` as JSON, for places that hold no lists of structures."""
+    if "reasons" not in frame.columns:
+        return frame
+    texts = [json.dumps(row, ensure_ascii=False) for row in frame["reasons"].to_list()]
+    return frame.with_columns(pl.Series("reasons", texts, dtype=pl.String))
+
+
+def _predicted(model: TrainedModel, frame: pl.DataFrame, groups: tuple[str, ...]) -> pl.DataFrame:
+    predicted = model.predict(frame, also=[group for group in CLASSES if group in groups])
+    each = tuple(name for name in predicted.columns if name.startswith("probability."))
+    wanted = PREDICTED | {"probabilities": each}
+    names = [name for group in groups for name in wanted.get(group, ()) if name in predicted.columns]
+    return predicted.select(by_name(names))

@@ -25,8 +25,10 @@ from varjepa.inference.generator.table_generator import TableGenerator, batches
 from varjepa.inference.heads.head import Head
 from varjepa.inference.heads.inputs import HeadRows
 from varjepa.inference.heads.linear import LinearHead
+from varjepa.inference.hidden_cells import expected, without
 from varjepa.inference.intervals import FittedIntervals
 from varjepa.inference.measures import Measures
+from varjepa.inference.reasons import Outcome, Reasons, column_groups, explained, joined, to_tensor
 from varjepa.inference.vectors.compact import USUAL, CompactBasis, require_size
 from varjepa.inference.vectors.index import VectorIndex
 from varjepa.inference.vectors.neighbours import NEAR, near_duplicates, outliers, similar_rows
@@ -52,7 +54,7 @@ class TrainedModel:
         chosen_head: the classifier or regressor that ships; None where that is the probe.
         intervals: of the regressor; None with classes, and in models of older versions.
         sets: rule of the prediction sets; None for numbers, without calibration rows, and in models of older versions.
-        compact: basis of the compact vectors; None in models of before.
+        compact: basis of the compact vectors; None in models of older versions.
     """
 
     config: RetrainConfig
@@ -197,6 +199,37 @@ class TrainedModel:
         if certificate is not None and uncertainty is not None:
             columns["accept"] = accepted(certificate, uncertainty)
         return columns | class_columns(self.sets, answers.cpu().numpy(), label.classes, also)
+
+    def reasons(self, frame: pl.DataFrame, batch_size: int = 1024) -> Reasons:
+        """Contributions of columns to the prediction and to the uncertainty of rows; see `varjepa.inference.reasons`.
+
+        Args:
+            frame: raw rows. The model looks at each of them 6 (D - 1) + 2 times, with D columns, but at most 140 times.
+            batch_size: rows at a time; affects only memory.
+
+        Raises:
+            DataError: see `encode`.
+        """
+        table, groups = self.encode(frame), column_groups(self.preprocessor)
+        pieces = [
+            explained(self._outcome, table.rows(rows), groups) for rows in batches(max(frame.height, 1), batch_size)
+        ]
+        return joined(pieces)
+
+    @torch.inference_mode()
+    def _outcome(self, table: TableTensors, hidden: Collection[int]) -> Outcome:
+        """What the head says of rows without some features, and how uncertain it is."""
+        embedding = embed(self.network, without(table, *hidden))
+        seen = expected(self.network, table, embedding, hidden)
+        rows, measures = HeadRows(embedding.mean.flatten(1), seen), self.measures()
+        answers = self.answers(rows)
+        if measures is not None:
+            name = measures.fitted.measure
+            return Outcome(answers, measures(seen, embedding, [name], answers)[name])
+        if answers is not None and self.intervals is not None:
+            found = number_columns(self.intervals, rows, answers[:, 0].cpu().numpy())
+            return Outcome(answers, to_tensor(found["uncertainty"]))
+        return Outcome(answers, self.latent_uncertainty(embedding))
 
     def imputer(self, *, draws: int = 0, level: float = 0.9, seed: int = 0) -> Imputer:
         """An imputer for tables that come in parts; see `Imputer`.

@@ -1,6 +1,7 @@
 """Every figure, from plain arrays; no figure is ever shown, all are returned."""
 
 from varjepa.plots.drift import drift_effects, reference_and_new
+from varjepa.plots.reasons import row_reasons, table_reasons
 from varjepa.plots.run import (
     embedding_map,
     interval_plot,
@@ -25,6 +26,8 @@ __all__ = [
     "reference_and_new",
     "reliability_diagram",
     "risk_coverage_plot",
+    "row_reasons",
     "study_curves",
+    "table_reasons",
     "training_curves",
 ]

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from varjepa.data.tensors.table import TableTensors
+from varjepa.inference.hidden_cells import without
 from varjepa.inference.vectors.compact import USUAL, CompactBasis
 from varjepa.models.embedding import embed
 from varjepa.models.network import TableNetwork
@@ -61,14 +62,6 @@ def hide_cells(network: TableNetwork, train: TableTensors, rows: TableTensors, *
         embedding = embed(network, without(part, feature)).mean.flatten(1)
         hidden.append(HiddenCells(feature, embedding, *_cells(part, train, feature)))
     return hidden
-
-
-def without(table: TableTensors, *features: int) -> TableTensors:
-    """The rows with some features missing."""
-    observed = table.observed.clone()
-    observed[:, list(features)] = False
-    numeric, codes = table._replace(observed=observed).blanked()
-    return TableTensors(numeric, codes, observed)
 
 
 def _cells(part: TableTensors, train: TableTensors, feature: int) -> tuple[Tensor, Tensor]:

@@ -13,10 +13,11 @@ from tests.conftest import random_table, small_network
 from tests.unit.inference.known_table import known_table, with_gaps
 from tests.unit.models.test_t_jepa import small_t_jepa
 from varjepa.errors import ConfigError, ModelError
+from varjepa.inference.hidden_cells import without
 from varjepa.inference.storage import load_model, model_digest, save_model
 from varjepa.inference.vectors.compact import LARGEST, SHAPES, Shape, fit_bases
 from varjepa.inference.vectors.fitting import fit_compact
-from varjepa.inference.vectors.recovery import HiddenCells, average, is_clearly_better, recovered_shares, without
+from varjepa.inference.vectors.recovery import HiddenCells, average, is_clearly_better, recovered_shares
 
 
 @pytest.fixture(scope="module")

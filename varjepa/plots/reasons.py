@@ -1,0 +1,66 @@
+"""Figures of reasons: what moved one row, and what moves the rows of a table."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from varjepa.plots.style import COLORS, Floats, panels
+
+SHOWN = 12
+"""Columns in a figure, those of the largest contributions; the others are one bar."""
+
+
+def row_reasons(columns: Sequence[str], parts: Mapping[str, tuple[float, Floats]], title: str) -> Figure:
+    """Contributions of columns for one row, one panel per number that they add up to.
+
+    Args:
+        columns: names [P].
+        parts: what they contribute to -> its value without any column, and the contributions [P].
+        title: of the row.
+    """
+    with panels(1, len(parts), size=(4.4, 3.6)) as (figure, axes):
+        for axis, (what, (base, values)) in zip(axes, parts.items(), strict=True):
+            names, shown = _largest(columns, values)
+            ends = base + np.cumsum(shown)
+            colors = [COLORS[0] if value >= 0 else COLORS[1] for value in shown]
+            axis.barh(range(len(shown)), shown, left=ends - shown, color=colors)
+            axis.axvline(base, color="#888888", linestyle=":")
+            axis.axvline(ends[-1] if len(ends) else base, color="#444444")
+            _label(axis, names, f"{what}: from {base:.3g} to {base + float(np.sum(values)):.3g}")
+        figure.suptitle(title, fontsize=10)
+    return figure
+
+
+def table_reasons(columns: Sequence[str], sizes: Mapping[str, Floats], rows: int) -> Figure:
+    """Mean size of the contributions of columns over rows, one panel per number.
+
+    Args:
+        columns: names [P].
+        sizes: what they contribute to -> mean size [P].
+        rows: how many rows were looked at.
+    """
+    with panels(1, len(sizes), size=(4.4, 3.6)) as (figure, axes):
+        for axis, (what, values) in zip(axes, sizes.items(), strict=True):
+            names, shown = _largest(columns, values)
+            axis.barh(range(len(shown)), shown, color=COLORS[0])
+            _label(axis, names, f"{what}: mean size over {rows} rows")
+    return figure
+
+
+def _largest(columns: Sequence[str], values: Floats) -> tuple[list[str], Floats]:
+    """The columns of the largest contributions, and the sum of the others."""
+    order = np.argsort(-np.abs(values), kind="stable")
+    names, shown = [columns[j] for j in order[:SHOWN]], values[order[:SHOWN]]
+    if len(order) > SHOWN:
+        names, shown = [*names, f"{len(order) - SHOWN} others"], np.append(shown, values[order[SHOWN:]].sum())
+    return names, shown
+
+
+def _label(axis: Axes, names: Sequence[str], title: str) -> None:
+    # A long name would leave no room for the bars, and `$` would begin a formula.
+    short = [(name if len(name) <= 22 else f"{name[:21]}…").replace("$", r"\$") for name in names]
+    axis.set_yticks(range(len(names)), short)
+    axis.invert_yaxis()
+    axis.set_title(title)
