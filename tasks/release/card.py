@@ -54,6 +54,9 @@ BRIEF = ("head", "probe", "raw", "boosted", "selective_shipped", "certificate", 
 BESIDES = ("prediction sets", "certificates by class", "unseen classes")
 """Further decisions about classes that a card shows."""
 
+REST = "All figures are in model_card.html among the run's artifacts."
+"""Last line of a brief card."""
+
 LONGEST, LONGEST_VALUE = 4000, 250
 """Characters of a brief card, and of a value in it. The registry keeps 5000, and the gate adds its verdict."""
 
@@ -287,17 +290,25 @@ def markdown_card(facts: CardFacts) -> str:
 
 def brief_card(facts: CardFacts) -> str:
     """The card as Markdown, short enough for the registry and the run page; lists show its first line."""
-    # Long values (left-out columns, say) are cut first, then the last groups; the card only if that is not enough.
-    card = ""
-    for groups in range(len(BRIEF), -1, -1):
-        sections = {
-            title: {name: shorten(value, LONGEST_VALUE, placeholder=" ...") for name, value in rows.items()}
-            for title, rows in facts.sections(BRIEF[:groups]).items()
-        }
-        card = _markdown(facts, sections, "All figures are in model_card.html among the run's artifacts.")
-        if len(card) <= LONGEST:
-            break
-    return card[:LONGEST]
+    # Long values (left-out columns, say) are cut first; the whole card only if that is not enough.
+    sections = {
+        title: {name: shorten(value, LONGEST_VALUE, placeholder=" ...") for name, value in rows.items()}
+        for title, rows in facts.sections(BRIEF).items()
+    }
+    return _cut(_markdown(facts, sections, REST))
+
+
+def _cut(card: str) -> str:
+    """The card within `LONGEST` characters: whole lines, and the last one, which says where the rest is.
+
+    Examples:
+        >>> len(_cut("a line, " * 1000)) <= LONGEST
+        True
+    """
+    if len(card) <= LONGEST:
+        return card
+    lines = card[: LONGEST - len(REST) - 3].rpartition("\n")[0]
+    return f"{lines}\n\n{REST}\n"
 
 
 def _markdown(facts: CardFacts, sections: dict[str, dict[str, str]], end: str = "") -> str:
