@@ -290,7 +290,7 @@ def markdown_card(facts: CardFacts) -> str:
 
 def brief_card(facts: CardFacts) -> str:
     """The card as Markdown, short enough for the registry and the run page; lists show its first line."""
-    # Long values (left-out columns, say) are cut first, then the last groups of metrics, as the limits stand below them;
+    # Long values (left-out columns, say) are cut first, then the last groups of metrics, which stand above the limits;
     # the whole card only if that is not enough.
     card = ""
     for groups in range(len(BRIEF), -1, -1):
