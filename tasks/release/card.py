@@ -290,12 +290,18 @@ def markdown_card(facts: CardFacts) -> str:
 
 def brief_card(facts: CardFacts) -> str:
     """The card as Markdown, short enough for the registry and the run page; lists show its first line."""
-    # Long values (left-out columns, say) are cut first; the whole card only if that is not enough.
-    sections = {
-        title: {name: shorten(value, LONGEST_VALUE, placeholder=" ...") for name, value in rows.items()}
-        for title, rows in facts.sections(BRIEF).items()
-    }
-    return _cut(_markdown(facts, sections, REST))
+    # Long values (left-out columns, say) are cut first, then the last groups of metrics, which stand above the limits;
+    # the whole card only if that is not enough.
+    card = ""
+    for groups in range(len(BRIEF), -1, -1):
+        sections = {
+            title: {name: shorten(value, LONGEST_VALUE, placeholder=" ...") for name, value in rows.items()}
+            for title, rows in facts.sections(BRIEF[:groups]).items()
+        }
+        card = _markdown(facts, sections, REST)
+        if len(card) <= LONGEST:
+            break
+    return _cut(card)
 
 
 def _cut(card: str) -> str:

@@ -12,6 +12,8 @@ import pytest
 from tests.flows.conftest import caller, write_job
 
 LEVEL = 0.8
+CHANCE = 0.17
+"""Three standard errors of the coverage on 140 test rows, with ends from 70 calibration rows."""
 
 
 def houses(rows: int, seed: int) -> pl.DataFrame:
@@ -40,7 +42,7 @@ def retrained(prefect_server: None, migrated: Path, tmp_path_factory: pytest.Tem
 def test_the_run_says_what_was_promised_and_what_test_rows_show(retrained: SimpleNamespace) -> None:
     metrics = retrained.answer.json["metrics"]
     assert metrics["interval/promised"] == LEVEL
-    assert metrics["interval/coverage"] == pytest.approx(LEVEL, abs=0.12)
+    assert metrics["interval/coverage"] == pytest.approx(LEVEL, abs=CHANCE)
     assert 0 < metrics["interval/width"] < 1.1 * metrics["interval/width_plain"]
     assert 0 < metrics["head/crps"] < metrics["head/rmse"]
     assert metrics["certificate/accuracy"] > 0.7
@@ -65,7 +67,7 @@ def test_scores_and_the_served_model_give_the_same_intervals(retrained: SimpleNa
     assert (out["low"] <= out["high"]).all()
     assert answer.json["accepted"] == pytest.approx(out["accept"].mean())
     inside = (out["low"] <= new["price"]) & (new["price"] <= out["high"])
-    assert inside.mean() == pytest.approx(LEVEL, abs=0.12)
+    assert inside.mean() == pytest.approx(LEVEL, abs=CHANCE)
     mlflow.set_tracking_uri(retrained.uri)
     served = mlflow.pyfunc.load_model("models:/houses/1")
     assert {"low", "high", "accept"} <= {column.name for column in served.metadata.signature.outputs}
