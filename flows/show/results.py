@@ -46,12 +46,6 @@ def show_result(result: RetrainAnswer, config: RetrainConfig) -> None:
     console.print(f"Open the tracking UI: [b]{_ui_command(config)}[/b]")
 
 
-def _rows_title(metrics: dict[str, float]) -> str:
-    """What the figures rest on: the test rows that have a label, which may be few."""
-    rows = metrics.get("data/labelled_test_rows")
-    return "test rows" if rows is None else f"{rows:,.0f} labelled test rows"
-
-
 def _promises(table: Table, metrics: dict[str, float]) -> None:
     """What was promised of new rows, and what test rows show."""
     if "interval/coverage" in metrics or "set/coverage" in metrics or "certificate/coverage" in metrics:
@@ -66,6 +60,12 @@ def _promises(table: Table, metrics: dict[str, float]) -> None:
         shown = "accepts no row" if accuracy is None else f"{accuracy:.4f} of {coverage}"
         within = f", to within {metrics['certificate/tolerance']:.4g}" if "certificate/tolerance" in metrics else ""
         table.add_row(f"accuracy of accepted rows{within}", f"{metrics['certificate/promised']:.4f}", shown)
+
+
+def _rows_title(metrics: dict[str, float]) -> str:
+    """What the figures rest on: the test rows that have a label, which may be few."""
+    rows = metrics.get("data/labelled_test_rows")
+    return "test rows" if rows is None else f"{rows:,.0f} labelled test rows"
 
 
 def _title(model: ModelAnswer) -> str:

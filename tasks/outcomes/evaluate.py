@@ -86,7 +86,9 @@ def outcomes_of(model: TrainedModel, label: Label, answers: pl.DataFrame, rows: 
         return Outcomes(correct, confidence, accepted=accepted, covered=_in_set(answers, truth), clusters=clusters)
     value = rows.lazy().select(label.encode(rows.schema)).collect()[LABEL].to_numpy()
     error = answers["prediction"].to_numpy() - value
-    near = None if model.intervals is None else np.abs(error) <= _tolerance(model)
+    certificate = None if model.intervals is None else model.intervals.certificate
+    tolerance = None if certificate is None else certificate.tolerance
+    near = None if tolerance is None else np.abs(error) <= tolerance
     return Outcomes(
         near, error=error, label=value, accepted=accepted, covered=_in_interval(answers, value), clusters=clusters
     )
@@ -103,12 +105,6 @@ def _in_interval(answers: pl.DataFrame, value: Floats) -> Bools | None:
     if not {"low", "high"} <= set(answers.columns):
         return None
     return (answers["low"].to_numpy() <= value) & (value <= answers["high"].to_numpy())
-
-
-def _tolerance(model: TrainedModel) -> float:
-    """Error of a number that counts as accurate for the certificate."""
-    configured = model.config.uncertainty.tolerance
-    return configured if configured is not None else float(model.intervals.tolerance if model.intervals else np.inf)
 
 
 def _certified(model: TrainedModel) -> float | None:

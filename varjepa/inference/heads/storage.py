@@ -104,7 +104,7 @@ def _boosted(facts: dict[str, Any], tensors: dict[str, Tensor], _: Preprocessor)
 
 def _forest(facts: dict[str, Any], tensors: dict[str, Tensor], _: Preprocessor) -> Head:
     nodes = Nodes(**{name: tensors[name] for name in Nodes._fields})
-    named = {name: facts[name] for name in ("features", "n_classes", "depth", "center", "spread")}
+    named = {name: facts[name] for name in ("features", "n_classes", "depth", "leaf_rows", "center", "spread")}
     return ForestHead(nodes, components=_components(tensors), **named)
 
 
