@@ -54,7 +54,7 @@ def tune(config: RetrainConfig, trials: int | None = 20, seconds: float | None =
 def answer(run_id: str, config: RetrainConfig, search: Search, comparison: Comparison, seconds: float) -> TuneAnswer:
     """The object that `tune --json` prints, as long as no config is written."""
     finished, best = search.finished(), search.best()
-    settings = {} if best is None else best.settings
+    settings = ({} if best is None else best.settings) | comparison.heads.get("settings", {})
     return {
         "run_id": run_id,
         "study": str(Path(search.folder)),

@@ -37,6 +37,9 @@ def _comparison(result: TuneAnswer) -> Table:
     rows = {f"{comparison['criterion']}, validation": comparison["validation"]}
     rows |= {f"{comparison['criterion']}, test": comparison["test"]}
     rows |= {f"{name}, test": values for name, values in comparison["figures"].items()}
+    if heads := comparison["heads"]:
+        table.add_row("what ships", heads["names"]["default"], heads["names"]["tuned"])
+        rows |= {f"its {comparison['criterion']}, {part}": heads[part] for part in ("validation", "test")}
     for name, values in rows.items():
         if values:
             table.add_row(name, f"{values['default']:.5f}", f"{values['tuned']:.5f}")

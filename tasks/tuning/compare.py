@@ -1,19 +1,20 @@
 """The best job of a search against the job as it was, on test rows: how much the search flattered itself."""
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
 
 from prefect import task
 
 from tasks.retrain.preprocess import Prepared
-from tasks.retrain.pretrain import trained_network
+from tasks.retrain.pretrain import Pretrained, trained_network
 from tasks.steps.log import log
 from tasks.tracking.runs import CurveLogger
-from tasks.tuning.measure import Measured, criterion_of
+from tasks.tuning.measure import Criterion, criterion_of
 from tasks.tuning.search import Finished, Search
 from varjepa.config import RetrainConfig
 from varjepa.errors import ConfigError
-from varjepa.tuning.losses import RowLosses, paired_gain
+from varjepa.inference.heads.head import name_of
+from varjepa.tuning.losses import paired_gain
 from varjepa.tuning.space import with_settings
 
 LOOKS = "looks"
@@ -37,6 +38,9 @@ class Comparison:
         low: lower end of its 95% interval, rows resampled in pairs.
         high: upper end.
         optimism: gain on validation rows minus gain on test rows.
+        heads: what ships, by `default` and `tuned`: `names`, `settings` that name the tuned one (nothing where it is
+            what the job gives anyway), mean loss on `validation` and `test` rows, and `gain`, `low` and `high` on test
+            rows; empty without a label.
         looks: how often searches of this study have looked at the test rows, this one included.
     """
 
@@ -49,6 +53,7 @@ class Comparison:
     low: float | None = None
     high: float | None = None
     optimism: float | None = None
+    heads: dict[str, Any] = field(default_factory=dict)
     looks: int = 1
 
     @property
@@ -97,20 +102,51 @@ def compare_on_test(search: Search, prepared: Prepared, config: RetrainConfig) -
 
 
 def _compared(best: Finished, default: Finished, prepared: Prepared, config: RetrainConfig) -> Comparison:
-    tuned, own = (_losses(trial, prepared, config, "test") for trial in (best, default))
+    criterion = criterion_of(prepared, config)
+    after, before = (_Job.of(trial, prepared, config) for trial in (best, default))
+    tuned, own = (criterion.losses(job.pretrained, job.config, "test") for job in (after, before))
     values = {"default": default.value or 0.0, "tuned": best.value or 0.0}
     if not len(own.values):
         return Comparison(own.criterion, values, {}, {}, rows=0)
+    heads = _compared_heads(criterion, after, before, config.training.seed)
     gain = paired_gain(tuned, own, seed=config.training.seed)
     return Comparison(
         own.criterion, values, test={"default": own.mean, "tuned": tuned.mean},
         figures={name: {"default": value, "tuned": tuned.figures[name]} for name, value in own.figures.items()},
         rows=len(own.values), **asdict(gain), optimism=values["default"] - values["tuned"] - gain.gain,
+        heads=heads,
     )  # fmt: skip
 
 
-def _losses(trial: Finished, prepared: Prepared, config: RetrainConfig, part: Measured) -> RowLosses:
-    changed, criterion = with_settings(config, trial.settings), criterion_of(prepared, config)
-    # The trial's training is stored: nothing is trained again.
-    pretrained = trained_network(prepared, changed, CurveLogger(trial.run_id, config.tracking))
-    return criterion.losses(pretrained, changed, part)
+@dataclass(frozen=True)
+class _Job:
+    """A trial's job and its trained network."""
+
+    config: RetrainConfig
+    pretrained: Pretrained
+
+    @classmethod
+    def of(cls, trial: Finished, prepared: Prepared, config: RetrainConfig) -> Self:
+        changed = with_settings(config, trial.settings)
+        # The trial's training is stored: nothing is trained again.
+        return cls(changed, trained_network(prepared, changed, CurveLogger(trial.run_id, config.tracking)))
+
+
+def _compared_heads(criterion: Criterion, after: _Job, before: _Job, seed: int) -> dict[str, Any]:
+    """What ships with the tuned and with the default encoder; validation rows choose, test rows compare."""
+    own = criterion.heads(before.pretrained, before.config)
+    # Where the default is the best, its heads are fitted once.
+    tuned = own if after == before else criterion.heads(after.pretrained, after.config)
+    if own is None or tuned is None:
+        return {}
+    validation, test = criterion.part("validation"), criterion.part("test")
+    best, settings = tuned.chosen(validation)
+    head = own.own()
+    log.info("what ships: %s, before %s", name_of(best), name_of(head))
+    losses = {
+        part: {"tuned": tuned.losses(best, rows), "default": own.losses(head, rows)}
+        for part, rows in (("validation", validation), ("test", test))
+    }
+    gain = paired_gain(losses["test"]["tuned"], losses["test"]["default"], seed=seed)
+    means = {part: {name: each.mean for name, each in by_job.items()} for part, by_job in losses.items()}
+    return {"names": {"tuned": name_of(best), "default": name_of(head)}, "settings": settings, **means, **asdict(gain)}

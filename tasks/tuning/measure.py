@@ -13,6 +13,7 @@ from varjepa.evaluation.epoch_scores import ProbeEvaluator
 from varjepa.evaluation.hidden_cells import HIDDEN_CELLS, ROWS, HiddenCells, HiddenCellsEvaluator
 from varjepa.training.device import resolve_device
 from varjepa.training.loop import Evaluator
+from varjepa.tuning.heads import Heads
 from varjepa.tuning.losses import RowLosses, hidden_cell_losses, label_losses
 
 Measured = Literal["validation", "test"]
@@ -68,6 +69,14 @@ class Criterion:
             return hidden_cell_losses(network, preprocessor.sizes, train=train, rows=rows)
         validation = rows if part == "validation" else self.part("validation")
         return label_losses(network, preprocessor.label, config, train=train, validation=validation, rows=rows)
+
+    def heads(self, pretrained: Pretrained, config: RetrainConfig) -> Heads | None:
+        """Heads on a trained job; None without a label."""
+        preprocessor = self.rows.preprocessor
+        if not self.labelled or preprocessor.label is None:
+            return None
+        network = pretrained.network(preprocessor, config).to(self.rows.device)
+        return Heads.of(network, preprocessor, config, self.part("train"), self.part("validation"))
 
 
 def criterion_of(prepared: Prepared, config: RetrainConfig) -> Criterion:

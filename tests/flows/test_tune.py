@@ -67,6 +67,10 @@ def test_a_search_leaves_nested_runs_and_a_config_that_retrain_runs(
     assert comparison["low"] <= comparison["gain"] <= comparison["high"]
     assert comparison["optimism"] == pytest.approx(values[0] - min(values) - comparison["gain"])
     assert comparison["looks"] == 1
+    heads = comparison["heads"]
+    assert heads["gain"] == pytest.approx(heads["test"]["default"] - heads["test"]["tuned"])
+    assert set(heads["settings"]) <= {"probe.head", "probe.features"}
+    assert heads["settings"].items() <= best["settings"].items()
     assert "trial 0, 1 of 3 finished: value" in answer.err
     assert "left" in answer.err
 
@@ -77,9 +81,8 @@ def test_a_search_leaves_nested_runs_and_a_config_that_retrain_runs(
     files = {file.path for file in client.list_artifacts(result["run_id"])}
     assert files >= {"trials.csv", "config.json", "space.json", "job.tuned.yaml"}
     assert [run.data.metrics["tune/value"] for run in trials] == values
-    assert {key: str(value) for key, value in best["settings"].items()}.items() <= trials[
-        best["trial"]
-    ].data.params.items()
+    searched_for = {key: str(value) for key, value in best["settings"].items() if key not in heads["settings"]}
+    assert searched_for.items() <= trials[best["trial"]].data.params.items()
     assert len(client.get_metric_history(trials[0].info.run_id, "validation/probe_loss")) == 3
 
     # The file is the user's, with the override and what the best trial changes; its training is reused.

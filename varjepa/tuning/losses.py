@@ -57,8 +57,14 @@ def label_losses(
     """
     flat = [(embed(network, part.table).mean.flatten(1), part.labels) for part in (train, validation)]
     probe = best_probe(*flat, n_classes=len(label.classes), l2=config.probe.l2)
-    output = probe.predict(embed(network, rows.table).mean.flatten(1)).double()  # [N, C]
-    if label.classes:
+    output = probe.predict(embed(network, rows.table).mean.flatten(1)).double()
+    return losses_of(output, rows, n_classes=len(label.classes))
+
+
+def losses_of(output: torch.Tensor, rows: Part, *, n_classes: int) -> RowLosses:
+    """Log losses of logits float64 [N, C], or squared errors of values [N, 1], for labelled rows."""
+    output = output.to(rows.labels.device)
+    if n_classes:
         losses = F.cross_entropy(output, rows.labels.long(), reduction="none")
         correct = output.argmax(1) == rows.labels.long()
         return _losses("log_loss", losses, {"accuracy": float(correct.double().mean())}, rows)
