@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from flows.commands import drift, infer, registry, schedule, setup, similar, train, tune
+from flows.commands import drift, infer, outcomes, registry, schedule, setup, similar, train, tune
 from tasks.processes.signals import interrupt_on_sigterm
 from varjepa import __version__
 from varjepa.errors import VarjepaError, listed, nearest
@@ -58,7 +58,7 @@ def cli(*, verbose: bool) -> None:
     _log_to_stderr()
 
 
-for _module in (train, tune, schedule, infer, similar, drift, registry, setup):
+for _module in (train, tune, schedule, infer, similar, drift, outcomes, registry, setup):
     for _command in vars(_module).values():
         if isinstance(_command, click.Command):
             cli.add_command(_command)

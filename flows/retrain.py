@@ -20,6 +20,7 @@ from tasks.retrain.assess_generator import assess_generator
 from tasks.retrain.calibrate import calibrate
 from tasks.retrain.compact import compact
 from tasks.retrain.explain import explain
+from tasks.retrain.few_labels import count_labels
 from tasks.retrain.generate import generate
 from tasks.retrain.ingest import Snapshot, ingest
 from tasks.retrain.intervals import measure_intervals
@@ -122,6 +123,8 @@ def _make(config: RetrainConfig, snapshot: Snapshot, run_id: str, watch: Stopwat
     # Measurements on rows that network and generator have not seen.
     with watch("probe"):
         probed = probe(prepared, pretrained, config)
+    with watch("probe"):
+        labelled = count_labels(prepared, pretrained, probed, config)
     with watch("calibrate"):
         calibrated = calibrate(prepared, pretrained, probed, config)
     with watch("assess"):
@@ -130,7 +133,8 @@ def _make(config: RetrainConfig, snapshot: Snapshot, run_id: str, watch: Stopwat
         referenced = make_reference(
             prepared, pretrained, generated=generated, probed=probed, calibrated=calibrated, config=config
         )
-    metrics = defined(probed.metrics | calibrated.metrics | generated.metrics | compacted.metrics | assessed.metrics)
+    metrics = labelled.metrics | probed.metrics | calibrated.metrics | generated.metrics
+    metrics = defined(metrics | compacted.metrics | assessed.metrics)
     with watch("calibrate"):
         intervals = measure_intervals(probed, metrics) | calibrated.intervals
 
@@ -147,12 +151,14 @@ def _make(config: RetrainConfig, snapshot: Snapshot, run_id: str, watch: Stopwat
             config=config, run_id=run_id, commit=git_commit(), snapshot=snapshot, contract=contract_of(config),
             validation=validation, prepared=prepared, pretrained=pretrained, metrics=metrics, intervals=intervals,
             decisions=probed.decisions | calibrated.decisions, before=predecessor(config),
+            few_labels=labelled.facts,
         )  # fmt: skip
         artifacts = {"figures": calibrated.figures, "uncertainty": calibrated.tables}
         artifacts |= {"generation": assessed.tables} if assessed.tables is not None else {}
+        artifacts |= {"labels": labelled.folder} if labelled.folder is not None else {}
         log_artifacts(run_id, tracking, artifacts)
         log_artifacts(run_id, tracking, {"figures": explained.figures})
-    return facts, Candidate(assembled.model, prepared, snapshot.fingerprint)
+    return facts, Candidate(assembled.model, prepared, snapshot.fingerprint, probed.decisions.get("raw columns", ""))
 
 
 def _hand_over(facts: CardFacts, candidate: Candidate, watch: Stopwatch, *, dry_run: bool) -> RetrainAnswer:
@@ -168,6 +174,7 @@ def _hand_over(facts: CardFacts, candidate: Candidate, watch: Stopwatch, *, dry_
         decision = gate(candidate, registered, config)
     with watch("track"):
         tags = {"varjepa.gate": decision.reason[:5000]} | ({"varjepa.model": registered.uri} if registered else {})
+        tags |= {"head/name": facts.head} if facts.head else {}
         log_results(run_id, config.tracking, facts.metrics | decision.metrics, tags)
         if registered is not None:
             publish_card(facts.handed_over(registered.uri, decision.reason))

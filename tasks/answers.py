@@ -240,7 +240,6 @@ class EvaluateAnswer(TypedDict):
     model: str
     run_id: str
     rows: int
-    labelled: int
     metrics: dict[str, float]
     promises: list[PromiseAnswer]
     estimate: EstimateAnswer | None
@@ -276,6 +275,17 @@ class BenchmarkAnswer(TypedDict):
     table: list[dict[str, Any]]
     duels: list[dict[str, Any]]
     tally: dict[str, dict[str, int]]
+    report: str
+    seconds: dict[str, float]
+
+
+class LabelCurvesAnswer(TypedDict):
+    """`varjepa benchmark --labels`: means with intervals, pairs of methods, a sentence for each number of labels."""
+
+    run_id: str
+    points: list[dict[str, Any]]
+    gaps: list[dict[str, Any]]
+    verdicts: dict[str, str]
     report: str
     seconds: dict[str, float]
 

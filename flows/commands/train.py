@@ -93,7 +93,9 @@ def simulate(variants: str, runs: int, overrides: tuple[str, ...], *, fresh: boo
               help="Configs of retrain jobs: YAML files, or names of files in configs/.")  # fmt: skip
 @click.option("--predictors", help="Some of mlp,dcnv2,resnet,autoint,ft_transformer,xgboost (default: all).")
 @click.option("--features", help="Some of raw,t_jepa,var_t_jepa (default: all).")
-@click.option("--seeds", default=5, show_default=True, help="Runs per predictor.")
+@click.option("--labels", metavar="50,200,1000,all",
+              help="Accuracy over the number of labelled rows instead of a comparison of predictors.")  # fmt: skip
+@click.option("--seeds", default=5, show_default=True, help="Runs per predictor, or draws of labelled rows.")
 @click.option("--protocol", type=click.Choice(["inductive", "paper"]), default="inductive", show_default=True,
               help="inductive: encoders see training rows only; paper: all rows, without labels.")  # fmt: skip
 @click.option("--runner", type=click.Choice(["processes", "threads", "dask"]), default="processes", show_default=True,
@@ -104,14 +106,16 @@ def simulate(variants: str, runs: int, overrides: tuple[str, ...], *, fresh: boo
 @click.option("--fresh", is_flag=True, help="Compute everything again instead of reusing stored results.")
 @as_json
 def benchmark(
-    datasets: str, predictors: str | None, features: str | None, overrides: tuple[str, ...], *,
+    datasets: str, predictors: str | None, features: str | None, labels: str | None, overrides: tuple[str, ...], *,
     fresh: bool, json_out: bool, **settings: Any,
 ) -> None:  # fmt: skip
-    """Compare Var-T-JEPA, T-JEPA and raw features under six predictors."""
+    """Compare Var-T-JEPA, T-JEPA and raw features under six predictors, or with few labels."""
     from varjepa.config import benchmark_config
 
-    lists = {"predictors": predictors, "features": features}
+    lists = {"predictors": predictors, "features": features, "labels": labels}
     settings |= {name: value.split(",") for name, value in lists.items() if value}
+    if labels is not None and (predictors or features):
+        raise click.UsageError("--labels compares methods of its own: leave out --predictors and --features.")
     config = benchmark_config(datasets.split(","), overrides, **settings)
     from flows.benchmark import benchmark as run
     from flows.show.studies import show_benchmark
@@ -121,6 +125,14 @@ def benchmark(
     if fresh:
         start_fresh()
     with owned():
+        if config.labels:
+            from flows.label_curves import label_curves
+            from flows.show.studies import show_label_curves
+
+            curves = label_curves(config)
+            show_label_curves(curves)
+            finish(curves, json_out=json_out)
+            return
         result = run(config)
     show_benchmark(result)
     finish(result, json_out=json_out)

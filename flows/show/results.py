@@ -22,7 +22,7 @@ OTHER = ("calibration/ece", "calibration/latent_pit_ks_median", "imputation/rmse
 def show_result(result: RetrainAnswer, config: RetrainConfig) -> None:
     """The table at the end of a retrain, and how to open the run."""
     metrics, model = result["metrics"], result["model"]
-    table = Table("test rows", *COLUMNS.values(), title=_title(model))
+    table = Table(_rows_title(metrics), *COLUMNS.values(), title=_title(model))
     _rows(table, metrics, SHOWN, tuple(COLUMNS))
     if "selective_msp/aurc" in metrics:
         table.add_section()
@@ -60,6 +60,12 @@ def _promises(table: Table, metrics: dict[str, float]) -> None:
         shown = "accepts no row" if accuracy is None else f"{accuracy:.4f} of {coverage}"
         within = f", to within {metrics['certificate/tolerance']:.4g}" if "certificate/tolerance" in metrics else ""
         table.add_row(f"accuracy of accepted rows{within}", f"{metrics['certificate/promised']:.4f}", shown)
+
+
+def _rows_title(metrics: dict[str, float]) -> str:
+    """What the figures rest on: the test rows that have a label, which may be few."""
+    rows = metrics.get("data/labelled_test_rows")
+    return "test rows" if rows is None else f"{rows:,.0f} labelled test rows"
 
 
 def _title(model: ModelAnswer) -> str:

@@ -3,7 +3,7 @@
 from rich.table import Table
 
 from flows.show.console import console
-from tasks.answers import BenchmarkAnswer, SimulationAnswer
+from tasks.answers import BenchmarkAnswer, LabelCurvesAnswer, SimulationAnswer
 
 
 def show_study(result: SimulationAnswer) -> None:
@@ -21,6 +21,21 @@ def show_study(result: SimulationAnswer) -> None:
         console.print(
             f"{name}: RankMe of s_x {metrics['s_x/rankme']:.2f}, {metrics['s_x/active_units']:.1f} active units"
         )
+    console.print(f"run {result['run_id']}, report {result['report']}, {result['seconds']['total']:.0f} s")
+
+
+def show_label_curves(result: LabelCurvesAnswer) -> None:
+    """Accuracy or R2 over the number of labelled rows, one line per data set and number."""
+    methods = list(dict.fromkeys(point["method"] for point in result["points"]))
+    cells = {(point["dataset"], point["labels"], point["method"]): point for point in result["points"]}
+    table = Table("data set", "labelled rows", *methods, title="accuracy or R2 on test rows, 95% intervals")
+    for dataset, labels in dict.fromkeys(key[:2] for key in cells):
+        found = (cells[dataset, labels, method] for method in methods)
+        shown = [f"{point['mean']:.4f} ({point['low']:.4f} to {point['high']:.4f})" for point in found]
+        table.add_row(dataset, f"{labels:,}", *shown)
+    console.print(table)
+    for key, words in result["verdicts"].items():
+        console.print(f"{key}: self-supervision {words}", markup=False)
     console.print(f"run {result['run_id']}, report {result['report']}, {result['seconds']['total']:.0f} s")
 
 

@@ -9,17 +9,13 @@ from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
 from varjepa.errors import DataError, VarjepaError
-from varjepa.inference.answer_columns import ON_REQUEST
 from varjepa.inference.columns import require_groups, scored
 from varjepa.inference.model import TrainedModel
 from varjepa.inference.storage import load_model
 
 
 class RowEmbedder(PythonModel):
-    """Takes raw rows; returns embeddings and, if the model has them, uncertainty, prediction and probability.
-
-    For classes the parameters `set` and `probabilities` add the prediction set and the probability of every class.
-    """
+    """Takes raw rows; returns embeddings and, if the model has them, uncertainty, prediction and what is beside it."""
 
     model: TrainedModel
 
@@ -30,17 +26,14 @@ class RowEmbedder(PythonModel):
     def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, ARG002
         """Embeds the rows of a data frame; see `varjepa.inference.model.TrainedModel.predict`.
 
-        `params` may hold `batch_size`, columns of `ON_REQUEST`, and `columns`: groups of columns as in `varjepa score
-        --columns`, instead of the usual ones.
+        `params` may hold `batch_size`, and `columns`: groups of columns as in `varjepa score --columns`.
         """
-        settings = params or {}
-        batch_size, columns = int(settings.get("batch_size", 1024)), str(settings.get("columns") or "")
-        also = [name for name in ON_REQUEST.__args__ if settings.get(name)]  # type: ignore[attr-defined]
+        batch_size, columns = int((params or {}).get("batch_size", 1024)), str((params or {}).get("columns") or "")
         try:
             if batch_size < 1:
                 raise DataError(f"batch_size is {batch_size}.", expected="Expected at least 1.")
             rows = to_polars(pd.DataFrame(model_input))
-            out = self._columns(rows, columns) if columns else self.model.predict(rows, batch_size, also)
+            out = self.model.predict(rows, batch_size) if not columns else self._columns(rows, columns)
         except VarjepaError as error:
             # MLflow's server hides the message of any other exception.
             raise MlflowException.invalid_parameter_value(str(error)) from error

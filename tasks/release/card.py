@@ -9,6 +9,7 @@ from typing import Self
 from tasks.contract.run import Validation
 from tasks.release.predecessor import Predecessor
 from tasks.reports.page import render
+from tasks.retrain.few_labels import TEST_ROWS, TRAIN_ROWS
 from tasks.retrain.ingest import Snapshot
 from tasks.retrain.preprocess import Prepared
 from tasks.retrain.pretrain import Pretrained
@@ -18,11 +19,15 @@ from varjepa.data.read.contract import Contract
 from varjepa.errors import listed
 from varjepa.evaluation.bootstrap import Interval
 
+FEW_LABELS = "few_labels"
+"""Not a group of metrics: its figures are those of `CardFacts.few_labels`."""
+
 GROUPS = {
     "head": "The head that ships",
     "probe": "Linear probe on the frozen embedding",
     "raw": "Linear model of raw columns",
     "boosted": "Boosted trees on raw columns",
+    FEW_LABELS: "Few labels: the embedding beside raw columns",
     "selective_shipped": "Selective prediction by the uncertainty that ships",
     "selective": "Selective prediction by latent uncertainty",
     "selective_msp": "Selective prediction by the head's maximum probability",
@@ -43,11 +48,14 @@ GROUPS = {
 
 PARTS = ("train", "validation", "calibration", "test")
 
-BRIEF = ("head", "probe", "raw", "boosted", "selective_shipped", "certificate", "interval", "set", "calibration")
+BRIEF = ("head", "probe", "raw", "boosted", "selective_shipped", "certificate", "calibration")
 """Groups of the brief card in the registry."""
 
 BESIDES = ("prediction sets", "certificates by class", "unseen classes")
 """Further decisions about classes that a card shows."""
+
+REST = "All figures are in model_card.html among the run's artifacts."
+"""Last line of a brief card."""
 
 LONGEST, LONGEST_VALUE = 4000, 250
 """Characters of a brief card, and of a value in it. The registry keeps 5000, and the gate adds its verdict."""
@@ -92,6 +100,7 @@ class CardFacts:
     intervals: dict[str, Interval]
     decisions: dict[str, str]
     before: Predecessor | None
+    few_labels: dict[str, str] = field(default_factory=dict)
     version: dict[str, str] = field(default_factory=dict)
 
     def handed_over(self, uri: str, reason: str) -> Self:
@@ -104,6 +113,11 @@ class CardFacts:
         return replace(self, version={"registered as": uri, "gate": reason})
 
     @property
+    def head(self) -> str:
+        """Name of the head that ships, such as "boosted on raw"; empty without a label."""
+        return self.decisions.get("head", "").partition(": ")[0]
+
+    @property
     def summary(self) -> str:
         """One line, shown in lists of versions."""
         parts, names = self.prepared.parts, [name for name in HEADLINES if f"head/{name}" in self.metrics]
@@ -112,9 +126,16 @@ class CardFacts:
         if "elbo/test" in self.metrics and not figures:
             figures = [f"ELBO {self._figure('elbo/test')}"]
         return (
-            f"{', '.join(figures) or 'no label'} on {parts.get('test', 0):,} test rows; {self.config.model.kind} "
+            f"{', '.join(figures) or 'no label'} on {self._test_rows()}; {self.config.model.kind} "
             f"trained on {parts.get('train', 0):,} rows of {self.snapshot.source}"
         )
+
+    def _test_rows(self) -> str:
+        """The rows that figures on the label rest on, and all test rows where some have no label."""
+        rows, known = self.prepared.parts.get("test", 0), self.metrics.get(TEST_ROWS)
+        if known is None or known >= rows:
+            return f"{rows:,} test rows"
+        return f"{known:,.0f} labelled test rows of {rows:,}"
 
     def sections(self, groups: Collection[str] = tuple(GROUPS)) -> dict[str, dict[str, str]]:
         """Titles, each with names and values.
@@ -131,6 +152,7 @@ class CardFacts:
         }
         for key in groups:
             rows = {name.partition("/")[2]: self._figure(name) for name in self.metrics if name.split("/")[0] == key}
+            rows = self.few_labels if key == FEW_LABELS else rows
             if rows:
                 sections[GROUPS[key]] = rows
         return sections
@@ -174,8 +196,17 @@ class CardFacts:
             "rare categories": "; ".join(f"{name} ({share:.0%} of its values)" for name, share in rare.items())
             or "few",
             "label": self.config.data.label or "none",
+            **self._labelled(),
             **({"possible leaks": f"{listed(list(leaks))}: each predicts the label alone"} if leaks else {}),
         }
+
+    def _labelled(self) -> dict[str, str]:
+        """How many rows have a label, unless all have one."""
+        known = {part: self.metrics[name] for part, name in (("train", TRAIN_ROWS), ("test", TEST_ROWS))
+                 if name in self.metrics}  # fmt: skip
+        if all(rows >= self.prepared.parts.get(part, 0) for part, rows in known.items()):
+            return {}
+        return {"rows with a label": ", ".join(f"{part} {rows:,.0f}" for part, rows in known.items())}
 
     def _contract(self) -> dict[str, str]:
         contract, kinds = self.contract, Counter(column.kind for column in self.contract.columns.values())
@@ -201,10 +232,10 @@ class CardFacts:
         }
 
     def _head(self) -> dict[str, str]:
-        if "head" not in self.decisions:
+        if "raw columns" not in self.decisions:
             return {}
-        name, _, reason = self.decisions["head"].partition(": ")
-        return {"head": name, "why this head": reason}
+        reason = self.decisions["head"].partition(": ")[2]
+        return {"head": self.head, "why this head": reason, "against raw columns": self.decisions["raw columns"]}
 
     def _uncertainty(self) -> dict[str, str]:
         if "intervals" in self.decisions:
@@ -264,7 +295,20 @@ def brief_card(facts: CardFacts) -> str:
         title: {name: shorten(value, LONGEST_VALUE, placeholder=" ...") for name, value in rows.items()}
         for title, rows in facts.sections(BRIEF).items()
     }
-    return _markdown(facts, sections, "All figures are in model_card.html among the run's artifacts.")[:LONGEST]
+    return _cut(_markdown(facts, sections, REST))
+
+
+def _cut(card: str) -> str:
+    """The card within `LONGEST` characters: whole lines, and the last one, which says where the rest is.
+
+    Examples:
+        >>> len(_cut("a line, " * 1000)) <= LONGEST
+        True
+    """
+    if len(card) <= LONGEST:
+        return card
+    lines = card[: LONGEST - len(REST) - 3].rpartition("\n")[0]
+    return f"{lines}\n\n{REST}\n"
 
 
 def _markdown(facts: CardFacts, sections: dict[str, dict[str, str]], end: str = "") -> str:

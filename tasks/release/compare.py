@@ -45,11 +45,13 @@ class Candidate:
         model: its folder.
         prepared: the rows on which it was trained and measured.
         fingerprint: of the source.
+        baseline: how it compares with models of raw columns, for the first version of a name; empty without a label.
     """
 
     model: Path
     prepared: Prepared
     fingerprint: str
+    baseline: str = ""
 
     @property
     def rows(self) -> int:
@@ -70,6 +72,7 @@ def compare(candidate: Candidate, champion: int | None, config: RetrainConfig) -
     if frame.is_empty():
         return _not_compared("no test row has a label to judge by")
     if champion is None:
+        notes = (*notes, *filter(None, (candidate.baseline,)))
         return judge(_alone(challenger, frame), None, metric=metric, groups={}, section=section, notes=notes)
     uri = tracking_uri(config.tracking)
     try:

@@ -156,12 +156,10 @@ def signature(trained: Any, schema: dict[str, Any]) -> Any:
             outputs += [ColSpec("double", "low"), ColSpec("double", "high")]
         if any(one is not None and one.certificate is not None for one in (trained.fitted, intervals)):
             outputs.append(ColSpec("boolean", "accept"))
-    # No groups of columns named: those of `TrainedModel.predict`.
-    params = [ParamSpec("batch_size", DataType.long, 1024), ParamSpec("columns", DataType.string, "")]
     if label is not None and label.classes:
-        params.append(ParamSpec("probabilities", DataType.boolean, default=False))
         outputs += [ColSpec("double", f"probability.{name}", required=False) for name in label.classes]
     if trained.sets is not None:
-        params.append(ParamSpec("set", DataType.boolean, default=False))
         outputs.append(ColSpec(Array(DataType.string), "set", required=False))
-    return ModelSignature(Schema(inputs), Schema(outputs), ParamSchema(params))
+    # No columns named: those of `TrainedModel.predict`.
+    params = ParamSchema([ParamSpec("batch_size", DataType.long, 1024), ParamSpec("columns", DataType.string, "")])
+    return ModelSignature(Schema(inputs), Schema(outputs), params)

@@ -20,7 +20,7 @@ from varjepa.inference.heads.linear import LinearHead
 from varjepa.inference.heads.storage import HEAD_FILE, save_head
 from varjepa.inference.interval_storage import save_intervals
 from varjepa.inference.model import TrainedModel
-from varjepa.inference.probing import Probes, fit_probes, predict_rows, probe_metrics
+from varjepa.inference.probing import Probes, against_raw, fit_probes, predict_rows, probe_metrics
 from varjepa.inference.storage import save_probe, save_uncertainty
 from varjepa.training.device import resolve_device
 
@@ -76,7 +76,10 @@ def _probe(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig, fo
     group, metrics = objective_metrics(model, test.table)
     # Beside the test value, that of the selected epoch: a gap shows how much the selection flatters.
     metrics[f"{group}/val"] = pretrained.curves()[pretrained.best_epoch][f"validation/{group}"]
-    metrics |= probe_metrics(predictions, preprocessor.label) | latent_metrics(model, test.table, embedding)
+    labelled = probe_metrics(predictions, preprocessor.label)
+    if labelled:
+        decisions["raw columns"] = against_raw(predictions, labelled)
+    metrics |= labelled | latent_metrics(model, test.table, embedding)
     write_text(folder / "metrics.json", json.dumps(metrics))
     return Probed(folder, folder / "predictions.parquet", folder / "points.npy", metrics, decisions)
 

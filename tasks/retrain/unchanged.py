@@ -10,6 +10,7 @@ from tasks.retrain import (
     assess_generator,
     calibrate,
     compact,
+    few_labels,
     generate,
     ingest,
     preprocess,
@@ -27,21 +28,9 @@ from tasks.tracking.runs import opened_run
 from tasks.tracking.store import client_of, experiment_id
 from varjepa.config import RetrainConfig, result_settings
 
-STEPS = tuple(
-    module.STEP
-    for module in (
-        ingest,
-        validate,
-        preprocess,
-        pretrain,
-        generate,
-        compact,
-        probe,
-        calibrate,
-        assess_generator,
-        reference,
-    )
-)
+MODULES = (ingest, validate, preprocess, pretrain, generate, compact, probe, few_labels, calibrate, assess_generator,
+           reference)  # fmt: skip
+STEPS = tuple(module.STEP for module in MODULES)
 """Steps that determine a model and its measurements, in the order of the flow."""
 
 SKIPPED = "varjepa.skipped"

@@ -17,6 +17,12 @@ def encoder_config(job: RetrainConfig, kind: FeatureSet) -> RetrainConfig:
     return job.model_copy(update={"model": job.model.model_copy(update={"kind": kind}), "training": training})
 
 
+def without_labels(job: RetrainConfig) -> RetrainConfig:
+    """The job with an encoder whose epoch is selected without labels, too: by ELBO, or by rank where there is none."""
+    selection = "elbo" if job.model.is_variational else "rankme"
+    return job.model_copy(update={"training": job.training.model_copy(update={"selection": selection})})
+
+
 def under_protocol(job: RetrainConfig, protocol: Protocol) -> RetrainConfig:
     """The job with the protocol's rows for preprocessing and pretraining; calibration rows join the training part."""
     split = job.data.split

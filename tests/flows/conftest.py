@@ -178,7 +178,6 @@ def candidate_of(config: Any, run_id: str) -> Any:
     assess_generator.fn(prepared, pretrained, generated, config)
     calibrated = calibrate.fn(prepared, pretrained, probed, config)
     done = {"generated": generated, "probed": probed, "calibrated": calibrated, "config": config}
-    referenced = make_reference.fn(prepared, pretrained, **done)
-    compacted = compact.fn(prepared, pretrained, config)
+    referenced, compacted = make_reference.fn(prepared, pretrained, **done), compact.fn(prepared, pretrained, config)
     assembled = assemble.fn(prepared, pretrained, referenced=referenced, compacted=compacted, **done)
     return Candidate(assembled.model, prepared, snapshot.fingerprint)

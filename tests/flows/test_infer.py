@@ -101,6 +101,26 @@ def test_the_certificate_travels_with_the_model(made: SimpleNamespace) -> None:
     assert scored.json["accepted"] == pytest.approx(below.mean())
 
 
+def test_sets_and_all_probabilities_are_there_on_request(made: SimpleNamespace) -> None:
+    for out in ("sets.parquet", "sets.csv"):
+        answer = made.call("score", MODEL, "new.csv", out, "--columns", "prediction,set,probabilities", "--json")
+        assert answer.code == 0, answer.err
+    one, text = pl.read_parquet(made.home / "sets.parquet"), pl.read_csv(made.home / "sets.csv")
+    names = ["prediction", "probability", "accept", "set", "probability.no", "probability.yes"]
+    assert one.columns == text.columns == ["row", *names]
+    assert one["set"].dtype == pl.List(pl.String)
+    assert (one["set"].list.len() >= 1).all()
+    assert text["set"].equals(one["set"].list.join("; "))
+    np.testing.assert_allclose(one["probability.no"] + one["probability.yes"], 1.0)
+    alone = one.filter(pl.col("set").list.len() == 2)["set"].list.first()
+    assert alone.equals(one.filter(pl.col("set").list.len() == 2)["prediction"].alias("set"))
+    metrics = made.retrained["metrics"]
+    assert metrics["set/promised"] == 0.9
+    assert metrics["set/coverage"] > 0.8
+    assert 1 <= metrics["set/size"] <= 2
+    assert {"set/sscs", "set_halves/head_sscs", "set_halves/boosted_sscs"} <= metrics.keys()
+
+
 def test_a_known_ambiguity_is_compared_with_every_measure(made: SimpleNamespace) -> None:
     metrics = made.retrained["metrics"]
     for measure in ("max_probability", "weighted_scale", "surprise", "distance"):

@@ -95,6 +95,19 @@ def test_served_answers_are_those_of_the_library(ask, handed_over: SimpleNamespa
     assert ask({"dataframe_split": split | {"data": []}}) == (200, {"predictions": []})
 
 
+def test_sets_and_all_probabilities_are_served_on_request(ask, handed_over: SimpleNamespace) -> None:
+    from varjepa.inference.storage import load_model
+
+    status, answer = ask({"dataframe_records": ROWS[:2], "params": {"columns": "set,probabilities"}})
+    assert status == 200, answer
+    frame = pl.DataFrame([row | {"age": row["age"] and int(row["age"])} for row in ROWS[:2]])
+    expected = load_model(handed_over.model).predict(frame, also=("set", "probabilities"))
+    for found, row in zip(answer["predictions"], expected.to_dicts(), strict=True):
+        assert list(found) == ["set", "probability.no", "probability.yes"]
+        assert found["set"] == row["set"]
+        assert found["probability.yes"] == pytest.approx(row["probability.yes"], abs=1e-5)
+
+
 def test_a_request_may_name_groups_of_columns(ask, handed_over: SimpleNamespace) -> None:
     from varjepa.inference.storage import load_model
 

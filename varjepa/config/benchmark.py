@@ -24,8 +24,12 @@ class BenchmarkConfig(Section):
     features: tuple[FeatureSet, ...] = FEATURE_SETS
     """Feature sets that the predictors are trained on."""
     predictors: tuple[PredictorName, ...] = PREDICTORS
+    labels: tuple[Positive | Literal["all"], ...] = ()
+    """Numbers of labelled rows. If given, the benchmark draws accuracy or R2 over them instead of comparing predictors:
+    trees and a linear model on raw columns, a linear model on the embedding, trees on both. The encoder of each data
+    set (of its own kind) is trained once, on all training rows, without any label."""
     seeds: Positive = 5
-    """Runs of every predictor. All runs use the same encoder."""
+    """Runs of every predictor, or draws of labelled rows. All runs use the same encoder."""
     seed: NonNegative = 0
     """The first of the seeds."""
     protocol: Protocol = "inductive"

@@ -13,7 +13,7 @@ GROUPS = ("embedding", "vector", "uncertainty", "prediction", "set", "probabilit
 """The groups."""
 
 ARRAYS = ("embedding", "vector")
-"""Those whose cells are arrays of numbers."""
+"""Those whose cells are arrays."""
 
 CLASSES: tuple[ON_REQUEST, ...] = ("set", "probabilities")
 """Those that only models of classes have."""
@@ -24,7 +24,7 @@ PREDICTED = {
     "prediction": ("prediction", "probability", "low", "high", "accept"),
     "set": ("set",),
 }
-"""Columns of the groups that `TrainedModel.predict` computes together."""
+"""Groups that `TrainedModel.predict` computes together, and their columns."""
 
 
 def require_groups(model: TrainedModel, groups: tuple[str, ...]) -> None:
@@ -42,12 +42,17 @@ def require_groups(model: TrainedModel, groups: tuple[str, ...]) -> None:
         raise ModelError(
             "The model has no generator, but anomaly and oddity need one.", fix="Leave them out of --columns."
         )
-    _require_classes(model, groups)
     if "vector" in groups:
         model.compact_basis()
+    _require_classes(model, groups)
 
 
 def _require_classes(model: TrainedModel, groups: tuple[str, ...]) -> None:
+    """Checks that the model has the columns of classes that are asked for.
+
+    Raises:
+        ModelError: it has not.
+    """
     asked, label = [group for group in CLASSES if group in groups], model.preprocessor.label
     if asked and (label is None or not label.classes):
         raise ModelError(
@@ -69,7 +74,11 @@ def scored(model: TrainedModel, frame: pl.DataFrame, groups: tuple[str, ...]) ->
     """
     parts = []
     if set(groups) & {*PREDICTED, *CLASSES}:
-        parts.append(_predicted(model, frame, groups))
+        predicted = model.predict(frame, also=[group for group in CLASSES if group in groups])
+        every = tuple(name for name in predicted.columns if name.startswith("probability."))
+        wanted = PREDICTED | {"probabilities": every}
+        names = [name for group in groups for name in wanted.get(group, ()) if name in predicted.columns]
+        parts.append(predicted.select(by_name(names)))
     if "vector" in groups:
         vectors = model.vectors(frame)
         parts.append(pl.DataFrame({"vector": pl.Series(vectors, dtype=pl.Array(pl.Float32, vectors.shape[1]))}))
@@ -88,11 +97,3 @@ def as_json_text(frame: pl.DataFrame) -> pl.DataFrame:
         return frame
     texts = [json.dumps(row, ensure_ascii=False) for row in frame["reasons"].to_list()]
     return frame.with_columns(pl.Series("reasons", texts, dtype=pl.String))
-
-
-def _predicted(model: TrainedModel, frame: pl.DataFrame, groups: tuple[str, ...]) -> pl.DataFrame:
-    predicted = model.predict(frame, also=[group for group in CLASSES if group in groups])
-    each = tuple(name for name in predicted.columns if name.startswith("probability."))
-    wanted = PREDICTED | {"probabilities": each}
-    names = [name for group in groups for name in wanted.get(group, ()) if name in predicted.columns]
-    return predicted.select(by_name(names))

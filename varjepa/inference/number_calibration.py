@@ -100,7 +100,7 @@ class NumberCalibration:
         rule, certificate = self.fitted.rule, self.fitted.certificate
         intervals, promise = "none: there are too few calibration rows", "none: there are no calibration rows"
         if rule is not None:
-            intervals = f"the label of at least {rule.level:.0%} of new rows, if {rule.assumption}; {rule.reason}"
+            intervals = f"the label of at least {100 * rule.level:g}% of new rows, if {rule.assumption}; {rule.reason}"
         if certificate is not None and certificate.tolerance is not None:
             chosen = self.model.config.uncertainty.tolerance is None
             origin = " (half the range between the quartiles of training labels)" if chosen else ""

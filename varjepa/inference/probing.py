@@ -14,6 +14,9 @@ from varjepa.data.encode.features import Label
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.read.sources import ROW
 from varjepa.data.read.splits import CLUSTER
+from varjepa.evaluation.arrays import Floats
+from varjepa.evaluation.bootstrap import cluster_numbers
+from varjepa.evaluation.gate.paired_tests import Pairs, p_worse
 from varjepa.evaluation.probe import LinearProbe
 from varjepa.evaluation.uncertainty.metrics import Classified, classification_metrics, regression_metrics
 from varjepa.inference.fitted_uncertainty import FittedUncertainty, fit_uncertainty
@@ -28,6 +31,9 @@ from varjepa.models.network import TableNetwork
 
 CHUNK = 8192
 """Rows embedded at a time."""
+
+SIGNIFICANT = 0.05
+"""Level at which a difference from a baseline counts as more than chance."""
 
 GROUPS = {"probe": "p", "raw": "raw", "boosted": "boosted", "head": "head"}
 """Group of metrics -> prefix of output columns: the linear probe on embeddings, a linear model and boosted trees on raw
@@ -142,6 +148,44 @@ def classified(predictions: pl.DataFrame, group: str) -> Classified:
     labelled = labelled_rows(predictions)
     probabilities = labelled.select(pl.col(rf"^{GROUPS[group]}\d+$")).to_numpy()
     return Classified.of(probabilities, labelled["label"].cast(pl.Int64).to_numpy())
+
+
+RAW = {"raw": "a linear model", "boosted": "boosted trees"}
+"""Groups on raw columns alone, in words."""
+
+
+def against_raw(predictions: pl.DataFrame, metrics: Mapping[str, float]) -> str:
+    """Whether what ships is worse than the best baseline on raw columns, in a sentence; empty without a label.
+
+    Args:
+        predictions: of `predict_rows`.
+        metrics: of `probe_metrics`.
+    """
+    name = next((name for name in ("accuracy", "r2") if f"head/{name}" in metrics), None)
+    if name is None:
+        return ""
+    best = max(RAW, key=lambda group: metrics[f"{group}/{name}"])
+    ours, theirs = metrics[f"head/{name}"], metrics[f"{best}/{name}"]
+    words = (
+        f"on raw columns, {RAW[best]} have {name} {theirs:.4f}"
+        if best == "boosted"
+        else (f"on raw columns, {RAW[best]} has {name} {theirs:.4f}")
+    )
+    labelled = labelled_rows(predictions)
+    clusters = cluster_numbers(labelled[CLUSTER].to_numpy()) if CLUSTER in labelled.columns else None
+    p = p_worse(Pairs(_goodness(labelled, "head") - _goodness(labelled, best), clusters))
+    if ours >= theirs:
+        return f"{words}, what ships {ours:.4f}"
+    beyond = "which is beyond chance" if p < SIGNIFICANT else "which may be chance"
+    return f"{words}, what ships only {ours:.4f}, {beyond} (p {p:.2g})"
+
+
+def _goodness(labelled: pl.DataFrame, group: str) -> Floats:
+    """Whether predictions are right, or minus their squared error [N]."""
+    prefix = GROUPS[group]
+    if f"{prefix}1" in labelled.columns:
+        return (~classified(labelled, group).error).astype(np.float64)
+    return -((labelled[f"{prefix}0"] - labelled["label"]).to_numpy() ** 2)
 
 
 def probe_metrics(predictions: pl.DataFrame, label: Label | None) -> dict[str, float]:

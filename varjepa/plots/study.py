@@ -75,6 +75,28 @@ def benchmark_plot(bars: Mapping[str, Mapping[str, tuple[float, float | None]]],
     return figure
 
 
+def label_curves_plot(curves: Mapping[str, Mapping[str, Sequence[tuple[int, float, float, float]]]]) -> Figure:
+    """One panel per data set: accuracy or R2 over the number of labelled rows, with intervals.
+
+    Args:
+        curves: data set -> method -> (labelled rows, mean, low, high), by number of rows.
+    """
+    with panels(1, max(1, len(curves)), size=(4.2, 3.2)) as (figure, axes):
+        for axis, (dataset, methods) in zip(axes, curves.items(), strict=False):
+            for number, (method, line) in enumerate(methods.items()):
+                labels, means, lows, highs = (np.array(column, dtype=np.float64) for column in zip(*line, strict=True))
+                # Moved sideways a little, so that intervals do not hide each other.
+                places = labels * 1.04 ** (number - (len(methods) - 1) / 2)
+                errors = np.clip([means - lows, highs - means], 0, None)  # [2, L]
+                axis.errorbar(places, means, errors, fmt="o-", markersize=3.5, linewidth=1.2, label=method)
+            ticks = sorted({point[0] for line in methods.values() for point in line})
+            axis.set(title=dataset, xlabel="labelled rows", xscale="log", ylabel="accuracy or R2 on test rows")
+            axis.set_xticks(ticks, [f"{tick:,}" for tick in ticks], minor=False)
+            axis.minorticks_off()
+        axes[0].legend()
+    return figure
+
+
 def cost_plot(points: Mapping[str, Line], lines: Mapping[str, Line], labels: tuple[str, str], title: str) -> Figure:
     """Measured costs as dots and expected ones as lines, on logarithmic axes.
 

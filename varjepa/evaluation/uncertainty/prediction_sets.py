@@ -60,7 +60,7 @@ class SetRule(Section):
         own = [name for name, basis in zip(classes, self.basis, strict=True) if basis == "class"]
         which = "each class" if len(own) == len(classes) else f"{len(own)} of {len(classes)} classes"
         others = "; rarer classes share a threshold" if len(own) < len(classes) else ""
-        return f"sets hold the class in at least {self.level:.1%} of the rows of {which}{others}; {self.reason}"
+        return f"sets hold the class in at least {100 * self.level:g}% of the rows of {which}{others}; {self.reason}"
 
 
 class LabelledRows(NamedTuple):

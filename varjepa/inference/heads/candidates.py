@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -21,6 +21,7 @@ from varjepa.inference.heads.boosted import fit_boosted
 from varjepa.inference.heads.forest import fit_forest
 from varjepa.inference.heads.head import Head, name_of
 from varjepa.inference.heads.inputs import Components, HeadRows, RawColumns
+from varjepa.inference.heads.label_transform import TRANSFORM, LabelTransform, fit_transformed, is_skewed
 from varjepa.inference.heads.linear import fit_linear
 from varjepa.inference.heads.mlp import fit_mlp
 from varjepa.inference.heads.stacked import StackedHead, comparable, stacking_weights
@@ -40,6 +41,9 @@ READ: dict[HEAD, tuple[FEATURES, ...]] = {
     "mlp": ("both",),
 }
 """What each kind of head reads where `probe.features` is auto. Kinds and features stand from simple to complex."""
+
+TRANSFORMS: tuple[TRANSFORM, ...] = ("log", "quantile")
+"""Transformations of skewed labels to choose from."""
 
 DOUBT = 0.05
 """Chance at most that a head replaces a simpler one that is equally good, all tests together."""
@@ -121,6 +125,20 @@ class Fitting:
             folds=folds, seed=seed,
         )  # fmt: skip
 
+    def transformed(self, kind: HEAD, features: FEATURES, name: TRANSFORM) -> Head:
+        """A regressor of a transformed label; `validation` gives the errors for smearing."""
+        labels, truth = (part.labels.double().cpu().numpy() for part in (self.train, self.validation))
+        log.info("head: fitting %s on %s to the label's %s", kind, features, name)
+
+        def fit(transform: LabelTransform) -> Head:
+            parts = [
+                part._replace(labels=torch.from_numpy(transform.forward(values)).to(part.labels.device))
+                for part, values in ((self.train, labels), (self.validation, truth))
+            ]
+            return replace(self, train=parts[0], validation=parts[1], fitted={}).head(kind, features)
+
+        return fit_transformed(name, labels, fit, (self.validation.rows, truth))
+
     def simple(self) -> Iterator[Head]:
         """Heads that are no combination, from simple to complex, as the configuration asks for."""
         wanted, features = self.section.head, self.section.features
@@ -177,12 +195,22 @@ def choose_head(fitting: Fitting) -> Chosen:
         return Chosen(candidates[0], "there are no validation rows to choose by", {})
     outputs = [all_outputs(head, fitting.validation.rows) for head in candidates]
     judged = [Judged.of(head, output, labels) for head, output in zip(candidates, outputs, strict=True)]
+    for head in _of_transformed_labels(fitting, min(judged, key=lambda one: one.losses.mean()).head):
+        candidates.append(head)
+        outputs.append(all_outputs(head, fitting.validation.rows))
+        judged.append(Judged.of(head, outputs[-1], labels))
     if fitting.section.head in ("auto", "stacked") and len(candidates) > 1:
         judged.append(_stacked(candidates, outputs, labels, fitting))
     losses = {name_of(one.head): float(one.losses.mean()) for one in judged}
     if fitting.section.head == "stacked" or len(judged) == 1:
         return Chosen(judged[-1].head, "the configuration names it", losses)
     return _best(judged, losses, cluster_numbers(fitting.validation.clusters))
+
+
+def _of_transformed_labels(fitting: Fitting, best: Head) -> Iterator[Head]:
+    """The best regressor on transformed labels, where labels are skewed; the choice is then made as among all heads."""
+    if fitting.n_classes == 0 and is_skewed(fitting.train.labels.double().cpu().numpy()):
+        yield from (fitting.transformed(best.kind, best.features, name) for name in TRANSFORMS)
 
 
 def _best(judged: Sequence[Judged], losses: dict[str, float], clusters: Ints | None) -> Chosen:

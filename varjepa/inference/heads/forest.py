@@ -62,6 +62,7 @@ class ForestHead:
     Attributes:
         nodes: of all trees.
         depth: of the deepest tree.
+        leaf_rows: fewest training rows of a leaf.
         features: what it reads.
         components: of the embedding; None where only raw columns are read.
         n_classes: C, or 0 for regression.
@@ -71,6 +72,7 @@ class ForestHead:
 
     nodes: Nodes
     depth: int
+    leaf_rows: int
     features: FEATURES
     components: Components | None
     n_classes: int
@@ -107,8 +109,9 @@ class ForestHead:
         return components | self.nodes._asdict()
 
     def facts(self) -> dict[str, Any]:
-        """Number of classes, depth, and the scale of the label."""
-        return {"n_classes": self.n_classes, "depth": self.depth, "center": self.center, "spread": self.spread}
+        """Number of classes, sizes, and the scale of the label."""
+        sizes = {"n_classes": self.n_classes, "depth": self.depth, "leaf_rows": self.leaf_rows}
+        return sizes | {"center": self.center, "spread": self.spread}
 
 
 def fit_forest(
@@ -120,6 +123,7 @@ def fit_forest(
     n_classes: int,
     held: Bools,
     seed: int,
+    leaf_rows: int | None = None,
 ) -> ForestHead:
     """Grows small forests on some training rows, lets the others choose the size of leaves, and grows one on all.
 
@@ -131,20 +135,21 @@ def fit_forest(
         n_classes: C, or 0 for regression.
         held: which training rows choose [N].
         seed: of the splits.
+        leaf_rows: fewest rows of a leaf, where they are not to be chosen.
     """
     read = None if features == "raw" else components
     x, values = tree_inputs(rows, features, read).cpu().numpy(), labels.double().cpu().numpy()
     center, spread = (0.0, 1.0) if n_classes else (float(values.mean()), float(values.std()) or 1.0)
     y = values.astype(np.int64) if n_classes else (values - center) / spread
-    fewest = [max(size, len(y) // MOST_LEAVES) for size in LEAVES]
-    if held.any() and not held.all():
+    fewest = [leaf_rows] if leaf_rows else [max(size, len(y) // MOST_LEAVES) for size in LEAVES]
+    if len(fewest) > 1 and held.any() and not held.all():
         losses = [_held_loss(x, y, held, _forest(n_classes, TRIED, size, seed)) for size in fewest]
         fewest = [fewest[int(np.argmin(losses))]]
     forest = _forest(n_classes, TREES, fewest[0], seed).fit(x, y)
     nodes = _nodes([estimator.tree_ for estimator in forest.estimators_], _classes(forest), n_classes)
     depth = max(estimator.tree_.max_depth for estimator in forest.estimators_)
     nodes = Nodes(*(part.to(labels.device) for part in nodes))
-    return ForestHead(nodes, depth, features, read, n_classes, center, spread)
+    return ForestHead(nodes, depth, fewest[0], features, read, n_classes, center, spread)
 
 
 def _forest(n_classes: int, trees: int, fewest: int, seed: int) -> Any:

@@ -37,4 +37,7 @@ class Head(Protocol):
 
 def name_of(head: Head) -> str:
     """Name of a head for people, such as "boosted on raw"."""
-    return head.kind if head.kind == "stacked" else f"{head.kind} on {head.features}"
+    if head.kind == "stacked":
+        return head.kind
+    transform = head.facts().get("transform")  # of the label, where it is not learned as it is
+    return f"{head.kind} on {head.features}" + (f", label by {transform['name']}" if transform else "")

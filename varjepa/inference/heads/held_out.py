@@ -64,7 +64,9 @@ def _refitted(head: Head, train: HeadData, rows: np.ndarray, seed: int) -> Head:
         return replace(head, model=boosted_again(data, head.depth, head.booster.num_boosted_rounds(), seed=seed))
     if isinstance(head, ForestHead):
         none = np.zeros(len(labels), dtype=bool)  # no rows choose the size of leaves again
-        return fit_forest(part, labels, head.features, head.components, n_classes=0, held=none, seed=seed)
+        return fit_forest(
+            part, labels, head.features, head.components, n_classes=0, held=none, seed=seed, leaf_rows=head.leaf_rows
+        )
     raise TypeError(f"there is no way to fit a head of kind {head.kind} again")
 
 

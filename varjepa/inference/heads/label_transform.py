@@ -30,6 +30,9 @@ from varjepa.inference.heads.inputs import HeadRows
 
 TRANSFORM = Literal["none", "log", "quantile"]
 
+SKEWED = 0.5
+"""Skewness of labels from which on transformations are tried."""
+
 N_KNOTS, N_ERRORS = 201, 51
 """Knots of normal scores, and errors that are stored for smearing."""
 
@@ -78,6 +81,13 @@ class LabelTransform(Section):
             # No label is so far beyond those of training: sinh would overflow.
             return np.sinh(np.clip(values, -100.0, 100.0)) * self.scale + self.center
         return _lines(values, self.scores, self.knots) if self.name == "quantile" else values
+
+
+def is_skewed(labels: Floats) -> bool:
+    """Whether labels [N] are so skewed that a transformation is worth a try."""
+    centered = labels - labels.mean()
+    spread = float(np.sqrt((centered**2).mean()))
+    return bool(spread) and abs(float((centered**3).mean())) > SKEWED * spread**3
 
 
 def _lines(values: Floats, start: tuple[float, ...], end: tuple[float, ...]) -> Floats:
@@ -140,21 +150,21 @@ class TransformedHead:
 
 
 def fit_transformed(
-    name: TRANSFORM, labels: Floats, fit: Callable[[Floats], Head], check: tuple[HeadRows, Floats]
+    name: TRANSFORM, labels: Floats, fit: Callable[[LabelTransform], Head], check: tuple[HeadRows, Floats]
 ) -> Head:
     """Fits a head to a transformed label.
 
     Args:
         name: of the transformation; `none` gives the plain head.
         labels: of training rows [N].
-        fit: fits a head to labels [N] of the training rows.
+        fit: fits a head to labels after a transformation.
         check: other rows and their labels, whose errors are those of the smearing. Where there are none, a prediction
             is the transformed-back value alone.
     """
     transform = LabelTransform.fit(name, labels)
     if transform.name == "none":
-        return fit(labels)
-    head = fit(transform.forward(labels))
+        return fit(transform)
+    head = fit(transform)
     rows, truth = check
     errors = np.zeros(1)
     if len(truth):

@@ -187,38 +187,60 @@ def _train(
 ) -> None:  # fmt: skip
     """Trains every network on the rows it does not hold out, and leaves the average of its best evaluation in it."""
     optimizer = torch.optim.AdamW(networks.parameters(), lr=RATE, weight_decay=DECAY, fused=y.device.type == "cpu")
-    state = networks.state_dict(keep_vars=True)
-    average = {name: value.detach().clone() for name, value in state.items()}
+    average = {name: value.detach().clone() for name, value in networks.state_dict().items()}
     best, losses = {name: value.clone() for name, value in average.items()}, np.full(len(held), np.inf)
     learned = [np.flatnonzero(~mask) for mask in held]
-    rows = min(map(len, learned))
-    per_epoch = max(1, rows // BATCH)
-    waited, step = np.zeros(len(held), dtype=np.int64), 0
-    for _ in range(max(1, min(MOST_EPOCHS, MOST_STEPS // per_epoch))):
-        networks.train()
-        # An order for every network: those left over sit out this pass.
-        orders = np.stack([rng.permutation(part)[: per_epoch * BATCH] for part in (p[:rows] if len(p) == rows else
-                           rng.permutation(p)[:rows] for p in learned)])  # fmt: skip
-        for batch in np.array_split(orders, per_epoch, axis=1):
-            index = torch.from_numpy(batch).to(y.device)  # [K, B]
-            output = networks(*(x[index] for x in inputs))
-            loss = _loss(output, y[index]).mean(1).sum()  # networks share nothing: the sum's gradient is that of each
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            optimizer.step()
-            step += 1
-            keep = min(AVERAGE, (1 + step) / (10 + step))
-            with torch.no_grad():
-                for name, value in state.items():
-                    average[name].lerp_(value, 1 - keep)
+    steps = max(1, min(map(len, learned)) // BATCH)
+    waited = np.zeros(len(held), dtype=np.int64)
+    for number in range(max(1, min(MOST_EPOCHS, MOST_STEPS // steps))):
+        # An order for every network, of equally many rows: those left over sit out this pass.
+        most = min(steps * BATCH, *map(len, learned))
+        orders = np.stack([rng.permutation(part)[:most] for part in learned])  # [K, rows]
+        batches = [torch.from_numpy(batch).to(y.device) for batch in np.array_split(orders, steps, axis=1)]
+        _pass(networks, optimizer, average, inputs, y, batches=batches, done=number * steps)
         found = _held_losses(networks, average, inputs, y, held)
-        better = found < losses
-        losses, waited = np.where(better, found, losses), np.where(better, 0, waited + 1)
+        better = torch.from_numpy(found < losses).to(y.device)
+        losses, waited = np.minimum(losses, found), np.where(found < losses, 0, waited + 1)
         for name, value in best.items():
-            value[torch.from_numpy(better).to(value.device)] = average[name][torch.from_numpy(better).to(value.device)]
+            value[better] = average[name][better]
         if (waited >= PATIENCE).all():
             break
     networks.load_state_dict(best)
+
+
+def _pass(
+    networks: Networks,
+    optimizer: torch.optim.Optimizer,
+    average: dict[str, Tensor],
+    inputs: tuple[Tensor, Tensor],
+    y: Tensor,
+    *,
+    batches: list[Tensor],
+    done: int,
+) -> None:
+    """One step per batch of row numbers [K, B]; the average of the weights follows.
+
+    Args:
+        networks: K of them.
+        optimizer: of their weights.
+        average: of the weights, by name; changed in place.
+        inputs: of all rows.
+        y: labels [N].
+        batches: row numbers.
+        done: steps before these.
+    """
+    networks.train()
+    state = networks.state_dict(keep_vars=True)
+    for step, index in enumerate(batches, start=done + 1):
+        output = networks(*(x[index] for x in inputs))
+        loss = _loss(output, y[index]).mean(1).sum()  # networks share nothing: the sum's gradient is that of each
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        keep = min(AVERAGE, (1 + step) / (10 + step))  # at first the average follows closely
+        with torch.no_grad():
+            for name, value in state.items():
+                average[name].lerp_(value, 1 - keep)
 
 
 @torch.no_grad()

@@ -15,6 +15,7 @@ from varjepa.inference.heads.boosted import BoostedHead
 from varjepa.inference.heads.forest import ForestHead, Nodes
 from varjepa.inference.heads.head import Head
 from varjepa.inference.heads.inputs import Components, RawColumns
+from varjepa.inference.heads.label_transform import LabelTransform, TransformedHead
 from varjepa.inference.heads.linear import LinearHead
 from varjepa.inference.heads.mlp import MLPHead, Networks
 from varjepa.inference.heads.stacked import StackedHead
@@ -80,7 +81,11 @@ def _head(facts: dict[str, Any], tensors: dict[str, Tensor], preprocessor: Prepr
     read = {"linear": _linear, "boosted": _boosted, "forest": _forest, "mlp": _mlp, "stacked": _stacked}
     if facts["kind"] not in read:
         raise ValueError(f"unknown kind of head {facts['kind']}")
-    return read[facts["kind"]](facts, tensors, preprocessor)
+    head = read[facts["kind"]](facts, tensors, preprocessor)
+    if "transform" not in facts:
+        return head
+    transform = LabelTransform.model_validate(facts["transform"])
+    return TransformedHead(head, transform, tuple(facts["errors"]), facts["low"], facts["high"])
 
 
 def _linear(facts: dict[str, Any], tensors: dict[str, Tensor], preprocessor: Preprocessor) -> Head:
@@ -99,7 +104,7 @@ def _boosted(facts: dict[str, Any], tensors: dict[str, Tensor], _: Preprocessor)
 
 def _forest(facts: dict[str, Any], tensors: dict[str, Tensor], _: Preprocessor) -> Head:
     nodes = Nodes(**{name: tensors[name] for name in Nodes._fields})
-    named = {name: facts[name] for name in ("features", "n_classes", "depth", "center", "spread")}
+    named = {name: facts[name] for name in ("features", "n_classes", "depth", "leaf_rows", "center", "spread")}
     return ForestHead(nodes, components=_components(tensors), **named)
 
 

@@ -1,0 +1,43 @@
+"""The command that judges a model by labels that arrived later."""
+
+from typing import Any
+
+import click
+
+from flows.commands import as_json, finish, from_place, tracking_option
+
+
+@click.command()
+@click.argument("model")
+@click.argument("labelled")
+@click.option("--scored", type=click.Path(), help="An output of `score` for these rows, made before labels were known.")
+@click.option("--key", help="Column that names a row, in LABELLED and in --scored (see `score --keep`).")
+@from_place
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, or a GPU by name.")
+@tracking_option
+@as_json
+def evaluate(
+    model: str, labelled: str, *, scored: str | None, key: str | None, json_out: bool, **settings: Any
+) -> None:
+    """Show how predictions, certificate, intervals and estimates of MODEL held up on LABELLED rows.
+
+    LABELLED has the columns of training and the label. With --scored it needs no more than the key and the label: they
+    are joined to what `score` said earlier. The result is recorded as a run. A promise is broken if chance alone does
+    not explain it, open if less was measured than promised but chance may explain it.
+    """
+    if (scored is None) != (key is None):
+        raise click.UsageError("--scored and --key belong together: the key joins labels to scores.")
+    from tasks.sources.address import require_place
+
+    require_place(labelled, settings["reading"])  # before a server sees what may be a password
+    from tasks.orchestration.warm_server import server_under_way
+
+    with server_under_way():
+        from flows import evaluate as flow
+        from flows.show.evaluate import show_evaluation
+        from tasks.orchestration.flow_runs import owned
+
+    with owned():
+        result: Any = flow.evaluate(model, labelled, scored=scored, key=key, **settings)
+        show_evaluation(result)
+        finish(result, json_out=json_out)
