@@ -2,7 +2,7 @@
 
     python -m benchmarks.sets [NAME...] [--data FOLDER] [--splits 50] [--out FOLDER]
 
-Names: california, diabetes (numbers); sim, covertype, adult (classes). `covertype` and `adult` need the files
+Names: california (numbers); sim, covertype, adult (classes). `covertype` and `adult` need the files
 `covertype.parquet` and `adult.csv.gz` in FOLDER. Each table is retrained by the command line with a small network; the
 rows that are neither training nor validation rows are then divided into calibration and test rows, many times at
 random. Figures are means over divisions. Boosted trees on raw columns get their sets by the same procedure, on the
@@ -71,15 +71,8 @@ class Table:
     seeds: Sequence[int] = field(default=(0,))
 
 
-def _diabetes(_: Path, out: Path) -> None:
-    from sklearn.datasets import load_diabetes
-
-    pl.from_pandas(load_diabetes(as_frame=True, scaled=False).frame).write_parquet(out)
-
-
 TABLES = {
     "california": Table({"label": "price"}, lambda _, out: california_like().write_parquet(out)),
-    "diabetes": Table({"label": "target"}, _diabetes, seeds=range(5)),
     "sim": Table({"name": "sim", "rows": 10_000, "label": "label", "drop": ["ambiguity"]}),
     "covertype": Table(
         {"label": "Cover_Type", "kinds": {"Cover_Type": "categorical"}},
