@@ -33,7 +33,7 @@ from tasks.retrain.validate import check_contract
 from varjepa.config import RetrainConfig, load_config
 from varjepa.data.encode.encoded import Part, read_part
 from varjepa.data.encode.preprocessor import Preprocessor
-from varjepa.inference.probing import raw_features
+from varjepa.inference.heads.inputs import RawColumns
 from varjepa.inference.vectors.compact import CompactBasis
 from varjepa.inference.vectors.fitting import fit_compact
 from varjepa.models.embedding import embed
@@ -118,7 +118,8 @@ def vectors(made: Encoder, parts: dict[str, Part]) -> tuple[Parts, CompactBasis]
 
 def raw(made: Encoder, parts: dict[str, Part]) -> Parts:
     """Numbers standardised (skewed ones by normal scores), categories one-hot."""
-    return {name: raw_features(part.table, made.preprocessor.sizes).numpy() for name, part in parts.items()}
+    columns = RawColumns(made.preprocessor, warped=True)
+    return {name: columns(part.table).numpy() for name, part in parts.items()}
 
 
 def scaled(points: Parts) -> Parts:
@@ -189,7 +190,7 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
                 color = COLORS[0] if row["points"] == "vectors" else COLORS[4]
                 axis.errorbar(row["mean"], place, xerr=ends, fmt="o", color=color, capsize=3)
             axis.set_yticks(range(len(shown)), [SETS[row["points"]] for row in shown])
-            axis.set(title=dataset, xlabel="share of the ten nearest rows with the same label", ylim=(-0.6, 3.6))
+            axis.set(title=dataset, xlabel="share with the same label", ylim=(-0.6, 3.6))
             axis.yaxis.set_visible(axis is axes[0])
     figure.savefig(path)
 

@@ -52,7 +52,7 @@ def test_paths_in_a_file_start_from_the_file_and_those_of_overrides_do_not(tmp_p
         (
             "data: {name: sim}\nprobe: {zzz: 1}",
             [],
-            'unknown key "probe.zzz". Known keys of this section: "max_rows", "max_test_rows", "l2"',
+            'unknown key "probe.zzz". Known keys of this section: "head", "features", "max_rows", "max_test_rows"',
         ),
         ("data: {name: sim}", ["training.ler=1"], 'unknown key "training.ler". Did you mean "lr"'),
         ("data: {name: sim}", ["training.lr"], "is not a key and a value"),

@@ -128,7 +128,7 @@ def test_a_fact_is_remembered(tmp_path: Path) -> None:
     ("limits", "finished", "over"),
     [(Limits(3, None), 2, False), (Limits(3, None), 3, True), (Limits(3, None), 9, True),
      (Limits(None, None), 99, False), (Limits(3, time.monotonic() - 1), 0, True),
-     (Limits(None, time.monotonic() + 1000), 99, False)],
+     (Limits(None, time.monotonic() + 1e6), 99, False)],
 )  # fmt: skip
 def test_limits(limits: Limits, finished: int, over: bool) -> None:
     assert limits.over(finished) == over
