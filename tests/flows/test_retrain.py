@@ -253,7 +253,10 @@ def test_t_jepa_does_all_but_tell_how_sure_it_is(varjepa, tmp_path: Path) -> Non
     mlflow.set_tracking_uri(uri)
     model = mlflow.pyfunc.load_model("models:/people@champion")
     names = ["embedding", "uncertainty", "prediction", "probability", "accept"]
-    assert [column.name for column in model.metadata.signature.outputs] == names
+    outputs = model.metadata.signature.outputs
+    assert [column.name for column in outputs if column.required] == names
+    # What a caller gets only if it asks for these groups of columns.
+    assert [column.name for column in outputs if not column.required] == ["probability.no", "probability.yes", "set"]
     rows = table.drop("rich").head(20).to_pandas()
     out = model.predict(rows)
     assert list(out.columns) == names
@@ -266,7 +269,7 @@ def test_t_jepa_without_a_label_is_selected_by_rank(varjepa, tmp_path: Path) -> 
     answer = varjepa("retrain", job, "--json")
     assert answer.code == 0, answer.err
     assert {name.split("/")[0] for name in answer.json["metrics"]} == {
-        "prediction", "latent", "generator", "imputation", "samples", "anomaly",
+        "prediction", "latent", "generator", "imputation", "samples", "anomaly", "vectors",
     }  # fmt: skip
     history = json.loads(next((tmp_path / "home/mlruns/work").glob("pretrain-*/history.json")).read_text())
     assert all(epoch["selection/score"] == epoch["validation/rankme"] for epoch in history)

@@ -33,6 +33,9 @@ TRANSFORM = Literal["none", "log", "quantile"]
 SKEWED = 0.5
 """Skewness of labels from which on transformations are tried."""
 
+SMALLEST_SCALE = 1e-12
+"""Smallest scale of `log`, as a share of the largest distance from the center."""
+
 N_KNOTS, N_ERRORS = 201, 51
 """Knots of normal scores, and errors that are stored for smearing."""
 
@@ -67,7 +70,9 @@ class LabelTransform(Section):
             return cls(name=name, knots=tuple(knots.tolist()), scores=tuple(scores.tolist()))
         center = 0.0 if labels.min() >= 0 else float(np.median(labels))
         distances = np.abs(labels - center)
-        return cls(name=name, center=center, scale=float(np.quantile(distances[distances > 0], 0.1)))
+        # Not so small that the largest label would be beyond what `backward` takes.
+        scale = max(float(np.quantile(distances[distances > 0], 0.1)), SMALLEST_SCALE * float(distances.max()))
+        return cls(name=name, center=center, scale=scale)
 
     def forward(self, labels: Floats) -> Floats:
         """Transformed labels, of the same shape."""
