@@ -4,7 +4,7 @@
 
 Every seed splits the rows anew (of Covertype it draws 10,000 anew), trains a small encoder, chooses heads and the
 uncertainty measure on validation rows, and measures on test rows once. SIM and simulated house prices need no file.
-Writes `results/heads.json`.
+Writes `results/heads_NAME.json`.
 """
 
 import argparse
@@ -167,10 +167,11 @@ def main() -> None:
     for table in words.tables:
         name, _, path = table.partition("=")
         paths[name] = str(Path(path).resolve())
-    names = words.only.split(",") if words.only else list(paths)
-    found = [figure for name in names for figure in figures(name, paths[name], words.seeds)]
-    given = " ".join(f"{name}={Path(path).name}" for name, path in paths.items() if path)
-    publish("heads", found, words.out, command=f"python -m benchmarks.heads {given} --seeds {words.seeds}")
+    for name in words.only.split(",") if words.only else paths:
+        path = paths[name]
+        given = f"{name}={Path(path).name} " if path else ""
+        command = f"python -m benchmarks.heads {given}--only {name} --seeds {words.seeds}"
+        publish(f"heads_{name}", figures(name, path, words.seeds), words.out, command=command)
 
 
 if __name__ == "__main__":
