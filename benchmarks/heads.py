@@ -20,7 +20,7 @@ from scipy.stats import t as student
 
 from benchmarks.california_like import LABEL, california_like
 from benchmarks.harness import RESULTS, Figure, publish
-from benchmarks.overhead import Unlogged
+from benchmarks.overhead import pretrained_alone
 from varjepa.evaluation.arrays import Floats
 from varjepa.evaluation.uncertainty.paired_bootstrap import p_equal
 
@@ -68,12 +68,10 @@ def trained(name: str, path: str | None, seed: int) -> Trained:
     from tasks.retrain.calibrate import calibrate
     from tasks.retrain.ingest import ingest
     from tasks.retrain.preprocess import preprocess
-    from tasks.retrain.pretrain import STEP, Job, train
     from tasks.retrain.probe import probe
     from tasks.retrain.validate import check_contract
     from varjepa.config import parse_config
     from varjepa.inference.storage import load_parts, model_parts
-    from varjepa.training.distributed import World
 
     if name == "california":
         path = str(Path("california.parquet").resolve())
@@ -82,10 +80,7 @@ def trained(name: str, path: str | None, seed: int) -> Trained:
     config = parse_config(ENCODER | {"data": data, "training": ENCODER["training"] | {"seed": seed}})
     snapshot = ingest.fn(config)
     prepared = preprocess.fn(check_contract.fn(snapshot, config).clean, snapshot.told(config))
-    steps = STEP.folder(config)
-    steps.mkdir(parents=True)
-    job = Job(prepared.encoded, prepared.preprocessor, steps, "no run")
-    pretrained = train(job, config, World(), Unlogged())  # type: ignore[arg-type]  # logs nothing
+    pretrained = pretrained_alone(prepared, config)
     probed = probe.fn(prepared, pretrained, config)
     calibrated = calibrate.fn(prepared, pretrained, probed, config)
     parts = model_parts(prepared.preprocessor.parent, pretrained.weights.parent, probed.folder, calibrated.folder)

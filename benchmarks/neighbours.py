@@ -26,6 +26,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks.harness import RESULTS, facts
+from benchmarks.overhead import Unlogged
 from tasks.retrain import pretrain
 from tasks.retrain.ingest import ingest
 from tasks.retrain.preprocess import Prepared, preprocess
@@ -57,13 +58,6 @@ Parts = dict[str, Floats]
 """Rows of train and test as points."""
 
 
-class Unlogged:
-    """Curves that nobody wants."""
-
-    def log(self, metrics: dict[str, float]) -> None:
-        """Keeps nothing."""
-
-
 @dataclass(frozen=True)
 class Encoder:
     """A trained encoder and the rows of its split."""
@@ -88,7 +82,8 @@ def encoder(name: str, path: str, seed: int, home: Path) -> Encoder:
     if not (folder / NETWORK).is_file():
         job = pretrain.Job(prepared.encoded, prepared.preprocessor, folder / "training", "no run")
         job.folder.mkdir(exist_ok=True)
-        shutil.copy(pretrain.train(job, config, World(), Unlogged()).weights, folder / NETWORK)  # type: ignore[arg-type]
+        pretrained = pretrain.train(job, config, World(), Unlogged())  # type: ignore[arg-type]  # logs nothing
+        shutil.copy(pretrained.weights, folder / NETWORK)
     preprocessor = Preprocessor.read(prepared.preprocessor)
     network = new_network(preprocessor.sizes, config)
     network.load_state_dict(read_tensors(folder / NETWORK))

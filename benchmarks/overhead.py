@@ -17,9 +17,15 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmarks.harness import RESULTS, Figure, publish
 from benchmarks.recovery import SETTINGS
+
+if TYPE_CHECKING:
+    from tasks.retrain.preprocess import Prepared
+    from tasks.retrain.pretrain import Pretrained
+    from varjepa.config import RetrainConfig
 
 ROOT = Path(__file__).parents[1]
 CONFIG = str(ROOT / "configs" / "adult.yaml")
@@ -32,6 +38,17 @@ class Unlogged:
         """Discards the metrics of an epoch."""
 
 
+def pretrained_alone(prepared: "Prepared", config: "RetrainConfig") -> "Pretrained":
+    """Trains the encoder of a job as a plain function, without a tracking store."""
+    from tasks.retrain.pretrain import STEP, Job, train
+    from varjepa.training.distributed import World
+
+    folder = STEP.folder(config)
+    folder.mkdir(parents=True)
+    job = Job(prepared.encoded, prepared.preprocessor, folder, "no run")
+    return train(job, config, World(), Unlogged())  # type: ignore[arg-type]  # logs nothing
+
+
 def plain(words: list[str]) -> None:
     """The steps of the flow that train and evaluate a model, as plain functions."""
     from tasks.retrain.assemble import assemble
@@ -41,21 +58,16 @@ def plain(words: list[str]) -> None:
     from tasks.retrain.generate import generate
     from tasks.retrain.ingest import ingest
     from tasks.retrain.preprocess import preprocess
-    from tasks.retrain.pretrain import STEP, Job, train
     from tasks.retrain.probe import probe
     from tasks.retrain.reference import make_reference
     from tasks.retrain.validate import check_contract
     from varjepa.config import load_config
-    from varjepa.training.distributed import World
 
     config = load_config(CONFIG, words)
     snapshot = ingest.fn(config)
     validation = check_contract.fn(snapshot, config)
     prepared = preprocess.fn(validation.clean, config)
-    folder = STEP.folder(config)
-    folder.mkdir(parents=True)
-    job = Job(prepared.encoded, prepared.preprocessor, folder, "no run")
-    pretrained = train(job, config, World(), Unlogged())  # type: ignore[arg-type]
+    pretrained = pretrained_alone(prepared, config)
     generated = generate.fn(prepared, pretrained, config)
     probed = probe.fn(prepared, pretrained, config)
     calibrated = calibrate.fn(prepared, pretrained, probed, config)

@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks.harness import RESULTS, Figure, publish
 from benchmarks.messy_tables import MESSY_TABLES
-from benchmarks.overhead import Unlogged
+from benchmarks.overhead import pretrained_alone
 
 TABLES = {"titanic": 1_500, "shop": 2_500}
 """Tables with text, and their numbers of rows."""
@@ -35,11 +35,9 @@ def accuracies(name: str, seed: int, dimensions: int) -> dict[str, float]:
     """Test accuracy of a probe on the embedding and on raw features."""
     from tasks.retrain.ingest import ingest
     from tasks.retrain.preprocess import preprocess
-    from tasks.retrain.pretrain import STEP, Job, train
     from tasks.retrain.probe import probe
     from tasks.retrain.validate import check_contract
     from varjepa.config import parse_config
-    from varjepa.training.distributed import World
 
     table = MESSY_TABLES[name](TABLES[name], seed)
     with tempfile.TemporaryDirectory() as folder, chdir(folder):
@@ -48,10 +46,7 @@ def accuracies(name: str, seed: int, dimensions: int) -> dict[str, float]:
                     "preprocess": {"text_dimensions": dimensions}}  # fmt: skip
         config = parse_config(SETTINGS | sections)
         prepared = preprocess.fn(check_contract.fn(ingest.fn(config), config).clean, config)
-        steps = STEP.folder(config)
-        steps.mkdir(parents=True)
-        job = Job(prepared.encoded, prepared.preprocessor, steps, "no run")
-        pretrained = train(job, config, World(), Unlogged())  # type: ignore[arg-type]  # logs nothing
+        pretrained = pretrained_alone(prepared, config)
         metrics = probe.fn(prepared, pretrained, config).metrics
     return {"embedding": metrics["probe/accuracy"], "raw features": metrics["raw/accuracy"]}
 

@@ -12,6 +12,9 @@ from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+Table = tuple[str, list[str], list[list[str]]]
+"""A table of a report: title, header, lines."""
+
 
 class Picture(NamedTuple):
     """A PNG file inside a page.
@@ -49,6 +52,16 @@ def render(template: str, **content: Any) -> str:
         jinja2.UndefinedError: the template asks for something that is not there.
     """
     return _templates().get_template(template).render(content)
+
+
+def markdown_tables(sections: Iterable[Table]) -> str:
+    """Tables with their titles as Markdown."""
+    lines: list[str] = []
+    for title, header, body in sections:
+        lines += [f"### {title}", "", "| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
+        lines += ["| " + " | ".join(line) + " |" for line in body]
+        lines.append("")
+    return "\n".join(lines)
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

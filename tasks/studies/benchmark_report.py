@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from prefect import task
 
-from tasks.reports.page import Picture, render, write_csv
+from tasks.reports.page import Picture, Table, markdown_tables, render, write_csv
 from tasks.reports.provenance import provenance
 from tasks.steps.files import write_text
 from tasks.steps.reuse import step_folder
@@ -59,7 +59,7 @@ def report_benchmark(config: BenchmarkConfig, cells: Sequence[Cell]) -> Benchmar
     write_csv(folder / "benchmark.csv", HEADER, map(_row_cells, rows))
     write_csv(folder / "duels.csv", DUEL_HEADER, map(_duel_cells, compared))
     sections = [*_sections(config, rows, compared), _made(config, cells)]
-    write_text(folder / "benchmark.md", _markdown(sections))
+    write_text(folder / "benchmark.md", markdown_tables(sections))
     figures = []
     for name in config.datasets:
         figures.append(folder / f"{name}.png")
@@ -87,10 +87,6 @@ def _duel_cells(duel: Duel) -> list[str]:
     numbers = [f"{value:+.5f}" for value in duel.difference[:3]]
     chances = [f"{p:.2g}" for p in (duel.difference.p, duel.adjusted)]
     return [duel.dataset, duel.predictor, duel.features, duel.rival, *numbers, *chances, duel.outcome]
-
-
-Table = tuple[str, list[str], list[list[str]]]
-"""Title, header and lines."""
 
 
 def _sections(config: BenchmarkConfig, rows: list[Row], compared: list[Duel]) -> list[Table]:
@@ -164,15 +160,6 @@ def _bars(rows: list[Row], name: str) -> dict[str, dict[str, tuple[float, float 
     for row in chosen:
         bars.setdefault(row.features, {})[row.predictor] = (row.mean, row.published)
     return bars
-
-
-def _markdown(sections: list[Table]) -> str:
-    lines: list[str] = []
-    for title, header, body in sections:
-        lines += [f"### {title}", "", "| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
-        lines += ["| " + " | ".join(line) + " |" for line in body]
-        lines.append("")
-    return "\n".join(lines)
 
 
 def benchmark_page(sections: list[Table], figures: list[Path]) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from prefect import task
 
-from tasks.reports.page import Picture, render, write_csv
+from tasks.reports.page import Picture, Table, markdown_tables, render, write_csv
 from tasks.reports.provenance import provenance
 from tasks.steps.files import write_text
 from tasks.steps.reuse import step_folder
@@ -18,9 +18,6 @@ from varjepa.evaluation.label_curves import CellKey, Gap, Point, gaps, points, v
 
 POINT_HEADER = ("dataset", "labels", "method", "mean", "low", "high")
 GAP_HEADER = ("dataset", "labels", "method", "rival", "difference", "low", "high", "p", "adjusted", "outcome")
-
-Table = tuple[str, list[str], list[list[str]]]
-"""Title, header and lines."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +52,7 @@ def report_labels(config: BenchmarkConfig, cells: Sequence[LabelCell]) -> LabelR
     write_csv(folder / "gaps.csv", GAP_HEADER, map(gap_cells, compared))
     plots.label_curves_plot(curves_of(found)).savefig(folder / "labels.png")
     sections = [*_sections(found, compared, words), _made(config, cells)]
-    write_text(folder / "labels.md", _markdown(sections))
+    write_text(folder / "labels.md", markdown_tables(sections))
     page = folder / "report.html"
     write_text(page, render("benchmark.html", sections=sections, figures=[Picture.of(folder / "labels.png")]))
     return LabelReport(folder, page, found, compared, words)
@@ -112,12 +109,3 @@ def _made(config: BenchmarkConfig, cells: Sequence[LabelCell]) -> Table:
         "cells": f"{len(cells)}, {sum(cell.seconds for cell in cells) / 60:.0f} minutes of one thread each",
     }
     return "How it was made", ["", ""], [list(fact) for fact in (facts | provenance()).items()]
-
-
-def _markdown(sections: Sequence[Table]) -> str:
-    lines: list[str] = []
-    for title, header, body in sections:
-        lines += [f"### {title}", "", "| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
-        lines += ["| " + " | ".join(line) + " |" for line in body]
-        lines.append("")
-    return "\n".join(lines)

@@ -27,8 +27,7 @@ def number_columns(fitted: FittedIntervals, rows: HeadRows, predictions: Floats)
     columns: dict[str, Floats] = {"uncertainty": fitted.size(rows, predictions)}
     if fitted.rule is not None:
         low, high = fitted.rule.interval(fitted.maps(rows, predictions, fitted.rule.method))
-        if fitted.rule.method != "split":  # where all intervals are equally wide, they say nothing about a row
-            columns["uncertainty"] = (high - low) / 2
+        columns["uncertainty"] = fitted.rule.uncertainty((low, high), columns["uncertainty"])
         columns |= {"low": low, "high": high}
     series = {name: pl.Series(values, dtype=pl.Float64) for name, values in columns.items()}
     if fitted.certificate is not None:

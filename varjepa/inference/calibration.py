@@ -20,7 +20,7 @@ from varjepa.evaluation.uncertainty.class_certificates import PredictedClasses, 
 from varjepa.evaluation.uncertainty.compare_measures import Comparison, choose, compare
 from varjepa.evaluation.uncertainty.prediction_sets import LabelledRows, SetRule, fit_sets
 from varjepa.evaluation.uncertainty.selective import Floats, selective_metrics
-from varjepa.inference.fitted_uncertainty import FittedUncertainty
+from varjepa.inference.fitted_uncertainty import FittedUncertainty, mixed
 from varjepa.inference.generator.table_generator import batches
 from varjepa.inference.heads.candidates import folds_of
 from varjepa.inference.heads.inputs import HeadRows
@@ -200,7 +200,7 @@ def with_error_model(model: TrainedModel, validation: MeasuredRows) -> tuple[Tra
     wrong = torch.from_numpy(validation.error)
     fold = folds_of(len(wrong), None if validation.clusters is None else validation.clusters.astype(np.uint64), 0)
     enough = min(int(wrong.sum()), int((~wrong).sum())) >= FEWEST_ERRORS
-    if not enough or not all(_mixed(wrong[torch.from_numpy(fold != number)]) for number in np.unique(fold)):
+    if not enough or not all(mixed(wrong[torch.from_numpy(fold != number)]) for number in np.unique(fold)):
         return model, validation
     held = np.zeros(len(wrong))
     for number in np.unique(fold):
@@ -210,10 +210,6 @@ def with_error_model(model: TrainedModel, validation: MeasuredRows) -> tuple[Tra
     probe = fit_probe(x, wrong, n_classes=2, l2=L2_ERROR_MODEL).to(model.device)
     fitted = replace(_measures(model).fitted, error_model=probe, error_inputs=inputs)
     return replace(model, fitted=fitted), validation._replace(measures=validation.measures | {"error_model": held})
-
-
-def _mixed(wrong: Tensor) -> bool:
-    return bool(wrong.any()) and not bool(wrong.all())
 
 
 def assumption_of(split: SplitSection) -> str:

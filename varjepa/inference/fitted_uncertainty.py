@@ -155,16 +155,16 @@ def _fit_error(
     """
     wrong = _held_out_errors(probe, x, labels, fold)
     last = torch.from_numpy(fold == FOLDS - 1).to(x.device)
-    if not _mixed(wrong):
+    if not mixed(wrong):
         return None
     # The last fold chooses the penalty: validation rows choose among the measures later, so they must not.
     parts = [(scale[rows], wrong[rows]) for rows in (~last, last)]
-    known = all(_mixed(errors) for _, errors in parts)
+    known = all(mixed(errors) for _, errors in parts)
     penalty = best_probe(*parts, n_classes=2, l2=L2_ERROR).l2 if known else max(L2_ERROR)
     return fit_probe(scale, wrong, n_classes=2, l2=penalty)
 
 
-def _mixed(wrong: Tensor) -> bool:
+def mixed(wrong: Tensor) -> bool:
     """Whether there are both right and wrong rows to learn from."""
     return bool(wrong.any()) and not bool(wrong.all())
 

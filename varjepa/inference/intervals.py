@@ -97,13 +97,6 @@ class FittedIntervals:
         predicted = self._predicted("size", rows, predictions).reshape(len(predictions))
         return self.spread * np.maximum(predicted, SMALLEST_SIZE * self.typical)
 
-    def uncertainty(self, rows: HeadRows, predictions: Floats) -> Floats:
-        """Half the width of each row's interval [N]; where all are equally wide, the predicted size of its error."""
-        if self.rule is None or self.rule.method == "split":
-            return self.size(rows, predictions)
-        low, high = self.rule.interval(self.maps(rows, predictions, self.rule.method))
-        return (high - low) / 2
-
     def _predicted(self, name: str, rows: HeadRows, predictions: Floats) -> Floats:
         x, types = _inputs(rows, predictions, self.components)
         matrix = xgboost.DMatrix(x, feature_types=types, enable_categorical=True, nthread=torch.get_num_threads())

@@ -55,11 +55,8 @@ class PredictedRows(NamedTuple):
     clusters: Ints | None
 
     def ranked(self, rule: IntervalRule | None) -> NumberRows:
-        """Errors and uncertainty; see `FittedIntervals.uncertainty`."""
-        uncertainty = self.size
-        if rule is not None and rule.method != "split":
-            low, high = rule.interval(self.maps[rule.method])
-            uncertainty = (high - low) / 2
+        """Errors and uncertainty."""
+        uncertainty = self.size if rule is None else rule.uncertainty(rule.interval(self.maps[rule.method]), self.size)
         return NumberRows(uncertainty, self.predictions - self.labels, self.clusters)
 
 

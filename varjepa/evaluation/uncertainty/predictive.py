@@ -139,6 +139,11 @@ class IntervalRule(Section):
         ends = maps.at(np.array([self.low, self.high]))
         return ends[:, 0], ends[:, 1]
 
+    def uncertainty(self, interval: tuple[Floats, Floats], size: Floats) -> Floats:
+        """Half the width of intervals [N]; where all are equally wide, the size of the errors."""
+        low, high = interval
+        return size if self.method == "split" else (high - low) / 2
+
     def pit(self, maps: RowQuantiles, labels: Floats) -> Floats:
         """Probability integral transforms of labels [N], in (0, 1): uniform on rows like the calibration rows."""
         levels = np.arange(1, len(self.quantiles) + 1) / (len(self.quantiles) + 1)
