@@ -6,10 +6,11 @@ from importlib import import_module
 from pathlib import Path
 
 from benchmarks.harness import RESULTS, publish
-from flows.cli import QUIET
+from varjepa.flows.cli import QUIET
 
 NAMES = (
     "training",
+    "wide",
     "processes",
     "scoring",
     "preprocessing",

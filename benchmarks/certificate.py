@@ -13,12 +13,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from tasks.registry.open_model import open_model
 from varjepa.data.encode.features import LABEL
 from varjepa.data.read.sources import open_source
 from varjepa.data.read.splits import PART, assign_parts
 from varjepa.evaluation.uncertainty.certificate import RankedRows, certify
 from varjepa.inference.model import TrainedModel
+from varjepa.tasks.registry.open_model import open_model
 
 Floats = NDArray[np.float64]
 

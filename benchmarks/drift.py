@@ -21,16 +21,16 @@ import polars as pl
 from scipy.stats import binomtest
 
 from benchmarks.harness import RESULTS, Figure, facts
-from flows.retrain import retrain
-from tasks.registry.open_model import open_model
 from varjepa.config import load_config
 from varjepa.data.read.sources import open_source
 from varjepa.data.read.splits import PART, assign_parts
 from varjepa.evaluation.drift.tests import Finding, find_drift
+from varjepa.flows.retrain import retrain
 from varjepa.inference.drift_counts import count_columns, subjects_of
 from varjepa.inference.drift_reference import Counts, Profile
 from varjepa.inference.model import TrainedModel
 from varjepa.inference.row_statistics import RowValues, row_statistics
+from varjepa.tasks.registry.open_model import open_model
 
 CONFIG = Path(__file__).parents[1] / "configs" / "adult.yaml"
 SMALL = (

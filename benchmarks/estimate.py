@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from benchmarks.harness import RESULTS, Figure, publish
+from benchmarks.harness import RESULTS, Figure, GivenTable, publish
 from benchmarks.heads import trained
 from varjepa.evaluation.gate.groups import truth_of
 from varjepa.inference.drift_counts import estimated_accuracy, make_profile
@@ -114,16 +114,16 @@ def figures(name: str, path: str | None, batches: int) -> list[Figure]:
 def main() -> None:
     """Parses the arguments, measures, and writes the results."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.estimate", description=__doc__)
-    parser.add_argument("tables", nargs="+", metavar="NAME=PATH", help="adult=FILE, covertype=FILE, or sim")
+    parser.add_argument(
+        "tables", nargs="+", type=GivenTable.parsed, metavar="NAME=PATH", help="adult=FILE, covertype=FILE, or sim"
+    )
     parser.add_argument("--batches", type=int, default=200, help="number of batches per table")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON file")
     words = parser.parse_args()
-    found, given = [], []
+    found = []
     for table in words.tables:
-        name, _, path = table.partition("=")
-        found += figures(name, str(Path(path).resolve()) if path else None, words.batches)
-        given.append(f"{name}={Path(path).name}" if path else name)
-    command = f"python -m benchmarks.estimate {' '.join(given)} --batches {words.batches}"
+        found += figures(table.name, str(table.path) if table.path else None, words.batches)
+    command = f"python -m benchmarks.estimate {' '.join(map(str, words.tables))} --batches {words.batches}"
     publish("estimate", found, words.out, command=command)
 
 

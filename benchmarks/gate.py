@@ -79,7 +79,7 @@ def shuffled(table: pl.DataFrame, columns: Iterator[str] | list[str], parts: tup
 
 def retrained(table: pl.DataFrame, name: str, **sections: dict[str, Any]) -> dict[str, Any]:
     """Retrains on a table in this folder; returns what `retrain --json` prints."""
-    from flows.retrain import retrain
+    from varjepa.flows.retrain import retrain
 
     job = {key: dict(value) for key, value in JOB.items()} | {"registry": {"name": name}}
     for key, section in sections.items():
@@ -119,7 +119,7 @@ def probes(table: pl.DataFrame) -> tuple[list[Evidence], pl.DataFrame]:
     """Pairs of probes on the champion's embedding, each fitted on a resample of training rows, and evaluated on test
     rows.
     """
-    from tasks.registry.open_model import open_model
+    from varjepa.tasks.registry.open_model import open_model
 
     model, rng = open_model("models:/adult/1", None, "cpu"), np.random.default_rng(1)
     assert model.preprocessor.label is not None
@@ -139,8 +139,8 @@ def probes(table: pl.DataFrame) -> tuple[list[Evidence], pl.DataFrame]:
 
 def by_seed(table: pl.DataFrame) -> list[Evidence]:
     """Whole models that differ in their seed, on the test rows."""
-    from tasks.registry.open_model import open_model
     from varjepa.inference.gate_evidence import gather
+    from varjepa.tasks.registry.open_model import open_model
 
     test = table.filter(pl.col("part") == "test")
     found = []

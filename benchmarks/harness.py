@@ -61,6 +61,29 @@ class Timing:
         return (third - first) / 2 / self.median
 
 
+@dataclass(frozen=True)
+class GivenTable:
+    """A table on the command line: its name, or NAME=PATH.
+
+    Attributes:
+        name: of a kind of table that the benchmark knows.
+        path: of its file; None for a table that is made.
+    """
+
+    name: str
+    path: Path | None
+
+    @classmethod
+    def parsed(cls, word: str) -> "GivenTable":
+        """Reads a word of the command line; the path holds in any working folder."""
+        name, _, path = word.partition("=")
+        return cls(name, Path(path).resolve() if path else None)
+
+    def __str__(self) -> str:
+        """As in a command that repeats the benchmark, without the folder."""
+        return f"{self.name}={self.path.name}" if self.path else self.name
+
+
 def in_turns(calls: dict[str, Callable[[], Any]], repeats: int) -> dict[str, Timing]:
     """Times several calls in turns, so that a slower machine slows all of them. The first turn is a warm-up."""
     for call in calls.values():

@@ -19,16 +19,16 @@ import polars as pl
 from scipy.stats import t as student
 
 from benchmarks.california_like import LABEL, california_like
-from benchmarks.harness import RESULTS, Figure, publish
+from benchmarks.harness import RESULTS, Figure, GivenTable, publish
 from benchmarks.overhead import pretrained_alone
 from varjepa.evaluation.arrays import Floats
 from varjepa.evaluation.uncertainty.paired_bootstrap import p_equal
 
 if TYPE_CHECKING:
-    from tasks.retrain.calibrate import Calibrated
-    from tasks.retrain.preprocess import Prepared
-    from tasks.retrain.probe import Probed
     from varjepa.inference.model import TrainedModel
+    from varjepa.tasks.retrain.calibrate import Calibrated
+    from varjepa.tasks.retrain.preprocess import Prepared
+    from varjepa.tasks.retrain.probe import Probed
 
 ENCODER: dict[str, Any] = {
     "model": {"d_hidden": 32, "n_layers": 3, "n_heads": 4, "d_feedforward": 64, "pred_n_layers": 2,
@@ -65,13 +65,13 @@ class Trained(NamedTuple):
 
 def trained(name: str, path: str | None, seed: int) -> Trained:
     """Runs the steps of a retrain in the working folder, without a tracking store or a generator."""
-    from tasks.retrain.calibrate import calibrate
-    from tasks.retrain.ingest import ingest
-    from tasks.retrain.preprocess import preprocess
-    from tasks.retrain.probe import probe
-    from tasks.retrain.validate import check_contract
     from varjepa.config import parse_config
     from varjepa.inference.storage import load_parts, model_parts
+    from varjepa.tasks.retrain.calibrate import calibrate
+    from varjepa.tasks.retrain.ingest import ingest
+    from varjepa.tasks.retrain.preprocess import preprocess
+    from varjepa.tasks.retrain.probe import probe
+    from varjepa.tasks.retrain.validate import check_contract
 
     if name == "california":
         path = str(Path("california.parquet").resolve())
@@ -153,20 +153,19 @@ def _worse(head: Floats, other: Floats) -> bool:
 def main() -> None:
     """Parses the arguments, measures, and writes the results."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.heads", description=__doc__)
-    parser.add_argument("tables", nargs="*", metavar="NAME=PATH", help="adult=FILE, covertype=FILE")
+    parser.add_argument(
+        "tables", nargs="*", type=GivenTable.parsed, metavar="NAME=PATH", help="adult=FILE, covertype=FILE"
+    )
     parser.add_argument("--only", help="names to measure, separated by commas")
     parser.add_argument("--seeds", type=int, default=5, help="at least 2")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON file")
     words = parser.parse_args()
-    paths: dict[str, str | None] = {"california": None, "sim": None}
-    for table in words.tables:
-        name, _, path = table.partition("=")
-        paths[name] = str(Path(path).resolve())
-    for name in words.only.split(",") if words.only else paths:
-        path = paths[name]
-        given = f"{name}={Path(path).name} " if path else ""
+    tables = {table.name: table for table in (GivenTable("california", None), GivenTable("sim", None), *words.tables)}
+    for name in words.only.split(",") if words.only else tables:
+        path = tables[name].path
+        given = f"{tables[name]} " if path else ""
         command = f"python -m benchmarks.heads {given}--only {name} --seeds {words.seeds}"
-        publish(f"heads_{name}", figures(name, path, words.seeds), words.out, command=command)
+        publish(f"heads_{name}", figures(name, str(path) if path else None, words.seeds), words.out, command=command)
 
 
 if __name__ == "__main__":

@@ -27,10 +27,6 @@ from sklearn.preprocessing import StandardScaler
 
 from benchmarks.harness import RESULTS, facts
 from benchmarks.overhead import Unlogged
-from tasks.retrain import pretrain
-from tasks.retrain.ingest import ingest
-from tasks.retrain.preprocess import Prepared, preprocess
-from tasks.retrain.validate import check_contract
 from varjepa.config import RetrainConfig, load_config
 from varjepa.data.encode.encoded import Part, read_part
 from varjepa.data.encode.preprocessor import Preprocessor
@@ -42,6 +38,10 @@ from varjepa.models.network import TableNetwork
 from varjepa.models.new_network import new_network
 from varjepa.models.weights import NETWORK, read_tensors
 from varjepa.plots.style import COLORS, panels
+from varjepa.tasks.retrain import pretrain
+from varjepa.tasks.retrain.ingest import ingest
+from varjepa.tasks.retrain.preprocess import Prepared, preprocess
+from varjepa.tasks.retrain.validate import check_contract
 from varjepa.training.distributed import World
 
 NEIGHBOURS = 10

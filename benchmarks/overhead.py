@@ -23,9 +23,9 @@ from benchmarks.harness import RESULTS, Figure, publish
 from benchmarks.recovery import SETTINGS
 
 if TYPE_CHECKING:
-    from tasks.retrain.preprocess import Prepared
-    from tasks.retrain.pretrain import Pretrained
     from varjepa.config import RetrainConfig
+    from varjepa.tasks.retrain.preprocess import Prepared
+    from varjepa.tasks.retrain.pretrain import Pretrained
 
 ROOT = Path(__file__).parents[1]
 CONFIG = str(ROOT / "configs" / "adult.yaml")
@@ -40,7 +40,7 @@ class Unlogged:
 
 def pretrained_alone(prepared: "Prepared", config: "RetrainConfig") -> "Pretrained":
     """Trains the encoder of a job as a plain function, without a tracking store."""
-    from tasks.retrain.pretrain import STEP, Job, train
+    from varjepa.tasks.retrain.pretrain import STEP, Job, train
     from varjepa.training.distributed import World
 
     folder = STEP.folder(config)
@@ -51,17 +51,17 @@ def pretrained_alone(prepared: "Prepared", config: "RetrainConfig") -> "Pretrain
 
 def plain(words: list[str]) -> None:
     """The steps of the flow that train and evaluate a model, as plain functions."""
-    from tasks.retrain.assemble import assemble
-    from tasks.retrain.assess_generator import assess_generator
-    from tasks.retrain.calibrate import calibrate
-    from tasks.retrain.compact import compact
-    from tasks.retrain.generate import generate
-    from tasks.retrain.ingest import ingest
-    from tasks.retrain.preprocess import preprocess
-    from tasks.retrain.probe import probe
-    from tasks.retrain.reference import make_reference
-    from tasks.retrain.validate import check_contract
     from varjepa.config import load_config
+    from varjepa.tasks.retrain.assemble import assemble
+    from varjepa.tasks.retrain.assess_generator import assess_generator
+    from varjepa.tasks.retrain.calibrate import calibrate
+    from varjepa.tasks.retrain.compact import compact
+    from varjepa.tasks.retrain.generate import generate
+    from varjepa.tasks.retrain.ingest import ingest
+    from varjepa.tasks.retrain.preprocess import preprocess
+    from varjepa.tasks.retrain.probe import probe
+    from varjepa.tasks.retrain.reference import make_reference
+    from varjepa.tasks.retrain.validate import check_contract
 
     config = load_config(CONFIG, words)
     snapshot = ingest.fn(config)
@@ -105,7 +105,7 @@ def main() -> None:
         return
     sets = [word for setting in settings for word in ("--set", setting)]
     commands = {
-        "flow": ["flows.cli", "retrain", CONFIG, *sets],
+        "flow": ["varjepa.flows.cli", "retrain", CONFIG, *sets],
         "plain": ["benchmarks.overhead", "--plain", str(words.data.absolute())],
     }
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}

@@ -9,10 +9,10 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.harness import Figure, Timing, child
 from benchmarks.preprocessing import LABEL, made_batch, make
-from flows.cli import QUIET
-from tasks.orchestration.parallel_map import workers
-from tasks.retrain.preprocess import preprocess
 from varjepa.config import DataSection, PreprocessSection, RetrainConfig
+from varjepa.flows.cli import QUIET
+from varjepa.tasks.orchestration.parallel_map import workers
+from varjepa.tasks.retrain.preprocess import preprocess
 
 ROWS = 10_000_000
 WORKERS = 2

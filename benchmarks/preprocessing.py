@@ -125,7 +125,7 @@ def _measure(role: str, folder: Path) -> tuple[dict[str, float], float, float]:
 
 
 def _nothing(_folder: Path) -> dict[str, float]:
-    import tasks.retrain.preprocess  # noqa: F401 (what it needs is the measurement)
+    import varjepa.tasks.retrain.preprocess  # noqa: F401 (what it needs is the measurement)
 
     return {}
 
@@ -141,7 +141,7 @@ def _copy(folder: Path) -> dict[str, float]:
 
 
 def _prepare(folder: Path) -> dict[str, float]:
-    from tasks.retrain.preprocess import divide, inspect, learn, write_encoded
+    from varjepa.tasks.retrain.preprocess import divide, inspect, learn, write_encoded
 
     moments = [time.perf_counter()]
     verdicts = inspect(folder / "table.parquet", _DATA)
@@ -156,7 +156,7 @@ def _prepare(folder: Path) -> dict[str, float]:
 
 
 def _compare(folder: Path) -> dict[str, float]:
-    from tasks.retrain.preprocess import divide, inspect, learn, write_encoded
+    from varjepa.tasks.retrain.preprocess import divide, inspect, learn, write_encoded
 
     everything = _DATA.model_copy(update={"split": _DATA.split.model_copy(update={"seen": "all"})})
     kinds = inspect(folder / "table.parquet", everything).kinds

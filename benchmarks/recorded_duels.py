@@ -13,10 +13,10 @@ from pathlib import Path
 
 from scipy.stats import norm
 
-from tasks.reports.page import write_csv
-from tasks.studies.benchmark_report import DUEL_HEADER
 from varjepa.evaluation.benchmark.tables import outcome
 from varjepa.evaluation.holm import holm
+from varjepa.tasks.reports.page import write_csv
+from varjepa.tasks.studies.benchmark_report import DUEL_HEADER
 
 
 def p_from_interval(difference: float, low: float, high: float) -> float:

@@ -92,7 +92,15 @@ def start(folder: Path, data: Path) -> subprocess.Popen[bytes]:
     """Starts a retrain in a folder that contains all of its files."""
     folder.mkdir(parents=True, exist_ok=True)
     sets = [word for setting in (f"data.path={data.absolute()}", *SETTINGS) for word in ("--set", setting)]
-    command = [sys.executable, "-m", "flows.cli", "retrain", str(ROOT / "configs" / "adult.yaml"), *sets, "--json"]
+    command = [
+        sys.executable,
+        "-m",
+        "varjepa.flows.cli",
+        "retrain",
+        str(ROOT / "configs" / "adult.yaml"),
+        *sets,
+        "--json",
+    ]
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT", "MLFLOW"))}
     own = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PREFECT_HOME": str(folder / "prefect")}
     # Files, no pipes: a temporary server that outlives its flow would hold them open.

@@ -124,7 +124,7 @@ def _stepper(count: int) -> training.Stepper:
 
 def _stages(folder: Path) -> dict[str, float]:
     """Seconds of every stage for one table."""
-    from tasks.scoring.one_file import Request, score
+    from varjepa.tasks.scoring.one_file import Request, score
 
     keep_memory()
     moments = [time.perf_counter()]

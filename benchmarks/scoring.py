@@ -7,10 +7,10 @@ import polars as pl
 from pyarrow import parquet
 
 from benchmarks.harness import Figure, child, in_turns
-from tasks.scoring.one_file import Request, score
 from varjepa.data.read.sim_table import sim_table
 from varjepa.inference.estimator import VarTJEPA
 from varjepa.models.embedding import embed
+from varjepa.tasks.scoring.one_file import Request, score
 
 FEW, MANY, REPEATS = 10_000, 400_000, 3
 BLOCK = 100_000
@@ -24,7 +24,7 @@ ALONE = """
 import sys
 from pathlib import Path
 from benchmarks.scoring import GROUPS
-from tasks.scoring.one_file import Request, score
+from varjepa.tasks.scoring.one_file import Request, score
 from varjepa.inference.storage import load_model
 model, request = load_model(Path(sys.argv[1])), Request(sys.argv[2], sys.argv[3], force=True)
 print(score(model, request, GROUPS)["rows_per_second"])

@@ -28,7 +28,6 @@ import yaml
 
 from benchmarks.california_like import california_like
 from benchmarks.harness import RESULTS, Figure, publish
-from tasks.registry.open_model import open_model
 from varjepa.data.encode.encoded import Part
 from varjepa.data.encode.features import LABEL
 from varjepa.data.read.sources import open_source
@@ -45,6 +44,7 @@ from varjepa.inference.heads.candidates import all_outputs
 from varjepa.inference.heads.inputs import HeadRows
 from varjepa.inference.model import TrainedModel
 from varjepa.inference.number_calibration import PredictedRows, predicted_rows
+from varjepa.tasks.registry.open_model import open_model
 
 ROOT = Path(__file__).parents[1]
 LEVEL, CERTIFICATES, COUNTED_ROWS = 0.9, 300, 200
@@ -95,7 +95,7 @@ def retrained(name: str, seed: int, data: Path, folder: Path) -> tuple[TrainedMo
     config = SMALL | {"data": section, "registry": {"name": name}}
     config["training"] = config["training"] | {"seed": seed}
     (folder / "job.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    command = [sys.executable, "-m", "flows.cli", "retrain", "job.yaml", "--json"]
+    command = [sys.executable, "-m", "varjepa.flows.cli", "retrain", "job.yaml", "--json"]
     own = {"PYTHONPATH": str(ROOT), "PREFECT_HOME": f"{folder}/prefect"}
     done = subprocess.run(command, cwd=folder, env=os.environ | own, check=True, stdout=subprocess.PIPE, text=True)
     uri = json.loads(done.stdout.strip().splitlines()[-1])["model"]["uri"]

@@ -21,7 +21,6 @@ import torch
 from benchmarks.harness import Figure, child, in_turns
 from benchmarks.preprocessing import LABEL, made_batch, make
 from benchmarks.scoring import TINY
-from tasks.retrain.encoded_rows import EncodedRows
 from varjepa.config import DataSection, MaskingSection, ObjectiveSection, PreprocessSection, TrainingSection
 from varjepa.config.learning import ModelSection
 from varjepa.data.encode.encoded import packed_chunks
@@ -33,6 +32,7 @@ from varjepa.data.tensors.table import PackedTable, TableSizes, TableTensors
 from varjepa.evaluation.epoch_scores import ProbeEvaluator
 from varjepa.models.new_network import build_network
 from varjepa.nn.random import Randomness, initial_weights
+from varjepa.tasks.retrain.encoded_rows import EncodedRows
 from varjepa.training.device import keep_memory
 from varjepa.training.distributed import World
 from varjepa.training.epoch_rows import HeldRows, RowSource, ShardedRows
@@ -201,7 +201,7 @@ def _nothing(_folder: Path) -> dict[str, float]:
 
 def prepare(folder: Path, label: str = LABEL) -> dict[str, float]:
     """Preprocesses `table.parquet` of a folder."""
-    from tasks.retrain.preprocess import divide, inspect, learn, write_encoded
+    from varjepa.tasks.retrain.preprocess import divide, inspect, learn, write_encoded
 
     data = DataSection(path="table.parquet", label=label)
     verdicts = inspect(folder / "table.parquet", data)

@@ -22,8 +22,8 @@ import polars as pl
 
 from benchmarks.harness import Figure
 from benchmarks.preprocessing import LABEL, made_batch
-from tasks.processes.child import HOST, Child
-from tasks.servers.postgres import postgres
+from varjepa.tasks.processes.child import HOST, Child
+from varjepa.tasks.servers.postgres import postgres
 
 ROWS = 20_000_000
 PART = 500_000
@@ -136,9 +136,9 @@ def _database(folder: Path, rows: int) -> Iterator[Any]:
 
 def read(place: str) -> None:
     """From a place to the end of the fit, in this process; prints seconds and memory."""
-    from tasks.retrain.ingest import ingest
-    from tasks.retrain.preprocess import preprocess
     from varjepa.config import parse_config
+    from varjepa.tasks.retrain.ingest import ingest
+    from varjepa.tasks.retrain.preprocess import preprocess
 
     config = parse_config({"data": {"path": place, "label": LABEL, "split": {"by": "hash"}}})
     told: dict[str, float] = {}
@@ -156,7 +156,7 @@ def _peak() -> float:
 
 
 if __name__ == "__main__":
-    from flows.cli import guarded
+    from varjepa.flows.cli import guarded
 
     if sys.argv[1:2] == ["read"]:
         sys.exit(guarded(lambda: read(sys.argv[2]), []))

@@ -33,11 +33,11 @@ SETTINGS: dict[str, Any] = {
 
 def accuracies(name: str, seed: int, dimensions: int) -> dict[str, float]:
     """Test accuracy of a probe on the embedding and on raw features."""
-    from tasks.retrain.ingest import ingest
-    from tasks.retrain.preprocess import preprocess
-    from tasks.retrain.probe import probe
-    from tasks.retrain.validate import check_contract
     from varjepa.config import parse_config
+    from varjepa.tasks.retrain.ingest import ingest
+    from varjepa.tasks.retrain.preprocess import preprocess
+    from varjepa.tasks.retrain.probe import probe
+    from varjepa.tasks.retrain.validate import check_contract
 
     table = MESSY_TABLES[name](TABLES[name], seed)
     with tempfile.TemporaryDirectory() as folder, chdir(folder):

@@ -79,14 +79,14 @@ def _contract() -> Contract:
 
 
 def _nothing(_folder: Path) -> dict[str, float]:
-    import tasks.contract.engine
-    import tasks.retrain.validate  # noqa: F401 (what it needs is the measurement)
+    import varjepa.tasks.contract.engine
+    import varjepa.tasks.retrain.validate  # noqa: F401 (what it needs is the measurement)
 
     return {}
 
 
 def _validate(folder: Path) -> dict[str, float]:
-    from tasks.contract.run import validate
+    from varjepa.tasks.contract.run import validate
 
     started = time.perf_counter()
     done = validate(folder / "table.parquet", _contract(), folder / "out")

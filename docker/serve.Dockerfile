@@ -1,18 +1,22 @@
 # Serves one registered version (docs/serving.md). From the repository's root:
 #   docker build -f docker/serve.Dockerfile -t varjepa-serve .
-#   docker run -p 8080:8080 -e MODEL=models:/customers@champion -e MLFLOW_TRACKING_URI varjepa-serve
-FROM python:3.11-slim
-# An index with CPU builds of torch saves gigabytes: --build-arg PIP_EXTRA_INDEX_URL=...
+#   docker run -p 127.0.0.1:8080:8080 --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges \
+#       -e MODEL=models:/customers@champion -e MLFLOW_TRACKING_URI varjepa-serve
+# Pin the base image to what you have tested (SECURITY.md): --build-arg PYTHON_IMAGE=python:3.11-slim@sha256:...
+ARG PYTHON_IMAGE=python:3.11-slim
+FROM ${PYTHON_IMAGE}
+# An index with CPU builds of torch saves gigabytes: --build-arg PIP_EXTRA_INDEX_URL=... Its files have other hashes than
+# those in requirements.lock, so versions then follow pyproject.toml alone.
 ARG PIP_EXTRA_INDEX_URL
 WORKDIR /app
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md requirements.lock ./
 COPY varjepa varjepa
-COPY tasks tasks
-COPY flows flows
-RUN pip install --no-cache-dir . && useradd --create-home serving
+RUN if [ -z "$PIP_EXTRA_INDEX_URL" ]; then pip install --no-cache-dir --require-hashes -r requirements.lock; fi \
+    && pip install --no-cache-dir . && useradd --create-home serving
 USER serving
 WORKDIR /home/serving
-ENV MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false MLFLOW_DISABLE_TELEMETRY=true
+# Nothing is written outside of /tmp, so the container may be read-only.
+ENV HOME=/tmp MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false MLFLOW_DISABLE_TELEMETRY=true
 EXPOSE 8080
 HEALTHCHECK --interval=10s --start-period=60s CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8080/ping')"]
 CMD exec mlflow models serve -m "${MODEL:?Set MODEL to the model to serve, such as models:/customers@champion}" \

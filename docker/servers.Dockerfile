@@ -1,5 +1,6 @@
 # The tracking server and the Prefect server; docker/compose.yaml starts both from this image.
-FROM python:3.11-slim
+ARG PYTHON_IMAGE=python:3.11-slim
+FROM ${PYTHON_IMAGE}
 # Version bounds as in pyproject.toml (a test compares them). boto3 is for artifacts in s3.
 RUN pip install --no-cache-dir \
     "mlflow>=3.17.2,<4" \
@@ -11,3 +12,5 @@ RUN pip install --no-cache-dir \
 RUN useradd --create-home servers && mkdir /artifacts && chown servers /artifacts
 USER servers
 WORKDIR /home/servers
+# Nothing is written outside of /tmp and /artifacts, so the containers are read-only.
+ENV HOME=/tmp PREFECT_HOME=/tmp/prefect

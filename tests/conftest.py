@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from tests.hostile_table import hostile_home  # noqa: F401 (a fixture)
 from tests.scheduling import SharedModelScheduling, mark_shared_models, slow_files_first
 from tests.store_servers import mariadb_server, open_folder, postgres_server, s3, s3_server  # noqa: F401 (fixtures)
 from varjepa.config import ModelSection

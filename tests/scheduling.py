@@ -6,9 +6,13 @@ from xdist.scheduler import LoadFileScheduling
 SLOW_FIRST = [
     f"tests/{name}.py"
     for name in (
-        "flows/test_recovery", "flows/test_together", "flows/test_gate", "flows/test_infer", "flows/test_retrain",
-        "flows/test_card", "flows/test_serving", "flows/test_schedule", "flows/test_dependence", "flows/test_benchmark",
-        "browser/test_ui", "flows/test_stores", "flows/test_spelled", "flows/test_messy_tables",
+        "browser/test_ui", "flows/test_recovery", "flows/test_together", "flows/test_schedule",
+        "flows/test_hostile_text",
+        "flows/test_gate", "flows/test_infer", "flows/test_retrain",
+        "flows/test_card", "flows/test_serving", "flows/test_serve", "flows/test_watch", "flows/test_dependence",
+        "flows/test_benchmark", "unit/test_examples", "browser/test_prefect_ui", "flows/test_notify",
+        "flows/test_stores", "flows/test_spelled", "flows/test_messy_tables",
+        "flows/test_tune", "flows/test_secrets", "flows/test_clean",
         "flows/test_partitions", "flows/test_drift", "flows/test_champion", "flows/test_servers",
         "unit/tasks/sources/test_databases",
         "unit/training/test_distributed", "unit/training/test_loop", "flows/test_refused", "flows/test_init",
@@ -18,7 +22,8 @@ SLOW_FIRST = [
 """Files that take long, the longest first: started last, one of them would keep a single worker busy."""
 
 SHARED_MODELS = {
-    "handed_over": ("flows/test_retrain", "flows/test_card", "flows/test_serving"),
+    "handed_over": ("flows/test_retrain", "flows/test_card", "flows/test_serving", "flows/test_serve",
+                    "flows/test_watch"),
     "world": ("unit/inference/test_generator_quality", "unit/inference/test_profile",
               "unit/inference/generator/test_table_generator", "unit/inference/test_gate_evidence",
               "unit/inference/test_calibration", "statistical/test_generator"),

@@ -37,7 +37,7 @@ def open_folder() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def postgres_server(open_folder: Path) -> Iterator[str]:
     """URI of a PostgreSQL database, with the password in it."""
-    from tasks.servers.postgres import postgres, program
+    from varjepa.tasks.servers.postgres import postgres, program
 
     if program("initdb") is None or program("postgres") is None:
         pytest.skip("there is no PostgreSQL on this machine")
@@ -61,7 +61,7 @@ def mariadb_server(open_folder: Path) -> Iterator[str]:
     install = shutil.which("mariadb-install-db")
     if server is None or install is None:
         pytest.skip("there is no MariaDB on this machine")
-    from tasks.processes.child import Child, as_user
+    from varjepa.tasks.processes.child import Child, as_user
 
     users = {entry.pw_name for entry in pwd.getpwall()}
     owner = None if os.geteuid() else ("mysql" if "mysql" in users else "nobody")
@@ -91,7 +91,7 @@ def mariadb_server(open_folder: Path) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of a server that speaks S3."""
-    from tasks.processes.child import Child
+    from varjepa.tasks.processes.child import Child
 
     port, log = free_port(), tmp_path_factory.mktemp("s3") / "log"
     # A process of its own: threads of a server disturb pytest, whose parser is not made for them in Python 3.11.

@@ -2,10 +2,14 @@
 
 from typing import TYPE_CHECKING, Any
 
+from varjepa.machine import set_up_threads
+
 if TYPE_CHECKING:
     from varjepa.inference.estimator import VarTJEPA as VarTJEPA
 
 __version__ = "0.1.0"
+
+set_up_threads()
 
 
 def __getattr__(name: str) -> Any:

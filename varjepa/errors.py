@@ -6,9 +6,15 @@ The command line maps each class to its exit code. Any other exception is a bug 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from varjepa.redaction import redacted
+from varjepa.visible import visible
+
+LONGEST_NAME = 300
+"""Longer names get no hint."""
+
 
 class VarjepaError(Exception):
-    """Base of every error raised on purpose.
+    """Base of every error raised on purpose. Its message holds no secret and nothing invisible.
 
     Args:
         found: what was found, a whole sentence.
@@ -24,7 +30,7 @@ class VarjepaError(Exception):
     may_pass = False
 
     def __init__(self, found: str, *, expected: str = "", fix: str = "") -> None:
-        super().__init__(" ".join(part for part in (found, expected, fix) if part))
+        super().__init__(visible(redacted(" ".join(part for part in (found, expected, fix) if part))))
 
 
 class UserError(VarjepaError):
@@ -70,7 +76,8 @@ def nearest(name: str, names: Iterable[str]) -> str:
         >>> nearest("xyz", ["label", "path"])
         ''
     """
-    matches = get_close_matches(name, list(names), n=1, cutoff=0.5)
+    # Comparing takes the product of both lengths.
+    matches = get_close_matches(name, list(names), n=1, cutoff=0.5) if len(name) <= LONGEST_NAME else []
     return f'Did you mean "{matches[0]}"?' if matches else ""
 
 

@@ -6,7 +6,6 @@ Screenshots go into the folder that VARJEPA_SCREENSHOTS names.
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,23 +20,8 @@ from tests.flows.conftest import person_table, write_job
 from tests.store_servers import free_port
 
 CODE = Path(__file__).parents[2]
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
-            "--disable-sync", "--no-first-run"]  # fmt: skip
 EPOCHS = 4
 PATIENCE = 60_000  # milliseconds; a page of the UI takes seconds on a busy machine
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    program = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-    if program is None:
-        pytest.skip(f"there is no browser on this machine ({', '.join(BROWSERS)})")
-    with api.sync_playwright() as play:
-        found = play.chromium.launch(executable_path=program, args=SWITCHES)
-        yield found
-        found.close()
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +31,7 @@ def ui(browser, tmp_path_factory) -> Iterator[SimpleNamespace]:
     job = write_job(home, person_table(300), data={"label": "rich"}, training={"max_epochs": EPOCHS})
     environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
     environment |= {"PYTHONPATH": str(CODE), "OMP_NUM_THREADS": "1"}
-    program, options = [sys.executable, "-m", "flows.cli"], {"cwd": home, "env": environment, "text": True}
+    program, options = [sys.executable, "-m", "varjepa.flows.cli"], {"cwd": home, "env": environment, "text": True}
     runs = []
     for seed in (1, 2):
         command = [*program, "retrain", str(job), "--set", f"training.seed={seed}", "--json"]
@@ -94,6 +78,7 @@ def open_artifact(page, ui: SimpleNamespace, *names: str) -> None:
 def test_the_link_shows_the_runs(page, ui) -> None:
     page.goto(ui.link)
     page.get_by_text("2 matching runs").wait_for()
+    page.get_by_role("link", name="retrain people").nth(1).wait_for()
     assert page.get_by_role("link", name="retrain people").count() == 2
 
 
@@ -118,6 +103,28 @@ def test_the_elbo_has_curves(page, ui) -> None:
     for chart in charts.all():
         assert chart.locator(".scatterlayer .points path").count() == EPOCHS
         assert chart.locator(".scatterlayer path.js-line").first.get_attribute("d").count("L") == EPOCHS - 1
+
+
+def test_the_first_charts_are_those_of_the_elbo(page, ui) -> None:
+    page.goto(run_page(ui, 0, "/model-metrics"))
+    lines = page.locator(".js-plotly-plot .scatterlayer path.js-line")
+    lines.nth(1).wait_for()
+    assert lines.first.get_attribute("d").count("L") == EPOCHS - 1
+    shown = page.locator("body").inner_text()
+    places = [shown.index(name) for name in ("calibration", "ece", "curve_train", "curve_validation")]
+    assert places == sorted(places)
+    bars = page.locator(".js-plotly-plot").count() - lines.count()
+    assert bars <= 10  # what stands before and beside the curves on the first screens
+
+
+def test_the_report_opens_from_the_artifacts(page, ui) -> None:
+    open_artifact(page, ui, "0_report.html")
+    report = page.frame_locator("iframe").first
+    report.get_by_role("heading", name="Is it good?").wait_for()
+    assert report.get_by_text("The predictions have accuracy").count() == 1
+    assert report.locator("figure img").count() >= 6
+    for image in report.locator("figure img").all():
+        assert image.evaluate("image => image.naturalWidth") > 300
 
 
 def test_the_figures_are_there(page, ui) -> None:

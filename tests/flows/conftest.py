@@ -14,6 +14,8 @@ import polars as pl
 import pytest
 import yaml
 
+from varjepa.tasks.tracking.headlines import headlines
+
 collect_ignore = ["registered_by_40547f5"]
 """Code of an earlier commit: it is loaded by MLflow, not by us."""
 
@@ -60,7 +62,7 @@ def no_store_of_another_test(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tracking database, migrated once (7 s) and copied where one is needed."""
-    from tasks.tracking.store import client_for
+    from varjepa.tasks.tracking.store import client_for
 
     path = tmp_path_factory.mktemp("database") / "mlflow.db"
     client_for(f"sqlite:///{path}")
@@ -76,7 +78,8 @@ def varjepa(
 
 
 def caller(home: Path, migrated: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Answer]:
-    from flows.cli import cli, guarded
+    from varjepa.flows.cli import cli
+    from varjepa.flows.failures import guarded
 
     store = home / "mlruns" / "mlflow.db"
     if not store.exists():
@@ -122,6 +125,14 @@ def handed_over(prefect_server: None, migrated: Path, tmp_path_factory: pytest.T
     return SimpleNamespace(home=home, job=job, table=table, uri=uri, answer=answer, model=model)
 
 
+def recorded(client: Any, run_id: str) -> dict[str, float]:
+    """Every figure of a retrain, from the table among its artifacts; the headlines are metrics of the run, too."""
+    table = pl.read_csv(client.download_artifacts(run_id, "metrics.csv"))
+    figures = dict(zip(table["metric"], table["value"], strict=True))
+    assert client.get_run(run_id).data.metrics.items() >= headlines(figures).items()
+    return figures
+
+
 def person_table(rows: int = 400, seed: int = 0) -> pl.DataFrame:
     """A table with everything that people have: gaps, dates, identifiers, constants, odd names."""
     rng = np.random.default_rng(seed)
@@ -157,18 +168,18 @@ def write_job(folder: Path, table: pl.DataFrame, **sections: dict[str, Any]) -> 
 
 def candidate_of(config: Any, run_id: str) -> Any:
     """What a retrain hands to its last steps, made by the steps themselves or reused from an earlier run."""
-    from tasks.release.compare import Candidate
-    from tasks.retrain.assemble import assemble
-    from tasks.retrain.assess_generator import assess_generator
-    from tasks.retrain.calibrate import calibrate
-    from tasks.retrain.compact import compact
-    from tasks.retrain.generate import generate
-    from tasks.retrain.ingest import ingest
-    from tasks.retrain.preprocess import preprocess
-    from tasks.retrain.pretrain import pretrain
-    from tasks.retrain.probe import probe
-    from tasks.retrain.reference import make_reference
-    from tasks.retrain.validate import check_contract
+    from varjepa.tasks.release.compare import Candidate
+    from varjepa.tasks.retrain.assemble import assemble
+    from varjepa.tasks.retrain.assess_generator import assess_generator
+    from varjepa.tasks.retrain.calibrate import calibrate
+    from varjepa.tasks.retrain.compact import compact
+    from varjepa.tasks.retrain.generate import generate
+    from varjepa.tasks.retrain.ingest import ingest
+    from varjepa.tasks.retrain.preprocess import preprocess
+    from varjepa.tasks.retrain.pretrain import pretrain
+    from varjepa.tasks.retrain.probe import probe
+    from varjepa.tasks.retrain.reference import make_reference
+    from varjepa.tasks.retrain.validate import check_contract
 
     snapshot = ingest.fn(config)
     clean, config = check_contract.fn(snapshot, config).clean, snapshot.told(config)

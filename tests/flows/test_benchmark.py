@@ -14,7 +14,7 @@ import pytest
 from tests.flows.conftest import person_table, write_job
 
 SMALL = ["--predictors", "mlp,autoint,xgboost", "--seeds", 2, "--runner", "threads", "--json",
-         "--set", "training.epochs=2", "--set", "training.autoint.d_token=8"]  # fmt: skip
+         "--trials", 1, "--set", "training.epochs=2", "--set", "training.autoint.d_token=8"]  # fmt: skip
 
 
 @pytest.fixture
@@ -34,18 +34,18 @@ def test_a_benchmark_leaves_a_table_nested_runs_and_a_report(varjepa, job: Path,
     assert answer.code == 0, answer.err
     result = answer.json
     cells = {(cell["features"], cell["predictor"]) for cell in result["cells"]}
-    assert len(cells) == 3 * 3
+    assert len(cells) == 4 * 3
     accuracies = [row for row in result["table"] if row["metric"] == "accuracy"]
     assert all(0.3 < row["mean"] <= 1 and row["seeds"] == 2 for row in accuracies)
     with_latent = {row["features"] for row in result["table"] if row["metric"] == "selective/accuracy_50"}
-    assert with_latent == {"var_t_jepa"}
-    assert len(result["duels"]) == 3 * 3
+    assert with_latent == {"untrained", "var_t_jepa"}
+    assert len(result["duels"]) == 5 * 3
 
     client = MlflowClient(f"sqlite:///{tmp_path}/home/mlruns/mlflow.db")
     parent = client.get_run(result["run_id"])
     children = client.search_runs([parent.info.experiment_id], f"tags.mlflow.parentRunId = '{parent.info.run_id}'")
     steps = [child.data.tags["varjepa.step"] for child in children]
-    assert (steps.count("encoder"), steps.count("benchmark")) == (2, 9)
+    assert (steps.count("encoder"), steps.count("benchmark")) == (2, 12)
     names = {file.path for file in client.list_artifacts(parent.info.run_id)}
     assert {"benchmark.csv", "duels.csv", "benchmark.md", "report.html", "job.png", "config.json"} <= names
     page = (tmp_path / "home" / result["report"]).read_text()
@@ -68,7 +68,7 @@ def test_a_benchmark_leaves_a_table_nested_runs_and_a_report(varjepa, job: Path,
 @pytest.mark.parametrize("runner", ["processes", "dask"])
 def test_a_cell_is_the_same_wherever_it_is_computed(varjepa, job: Path, runner: str) -> None:
     words = ["benchmark", "--datasets", job, "--features", "raw", "--predictors", "mlp,ft_transformer", "--seeds", 2,
-             "--json", "--set", "training.epochs=2"]  # fmt: skip
+             "--json", "--trials", 2, "--set", "training.epochs=2"]  # fmt: skip
     here = varjepa(*words, "--runner", "threads")
     there = varjepa(*words, "--runner", runner, "--workers", 2, "--fresh")
     assert there.code == 0, there.err
@@ -78,7 +78,7 @@ def test_a_cell_is_the_same_wherever_it_is_computed(varjepa, job: Path, runner: 
 
 def test_the_papers_protocol_shows_all_rows_to_the_encoder(varjepa, job: Path) -> None:
     only = ["--predictors", "mlp", "--features", "var_t_jepa", "--seeds", 1, "--runner", "threads", "--json",
-            "--set", "training.epochs=1"]  # fmt: skip
+            "--trials", 1, "--set", "training.epochs=1"]  # fmt: skip
     inductive = varjepa("benchmark", "--datasets", job, *only).json
     paper = varjepa("benchmark", "--datasets", job, *only, "--protocol", "paper").json
     assert table_of(inductive) != table_of(paper)
@@ -89,7 +89,7 @@ def test_a_killed_benchmark_ends_with_the_same_table(
 ) -> None:
     from prefect.settings import PREFECT_API_URL
 
-    words = [sys.executable, "-m", "flows.cli", "benchmark", "--datasets", str(job), *map(str, SMALL)]
+    words = [sys.executable, "-m", "varjepa.flows.cli", "benchmark", "--datasets", str(job), *map(str, SMALL)]
     # The server of the tests, so that the process need not start one of its own.
     root, url = str(Path(__file__).parents[2]), PREFECT_API_URL.value()
     environment = {**os.environ, "PYTHONPATH": root, "PREFECT_API_URL": url, "OMP_NUM_THREADS": "1"}
@@ -106,7 +106,7 @@ def test_a_killed_benchmark_ends_with_the_same_table(
     killed.send_signal(signal.SIGKILL)
     killed.wait()
     done = len(list(home.glob("mlruns/work/cell-*/result.json")))
-    assert 0 < done < 9
+    assert 0 < done < 12
     tables = []
     for place in homes:
         finished = subprocess.run(words, cwd=place, env=environment, capture_output=True, text=True, check=True)
@@ -114,7 +114,28 @@ def test_a_killed_benchmark_ends_with_the_same_table(
     assert tables[0] == tables[1]
 
 
-@pytest.mark.parametrize("words", [["--datasets", "nowhere"], ["--predictors", "tabnet"], ["--seeds", 0]])
+def test_encoders_and_splits_stand_beside_each_other(varjepa, job: Path) -> None:
+    """Every encoder of every split is a computation of its own, and a duel covers all of them."""
+    words = ["benchmark", "--datasets", job, "--predictors", "linear,skrub_trees", "--seeds", 2, "--encoder-seeds", 2,
+             "--splits", 2, "--trials", 1, "--runner", "threads", "--json"]  # fmt: skip
+    answer = varjepa(*words)
+    assert answer.code == 0, answer.err
+    cells = [(c["features"], c["predictor"], c["split"], c["encoder"]) for c in answer.json["cells"]]
+    encoded = {(name, "linear", split, encoder) for name in ("untrained", "t_jepa", "var_t_jepa")
+               for split in (0, 1) for encoder in (0, 1)}  # fmt: skip
+    assert set(cells) == encoded | {("raw", name, split, 0) for name in ("linear", "skrub_trees") for split in (0, 1)}
+    assert len(set(cells)) == len(cells)
+    values = {row["seeds"] for row in answer.json["table"] if row["metric"] == "accuracy"}
+    assert values == {2 * 2 * 2}
+    per_encoder = {str(c["metrics"]) for c in answer.json["cells"] if c["features"] == "untrained"}
+    assert len(per_encoder) == 4
+    assert len(answer.json["duels"]) == 5
+
+
+@pytest.mark.parametrize("words", [
+    ["--datasets", "nowhere"], ["--predictors", "tabnet"], ["--seeds", 0], ["--trials", 0], ["--splits", 0],
+    ["--predictors", "skrub_linear", "--features", "t_jepa"],
+])  # fmt: skip
 def test_impossible_benchmarks_are_refused_with_code_2(varjepa, job: Path, words: list) -> None:
     arguments = words if words[0] == "--datasets" else ["--datasets", job, *words]
     answer = varjepa("benchmark", *arguments, "--json")

@@ -1,15 +1,23 @@
 """One registered name, many who change it at once: no change is lost, and there is exactly one champion."""
 
 import multiprocessing
+import shutil
+import signal
+import subprocess
+import sys
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tasks.registry.champion import Event, history, rolled_back, succession
+from tests.flows.test_recovery import environment
+from varjepa.tasks.registry.champion import Event, history, rolled_back, succession
 
 NAME, VERSIONS, WORKERS = "crowd", 9, 3
+
+MODEL = Path(__file__).parent / "registered_by_40547f5" / "t_jepa" / "model"
+"""A version must be readable before it becomes the champion."""
 
 
 def uri_of(folder: Path, migrated: Path) -> str:
@@ -18,17 +26,17 @@ def uri_of(folder: Path, migrated: Path) -> str:
 
 
 def registered(uri: str, versions: int) -> None:
-    from tasks.tracking.store import client_for
+    from varjepa.tasks.tracking.store import client_for
 
-    client = client_for(uri)
+    client, model = client_for(uri), shutil.copytree(MODEL, Path(uri.removeprefix("sqlite:///")).with_name("model"))
     client.create_registered_model(NAME)
     for number in range(versions):
-        client.create_model_version(NAME, f"file:///nowhere/{number}")
+        client.create_model_version(NAME, str(model), description=f"number {number}")
 
 
 def move(uri: str, version: int) -> int:
     """Promotes one version and, every third time, takes a step back; how often the champion changed."""
-    from tasks.registry.promote import promote, rollback
+    from varjepa.tasks.registry.promote import promote, rollback
 
     moved = promote(f"models:/{NAME}/{version}", uri, force=False, dry_run=False)["moved"]
     if version % 3 == 0:
@@ -47,7 +55,7 @@ def test_moves_at_once_follow_one_another(kind: str, tmp_path: Path, migrated: P
         pool = ProcessPoolExecutor(WORKERS, mp_context=multiprocessing.get_context("spawn"))
     with pool:
         moved = 1 + sum(pool.map(partial(move, uri), range(2, VERSIONS + 1)))
-    from tasks.tracking.store import client_for
+    from varjepa.tasks.tracking.store import client_for
 
     client = client_for(uri)
     events = history(client, NAME)
@@ -82,8 +90,8 @@ def test_a_version_is_rolled_back_until_it_is_promoted_again() -> None:
 
 
 def test_a_version_that_was_deleted_is_stepped_over(tmp_path: Path, migrated: Path) -> None:
-    from tasks.registry.promote import promote, rollback
-    from tasks.tracking.store import client_for
+    from varjepa.tasks.registry.promote import promote, rollback
+    from varjepa.tasks.tracking.store import client_for
 
     uri = uri_of(tmp_path, migrated)
     registered(uri, 3)
@@ -92,3 +100,49 @@ def test_a_version_that_was_deleted_is_stepped_over(tmp_path: Path, migrated: Pa
     client_for(uri).delete_model_version(NAME, "2")
     assert rollback(NAME, uri, steps=1, dry_run=False)["version"] == 1
     assert succession(history(client_for(uri), NAME)) == [1]
+
+
+DIES = """
+import os, signal, sys
+from mlflow import MlflowClient
+from varjepa.tasks.registry.champion import move_champion
+
+class Mortal(MlflowClient):
+    \"\"\"A client whose process dies before its nth change.\"\"\"
+    left = int(sys.argv[3])
+    def _change(self, change, *arguments):
+        if self.left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.left -= 1
+        return change(*arguments)
+    def set_registered_model_tag(self, *arguments):
+        return self._change(super().set_registered_model_tag, *arguments)
+    def delete_registered_model_tag(self, *arguments):
+        return self._change(super().delete_registered_model_tag, *arguments)
+    def set_registered_model_alias(self, *arguments):
+        return self._change(super().set_registered_model_alias, *arguments)
+
+move_champion(Mortal(sys.argv[1]), "crowd", int(sys.argv[2]), by="promote", reason="by hand")
+"""
+
+
+@pytest.mark.parametrize("changes", range(5))
+def test_history_and_alias_agree_wherever_a_move_dies(changes: int, tmp_path: Path, migrated: Path) -> None:
+    from varjepa.tasks.registry.champion import champion_of, move_champion
+    from varjepa.tasks.tracking.store import client_for
+
+    uri = uri_of(tmp_path, migrated)
+    registered(uri, 3)
+    client = client_for(uri)
+    move_champion(client, NAME, 1, by="retrain", reason="the first")
+    words = [sys.executable, "-c", DIES, uri, "2", str(changes)]
+    done = subprocess.run(words, env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == (-signal.SIGKILL if changes < 4 else 0), done.stderr
+    champion = champion_of(client, NAME)
+    assert champion == (1 if changes < 2 else 2)
+    assert history(client, NAME)[-1].version == champion
+    move_champion(client, NAME, 3, by="promote", reason="next")
+    chain = [(event.version, event.before, event.by) for event in history(client, NAME)]
+    second = [(2, 1, "promote")] if champion == 2 else []
+    assert chain == [(1, None, "retrain"), *second, (3, champion, "promote")]
+    assert not [key for key in client.get_registered_model(NAME).tags if "pending" in key]

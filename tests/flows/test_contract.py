@@ -7,9 +7,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tasks.contract.run import Validation, validate
 from varjepa.data.read.contract import Contract
 from varjepa.errors import ConfigError, ContractError
+from varjepa.tasks.contract.run import Validation, validate
 
 
 def snapshot(folder: Path, table: dict) -> Path:

@@ -35,6 +35,7 @@ STEPS_AFTER = {
     "training.lr=0.002": TRAINED,
     "objective.weight_rec=0.2": TRAINED,
     "model.dropout=0.01": TRAINED,
+    "model.size=small": TRAINED,
     "preprocess.clip=6": ("preprocess", *TRAINED),
     "data.split.seed=1": ("preprocess", *TRAINED),
     'data.drop=["member"]': ("preprocess", *TRAINED),
@@ -90,7 +91,7 @@ def test_a_key_that_changes_no_step_makes_no_other_model(
 def test_no_second_version_where_only_what_happens_to_the_model_has_changed(
     home: tuple[Path, str], migrated: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tasks.tracking.store import client_for
+    from varjepa.tasks.tracking.store import client_for
 
     folder, _ = home
     call: Callable = caller(folder, migrated, monkeypatch)
@@ -112,9 +113,9 @@ def test_no_second_version_where_only_what_happens_to_the_model_has_changed(
 def test_test_rows_are_kept_once_the_gate_asks_for_them(
     home: tuple[Path, str], migrated: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tasks.release.compare import TEST_ROWS
-    from tasks.release.unseen import LEARNED_ROWS
-    from tasks.tracking.store import client_for
+    from varjepa.tasks.release.compare import TEST_ROWS
+    from varjepa.tasks.release.unseen import LEARNED_ROWS
+    from varjepa.tasks.tracking.store import client_for
 
     folder, _ = home
     call: Callable = caller(folder, migrated, monkeypatch)

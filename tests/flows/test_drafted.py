@@ -7,11 +7,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tasks.contract.run import validate
-from tasks.retrain.ingest import ingest
-from tasks.setup.initialise import initialise
 from varjepa.config import load_config
 from varjepa.data.read.contract import load_contract
+from varjepa.tasks.contract.run import validate
+from varjepa.tasks.retrain.ingest import ingest
+from varjepa.tasks.setup.initialise import initialise
 
 ROWS = 120
 DAYS = [date(2015, 1, 1) + timedelta(days=17 * row) for row in range(ROWS)]

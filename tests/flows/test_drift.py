@@ -131,10 +131,14 @@ def test_drift_emits_an_event_and_retrains(made: SimpleNamespace) -> None:
 async def _prefect_says() -> tuple[set[str], set[str]]:
     """Flows that retrain runs were started by, and ids of drift events."""
     from prefect.client.orchestration import get_client
-    from prefect.client.schemas.filters import FlowFilter, FlowFilterName
+    from prefect.client.schemas.filters import FlowFilter, FlowFilterName, FlowRunFilter, FlowRunFilterParentTaskRunId
 
     async with get_client() as client:
-        runs = await client.read_flow_runs(flow_filter=FlowFilter(name=FlowFilterName(any_=["retrain"])))
+        # Children alone: runs that schedules of other tests made for the future would fill the page that comes back.
+        runs = await client.read_flow_runs(
+            flow_filter=FlowFilter(name=FlowFilterName(any_=["retrain"])),
+            flow_run_filter=FlowRunFilter(parent_task_run_id=FlowRunFilterParentTaskRunId(is_null_=False)),
+        )
         tasks = [await client.read_task_run(run.parent_task_run_id) for run in runs if run.parent_task_run_id]
         parents = [await client.read_flow_run(task.flow_run_id) for task in tasks]
         names = {(await client.read_flow(run.flow_id)).name for run in parents}
@@ -153,6 +157,32 @@ def test_pipelines_see_it_in_the_exit_code(made: SimpleNamespace) -> None:
     assert made.call("drift", MODEL, "same.csv", "--fail").code == 0
     assert made.call("drift", MODEL, "moved.csv").code == 0
     assert made.call("drift", MODEL, "moved.csv", "--fail").code == 3
+
+
+@pytest.mark.parametrize(("labels", "seen"), [
+    (pl.lit("maybe"), [("maybe", 800, None)]),
+    (pl.col("rich").str.to_uppercase(), [("NO", 0, "no"), ("YES", 0, "yes")]),
+    (pl.col("rich") == "yes", [("1", 0, "yes"), ("0", 0, "no")]),
+    (pl.when(pl.int_range(pl.len()) % 10 == 0).then(pl.lit("maybe")).otherwise("rich"), [("maybe", 80, None)]),
+], ids=["all unknown", "capitals", "truth", "some unknown"])  # fmt: skip
+def test_classes_that_the_model_has_never_seen(made: SimpleNamespace, labels: pl.Expr, seen: list) -> None:
+    made.new.with_columns(rich=labels).write_parquet(made.home / "labels.parquet")
+    answer = made.call("drift", MODEL, "labels.parquet", "--out", "labels.html", "--force", "--json", "--fail")
+    assert answer.code == 3, answer.err
+    drift = answer.json
+    assert drift["drifted"]
+    assert ("rich", "new categories") in found(drift)
+    named = {(each["name"], each["spelling_of"]) for each in drift["unseen_classes"]}
+    assert named == {(name, spelling) for name, _, spelling in seen}
+    rows = sum(each["rows"] for each in drift["unseen_classes"])
+    assert rows == (80 if seen[0][1] == 80 else 800)
+    (says,) = [test["says"] for test in drift["tests"] if (test["name"], test["aspect"]) == ("rich", "new categories")]
+    assert f"holds classes that the model does not know in {rows / 800:.2%} of the labelled rows" in says
+    assert ("another spelling" in says) == (seen[0][2] is not None)
+    page = (made.home / "labels.html").read_text()
+    assert "Labels that are no class of the model" in page
+    assert f"<td>{seen[0][0]}</td>" in page
+    assert f'label "{seen[0][0]}" is no class of the model' in answer.err.replace("\n", " ")
 
 
 def test_wrong_input_is_told_in_one_paragraph(made: SimpleNamespace) -> None:

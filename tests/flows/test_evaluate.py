@@ -29,7 +29,7 @@ def made(prefect_server, migrated, tmp_path_factory) -> Iterator[SimpleNamespace
 
 
 def test_promises_and_the_estimate_are_judged_and_recorded(made: SimpleNamespace) -> None:
-    from tasks.tracking.store import client_for
+    from varjepa.tasks.tracking.store import client_for
 
     answer = made.call("evaluate", MODEL, "labelled.csv", "--json")
     assert answer.code == 0, answer.err
@@ -59,7 +59,7 @@ def test_labels_joined_to_earlier_scores_give_the_same_answer(made: SimpleNamesp
 @pytest.mark.parametrize(("arguments", "words"), [
     (("labelled.csv", "--scored", "scored.parquet"), "belong together"),
     (("labelled.csv", "--scored", "scored.parquet", "--key", "id"), 'no column "id"'),
-    (("labelled.csv", "--scored", "none.parquet", "--key", "number"), "does not exist"),
+    (("labelled.csv", "--scored", "none.parquet", "--key", "number"), "No such file or folder: none.parquet"),
     (("new.csv",), 'no column "rich"'),
     (("gone.csv",), "gone.csv"),
     (("twice.csv", "--scored", "scored.parquet", "--key", "number"), "repeated values"),

@@ -28,11 +28,11 @@ class Unlogged:
 
 def trained_on(table: pl.DataFrame, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, torch.Tensor]:
     """Weights of the network that a job trains, its epoch selected without labels."""
-    from tasks.retrain.ingest import ingest
-    from tasks.retrain.preprocess import preprocess
-    from tasks.retrain.pretrain import trained_network
-    from tasks.retrain.validate import check_contract
     from varjepa.config import load_config
+    from varjepa.tasks.retrain.ingest import ingest
+    from varjepa.tasks.retrain.preprocess import preprocess
+    from varjepa.tasks.retrain.pretrain import trained_network
+    from varjepa.tasks.retrain.validate import check_contract
 
     # A random split: that of hashes would be the same, as the label is not hashed, but this needs no proof.
     job = write_job(folder, table, data={"label": "rich", "split": {"by": "random"}}, training={"selection": "elbo"})

@@ -1,5 +1,6 @@
 """The gate as a person meets it: good challengers take over, bad ones are refused for the right reason."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -116,6 +117,8 @@ def test_an_equal_challenger_takes_over_and_the_registry_says_why(registry: Regi
     assert metrics["gate/difference"] == pytest.approx(metrics["gate/metric"] - metrics["gate/champion_metric"])
     run = registry.client.get_run(other["run_id"])
     assert run.data.metrics["gate/low"] == metrics["gate/low"]
+    tags = registry.client.get_model_version(registry.name, "2").tags
+    assert (next(iter(tags)), tags["verdict"]) == ("verdict", f"promoted: {other['reason']}"[:500])
     description = registry.client.get_model_version(registry.name, "2").description
     assert "## Lineage" in description  # the card is still there
     assert "## Gate\n\nPromoted, against version 1." in description
@@ -233,9 +236,9 @@ def test_a_mistyped_subgroup_stops_before_training(standing: Registry) -> None:
 
 def test_two_that_beat_the_champion_at_once_meet_each_other(registry: Registry) -> None:
     """Both are compared with version 1; who comes second under the lock must be compared with the new champion."""
-    from tasks.release.gate import gate
-    from tasks.release.register import register
     from varjepa.config import load_config
+    from varjepa.tasks.release.gate import gate
+    from varjepa.tasks.release.register import register
 
     for seed in (1, 2):
         registry.retrain(job_table(), "--set", f"training.seed={seed}", "--dry-run")
@@ -301,3 +304,57 @@ def test_by_hand_forwards_and_back(registry: Registry) -> None:
     assert "No model" in does("rollback", "nothing", code=2)["error"]
     assert "names no version" in does("promote", "models:/", code=2)["error"]
     assert "is not a version of a registered model" in does("promote", name, code=2)["error"]
+
+
+def candidate_for(registry: Registry, seed: int) -> tuple[Any, str, Any]:
+    """Settings of a job, a run, and the model that a dry run of the job has made."""
+    from varjepa.config import load_config
+
+    registry.retrain(job_table(), "--set", f"training.seed={seed}", "--dry-run")
+    uri = f"sqlite:///{registry.home}/home/mlruns/mlflow.db"
+    words = [f"training.seed={seed}", f"registry.name={registry.name}", f"tracking.uri={uri}"]
+    config = load_config(str(registry.home / "jobs/job.yaml"), words)
+    run_id = registry.client.create_run("0").info.run_id
+    return config, run_id, candidate_of(config, run_id)
+
+
+def test_the_alias_moves_last(registry: Registry) -> None:
+    """What can fail, fails before: the champion is the old one then, and the same job can be run again."""
+    from varjepa.tasks.release.gate import Decision, gate
+    from varjepa.tasks.release.register import register
+
+    config, run_id, candidate = candidate_for(registry, 1)
+    registered, seen = register.fn(run_id, config, candidate, "# card"), []
+
+    def fails(decision: Decision) -> None:
+        assert decision.promoted
+        raise OSError("no space left on the device")
+
+    with pytest.raises(OSError, match="no space"):
+        gate.fn(candidate, registered, config, fails)
+    assert registry.champion == 1
+    decision = gate.fn(candidate, registered, config, lambda found: seen.append((registry.champion, found)))
+    assert seen == [(1, decision)]
+    assert registry.champion == 2
+    assert decision.aliases == ["challenger", "champion"]
+
+
+def test_a_champion_whose_files_are_gone_counts_as_none(shared, request) -> None:
+    from varjepa.tasks.registry.open_model import fetched
+
+    registry = with_champion(shared(f"café, {'very ' * 20}old"))
+    name, uri = registry.name, f"sqlite:///{registry.home}/home/mlruns/mlflow.db"
+    shutil.rmtree(fetched(f"models:/{name}/1", uri))
+    found = registry.retrain(job_table(), "--set", "training.seed=1")
+    assert found["promoted"]
+    assert "version 1, the champion, counts as none, because it cannot be read" in found["reason"]
+    assert "counts as none" in found["err"]
+    assert "counts as none" in registry.client.get_model_version(name, "2").tags["varjepa.gate"]
+    assert "counts as none" in registry.client.get_run(found["run_id"]).data.tags["mlflow.note.content"]
+    for words in (("promote", f"models:/{name}/1"), ("rollback", name)):
+        refused = registry.call(*words, "--json")
+        assert refused.code == 2, refused.err
+        assert "cannot be read" in refused.json["error"]
+    assert registry.champion == 2
+    again = registry.retrain(job_table())  # the model of version 1, which is not there to be named again
+    assert again["model"]["version"] == 3

@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tasks.scoring.many_files import parts_of
 from tests.flows.conftest import caller, person_table, write_job
+from varjepa.tasks.scoring.many_files import parts_of
 
 MODEL = "models:/people@champion"
 
@@ -38,7 +38,7 @@ def made(prefect_server, migrated, tmp_path_factory) -> Iterator[SimpleNamespace
 
 
 def test_scores_are_those_of_the_model_in_any_batch(made: SimpleNamespace) -> None:
-    from tasks.registry.open_model import open_model
+    from varjepa.tasks.registry.open_model import open_model
 
     for source, out, options in (
         ("new.csv", "one.parquet", ["--keep", "customer_id,job"]), ("parts", "two.parquet", ["--batch-size", "7"]),

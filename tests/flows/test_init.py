@@ -1,13 +1,16 @@
 """`varjepa init` and the other small commands."""
 
+import json
 from pathlib import Path
 
 import yaml
 
-from tasks.setup import initialise
 from tests.flows.conftest import SMALL, person_table
 from varjepa.config import load_config
+from varjepa.config.encoder_sizes import PRESETS, SIZES
 from varjepa.data.read.contract import load_contract
+from varjepa.tasks.setup import initialise
+from varjepa.tasks.tracking.store import client_for
 
 
 def test_init_writes_a_job_that_runs(varjepa, tmp_path: Path) -> None:
@@ -24,7 +27,8 @@ def test_init_writes_a_job_that_runs(varjepa, tmp_path: Path) -> None:
     assert not contract.columns["rich"].nullable
     assert contract.columns["rich"].values == ("no", "yes")
     config = home / "people.yaml"
-    small = [f"--set={section}.{key}={value}" for section, keys in SMALL.items() for key, value in keys.items()]
+    given = SMALL | {"model": {key: value for key, value in SMALL["model"].items() if not key.startswith("pred_")}}
+    small = [f"--set={section}.{key}={value}" for section, keys in given.items() for key, value in keys.items()]
     answer = varjepa("retrain", config, *small, "--json")
     assert answer.code == 0, answer.err
     assert answer.json["data"]["quarantined"] == 0
@@ -33,6 +37,13 @@ def test_init_writes_a_job_that_runs(varjepa, tmp_path: Path) -> None:
     features = ["age", "income per-year", "job", "member", "since"]
     assert written["data"]["split"] == {"by": "hash", "columns": features}
     assert written["registry"]["name"] == "people"
+    # Sizes that nobody gave are open in the job; the run and the model have numbers.
+    assert written["model"] == {"size": "auto"}
+    (model,) = home.glob("mlruns/work/assemble-*/model")
+    sizes = PRESETS["small"]._asdict() | {key: value for key, value in given["model"].items() if key in SIZES}
+    assert json.loads((model / "config.json").read_text())["model"].items() >= sizes.items()
+    logged = client_for(f"sqlite:///{home}/mlruns/mlflow.db").get_run(answer.json["run_id"]).data.params
+    assert {key: int(logged[f"model.{key}"]) for key in SIZES} == sizes
 
 
 def test_epochs_of_a_large_table_share_a_pass(tmp_path: Path, monkeypatch) -> None:
@@ -68,10 +79,13 @@ def test_doctor_finds_the_set_up_healthy_and_says_what_is_not(varjepa, monkeypat
 
 def test_stores_that_do_not_answer_are_named_at_once_without_their_passwords(varjepa, monkeypatch) -> None:
     for uri in ("http://127.0.0.1:9", "nosuch://me:secret@host/db"):
-        answer = varjepa("models", "--tracking-uri", uri, "--json")
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+        answer = varjepa("models", "--json")
         assert answer.code == 2
         assert "cannot be used" in answer.json["error"]
         assert "secret" not in answer.out + answer.err
+    refused = varjepa("models", "--tracking-uri", "nosuch://me:secret@host/db", "--json")
+    assert (refused.code, "MLFLOW_TRACKING_URI" in refused.json["error"]) == (2, True)
 
 
 def test_mistyped_commands_get_a_hint_and_code_2(varjepa) -> None:

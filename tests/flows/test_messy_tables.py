@@ -38,7 +38,7 @@ GAPS = {"titanic": ["Age", "Embarked"], "export": ["Saldo Vorjahr"]}
 
 @pytest.mark.parametrize("name", ["titanic", "export"])
 def test_a_messy_table_becomes_a_model_unedited(varjepa, tmp_path: Path, name: str) -> None:
-    from tasks.registry.open_model import open_model
+    from varjepa.tasks.registry.open_model import open_model
 
     made = MESSY_TABLES[name](800, 0)
     file = made.write(tmp_path / f"{name}.csv")

@@ -13,9 +13,6 @@ import pytest
 from polars.testing import assert_frame_equal
 from prefect import flow
 
-from tasks.retrain.ingest import ingest
-from tasks.retrain.preprocess import Prepared, preprocess
-from tasks.steps.reuse import start_fresh
 from tests.flows.conftest import person_table, write_job
 from varjepa.config import DataSection, PreprocessSection, RetrainConfig
 from varjepa.data.encode.encoded import read_part
@@ -24,6 +21,9 @@ from varjepa.data.read.clusters import row_clusters
 from varjepa.data.read.sources import ROW
 from varjepa.data.read.splits import CLUSTER, PART, parts_by_content
 from varjepa.inference.storage import load_config_of
+from varjepa.tasks.retrain.ingest import ingest
+from varjepa.tasks.retrain.preprocess import Prepared, preprocess
+from varjepa.tasks.steps.reuse import start_fresh
 
 
 @flow
@@ -119,8 +119,8 @@ def test_a_fault_that_a_worker_finds_is_the_users(varjepa, tmp_path: Path) -> No
 IN_PARTITIONS = """
 import os, signal, sys
 from pathlib import Path
-from tasks.retrain.partitions import encode, partitions_of
-from tasks.retrain.preprocess import in_partitions
+from varjepa.tasks.retrain.partitions import encode, partitions_of
+from varjepa.tasks.retrain.preprocess import in_partitions
 from varjepa.config import DataSection, PreprocessSection, RetrainConfig
 def parallel_map(function, things):
     for place, thing in enumerate(things):

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 
 from tests.flows.conftest import person_table, write_job
 
@@ -23,11 +25,11 @@ def environment(**more: str) -> dict[str, str]:
 
 DIES = """
 import os, signal, sys
-from tasks.tracking.runs import CurveLogger, nested_run, opened_run
+from varjepa.tasks.tracking.runs import CurveLogger, nested_run, opened_run
 from varjepa.config.operations import TrackingSection
 tracking = TrackingSection(uri=sys.argv[1])
 def opened(name):
-    return opened_run(tracking, command="retrain", name=name, job=f"job {name}")
+    return opened_run(tracking, command="retrain", name=name, job=f"job {name}", told=True)
 with opened("a") as a, opened("b") as b, opened("c") as c, nested_run(tracking, b, step="part", name="b1") as part:
     CurveLogger(a, tracking).log({"epoch": 0.0, "training/rows_per_second": 1.0})
     print(a, b, c, part, flush=True)
@@ -36,10 +38,10 @@ with opened("a") as a, opened("b") as b, opened("c") as c, nested_run(tracking, 
 
 
 def test_the_same_job_goes_on_with_its_run_and_others_are_ended(migrated: Path, tmp_path: Path) -> None:
-    from tasks.processes.owner import HOST
-    from tasks.tracking.runs import CurveLogger, opened_run
-    from tasks.tracking.store import client_for
     from varjepa.config.operations import TrackingSection
+    from varjepa.tasks.processes.owner import HOST
+    from varjepa.tasks.tracking.runs import CurveLogger, opened_run
+    from varjepa.tasks.tracking.store import client_for
 
     (tmp_path / "mlflow.db").write_bytes(migrated.read_bytes())
     tracking = TrackingSection(uri=f"sqlite:///{tmp_path}/mlflow.db")
@@ -58,7 +60,9 @@ def test_the_same_job_goes_on_with_its_run_and_others_are_ended(migrated: Path, 
     with opened_run(tracking, command="retrain", name="a", job="job a") as run_id:
         assert run_id == same
         assert {status(run) for run in (other, part)} == {"KILLED"}
-        assert "was killed" in client.get_run(other).data.tags["varjepa.failure"]
+        tags = client.get_run(other).data.tags
+        assert "was killed" in tags["varjepa.failure"]
+        assert (next(iter(tags)), tags["verdict"]) == ("verdict", "interrupted")
         with opened_run(tracking, command="retrain", name="a", job="job a") as second:
             assert second not in (same, elsewhere)  # this process lives, the other machine may
         assert {status(run) for run in (same, elsewhere)} == {"RUNNING"}
@@ -83,7 +87,7 @@ def test_a_retrain_killed_again_and_again_ends_like_an_undisturbed_one(
     for place in (whole_home, home):
         (place / "mlruns").mkdir(parents=True)
         (place / "mlruns/mlflow.db").write_bytes(migrated.read_bytes())
-    words = [sys.executable, "-m", "flows.cli", "retrain", str(job), "--json"]
+    words = [sys.executable, "-m", "varjepa.flows.cli", "retrain", str(job), "--json"]
     url = str(PREFECT_API_URL.value())  # the tests' server, so that the process need not start one of its own
 
     def answer_of(place: Path) -> dict[str, Any]:
@@ -138,35 +142,46 @@ def test_a_retrain_killed_again_and_again_ends_like_an_undisturbed_one(
     assert states.count("Crashed") >= 2  # the third may have told Prefect that it was done
 
 
-def test_a_terminated_retrain_ends_with_its_server_and_says_that_it_goes_on(migrated: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_retrain_whose_group_is_interrupted_ends_in_seconds_with_a_record_of_it(
+    number: signal.Signals, migrated: Path, tmp_path: Path
+) -> None:
     job = write_job(tmp_path, person_table(200), data={"label": "rich"}, training={"max_epochs": 500, "patience": 500})
     (tmp_path / "mlruns").mkdir()
     (tmp_path / "mlruns/mlflow.db").write_bytes(migrated.read_bytes())
-    words = [sys.executable, "-m", "flows.cli", "retrain", str(job)]
+    words = [sys.executable, "-m", "varjepa.flows.cli", "retrain", str(job)]
     own = environment(PREFECT_HOME=str(tmp_path / "prefect"))
     own.pop("PREFECT_API_URL", None)
-    process = subprocess.Popen(words, cwd=tmp_path, env=own, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(words, cwd=tmp_path, env=own, stderr=subprocess.PIPE, text=True, start_new_session=True)
     deadline = time.monotonic() + 240
     while not list(tmp_path.glob("mlruns/work/pretrain-*/checkpoint.pt")) and time.monotonic() < deadline:
         assert process.poll() is None
         time.sleep(0.1)
     servers = psutil.Process(process.pid).children(recursive=True)
     assert servers
-    process.terminate()
+    began = time.monotonic()
+    os.killpg(process.pid, number)  # what a terminal and `timeout` do
     _, said = process.communicate(timeout=60)
+    assert time.monotonic() - began < 8  # GRACE, and what a busy machine adds
     assert (process.returncode, "Run the same command again to resume." in said) == (1, True)
+    assert "Traceback" not in said
+    assert "Error logging" not in said
     assert not psutil.wait_procs(servers, timeout=30)[1]
+    with sqlite3.connect(tmp_path / "prefect" / "prefect.db") as prefect:
+        assert prefect.execute("select state_type from flow_run").fetchall() == [("CRASHED",)]
+    with sqlite3.connect(tmp_path / "mlruns" / "mlflow.db") as tracking:
+        assert tracking.execute("select status from runs").fetchall() == [("KILLED",)]
 
 
 def test_children_of_killed_flows_are_ended_and_no_others() -> None:
-    from tasks.processes.owner import OWNER, end_children_of_the_dead, this_process
+    from varjepa.tasks.processes.owner import OWNER, end_children_of_the_dead, this_process
 
     def child(word: str, owner: str) -> subprocess.Popen:
         return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", word], env={OWNER: owner})
 
     dead = f"{os.getpid()}@1.00"  # this number, but a process of long ago
-    lost = child("tasks.retrain.worker", dead)
-    kept = [child("tasks.retrain.worker", this_process()), child("something else", dead)]
+    lost = child("varjepa.tasks.retrain.worker", dead)
+    kept = [child("varjepa.tasks.retrain.worker", this_process()), child("something else", dead)]
     try:
         time.sleep(0.5)
         end_children_of_the_dead()

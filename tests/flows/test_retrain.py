@@ -1,5 +1,6 @@
 """The main flow from a file to a registered model, called as a person calls it."""
 
+import html
 import json
 import subprocess
 import sys
@@ -11,7 +12,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tests.flows.conftest import caller, person_table, write_job
+from tests.flows.conftest import caller, person_table, recorded, write_job
+from varjepa.tasks.tracking.headlines import headlines
 
 METRICS = {
     "probe/accuracy", "probe/balanced_accuracy", "probe/f1_weighted", "probe/f1_macro",
@@ -77,7 +79,13 @@ def test_the_run_shows_what_people_look_for(first: SimpleNamespace, client) -> N
     run = client.get_run(first.answer.json["run_id"])
     assert run.info.status == "FINISHED"
     assert run.data.params["training.batch_size"] == "64"
-    assert run.data.metrics.items() >= first.answer.json["metrics"].items()
+    assert recorded(client, run.info.run_id) == first.answer.json["metrics"]
+    assert 8 <= len(headlines(first.answer.json["metrics"])) <= 11
+    assert list(run.data.metrics)[:2] == ["elbo/curve_validation", "elbo/curve_train"]
+    assert client.get_experiment(run.info.experiment_id).tags["mlflow.experimentKind"] == "custom_model_development"
+    shown = [name for name in run.data.tags if not name.startswith("mlflow.")]
+    assert shown[0] == "verdict"
+    assert run.data.tags["verdict"] == f"promoted: {first.answer.json['reason']}"[:500]
     assert run.inputs.dataset_inputs[0].dataset.digest == first.answer.json["data"]["fingerprint"][:36]
     for curve in ("train/elbo", "validation/kl_sy", "weights/kl_sx", "training/lr", "training/rows_per_second"):
         history = client.get_metric_history(run.info.run_id, curve)
@@ -97,7 +105,15 @@ def test_the_run_shows_what_people_look_for(first: SimpleNamespace, client) -> N
     figures = client.list_artifacts(run.info.run_id, "figures")
     assert {Path(file.path).stem for file in figures} == names["figures"]
     assert min(file.file_size for file in figures) > 5_000
-    artifacts = {file.path for file in client.list_artifacts(run.info.run_id)}
+    listed = [file.path for file in client.list_artifacts(run.info.run_id)]
+    artifacts = set(listed)
+    assert listed[0] == "0_report.html"
+    report = Path(client.download_artifacts(run.info.run_id, "0_report.html")).read_text()
+    assert report.count("<figure") == len(figures)
+    assert "better than" in report or "worse than" in report or "about as good as" in report
+    assert first.answer.json["reason"] in html.unescape(report)
+    assert "http" not in report
+    assert "<script" not in report
     assert {"model_card.html", "model_card.md", "validation", "contract", "config.json", "preprocess.json"} <= artifacts
     page = Path(client.download_artifacts(run.info.run_id, "validation/docs/index.html")).read_text()
     assert "age" in page

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -12,18 +11,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
+import psutil
 import pytest
 
 from tests.flows.conftest import caller, person_table, write_job
+from tests.store_servers import free_port
 
 ROOT = Path(__file__).parents[2]
 DEADLINE = 300
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def prefect_pages_ask(port: int) -> str:
+    """Where the pages of the Prefect server on this port look for its API."""
+    return httpx.get(f"http://127.0.0.1:{port}/ui-settings").json()["api_url"]
 
 
 def eventually(look: Callable[[], Any], what: str) -> Any:
@@ -41,7 +42,7 @@ def scheduled(home: Path, *words: object) -> Iterator[subprocess.Popen]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT", "MLFLOW"))}
     environment = kept | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PREFECT_HOME": str(home / "prefect"),
                           "PREFECT_RUNNER_POLL_FREQUENCY": "1"}  # fmt: skip
-    command = [sys.executable, "-m", "flows.cli", "schedule", *map(str, words)]
+    command = [sys.executable, "-m", "varjepa.flows.cli", "schedule", *map(str, words)]
     with (home / "schedule.log").open("w") as log:
         process = subprocess.Popen(command, cwd=home, env=environment, stdout=log, stderr=log)
     try:
@@ -76,6 +77,7 @@ def test_a_schedule_retrains_by_itself_and_only_when_something_changed(migrated:
         with get_client(sync_client=True) as prefect:
             (deployment,) = prefect.read_deployments()
             assert (deployment.name, deployment.schedules[0].active) == ("people", True)
+            assert prefect_pages_ask(port) == f"http://127.0.0.1:{port}/api"
             overlapping = prefect.create_flow_run_from_deployment(deployment.id)
             config = deployment.parameters["config"]
             edited = config | {"training": config["training"] | {"max_epochs": 1}}
@@ -87,6 +89,8 @@ def test_a_schedule_retrains_by_itself_and_only_when_something_changed(migrated:
             one, two, three = runs("FINISHED")[:3]
             assert prefect.read_flow_run(overlapping.id).state.name == "Cancelled"
             eventually(lambda: "Skipped" in {run.state.name for run in prefect.read_flow_runs()}, "a skipped flow run")
+            logged = {entry.message.partition(":")[0] for entry in prefect.read_logs(limit=200)}
+            assert {"validate starts", "pretrain starts", "epoch 1/2"} <= logged
 
     def said(run: Any) -> tuple[Any, ...]:
         return run.data.tags["varjepa.step"], run.data.params["training.max_epochs"], run.data.tags.get("varjepa.model")
@@ -97,6 +101,31 @@ def test_a_schedule_retrains_by_itself_and_only_when_something_changed(migrated:
     assert two.data.tags["varjepa.fingerprint"] == three.data.tags["varjepa.fingerprint"]
     assert f"run {two.info.run_id}, which made models:/people/2" in three.data.tags["varjepa.skipped"]
     assert len(mlflow.search_model_versions("name = 'people'")) == 2
+
+
+def test_ctrl_c_in_the_middle_of_a_run_ends_the_run_before_its_server(migrated: Path, tmp_path: Path) -> None:
+    from mlflow import MlflowClient
+
+    (tmp_path / "mlruns").mkdir()
+    (tmp_path / "mlruns/mlflow.db").write_bytes(migrated.read_bytes())
+    # The network is large enough that the run is still training when the signal comes.
+    job = write_job(tmp_path, person_table(300), data={"label": "rich"}, training={"max_epochs": 2000})
+    mlflow = MlflowClient(f"sqlite:///{tmp_path}/mlruns/mlflow.db")
+
+    def runs() -> list[Any]:
+        return mlflow.search_runs([one.experiment_id for one in mlflow.search_experiments()])
+
+    with scheduled(tmp_path, job, "--interval", "10s", "--server", "--port", free_port()) as schedule:
+        eventually(lambda: runs() and "training/rows_per_second" in runs()[0].data.metrics, "an epoch")
+        family = psutil.Process(schedule.pid).children(recursive=True)
+        began = time.monotonic()
+        schedule.send_signal(signal.SIGINT)
+        schedule.wait(timeout=60)
+    assert time.monotonic() - began < 20
+    assert not psutil.wait_procs(family, timeout=5)[1]
+    said = (tmp_path / "schedule.log").read_text()
+    assert "Unable to connect" not in said
+    assert runs()[0].info.status == "KILLED"
 
 
 def deployment_update(**values: Any) -> Any:
@@ -130,8 +159,8 @@ def test_impossible_schedules_are_refused(
 
 
 def test_one_run_per_model_at_a_time(tmp_path: Path) -> None:
-    from tasks.tracking.locks import model_lock
     from varjepa.config import RetrainConfig
+    from varjepa.tasks.tracking.locks import model_lock
 
     def config(name: str) -> RetrainConfig:
         uri = f"sqlite:///{tmp_path}/mlflow.db"

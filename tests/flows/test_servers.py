@@ -10,19 +10,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.flows.conftest import person_table, write_job
 from tests.store_servers import free_port
 
 CODE = Path(__file__).parents[2]
-PROGRAM = [sys.executable, "-m", "flows.cli"]
+PROGRAM = [sys.executable, "-m", "varjepa.flows.cli"]
 
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A folder that an unprivileged user may enter, too."""
-    from tasks.servers.postgres import program
+    from varjepa.tasks.servers.postgres import program
 
     if program("initdb") is None or program("postgres") is None:
         pytest.skip("there is no PostgreSQL on this machine")
@@ -73,6 +74,8 @@ def test_servers_keep_what_a_team_registers(started, folder: Path, tmp_path: Pat
     password = (folder / "team" / "password").read_text()
     assert all(password not in log.read_text(errors="replace") for log in (folder / "team").glob("*.log"))
     with started() as exports:
+        pages = exports["PREFECT_API_URL"].removesuffix("/api")
+        assert httpx.get(f"{pages}/ui-settings").json()["api_url"] == exports["PREFECT_API_URL"]
         (version,) = MlflowClient(exports["MLFLOW_TRACKING_URI"]).search_model_versions("name = 'people'")
         assert version.version == "1"
 

@@ -2,8 +2,10 @@
 
 import json
 import os
+import random
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +17,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+from tests.property.fuzz.requests import hostile_request
+from tests.property.fuzz.trials import Hang, report, seeds, within
 from tests.store_servers import free_port
 
 CODE = Path(__file__).parents[2]
@@ -44,7 +48,7 @@ def offline(handed_over: SimpleNamespace) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def ask(offline: dict[str, str], tmp_path_factory) -> Iterator[Callable[..., tuple[int, Any]]]:
     """Serves the champion; asks with a request's body."""
-    from tasks.processes.child import HOST, Child
+    from varjepa.tasks.processes.child import HOST, Child
 
     port, log = free_port(), tmp_path_factory.mktemp("serve") / "serve.log"
     command = [sys.executable, "-m", "mlflow", "models", "serve", *MODEL, "--host", HOST, "--port", str(port)]
@@ -151,6 +155,26 @@ def test_bad_bodies_are_refused(ask) -> None:
     status, answer = ask({"dataframe_records": [ROW], "params": {"batch_size": 0}})
     assert status == 400
     assert "batch_size is 0. Expected at least 1." in answer["message"]
+
+
+def test_any_request_is_answered_or_refused(ask, capsys: pytest.CaptureFixture[str]) -> None:
+    outcomes, faults = Counter[str](), list[str]()
+    for seed in seeds(40, 500):
+        asked = hostile_request(random.Random(seed), ROW)
+        try:
+            with within(60):
+                status, answer = ask(asked.body)
+        except (Hang, ValueError, OSError) as error:  # no JSON; no answer
+            faults.append(f"{seed}: {error!r} to {asked.body[:600]!r}")
+            continue
+        outcomes[str(status)] += 1
+        sound = status == 400 or (status == 200 and asked.rows in (None, len(answer["predictions"])))
+        if not sound or "stack_trace" in answer or "Traceback" in str(answer):
+            faults.append(f"{seed}: {status} {str(answer)[:600]} to {asked.body[:600]!r}")
+        elif status == 200:
+            odd = [row for row in answer["predictions"] if not np.isfinite(row.get("probability", 0.5))]
+            faults += [f"{seed}: {row} to {asked.body[:600]!r}" for row in odd]
+    report(capsys, "requests", outcomes, faults)
 
 
 def test_files_are_predicted_without_a_server(offline, handed_over: SimpleNamespace, tmp_path: Path) -> None:

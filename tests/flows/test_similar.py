@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from tests.flows.conftest import Answer, caller, person_table
+from tests.model_folders import without_manifest
 from varjepa.inference.storage import load_model
 
 pytestmark = pytest.mark.slow  # starts a server
@@ -68,7 +69,7 @@ def test_a_folder_for_the_index(call: Callable[..., Answer], tmp_path: Path) -> 
     assert "another size: it is made again" in changed.err
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").write_text("dear")
-    refused = call(*words[:6], "mine")
+    refused = call(*words[:6], "mine", "--force")
     assert refused.code == 2
     assert "mine is not the folder of an index" in refused.err
     assert (tmp_path / "mine" / "letter.txt").read_text() == "dear"
@@ -93,6 +94,7 @@ def test_duplicates_and_outliers(call: Callable[..., Answer], tmp_path: Path) ->
 
 
 def test_a_model_of_before_says_what_to_do(call: Callable[..., Answer], tmp_path: Path) -> None:
+    without_manifest(tmp_path / "model")
     (tmp_path / "model" / "vectors.safetensors").unlink()
     refused = call("similar", "model", "people.csv", "some.parquet", "out.csv")
     assert refused.code == 2

@@ -10,10 +10,10 @@ import polars as pl
 import pytest
 import yaml
 
-from tasks.retrain.ingest import ingest
 from tests.flows.conftest import SMALL, person_table
 from tests.store_servers import BUCKET, S3
 from varjepa.config import load_config
+from varjepa.tasks.retrain.ingest import ingest
 
 
 def small_job(home: Path, name: str) -> Path:
@@ -76,9 +76,9 @@ def test_a_database(varjepa, customers: str, tmp_path: Path, monkeypatch: pytest
     assert first.json["data"]["rows"] == 300
 
     # A schedule sees that the rows are the same, although the day of the run is another one.
-    from flows.schedule import scheduled_retrain
+    from varjepa.flows.schedule import scheduled_retrain
 
-    monkeypatch.setattr("tasks.sources.run_day.planned_day", lambda zone=None: date(2999, 1, 1))
+    monkeypatch.setattr("varjepa.tasks.sources.run_day.planned_day", lambda zone=None: date(2999, 1, 1))
     monkeypatch.chdir(home)
     state = scheduled_retrain(load_config(job), return_state=True)
     assert state.name == "Skipped", state
@@ -97,8 +97,8 @@ def test_a_database(varjepa, customers: str, tmp_path: Path, monkeypatch: pytest
 
 
 def rows_of(table: str) -> int:
-    from tasks.sources.address import require_place
-    from tasks.sources.open_table import opened_table
+    from varjepa.tasks.sources.address import require_place
+    from varjepa.tasks.sources.open_table import opened_table
 
     with opened_table(require_place(f"${{SHOP}}#{table}", {})) as source:
         return int(source.frame.select(pl.len()).collect().item())

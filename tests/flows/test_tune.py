@@ -112,7 +112,7 @@ def test_a_search_that_was_interrupted_and_killed_ends_like_one_that_was_not(
     whole, job, home = searched.answer.json, small_job(tmp_path), tmp_path / "stopped"
     (home / "mlruns").mkdir(parents=True)
     (home / "mlruns/mlflow.db").write_bytes(migrated.read_bytes())
-    words = [sys.executable, "-m", "flows.cli", "tune", str(job), "--trials", "3", "--json", *SETTING]
+    words = [sys.executable, "-m", "varjepa.flows.cli", "tune", str(job), "--trials", "3", "--json", *SETTING]
     # The server of the tests, so that the process need not start one of its own.
     own = environment(PREFECT_API_URL=str(PREFECT_API_URL.value()))
     client = MlflowClient(f"sqlite:///{home}/mlruns/mlflow.db")

@@ -7,9 +7,9 @@ import sys
 
 import polars as pl
 
-from tasks.contract.run import validate
 from tests.flows.test_contract import AGE, COLUMNS, check, reasons, snapshot
 from varjepa.data.read.contract import Contract
+from varjepa.tasks.contract.run import validate
 
 
 def test_pages_need_no_network_and_the_result_is_kept(tmp_path):
@@ -20,7 +20,13 @@ def test_pages_need_no_network_and_the_result_is_kept(tmp_path):
     assert "row 3: 4" in page
     (link,) = re.findall(r'href="([^"]+)"', page)
     assert (validation.docs / link).is_file()
-    assert list((validation.docs / "gx" / "validations").rglob("*.html"))
+    pages = list((validation.docs / "gx").rglob("*.html"))
+    assert any("validations" in page.parts for page in pages)
+    for page in pages:
+        text = page.read_text()
+        assert not re.search(r"(src|href)=.?(https?:)?//|<script", text), page
+        assert text.count("<style>") == 1
+    assert {file.suffix for file in (validation.docs / "gx").rglob("*") if file.is_file()} == {".html"}
     result = json.loads((tmp_path / "out" / "validation.json").read_text())
     assert result["statistics"]["evaluated_expectations"] == validation.rules == len(result["results"])
 
@@ -28,7 +34,7 @@ def test_pages_need_no_network_and_the_result_is_kept(tmp_path):
 QUIET = """
 import socket, sys
 from pathlib import Path
-from tasks.contract.run import validate
+from varjepa.tasks.contract.run import validate
 from varjepa.data.read.contract import Contract
 assert not {"great_expectations", "duckdb", "polars"} & set(sys.modules)
 def refuse(*_): raise AssertionError("calls home")

@@ -9,10 +9,10 @@ import polars as pl
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tasks.sources.address import described, secrets_of
-from tasks.sources.alchemy_rows import stage_alchemy
-from tasks.sources.duckdb_rows import stage_duckdb
-from varjepa.config.uris import has_secret, masked
+from varjepa.redaction import has_secret, redacted_uri, secrets_of
+from varjepa.tasks.sources.address import described
+from varjepa.tasks.sources.alchemy_rows import stage_alchemy
+from varjepa.tasks.sources.duckdb_rows import stage_duckdb
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40)
 
@@ -41,5 +41,5 @@ def test_no_password_is_shown(password: str, encoded: bool) -> None:
     written = quote(password, safe="") if encoded else password.replace("#", "%23").replace("$", "%24")
     address = f"postgresql://me:{written}@host:5432/db#t"
     assert has_secret(address)
-    assert masked(address) == described(address) == "postgresql://me:***@host:5432/db#t"
+    assert redacted_uri(address) == described(address) == "postgresql://me:***@host:5432/db#t"
     assert written in secrets_of(address)

@@ -45,7 +45,7 @@ def test_reports_of_equal_feature_sets_rarely_call_a_winner(draw: Callable[[np.r
     """
     rng, wrong, alone = np.random.default_rng(7), 0, 0
     for _ in range(REPORTS):
-        cells = {(d, f, p): draw(rng, 150) for d in DATASETS for f in FEATURES for p in PREDICTORS}
+        cells = {(d, f, p): [draw(rng, 150)[None]] for d in DATASETS for f in FEATURES for p in PREDICTORS}
         report = duels(cells, resamples=2)
         assert len(report) == 18
         wrong += any(duel.outcome != "tie" for duel in report)

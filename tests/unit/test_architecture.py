@@ -21,8 +21,7 @@ def test_imports_run_down_only() -> None:
 
 def test_a_circle_between_rooms_is_refused(tmp_path: Path) -> None:
     """`fit` imports `encode`; the way back breaks the contract, even where it serves type annotations only."""
-    for package in ("varjepa", "tasks", "flows"):
-        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "varjepa", tmp_path / "varjepa", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     with (tmp_path / "varjepa/data/encode/one_hot.py").open("a") as file:
         file.write("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import varjepa.data.fit.rows_protocol\n")
@@ -63,7 +62,7 @@ import varjepa.training.loop, varjepa.study.pair_trainer, varjepa.evaluation.epo
 def test_help_imports_nothing_heavy(words: list[str]) -> None:
     script = f"""
 import sys
-from flows.cli import guarded, cli
+from varjepa.flows.cli import guarded, cli
 guarded(lambda: cli.main({words!r}, standalone_mode=False), [])
 heavy = {{"torch", "polars", "prefect", "mlflow", "sklearn", "great_expectations", "numpy"}} & set(sys.modules)
 assert not heavy, heavy
@@ -71,3 +70,45 @@ assert not heavy, heavy
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "Usage:" in done.stdout
+
+
+LATE = {
+    "torch._dynamo",
+    "sympy",
+    "prefect",
+    "mlflow",
+    "sklearn",
+    "xgboost",
+    "scipy.stats",
+    "scipy.optimize",
+    "matplotlib",
+}
+"""Modules that take a good part of a second to import, and that scoring by a linear head does without."""
+
+
+def test_scoring_imports_no_more_than_it_needs(tmp_path: Path) -> None:
+    old = ROOT / "tests/flows/registered_by_40547f5"
+    words = ["score", str(old / "var_t_jepa/model"), str(old / "rows.csv"), str(tmp_path / "out.parquet")]
+    script = f"""
+import sys
+from varjepa.flows.cli import cli
+cli.main({words!r}, standalone_mode=False)
+from varjepa.inference.heads.mlp import Networks
+Networks(count=2, sizes=None, n_components=3, d_out=1, drawn=False).load_state_dict({{}}, strict=False, assign=True)
+late = {LATE!r} & set(sys.modules)
+assert not late, late
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out.parquet").is_file()
+
+
+def test_the_registry_is_read_without_torch() -> None:
+    script = """
+import sys
+import varjepa.flows.show.registry, varjepa.tasks.registry.listing, varjepa.tasks.tracking.store
+late = {"torch", "prefect", "sklearn", "xgboost", "scipy", "matplotlib", "great_expectations"} & set(sys.modules)
+assert not late, late
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -17,6 +17,9 @@ def test_every_service_is_whole() -> None:
     for name, service in SERVICES.items():
         assert service["healthcheck"]["test"][0] == "CMD", name
         assert service["restart"] == "unless-stopped", name
+        assert service["read_only"], name
+        assert service["cap_drop"] == ["ALL"], name
+        assert "/tmp" in service["tmpfs"], name
         if "build" in service:
             assert (DOCKER / service["build"]["context"] / service["build"]["dockerfile"]).is_file(), name
             assert service["depends_on"] == {"postgres": {"condition": "service_healthy"}}, name
@@ -29,6 +32,16 @@ def test_nothing_listens_to_other_machines_unless_told_to() -> None:
     ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
     assert ports
     assert all(port.startswith("${BIND:-127.0.0.1}:") for port in ports), ports
+
+
+def test_examples_publish_on_loopback_and_images_run_as_a_user() -> None:
+    for path in DOCKER.glob("*.Dockerfile"):
+        text = path.read_text()
+        assert re.search(r"^USER (?!root)\w+$", text, flags=re.MULTILINE), path
+        assert all(port.startswith("127.0.0.1:") for port in re.findall(r"-p (\S+)", text)), path
+    pages = [*(ROOT / "docs").glob("*.md"), ROOT / "README.md", ROOT / "SECURITY.md"]
+    published = [port for page in pages for port in re.findall(r"docker run.* -p (\S+)", page.read_text())]
+    assert all(port.startswith("127.0.0.1:") for port in published), published
 
 
 def test_credentials_come_from_the_environment_alone() -> None:
@@ -61,7 +74,7 @@ def test_images_have_the_bounds_of_the_project() -> None:
 def test_what_an_image_copies_is_there_and_reaches_it() -> None:
     copied = re.findall(r"^COPY (.+) \S+$", (DOCKER / "serve.Dockerfile").read_text(), flags=re.MULTILINE)
     names = {name for line in copied for name in line.split()}
-    assert names == {"pyproject.toml", "README.md", "varjepa", "tasks", "flows"}
+    assert names == {"pyproject.toml", "README.md", "requirements.lock", "varjepa"}
     kept = (DOCKER / "serve.Dockerfile.dockerignore").read_text().splitlines()
     assert names == {line[1:] for line in kept if line.startswith("!")}
     assert all((ROOT / name).exists() for name in names)

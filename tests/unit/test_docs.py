@@ -10,18 +10,14 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 RECIPES = [ROOT / "prefect.yaml", ROOT / "Makefile", *sorted(path for path in (ROOT / "docker").iterdir())]
-SOURCES = [
-    path for floor in ("benchmarks", "flows", "tasks", "varjepa") for path in sorted((ROOT / floor).rglob("*.py"))
-]
+SOURCES = [path for floor in ("benchmarks", "varjepa") for path in sorted((ROOT / floor).rglob("*.py"))]
 
-FOLDERS = "benchmarks|configs|docker|docs|flows|tasks|tests|varjepa"
+FOLDERS = "benchmarks|configs|docker|docs|tests|varjepa"
 PATH = re.compile(rf"(?<![\w./~-])(?:{FOLDERS})/[\w./-]*\.(?:csv|json|md|png|py|sql|yaml|Dockerfile)\b")
 """A path from the repository's root, such as docs/gate.md."""
 
 LINK = re.compile(r"\]\(([^)#]+)\)")
-MODULE = re.compile(
-    r"\bpython3? -m ((?:benchmarks|flows|tasks|varjepa)(?:\.\w+)*)(?: ([a-z]\w*))?|\s-m (tasks\.[\w.]+)"
-)
+MODULE = re.compile(r"\bpython3? -m ((?:benchmarks|varjepa)(?:\.\w+)*)(?: ([a-z]\w*))?|\s-m (varjepa\.[\w.]+)")
 EXAMPLES = {"configs/NAME.yaml"}
 """Paths that stand for others."""
 

@@ -1,7 +1,17 @@
 """The configuration: one strict, frozen object per job."""
 
 from varjepa.config.base import result_settings
-from varjepa.config.benchmark import PREDICTORS, BenchmarkConfig, FeatureSet, PredictorName, Protocol
+from varjepa.config.benchmark import (
+    LIBRARIES,
+    ON_FRAMES,
+    PREDICTORS,
+    PUBLISHED,
+    BenchmarkConfig,
+    FeatureSet,
+    PredictorName,
+    Protocol,
+    Selection,
+)
 from varjepa.config.data import DataSection, PreprocessSection, SplitSection
 from varjepa.config.heads import ProbeSection
 from varjepa.config.learning import MaskingSection, ModelSection, ObjectiveSection, TrainingSection
@@ -11,7 +21,10 @@ from varjepa.config.retrain import RetrainConfig
 from varjepa.config.study import StudyConfig
 
 __all__ = [
+    "LIBRARIES",
+    "ON_FRAMES",
     "PREDICTORS",
+    "PUBLISHED",
     "BenchmarkConfig",
     "DataSection",
     "FeatureSet",
@@ -24,6 +37,7 @@ __all__ = [
     "ProbeSection",
     "Protocol",
     "RetrainConfig",
+    "Selection",
     "SplitSection",
     "StudyConfig",
     "TrainingSection",

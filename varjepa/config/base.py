@@ -3,17 +3,32 @@
 Unknown keys are errors and instances are frozen. The attribute docstrings become the descriptions in the JSON schema.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
 
+from varjepa.redaction import has_secret
+
+LARGE = 1e9
+"""Bound of weights and margins: beyond it, they are slips, and sums of losses overflow."""
+
+# Every number has an upper bound: what no machine can hold, count or wait for is refused before work starts.
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
-Positive = Annotated[int, Field(ge=1)]
-NonNegative = Annotated[int, Field(ge=0)]
-Weight = Annotated[float, Field(ge=0.0)]
+Positive = Annotated[int, Field(ge=1, le=1_000_000_000)]
+NonNegative = Annotated[int, Field(ge=0, le=1_000_000_000)]
+Rows = Annotated[int, Field(ge=1, le=1_000_000_000_000)]
+Seed = Annotated[int, Field(ge=0, le=4_000_000_000)]  # NumPy takes 32 bits, and runs count on from the seed
+Width = Annotated[int, Field(ge=1, le=65_536)]
+Layers = Annotated[int, Field(ge=1, le=1000)]
+Workers = Annotated[int, Field(ge=0, le=10_000)]
+Draws = Annotated[int, Field(ge=1, le=10_000)]
+Weight = Annotated[float, Field(ge=0.0, le=LARGE)]
+Rate = Annotated[float, Field(gt=0.0, le=1000.0)]
+"""Rate of learning."""
 
 
 @dataclass(frozen=True)
@@ -25,13 +40,67 @@ OPERATIONAL = Operational()
 """Marks a setting that no result depends on: where data and results lie, where work is done, how often it is saved."""
 
 
+NAMES_OF_COLUMNS = ("label", "known", "column")
+"""Keys that hold the name of a column, which may be any text."""
+
+SECRET = "secret"  # noqa: S105 (a word, not a secret)
+"""Type of the fault that a value holds a secret."""
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """The texts of a plain value, however deep."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, tuple | list | dict):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _texts(item)
+
+
+def _items(value: Any) -> Iterable[Any]:
+    return value if isinstance(value, list | tuple) else (value,)
+
+
+def _takes_words(annotation: Any) -> bool:
+    """Whether a type takes true and false; mappings and sections look at their values themselves."""
+    kinds = get_args(annotation)
+    if annotation in (bool, Any) or get_origin(annotation) is dict:
+        return True
+    return (isinstance(annotation, type) and issubclass(annotation, BaseModel)) or any(map(_takes_words, kinds))
+
+
 class Section(BaseModel):
-    """Base of all sections: unknown keys are errors, values do not change."""
+    """Base of all sections: unknown keys are errors, values do not change, and none holds a secret."""
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, use_attribute_docstrings=True, protected_namespaces=(), allow_inf_nan=False,
         hide_input_in_errors=True,  # an input may hold a password
     )  # fmt: skip
+
+    instead_of_secrets: ClassVar[str] = (
+        "Write ${NAME} in its place and put it into the variable NAME of the environment"
+    )
+    """What to do with a password that stands in a URI of the section."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _well_formed(cls, value: Any, info: ValidationInfo) -> Any:
+        # YAML reads yes, no, on and off as true and false, and Python counts true as 1.
+        field = cls.model_fields[str(info.field_name)]
+        if isinstance(value, str) and "\0" in value and info.field_name not in NAMES_OF_COLUMNS:
+            raise PydanticCustomError("nul", "Input should not hold a NUL character")
+        if any(isinstance(item, bool) for item in _items(value)) and not _takes_words(field.annotation):
+            raise PydanticCustomError("boolean", "Input should be a number or a text, not true or false")
+        return value
+
+    @field_validator("*")
+    @classmethod
+    def _without_secrets(cls, value: Any) -> Any:
+        if any(has_secret(text) for text in _texts(value)):
+            raise PydanticCustomError(
+                SECRET, "holds a password or a signature, which would be stored with every run. {instead}",
+                {"instead": cls.instead_of_secrets},
+            )  # fmt: skip
+        return value
 
 
 def result_settings(section: Section, *names: str, without: tuple[str, ...] = ()) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from varjepa.config.base import OPERATIONAL, NonNegative, Positive, Section, Share
-from varjepa.config.uris import DATABASES, SCHEMES, fragment, has_secret, is_local, scheme_of
+from varjepa.config.base import LARGE, OPERATIONAL, NonNegative, Positive, Rows, Section, Seed, Share, Workers
+from varjepa.config.uris import DATABASES, SCHEMES, fragment, is_local, scheme_of
 from varjepa.errors import listed, nearest
 
 KIND = Literal["numeric", "categorical", "boolean", "date", "text", "identifier"]
@@ -29,7 +29,7 @@ class SplitSection(Section):
     """The columns to hash (by: hash). null: all but the label, `data.drop` and columns that identify rows; a finished
     model records them. `init` lists them, so that later columns move no row. all: every column, also the label, and of
     a row without a value in `column` nothing; the rule of models that were made before this key existed."""
-    seed: NonNegative = 0
+    seed: Seed = 0
     """Seed of the random and the hash split, and of the random sample of `data.rows`."""
     seen: Literal["train", "all"] = "train"
     """Rows that preprocessing and pretraining use. all: validation and test rows as well, without their labels (the
@@ -66,7 +66,7 @@ class ColumnSection(Section):
 
     format: Annotated[str | tuple[str, ...] | None, BeforeValidator(_as_format)] = None
     """null: found out from all cells. For numbers, how 1234.5 is written, such as `1.234,5`. For dates, `strptime`
-    patterns such as `%d.%m.%Y`, the first that fits a cell. text: cells stay as they are. See docs/tables.md."""
+    patterns such as `%d.%m.%Y`, the first that fits a cell. text: cells stay as they are. See the page on tables."""
     gaps: tuple[str, ...] = ()
     """Words that mean a missing cell in this column, beside `data.na_values`."""
 
@@ -120,7 +120,7 @@ class DataSection(Section):
     """Column that the probe predicts. Never a feature, and not needed to learn the embedding."""
     task: Literal["auto", "classification", "regression", "none"] = "auto"
     """auto: classification for text, booleans and whole numbers with few values, otherwise regression."""
-    rows: Positive | None = None
+    rows: Rows | None = None
     """Use at most this many rows, drawn at random with `split.seed`; for `sim`, the number to generate."""
     rename: dict[str, str] = {}
     """Old name -> new name of columns. Old names that do not occur are ignored, because sources name labels
@@ -152,15 +152,11 @@ class DataSection(Section):
     na_values: tuple[str, ...] = ("", "?", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
     """Texts in CSV files that mean a missing value."""
     split: SplitSection = SplitSection()
+    """How rows are split into training, validation, calibration and test parts."""
 
     @model_validator(mode="after")
     def _check_place(self) -> Self:
         path = self.path or ""
-        if has_secret(path):
-            raise ValueError(
-                "data.path holds a password or a signature, which would be stored with every run. Write ${NAME} in its "
-                "place and put it into the variable NAME of the environment"
-            )
         if (scheme := scheme_of(path)) and scheme not in SCHEMES:
             raise ValueError(
                 f'data.path begins with "{scheme}://", which is not known. '
@@ -207,7 +203,7 @@ class PreprocessSection(Section):
     skewed or heavy-tailed columns, standard for the others."""
     n_quantiles: Annotated[int, Field(ge=3, le=10_000)] = 256
     """Knots of the quantile transformation."""
-    clip: Annotated[float, Field(gt=0)] = 8.0
+    clip: Annotated[float, Field(gt=0, le=LARGE)] = 8.0
     """Standardised values are clipped to plus and minus this many standard deviations."""
     one_hot: Literal["join", "keep"] = "join"
     """join: neighbouring 0/1 columns of which every training row has exactly one set become one categorical feature,
@@ -215,9 +211,9 @@ class PreprocessSection(Section):
     min_count: Positive = 5
     """Categories that occur fewer times than this in the training rows share one reserved code with unseen
     categories."""
-    max_categories: Positive = 1000
+    max_categories: Annotated[int, Field(ge=1, le=10_000_000)] = 1000
     """At most this many categories per column get their own code."""
-    text_dimensions: NonNegative = 16
+    text_dimensions: Annotated[int, Field(ge=0, le=10_000)] = 16
     """Numbers that each text column becomes (names, addresses, and categories of which many are rare): an embedding of
     their words and n-grams of characters. 0: text columns are left out, rare categories share one code."""
     date_parts: bool = True
@@ -225,9 +221,9 @@ class PreprocessSection(Section):
     runner: Annotated[Literal["none", "processes", "threads", "dask"], OPERATIONAL] = "none"
     """none: this process reads the rows as a stream. Otherwise processes or threads of this machine, or a Dask cluster,
     fit and encode partitions of the rows. The result is the same."""
-    workers: Annotated[NonNegative, OPERATIONAL] = 0
+    workers: Annotated[Workers, OPERATIONAL] = 0
     """Partitions processed in parallel; 0: one per core."""
     dask_address: Annotated[str | None, OPERATIONAL] = None
     """Scheduler of a running Dask cluster (runner: dask). If not given, a local cluster is started."""
-    partition_rows: Annotated[Positive, OPERATIONAL] = 1_000_000
+    partition_rows: Annotated[Rows, OPERATIONAL] = 1_000_000
     """Approximate number of rows of a partition. Smaller tables stay in this process. A worker holds one partition."""

@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from varjepa.config.load import dump_yaml, read_yaml
+from varjepa.config.yaml_text import dump_yaml, read_yaml
+from varjepa.visible import visible
 
 
 class _Edit(NamedTuple):
@@ -139,4 +140,4 @@ def _ended(text: str) -> str:
 
 def commented(lines: list[str], text: str) -> str:
     """The text with comment lines before it."""
-    return "".join(f"# {line}".rstrip() + "\n" for line in lines) + text
+    return "".join(f"# {visible(line)}".rstrip() + "\n" for line in lines) + text

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from varjepa.config.base import NonNegative, Positive, Section
+from varjepa.config.base import LARGE, Draws, NonNegative, Positive, Rate, Section
 
 MEASURE = Literal[
     "max_probability", "entropy", "ensemble", "propagated", "propagated_aleatoric", "propagated_epistemic",
@@ -36,7 +36,7 @@ class ProbeSection(Section):
     max_test_rows: Positive = 200_000
     """At most this many test rows are predicted and measured; a larger part is sampled. The certificate uses at most as
     many calibration rows, the choice of the uncertainty measure at most as many validation rows."""
-    l2: tuple[Annotated[float, Field(gt=0)], ...] = (1e-4, 1e-3, 1e-2)
+    l2: tuple[Annotated[float, Field(gt=0, le=LARGE)], ...] = (1e-4, 1e-3, 1e-2)
     """Candidate ridge penalties per training row; the validation rows choose one."""
 
 
@@ -51,17 +51,17 @@ class UncertaintySection(Section):
     known: str | None = None
     """Column that holds how ambiguous a row is, if that is known; every measure is compared with it. It must not be a
     feature: list it in `data.drop`."""
-    draws: Positive = 20
+    draws: Draws = 20
     """Samples of s_w that are passed through the probe."""
-    masks: Positive = 5
+    masks: Draws = 5
     """Random contexts (half of the features) whose predictions are compared."""
-    ensemble: Positive = 5
+    ensemble: Draws = 5
     """Probes on resampled training rows whose predictions are compared."""
     accuracy: Annotated[float, Field(gt=0, lt=1)] = 0.95
     """Accuracy on accepted rows that the certificate guarantees."""
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.9
     """Confidence of the certificate: its guarantee holds for this share of draws of the calibration rows."""
-    tolerance: Annotated[float, Field(gt=0)] | None = None
+    tolerance: Annotated[float, Field(gt=0, le=1e30)] | None = None
     """Largest error of a numeric prediction that counts as accurate, in units of the label. null: half the range
     between the quartiles of the training labels."""
     level: Annotated[float, Field(gt=0, lt=1)] = 0.9
@@ -71,7 +71,7 @@ class UncertaintySection(Section):
 class GeneratorSection(Section):
     """The generator: p(cell | any other cells), for imputation, samples and anomaly scores."""
 
-    n_layers: NonNegative = 3
+    n_layers: Annotated[int, Field(ge=0, le=1000)] = 3
     """Layers of its transformer over the tokens of the network, whose number of heads it has; 0: no generator."""
     n_bars: Annotated[int, Field(ge=2, le=1000)] = 64
     """Bars (histogram bins) of a numeric feature."""
@@ -80,9 +80,10 @@ class GeneratorSection(Section):
     max_epochs: Positive = 300
     """At most this many passes over the training rows, so that small tables take fewer steps."""
     batch_size: Positive = 256
-    lr: Annotated[float, Field(gt=0)] = 2e-3
+    """Training rows of a step."""
+    lr: Rate = 2e-3
     """Peak learning rate of AdamW."""
-    evaluations: Positive = 10
+    evaluations: Annotated[int, Field(ge=1, le=1_000_000)] = 10
     """Evaluations on the validation rows; the weights of the best one are kept."""
     patience: Positive = 3
     """Evaluations without improvement after which training stops."""
@@ -90,3 +91,11 @@ class GeneratorSection(Section):
     """Share of cells of the calibration rows that are hidden at random to calibrate the imputation intervals."""
     assess_rows: NonNegative = 4000
     """At most this many test rows evaluate imputations, samples and anomaly scores; 0: no evaluation."""
+
+    def batch(self, rows: int) -> int:
+        """Rows of a batch, of so many training rows."""
+        return min(self.batch_size, rows)
+
+    def steps(self, rows: int) -> int:
+        """Steps on so many training rows: whichever limit comes first; passes are counted in rows drawn."""
+        return min(self.max_steps, -(-self.max_epochs * rows // self.batch(rows)))

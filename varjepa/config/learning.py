@@ -1,10 +1,17 @@
 """Sections about learning: the model, its masks, its objective and the loop."""
 
-from typing import Annotated, Literal, Self
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, GetJsonSchemaHandler, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
-from varjepa.config.base import OPERATIONAL, NonNegative, Positive, Section, Share, Weight
+from varjepa.config.base import LARGE, OPERATIONAL, Layers, Positive, Rate, Rows, Section, Seed, Share, Weight, Width
+from varjepa.config.encoder_sizes import AUTO, SIZES, Preset, completed, preset_for
+
+MOST_WEIGHTS = 100_000_000_000
+"""400 GiB in 32 bits: more than any one machine trains."""
 
 Kind = Literal["var_t_jepa", "t_jepa"]
 
@@ -12,50 +19,128 @@ VARIATIONAL: tuple[Kind, ...] = ("var_t_jepa",)
 """Kinds with an ELBO and with latent uncertainty; the others have neither."""
 
 
+def _nullable(schema: JsonSchemaValue, properties: dict[str, Any], keys: Iterable[str]) -> JsonSchemaValue:
+    """The schema of a section, some of whose properties may be null, too."""
+    for key in keys:
+        plain = properties[key]
+        kind = {name: plain.pop(name) for name in [*plain] if name not in ("default", "title", "description")}
+        plain["anyOf"] = [kind, {"type": "null"}]
+    return schema
+
+
 class ModelSection(Section):
-    """What kind of model, and its sizes (var-jepa.md section 3; published names in brackets)."""
+    """What kind of model, and its sizes (arXiv 2603.20111, appendix A; published names in brackets).
+
+    A size that is not given, or null, is for `size` to choose. With `auto` it stays open until there is a table
+    (`sized`), and is null in plain data until then; as an attribute it is the published one.
+    """
 
     kind: Kind = "var_t_jepa"
     """var_t_jepa: variational, with latent uncertainty. t_jepa: the deterministic baseline, without it."""
-    d_hidden: Positive = 64
+    size: Literal["auto", Preset] = "auto"
+    """Sizes of the encoders and the predictor, as far as they are not given one by one: d_hidden, n_layers, n_heads,
+    d_feedforward, pred_d, pred_n_layers, pred_n_heads, pred_d_feedforward, n_points. published: the paper's for Adult,
+    eight layers of width 64. medium: two of these layers. small: one. wide: two layers of width 32, with points. auto:
+    small, medium or wide, by the rows and columns of the table; a finished model records the numbers."""
+    d_hidden: Width = 64
     """Width of tokens, latents and encoders (d_hidden; d = d_z = d_hidden)."""
-    n_layers: Positive = 8
+    n_layers: Layers = 8
     """Layers of the context encoder and of the target encoder (num_layers)."""
-    n_heads: Positive = 4
+    n_heads: Layers = 4
     """Attention heads of both encoders (num_heads)."""
-    d_feedforward: Positive = 256
+    d_feedforward: Width = 256
     """Width of the feed-forward part of both encoders (d_feedforward)."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.001
     """Dropout rate of both encoders (dropout)."""
-    n_cls: Positive = 1
+    n_cls: Layers = 1
     """CLS tokens in front of the sequence of each encoder; in T-JEPA the register tokens."""
-    n_pool: Positive = 2
+    n_pool: Layers = 2
     """Tokens that the context is pooled to for the auxiliary and target encoders (L_pool). No effect on t_jepa."""
-    n_aux: Positive = 1
+    n_aux: Layers = 1
     """Learned tokens in the predictor's input that take the place of z. t_jepa only."""
-    ema: Share = 0.996
-    """Weight of the target encoder in its moving average with the context encoder. It rises linearly to 1 over
-    `training.max_epochs`. t_jepa only."""
-    pred_d: Positive = 16
+    ema: Share | None = None
+    """Weight of the target encoder in its moving average with the context encoder, at first. It rises linearly to 1
+    over `training.max_epochs`. If not given, the published 0.996, or less in a training of fewer than 5,000 steps, so
+    that nothing of the initial weights is left in the target encoder. t_jepa only."""
+    pred_d: Width = 16
     """Width of the predictor (pred_d)."""
-    pred_n_layers: Positive = 4
+    pred_n_layers: Layers = 4
     """Layers of the predictor."""
-    pred_n_heads: Positive = 4
+    pred_n_heads: Layers = 4
     """Attention heads of the predictor (pred_num_heads)."""
-    pred_d_feedforward: Positive = 256
+    pred_d_feedforward: Width = 256
     """Width of the feed-forward part of the predictor (pred_d_feedforward)."""
+    n_points: Annotated[int, Field(ge=0, le=10_000)] = 0
+    """Learned points through which the features of a row attend to each other, in both encoders and the predictor: the
+    cost is then proportional to the number of features. 0: every feature attends to every other, as published."""
     pred_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.002
     """Dropout rate of the predictor (pred_dropout)."""
-    noise_floor: Annotated[float, Field(gt=0)] = 0.05
+    noise_floor: Annotated[float, Field(gt=0, le=LARGE)] = 0.05
     """Lower bound of the decoder scale, in standardised units. Without it, columns that can be reconstructed exactly
     would drive the scale to 0. No effect on t_jepa."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _without_open_sizes(cls, content: Any) -> Any:
+        if not isinstance(content, Mapping):
+            return content
+        return {key: value for key, value in content.items() if value is not None or key not in SIZES}
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.size not in (AUTO, "published"):
+            for key, value in completed(self.size, self._given).items():
+                object.__setattr__(self, key, value)  # frozen only once it is complete
+        return self
+
+    @model_serializer(mode="wrap")
+    def _plain(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        plain: dict[str, Any] = handler(self)
+        return plain | {key: None for key in self._open if key in plain}
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Says that sizes may be null, too: the job of a schedule travels as plain data."""
+        schema = handler(core_schema)
+        return _nullable(schema, handler.resolve_ref_schema(schema)["properties"], SIZES)
+
+    @property
+    def _open(self) -> set[str]:
+        """Sizes that the table decides."""
+        return set(SIZES) - self.model_fields_set if self.size == AUTO else set()
+
+    def sized(self, *, rows: int, columns: int) -> "ModelSection":
+        """The section with all sizes as numbers, for a table of so many rows and columns.
+
+        Given sizes stay, so a section that has all of them stays as it is, whatever the table.
+        """
+        if not self._open:
+            return self
+        sizes = completed(preset_for(rows, columns), self._given)
+        return type(self).model_validate(self.model_dump() | sizes)
+
+    @property
+    def _given(self) -> dict[str, int]:
+        return {key: getattr(self, key) for key in SIZES if key in self.model_fields_set}
+
     @model_validator(mode="after")
     def _check(self) -> Self:
-        for width, heads in ((self.d_hidden, self.n_heads), (self.pred_d, self.pred_n_heads)):
-            if width % heads:
+        for pair in (("d_hidden", "n_heads"), ("pred_d", "pred_n_heads")):
+            width, heads = (getattr(self, key) for key in pair)
+            if width % heads and not self._open.intersection(pair):
                 raise ValueError(f"a width of {width} cannot be divided among {heads} attention heads")
+        if self._weights > MOST_WEIGHTS:
+            raise ValueError(
+                f"the layers of model have about {self._weights:.1e} weights ({self._weights * 4 / 2**30:,.0f} GiB), "
+                f"which no machine holds; expected at most {MOST_WEIGHTS:.0e}"
+            )
         return self
+
+    @property
+    def _weights(self) -> int:
+        """Weights of the matrices in both encoders and the predictor, about."""
+        encoder = self.n_layers * self.d_hidden * (4 * self.d_hidden + 2 * self.d_feedforward)
+        return 2 * encoder + self.pred_n_layers * self.pred_d * (4 * self.pred_d + 2 * self.pred_d_feedforward)
 
     @property
     def is_variational(self) -> bool:
@@ -67,10 +152,14 @@ class MaskingSection(Section):
     """How many features are context and target in one step. Sizes are drawn uniformly between the two shares of D."""
 
     ctx_share_min: Share = 0.10
+    """Smallest share of the features that are context."""
     ctx_share_max: Share = 0.30
+    """Largest share of the features that are context."""
     trg_share_min: Share = 0.10
+    """Smallest share of the features that are one target."""
     trg_share_max: Share = 0.60
-    num_targets: Positive = 4
+    """Largest share of the features that are one target."""
+    num_targets: Layers = 4
     """Target masks per row (K)."""
 
     @model_validator(mode="after")
@@ -84,25 +173,56 @@ class ObjectiveSection(Section):
     """Weights of the five loss terms and the KL schedules (eq. 22-26, 53-55). t_jepa has a single loss term."""
 
     weight_rec: Weight = 0.1
+    """Weight of the reconstruction of the context from s_x."""
     weight_gen: Weight = 1.0
+    """Weight of the reconstruction of the targets from s_y."""
     kl_sx_final: Weight = 1e-4
+    """Weight of the KL divergence of s_x from its prior, at the end of its schedule."""
     kl_z_final: Weight = 1e-6
+    """Weight of the KL divergence of z from its prior, at the end of its schedule."""
     kl_sy_final: Weight = 1e-5
+    """Weight of the KL divergence of s_y from what the predictor expects of it, at the end of its schedule."""
     kl_sx_anneal_epochs: Weight = 15
+    """Epochs in which the weight of the KL divergence of s_x rises from 0."""
     kl_z_anneal_epochs: Weight = 15
+    """Epochs in which the weight of the KL divergence of z rises from 0."""
     kl_sy_anneal_epochs: Weight = 15
+    """Epochs in which the weight of the KL divergence of s_y rises from 0."""
+
+
+MOST_EPOCHS, PASSED_ROWS = 12, 1_000_000
+"""Default of `training.max_epochs`: at most so many epochs, which together pass about so many training rows."""
+
+
+def epochs_for(rows: int) -> int:
+    """The default number of epochs, for a table of which an epoch passes so many rows.
+
+    Each epoch of a large table is worth several of a small one, and the rows that training passes are what it costs.
+
+    Examples:
+        >>> epochs_for(30_000), epochs_for(200_000), epochs_for(10_000_000)
+        (12, 5, 1)
+    """
+    return max(1, min(MOST_EPOCHS, PASSED_ROWS // max(1, rows)))
 
 
 class TrainingSection(Section):
-    """The optimiser and the training loop."""
+    """The optimiser and the training loop.
 
-    max_epochs: Positive = 12
-    epoch_rows: Positive | None = None
+    A number of epochs that is not given, or null, follows from the rows of the table (`sized`). It is null in plain
+    data until then; as an attribute it is the largest one.
+    """
+
+    max_epochs: Positive = MOST_EPOCHS
+    """Passes over the training rows, or parts of a pass (`epoch_rows`). If not given, 12, or as many fewer as pass a
+    million rows in all, so that a large table does not take hours."""
+    epoch_rows: Rows | None = None
     """Training rows of an epoch, rounded to whole batches. Consecutive epochs share a pass over the table: each takes
     the next rows. For tables so large that one pass takes too long before the first evaluation. If not given, an epoch
     is a whole pass."""
     batch_size: Positive = 512
-    lr: Annotated[float, Field(gt=0)] = 1e-3
+    """Training rows of a step."""
+    lr: Rate = 1e-3
     """Peak learning rate of AdamW."""
     lr_batch: Positive | None = None
     """Batch size that `lr` was chosen for. For another `batch_size`, `lr` is multiplied by the square root of the
@@ -113,13 +233,13 @@ class TrainingSection(Section):
     """The learning rate decays by a half cosine to this share of its peak at `max_epochs`. 1: constant."""
     weight_decay: Weight = 1e-5
     """Of the matrices of linear maps; biases, normalisations, embeddings and learned tokens have none."""
-    clip_norm: Annotated[float, Field(gt=0)] = 1.0
+    clip_norm: Annotated[float, Field(gt=0, le=LARGE)] = 1.0
     """Largest norm of the gradient."""
-    seed: NonNegative = 0
+    seed: Seed = 0
     """Seed of weights, batches, masks, latent samples and dropout."""
     device: str = "auto"
     """auto: the GPU if there is one, otherwise the CPU; or cpu, cuda, cuda:1, ..."""
-    devices: Positive = 1
+    devices: Annotated[int, Field(ge=1, le=10_000)] = 1
     """Processes that share every batch: one per GPU, or several on the CPU. Results are equal up to rounding."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     """bfloat16: matrix products in 16 bits; weights, sums over rows and loss stay in 32 bits. auto: bfloat16 if the
@@ -131,7 +251,7 @@ class TrainingSection(Section):
     """On a single GPU, record the step of each mask size as a CUDA graph and replay it, so that small steps do not wait
     for Python. The result of training does not depend on it. Off by default because it has not been run on a GPU
     yet."""
-    memory: Annotated[float, Field(gt=0)] = 4.0
+    memory: Annotated[float, Field(gt=0, le=1_000_000)] = 4.0
     """GiB of training rows that are held in memory. Larger tables are read from shards on disk, each a random sample of
     the rows. During training the working folder then needs room for one more copy of the rows."""
     checkpoint_minutes: Annotated[Weight, OPERATIONAL] = 2.0
@@ -150,3 +270,33 @@ class TrainingSection(Section):
     """Evaluations without improvement after which training stops (P)."""
     eval_rows: Positive = 10_000
     """An evaluation during training uses at most this many rows of each part."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_open_epochs(cls, content: Any) -> Any:
+        if isinstance(content, Mapping) and content.get("max_epochs", 0) is None:
+            return {key: value for key, value in content.items() if key != "max_epochs"}
+        return content
+
+    @model_serializer(mode="wrap")
+    def _plain(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        plain: dict[str, Any] = handler(self)
+        return plain | ({} if "max_epochs" in self.model_fields_set else {"max_epochs": None})
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Says that the number of epochs may be null, too: the job of a schedule travels as plain data."""
+        schema = handler(core_schema)
+        return _nullable(schema, handler.resolve_ref_schema(schema)["properties"], ("max_epochs",))
+
+    def sized(self, rows: int) -> "TrainingSection":
+        """The section with its number of epochs, for so many training rows. A given number stays.
+
+        Examples:
+            >>> TrainingSection().sized(200_000).max_epochs, TrainingSection(max_epochs=3).sized(200_000).max_epochs
+            (5, 3)
+        """
+        if "max_epochs" in self.model_fields_set:
+            return self
+        epochs = epochs_for(min(rows, self.epoch_rows or rows))
+        return type(self).model_validate(self.model_dump() | {"max_epochs": epochs})

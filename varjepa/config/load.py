@@ -1,115 +1,34 @@
 """Reads a YAML file and `key=value` overrides into a configuration. All faults are reported in one paragraph."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
+from varjepa.config.base import SECRET
 from varjepa.config.benchmark import BenchmarkConfig
 from varjepa.config.retrain import RetrainConfig
+from varjepa.config.shipped import shipped_config
 from varjepa.config.study import StudyConfig
 from varjepa.config.uris import beside
+from varjepa.config.yaml_text import read_text, read_yaml
 from varjepa.errors import ConfigError, listed, nearest
+from varjepa.redaction import has_secret, redacted_uri
+from varjepa.visible import shortened
 
 PATH_KEYS = (("data", "path"), ("contract", "path"))
 """Keys whose local paths in a file are relative to the folder of that file (on the command line: to the working
 folder)."""
 
 
+TABLES = {".csv", ".tsv", ".gz", ".zip", ".parquet", ".arrow", ".feather", ".xlsx", ".jsonl", ".ndjson"}
+"""Endings of tables, which are easily taken for configs."""
+
+MOST_FAULTS = 10
+"""Faults that one message lists."""
+
 _T = TypeVar("_T", bound=BaseModel)
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """SafeLoader that refuses a key given twice and reads 1e-3 as a number."""
-
-
-def _mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-    seen: set[Any] = set()
-    for key_node, _ in node.value:
-        key = loader.construct_object(key_node)
-        if key in seen:
-            raise yaml.MarkedYAMLError(problem=f'the key "{key}" is given twice', problem_mark=key_node.start_mark)
-        seen.add(key)
-    return loader.construct_mapping(node, deep=True)
-
-
-_StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
-
-
-class _Dumper(yaml.SafeDumper):
-    """SafeDumper that quotes text which `_StrictLoader` would read as a number, and escapes rare line ends in text."""
-
-
-def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
-    # Plain and single quoted text may be broken at them, and is then read with a blank in their place.
-    broken = any(char in text for char in "\x85\u2028\u2029")
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if broken else None)
-
-
-_Dumper.add_representer(str, _text)
-
-
-for _reads_or_writes in (_StrictLoader, _Dumper):
-    _reads_or_writes.add_implicit_resolver(
-        "tag:yaml.org,2002:float",
-        # YAML 1.1 reads 1e-3 as text because it has no dot; users mean a number.
-        re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$"),
-        list("-+0123456789"),
-    )
-
-
-def dump_yaml(content: Mapping[str, Any], *, flow: bool | None = None) -> str:
-    r"""YAML that `read_yaml` reads back equal, in the given order of keys.
-
-    Args:
-        content: plain data.
-        flow: None to write lists and short mappings in lines; False for one value a line.
-
-    Examples:
-        >>> dump_yaml({"values": ["1e5", "A10"]})
-        "values: ['1e5', A10]\n"
-    """
-    return yaml.dump(
-        content, Dumper=_Dumper, default_flow_style=flow, sort_keys=False, width=110, allow_unicode=True
-    )  # fmt: skip
-
-
-def read_yaml(text: str, source: str) -> dict[str, Any]:
-    """Parses YAML that must hold a mapping.
-
-    Raises:
-        ConfigError: not YAML, or not a mapping.
-    """
-    try:
-        # _StrictLoader derives from SafeLoader: no objects are constructed.
-        content = yaml.load(text, Loader=_StrictLoader)  # noqa: S506
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{source} is not valid YAML: {' '.join(str(error).split())}.") from error
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
-        raise ConfigError(f"{source} holds a {type(content).__name__}.", expected="Expected keys and values.")
-    return content
-
-
-def read_text(path: Path, what: str) -> str:
-    """Reads a UTF-8 text file that the user named.
-
-    Raises:
-        ConfigError: missing, a folder, unreadable or not UTF-8.
-    """
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        others = [str(p) for p in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
-        raise ConfigError(f"No such {what}: {path}.", fix=nearest(str(path), others)) from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"The {what} {path} is not UTF-8 text.") from None
-    except OSError as error:
-        raise ConfigError(f"The {what} {path} cannot be read: {error.strerror}.") from error
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RetrainConfig:
@@ -126,6 +45,8 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RetrainConfi
         ConfigError: no such file, not YAML, an unknown key (the message suggests the nearest one) or an invalid value.
     """
     path = Path(path)
+    if path.suffix.lower() in TABLES:
+        raise ConfigError(f"{path} is a table, not a config.", fix=f"`varjepa init {path}` writes a config for it.")
     content = read_yaml(read_text(path, "configuration file"), str(path))
     for section, key in PATH_KEYS:
         value = content.get(section)
@@ -147,16 +68,14 @@ def benchmark_config(datasets: Sequence[str], overrides: Sequence[str] = (), **v
     """The settings of a benchmark.
 
     Args:
-        datasets: configurations of retrain jobs: YAML files, or names of files in `configs/`.
+        datasets: configurations of retrain jobs: YAML files, or names of files in `configs/` or in the package.
         overrides: `key=value` for the benchmark itself, `name.section.key=value` for the data set of that name.
         values: keys of the benchmark; None leaves the default.
 
     Raises:
         ConfigError: an unknown data set or key, or an invalid value.
     """
-    paths = {
-        Path(item).stem: Path(item) if Path(item).suffix else Path("configs") / f"{item}.yaml" for item in datasets
-    }
+    paths = {Path(item).stem: _job_of(item) for item in datasets}
     own = [override for override in overrides if override.partition(".")[0] not in paths]
     jobs = {
         name: load_config(path, [o.partition(".")[2] for o in overrides if o.partition(".")[0] == name])
@@ -169,6 +88,19 @@ def benchmark_config(datasets: Sequence[str], overrides: Sequence[str] = (), **v
     return validated(BenchmarkConfig, _overridden(content, own) | {"datasets": jobs}, "the settings of the benchmark")
 
 
+def _job_of(item: str) -> Path:
+    """The YAML file of a data set: a file, or a name in `configs/` of the working folder, or one that is shipped."""
+    if Path(item).suffix:
+        return Path(item)
+    own = Path("configs") / f"{item}.yaml"
+    if own.is_file():
+        return own
+    try:
+        return shipped_config(item)
+    except ConfigError as error:
+        raise ConfigError(f"There is no file {own}. {error}") from None
+
+
 def parse_config(content: Mapping[str, Any], source: str = "the configuration") -> RetrainConfig:
     """Checks a mapping against the schema.
 
@@ -178,25 +110,48 @@ def parse_config(content: Mapping[str, Any], source: str = "the configuration") 
     return validated(RetrainConfig, content, source)
 
 
+def parse_stored(content: Mapping[str, Any], source: str) -> RetrainConfig:
+    """The configuration of a finished model: those of earlier versions may hold a password, which is left out.
+
+    Raises:
+        ConfigError: see `parse_config`.
+    """
+    return parse_config(_without_secrets(content), source)
+
+
+def _without_secrets(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_secrets(item) for key, item in value.items()}
+    return redacted_uri(value) if isinstance(value, str) and has_secret(value) else value
+
+
 def validated(schema: type[_T], content: Mapping[str, Any], source: str) -> _T:
     """Builds `schema` from `content`, turning every fault into one sentence of a `ConfigError`."""
     try:
         return schema.model_validate(dict(content))
     except ValidationError as error:
-        faults = [_fault(schema, fault) for fault in error.errors()]
-        raise ConfigError(f"In {source}: " + " ".join(faults)) from None
+        faults = [_fault(schema, fault) for fault in error.errors(include_url=False)[:MOST_FAULTS]]
+        rest = error.error_count() - len(faults)
+        more = f" And {rest:,} more." if rest else ""
+        raise ConfigError(f"In {source}: " + " ".join(faults) + more) from None
 
 
 def _fault(schema: type[BaseModel], fault: Any) -> str:
-    where = ".".join(str(part) for part in fault["loc"])
+    where = ".".join(shortened(str(part), 80) for part in fault["loc"])
     if fault["type"] == "extra_forbidden":
         keys = _keys(schema, fault["loc"][:-1])
         hint = nearest(str(fault["loc"][-1]), keys) or f"Known keys of this section: {listed(keys, 20)}."
         return f'unknown key "{where}". {hint}'
     message = fault["msg"].removeprefix("Value error, ")
+    if fault["type"] == SECRET:
+        return f"{where} {message}."
     if fault["type"] == "value_error":
         return f"{message}."
-    return f'"{where}" is {fault["input"]!r}: {message[0].lower()}{message[1:]}.'
+    return f'"{where}" is {_shown(fault["input"])}: {message[0].lower()}{message[1:]}.'
+
+
+def _shown(value: Any) -> str:
+    return shortened(repr(value), 100)
 
 
 def _keys(schema: type[BaseModel], location: Sequence[int | str]) -> list[str]:
@@ -229,10 +184,15 @@ def override_values(overrides: Sequence[str]) -> dict[str, Any]:
                 f'The override "{override}" is not a key and a value.', expected="Expected section.key=value."
             )
         # YAML takes a leading % for a directive of its own; here it begins a date pattern.
-        values[key.strip()] = (
-            value if value.startswith("%") else read_yaml(f"value: {value}", f'The override "{override}"')["value"]
-        )
+        values[key.strip()] = value if value.startswith("%") else _value(value, f'The override "{shortened(override)}"')
     return values
+
+
+def _value(text: str, source: str) -> Any:
+    content = read_yaml(f"value: {text}", source)
+    if set(content) != {"value"}:
+        raise ConfigError(f"{source} holds more than one value.", expected="Expected section.key=value.")
+    return content["value"]
 
 
 def _overridden(content: dict[str, Any], overrides: Sequence[str]) -> dict[str, Any]:

@@ -1,16 +1,18 @@
 """Sections about releasing and monitoring: the gate, the registry, drift, the tracking store."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from varjepa.config.base import Positive, Section, Share
+from varjepa.config.base import LARGE, OPERATIONAL, Positive, Section, Share
+from varjepa.config.durations import duration
+from varjepa.redaction import VARIABLE
 
-Limit = Annotated[float, Field(ge=0)] | None
+Limit = Annotated[float, Field(ge=0, le=LARGE)] | None
 
 
 class GateSection(Section):
-    """When a new version becomes the champion (docs/gate.md). Setting a limit to null turns its veto off."""
+    """When a new version becomes the champion; see the page on the gate. A limit that is null has no veto."""
 
     promote_first: bool = True
     """If the registered name has no champion yet, give the alias `champion` to the new version, unless a veto that
@@ -19,14 +21,19 @@ class GateSection(Section):
     """Metric that compares challenger and champion row by row. auto: accuracy for classification, squared_error for
     regression, elbo without a label (var_t_jepa only). A metric that does not fit the label is replaced by that of
     auto."""
-    margin: Annotated[float, Field(ge=0)] | None = None
+    margin: Annotated[float, Field(ge=0, le=LARGE)] | None = None
     """A challenger is "not worse" if its mean gain is shown to be above minus this margin. Its unit: points of
     accuracy (null: 0.01), nats of log loss or ELBO per row (null: 0.02), or shares of the champion's squared error
     (null: 0.05)."""
+    approve: Literal["gate", "person"] = "gate"
+    """Who decides about a version that passes the gate. person: it gets the alias `pending` and waits for `varjepa
+    approve` or `varjepa reject`."""
+    approve_within: str = "7d"
+    """How long such a version waits. After that only `varjepa promote` makes it the champion."""
     level: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     """Confidence level of the interval; (1 - level) / 2 is the error of the comparison, and of all tests of one veto
     together."""
-    rows: Annotated[int, Field(ge=50)] = 20_000
+    rows: Annotated[int, Field(ge=50, le=1_000_000_000)] = 20_000
     """At most this many test rows, evenly spaced, are compared and stored with the version."""
     min_rows: Positive = 30
     """Classes and subgroups with fewer test rows are listed, and judged together. By themselves they are judged only on
@@ -64,16 +71,42 @@ class GateSection(Section):
     latency_ms: Limit = None
     """Scoring may take at most this many milliseconds per row, in batches of 256 rows on this machine."""
 
+    @field_validator("approve_within")
+    @classmethod
+    def _is_a_duration(cls, text: str) -> str:
+        duration(text)
+        return text
+
     @property
     def risk(self) -> float:
         """One-sided error of the comparison, and of all tests of one veto together."""
         return (1 - self.level) / 2
 
 
+EVENT = Literal["failed", "contract", "promoted", "refused", "pending", "drift", "skipped", "silent"]
+"""What messages are sent about."""
+
+
+class NotifySection(Section):
+    """Messages about some events to some addresses (docs/notifications.md)."""
+
+    events: Annotated[tuple[EVENT, ...], Field(min_length=1)] = (
+        "failed", "contract", "promoted", "refused", "pending", "drift", "silent",
+    )  # fmt: skip
+    """failed: a run failed. contract: the data broke its contract. promoted: there is a new champion. refused: the gate
+    or a person refused a version. pending: a version waits for approval. drift: new rows have drifted up to the level.
+    skipped: a scheduled run had nothing to do. silent: a schedule has not run when it should have."""
+    urls: Annotated[str, Field(pattern=r"^[A-Za-z_]\w{0,99}$")] = "VARJEPA_NOTIFY_URLS"
+    """Name of the variable of the environment that holds the addresses, as the package apprise reads them, separated by
+    blanks. Addresses hold secrets, so they cannot stand in a config."""
+    timeout: Annotated[float, Field(gt=0, le=600)] = 20.0
+    """Seconds after which a run goes on although a service has not answered."""
+
+
 class RegistrySection(Section):
     """Where the model is registered."""
 
-    name: Annotated[str, Field(min_length=1, pattern=r"^[^/:.%\"'@]+$")] = "varjepa"
+    name: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^/:.%\"'@\x00-\x1f\x7f]+$")] = "varjepa"
     """Name of the registered model."""
 
 
@@ -95,15 +128,77 @@ class DriftSection(Section):
     """At most this many calibration and test rows go through the model for the reference."""
 
 
+class WatchSection(Section):
+    """What `varjepa watch` does on its schedule (docs/drift.md)."""
+
+    path: Annotated[str, Field(min_length=1)] | None = None
+    """New rows that are compared with the champion: a file, folder, glob or URI as in `data.path`, also with
+    `{{ run_date }}`. null: what lies at `data.path` by then."""
+    query: str | None = None
+    """Query of a database in `path`."""
+    retrain: bool = False
+    """Run this job if drift reaches `drift.level`."""
+    silent_after: str | None = None
+    """Age of the last retrain of this model, such as 2d, from which people get the message `silent`; null: never."""
+
+    @field_validator("silent_after")
+    @classmethod
+    def _is_a_duration(cls, text: str | None) -> str | None:
+        if text is not None:
+            duration(text)
+        return text
+
+
 class TrackingSection(Section):
     """Where runs are recorded. The environment variable MLFLOW_TRACKING_URI overrides `uri`."""
 
+    instead_of_secrets: ClassVar[str] = (
+        "Leave it out, and set a variable of the environment: MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, "
+        "or MLFLOW_TRACKING_TOKEN, for a tracking server; PGPASSWORD for PostgreSQL, or its file ~/.pgpass; the usual "
+        "ones of an artifact store, such as AWS_SECRET_ACCESS_KEY; or MLFLOW_TRACKING_URI for the whole URI"
+    )
+
     uri: str = "sqlite:///mlruns/mlflow.db"
-    """Tracking store: a database (sqlite, postgresql), or the address of a tracking server."""
-    experiment: str = "varjepa"
+    """Tracking store: a database (sqlite, postgresql), or the address of a tracking server. Without a password; see
+    the page on secrets."""
+    experiment: Annotated[str, Field(min_length=1, max_length=500)] = "varjepa"
     """Name of the experiment that groups the runs."""
+    patience: Annotated[float, Field(ge=0, le=86_400), OPERATIONAL] = 120.0
+    """Seconds to wait for a tracking store that does not answer. After that the command ends with exit code 1, and the
+    next start resumes its run."""
     artifacts: Annotated[str, Field(min_length=1)] | None = None
     """Where a new experiment stores its artifacts: a folder, or a URI that MLflow supports (s3, gs, wasbs, sftp).
 
     If not given, a tracking server decides. Other stores use the folder `artifacts` beside the database, or in mlruns.
     """
+
+    @field_validator("uri", "artifacts")
+    @classmethod
+    def _written_out(cls, value: str | None) -> str | None:
+        if value is not None and VARIABLE.search(value):
+            raise ValueError(f"tracking holds {value}, but variables are not put in there. {cls.instead_of_secrets}")
+        return value
+
+
+class RetentionSection(Section):
+    """What a scheduled run removes after it has ended well. Without limits, nothing (see the page on operations)."""
+
+    keep: Positive | None = None
+    """Newest versions of the registered model that stay, with their runs and artifacts; null: all. Versions with an
+    alias, the champion and the one before it always stay."""
+    older: str | None = None
+    """Age, such as 30d or 12h. What was used later stays: intermediate results, flow runs of Prefect, versions beyond
+    `keep`, runs that made no version. null: the age of versions and runs does not matter, and anything else is removed
+    after 30d."""
+
+    @field_validator("older")
+    @classmethod
+    def _is_a_duration(cls, text: str | None) -> str | None:
+        if text is not None:
+            duration(text)
+        return text
+
+    @property
+    def active(self) -> bool:
+        """Whether anything is to be removed."""
+        return self.keep is not None or self.older is not None

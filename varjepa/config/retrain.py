@@ -1,5 +1,6 @@
 """A whole retrain job."""
 
+from collections.abc import Collection
 from typing import Annotated, Self
 
 from pydantic import model_validator
@@ -8,7 +9,15 @@ from varjepa.config.base import OPERATIONAL, Section
 from varjepa.config.data import ContractSection, DataSection, PreprocessSection
 from varjepa.config.heads import GeneratorSection, ProbeSection, UncertaintySection
 from varjepa.config.learning import MaskingSection, ModelSection, ObjectiveSection, TrainingSection
-from varjepa.config.operations import DriftSection, GateSection, RegistrySection, TrackingSection
+from varjepa.config.operations import (
+    DriftSection,
+    GateSection,
+    NotifySection,
+    RegistrySection,
+    RetentionSection,
+    TrackingSection,
+    WatchSection,
+)
 
 
 class RetrainConfig(Section):
@@ -28,6 +37,22 @@ class RetrainConfig(Section):
     drift: DriftSection = DriftSection()
     registry: RegistrySection = RegistrySection()
     tracking: Annotated[TrackingSection, OPERATIONAL] = TrackingSection()
+    retention: Annotated[RetentionSection, OPERATIONAL] = RetentionSection()
+    watch: Annotated[WatchSection, OPERATIONAL] = WatchSection()
+    notify: Annotated[tuple[NotifySection, ...], OPERATIONAL] = ()
+    """Rules by which people get messages."""
+
+    def sized(self, rows: int, columns: Collection[str]) -> Self:
+        """The job with all sizes of its model and its epochs as numbers; see `ModelSection` and `TrainingSection`.
+
+        Args:
+            rows: of its table.
+            columns: names of all columns; those in `data.drop` and the label count for nothing.
+        """
+        features = set(columns) - {self.data.label, *self.data.drop}
+        trained = rows if self.data.split.seen == "all" else round(rows * self.data.split.train)
+        model, training = self.model.sized(rows=rows, columns=len(features)), self.training.sized(trained)
+        return self.model_copy(update={"model": model, "training": training})
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
-from varjepa.config.base import OPERATIONAL, NonNegative, Positive, Section, Weight
+from varjepa.config.base import LARGE, OPERATIONAL, Draws, Layers, Positive, Rate, Section, Seed, Weight, Width
 from varjepa.config.learning import ObjectiveSection
 from varjepa.config.operations import TrackingSection
 
@@ -30,12 +30,12 @@ class SIGRegSection(Section):
 
     weight: Weight = 10.0
     weighting: Literal["epps_pulley", "flat"] = "epps_pulley"
-    """Weighting of the frequencies: that of the Epps-Pulley test, or none (see docs/simulation.md)."""
-    directions: Positive = 64
+    """Weighting of the frequencies: that of the Epps-Pulley test, or none (see the page on the simulation study)."""
+    directions: Width = 64
     """Random unit directions, new at every step."""
-    frequencies: Annotated[int, Field(ge=2)] = 64
+    frequencies: Annotated[int, Field(ge=2, le=65_536)] = 64
     """Frequencies from 0 to `largest_frequency`."""
-    largest_frequency: Annotated[float, Field(gt=0)] = 5.0
+    largest_frequency: Annotated[float, Field(gt=0, le=LARGE)] = 5.0
 
 
 class JEPASection(Section):
@@ -43,10 +43,10 @@ class JEPASection(Section):
     published.
     """
 
-    lr: Annotated[float, Field(gt=0)] = 1e-2
+    lr: Rate = 1e-2
     """Larger than the variants' rate, at which collapse is slow: the smaller the embedding, the smaller its
     gradient."""
-    n_layers: Positive = 2
+    n_layers: Layers = 2
     """Hidden layers of encoder and predictor."""
 
 
@@ -55,20 +55,20 @@ class StudyConfig(Section):
 
     variants: tuple[VariantName, ...] = VARIANTS
     """Which of the ten variants to train."""
-    runs: Positive = 5
+    runs: Draws = 5
     """Runs per variant, seeds `seed`, `seed` + 1, ...; run r of every variant has the same data and initial weights."""
-    seed: NonNegative = 0
+    seed: Seed = 0
     rows: Positive = 10_000
     """Training pairs per run (unpublished)."""
     test_rows: Positive = 5000
     """Further pairs from the same generator for the diagnostics. The published floors suggest about 5,000."""
     epochs: Positive = 40
     batch_size: Positive = 512
-    lr: Annotated[float, Field(gt=0)] = 1e-3
+    lr: Rate = 1e-3
     weight_decay: Weight = 1e-6
-    d_hidden: Positive = 128
-    n_layers: Positive = 1
-    """Hidden layers of every MLP; the published depth of 2 counts linear maps (see docs/simulation.md)."""
+    d_hidden: Width = 128
+    n_layers: Layers = 1
+    """Hidden layers of every MLP; the published depth of 2 counts linear maps."""
     probe_every: Positive = 10
     """Epochs between probes, which cost more than all other diagnostics."""
     objective: StudyObjective = StudyObjective()

@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from varjepa.redaction import VARIABLE
+
 OBJECTS = ("s3", "s3a", "gs", "gcs", "az", "azure", "abfs", "abfss")
 """Object stores."""
 
@@ -20,16 +22,7 @@ SCHEMES = (*OBJECTS, *WEB, *LAKES, *DATABASES, "file")
 METADATA = ".metadata.json"
 """End of the name of an Iceberg table's description."""
 
-VARIABLE = re.compile(r"\$\{(\w+)\}")
-"""A variable of the environment in an address, as in `${DATABASE_URL}`."""
-
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9.-]+)(?:\+[\w.-]+)?://")
-_IN_QUERY = re.compile(
-    r"(?<=[?&])((?:password|pwd|passwd|secret|token|access_token|api_?key|sig|signature|x-amz-signature|"
-    r"x-amz-security-token|x-goog-signature)=)[^&#]+",
-    re.IGNORECASE,
-)
-"""Values in the query of a URI that let anybody in."""
 
 
 def scheme_of(path: str) -> str:
@@ -93,28 +86,3 @@ def database_file(path: str) -> str:
 def fragment(path: str) -> str:
     """The part of a URI that names a table, with its `#`; empty if there is none."""
     return "".join(path.partition("#")[1:])
-
-
-def masked(path: str) -> str:
-    """The address without passwords and signatures, for messages and pages.
-
-    Examples:
-        >>> masked("postgresql://me:secret@host/db#orders")
-        'postgresql://me:***@host/db#orders'
-        >>> masked("https://host/people.csv?sig=abc&v=1")
-        'https://host/people.csv?sig=***&v=1'
-    """
-    # A password of a database may hold a slash that should have been written as %2F: it is hidden all the same.
-    password = ".+" if scheme_of(path) in DATABASES else "[^/?#]+"
-    return _IN_QUERY.sub(r"\1***", re.sub(rf"(?<=://)([^/?#:@]*):{password}@(?=[^@]*$)", r"\1:***@", path))
-
-
-def has_secret(path: str) -> bool:
-    """Whether a password or a signature is written out in the address, and not taken from the environment.
-
-    Examples:
-        >>> has_secret("postgresql://me:secret@host/db"), has_secret("postgresql://me:${PASSWORD}@host/db")
-        (True, False)
-    """
-    written = VARIABLE.sub("", path)
-    return masked(written) != written

@@ -1,4 +1,4 @@
-"""Scores a network between epochs by its frozen embeddings: by a linear probe (var-jepa.md section 3) or by rank."""
+"""Scores a network between epochs by its frozen embeddings: by a linear probe (arXiv 2603.20111, D.2) or rank."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from varjepa.evaluation.logistic import covariance, fit_logistic
 from varjepa.nn.random import StackedRandomness
 from varjepa.nn.stacked import StackedLinear
 
@@ -45,6 +46,39 @@ class LinearProbe:
         return {"center": self.center, "spread": self.spread, "weight": self.weight, "bias": self.bias}
 
 
+class StandardInputs(NamedTuple):
+    """Standardised inputs, and what all probes on them need.
+
+    Attributes:
+        x: float32 [N, F].
+        center: mean of the inputs [F].
+        spread: their standard deviation [F], > 0.
+        moments: see `covariance`.
+    """
+
+    x: Tensor
+    center: Tensor
+    spread: Tensor
+    moments: Tensor | None
+
+    @classmethod
+    def of(cls, x: Tensor, *, n_classes: int) -> Self:
+        """Standardises inputs [N, F] for a classifier of so many classes, or for a regression (0)."""
+        center, spread = x.mean(0), x.std(0, correction=0).clamp(min=1e-6)
+        standard = (x - center).div_(spread)  # in place, as inputs may be most of what is in memory
+        return cls(standard, center, spread, covariance(standard) if n_classes else None)
+
+    def fit(self, y: Tensor, *, n_classes: int, l2: float, max_iterations: int = MAX_ITERATIONS) -> LinearProbe:
+        """A probe; see `fit_probe`."""
+        if n_classes == 0:
+            weight, bias = _ridge(self.x, y, l2)
+        else:
+            weight, bias = fit_logistic(
+                self.x, y.long(), n_classes, l2, moments=self.moments, max_iterations=max_iterations
+            )
+        return LinearProbe(self.center, self.spread, weight, bias, l2)
+
+
 def fit_probe(x: Tensor, y: Tensor, *, n_classes: int, l2: float, max_iterations: int = MAX_ITERATIONS) -> LinearProbe:
     """Fits multinomial logistic regression (L-BFGS) or ridge regression (closed form).
 
@@ -55,13 +89,8 @@ def fit_probe(x: Tensor, y: Tensor, *, n_classes: int, l2: float, max_iterations
         l2: penalty per training row on the squared weights, halved.
         max_iterations: of L-BFGS.
     """
-    center, spread = x.mean(0), x.std(0, correction=0).clamp(min=1e-6)
-    standard = (x - center).div_(spread)  # in place, as inputs may be most of what is in memory
-    if n_classes == 0:
-        weight, bias = _ridge(standard, y, l2)
-    else:
-        weight, bias = _logistic(standard, y.long(), n_classes, l2, max_iterations)
-    return LinearProbe(center, spread, weight, bias, l2)
+    inputs = StandardInputs.of(x, n_classes=n_classes)
+    return inputs.fit(y, n_classes=n_classes, l2=l2, max_iterations=max_iterations)
 
 
 def _ridge(x: Tensor, y: Tensor, l2: float) -> tuple[Tensor, Tensor]:
@@ -70,24 +99,6 @@ def _ridge(x: Tensor, y: Tensor, l2: float) -> tuple[Tensor, Tensor]:
     gram = wide.T @ wide / len(x) + l2 * torch.eye(x.shape[1], dtype=torch.float64, device=x.device)
     weight = torch.linalg.solve(gram, wide.T @ (y.double() - mean) / len(x))  # [F]
     return weight.float()[None, :], mean.float()[None]
-
-
-def _logistic(x: Tensor, y: Tensor, n_classes: int, l2: float, max_iterations: int) -> tuple[Tensor, Tensor]:
-    weight = x.new_zeros(n_classes, x.shape[1], requires_grad=True)
-    bias = x.new_zeros(n_classes, requires_grad=True)
-    optimizer = torch.optim.LBFGS(
-        [weight, bias], max_iter=max_iterations, history_size=20, tolerance_grad=1e-5, line_search_fn="strong_wolfe"
-    )
-
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        loss = F.cross_entropy(F.linear(x, weight, bias), y) + 0.5 * l2 * weight.square().sum()
-        loss.backward()
-        return loss
-
-    with torch.enable_grad():  # callers may have turned gradients off
-        optimizer.step(closure)
-    return weight.detach(), bias.detach()
 
 
 def probe_loss(probe: LinearProbe, x: Tensor, y: Tensor, *, n_classes: int) -> float:
@@ -108,7 +119,9 @@ def best_probe(
         n_classes: C, or 0 for regression.
         l2: penalties to choose from.
     """
-    probes = (fit_probe(*train, n_classes=n_classes, l2=penalty) for penalty in l2)
+    x, y = train
+    inputs = StandardInputs.of(x, n_classes=n_classes)
+    probes = (inputs.fit(y, n_classes=n_classes, l2=penalty) for penalty in l2)
     if not len(validation[1]):
         return next(probes)
     return min(probes, key=lambda probe: probe_loss(probe, *validation, n_classes=n_classes))

@@ -1,9 +1,9 @@
 """The sign-flip test: were two models interchangeable, each difference could as well have the opposite sign."""
 
 import numpy as np
-from scipy.stats import binom
 
 from varjepa.evaluation.arrays import Floats
+from varjepa.evaluation.distributions import binomial_chances
 
 
 def p_signs(differences: Floats) -> float:
@@ -20,7 +20,7 @@ def p_signs(differences: Floats) -> float:
     chances = np.ones(1)
     for size, count in zip(sizes.tolist(), counts.tolist(), strict=True):
         spaced = np.zeros(size * count + 1)
-        spaced[::size] = binom.pmf(np.arange(count + 1), count, 0.5)
+        spaced[::size] = binomial_chances(count, 0.5)
         chances = np.convolve(chances, spaced)
     lost = round(float(-differences[differences < 0].sum()))
     return float(chances[lost:].sum())

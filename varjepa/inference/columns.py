@@ -5,12 +5,11 @@ import json
 import polars as pl
 
 from varjepa.data.cells import by_name
-from varjepa.errors import ConfigError, ModelError, listed, nearest
+from varjepa.errors import ModelError, listed
 from varjepa.inference.answer_columns import ON_REQUEST
+from varjepa.inference.column_groups import require_known
+from varjepa.inference.encoded_frame import EncodedFrame
 from varjepa.inference.model import TrainedModel
-
-GROUPS = ("embedding", "vector", "uncertainty", "prediction", "set", "probabilities", "anomaly", "oddity", "reasons")
-"""The groups."""
 
 ARRAYS = ("embedding", "vector")
 """Those whose cells are arrays of numbers."""
@@ -27,6 +26,16 @@ PREDICTED = {
 """Columns of the groups that `TrainedModel.predict` computes together."""
 
 
+def named_groups(text: str) -> tuple[str, ...]:
+    """Groups of columns from a list with commas, each once.
+
+    Examples:
+        >>> named_groups("prediction,set,prediction")
+        ('prediction', 'set')
+    """
+    return tuple(dict.fromkeys(text.split(",")))
+
+
 def require_groups(model: TrainedModel, groups: tuple[str, ...]) -> None:
     """Checks groups of columns before the first row is read.
 
@@ -34,10 +43,7 @@ def require_groups(model: TrainedModel, groups: tuple[str, ...]) -> None:
         ConfigError: one of them is unknown.
         ModelError: the model lacks what one of them needs.
     """
-    unknown = [group for group in groups if group not in GROUPS]
-    if unknown:
-        hint = nearest(unknown[0], GROUPS) or f"Choose from {listed(GROUPS)}."
-        raise ConfigError(f'--columns names "{unknown[0]}", which is not a group of columns.', fix=hint)
+    require_known(groups)
     if model.generator is None and {"anomaly", "oddity"} & set(groups):
         raise ModelError(
             "The model has no generator, but anomaly and oddity need one.", fix="Leave them out of --columns."
@@ -72,19 +78,22 @@ def scored(model: TrainedModel, frame: pl.DataFrame, groups: tuple[str, ...]) ->
     Raises:
         DataError: see `TrainedModel.encode`.
     """
-    parts = []
+    if not groups:
+        return pl.DataFrame()
+    # Encoded once for all groups, and embedded once for those that read the same embedding.
+    parts, rows = [], model.encoded(frame, keeps="vector" in groups)
     if set(groups) & {*PREDICTED, *CLASSES}:
-        parts.append(_predicted(model, frame, groups))
+        parts.append(_predicted(model, rows, groups))
     if "vector" in groups:
-        vectors = model.vectors(frame)
+        vectors = model.vectors(rows)
         parts.append(pl.DataFrame({"vector": pl.Series(vectors, dtype=pl.Array(pl.Float32, vectors.shape[1]))}))
     if set(groups) & {"anomaly", "oddity"}:
-        odd = model.anomalies(frame)
+        odd = model.anomalies(rows)
         each = [name for name in odd.columns if name.startswith("oddity.")] if "oddity" in groups else []
         parts.append(odd.select([*(("anomaly", "odd_columns") if "anomaly" in groups else ()), *each]))
     if "reasons" in groups:
-        parts.append(model.reasons(frame).top().to_frame())
-    return pl.concat(parts, how="horizontal") if parts else pl.DataFrame()
+        parts.append(model.reasons(rows).top().to_frame())
+    return pl.concat(parts, how="horizontal")
 
 
 def as_json_text(frame: pl.DataFrame) -> pl.DataFrame:
@@ -95,8 +104,8 @@ def as_json_text(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(pl.Series("reasons", texts, dtype=pl.String))
 
 
-def _predicted(model: TrainedModel, frame: pl.DataFrame, groups: tuple[str, ...]) -> pl.DataFrame:
-    predicted = model.predict(frame, also=[group for group in CLASSES if group in groups])
+def _predicted(model: TrainedModel, rows: EncodedFrame, groups: tuple[str, ...]) -> pl.DataFrame:
+    predicted = model.predict(rows, also=[group for group in CLASSES if group in groups])
     each = tuple(name for name in predicted.columns if name.startswith("probability."))
     wanted = PREDICTED | {"probabilities": each}
     names = [name for group in groups for name in wanted.get(group, ()) if name in predicted.columns]

@@ -100,7 +100,7 @@ class VarTJEPA(TransformerMixin, BaseEstimator):
         cells = spelled(frame.lazy(), config.data)
         frame = cells.frame.collect()
         told = config.data.model_copy(update={"columns": {**config.data.columns, **cells.columns}})
-        config = config.model_copy(update={"data": told})
+        config = config.model_copy(update={"data": told}).sized(frame.height, frame.columns)
         label = () if config.data.label is None else (config.data.label,)
         features = config.data.model_copy(update={"label": None, "drop": (*config.data.drop, *label)})
         preprocessor = fit(frame.lazy(), features, config.preprocess)
@@ -182,8 +182,10 @@ class VarTJEPA(TransformerMixin, BaseEstimator):
         frame = self._frame(X, reset=False)
         return self.model_.impute(frame, draws=draws, level=level, seed=seed, batch_size=self.batch_size)
 
-    def sample(self, rows: int, *, seed: int = 0, gaps: bool = False) -> pl.DataFrame:
+    def sample(self, rows: int, *, seed: int = 0, gaps: bool = True) -> pl.DataFrame:
         """New rows from the learned distribution, with the feature columns of the table.
+
+        Text and columns whose values belong to single rows are left out: a sample would hold values of real rows.
 
         Args:
             rows: number of rows.
@@ -243,6 +245,11 @@ class VarTJEPA(TransformerMixin, BaseEstimator):
             return frame
         values = validate_data(self, X, reset=reset, dtype=None, ensure_all_finite=False)
         return pl.DataFrame({f"x{j}": _column(values[:, j]) for j in range(values.shape[1])})
+
+    def _html_repr(self) -> str:
+        """The estimator in a notebook: scikit-learn's diagram, and the trained model below it."""
+        trained = getattr(self, "model_", None)
+        return super()._html_repr() + ("" if trained is None else trained._repr_html_())
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -11,12 +11,14 @@ import torch
 
 from varjepa.config import RetrainConfig
 from varjepa.data.encode.features import LABEL, Label
+from varjepa.data.tensors.table import TableTensors
 from varjepa.evaluation.arrays import Floats
 from varjepa.evaluation.gate.evidence import Evidence, Metric
 from varjepa.evaluation.gate.groups import truth_of
 from varjepa.evaluation.latents.latents import active_units, rankme
 from varjepa.evaluation.uncertainty.calibration import SMALLEST_PROBABILITY
 from varjepa.inference.cell_events import CellEvents, cell_events, hidden_log_probs
+from varjepa.inference.encoded_frame import EncodedFrame
 from varjepa.inference.generator.table_generator import TableGenerator, batches
 from varjepa.inference.heads.inputs import HeadRows
 from varjepa.inference.model import TrainedModel
@@ -91,7 +93,8 @@ def gather(
     Raises:
         DataError: the model cannot read the rows.
     """
-    predicted, label = model.predict(frame), model.preprocessor.label
+    rows = model.encoded(frame)
+    predicted, label = model.predict(rows), model.preprocessor.label
     evidence: dict[str, Any] = {}
     # Right or wrong only in what the challenger predicts: rows are chosen by its label, others may lack theirs.
     if label is not None and label.classes and _same_label(model, challenger) and label.name in frame.columns:
@@ -108,11 +111,11 @@ def gather(
     # Cells compare only between models of the same features.
     events = cell_events(frame, [challenger.preprocessor, (champion or model).preprocessor])
     if events is not None and model.generator is not None:
-        evidence["structure"] = _structure(model, model.generator, frame, events)
+        evidence["structure"] = _structure(model, model.generator, rows.table, events)
     if metric == "elbo":
-        goodness = None if events is None else _elbo(model, frame, events, challenger)
+        goodness = None if events is None else _elbo(model, rows.table, events, challenger)
     else:
-        goodness = None if metric is None else _goodness(model, frame, predicted, metric, challenger)
+        goodness = None if metric is None else _goodness(model, rows, predicted, metric, challenger)
     return replace(_facts(model, predicted), goodness=goodness, **evidence)
 
 
@@ -170,27 +173,27 @@ def _flat(predicted: pl.DataFrame) -> torch.Tensor:
     return torch.from_numpy(predicted["embedding"].to_numpy().reshape(predicted.height, -1))
 
 
-def _structure(model: TrainedModel, generator: TableGenerator, frame: pl.DataFrame, events: CellEvents) -> Floats:
+def _structure(model: TrainedModel, generator: TableGenerator, rows: TableTensors, events: CellEvents) -> Floats:
     """Mean log-probability of the cells of each row, each given the others, [n] for the first rows."""
-    table, encoded = model.encode(frame.head(STRUCTURE_ROWS)), events.encoded(model.preprocessor, model.device)
+    table, encoded = rows.rows(slice(0, STRUCTURE_ROWS)), events.encoded(model.preprocessor, model.device)
     means = []
-    for rows in batches(table.n_rows, TIMED_ROWS):
-        part, own = table.rows(rows), encoded.rows(slice(rows.start, min(rows.stop, table.n_rows)))
+    for some in batches(table.n_rows, TIMED_ROWS):
+        part, own = table.rows(some), encoded.rows(slice(some.start, min(some.stop, table.n_rows)))
         means.append(masked_mean(hidden_log_probs(generator, part, own), part.observed & own.compared).cpu())
     return torch.cat(means).numpy() if means else np.zeros(0)
 
 
-def _elbo(model: TrainedModel, frame: pl.DataFrame, events: CellEvents, challenger: TrainedModel) -> Floats | None:
+def _elbo(model: TrainedModel, table: TableTensors, events: CellEvents, challenger: TrainedModel) -> Floats | None:
     """ELBO of each row [N]; None for models without one."""
-    table, encoded = model.encode(frame), events.encoded(model.preprocessor, model.device)
+    encoded = events.encoded(model.preprocessor, model.device)
     return row_elbo(model, table, encoded, challenger.config.objective, challenger.config.masking)
 
 
 def _goodness(
-    model: TrainedModel, frame: pl.DataFrame, predicted: pl.DataFrame, metric: Metric, challenger: TrainedModel
+    model: TrainedModel, rows: EncodedFrame, predicted: pl.DataFrame, metric: Metric, challenger: TrainedModel
 ) -> Floats | None:
     """The metric of each row [N], higher is better; None where model and challenger predict different things."""
-    label = model.preprocessor.label
+    label, frame = model.preprocessor.label, rows.frame
     if label is None or model.head is None or not _same_label(model, challenger):
         return None
     if metric == "squared_error":  # negated: higher is better
@@ -199,7 +202,7 @@ def _goodness(
     truth = truth_of(frame, label)
     if metric == "accuracy":
         return (predicted["prediction"] == truth).cast(pl.Float64).to_numpy()
-    return _log_probability(model, label, truth, HeadRows(_flat(predicted).to(model.device), model.encode(frame)))
+    return _log_probability(model, label, truth, HeadRows(_flat(predicted).to(model.device), rows.table))
 
 
 def _same_label(model: TrainedModel, challenger: TrainedModel) -> bool:

@@ -12,7 +12,7 @@ from varjepa.data.encode.features import CategoricalFeature
 from varjepa.data.encode.one_hot import OneHotFeature
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.encode.tensors import to_tensors
-from varjepa.data.tensors.table import MISSING
+from varjepa.data.tensors.sizes import MISSING, N_RESERVED
 from varjepa.evaluation.auroc import auroc
 from varjepa.inference.model import TrainedModel
 
@@ -41,6 +41,14 @@ class Assessment(NamedTuple):
     columns: pl.DataFrame
 
 
+IMPUTED = {
+    "feature": pl.String, "kind": pl.String, "cells": pl.Int64, "rmse": pl.Float64, "rmse_mean": pl.Float64,
+    "rmse_iterative": pl.Float64, "coverage": pl.Float64, "width": pl.Float64, "accuracy": pl.Float64,
+    "accuracy_mode": pl.Float64,
+}  # fmt: skip
+"""Columns of `Assessment.columns`."""
+
+
 def assess(model: TrainedModel, train: pl.DataFrame, test: pl.DataFrame, *, seed: int) -> Assessment:
     """Hides cells, draws rows and corrupts cells of test rows.
 
@@ -50,23 +58,22 @@ def assess(model: TrainedModel, train: pl.DataFrame, test: pl.DataFrame, *, seed
         test: raw test rows.
         seed: of everything random.
     """
-    if not any(model.preprocessor.own):  # nothing but text, which is neither filled nor drawn
+    if not model.preprocessor.drawn:  # nothing but text and values of single rows, which are not drawn
         return Assessment({}, pl.DataFrame())
     # Hidden at the rate that the intervals were measured at: only there is their coverage promised.
     share = model.config.generator.missing
-    columns = pl.DataFrame(list(imputed_columns(model, train, test, share=share, seed=seed)), infer_schema_length=None)
+    lines = list(imputed_columns(model, train, test, share=share, seed=seed))
+    columns = pl.DataFrame(lines, IMPUTED)  # of few rows, no cell may be hidden
     metrics = _imputation_metrics(columns)
     drawn = model.sampler(seed=seed, gaps=True).sample(test.height)
-    features = model.preprocessor.order
+    features, compared = model.preprocessor.drawn, model.preprocessor.without_derived(model.preprocessor.withheld)
     cells = by_name(features)
     real = test.select(cells)
     some_training = train.select(cells).sample(min(test.height, train.height), seed=seed)
     # The second AUC is the yardstick of the first: real rows of another part are the best that samples could be.
-    metrics["samples/auc"] = discrimination_auc(
-        _numbers(real, model.preprocessor), _numbers(drawn, model.preprocessor), seed
-    )
+    metrics["samples/auc"] = discrimination_auc(_numbers(real, compared), _numbers(drawn, compared), seed)
     metrics["samples/auc_of_training_rows"] = discrimination_auc(
-        _numbers(real, model.preprocessor), _numbers(some_training, model.preprocessor), seed
+        _numbers(real, compared), _numbers(some_training, compared), seed
     )
     # Samples that equal a training row in every feature, gaps included.
     same = retyped(drawn, real.schema).join(
@@ -119,14 +126,27 @@ def imputed_columns(
     for c, categorical in enumerate(preprocessor.categorical):
         gap = gaps[:, n_numeric + c]
         if own[n_numeric + c] and gap.any():
-            seen = learned[:, c][learned[:, c] > 0]  # code 0 is a missing cell
-            mode = np.bincount(seen).argmax() if len(seen) else 0
+            mode = known_mode(learned[:, c])
             yield {
                 "feature": categorical.name, "kind": categorical.kind, "cells": int(gap.sum()),
                 "rmse": None, "rmse_mean": None, "rmse_iterative": None, "coverage": None, "width": None,
                 "accuracy": float((guess[gap, c] == right[gap, c]).mean()),
                 "accuracy_mode": float((right[gap, c] == mode).mean()),
             }  # fmt: skip
+
+
+def known_mode(codes: NDArray[np.int64]) -> int:
+    """The most frequent known category among codes [N]; 0 if there is none.
+
+    Rare categories share a code, which may be the most frequent one. No imputation can write it, and so the baseline
+    must not guess it either.
+
+    Examples:
+        >>> known_mode(np.array([1, 1, 1, 0, 3, 3, 2]))
+        3
+    """
+    known = codes[codes >= N_RESERVED]
+    return int(np.bincount(known).argmax()) if len(known) else 0
 
 
 def _rmse(guess: NDArray[np.float64] | float, right: NDArray[np.float64]) -> float:
@@ -147,8 +167,8 @@ def _plain(frame: pl.DataFrame, preprocessor: Preprocessor) -> NDArray[np.float6
 
 
 def _iterative(train: NDArray[np.float64], holed: NDArray[np.float64]) -> NDArray[np.float64]:
-    from sklearn.experimental import enable_iterative_imputer  # noqa: F401, PLC0415
-    from sklearn.impute import IterativeImputer  # noqa: PLC0415
+    from sklearn.experimental import enable_iterative_imputer  # noqa: F401 (importing it enables the next one)
+    from sklearn.impute import IterativeImputer
 
     return IterativeImputer(random_state=0).fit(train).transform(holed)
 
@@ -171,7 +191,6 @@ def _imputation_metrics(columns: pl.DataFrame) -> dict[str, float]:
 
 def _numbers(frame: pl.DataFrame, preprocessor: Preprocessor) -> NDArray[np.float64]:
     """Features as a classifier reads them [N, D]: numbers in their own unit, codes; NaN where missing."""
-    preprocessor = preprocessor.without_derived()
     table = to_tensors(preprocessor.encode(frame.lazy()).collect(), preprocessor)
     codes = table.codes.double().numpy()
     return np.c_[_plain(frame, preprocessor), np.where(codes > MISSING, codes, np.nan)]
@@ -179,8 +198,8 @@ def _numbers(frame: pl.DataFrame, preprocessor: Preprocessor) -> NDArray[np.floa
 
 def discrimination_auc(real: NDArray[np.float64], other: NDArray[np.float64], seed: int) -> float:
     """Cross-validated AUC of XGBoost (100 trees of depth 3, rate 0.1) as a classifier of two tables; 0.5 is best."""
-    from sklearn.model_selection import StratifiedKFold, cross_val_predict  # noqa: PLC0415
-    from xgboost import XGBClassifier  # noqa: PLC0415 (these cost seconds, needed here alone)
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+    from xgboost import XGBClassifier
 
     x, y = np.r_[real, other], np.r_[np.zeros(len(real)), np.ones(len(other))]
     if min(len(real), len(other)) < FOLDS:  # every fold needs rows of both tables

@@ -1,6 +1,6 @@
 """Rows of which the model is not shown everything."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import torch
 
@@ -15,6 +15,11 @@ def without(table: TableTensors, *features: int) -> TableTensors:
     observed[:, list(features)] = False
     numeric, codes = table._replace(observed=observed).blanked()
     return TableTensors(numeric, codes, observed)
+
+
+def one_below_the_other(tables: Sequence[TableTensors]) -> TableTensors:
+    """All rows of tables of the same features."""
+    return TableTensors(*(torch.cat(parts) for parts in zip(*tables, strict=True)))
 
 
 @torch.inference_mode()

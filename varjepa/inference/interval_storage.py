@@ -4,11 +4,10 @@ import json
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
 
 from varjepa.evaluation.uncertainty.prediction_sets import SetRule
 from varjepa.inference.intervals import FittedIntervals
-from varjepa.models.weights import write_tensors
+from varjepa.models.weights import read_file, write_tensors
 
 INTERVALS, SETS = "intervals.safetensors", "sets.json"
 
@@ -27,10 +26,8 @@ def load_intervals(path: Path, device: torch.device) -> FittedIntervals:
     Raises:
         ValueError, KeyError: the file holds no intervals.
     """
-    with safe_open(path, framework="pt", device=str(device)) as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-        facts = (file.metadata() or {})[FACTS]
-    return FittedIntervals.of(tensors, json.loads(facts))
+    tensors, plain = read_file(path, device)
+    return FittedIntervals.of(tensors, json.loads(plain[FACTS]))
 
 
 def save_sets(folder: Path, rule: SetRule) -> None:

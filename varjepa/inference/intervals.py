@@ -3,11 +3,10 @@
 import logging
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
-import xgboost
 from scipy.special import ndtri
 from torch import Tensor
 
@@ -15,10 +14,15 @@ from varjepa.evaluation.arrays import Bools, Floats, Ints
 from varjepa.evaluation.uncertainty.certificate import Certificate
 from varjepa.evaluation.uncertainty.number_metrics import default_tolerance
 from varjepa.evaluation.uncertainty.predictive import METHOD, SMALLEST_STEP, IntervalRule, RowQuantiles
+from varjepa.inference.heads.aside import threads_for
 from varjepa.inference.heads.candidates import Fitting, HeadData, folds_of
 from varjepa.inference.heads.head import Head
 from varjepa.inference.heads.held_out import held_out_values
 from varjepa.inference.heads.inputs import Components, HeadRows, tree_inputs, tree_types
+from varjepa.inference.heads.trees import opened_booster, tree_outputs
+
+if TYPE_CHECKING:
+    import xgboost
 
 log = logging.getLogger("varjepa")
 
@@ -27,6 +31,9 @@ SIZE_LEVEL = 0.9
 
 LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
 """Levels of the quantiles of errors that trees predict."""
+
+ANSWERS = {"size": 1, "quantiles": len(LEVELS)}
+"""Numbers that trees answer with, by what they predict."""
 
 MOST_ROWS = 20_000
 """Most training rows whose errors trees learn from."""
@@ -64,10 +71,13 @@ class FittedIntervals:
     certificate: Certificate | None = None
 
     @cached_property
-    def boosters(self) -> dict[str, xgboost.Booster]:
-        """The trees, by what they predict."""
-        options = {"nthread": torch.get_num_threads()}
-        return {name: xgboost.Booster(options, model_file=bytearray(raw)) for name, raw in self.trees.items()}
+    def boosters(self) -> "dict[str, xgboost.Booster]":
+        """The trees, by what they predict; they are checked when they are first needed.
+
+        Raises:
+            ModelError: the bytes hold no trees, or others than intervals need.
+        """
+        return {name: opened_booster(raw, ANSWERS[name]) for name, raw in self.trees.items()}
 
     @property
     def methods(self) -> tuple[METHOD, ...]:
@@ -99,8 +109,7 @@ class FittedIntervals:
 
     def _predicted(self, name: str, rows: HeadRows, predictions: Floats) -> Floats:
         x, types = _inputs(rows, predictions, self.components)
-        matrix = xgboost.DMatrix(x, feature_types=types, enable_categorical=True, nthread=torch.get_num_threads())
-        return np.asarray(self.boosters[name].predict(matrix), dtype=np.float64)
+        return tree_outputs(self.boosters[name], x, types).astype(np.float64)
 
     def calibrated(self, rule: IntervalRule | None, certificate: Certificate | None) -> "FittedIntervals":
         """With rule and certificate, and without the trees that they do not need."""
@@ -194,14 +203,16 @@ class _Errors(NamedTuple):
 
     def trees(self, y: Floats, levels: tuple[float, ...]) -> bytes:
         """Trees that predict quantiles of y [N], as XGBoost's UBJSON."""
+        import xgboost
+
         options = {
             "objective": "reg:quantileerror", "quantile_alpha": list(levels), "tree_method": "hist", "max_depth": DEPTH,
             "eta": RATE, "subsample": 0.8, "colsample_bynode": 0.6, "min_child_weight": 10, "seed": self.seed,
-            "nthread": torch.get_num_threads(), "verbosity": 0,
+            "nthread": threads_for(self.x.size), "verbosity": 0,
         }  # fmt: skip
         fit, watch = (
             xgboost.DMatrix(self.x[rows], label=y[rows], feature_types=self.types, enable_categorical=True,
-                            nthread=torch.get_num_threads())
+                            nthread=threads_for(self.x.size))
             for rows in (~self.held, self.held)
         )  # fmt: skip
         booster = xgboost.train(

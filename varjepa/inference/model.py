@@ -1,6 +1,6 @@
 """A trained model as one object: raw rows in, embeddings, uncertainty and predictions out."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,28 +18,37 @@ from varjepa.evaluation.probe import LinearProbe
 from varjepa.evaluation.uncertainty.certificate import Certificate
 from varjepa.evaluation.uncertainty.prediction_sets import SetRule
 from varjepa.inference.answer_columns import ON_REQUEST, accepted, class_columns, number_columns
+from varjepa.inference.description import ModelParts, model_lines
 from varjepa.inference.drift_reference import Profile
+from varjepa.inference.encoded_frame import EncodedFrame
 from varjepa.inference.fitted_uncertainty import FittedUncertainty, weighted_scale
 from varjepa.inference.generator.fill import Imputation, Imputer, Sampler, outside_range
 from varjepa.inference.generator.table_generator import TableGenerator, batches
-from varjepa.inference.heads.head import Head
+from varjepa.inference.heads.head import Head, name_of
 from varjepa.inference.heads.inputs import HeadRows
 from varjepa.inference.heads.linear import LinearHead
-from varjepa.inference.hidden_cells import expected, without
+from varjepa.inference.heads.soundness import open_trees
+from varjepa.inference.hidden_cells import expected, one_below_the_other, without
 from varjepa.inference.intervals import FittedIntervals
 from varjepa.inference.measures import Measures
+from varjepa.inference.ranges import require_numbers
 from varjepa.inference.reasons import Outcome, Reasons, column_groups, explained, joined, to_tensor
 from varjepa.inference.vectors.compact import USUAL, CompactBasis, require_size
 from varjepa.inference.vectors.index import VectorIndex
 from varjepa.inference.vectors.neighbours import NEAR, near_duplicates, outliers, similar_rows
+from varjepa.memory import in_parts
 from varjepa.models.embedding import Embedding, embed, row_uncertainty
 from varjepa.models.network import TableNetwork
+from varjepa.visible import html_table
+
+TOGETHER = 1024
+"""Rows that the model looks at in one pass where it explains them."""
 
 ANOMALY_COLUMNS = 3
 """Number of a row's oddest columns that are named."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TrainedModel:
     """Preprocessor and network with the configuration that made them, and the parts fitted on top of them.
 
@@ -81,6 +90,19 @@ class TrainedModel:
         """Device of the network."""
         return next(self.network.parameters()).device
 
+    def __repr__(self) -> str:
+        """A short line: the arrays of all parts would fill screens."""
+        head = "" if self.head is None else f", {name_of(self.head)}"
+        return f"TrainedModel({self.config.model.kind}, {len(self.preprocessor.order)} columns{head})"
+
+    def _repr_html_(self) -> str:
+        """The model in a notebook: what it is, and what it can be asked."""
+        measure = None if self.fitted is None else self.fitted.measure
+        others = {"impute, sample, anomalies": self.generator, "vectors, similar": self.compact, "drift": self.profile}
+        can = tuple(name for name, part in others.items() if part is not None)
+        parts = ModelParts(self.head, self.certificate, measure, can)
+        return html_table("Trained model", model_lines(self.config, self.preprocessor, parts))
+
     def encode(self, frame: pl.DataFrame) -> TableTensors:
         """Raw rows as tensors on the network's device; labels and unknown columns are ignored.
 
@@ -96,13 +118,32 @@ class TrainedModel:
             ) from error
         return to_tensors(encoded, self.preprocessor).to(self.device)
 
+    def encoded(self, frame: pl.DataFrame | EncodedFrame, *, keeps: bool = False) -> EncodedFrame:
+        """Raw rows with their encoding, for several calls of the methods below on the same rows.
+
+        Args:
+            frame: raw rows; rows that are encoded stay as they are.
+            keeps: keep their embeddings, too: for rows of which those fit into memory.
+
+        Raises:
+            DataError: see `encode`.
+        """
+        return frame if isinstance(frame, EncodedFrame) else EncodedFrame(frame, self.encode(frame), keeps)
+
     def embed(self, frame: pl.DataFrame, batch_size: int = 1024) -> Embedding:
         """Embeds raw rows, in their order.
 
         Raises:
             DataError: see `encode`.
         """
-        return embed(self.network, self.encode(frame), batch_size)
+        return self._embed(self.encode(frame), batch_size)
+
+    def _embed(self, table: TableTensors, batch_size: int | None = None) -> Embedding:
+        embedding = embed(self.network, table, batch_size)
+        require_numbers(embedding.mean, "embeddings")
+        if embedding.scale is not None:
+            require_numbers(embedding.scale, "scales")
+        return embedding
 
     def latent_uncertainty(self, embedding: Embedding) -> Tensor | None:
         """Uncertainty [N] from the scales of q(s_w | ...) alone, larger = less sure; None for kinds without scales.
@@ -121,6 +162,19 @@ class TrainedModel:
         calibrated = self.fitted if self.intervals is None else self.intervals
         return None if calibrated is None else calibrated.certificate
 
+    def require_trees(self) -> None:
+        """Reads all trees of the heads and of the intervals, which otherwise happens when they are first needed.
+
+        Raises:
+            ModelError: some are not sound.
+        """
+        fitted = self.fitted
+        second = None if fitted is None else fitted.second
+        for head in (self.chosen_head, second, *(() if fitted is None else fitted.resampled)):
+            open_trees(head)
+        if self.intervals is not None:
+            _ = self.intervals.boosters
+
     def measures(self) -> Measures | None:
         """The uncertainty measures of the head; None without classes."""
         if self.probe is None or self.head is None or self.fitted is None:
@@ -138,11 +192,13 @@ class TrainedModel:
         outputs = self.head.outputs(rows)
         return outputs.softmax(1) if outputs.shape[1] > 1 else outputs
 
-    def predict(self, frame: pl.DataFrame, batch_size: int = 1024, also: Collection[ON_REQUEST] = ()) -> pl.DataFrame:
+    def predict(
+        self, frame: pl.DataFrame | EncodedFrame, batch_size: int = 1024, also: Collection[ON_REQUEST] = ()
+    ) -> pl.DataFrame:
         """Embeds raw rows, and adds the head's predictions and their uncertainty.
 
         Args:
-            frame: raw rows.
+            frame: raw rows, or the same `encoded`.
             batch_size: rows at a time; affects only memory.
             also: further columns of classes to add.
 
@@ -157,12 +213,15 @@ class TrainedModel:
         Raises:
             DataError: see `encode`.
         """
-        table = self.encode(frame)
-        # At least one batch, so that an empty table still gets its columns.
-        return pl.concat([self._predict(table.rows(rows), also) for rows in batches(max(frame.height, 1), batch_size)])
+        encoded = self.encoded(frame)
 
-    def _predict(self, table: TableTensors, also: Collection[ON_REQUEST]) -> pl.DataFrame:
-        embedding = embed(self.network, table)
+        def predicted(rows: slice) -> pl.DataFrame:
+            return self._predict(encoded.table.rows(rows), encoded.embedding(rows, self._embed), also)
+
+        # At least one batch, so that an empty table still gets its columns.
+        return pl.concat(in_parts(predicted, encoded.height, batch_size))
+
+    def _predict(self, table: TableTensors, embedding: Embedding, also: Collection[ON_REQUEST]) -> pl.DataFrame:
         rows = HeadRows(embedding.mean.flatten(1), table)
         columns = {"embedding": pl.Series(rows.flat.cpu().numpy(), dtype=pl.Array(pl.Float32, rows.flat.shape[1]))}
         latent, measures, answers = self.latent_uncertainty(embedding), self.measures(), self.answers(rows)
@@ -200,27 +259,41 @@ class TrainedModel:
             columns["accept"] = accepted(certificate, uncertainty)
         return columns | class_columns(self.sets, answers.cpu().numpy(), label.classes, also)
 
-    def reasons(self, frame: pl.DataFrame, batch_size: int = 1024) -> Reasons:
+    def reasons(self, frame: pl.DataFrame | EncodedFrame, batch_size: int = 1024) -> Reasons:
         """Contributions of columns to the prediction and to the uncertainty of rows; see `varjepa.inference.reasons`.
 
         Args:
-            frame: raw rows. The model looks at each of them 6 (D - 1) + 2 times, with D columns, but at most 140 times.
+            frame: raw rows, or the same `encoded`. The model looks at each of them 6 (D - 1) + 2 times, with D columns,
+                but at most 140 times.
             batch_size: rows at a time; affects only memory.
 
         Raises:
             DataError: see `encode`.
         """
-        table, groups = self.encode(frame), column_groups(self.preprocessor)
+        encoded, groups = self.encoded(frame), column_groups(self.preprocessor)
         pieces = [
-            explained(self._outcome, table.rows(rows), groups) for rows in batches(max(frame.height, 1), batch_size)
+            explained(self._outcomes, encoded.table.rows(rows), groups)
+            for rows in batches(max(encoded.height, 1), batch_size)
         ]
         return joined(pieces)
 
+    def _outcomes(self, table: TableTensors, hidden: Sequence[Collection[int]]) -> Iterator[Outcome]:
+        """What the head says of rows without some features, and how uncertain it is, for every choice of features."""
+        together = max(1, TOGETHER // max(table.n_rows, 1))
+        for start in range(0, len(hidden), together):
+            some = hidden[start : start + together]
+            yield from self._outcome(table, some).split(len(some))
+
     @torch.inference_mode()
-    def _outcome(self, table: TableTensors, hidden: Collection[int]) -> Outcome:
-        """What the head says of rows without some features, and how uncertain it is."""
-        embedding = embed(self.network, without(table, *hidden))
-        seen = expected(self.network, table, embedding, hidden)
+    def _outcome(self, table: TableTensors, hidden: Sequence[Collection[int]]) -> Outcome:
+        """The outcomes of several choices one below the other: few rows would leave most of a pass to Python."""
+        embedding = self._embed(one_below_the_other([without(table, *each) for each in hidden]))
+        each_rows = [slice(n * table.n_rows, (n + 1) * table.n_rows) for n in range(len(hidden))]
+        scale = embedding.scale
+        parts = (Embedding(embedding.mean[rows], None if scale is None else scale[rows]) for rows in each_rows)
+        seen = one_below_the_other(
+            [expected(self.network, table, part, each) for part, each in zip(parts, hidden, strict=True)]
+        )
         rows, measures = HeadRows(embedding.mean.flatten(1), seen), self.measures()
         answers = self.answers(rows)
         if measures is not None:
@@ -257,21 +330,24 @@ class TrainedModel:
         """
         return self.imputer(draws=draws, level=level, seed=seed).impute(frame, self.encode(frame), batch_size)
 
-    def sampler(self, *, seed: int = 0, gaps: bool = False) -> Sampler:
+    def sampler(self, *, seed: int = 0, gaps: bool = True) -> Sampler:
         """A sampler of new rows from the learned distribution; see `Sampler`.
 
         Raises:
-            ModelError: the model has no generator, or reads nothing but text, which cannot be written.
+            ModelError: the model has no generator, or reads nothing but text and near-unique columns.
         """
-        if not self.preprocessor.order:
-            raise ModelError("The model reads nothing but text, so there are no columns to draw.")
+        if not self.preprocessor.drawn:
+            raise ModelError(
+                "The model reads nothing but text and columns whose values belong to single rows, so there are no "
+                "columns to draw."
+            )
         return Sampler(self._generator(), seed=seed, gaps=gaps)
 
-    def anomalies(self, frame: pl.DataFrame, batch_size: int = 1024) -> pl.DataFrame:
+    def anomalies(self, frame: pl.DataFrame | EncodedFrame, batch_size: int = 1024) -> pl.DataFrame:
         """Anomaly scores of rows, and their most unusual columns.
 
         Args:
-            frame: raw rows.
+            frame: raw rows, or the same `encoded`.
             batch_size: rows at a time; affects only memory.
 
         Returns:
@@ -288,10 +364,10 @@ class TrainedModel:
             ModelError: the model has no generator.
         """
         generator, names = self._generator(), self.preprocessor.names
-        parts = []
-        table, outside = self.encode(frame), outside_range(frame, self.preprocessor).to(self.device)
-        for rows in batches(max(frame.height, 1), batch_size):
-            part = table.rows(rows)
+        parts, encoded = [], self.encoded(frame)
+        outside = outside_range(encoded.frame, self.preprocessor).to(self.device)
+        for rows in batches(max(encoded.height, 1), batch_size):
+            part = encoded.table.rows(rows)
             surprise = generator.surprise(part, outside[rows])
             oddity, anomaly = generator.oddity(surprise).numpy(), generator.row_oddity(surprise, part.observed).numpy()
             odd = _odd_columns(oddity, [self.preprocessor.sources.get(name, name) for name in names])
@@ -299,13 +375,15 @@ class TrainedModel:
             parts.append(pl.DataFrame({"anomaly": pl.Series(anomaly), "odd_columns": odd} | each))
         return pl.concat(parts)
 
-    def vectors(self, frame: pl.DataFrame, size: int = USUAL, batch_size: int = 1024) -> NDArray[np.float32]:
+    def vectors(
+        self, frame: pl.DataFrame | EncodedFrame, size: int = USUAL, batch_size: int = 1024
+    ) -> NDArray[np.float32]:
         """Compact vectors of rows, for search and for vector databases; see `varjepa.inference.vectors.compact`.
 
         The vector of a row does not depend on the rows beside it, and a shorter one is the beginning of a longer one.
 
         Args:
-            frame: raw rows; missing cells are fine.
+            frame: raw rows, or the same `encoded`; missing cells are fine.
             size: numbers of a vector, 1 to 256; those beyond what the model distinguishes are 0.
             batch_size: rows at a time; affects only memory.
 
@@ -318,10 +396,10 @@ class TrainedModel:
             ModelError: the model was made before there were compact vectors.
         """
         require_size(size)
-        compact, table = self.compact_basis(), self.encode(frame)
+        compact, encoded = self.compact_basis(), self.encoded(frame)
         parts = [
-            compact.project(embed(self.network, table.rows(rows)).mean.flatten(1), size).float().cpu().numpy()
-            for rows in batches(max(frame.height, 1), batch_size)
+            compact.project(encoded.embedding(rows, self._embed).mean.flatten(1), size).float().cpu().numpy()
+            for rows in batches(max(encoded.height, 1), batch_size)
         ]
         return np.concatenate(parts)
 
@@ -351,7 +429,8 @@ class TrainedModel:
             `query`, `rank`, `row` and `distance`; 1 is the usual distance of two rows.
 
         Raises:
-            See `vectors`.
+            DataError: see `encode`.
+            ModelError: the model was made before there were compact vectors.
         """
         index = self._indexed(table, size)
         return similar_rows(index, self.vectors(query, index.vectors.shape[1]), k, leave_same=leave_same)
@@ -367,7 +446,8 @@ class TrainedModel:
             size: numbers of a vector.
 
         Raises:
-            See `vectors`.
+            DataError: see `encode`.
+            ModelError: the model was made before there were compact vectors.
         """
         return near_duplicates(self._indexed(table, size), within)
 
@@ -383,7 +463,8 @@ class TrainedModel:
             size: numbers of a vector.
 
         Raises:
-            See `vectors`.
+            DataError: see `encode`.
+            ModelError: the model was made before there were compact vectors.
         """
         return outliers(self._indexed(table, size), top, k)
 

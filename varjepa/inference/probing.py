@@ -77,6 +77,7 @@ def fit_probes(
         for embedding, part in zip(embedded, (train, validation), strict=True)
     )
     fitting = Fitting(training, other, preprocessor, len(n_classes), config.probe, config.training.seed)
+    fitting.fit_side_by_side()
     probe = fitting.head("linear", "embedding")
     if not isinstance(probe, LinearHead):
         raise TypeError("the probe is not linear")

@@ -8,7 +8,7 @@ a row of which nothing is known. Orders are the same for all rows, so a row's re
 it.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -21,6 +21,7 @@ from torch import Tensor
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.tensors.table import TableTensors
 from varjepa.evaluation.arrays import Floats
+from varjepa.visible import html_table
 
 ORDERS, STEPS = 6, 24
 """Orders of columns, half of them reverses, and steps in which an order shows its columns: of more columns, several are
@@ -40,6 +41,11 @@ class Outcome(NamedTuple):
 
     answers: Tensor | None
     uncertainty: Tensor | None
+
+    def split(self, count: int) -> Iterator["Outcome"]:
+        """The outcomes of so many equal parts of the rows, in their order."""
+        parts = ([None] * count if part is None else part.chunk(count) for part in self)
+        yield from (Outcome(*each) for each in zip(*parts, strict=True))
 
 
 @dataclass(frozen=True)
@@ -70,6 +76,13 @@ class Reasons:
     columns: list[str]
     prediction: Contributions | None
     uncertainty: Contributions | None
+
+    def _repr_html_(self) -> str:
+        """The columns that matter most for each row, in a notebook."""
+        kind = "prediction" if self.prediction is not None else "uncertainty"
+        lines = [(row, ", ".join(f"{part['column']} {part[kind]:+.3g}" for part in parts))
+                 for row, parts in enumerate(self.top())]  # fmt: skip
+        return html_table(f"What columns add to the {kind}", lines, ("row", "column and contribution, largest first"))
 
     def top(self, count: int = SHOWN) -> pl.Series:
         """The columns that matter most for each row, as a list of `column`, `prediction` and `uncertainty`."""
@@ -106,7 +119,7 @@ def evaluations(columns: int) -> int:
 
 
 def explained(
-    outcome: Callable[[TableTensors, Collection[int]], Outcome],
+    outcomes: Callable[[TableTensors, Sequence[Collection[int]]], Iterable[Outcome]],
     table: TableTensors,
     groups: dict[str, list[int]],
     *,
@@ -115,13 +128,15 @@ def explained(
     """Reasons of rows.
 
     Args:
-        outcome: of rows without some features, by a model.
+        outcomes: of rows without some features, by a model, for every choice of features in turn.
         table: the rows.
         groups: features of each column; see `column_groups`.
         seed: of the orders.
     """
-    features = list(groups.values())
-    whole, nothing = outcome(table, ()), outcome(table, range(table.observed.shape[1]))
+    features, drawn = list(groups.values()), orders(len(groups), seed)
+    hidden = [_hidden(order, place, features) for order in drawn for place in range(len(order) - 1)]
+    said = iter(outcomes(table, [(), range(table.observed.shape[1]), *hidden]))
+    whole, nothing = next(said), next(said)
     chosen = None if whole.answers is None else whole.answers.argmax(1)
 
     def numbers(said: Outcome) -> list[NDArray[np.float64] | None]:
@@ -130,11 +145,10 @@ def explained(
 
     ends = numbers(nothing), numbers(whole)
     totals = [np.zeros((table.n_rows, len(features))) for _ in range(2)]
-    for order in orders(len(features), seed):
+    for order in drawn:
         before = ends[0]
         for place, shown in enumerate(order):
-            hidden = [feature for later in order[place + 1 :] for column in later for feature in features[column]]
-            after = numbers(outcome(table, hidden)) if hidden else ends[1]
+            after = numbers(next(said)) if place + 1 < len(order) else ends[1]
             for total, old, new in zip(totals, before, after, strict=True):
                 if old is not None and new is not None:
                     total[:, shown] += ((new - old) / (len(shown) * ORDERS))[:, None]
@@ -144,6 +158,11 @@ def explained(
         for base, value, total in zip(*ends, totals, strict=True)
     ]
     return Reasons(list(groups), *found)
+
+
+def _hidden(order: Sequence[NDArray[np.int64]], place: int, features: Sequence[list[int]]) -> list[int]:
+    """Features that are still hidden after a step of an order."""
+    return [feature for later in order[place + 1 :] for column in later for feature in features[column]]
 
 
 def orders(columns: int, seed: int) -> list[list[NDArray[np.int64]]]:

@@ -7,10 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from xgboost.core import XGBoostError
 
-from varjepa.config import RetrainConfig, parse_config, result_settings
+from varjepa.config import RetrainConfig, result_settings
+from varjepa.config.load import parse_stored
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.errors import ModelError
 from varjepa.evaluation.probe import LinearProbe
@@ -27,10 +26,20 @@ from varjepa.inference.interval_storage import (
     save_intervals,
     save_sets,
 )
+from varjepa.inference.manifest import MANIFEST, require_intact, write_manifest
 from varjepa.inference.model import TrainedModel
+from varjepa.inference.soundness import require_preprocessor, require_sound, require_weights
 from varjepa.inference.vectors.storage import VECTORS, load_compact, save_compact
 from varjepa.models.new_network import build_network
-from varjepa.models.weights import NETWORK, read_tensors, save_network, write_tensors
+from varjepa.models.weights import (
+    LISTED,
+    NETWORK,
+    load_weights,
+    read_file,
+    read_tensors,
+    save_network,
+    write_tensors,
+)
 from varjepa.training.device import resolve_device, resolve_precision
 
 CONFIG, PREPROCESSOR = "config.json", "preprocessor.json"
@@ -44,6 +53,9 @@ PARTS = (PREPROCESSOR, NETWORK, PROBE, HEAD_FILE, UNCERTAINTY, INTERVALS, SETS, 
          DIRECTIONS, VECTORS)  # fmt: skip
 """Files of a model beside its configuration; preprocessor and network are in every one."""
 
+FILES = (CONFIG, *PARTS)
+"""All files of a model but its manifest."""
+
 SETTINGS = ("data", "model", "masking", "objective", "training.seed", "uncertainty", "generator.n_layers",
             "generator.missing")  # fmt: skip
 """Settings that a finished model still reads from its configuration; all others are contained in its files."""
@@ -52,6 +64,8 @@ SETTINGS = ("data", "model", "masking", "objective", "training.seed", "uncertain
 def save_model(folder: Path, model: TrainedModel) -> None:
     """Writes the model as JSON and safetensors: plain data, nothing pickled."""
     folder.mkdir(parents=True, exist_ok=True)
+    for name in (MANIFEST, *FILES):
+        (folder / name).unlink(missing_ok=True)  # of another model, of which this one may lack a part
     save_config(folder, model.config)
     (folder / PREPROCESSOR).write_text(model.preprocessor.model_dump_json(), encoding="utf-8")
     save_network(folder, model.network, kind=model.config.model.kind, names=model.preprocessor.names)
@@ -71,6 +85,7 @@ def save_model(folder: Path, model: TrainedModel) -> None:
         save_profile(folder, model.profile)
     if model.compact is not None:
         save_compact(folder, model.compact)
+    write_manifest(folder, FILES)
 
 
 def save_config(folder: Path, config: RetrainConfig) -> None:
@@ -119,7 +134,34 @@ def load_model(folder: Path, device: str = "auto", precision: str = "float32") -
     """
     resolve_device(device)  # one that is not there is no fault of the model
     with _readable(folder):
-        return load_parts(load_config_of(folder), model_parts(folder), device, precision)
+        listed, parts = require_intact(folder, FILES), model_parts(folder)
+        model = load_parts(load_config_of(folder), parts, device, precision)
+        if not listed:
+            _require_complete(model, parts)
+        return model
+
+
+def _require_complete(model: TrainedModel, parts: Mapping[str, Path]) -> None:
+    """Checks that a model without a manifest has what every finished model of its kind has.
+
+    Args:
+        model: from the files that are there.
+        parts: the files by name.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+    """
+    if LISTED in read_file(parts[NETWORK]).metadata:
+        raise FileNotFoundError(2, "missing", MANIFEST)
+    label = model.preprocessor.label
+    needed = {
+        PROBE: label is not None and model.probe is None,
+        UNCERTAINTY: label is not None and bool(label.classes) and model.fitted is None,
+        GENERATOR: model.config.generator.n_layers > 0 and model.generator is None,
+    }  # fmt: skip
+    for name, lacks in needed.items():
+        if lacks:
+            raise FileNotFoundError(2, "missing", name)
 
 
 def load_config_of(folder: Path) -> RetrainConfig:
@@ -131,7 +173,7 @@ def load_config_of(folder: Path) -> RetrainConfig:
     Raises:
         FileNotFoundError, ValueError, ConfigError: there is none, or it cannot be read.
     """
-    config = parse_config(json.loads((folder / CONFIG).read_text(encoding="utf-8")), str(folder / CONFIG))
+    config = parse_stored(json.loads((folder / CONFIG).read_text(encoding="utf-8")), str(folder / CONFIG))
     split = config.data.split
     if split.by != "hash" or "columns" in split.model_fields_set:
         return config
@@ -157,12 +199,15 @@ def load_parts(
         precision: as for `load_model`.
 
     Raises:
-        FileNotFoundError, ValueError, RuntimeError, SafetensorError: a file is missing or damaged.
+        FileNotFoundError, ValueError, RuntimeError, SafetensorError: a file is missing or damaged, or the parts do not
+            fit together.
     """
     target = resolve_device(device)
-    preprocessor = Preprocessor.read(_part(parts, PREPROCESSOR))
+    preprocessor, weights = Preprocessor.read(_part(parts, PREPROCESSOR)), read_tensors(_part(parts, NETWORK))
+    require_preprocessor(preprocessor)
+    require_weights(config, sum(values.numel() for values in weights.values()))
     network = build_network(sizes=preprocessor.sizes, model=config.model)
-    network.load_state_dict(read_tensors(_part(parts, NETWORK)))
+    load_weights(network, weights, NETWORK)
     network = network.to(target).eval()
     network.precision = resolve_precision(precision, target)
     probe = _load_probe(parts[PROBE], target) if PROBE in parts else None
@@ -173,9 +218,11 @@ def load_parts(
     intervals = load_intervals(parts[INTERVALS], target) if INTERVALS in parts else None
     sets = load_sets(parts[SETS]) if SETS in parts else None
     compact = load_compact(parts[VECTORS], target) if VECTORS in parts else None
-    return TrainedModel(
+    model = TrainedModel(
         config, preprocessor, network, probe, fitted, generator, profile, head, intervals, sets, compact
     )
+    require_sound(model)
+    return model
 
 
 @contextmanager
@@ -183,9 +230,13 @@ def _readable(folder: Path) -> Iterator[None]:
     """Turns errors of reading a model into a `ModelError`."""
     try:
         yield
+    except ModelError:
+        raise
     except FileNotFoundError as error:
         raise ModelError(f"{folder} holds no complete model: {Path(error.filename).name} is missing.") from None
-    except (ValueError, KeyError, RuntimeError, SafetensorError, XGBoostError) as error:
+    except MemoryError:
+        raise ModelError(f"The model in {folder} does not fit into memory.") from None
+    except Exception as error:
         reason = " ".join(str(error).split())[:300]  # torch lists every weight that does not fit
         raise ModelError(
             f"The model in {folder} cannot be read: {reason}.", fix="Was it written by this version?"
@@ -193,15 +244,12 @@ def _readable(folder: Path) -> Iterator[None]:
 
 
 def _load_probe(path: Path, device: torch.device) -> LinearProbe:
-    with safe_open(path, framework="pt", device=str(device)) as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-        return LinearProbe(**tensors, l2=float((file.metadata() or {})["l2"]))
+    tensors, plain = read_file(path, device)
+    return LinearProbe(**tensors, l2=float(plain["l2"]))
 
 
 def _load_uncertainty(path: Path, preprocessor: Preprocessor, device: torch.device) -> FittedUncertainty:
-    with safe_open(path, framework="pt", device=str(device)) as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-        plain = file.metadata() or {}
+    tensors, plain = read_file(path, device)
     certificate = Certificate.model_validate_json(plain["certificate"]) if "certificate" in plain else None
     own = {name.removeprefix(f"{FACTS}."): value for name, value in tensors.items() if name.startswith(f"{FACTS}.")}
     heads, resampled = unpacked(own, plain.get(FACTS, "[]"), preprocessor), int(plain.get(RESAMPLED, "0"))
@@ -233,7 +281,8 @@ def model_digest(folder: Path) -> str:
         ModelError: no model there, or its configuration cannot be read.
     """
     with _readable(folder):
-        settings = result_settings(load_config_of(folder), *SETTINGS)
+        # Of the sizes, the numbers count and not what they are called.
+        settings = result_settings(load_config_of(folder), *SETTINGS, without=("model.size",))
         total = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
         # Sorted by name, as folders list their files in any order.
         for name, path in sorted(model_parts(folder).items()):

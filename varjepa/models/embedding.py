@@ -1,12 +1,15 @@
-"""Embeddings of whole rows from a trained network of any kind (var-jepa.md section 3)."""
+"""Embeddings of whole rows from a trained network of any kind (arXiv 2603.20111, D.2)."""
 
 from contextlib import AbstractContextManager
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 
 from varjepa.data.tensors.table import TableTensors
+from varjepa.memory import in_parts
 from varjepa.models.network import Embedding, TableNetwork
+from varjepa.side_by_side import parts_at_once, side_by_side
 
 __all__ = ["Embedding", "embed", "lowered", "row_uncertainty"]
 
@@ -33,17 +36,31 @@ def embed(network: TableNetwork, table: TableTensors, batch_size: int | None = N
     dtype = next(network.parameters()).dtype
     mean = torch.empty(*table.observed.shape, network.d_hidden, dtype=dtype, device=table.device)
     scale = torch.empty_like(mean) if network.has_scale else None
-    try:
-        with lowered(network, table.device):
-            for start in range(0, table.n_rows, batch_size):
-                rows = slice(start, start + batch_size)
-                part = network.embed(table.rows(rows))
-                mean[rows] = part.mean
+
+    def fill(rows: slice) -> None:
+        with lowered(network, table.device):  # of each thread by itself
+            own, start = table.rows(rows), rows.start
+            for part in in_parts(lambda some: network.embed(own.rows(some)), own.n_rows, batch_size):
+                done = slice(start, start + len(part.mean))
+                mean[done] = part.mean
                 if scale is not None and part.scale is not None:
-                    scale[rows] = part.scale
+                    scale[done] = part.scale
+                start = done.stop
+
+    try:
+        if table.n_rows:  # layers take at least one row
+            side_by_side(fill, _shares(table, network.d_hidden, batch_size))
     finally:
         network.train(training)
     return Embedding(mean, scale)
+
+
+def _shares(table: TableTensors, width: int, batch_size: int) -> list[slice]:
+    """Rows of each thread: whole batches, so that rows are embedded beside the same others whatever their number."""
+    (rows, features), batches = table.observed.shape, -(-table.n_rows // batch_size)
+    count = min(parts_at_once(rows * features * width, table.device), batches)
+    ends = [batches * share // count * batch_size for share in range(count)]
+    return [slice(start, end) for start, end in pairwise([*ends, rows])]
 
 
 def lowered(network: TableNetwork, device: torch.device) -> AbstractContextManager[None]:

@@ -1,4 +1,4 @@
-"""Context and target masks of a training step (var-jepa.md section 3)."""
+"""Context and target masks of a training step (arXiv 2603.20111, appendix A)."""
 
 import math
 from typing import NamedTuple

@@ -17,6 +17,7 @@ def predictor_encoder(model: ModelSection) -> TransformerEncoder:
         n_heads=model.pred_n_heads,
         d_feedforward=model.pred_d_feedforward,
         dropout=model.pred_dropout,
+        n_points=model.n_points,
     )
 
 

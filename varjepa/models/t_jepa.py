@@ -57,6 +57,7 @@ class RowEncoder(nn.Module):
             n_heads=model.n_heads,
             d_feedforward=model.d_feedforward,
             dropout=model.dropout,
+            n_points=model.n_points,
         )
 
     def forward(self, table: TableTensors, context: Tensor, valid: Tensor, random: Randomness | None = None) -> Tensor:
@@ -75,7 +76,7 @@ class TJEPANetwork(TableNetwork):
         model: widths, depths and rates; `n_cls` register tokens, `n_aux` auxiliary tokens.
 
     Attributes:
-        ema: share of the target encoder that stays at the first update.
+        ema: share of the target encoder that stays at the first update; None scales it to the steps of the training.
 
     References:
         arXiv 2410.05016 section 4; arXiv 2603.20111 D.4.

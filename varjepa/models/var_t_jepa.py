@@ -38,7 +38,7 @@ class VarTJEPANetwork(VariationalNetwork):
         model: widths, depths and rates.
 
     References:
-        var-jepa.md section 3; eq. 22-26 of the paper for what the objective does with the outputs.
+        arXiv 2603.20111, appendix A; eq. 22-26 for what the objective does with the outputs.
     """
 
     def __init__(self, *, sizes: TableSizes, model: ModelSection) -> None:
@@ -51,6 +51,7 @@ class VarTJEPANetwork(VariationalNetwork):
             "n_heads": model.n_heads,
             "d_feedforward": model.d_feedforward,
             "dropout": model.dropout,
+            "n_points": model.n_points,
         }
         self.tokenizer = new_tokenizer(sizes, model)
         self.context_cls = nn.Parameter(torch.randn(model.n_cls, d) * INIT_SCALE)

@@ -60,6 +60,43 @@ class Attention(nn.Module):
         return self.out(attend(q, k, v, valid).transpose(1, 2).reshape(batch, length, width))
 
 
+class InducedAttention(nn.Module):
+    """Self-attention by way of a few learned points, whose cost is proportional to the number of tokens.
+
+    The points attend to the tokens, then the tokens attend to the points. For rows of hundreds of features, where every
+    token attending to every other takes most of the time.
+
+    Args:
+        d_model: token width, a multiple of `n_heads`.
+        n_heads: heads.
+        n_points: points.
+
+    Shape:
+        x [B, L, d_model], valid bool [B, L] or None -> [B, L, d_model]
+
+    References:
+        Lee et al., "Set Transformer", ICML 2019: induced set attention.
+    """
+
+    def __init__(self, *, d_model: int, n_heads: int, n_points: int) -> None:
+        super().__init__()
+        self.n_heads = n_heads
+        self.points = AttentionPooling(d_model=d_model, n_pool=n_points, n_heads=n_heads)
+        self.norm = nn.LayerNorm(d_model)
+        self.query = nn.Linear(d_model, d_model)
+        self.key_value = nn.Linear(d_model, 2 * d_model)
+        self.out = nn.Linear(d_model, d_model)
+
+    def forward(self, x: Tensor, valid: Tensor | None) -> Tensor:
+        batch, length, width = x.shape
+        points = self.norm(self.points(x, valid))  # [B, P, d_model]
+        shape = (batch, -1, self.n_heads, width // self.n_heads)
+        q, k, v = (
+            part.view(shape).transpose(1, 2) for part in (self.query(x), *self.key_value(points).chunk(2, dim=-1))
+        )  # q [B, H, L, d / H], k and v [B, H, P, d / H]
+        return self.out(attend(q, k, v).transpose(1, 2).reshape(batch, length, width))
+
+
 class AttentionPooling(nn.Module):
     """Learned queries attend to a set of tokens: any number in, a fixed number out, in no order.
 

@@ -65,6 +65,13 @@ class Randomness:
         self.device.set_state(state["device"].cpu())  # states lie on the CPU, but a checkpoint may load onto a GPU
         self.host.bit_generator.state = state["host"]
 
+    def twin(self) -> "Randomness":
+        """Streams of their own that go on with the same numbers."""
+        device, host = torch.Generator(self.device.device), np.random.default_rng(0)
+        twin = replace(self, device=device, host=host)
+        twin.restore(self.state())
+        return twin
+
     def of_rows(self, rows: slice, total: int) -> "Randomness":
         """The same streams for some rows of a batch of `total`; all processes that share it must draw alike."""
         return replace(self, share=(rows, total))

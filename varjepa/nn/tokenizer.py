@@ -1,4 +1,4 @@
-"""Feature tokens: one vector per cell of a row (var-jepa.md section 3)."""
+"""Feature tokens: one vector per cell of a row (arXiv 2603.20111, appendix A)."""
 
 from collections.abc import Sequence
 

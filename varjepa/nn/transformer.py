@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from varjepa.nn.attention import Attention
+from varjepa.nn.attention import Attention, InducedAttention
 from varjepa.nn.block import LAYER_NORM_EPS, BlockWeights, Dropped, FusedBlock, block_at, ready_weights
 from varjepa.nn.dropout import keep_scale, positions, zero_, zero_before_relu_
 from varjepa.nn.packed import blank_tokens
@@ -19,14 +19,24 @@ class Block(nn.Module):
     """LayerNorm, attention, LayerNorm, feed-forward (ReLU), each with a residual; dropout inside the feed-forward
     part and on both residual branches.
 
+    Args:
+        d_model: token width.
+        n_heads: attention heads.
+        d_feedforward: width of the feed-forward part.
+        n_points: of `InducedAttention`; 0: every token attends to every other.
+
     Shape:
         x [B, L, d_model], valid bool [B, L] or None, `Dropped` -> [B, L, d_model]
     """
 
-    def __init__(self, *, d_model: int, n_heads: int, d_feedforward: int) -> None:
+    def __init__(self, *, d_model: int, n_heads: int, d_feedforward: int, n_points: int = 0) -> None:
         super().__init__()
         self.norm_attention = nn.LayerNorm(d_model, eps=LAYER_NORM_EPS)
-        self.attention = Attention(d_model=d_model, n_heads=n_heads)
+        self.attention: nn.Module = (
+            InducedAttention(d_model=d_model, n_heads=n_heads, n_points=n_points)
+            if n_points
+            else Attention(d_model=d_model, n_heads=n_heads)
+        )
         self.norm_feedforward = nn.LayerNorm(d_model, eps=LAYER_NORM_EPS)
         self.expand = nn.Linear(d_model, d_feedforward)
         self.contract = nn.Linear(d_feedforward, d_model)
@@ -45,8 +55,9 @@ class Block(nn.Module):
 
     @property
     def weights(self) -> BlockWeights:
-        """All parameters."""
-        layers = (self.attention.qkv, self.attention.out, self.expand, self.contract,
+        """All parameters of a block in which every token attends to every other."""
+        attention = cast("Attention", self.attention)
+        layers = (attention.qkv, attention.out, self.expand, self.contract,
                   self.norm_attention, self.norm_feedforward)  # fmt: skip
         return BlockWeights(*(part for layer in layers for part in (layer.weight, layer.bias)))
 
@@ -67,7 +78,7 @@ class TransformerEncoder(nn.Module):
     """A stack of blocks with a final LayerNorm.
 
     On a CPU each block is one fused operation (see `varjepa.nn.block`), on other devices many, which torch compiles
-    where `compiles` is set and a gradient is wanted.
+    where `compiles` is set and a gradient is wanted. Blocks with points are many operations everywhere.
 
     Args:
         d_model: token width.
@@ -75,24 +86,28 @@ class TransformerEncoder(nn.Module):
         n_heads: attention heads; divides `d_model`.
         d_feedforward: width of the feed-forward part.
         dropout: rate in [0, 1).
+        n_points: see `Block`.
 
     Shape:
         x [B, L, d_model], valid bool [B, L] or None (all valid) -> [B, L, d_model]
     """
 
-    def __init__(self, *, d_model: int, n_layers: int, n_heads: int, d_feedforward: int, dropout: float) -> None:
+    def __init__(
+        self, *, d_model: int, n_layers: int, n_heads: int, d_feedforward: int, dropout: float, n_points: int = 0
+    ) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(
-            Block(d_model=d_model, n_heads=n_heads, d_feedforward=d_feedforward) for _ in range(n_layers)
+            Block(d_model=d_model, n_heads=n_heads, d_feedforward=d_feedforward, n_points=n_points)
+            for _ in range(n_layers)
         )
         self.norm = nn.LayerNorm(d_model)
-        self.n_heads, self.d_feedforward, self.dropout = n_heads, d_feedforward, dropout
+        self.n_heads, self.d_feedforward, self.dropout, self.n_points = n_heads, d_feedforward, dropout, n_points
         self.compiles = False
 
     def forward(self, x: Tensor, valid: Tensor | None = None, random: Randomness | None = None) -> Tensor:
         # All drops of a batch are drawn before the first block, so that every path consumes the same numbers.
         blocks, dropped = cast("Iterable[Block]", self.blocks), self.dropped(x, random)
-        if x.device.type == "cpu":
+        if self._fused(x):
             blank, keep = blank_tokens(valid), dropped[0].keep if dropped else 1.0
             for weights, drop in zip(self._weights(x, keep), dropped, strict=True):
                 x = FusedBlock.apply(x, blank, self.n_heads, drop, *weights)
@@ -105,13 +120,16 @@ class TransformerEncoder(nn.Module):
     @torch.no_grad()
     def at(self, x: Tensor, positions: Tensor) -> Tensor:
         """Output of `forward` at some positions int64 [P], cheaper: [B, P, d_model], without a gradient."""
-        if x.device.type != "cpu" or not len(self.blocks):
+        if not self._fused(x) or not len(self.blocks):
             return self(x)[:, positions]
         # Later blocks attend to every token, so only the last one can skip the positions not asked for.
         *most, last = self._weights(x, 1.0)
         for weights in most:
             x = FusedBlock.apply(x, None, self.n_heads, Dropped(), *weights)
         return self.norm(block_at(x, positions, self.n_heads, last))
+
+    def _fused(self, x: Tensor) -> bool:
+        return x.device.type == "cpu" and not self.n_points
 
     def dropped(self, x: Tensor, random: Randomness | None) -> list[Dropped]:
         """Positions that dropout zeroes in a batch [B, L, d_model], block by block."""

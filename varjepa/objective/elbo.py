@@ -13,7 +13,7 @@ from varjepa.nn.gaussian import DiagonalGaussian
 
 
 class Weights(NamedTuple):
-    """Weights of the five terms; all 1 makes minus the loss a lower bound on the log-likelihood (var-jepa.md 1)."""
+    """Weights of the five terms; all 1 makes minus the loss a lower bound on the log-likelihood (eq. 9-10)."""
 
     rec: float = 1.0
     gen: float = 1.0

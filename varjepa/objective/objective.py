@@ -13,7 +13,7 @@ from varjepa.models.t_jepa import TJEPANetwork
 from varjepa.models.var_t_jepa import VarTJEPANetwork
 from varjepa.objective.elbo import LossTerms, Weights, final_weights, loss_terms
 from varjepa.objective.prediction import PredictionTerms, prediction_terms
-from varjepa.objective.schedules import ema_at, weights_at
+from varjepa.objective.schedules import ema_at, ema_start, initial_share, weights_at
 
 Terms = LossTerms | PredictionTerms
 """Named terms of a loss: a named tuple of tensors, with a mean over rows."""
@@ -106,7 +106,7 @@ class PredictionObjective(Objective):
 
     def __init__(self, *, network: TJEPANetwork, **settings: Any) -> None:
         super().__init__(**settings)
-        self.network = network
+        self.network, self.start = network, ema_start(self.steps, network.ema)
 
     def terms(self, table: TableTensors, masks: Masks, outputs: Any) -> PredictionTerms:  # noqa: ARG002
         return prediction_terms(masks, outputs)
@@ -124,10 +124,11 @@ class PredictionObjective(Objective):
         return -named["prediction"]
 
     def schedule(self, step: int) -> dict[str, float]:
-        return {"training/ema": ema_at(step, self.steps, self.network.ema)}
+        left = initial_share(step, self.steps, self.start)
+        return {"training/ema": ema_at(step, self.steps, self.start), "training/initial_share": left}
 
     def after_step(self, step: int) -> None:
-        self.network.update_target(ema_at(step, self.steps, self.network.ema))
+        self.network.update_target(ema_at(step, self.steps, self.start))
 
 
 def objective_for(

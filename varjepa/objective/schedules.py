@@ -43,6 +43,39 @@ def lr_at(step: int, steps_per_epoch: int, training: TrainingSection) -> float:
     return peak_lr(training) * share
 
 
+PUBLISHED_EMA = 0.996
+"""First weight of the target encoder in its moving average (I-JEPA, T-JEPA), for 250 steps of memory."""
+
+EMA_MEMORY = 0.05
+"""The average remembers at most this share of all steps at first. Then e^-10 of the initial weights is left at the end,
+and 0.06% after half of the steps, where an early epoch may be selected."""
+
+
+def ema_start(steps: int, chosen: float | None) -> float:
+    """Share of the target encoder that stays at the first of `steps` optimiser steps.
+
+    Args:
+        steps: of the longest training, at least 1.
+        chosen: `model.ema`; None scales the published share to the steps, as a fixed one keeps most of the initial
+            weights in a short training (45% after 400 steps).
+
+    Examples:
+        >>> [round(ema_start(steps, None), 4) for steps in (10, 400, 5000, 1_000_000)]
+        [0.0, 0.95, 0.996, 0.996]
+    """
+    return chosen if chosen is not None else min(PUBLISHED_EMA, max(0.0, 1 - 1 / (EMA_MEMORY * steps)))
+
+
+def initial_share(step: int, steps: int, start: float) -> float:
+    """Share of the initial weights in the target encoder after an optimiser step: the product of what stayed so far.
+
+    Examples:
+        >>> [round(initial_share(399, 400, start), 5) for start in (0.996, ema_start(400, None))]
+        [0.44795, 4e-05]
+    """
+    return math.prod(ema_at(done, steps, start) for done in range(step + 1))
+
+
 def ema_at(step: int, steps: int, start: float) -> float:
     """Share of the target encoder that stays at an optimiser step: linear from `start` to 1 (as in I-JEPA).
 

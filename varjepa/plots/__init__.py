@@ -11,7 +11,7 @@ from varjepa.plots.run import (
     risk_coverage_plot,
     training_curves,
 )
-from varjepa.plots.study import benchmark_plot, collapse_plot, cost_plot, label_curves_plot, study_curves
+from varjepa.plots.study import benchmark_plot, collapse_plot, cost_plot, label_curves_plot, quality_plot, study_curves
 
 __all__ = [
     "benchmark_plot",
@@ -23,6 +23,7 @@ __all__ = [
     "label_curves_plot",
     "latent_pit",
     "measures_plot",
+    "quality_plot",
     "reference_and_new",
     "reliability_diagram",
     "risk_coverage_plot",

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from varjepa.evaluation.drift.samples import Categories, Numbers, Sample
 from varjepa.plots.style import COLORS, panels
+from varjepa.visible import visible
 
 N_BARS = 24
 """Bars of a histogram of reference and new rows, and the most categories shown beside each other."""
@@ -27,7 +28,7 @@ def drift_effects(effects: Mapping[str, tuple[float, str]]) -> Figure:
             places = [place for place, name in enumerate(names) if effects[name][1] == verdict]
             if places:
                 axis.barh(places, [100 * effects[names[place]][0] for place in places], color=color, label=verdict)
-        axis.set_yticks(range(len(names)), names)
+        axis.set_yticks(range(len(names)), [visible(name) for name in names])
         axis.set(title="Change", xlabel="points: share of rows that would have to be others", ylim=(-0.6, len(names)))
         axis.legend(loc="lower right")
     return figure
@@ -75,5 +76,5 @@ def _mixes(axis: Axes, reference: Categories, new: Categories) -> None:
     shown = np.sort(np.argsort(-np.abs(shares[1] - shares[0]), kind="stable")[: N_BARS // 3])
     for label, values, shift, color in zip(("reference", "new"), shares, (0.2, -0.2), COLORS, strict=False):
         axis.barh(np.arange(len(shown)) + shift, values[shown], 0.4, color=color, label=label)
-    axis.set_yticks(range(len(shown)), [names[place][:18] for place in shown])
+    axis.set_yticks(range(len(shown)), [visible(names[place])[:18] for place in shown])
     axis.set_xlabel("% of rows")

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from varjepa.plots.style import COLORS, Floats, panels
+from varjepa.visible import visible
 
 SHOWN = 12
 """Columns in a figure, those of the largest contributions; the others are one bar."""
@@ -59,8 +60,8 @@ def _largest(columns: Sequence[str], values: Floats) -> tuple[list[str], Floats]
 
 
 def _label(axis: Axes, names: Sequence[str], title: str) -> None:
-    # A long name would leave no room for the bars, and `$` would begin a formula.
-    short = [(name if len(name) <= 22 else f"{name[:21]}…").replace("$", r"\$") for name in names]
-    axis.set_yticks(range(len(names)), short)
+    # A long name would leave no room for the bars.
+    short = [(name if len(name) <= 22 else f"{name[:21]}…") for name in names]
+    axis.set_yticks(range(len(names)), [visible(name) for name in short])
     axis.invert_yaxis()
     axis.set_title(title)

@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from varjepa.evaluation.arrays import Bools
 from varjepa.evaluation.latents.pit import PITDistances
 from varjepa.evaluation.uncertainty.calibration import Reliability
+from varjepa.evaluation.uncertainty.intervals import wilson
 from varjepa.evaluation.uncertainty.selective import RiskCoverage, aurc
 from varjepa.plots.style import COLORS, Floats, panels
 
@@ -69,13 +70,17 @@ def risk_coverage_plot(curves: Mapping[str, RiskCoverage], risk: str = "error ra
 
 
 def reliability_diagram(bins: Reliability, ece: float) -> Figure:
-    """Accuracy against confidence, with the number of rows per bin below."""
+    """Accuracy against confidence with 95% intervals, and the number of rows per bin below."""
+    spans = [wilson(share, rows) for share, rows in zip(bins.accuracy, bins.rows, strict=True)]
     with panels(2, 1, size=(4.8, 2.4)) as (figure, (upper, lower)):
         upper.plot([0, 1], [0, 1], color="#888888", linestyle=":", label="calibrated")
         upper.plot(bins.confidence, bins.accuracy, marker="o", label=f"probe (ECE {ece:.4f})")
-        upper.set(title="Reliability", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1))
+        upper.vlines(bins.confidence, [span.low for span in spans], [span.high for span in spans], color=COLORS[0])
+        upper.set(title="Reliability", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1.03))
         upper.legend()
         lower.bar(bins.confidence, bins.rows, width=0.04)
+        for x, rows in zip(bins.confidence, bins.rows, strict=True):
+            lower.annotate(f"{rows:,}", (x, rows), ha="center", va="bottom", fontsize=6)
         lower.set(xlabel="confidence", ylabel="rows", xlim=(0, 1))
     return figure
 
@@ -95,10 +100,14 @@ def interval_plot(pit: Floats, width: Floats, inside: Bools, level: float) -> Fi
         left.set(title="PIT of the label", xlabel="PIT", ylabel="density", xlim=(0, 1))
         parts = np.array_split(np.argsort(width, kind="stable"), min(10, len(width)))
         points = [(width[part].mean(), inside[part].mean()) for part in parts]
-        right.plot(*zip(*points, strict=True), marker="o", label="tenths of the rows")
+        right.plot(
+            *zip(*points, strict=True), marker="o", label=f"{len(points)} groups of about {len(parts[0]):,} rows"
+        )
+        for part, (x, share) in zip(parts, points, strict=True):
+            right.vlines(x, *wilson(share, len(part)), color=COLORS[0])
         right.axhline(level, color="#888888", linestyle=":", label="promised for all rows")
         right.set(title="Coverage of intervals", xlabel="mean width", ylabel="coverage")
-        right.set_ylim(top=1)
+        right.set_ylim(top=1.02)
         right.legend()
     return figure
 

@@ -114,3 +114,40 @@ def cost_plot(points: Mapping[str, Line], lines: Mapping[str, Line], labels: tup
         axis.set(title=title, xlabel=labels[0], ylabel=labels[1], xscale="log", yscale="log")
         axis.legend()
     return figure
+
+
+def quality_plot(
+    groups: Mapping[str, Sequence[tuple[str, float, Sequence[float]]]],
+    controls: Mapping[str, Sequence[float]],
+    titles: Sequence[str],
+    cost: str,
+) -> Figure:
+    """Qualities over cost, one panel per quality; every point has its name beside it.
+
+    Args:
+        groups: name -> points of one look, each (name, cost, qualities).
+        controls: name -> qualities of what costs nothing, drawn as lines.
+        titles: of the panels, in the order of the qualities.
+        cost: label of the axis of costs, which is logarithmic.
+    """
+    with panels(1, len(titles), size=(4.4, 3.4)) as (figure, axes):
+        for number, (axis, title) in enumerate(zip(axes, titles, strict=True)):
+            for (group, points), marker in zip(groups.items(), "osD^", strict=False):
+                places, values = [point[1] for point in points], [point[2][number] for point in points]
+                axis.plot(places, values, marker, label=group, markersize=4)
+                for name, place, qualities in points:
+                    axis.annotate(
+                        name, (place, qualities[number]), (4, 3), textcoords="offset points", fontsize=6.5,
+                        color="#444444",
+                    )  # fmt: skip
+            for (name, qualities), style in zip(controls.items(), ("--", ":"), strict=False):
+                axis.axhline(qualities[number], color="#888888", linestyle=style, linewidth=1, label=name)
+            axis.set(title=title, xlabel=cost, xscale="log")
+            axis.margins(x=0.15, y=0.1)
+            low, high = axis.get_xlim()
+            ticks = [digit * 10.0**power for power in range(-3, 9) for digit in (1, 2, 5)]
+            shown = [tick for tick in ticks if low <= tick <= high]
+            axis.set_xticks(shown, [f"{tick:,g}" for tick in shown])
+            axis.minorticks_off()
+        axes[0].legend()
+    return figure

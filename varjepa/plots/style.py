@@ -9,7 +9,10 @@ import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from numpy.typing import NDArray
+
+from varjepa.visible import visible
 
 MANY_COLORS = tuple(mpl.color_sequences["tab10"])
 COLORS = ("#3366aa", "#cc6633", "#449966", "#aa4477", "#888888", "#ccaa33", "#66bbcc")
@@ -28,6 +31,7 @@ STYLE: Any = {
     "legend.frameon": False,
     "axes.prop_cycle": cycler(color=COLORS),
     "savefig.dpi": 120,
+    "text.parse_math": False,  # a name may hold two dollar signs
 }
 
 Floats = NDArray[np.floating]
@@ -39,8 +43,15 @@ def panels(rows: int, columns: int, *, size: tuple[float, float] = (3.6, 2.7)) -
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(size[0] * columns, size[1] * rows), layout="constrained")
         yield figure, list(np.atleast_1d(figure.subplots(rows, columns)).ravel())
+        _show_names(figure)
         # The layout is computed once, here: left to `savefig`, it would cost a drawing of its own.
         engine = figure.get_layout_engine()
         if engine is not None:
             engine.execute(figure)
             figure.set_layout_engine(None)
+
+
+def _show_names(figure: Figure) -> None:
+    """Writes what is invisible in names as escapes. Labels of ticks are set at each drawing: their callers do it."""
+    for text in figure.findobj(Text):
+        text.set_text("\n".join(map(visible, text.get_text().split("\n"))))

@@ -1,4 +1,4 @@
-"""Deterministic JEPA on pairs: Var-JEPA with point-mass encoders, no decoders and no KLs (var-jepa.md section 1).
+"""Deterministic JEPA on pairs: Var-JEPA with point-mass encoders, no decoders and no KLs (arXiv 2603.20111, section 3).
 
 What is left is the squared error between prediction and target. It does not require informative latents: a constant
 encoder minimises it, and only the blocked gradient of the target prevents that.

@@ -1,4 +1,4 @@
-"""The simulation study's generator: pairs (x, y) whose latents and label are known (section 4.1; var-jepa.md 2)."""
+"""The simulation study's generator: pairs (x, y) whose latents and label are known (arXiv 2603.20111, 4.1)."""
 
 from typing import NamedTuple
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from varjepa.data.tensors.table import TableTensors
+from varjepa.machine import memory_left
 from varjepa.training.epoch_rows import Table
 
 MEASURED_ROWS = 8
@@ -38,7 +39,7 @@ def kept_bytes(forward: Callable[[], object], parameters: Iterable[Tensor]) -> i
 def rows_at_once(
     table: Table, batch_size: int, forward: Callable[[TableTensors], object], parameters: Iterable[Tensor]
 ) -> int:
-    """Number of rows whose activations fit into `ACTIVATIONS`, at least 1; on a GPU the whole batch.
+    """Rows whose activations fit into `ACTIVATIONS` and a quarter of the memory left, at least 1; on a GPU all.
 
     Args:
         table: rows to measure on; without any, the whole batch is computed at once, too.
@@ -49,8 +50,10 @@ def rows_at_once(
     sample = table.rows(slice(0, MEASURED_ROWS))
     if table.device.type != "cpu" or not sample.n_rows:
         return batch_size
+    left = memory_left()
+    most = ACTIVATIONS if left is None else min(ACTIVATIONS, left // 4)  # gradients and the optimiser need some, too
     # Activations grow in proportion to the rows, so a few rows tell the bytes of one.
-    return max(1, ACTIVATIONS * sample.n_rows // max(kept_bytes(lambda: forward(sample), parameters), 1))
+    return max(1, most * sample.n_rows // max(kept_bytes(lambda: forward(sample), parameters), 1))
 
 
 def split_evenly(rows: slice, most: int) -> Iterator[slice]:

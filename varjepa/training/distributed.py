@@ -6,6 +6,7 @@ curve is that of one process up to rounding.
 
 import os
 import sys
+import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -89,6 +90,8 @@ class World:
 def joined_world(device: torch.device) -> Iterator[World]:
     """The world that torchrun's environment describes; a single process without it.
 
+    One process of several must end by `leave` afterwards; an error ends it here, with its traceback and exit code 1.
+
     Args:
         device: of this process; GPUs communicate over NCCL, everything else over gloo.
     """
@@ -97,21 +100,25 @@ def joined_world(device: torch.device) -> Iterator[World]:
         return
     # With GPUs both backends: their tensors go over NCCL, tensors of the host over gloo.
     dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
-    yield World(dist.get_rank(), dist.get_world_size())
+    try:
+        yield World(dist.get_rank(), dist.get_world_size())
+    except BaseException:  # noqa: BLE001 (printed, and the process ends with it)
+        traceback.print_exc()
+        leave(1)
     # All leave together: a process that still waits for one that has ended may abort. After an error none waits here.
     dist.barrier()
-    dist.destroy_process_group()
 
 
-def leave() -> NoReturn:
-    """Ends a process of a world at once, after its work is done.
+def leave(code: int = 0) -> NoReturn:
+    """Ends a process of a world at once, after its work is done; the group of processes is not destroyed before.
 
-    Threads of gloo still run while Python shuts down, and now and then one of them aborts the process.
+    While gloo is taken down, now and then one of its threads aborts the process, or the process waits for ever (one of
+    about 100 pairs of processes on a busy machine).
     """
     # os._exit flushes nothing.
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(code)
 
 
 def local_device(device: torch.device) -> torch.device:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -14,22 +14,30 @@ from varjepa.config import TrainingSection
 from varjepa.config.heads import GeneratorSection
 from varjepa.data.tensors.bars import Cells
 from varjepa.data.tensors.table import TableTensors
+from varjepa.memory import out_of_memory, smaller
 from varjepa.models.generator import Generator, class_log_prob
 from varjepa.models.network import TableNetwork
 from varjepa.nn.decay import decay_groups
 from varjepa.nn.random import Randomness, initial_weights
 from varjepa.objective.elbo import masked_mean
-from varjepa.training.activations import rows_at_once, split_evenly
+from varjepa.training.activations import rows_at_once
 from varjepa.training.checkpoints import load_checkpoint, save_checkpoint
 from varjepa.training.device import keep_memory, resolve_precision
 from varjepa.training.epoch_rows import Table
+from varjepa.training.interruption import signals_held
 from varjepa.training.loop import LOOK_STEPS, VALIDATION_STREAM
+from varjepa.training.parts import Division, Gradients, add_gradients, gradients_of
 
 WARMUP_STEPS = 50  # steps of linear warm-up
 WEIGHT_DECAY = 1e-4
 STREAM = 2**21
 """Stream number of the generator's batches and masks."""
 
+
+R = TypeVar("R")
+
+HiddenPart = tuple[TableTensors, Tensor]
+"""Some rows of a batch, and which of their cells are kept, bool [B, D]."""
 
 GeneratorProgress = Callable[[int, float, float], None]
 """Called with (steps done, mean negative log-probability of a hidden cell of the validation rows in nats, rows per
@@ -85,9 +93,7 @@ class GeneratorTrainer:
         self.table, self.validation = tables
         self.cells, self.device = cells, self.table.device
         self.precision = resolve_precision(training.precision, self.device)
-        self.batch_size = min(section.batch_size, self.table.n_rows)
-        # Whichever limit comes first; epochs are counted in rows drawn.
-        self.steps = min(section.max_steps, -(-section.max_epochs * self.table.n_rows // self.batch_size))
+        self.batch_size, self.steps = section.batch(self.table.n_rows), section.steps(self.table.n_rows)
         with initial_weights(training.seed):
             self.generator = Generator(
                 sizes=cells.sizes, d_token=network.d_hidden, n_layers=section.n_layers, n_heads=n_heads
@@ -118,17 +124,20 @@ class GeneratorTrainer:
         ends = {round(self.steps * (k + 1) / section.evaluations) for k in range(section.evaluations)}
         saved = time.perf_counter()
         started = saved - state.seconds  # as if there had been no interruption
-        while state.step < self.steps and state.misses < section.patience:
-            self._step(state.step, random)
-            state.step += 1
-            state.seconds = time.perf_counter() - started
-            if state.step in ends:
-                self._look(state)
-                on_progress(*state.looks[-1])
-            due = time.perf_counter() - saved >= 60 * self.training.checkpoint_minutes
-            if self.checkpoint is not None and due and state.step % LOOK_STEPS == 0:
-                self._save(self.checkpoint, state, random)
-                saved = time.perf_counter()
+        with signals_held(on=self.checkpoint is not None) as held:
+            while state.step < self.steps and state.misses < section.patience:
+                self._step(state.step, random)
+                state.step += 1
+                state.seconds = time.perf_counter() - started
+                if state.step in ends:
+                    self._look(state)
+                    on_progress(*state.looks[-1])
+                due = time.perf_counter() - saved >= 60 * self.training.checkpoint_minutes
+                if self.checkpoint is not None and (held.arrived or (due and state.step % LOOK_STEPS == 0)):
+                    self._save(self.checkpoint, state, random)
+                    saved = time.perf_counter()
+                if held.arrived:
+                    held.let_go()
         self.generator.load_state_dict(state.best)
         return self.generator.eval()
 
@@ -166,19 +175,36 @@ class GeneratorTrainer:
         for group in self.optimizer.param_groups:
             group["lr"] = self.section.lr * min(1.0, (step + 1) / WARMUP_STEPS) * share
         rows = torch.randint(self.table.n_rows, (self.batch_size,), generator=random.device, device=self.device)
-        self.optimizer.zero_grad(set_to_none=True)
-        # Each part adds its gradient; divided by the whole batch, the sum is the gradient of the batch's mean.
-        for loss in self._losses(self.table.rows(rows), random):
-            (loss.sum() / len(rows)).backward()
+        state = random.state()
+        while not self._gradients(self.table.rows(rows), random):
+            self.rows_at_once = smaller(min(self.rows_at_once, len(rows)))
+            random.restore(state)
         torch.nn.utils.clip_grad_norm_(self.generator.parameters(), 1.0, foreach=True)
         self.optimizer.step()
 
-    def _losses(self, table: TableTensors, random: Randomness) -> Iterator[Tensor]:
-        """Mean negative log-probability of each row's hidden cells, [B] in as many parts as memory requires."""
+    def _gradients(self, batch: TableTensors, random: Randomness) -> bool:
+        """Leaves the gradients of a batch in the parameters; False if memory does not suffice."""
+        self.optimizer.zero_grad(set_to_none=True)
+        try:
+            for gradients in self._computed(lambda part: self._gradients_of(part, batch.n_rows), batch, random):
+                add_gradients(self.generator, gradients)
+        except (MemoryError, RuntimeError) as error:
+            if not out_of_memory(error):
+                raise
+            return False
+        return True
+
+    def _gradients_of(self, part: HiddenPart, total: int) -> Gradients:
+        # Divided by the whole batch, so that the sum over the parts is the gradient of the batch's mean.
+        return gradients_of(self._loss(*part).sum() / total, self.generator)
+
+    def _computed(self, compute: Callable[[HiddenPart], R], table: TableTensors, random: Randomness) -> Iterator[R]:
+        """Results of a batch of which random cells are hidden, part by part."""
         # A share per row, then cells by that share: every number of hidden cells occurs, as in order-agnostic models.
         kept = random.uniform(*table.observed.shape) < random.uniform(table.n_rows, 1)
-        for part in split_evenly(slice(0, table.n_rows), self.rows_at_once):
-            yield self._loss(table.rows(part), kept[part])
+        numbers = table.observed.shape[1] * self.network.d_hidden
+        division = Division.of(slice(0, table.n_rows), numbers, self.rows_at_once, self.device)
+        return division.compute(compute, [(table.rows(part), kept[part]) for part in division.rows])
 
     def _loss(self, table: TableTensors, kept: Tensor) -> Tensor:
         """Mean negative log-probability [B] of each row's cells that are not kept, bool [B, D]."""
@@ -195,6 +221,7 @@ class GeneratorTrainer:
         random, total = Randomness.seeded(self.training.seed, VALIDATION_STREAM, device=self.device), 0.0
         for start in range(0, self.validation.n_rows, self.section.batch_size):
             rows = slice(start, start + self.section.batch_size)
-            total += sum(float(loss.sum()) for loss in self._losses(self.validation.rows(rows), random))
+            losses = self._computed(lambda part: self._loss(*part), self.validation.rows(rows), random)
+            total += sum(float(loss.sum()) for loss in losses)
         self.generator.train()
         return total / max(self.validation.n_rows, 1)

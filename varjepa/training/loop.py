@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -12,6 +12,7 @@ from torch import Tensor
 from varjepa.config import MaskingSection, ObjectiveSection, TrainingSection
 from varjepa.data.tensors.table import TableTensors
 from varjepa.errors import VarjepaError
+from varjepa.memory import out_of_memory, smaller
 from varjepa.models.masks import Masks, draw_masks, draw_sizes, largest_sizes
 from varjepa.models.network import TableNetwork
 from varjepa.nn.decay import decay_groups
@@ -19,14 +20,18 @@ from varjepa.nn.random import Randomness
 from varjepa.nn.transformer import compile_blocks
 from varjepa.objective.objective import Terms, objective_for
 from varjepa.objective.schedules import lr_at, peak_lr
-from varjepa.training.activations import rows_at_once, split_evenly
+from varjepa.training.activations import rows_at_once
 from varjepa.training.best_epoch import selected_epoch
 from varjepa.training.checkpoints import load_checkpoint, save_checkpoint
 from varjepa.training.device import keep_memory, resolve_precision
 from varjepa.training.distributed import World
 from varjepa.training.epoch_rows import Epochs, RowSource, Table
+from varjepa.training.interruption import signals_held
+from varjepa.training.parts import Division, Gradients, Part, add_gradients, gradients_of, parts_of
 from varjepa.training.recorded import RecordedSteps, Run
 from varjepa.training.settings import StepSettings
+
+R = TypeVar("R")
 
 ALONE = World()
 
@@ -189,18 +194,22 @@ class Trainer:
         first, seconds, total = self._restore_position(random)
         shown = time.perf_counter()
         started = shown - seconds
-        for number, batch in enumerate(batches, start=first):
-            terms = self._step(batch, epoch * self.steps_per_epoch + number, random)
-            # Summed on the device: reading a number here would wait for it at every step.
-            total += torch.stack(terms) * batch.n_rows
-            now = time.perf_counter()
-            if now - shown > 0.5:
-                shown, done = now, number * self.batch_size + batch.n_rows
-                # Terms are this process's share of the batch's mean; shown is the mean over its own rows.
-                own = self.objective.terms_type(*(term / self.world.weight(batch.n_rows) for term in terms))
-                on_progress(epoch, done, self.objective.named(own), done / (now - started))
-            if (number + 1) % LOOK_STEPS == 0 and self._due(now):
-                self._save(Position(number + 1, self.world.gathered(total), random.state(), now - started))
+        # Processes that train together would have to stop after the same step.
+        with signals_held(on=self.checkpoint is not None and self.world.size == 1) as held:
+            for number, batch in enumerate(batches, start=first):
+                terms = self._step(batch, epoch * self.steps_per_epoch + number, random)
+                # Summed on the device: reading a number here would wait for it at every step.
+                total += torch.stack(terms) * batch.n_rows
+                now = time.perf_counter()
+                if now - shown > 0.5:
+                    shown, done = now, number * self.batch_size + batch.n_rows
+                    # Terms are this process's share of the batch's mean; shown is the mean over its own rows.
+                    own = self.objective.terms_type(*(term / self.world.weight(batch.n_rows) for term in terms))
+                    on_progress(epoch, done, self.objective.named(own), done / (now - started))
+                if held.arrived or ((number + 1) % LOOK_STEPS == 0 and self._due(now)):
+                    self._save(Position(number + 1, self.world.gathered(total), random.state(), now - started))
+                if held.arrived:
+                    held.let_go()
         return self.objective.terms_type(*(self.world.sum_(total) / self.epochs.rows(epoch)))
 
     def _restore_position(self, random: Randomness) -> tuple[int, float, Tensor]:
@@ -234,38 +243,47 @@ class Trainer:
 
     def _optimise(self, table: TableTensors, sizes: tuple[int, int], random: Randomness) -> Tensor:
         """The part of a step after the host's decisions; returns the batch's mean terms, or this process's part."""
-        self.optimizer.zero_grad(set_to_none=True)
-        total = self._zero()
-        for terms in self._terms(table, sizes, random):
-            stacked = torch.stack(terms)
-            # Gradients add up over the parts, so only one part's graph is in memory.
-            (stacked * self.settings.now[1:]).sum().backward()
-            total += stacked.detach()
+        while (total := self._gradients(table, sizes, random)) is None:
+            self.rows_at_once = smaller(min(self.rows_at_once, table.n_rows))
         self.world.sum_gradients(self.network.parameters())
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.training.clip_norm, foreach=True)
         self.optimizer.step()
         return total
 
-    def _terms(self, table: TableTensors, sizes: tuple[int, int], random: Randomness) -> Iterator[Terms]:
-        """Weighted terms of this process's rows of a batch, as many rows at a time as memory allows.
+    def _gradients(self, table: TableTensors, sizes: tuple[int, int], random: Randomness) -> Tensor | None:
+        """Mean terms of a batch, whose gradients are left in the parameters; None if memory does not suffice."""
+        self.optimizer.zero_grad(set_to_none=True)
+        # While a step is recorded, memory and the numbers drawn are the recorder's.
+        state = None if self.on_gpu and torch.cuda.is_current_stream_capturing() else random.state()
+        total = self._zero()
+        try:
+            for terms, gradients in self._computed(self._terms_and_gradients, table, sizes, random):
+                total += terms
+                add_gradients(self.network, gradients)
+        except (MemoryError, RuntimeError) as error:
+            if state is None or not out_of_memory(error):
+                raise
+            random.restore(state)  # the same numbers for smaller parts
+            return None
+        return total
 
-        Their sum over all parts and processes is the mean over the batch.
-        """
-        masking, total = self.masking, table.n_rows
-        masks = draw_masks(table.observed, sizes, masking.num_targets, random)
-        own = self.world.share(total)
-        parts = list(split_evenly(own, self.rows_at_once))
-        # Every part draws for all rows of the batch and takes its own, as processes that share a batch do.
-        state = random.state() if len(parts) > 1 else None
-        for part in parts:
-            weight = self.world.weight(total) * ((part.stop - part.start) / (own.stop - own.start))
-            if state is not None:
-                random.restore(state)
-            if part == slice(0, total):
-                terms = self._mean_terms(table, masks, random)
-            else:
-                terms = self._mean_terms(table.rows(part), masks.rows(part), random.of_rows(part, total))
-            yield self.objective.terms_type(*(term * weight for term in terms))
+    def _terms_and_gradients(self, part: Part) -> tuple[Tensor, Gradients]:
+        terms = self._terms(part)
+        return terms.detach(), gradients_of((terms * self.settings.now[1:]).sum(), self.network)
+
+    def _computed(
+        self, compute: Callable[[Part], R], table: TableTensors, sizes: tuple[int, int], random: Randomness
+    ) -> Iterator[R]:
+        """Results of this process's rows of a batch, part by part."""
+        own, (total, n_features) = self.world.share(table.n_rows), table.observed.shape
+        masks = draw_masks(table.observed, sizes, self.masking.num_targets, random)
+        division = Division.of(own, n_features * self.network.d_hidden, self.rows_at_once, self.device)
+        parts = parts_of(table, masks, random, division.rows, self.world.weight(total))
+        return division.compute(compute, parts)
+
+    def _terms(self, part: Part) -> Tensor:
+        """Weighted terms of some rows of a batch; their sum over all parts and processes is the mean over the batch."""
+        return torch.stack(self._mean_terms(part.table, part.masks, part.random)) * part.weight
 
     def _mean_terms(self, table: TableTensors, masks: Masks, random: Randomness) -> Terms:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == torch.bfloat16):
@@ -307,9 +325,24 @@ class Trainer:
         total = self._zero()
         for start in range(0, table.n_rows, self.batch_size):
             batch = table.rows(slice(start, start + self.batch_size))
-            for terms in self._terms(batch, self._sizes(batch, random), random):
-                total += torch.stack(terms) * batch.n_rows
+            sizes, state = self._sizes(batch, random), random.state()
+            while (terms := self._mean_of(batch, sizes, random)) is None:
+                self.rows_at_once = smaller(min(self.rows_at_once, batch.n_rows))
+                random.restore(state)
+            total += terms * batch.n_rows
         return self.objective.terms_type(*(self.world.sum_(total) / table.n_rows))
+
+    def _mean_of(self, batch: TableTensors, sizes: tuple[int, int], random: Randomness) -> Tensor | None:
+        """Mean terms of a batch, or this process's part; None if memory does not suffice."""
+        total = self._zero()
+        try:
+            for terms in self._computed(self._terms, batch, sizes, random):
+                total += terms
+        except (MemoryError, RuntimeError) as error:
+            if not out_of_memory(error):
+                raise
+            return None
+        return total
 
     def _patience_over(self) -> bool:
         # Without a best epoch no score was finite yet; training may still recover.

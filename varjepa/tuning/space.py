@@ -67,7 +67,7 @@ def search_space(config: RetrainConfig) -> Space:
     does not matter to AdamW, so the weight of the generative term stays and the others move.
 
     Args:
-        config: of the job; each of its values lies in the space.
+        config: of the job, sized (see `RetrainConfig.sized`); each of its values lies in the space.
     """
     groups = (_sizes(config), _masks(config), _weights(config), _rates(config))
     return {key: values for group in groups for key, values in group}
@@ -155,7 +155,7 @@ def changed_settings(point: Mapping[str, Any], space: Space, config: RetrainConf
 
     Examples:
         >>> from varjepa.config import parse_config
-        >>> job = parse_config({"data": {"name": "sim"}})
+        >>> job = parse_config({"data": {"name": "sim"}, "model": {"size": "published"}})
         >>> changed_settings({"training.lr": 0.00123456, "model.n_layers": 8}, search_space(job), job)
         {'training.lr': 0.00123}
     """

@@ -26,6 +26,8 @@ def test_every_published_data_set_has_a_config(name: str) -> None:
         ([str(CONFIGS / "demo.yaml")], ["demo.data.label=null"], "has no label"),
         ([str(CONFIGS / "demo.yaml")], ["predictors=[mlp,tabnet]"], "tabnet"),
         ([str(CONFIGS / "demo.yaml")], ["trainig.epochs=2"], "training"),
+        ([str(CONFIGS / "demo.yaml")], ["splits=2", "demo.data.split={by: time, column: x1}"], "one split only"),
+        ([str(CONFIGS / "demo.yaml")], ["predictors=[skrub_trees]", "features=[t_jepa]"], "need the feature set raw"),
     ],
 )
 def test_impossible_settings_are_named(datasets: list[str], overrides: list[str], words: str) -> None:

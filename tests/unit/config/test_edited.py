@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from varjepa.config.edited import changed_content, edited_yaml
-from varjepa.config.load import dump_yaml, read_yaml
+from varjepa.config.yaml_text import dump_yaml, read_yaml
 from varjepa.errors import ConfigError
 
 CHANGES = {"training.lr": 0.00137, "model.n_layers": 4, "masking.num_targets": 2}

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from varjepa.config import RetrainConfig, as_flat, load_config
-from varjepa.config.load import dump_yaml, read_yaml
+from varjepa.config.yaml_text import dump_yaml, read_yaml
 from varjepa.data.read.contract import load_contract
 from varjepa.errors import ConfigError
 

@@ -6,13 +6,13 @@ import numpy as np
 import polars as pl
 import torch
 
-from tasks.retrain.preprocess import divide, learn, write_encoded
 from varjepa.config import DataSection, PreprocessSection
 from varjepa.data.encode.encoded import packed_chunks
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.read.sources import ROW
 from varjepa.data.tensors.shards import Shards, write_shards
 from varjepa.nn.random import Randomness
+from varjepa.tasks.retrain.preprocess import divide, learn, write_encoded
 from varjepa.training.epoch_rows import ShardedRows
 
 ROWS, COUNT, BATCH = 6000, 7, 64

@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from tests.unit.evaluation.latents.test_aggregate import gaussian
-from varjepa.evaluation.probe import best_probe, fit_probe, stacked_accuracy
+from varjepa.evaluation.probe import StandardInputs, best_probe, fit_probe, stacked_accuracy
 from varjepa.nn.random import StackedRandomness
 
 
@@ -59,3 +62,45 @@ def test_stacked_probes_find_what_is_there() -> None:
     assert accuracy(knows).min() > 0.95
     # 1,000 test rows: 5 standard errors around chance.
     assert (accuracy(noise) - 0.5).abs().max() < 5 * 0.5 / 1000**0.5
+
+
+@given(
+    classes=st.integers(2, 5), width=st.integers(1, 30), shared=st.floats(0, 0.99), l2=st.sampled_from([1e-4, 1e-2, 1]),
+    seed=st.integers(0, 99),
+)  # fmt: skip
+@settings(max_examples=25, deadline=None)
+def test_correlated_inputs_lead_to_the_same_minimum(
+    classes: int, width: int, shared: float, l2: float, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    factors = rng.normal(size=(200, 2)) @ rng.normal(size=(2, width))
+    x = torch.tensor(
+        10.0 ** rng.integers(-3, 4) * (shared * factors + (1 - shared) * rng.normal(size=(200, width)) + 2)
+    ).float()
+    y = torch.tensor(rng.integers(classes, size=200))
+    inputs = StandardInputs.of(x, n_classes=classes)
+    fitted, plain = (
+        each.fit(y, n_classes=classes, l2=l2, max_iterations=2000) for each in (inputs, inputs._replace(moments=None))
+    )
+    assert inputs.moments is not None
+    losses = [
+        float(F.cross_entropy(probe.predict(x).double(), y) + 0.5 * l2 * probe.weight.double().square().sum())
+        for probe in (fitted, plain)
+    ]
+    assert losses[0] <= losses[1] + 1e-5
+
+
+def test_an_ill_conditioned_probe_converges_within_the_usual_iterations() -> None:
+    rng = np.random.default_rng(0)
+    x = torch.tensor(rng.normal(size=(800, 100)) @ rng.normal(size=(100, 100)) * np.geomspace(1, 50, 100)).float()
+    x = torch.cat([x, x + 0.05 * torch.tensor(rng.normal(size=x.shape)).float()], dim=1)
+    y = torch.tensor((x[:, :3].sum(1) > 0).numpy().astype(np.int64))
+    inputs = StandardInputs.of(x, n_classes=2)
+    usual, long = (inputs.fit(y, n_classes=2, l2=1e-3, max_iterations=most) for most in (50, 5000))
+    torch.testing.assert_close(usual.predict(x), long.predict(x), atol=0.02, rtol=0)
+
+
+@pytest.mark.parametrize(("rows", "width"), [(1, 3), (5, 5), (4, 40), (30, 1)])
+def test_few_rows_are_fitted(rows: int, width: int) -> None:
+    x, y = torch.randn(rows, width, generator=torch.Generator().manual_seed(0)), torch.arange(rows) % 2
+    assert fit_probe(x, y, n_classes=2, l2=1e-2).predict(x).isfinite().all()

@@ -16,6 +16,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from tests.flows.conftest import SMALL, person_table
 from tests.unit.data.read.test_identifiers import LAST
 from varjepa import VarTJEPA
+from varjepa.config.encoder_sizes import PRESETS
 from varjepa.errors import ConfigError, DataError, ModelError
 from varjepa.inference.generator_quality import assess
 
@@ -50,6 +51,17 @@ def test_a_saved_model_comes_back(tmp_path: Path) -> None:
     model.save(tmp_path / "model")
     for other in (VarTJEPA.load(tmp_path / "model"), pickle.loads(pickle.dumps(model))):
         np.testing.assert_allclose(other.transform(table), model.transform(table), atol=1e-6)
+
+
+def test_the_table_chooses_sizes_that_nobody_gave(tmp_path: Path) -> None:
+    table = pl.DataFrame({"size": np.arange(40) % 7, "kind": ["a", "b"] * 20})
+    given = {"model": {"d_hidden": 8}, "training": TINY["training"], "generator": {"n_layers": 0}}
+    model = VarTJEPA(given).fit(table)
+    model.save(tmp_path / "model")
+    for chosen in (model, VarTJEPA.load(tmp_path / "model")):
+        section = chosen.model_.config.model
+        assert (section.d_hidden, section.n_layers, section.size) == (8, PRESETS["small"].n_layers, "auto")
+        assert section.sized(rows=10**9, columns=100) == section
 
 
 @pytest.mark.parametrize("split", [False, True])

@@ -26,6 +26,14 @@ def test_a_good_generator_is_told_from_its_baselines(world: SimpleNamespace) -> 
     assert price["cells"] == pytest.approx(240, abs=50)
 
 
+def test_a_single_row_is_assessed_as_far_as_it_goes(world: SimpleNamespace) -> None:
+    # With a chance of a half no cell of the row is hidden, and there is nothing to compare.
+    for seed in range(4):
+        found = assess(world.model, world.train, known_table(1, 20), seed=seed)
+        assert found.columns["cells"].sum() == found.columns.height
+        assert np.isnan(found.metrics["samples/auc"])
+
+
 def test_tables_are_told_apart_as_far_as_they_differ() -> None:
     rng = np.random.default_rng(0)
     one, same, other = rng.normal(size=(400, 3)), rng.normal(size=(400, 3)), rng.normal(2, 1, size=(400, 3))

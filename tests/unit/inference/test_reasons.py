@@ -25,6 +25,11 @@ WEIGHTS = torch.tensor([3.0, -1.0, 0.5, 2.0, 0.0, 1.0])
 GROUPS = {"a": [0], "b": [1, 3], "c": [2], "d": [4], "e": [5]}
 
 
+def one_by_one(outcome: Callable) -> Callable:
+    """Outcomes of every choice of hidden features, each computed when it is needed."""
+    return lambda table, hidden: (outcome(table, each) for each in hidden)
+
+
 def additive(table: TableTensors, hidden: Collection[int]) -> Outcome:
     """Every cell that is there adds its weight: a column's contribution is known."""
     value = (without(table, *hidden).observed * WEIGHTS).sum(1, keepdim=True).double()
@@ -33,7 +38,7 @@ def additive(table: TableTensors, hidden: Collection[int]) -> Outcome:
 
 def test_contributions_of_a_sum_are_its_parts() -> None:
     table = random_table(40)
-    reasons = explained(additive, table, GROUPS)
+    reasons = explained(one_by_one(additive), table, GROUPS)
     parts = [WEIGHTS[features] * table.observed[:, features] for features in GROUPS.values()]
     np.testing.assert_allclose(reasons.prediction.parts, np.stack([part.sum(1) for part in parts], 1), atol=1e-9)
     assert (reasons.prediction.base == 0).all()
@@ -44,10 +49,10 @@ def test_contributions_of_a_sum_are_its_parts() -> None:
 def test_they_add_up_and_do_not_depend_on_the_rows_beside(rows: int, seed: int, columns: int) -> None:
     table = random_table(rows, seed=seed)
     groups = {str(group): [int(f) for f in part] for group, part in enumerate(np.array_split(np.arange(6), columns))}
-    reasons = explained(additive, table, groups)
+    reasons = explained(one_by_one(additive), table, groups)
     for part in (reasons.prediction, reasons.uncertainty):
         np.testing.assert_allclose(part.parts.sum(1), part.value - part.base, atol=1e-9)
-    alone = joined([explained(additive, table.rows(slice(n, n + 1)), groups) for n in range(rows)])
+    alone = joined([explained(one_by_one(additive), table.rows(slice(n, n + 1)), groups) for n in range(rows)])
     np.testing.assert_allclose(alone.uncertainty.parts, reasons.uncertainty.parts, atol=1e-9)
     empty = [~table.observed[:, features].any(1) for features in groups.values()]
     assert (reasons.prediction.parts[torch.stack(empty, 1).numpy()] == 0).all()
@@ -66,7 +71,7 @@ def test_orders_show_every_column_once_in_few_steps(columns: int) -> None:
         return Outcome(without(table, *hidden).observed.double().sum(1, keepdim=True), None)
 
     table = TableTensors(torch.zeros(2, columns), torch.zeros(2, 0).long(), torch.ones(2, columns).bool())
-    reasons = explained(counted, table, {str(n): [n] for n in range(columns)})
+    reasons = explained(one_by_one(counted), table, {str(n): [n] for n in range(columns)})
     assert looks == evaluations(columns)
     np.testing.assert_allclose(reasons.prediction.parts, 1)
     assert reasons.uncertainty is None
@@ -85,7 +90,7 @@ def test_they_agree_with_shap_on_a_boosted_head() -> None:
     def outcome(table: TableTensors, hidden: Collection[int]) -> Outcome:
         return Outcome(head.outputs(HeadRows(rows.flat, without(table, *hidden)))[:, 1:], None)
 
-    ours = explained(outcome, rows.table, column_groups(fitting.preprocessor)).prediction.parts
+    ours = explained(one_by_one(outcome), rows.table, column_groups(fitting.preprocessor)).prediction.parts
     assert ours.shape == shap.shape
     assert spearmanr(np.abs(ours).mean(0), np.abs(shap).mean(0)).statistic == 1
     each = {name: spearmanr(ours[:, j], shap[:, j]).statistic for j, name in enumerate(("x", "y", "kind"))}

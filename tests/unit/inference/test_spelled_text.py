@@ -10,11 +10,11 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from tasks.registry.served_model import to_polars
 from varjepa.data.read.sources import open_path
 from varjepa.errors import DataError
 from varjepa.inference.estimator import VarTJEPA
 from varjepa.inference.model import TrainedModel
+from varjepa.tasks.registry.served_model import to_polars
 
 SMALL = {"model": {"d_hidden": 8, "n_layers": 1}, "training": {"max_epochs": 1}, "generator": {"n_layers": 0}}
 ROWS = 60

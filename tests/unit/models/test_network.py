@@ -35,8 +35,10 @@ def outputs(network, table: TableTensors):
     return masks, posterior, generated, loss_terms(table, masks, posterior, generated)
 
 
-def test_a_missing_cell_has_no_influence_on_losses_gradients_or_embeddings() -> None:
-    network, table = small_network(), random_table(64, missing=0.4)
+@pytest.mark.parametrize("n_points", [0, 3])
+def test_a_missing_cell_has_no_influence_on_losses_gradients_or_embeddings(n_points: int) -> None:
+    model = SMALL.model_copy(update={"n_points": n_points})
+    network, table = small_network(model=model), random_table(64, missing=0.4)
     table.observed[0] = False  # a row with nothing in it
     results = []
     for version in (table, vandalised(table)):

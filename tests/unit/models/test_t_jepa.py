@@ -9,13 +9,14 @@ import torch
 from tests.conftest import SIZES, SMALL, random_table
 from tests.unit.models.test_network import vandalised
 from tests.unit.training.small_runs import TRAINING, correlated, quiet, weights
-from varjepa.config import MaskingSection, ObjectiveSection
+from varjepa.config import MaskingSection, ObjectiveSection, parse_config
 from varjepa.data.tensors.table import TableSizes, TableTensors
 from varjepa.evaluation.epoch_scores import RankMeEvaluator
 from varjepa.models.embedding import embed
 from varjepa.models.masks import Masks, draw_masks, full_context
 from varjepa.models.t_jepa import Predicted, TJEPANetwork
 from varjepa.nn.random import Randomness
+from varjepa.objective.objective import objective_for
 from varjepa.objective.prediction import prediction_terms
 from varjepa.objective.schedules import ema_at
 from varjepa.training.loop import Trainer
@@ -96,6 +97,29 @@ def test_every_step_of_training_moves_it() -> None:
     torch.testing.assert_close(run.network.target_encoder.registers, expected)
 
 
+@pytest.mark.parametrize("ema", [None, 0.9, 0.996])
+def test_the_share_of_initial_weights_is_recorded(ema: float | None) -> None:
+    """With a context encoder of zeros, what is left of the target encoder is that share of its initial weights."""
+    network = small_t_jepa()
+    network.ema = ema
+    initial = network.target_encoder.registers.clone()
+    for parameter in network.context_encoder.parameters():
+        parameter.data.zero_()
+    objective = objective_for(network, ObjectiveSection(), steps_per_epoch=30, epochs=2)
+    for step in range(60):
+        objective.after_step(step)
+        left = objective.schedule(step)["training/initial_share"]
+        torch.testing.assert_close(network.target_encoder.registers, left * initial, atol=1e-6, rtol=1e-4)
+    assert (left < 0.01) == (ema is None)
+
+
+def test_models_of_before_keep_their_share() -> None:
+    """Their stored settings name it; a new training has none and takes one that fits its steps."""
+    kept = parse_config({"data": {"name": "sim"}, "model": {"kind": "t_jepa", "ema": 0.996}})
+    assert (kept.model.ema, parse_config({"data": {"name": "sim"}}).model.ema) == (0.996, None)
+    assert small_t_jepa().ema == MODEL.ema
+
+
 def test_the_squared_error_averages_over_valid_targets() -> None:
     masks = Masks(torch.zeros(2, 1, dtype=torch.long), torch.ones(2, 1, dtype=torch.bool),
                   torch.ones(2, 1, 2, dtype=torch.long), torch.tensor([[[True, False]], [[True, True]]]))  # fmt: skip
@@ -152,6 +176,8 @@ def test_training_lowers_the_error_and_rank_selects() -> None:
     ranks = [metrics["validation/rankme"] for metrics in trained.history]
     assert ranks[trained.best_epoch] == max(ranks)
     assert trained.history[0]["training/ema"] > MODEL.ema
+    left = [metrics["training/initial_share"] for metrics in trained.history]
+    assert 0 < left[-1] < left[0] < 1
     assert not [name for name in trained.history[0] if "elbo" in name or "kl" in name or name.startswith("weights/")]
 
 

@@ -1,9 +1,10 @@
 import pytest
 import torch
 import torch.nn.functional as F
+import torch.utils.flop_counter
 
 from varjepa.nn import packed
-from varjepa.nn.attention import Attention, AttentionPooling, attend, attend_by_torch
+from varjepa.nn.attention import Attention, AttentionPooling, InducedAttention, attend, attend_by_torch
 from varjepa.nn.packed import PackedAttention, blank_tokens
 
 
@@ -114,7 +115,9 @@ def test_invalid_tokens_have_no_influence() -> None:
     x, valid = torch.randn(2, 6, 8), torch.tensor([[1, 1, 1, 0, 0, 1], [1, 0, 1, 1, 1, 1]], dtype=torch.bool)
     other = torch.where(valid[..., None], x, 1e3 * torch.randn_like(x))
     attention, pooling = Attention(d_model=8, n_heads=2), AttentionPooling(d_model=8, n_pool=3, n_heads=2)
-    torch.testing.assert_close(attention(x, valid)[valid], attention(other, valid)[valid])
+    induced = InducedAttention(d_model=8, n_heads=2, n_points=3)
+    for of in (attention, induced):
+        torch.testing.assert_close(of(x, valid)[valid], of(other, valid)[valid])
     torch.testing.assert_close(pooling(x, valid), pooling(other, valid))
 
 
@@ -122,3 +125,33 @@ def test_pooling_ignores_order() -> None:
     torch.manual_seed(0)
     pooling, x = AttentionPooling(d_model=8, n_pool=2, n_heads=2), torch.randn(3, 7, 8)
     torch.testing.assert_close(pooling(x), pooling(x[:, torch.randperm(7)]))
+
+
+def test_by_way_of_points_tokens_attend_to_each_other_in_no_order() -> None:
+    torch.manual_seed(0)
+    attention, x, order = InducedAttention(d_model=8, n_heads=2, n_points=3), torch.randn(3, 7, 8), torch.randperm(7)
+    torch.testing.assert_close(attention(x, None)[:, order], attention(x[:, order], None))
+    other = x.clone()
+    other[:, 0] += 1.0
+    assert ((attention(other, None) - attention(x, None))[:, 1:].abs() > 1e-6).any(-1).all()
+
+
+def test_points_are_two_steps_of_softmax() -> None:
+    torch.manual_seed(0)
+    attention, x = InducedAttention(d_model=6, n_heads=1, n_points=2), torch.randn(1, 5, 6)
+    k, v = attention.points.key_value(x[0]).chunk(2, dim=-1)
+    weights = torch.softmax(attention.points.queries @ k.T / 6**0.5, dim=-1)  # [P, L]
+    points = attention.norm(attention.points.out(weights @ v))
+    k, v = attention.key_value(points).chunk(2, dim=-1)
+    weights = torch.softmax(attention.query(x[0]) @ k.T / 6**0.5, dim=-1)  # [L, P]
+    torch.testing.assert_close(attention(x, None)[0], attention.out(weights @ v))
+
+
+def test_the_work_of_points_is_proportional_to_the_tokens() -> None:
+    def products(length: int) -> int:
+        with torch.utils.flop_counter.FlopCounterMode(display=False) as counter:
+            attention(torch.randn(1, length, 8), None)
+        return counter.get_total_flops()
+
+    attention = InducedAttention(d_model=8, n_heads=2, n_points=4)
+    assert products(2000) - products(1000) == products(3000) - products(2000)

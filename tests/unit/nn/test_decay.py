@@ -26,6 +26,7 @@ def networks() -> dict[str, nn.Module]:
             kind: build_network(sizes=SIZES, model=SMALL.model_copy(update={"kind": kind}))
             for kind in ("var_t_jepa", "t_jepa")
         },
+        "wide": build_network(sizes=SIZES, model=SMALL.model_copy(update={"n_points": 3})),
         "generator": Generator(sizes=[3, 5, 9], d_token=16, n_layers=2, n_heads=2),
         "pairs": VarJEPANetwork(sizes=PairSizes(4, 4, 3, 2), random=random, d_hidden=8),
         "jepa": JEPANetwork(d_observed=4, d_s=3, random=random, d_hidden=8, target="ema"),
@@ -40,7 +41,7 @@ def spared(network: nn.Module, name: str) -> bool:
     return last in SPARED or kind in ("LayerNorm", "FeatureTokenizer")
 
 
-@pytest.mark.parametrize("which", ["var_t_jepa", "t_jepa", "generator", "pairs", "jepa"])
+@pytest.mark.parametrize("which", ["var_t_jepa", "t_jepa", "wide", "generator", "pairs", "jepa"])
 def test_a_step_without_gradients_shrinks_matrices_alone(which: str) -> None:
     network = networks()[which]
     before = {name: value.detach().clone() for name, value in network.named_parameters()}

@@ -1,10 +1,12 @@
 """Schedules of the KL weights and of the learning rate."""
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from varjepa.config import ObjectiveSection, TrainingSection
 from varjepa.objective.elbo import final_weights
-from varjepa.objective.schedules import lr_at, weights_at
+from varjepa.objective.schedules import PUBLISHED_EMA, ema_start, initial_share, lr_at, weights_at
 
 
 def test_kl_weights_rise_linearly_over_their_own_epochs() -> None:
@@ -26,3 +28,19 @@ def test_learning_rate_warms_up_and_decays() -> None:
     assert lr_at(50, 10, training.model_copy(update={"lr_end_share": 1.0})) == 1.0
     larger = training.model_copy(update={"batch_size": 2048, "lr_batch": 512})
     assert [lr_at(step, 10, larger) for step in range(100)] == pytest.approx([2 * rate for rate in rates])
+
+
+@given(steps=st.integers(1, 100_000))
+@example(steps=5000)  # from here on the published share is kept
+@settings(max_examples=60, deadline=None)
+def test_little_of_the_initial_weights_is_left_after_any_number_of_steps(steps: int) -> None:
+    start = ema_start(steps, None)
+    assert 0 <= start <= PUBLISHED_EMA
+    assert initial_share(steps - 1, steps, start) < 1e-4
+    assert initial_share(steps // 2, steps, start) < 0.01  # where an early epoch is selected
+
+
+@pytest.mark.parametrize(("steps", "left"), [(400, 0.45), (280, 0.57), (112, 0.80), (100_000, 0.0)])
+def test_the_published_share_remains_a_choice_and_keeps_what_it_kept(steps: int, left: float) -> None:
+    assert ema_start(steps, 0.996) == 0.996
+    assert initial_share(steps - 1, steps, 0.996) == pytest.approx(left, abs=0.005)

@@ -18,6 +18,7 @@ from varjepa.objective.sigreg import (
     random_directions,
     sigreg,
 )
+from varjepa.training.distributed import leave
 
 FREQUENCIES = Frequencies()
 
@@ -82,7 +83,7 @@ def _worker(rank: int, folder: str) -> None:
     part = slice(0, 32) if rank == 0 else slice(32, 64)
     torch.save(_gradient(model, sample(64, 3, seed=5)[part]), f"{folder}/{rank}.pt")
     dist.barrier()  # a process that leaves early can leave the other one waiting
-    dist.destroy_process_group()
+    leave()
 
 
 @pytest.mark.slow

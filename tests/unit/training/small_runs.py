@@ -5,8 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.conftest import SIZES, SMALL, random_table
+from tests.conftest import SIZES, SMALL, random_table, small_network
 from varjepa.config import MaskingSection, ObjectiveSection, TrainingSection
+from varjepa.config.heads import GeneratorSection
+from varjepa.data.tensors.bars import Cells
+from varjepa.inference.generator.fitting import cut_bars
 from varjepa.models.new_network import build_network
 from varjepa.nn.random import initial_weights
 from varjepa.training import activations
@@ -32,6 +35,15 @@ def trainer(
         network = build_network(sizes=SIZES, model=model)
     return Trainer(network=network, tables=correlated(), objective=ObjectiveSection(),
                    masking=MaskingSection(), training=training, evaluate=evaluate, checkpoint=checkpoint)  # fmt: skip
+
+
+def generator_trainer(checkpoint: Path | None = None, **settings: int) -> GeneratorTrainer:
+    tables = correlated()
+    cells = Cells(cut_bars(tables[0], 8), SIZES.cardinalities)
+    section = GeneratorSection(n_layers=1, evaluations=5, **({"max_steps": 40, "batch_size": 32} | settings))
+    training = TrainingSection(seed=3, checkpoint_minutes=0.0)
+    return GeneratorTrainer(network=small_network(), cells=cells, tables=tables, section=section, n_heads=2,
+                            training=training, checkpoint=checkpoint)  # fmt: skip
 
 
 def quiet(*_: object) -> None:

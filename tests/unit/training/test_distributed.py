@@ -1,6 +1,7 @@
 """Processes that share every batch learn what one learns alone."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -55,6 +56,20 @@ def test_processes_go_on_from_the_leaders_checkpoint(tmp_path: Path) -> None:
     for mine, theirs in zip(whole["history"], again["history"], strict=True):
         assert {k: mine[k] for k in mine.keys() - TIMES} == {k: theirs[k] for k in theirs.keys() - TIMES}
     assert all(torch.equal(again["weights"][name], value) for name, value in whole["weights"].items())
+
+
+@pytest.mark.slow
+def test_after_an_error_the_processes_end_and_say_why(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import torch\nfrom varjepa.training.distributed import joined_world\n"
+        "with joined_world(torch.device('cpu')) as world:\n    raise ValueError(f'rank {world.rank} of {world.size}')\n"
+    )
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(program)]
+    environment = os.environ | ONE_MACHINE | {"PYTHONPATH": str(Path(__file__).parents[3])}
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    assert ended.returncode == 1
+    assert re.search(r"ValueError: rank [01] of 2", ended.stderr)
 
 
 def test_shares_cover_a_batch_once_and_weigh_its_mean() -> None:

@@ -6,22 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from tests.conftest import SIZES, small_network
-from tests.unit.training.small_runs import correlated, killed_at, leave_memory_for_seven, quiet
-from varjepa.config import TrainingSection
-from varjepa.config.heads import GeneratorSection
-from varjepa.data.tensors.bars import Cells
-from varjepa.inference.generator.fitting import cut_bars
-from varjepa.training.generator import GeneratorTrainer
-
-
-def generator_trainer(checkpoint: Path | None = None, **settings: int) -> GeneratorTrainer:
-    tables = correlated()
-    cells = Cells(cut_bars(tables[0], 8), SIZES.cardinalities)
-    section = GeneratorSection(n_layers=1, evaluations=5, **({"max_steps": 40, "batch_size": 32} | settings))
-    training = TrainingSection(seed=3, checkpoint_minutes=0.0)
-    return GeneratorTrainer(network=small_network(), cells=cells, tables=tables, section=section, n_heads=2,
-                            training=training, checkpoint=checkpoint)  # fmt: skip
+from tests.unit.training.small_runs import generator_trainer, killed_at, leave_memory_for_seven, quiet
 
 
 def test_a_generator_of_few_rows_takes_few_steps() -> None:

@@ -1,7 +1,9 @@
 """The loop: it learns, repeats itself, resumes exactly, and stops when it should."""
 
+import signal
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -92,3 +94,29 @@ def test_noise_scales_respect_their_floor() -> None:
         run.network.row_decoder.raw_noise.fill_(-50.0)
     assert run.network.row_decoder.noise_scale.item() == pytest.approx(0.05)
     run.fit(quiet, quiet)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_waits_for_the_end_of_a_step_and_a_checkpoint(tmp_path: Path, number: signal.Signals) -> None:
+    whole = trainer()
+    whole.fit(quiet, quiet)
+    before, checkpoint = signal.signal(number, signal.default_int_handler), tmp_path / "checkpoint.pt"
+    interrupted = trainer(checkpoint=checkpoint)
+    real, steps = interrupted._step, iter(range(100))
+
+    def step(*arguments: Any) -> Any:
+        if next(steps) == 8:  # in the second epoch of six steps
+            signal.raise_signal(number)
+        return real(*arguments)
+
+    interrupted._step = step
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            interrupted.fit(quiet, quiet)
+        assert signal.getsignal(number) is signal.default_int_handler
+    finally:
+        signal.signal(number, before)
+    assert torch.load(checkpoint, weights_only=True)["position"]["step"] == 3
+    resumed = trainer(checkpoint=checkpoint)
+    resumed.fit(quiet, quiet)
+    assert torch.equal(weights(resumed), weights(whole))

@@ -1,5 +1,6 @@
 """Features and the label: each encodes its column as numbers, and decodes it."""
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
@@ -16,6 +17,12 @@ from varjepa.data.tensors.sizes import MISSING, N_RESERVED, OTHER
 
 LABEL = "__label__"
 """Column of the encoded label: a class number (see `Label.encode`), or the value itself; null where it is missing."""
+
+PRECISION = 5
+"""Digits that numbers keep beyond the size of their standard deviation, if the column has too many to be counted."""
+
+MOST_DIGITS = 15
+"""Numbers of 64 bits cannot be rounded to more."""
 
 
 class SingleColumn(Section):
@@ -71,11 +78,25 @@ class NumericFeature(SingleColumn):
             return np.interp(values, self.scores, self.knots)
         return np.clip(values * self.std + self.mean, self.smallest, self.largest)
 
+    def rounded(self, numbers: np.ndarray) -> np.ndarray:
+        """Decoded numbers with the decimals of the column, or those that survive the encoding where it has many."""
+        digits = self.decimals
+        if digits is None:
+            # Encoded values are floats of 32 bits, in units of the standard deviation: 7 comes back as 6.999998.
+            digits = PRECISION - math.floor(math.log10(self.std))
+        return numbers.round(digits) if abs(digits) <= MOST_DIGITS else numbers
+
+    @property
+    def bound_type(self) -> pl.DataType:
+        """Type of the ends of intervals."""
+        if self.kind == "date":
+            return pl.Date() if self.dtype == "Date" else pl.Datetime("us")
+        return pl.Float64()
+
     def column(self, numbers: np.ndarray, dtype: pl.DataType | None = None) -> pl.Series:
         """Decoded numbers [N] in the type of the column, NaN as null; `dtype` is that of the current table."""
         target = dtype or named_type(self.dtype)
-        rounded = numbers if self.decimals is None else numbers.round(self.decimals)
-        series = pl.Series("", rounded, nan_to_null=True)
+        series = pl.Series("", self.rounded(numbers), nan_to_null=True)
         if self.kind == "date" and not target.is_numeric():
             # Days to microseconds, the unit of Datetime.
             moment = (series * 86_400e6).round().cast(pl.Int64).cast(pl.Datetime("us"))

@@ -3,7 +3,7 @@
 The fitted state is plain data (pydantic models) and is stored with the model as JSON.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -16,6 +16,9 @@ from varjepa.data.encode.features import CategoricalFeature, Label, NumericFeatu
 from varjepa.data.encode.one_hot import OneHotFeature
 from varjepa.data.tensors.sizes import N_RESERVED, TableSizes
 from varjepa.errors import DataError, nearest
+
+NEAR_UNIQUE = 0.5
+"""A categorical column of which a larger share of the cells holds rare categories consists of values of single rows."""
 
 
 class Preprocessor(Section):
@@ -36,6 +39,8 @@ class Preprocessor(Section):
     rare: dict[str, float] = {}
     """Categorical columns with rare categories, and the share of their training cells, missing ones left out, that hold
     one. All of them share a code."""
+    scarce: tuple[str, ...] = ()
+    """Categorical columns whose known categories occur in very few training rows each."""
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -62,6 +67,21 @@ class Preprocessor(Section):
         """Whether each feature, in the model's order, is a column of the table (or several) rather than derived."""
         derived = self.sources
         return [name not in derived for name in self.names]
+
+    @property
+    def withheld(self) -> set[str]:
+        """Columns that new rows do not have: what little is known of their values belongs to single rows.
+
+        A sample would hold these real values, and hold them far too often, as all others have no name.
+        """
+        rare = {name for name, share in self.rare.items() if share > NEAR_UNIQUE}
+        return (rare | set(self.scarce)) & set(self.order)
+
+    @property
+    def drawn(self) -> tuple[str, ...]:
+        """Columns that new rows have, in the order of the table."""
+        withheld = self.withheld
+        return tuple(name for name in self.order if name not in withheld)
 
     @property
     def columns(self) -> list[str]:
@@ -114,11 +134,15 @@ class Preprocessor(Section):
         schema = dict(derived.collect_schema())
         return derived.select(*by_name(keep), *(encoder.encode(schema) for encoder in encoders))
 
-    def without_derived(self) -> Self:
-        """Only the features that are columns of the table, for tables that lack the text."""
-        derived = self.sources
+    def without_derived(self, others: Collection[str] = ()) -> Self:
+        """Only the features that are columns of the table, for tables that lack the text.
+
+        Args:
+            others: features that are left out, too.
+        """
+        away = {*self.sources, *others}
         numeric, categorical = (
-            tuple(feature for feature in features if feature.name not in derived)
+            tuple(feature for feature in features if feature.name not in away)
             for features in (self.numeric, self.categorical)
         )
         return self.model_copy(update={"numeric": numeric, "categorical": categorical, "derived": ()})

@@ -10,6 +10,7 @@ from varjepa.config import DataSection
 from varjepa.data.files.damage import empty, require_different
 from varjepa.data.files.dialect import MOST_RECORDS, Sample, find_dialect, sample_of, usual_width
 from varjepa.data.files.encoding import encoding_of
+from varjepa.data.files.formulas import without_mark
 from varjepa.data.files.header import Header, find_header
 from varjepa.data.files.normalised import Layout, Text, rewrite
 from varjepa.data.files.records import LINE_END, Dialect
@@ -171,7 +172,7 @@ def _reads_as_is(dialect: Dialect, header: Header, sample: Sample) -> bool:
 
 def _checked(header: Header, file: Path) -> tuple[tuple[str, ...], bool]:
     """The names without empty ones at the end, and whether a single such column is kept until its cells are seen."""
-    names = list(header.names)
+    names = [without_mark(name) for name in header.names]
     while names and not names[-1]:
         names.pop()
     if not names:

@@ -9,6 +9,7 @@ import polars as pl
 import polars.selectors as cs
 
 from varjepa.data.files.delimited import Delimited
+from varjepa.data.files.formulas import may_be_marked, unmarked
 from varjepa.data.files.part import Part
 from varjepa.data.files.union import widened
 
@@ -28,11 +29,15 @@ class _Scan:
     names: tuple[str, ...]
     separator: str
     na_values: tuple[str, ...]
+    marked: bool = False
+    """Whether cells may have the mark that keeps a spreadsheet from running them."""
 
     def read(self, types: Types) -> pl.LazyFrame:
         """The columns that `types` names, in these types."""
         schema = {name: types.get(name, _TEXT) for name in self.names}
         frame = self._opened(schema=schema)
+        if self.marked:
+            frame = unmarked(frame, [name for name, dtype in schema.items() if dtype == _TEXT])
         return frame if len(types) == len(self.names) else frame.select(cs.by_name(*types))
 
     def proposed(self, rows: int | None) -> dict[str, pl.DataType]:
@@ -70,7 +75,8 @@ def text_part(
         text: columns that stay text.
     """
     names, places = files[0].names, tuple(each.file for each in files)
-    whole = _Scan(places, names, files[0].separator, tuple(na_values))
+    marked = any(may_be_marked(place, files[0].separator) for place in places)
+    whole = _Scan(places, names, files[0].separator, tuple(na_values), marked)
     schema: dict[str, pl.DataType] = {}
     # File by file, because Polars takes a column without a value in one of them for text.
     for each in files:

@@ -43,6 +43,9 @@ GLANCE_ROWS = 10_000
 KNOT_ROWS = 1_000_000
 """Larger tables: quantiles come from about this many training rows, evenly spaced."""
 
+SCARCE = 3
+"""Categories that fewer training rows than this have on average belong to single rows."""
+
 _F = TypeVar("_F", NumericFeature, CategoricalFeature, CategoricalFeature | OneHotFeature, Label)
 
 
@@ -174,7 +177,14 @@ def fit_rows(
         | {name: facts.left_out for name, facts in profiles.items() if facts.left_out}
         | {name: why for name, why in _unread(texts, preprocess).items() if name not in embedded},
         rare={name: 1 - found.covered for name, found in vocabularies.items() if found.covered < 1},
+        scarce=tuple(name for name, found in vocabularies.items() if _is_scarce(words[name], found)),
     )
+
+
+def _is_scarce(facts: ColumnProfile, found: Vocabulary) -> bool:
+    """Whether the known categories of a column belong to single rows, a few each at most."""
+    known = (facts.rows - facts.missing) * found.covered
+    return facts.kind != "boolean" and len(found.words) * SCARCE > known
 
 
 def _spelled(feature: _F, data: DataSection) -> _F:

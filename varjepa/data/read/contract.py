@@ -7,13 +7,16 @@
 
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
-from varjepa.config.base import Section, Share
+from varjepa.config.base import Rows, Section, Share
 from varjepa.config.data import KIND
-from varjepa.config.load import dump_yaml, read_text, read_yaml, validated
+from varjepa.config.load import validated
+from varjepa.config.yaml_text import dump_yaml, read_text, read_yaml
+from varjepa.errors import listed
+from varjepa.visible import html_table
 
 
 class ColumnContract(Section):
@@ -36,6 +39,20 @@ class ColumnContract(Section):
     unique: bool = False
     """Whether every value may occur only once (row rule). All rows that share a value break it."""
 
+    @property
+    def rules(self) -> list[str]:
+        """What is asked of the column beside its kind, in words."""
+        words = {
+            "may be absent": not self.required,
+            "no gaps": not self.nullable,
+            f"at most {self.max_missing:.1%} missing": self.nullable and self.max_missing < 1,
+            f"at least {self.min}": self.min is not None,
+            f"at most {self.max}": self.max is not None,
+            f"one of {listed(self.values or ())}": self.values is not None,
+            "no value twice": self.unique,
+        }
+        return [word for word, holds in words.items() if holds]
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         if (self.min is not None or self.max is not None) and self.kind not in ("numeric", "date"):
@@ -50,12 +67,21 @@ class Contract(Section):
 
     max_quarantined: Share = 0.05
     """Maximum share of rows in quarantine."""
-    min_rows: Annotated[int, Field(ge=1)] = 1
+    min_rows: Rows = 1
     """Minimum number of rows."""
     extra_columns: Literal["allow", "forbid"] = "allow"
     """Whether columns that are not in the contract are accepted."""
     columns: dict[str, ColumnContract] = {}
     """Rules per column."""
+
+    def _repr_html_(self) -> str:
+        """The contract in a notebook."""
+        title = (
+            f"Contract: at least {self.min_rows:,} rows, at most {self.max_quarantined:.1%} in quarantine, "
+            f"other columns {'allowed' if self.extra_columns == 'allow' else 'forbidden'}"
+        )
+        lines = [(name, column.kind, ", ".join(column.rules)) for name, column in self.columns.items()]
+        return html_table(title, lines, ("column", "kind", "rules"))
 
 
 def load_contract(path: str | Path) -> Contract:

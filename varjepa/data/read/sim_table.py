@@ -1,4 +1,4 @@
-"""Tables with a known ambiguity per row: SIM, and any table blended with noise (section 4.2, C.1; var-jepa.md 4)."""
+"""Tables with a known ambiguity per row: SIM, and any table blended with noise (arXiv 2603.20111, section 4.2, C.1)."""
 
 import numpy as np
 import polars as pl

@@ -6,9 +6,13 @@ from typing import Any, Literal, NamedTuple
 
 from varjepa.evaluation.arrays import Floats
 from varjepa.evaluation.holm import holm
-from varjepa.evaluation.uncertainty.paired_bootstrap import PairedDifference, paired_bootstrap
+from varjepa.evaluation.uncertainty.nested_difference import nested_difference
+from varjepa.evaluation.uncertainty.paired_bootstrap import PairedDifference
 
-RIVALS = (("var_t_jepa", "t_jepa"), ("var_t_jepa", "raw"), ("t_jepa", "raw"))
+RIVALS = (
+    ("var_t_jepa", "t_jepa"), ("var_t_jepa", "untrained"), ("var_t_jepa", "raw"), ("t_jepa", "untrained"),
+    ("t_jepa", "raw"),
+)  # fmt: skip
 """Feature sets that are compared row by row: is the first better than the second?"""
 
 FALSE_OUTCOMES = 0.05
@@ -30,9 +34,9 @@ class Row(NamedTuple):
         features: feature set.
         predictor: name.
         metric: as in `metrics` of a cell.
-        mean: over seeds.
-        sd: standard deviation over seeds; None for a single one.
-        seeds: how many.
+        mean: over splits, encoders and seeds of the predictor.
+        sd: standard deviation over all of them; None for a single value.
+        seeds: how many values.
         published: the paper's mean where it has one.
     """
 
@@ -90,14 +94,18 @@ def table_rows(
     ]  # fmt: skip
 
 
-def duels(goodness: Mapping[CellKey, Floats], seed: int = 0, *, resamples: int = 2000) -> list[Duel]:
-    """Compares feature sets on their test rows.
+def duels(
+    goodness: Mapping[CellKey, Sequence[Floats]], seed: int = 0, *, ratio: float = 2 / 7, resamples: int = 2000
+) -> list[Duel]:
+    """Compares feature sets on their test rows, over all splits and encoders; see `nested_difference`.
 
     Where no set is better than another, the chance that any duel is won or lost is `FALSE_OUTCOMES` at most.
 
     Args:
-        goodness: cell -> [R, N], per seed and test row; larger = better, such as 1 where the prediction is right.
+        goodness: cell -> per split [E, R, N], per encoder, seed of the predictor and test row; larger = better, such as
+            1 where the prediction is right.
         seed: of the bootstrap.
+        ratio: test rows over training rows.
         resamples: of the bootstrap, for the intervals.
     """
     compared: list[tuple[str, str, str, str]] = []
@@ -108,7 +116,7 @@ def duels(goodness: Mapping[CellKey, Floats], seed: int = 0, *, resamples: int =
             first, second = (goodness.get((dataset, name, predictor)) for name in (features, rival))
             if first is not None and second is not None:  # a feature set may not be in this benchmark
                 compared.append((dataset, predictor, features, rival))
-                differences.append(paired_bootstrap(first, second, resamples=resamples, seed=seed))
+                differences.append(nested_difference(first, second, ratio=ratio, resamples=resamples, seed=seed))
     adjusted = holm([difference.p for difference in differences])
     return [
         Duel(*names, difference, p, outcome(difference.difference, p))

@@ -1,9 +1,10 @@
 """The finding of a test in one sentence, for people."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from varjepa.data.cells import FALSE_WORDS, TRUE_WORDS
 from varjepa.evaluation.drift.samples import Categories, Numbers
 from varjepa.evaluation.drift.tests import Finding
 
@@ -53,6 +54,12 @@ def sentence(finding: Finding, words: Mapping[str, int] | None = None) -> str:
         case "new categories", Categories() as reference, Categories() as new:
             before, now = ((sample.other or 0) / max(sample.present, 1) for sample in (reference, new))
             such_as = _such_as(words or {})
+            if subject.group == "label":
+                spelled = _spelled_otherwise(words or {}, reference.names)
+                return (
+                    f"{what} holds classes that the model does not know in {now:.2%} of the labelled rows{such_as}; in "
+                    f"the reference, in {before:.2%}.{spelled}"
+                )
             return f"{what} has a new category in {now:.2%} of the rows{such_as}; in the reference, in {before:.2%}."
         case _, Numbers() as reference, Numbers() as new:
             shift = f"{test.shift:+.2f} standard deviations" if test.shift is not None else ""
@@ -65,6 +72,26 @@ def sentence(finding: Finding, words: Mapping[str, int] | None = None) -> str:
             points, largest = 100 * test.effect, _largest(reference, new)
             return f"{what}: the shares of categories changed by {points:.1f} points, most of all {largest}."
     raise TypeError(f"{subject.name} is a number in one sample and a category in the other")
+
+
+def respelled(word: str, classes: Sequence[str]) -> str | None:
+    """The class that a label seems to mean in another spelling: other case, blanks around it, other words for true.
+
+    Examples:
+        >>> respelled(" YES", ("no", "yes")), respelled("true", ("no", "yes")), respelled("maybe", ("no", "yes"))
+        ('yes', 'yes', None)
+    """
+    plain = word.strip().casefold()
+    same = [name for name in classes if name.strip().casefold() == plain]
+    for meaning in (TRUE_WORDS, FALSE_WORDS):
+        if not same and plain in meaning:
+            same = [name for name in classes if name.strip().casefold() in meaning]
+    return same[0] if len(same) == 1 else None
+
+
+def _spelled_otherwise(words: Mapping[str, int], classes: Sequence[str]) -> str:
+    pairs = [f'"{word}" for "{name}"' for word in words if (name := respelled(word, classes)) is not None]
+    return f" They look like known classes in another spelling: {', '.join(pairs[:WORDS_SHOWN])}." if pairs else ""
 
 
 def _mean(sample: Numbers, *, days: bool) -> str:

@@ -16,11 +16,10 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.special import bdtr, betaincinv, gammaln
-from scipy.stats import binom
-from scipy.stats import t as student
 
 from varjepa.evaluation.arrays import Bools, Floats, Ints
 from varjepa.evaluation.bootstrap import Interval
+from varjepa.evaluation.distributions import binomial_above, student_above, student_exceeded
 from varjepa.evaluation.sign_flips import p_signs
 
 RARE = 0.01
@@ -164,7 +163,7 @@ def p_coin(gains: int, losses: int) -> float:
         >>> p_coin(3, 0)
         0.125
     """
-    return float(binom.sf(gains - 1, gains + losses, 0.5))
+    return binomial_above(gains - 1, gains + losses, 0.5)
 
 
 def p_margin(gains: int, losses: int, rows: int, margin: float) -> float:
@@ -238,7 +237,7 @@ def interval(pairs: Pairs, level: float) -> Interval:
     alpha = (1 - level) / 2
     if pairs.exact and pairs.bound is not None:
         gains, losses = pairs.discordant
-        quantile = float(student.isf(alpha, np.inf))
+        quantile = student_exceeded(alpha, np.inf)
         rows = len(pairs.differences)
         return Interval(_score_low(gains, losses, rows, quantile), -_score_low(losses, gains, rows, quantile))
     return Interval(_guarded(pairs, alpha), -_guarded(pairs.reversed(), alpha))
@@ -259,7 +258,7 @@ def _guarded(pairs: Pairs, alpha: float) -> float:
     units, worst = pairs.units(), pairs.mean - pairs.worst(alpha)
     if len(units) < 2:  # of one unit nothing can be said
         return min(worst, worst - pairs.mean)
-    quantile = float(student.isf(alpha, len(units) - 1))
+    quantile = student_exceeded(alpha, len(units) - 1)
     added = quantile**2 / 2
     total = len(units) + added
     mean = (units.sum() + added * worst) / total
@@ -275,7 +274,7 @@ def rows_needed(pairs: Pairs, slack: float, alpha: float) -> int:
         slack: above 0.
         alpha: one-sided error.
     """
-    units, square = pairs.units(), float(student.isf(alpha, np.inf)) ** 2
+    units, square = pairs.units(), student_exceeded(alpha, np.inf) ** 2
     # The end of `_guarded` as an equation in the number of units, which is quadratic.
     added, noise = slack * square * pairs.worst(alpha), square * float(units.var())
     count = (added + noise + math.hypot(added + noise, added)) / (2 * slack**2)
@@ -305,4 +304,4 @@ def p_worse(pairs: Pairs | Floats) -> float:
     statistic = units.mean() / spread * math.sqrt(rows)
     skew = (((units - units.mean()) / spread) ** 3).mean() / math.sqrt(rows)
     corrected = statistic + skew * statistic**2 / 3 + skew**2 * statistic**3 / 27 + skew / 6
-    return float(student.sf(corrected, rows - 1))
+    return student_above(corrected, rows - 1)

@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, ndtr
 
 from varjepa.evaluation.arrays import Bools, Floats, Ints
@@ -91,6 +90,8 @@ def fit_temperature(logits: Floats, labels: Ints) -> float:
     """
     if not len(labels):
         return 1.0
+    from scipy.optimize import minimize_scalar
+
     rows = np.arange(len(labels))
 
     # Searched on a logarithmic scale, between 1 / 20 and 20: the loss has one minimum there.

@@ -13,6 +13,7 @@ import numpy as np
 from varjepa.config.base import Section
 from varjepa.evaluation.arrays import Bools, Floats, Ints
 from varjepa.evaluation.uncertainty.error_share import ClusterErrors, p_too_many_errors
+from varjepa.visible import html_table
 
 N_THRESHOLDS = 100
 TRIED = 5
@@ -51,6 +52,24 @@ class Certificate(Section):
     coverage_error: float | None = None
     reason: str
     assumption: str = ""
+
+    @property
+    def promise(self) -> str:
+        """What is promised of accepted rows, in a sentence."""
+        if self.threshold is None:
+            return f"None: {self.reason}."
+        right = "right" if self.tolerance is None else f"within {self.tolerance:g}"
+        return (
+            f"At least {self.accuracy:.1%} of accepted rows are {right}, with {self.confidence:.0%} confidence; "
+            f"{self.coverage:.1%} of the calibration rows are accepted."
+        )
+
+    def _repr_html_(self) -> str:
+        """The certificate in a notebook."""
+        rest = {"calibration rows": f"{self.rows:,}", "accepted up to an uncertainty of": self.threshold}
+        rest |= {"clusters": self.clusters, "if": self.assumption or None}
+        lines = [("promise", self.promise), *((name, value) for name, value in rest.items() if value is not None)]
+        return html_table("Certificate", lines)
 
 
 class RankedRows(NamedTuple):

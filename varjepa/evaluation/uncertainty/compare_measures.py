@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import spearmanr
 
 from varjepa.config.heads import MEASURE
 from varjepa.evaluation.arrays import Bools, Floats, Ints
@@ -54,6 +53,8 @@ def compare(
         clusters: number of each row's cluster [N], from 0, which are resampled; None resamples rows.
         resamples: number of resamples.
     """
+    from scipy.stats import spearmanr
+
     resampled = resampled_aurc(measures, error, seed=seed, clusters=clusters, resamples=resamples)
     compared, base = {}, selective_metrics(measures[BASELINE], error)["aurc"]
     for name, values in measures.items():
@@ -166,6 +167,8 @@ def against_truth(measures: Mapping[MEASURE, Floats], ambiguity: Floats, *, shar
     Returns:
         `MEASURE_spearman`, and `MEASURE_auc`: AUROC of finding the most ambiguous rows.
     """
+    from scipy.stats import spearmanr
+
     most_ambiguous, metrics = ambiguity >= np.quantile(ambiguity, 1 - share), {}
     for name, values in measures.items():
         metrics[f"{name}_spearman"] = float(spearmanr(values, ambiguity).statistic)

@@ -6,10 +6,9 @@ Rows of a cluster may depend on each other in any way. Clusters are independent 
 from typing import NamedTuple
 
 import numpy as np
-from scipy.integrate import quad
-from scipy.stats import binom
 
 from varjepa.evaluation.arrays import Bools, Ints
+from varjepa.evaluation.distributions import binomial_up_to
 
 NEGLIGIBLE = 1e-7
 """Error of a p-value that does not matter."""
@@ -64,7 +63,7 @@ def p_too_many_errors(counts: ClusterErrors, most: float, largest: int) -> float
         0.099
     """
     if largest == 1:
-        return float(binom.cdf(counts.errors.sum(), len(counts.errors), most))
+        return binomial_up_to(counts.errors.sum(), len(counts.errors), most)
     # A cluster's errors beyond what is allowed to its rows; clusters that are alike are taken together.
     excess = np.append(counts.errors - most * counts.rows, (1 - most) * largest)
     values, number = np.unique(excess[excess != 0], return_counts=True)  # [V]
@@ -77,6 +76,7 @@ def _chance_above_zero(values: np.ndarray, number: Ints) -> float:
     By inversion of the characteristic function (Gil-Pelaez 1951), whose logarithm is
     -sum(number * log(1 - i u values)).
     """
+    from scipy.integrate import quad
 
     def size(u: float) -> float:
         return float(np.exp(-0.5 * number @ np.log1p((u * values) ** 2)))

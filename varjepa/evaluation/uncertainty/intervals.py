@@ -4,11 +4,10 @@ The model is held fixed: the intervals say nothing of other training rows or oth
 """
 
 import numpy as np
-from scipy.stats import norm
-from scipy.stats import t as student
 
 from varjepa.evaluation.arrays import Floats, Ints
 from varjepa.evaluation.bootstrap import Interval, bootstrap_counts, bootstrap_rows, percentile_interval
+from varjepa.evaluation.distributions import normal_quantile, student_quantile
 from varjepa.evaluation.uncertainty.metrics import Classified
 
 LEVEL = 0.95
@@ -31,7 +30,7 @@ def wilson(share: float, rows: float, level: float = LEVEL) -> Interval:
         >>> tuple(round(end, 3) for end in wilson(0.9, 100))
         (0.826, 0.945)
     """
-    z = float(norm.ppf((1 + level) / 2))
+    z = normal_quantile((1 + level) / 2)
     center = (share + z * z / (2 * rows)) / (1 + z * z / rows)
     half = z * np.sqrt(share * (1 - share) / rows + (z / (2 * rows)) ** 2) / (1 + z * z / rows)
     return Interval(max(0.0, float(center - half)), min(1.0, float(center + half)))
@@ -62,8 +61,8 @@ def independent_rows(values: Floats, clusters: Ints | None) -> float:
     between = len(sizes) / max(len(sizes) - 1, 1) * float(sums @ sums) / rows**2
     if len(sizes) == 1:
         return 1.0
-    known = (norm.ppf((1 + LEVEL) / 2) / student.ppf((1 + LEVEL) / 2, len(sizes) - 1)) ** 2
-    return float(known) * (min(float(rows), float(centered @ centered / rows) / between) if between > 0 else rows)
+    known = (normal_quantile((1 + LEVEL) / 2) / student_quantile((1 + LEVEL) / 2, len(sizes) - 1)) ** 2
+    return known * (min(float(rows), float(centered @ centered / rows) / between) if between > 0 else rows)
 
 
 def classification_intervals(

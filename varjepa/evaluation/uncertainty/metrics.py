@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 import numpy as np
-from sklearn.metrics import balanced_accuracy_score, brier_score_loss, f1_score, r2_score, root_mean_squared_error
 
 from varjepa.evaluation.arrays import Bools, Floats, Ints
 from varjepa.evaluation.uncertainty.calibration import (
@@ -62,6 +61,8 @@ class Classified(NamedTuple):
 
 def classification_metrics(result: Classified) -> dict[str, float]:
     """Accuracy, balanced accuracy, weighted and macro F1."""
+    from sklearn.metrics import balanced_accuracy_score, f1_score
+
     labels, predicted = result.labels, result.predicted
     present = np.unique(labels)  # a class that is predicted only would count as one with an F1 of 0
     return {
@@ -74,6 +75,8 @@ def classification_metrics(result: Classified) -> dict[str, float]:
 
 def regression_metrics(predicted: Floats, values: Floats) -> dict[str, float]:
     """Root mean squared error and R2."""
+    from sklearn.metrics import r2_score, root_mean_squared_error
+
     return {
         "rmse": float(root_mean_squared_error(values, predicted)),
         "r2": float(r2_score(values, predicted)) if len(values) > 1 else float("nan"),
@@ -85,6 +88,8 @@ def brier_score(probabilities: Floats, labels: Ints) -> float:
 
     Two classes are treated like more: their score is twice that which scikit-learn gives for one column.
     """
+    from sklearn.metrics import brier_score_loss
+
     classes = range(probabilities.shape[1])  # those that no row has, too
     return float(brier_score_loss(labels, probabilities, labels=classes, scale_by_half=False))
 

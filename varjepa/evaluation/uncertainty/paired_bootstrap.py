@@ -4,10 +4,10 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import t as student
 
 from varjepa.evaluation.arrays import Floats
 from varjepa.evaluation.bootstrap import bootstrap_counts, percentile_interval
+from varjepa.evaluation.distributions import student_above
 from varjepa.evaluation.sign_flips import p_signs
 
 
@@ -89,4 +89,4 @@ def p_equal(first: Floats, second: Floats) -> float:
     if not spread:  # there is no statistic without a spread
         return 1.0
     statistic = abs(differences.mean()) / spread * math.sqrt(len(differences))
-    return float(2 * student.sf(statistic, len(differences) - 1))
+    return 2 * student_above(statistic, len(differences) - 1)

@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from varjepa.data.cells import nameless
+from varjepa.data.encode.features import NumericFeature
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.tensors.table import MISSING, TableTensors
 from varjepa.inference.generator.table_generator import Draws, TableGenerator, batches
+from varjepa.visible import html_table
 
 LOW, HIGH, PROBABILITY = ".low", ".high", ".probability"
 """Suffixes of the columns with the uncertainty of an imputation."""
@@ -30,6 +32,26 @@ class Imputation(NamedTuple):
     filled: pl.DataFrame
     bounds: pl.DataFrame
     draws: list[pl.DataFrame]
+
+    def _repr_html_(self) -> str:
+        """What was filled, per column, in a notebook."""
+        lines = [_filled_line(self.bounds, name) for name in self.bounds.columns if not name.endswith(HIGH)]
+        title = f"{self.filled.height:,} rows, columns with gaps: {len(lines)}, joint draws: {len(self.draws)}"
+        return html_table(title, lines, ("column", "cells filled", "how sure, on average"))
+
+
+def _filled_line(bounds: pl.DataFrame, name: str) -> tuple[str, str, str]:
+    """A column with gaps, how many of its cells were filled, and how sure the model is of them."""
+    cells = bounds[name]
+    filled = f"{cells.len() - cells.null_count():,}"
+    if name.endswith(PROBABILITY):
+        return name.removesuffix(PROBABILITY), filled, f"probability {_shown(cells.mean())}"
+    column = name.removesuffix(LOW)
+    return column, filled, f"interval {_shown((bounds[column + HIGH] - cells).mean())} wide"
+
+
+def _shown(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)  # of dates, a time span
 
 
 class Imputer:
@@ -147,10 +169,16 @@ def _bounds(preprocessor: Preprocessor, bounds: dict[tuple[str, int], np.ndarray
     for (end, j), values in bounds.items():
         if own[j] and missing[:, j].any():
             shown = np.where(missing[:, j], values, np.nan)
-            date = end != PROBABILITY and preprocessor.numeric[j].kind == "date"
-            series = preprocessor.numeric[j].column(shown) if date else pl.Series(shown, nan_to_null=True)
+            series = pl.Series(shown, nan_to_null=True) if end == PROBABILITY else _ends(preprocessor.numeric[j], shown)
             columns.append(series.alias(f"{preprocessor.names[j]}{end}"))
     return pl.DataFrame(columns)
+
+
+def _ends(feature: NumericFeature, values: np.ndarray) -> pl.Series:
+    """Ends of intervals with the decimals of the column: rounding keeps every value that the column can have inside."""
+    if feature.kind == "date":
+        return feature.column(values)
+    return pl.Series(feature.rounded(values), nan_to_null=True).cast(feature.bound_type)
 
 
 class Sampler:
@@ -164,13 +192,13 @@ class Sampler:
         gaps: leave cells empty as in rows of the table.
     """
 
-    def __init__(self, generator: TableGenerator, *, seed: int = 0, gaps: bool = False) -> None:
+    def __init__(self, generator: TableGenerator, *, seed: int = 0, gaps: bool = True) -> None:
         self.generator, self.gaps = generator, gaps
         # Two streams: `gaps` does not change the values that are drawn.
         self.numbers, self.chooser = np.random.default_rng([seed, 0]), np.random.default_rng([seed, 1])
 
     def sample(self, rows: int, batch_size: int = 1024) -> pl.DataFrame:
-        """The next rows: columns that features are made from, in the table's order.
+        """The next rows: columns that features are made from, in the table's order, without `Preprocessor.withheld`.
 
         Args:
             rows: number of rows.
@@ -184,9 +212,9 @@ class Sampler:
         numbers, codes = decoded(parts or [_blank(generator, 0)], preprocessor)
         columns = {c.name: (j, c) for j, series in feature_columns(preprocessor, numbers, codes, {}) for c in series}
         # By name: in a list of columns, Polars gives the one with the empty name another.
-        frame = pl.DataFrame({name: columns[name][1] for name in preprocessor.order})
+        frame = pl.DataFrame({name: columns[name][1] for name in preprocessor.drawn})
         patterns = generator.reference.patterns
-        if not self.gaps or not patterns:
+        if not self.gaps or not patterns or not rows:
             return frame
         # Whole patterns of real rows, as gaps of different columns may go together.
         empty = np.array(
@@ -195,6 +223,7 @@ class Sampler:
         return frame.with_columns(
             _merged(pl.Series(name, [None] * rows, dtype=column.dtype), column, ~empty[:, j])
             for name, (j, column) in columns.items()
+            if name in frame.columns
         )
 
 

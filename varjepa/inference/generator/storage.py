@@ -8,10 +8,11 @@ from varjepa.config import RetrainConfig
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.tensors.bars import Bars, Cells
 from varjepa.inference.generator.reference import Reference
+from varjepa.inference.generator.soundness import require_bars, require_layers
 from varjepa.inference.generator.table_generator import TableGenerator
 from varjepa.models.generator import Generator
 from varjepa.models.network import TableNetwork
-from varjepa.models.weights import read_tensors, write_tensors
+from varjepa.models.weights import load_weights, read_tensors, write_tensors
 
 GENERATOR, BARS, REFERENCE = "generator.safetensors", "bars.json", "reference.json"
 
@@ -42,11 +43,14 @@ def load_generator(
             raise FileNotFoundError(2, "missing", name)
     contents = json.loads(parts[BARS].read_text(encoding="utf-8"))
     bars = tuple(Bars.model_validate(content) for content in contents)
+    require_bars(bars, preprocessor.sizes.n_numeric)
     reference = Reference.model_validate_json(parts[REFERENCE].read_text(encoding="utf-8"))
     sizes = Cells(bars, preprocessor.sizes.cardinalities).sizes
+    weights = read_tensors(parts[GENERATOR])
+    require_layers(sum(values.numel() for values in weights.values()), config.generator.n_layers, network.d_hidden)
     generator = Generator(
         sizes=sizes, d_token=network.d_hidden, n_layers=config.generator.n_layers, n_heads=config.model.n_heads
     )
-    generator.load_state_dict(read_tensors(parts[GENERATOR]))
+    load_weights(generator, weights, GENERATOR)
     device = next(network.parameters()).device
     return TableGenerator(network, generator.to(device).eval(), bars, preprocessor, reference)

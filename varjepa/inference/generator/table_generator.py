@@ -13,6 +13,7 @@ from varjepa.data.tensors.bars import Bars, Cells
 from varjepa.data.tensors.table import TableTensors
 from varjepa.inference.generator.reference import Reference, conformal_reach
 from varjepa.inference.generator.tails import bounded, of_rows, tail
+from varjepa.inference.ranges import require_numbers
 from varjepa.models.embedding import lowered
 from varjepa.models.generator import Generator, probabilities
 from varjepa.models.network import TableNetwork
@@ -107,7 +108,7 @@ class TableGenerator:
         """Distribution of every cell given the seen ones, float32 [B, D, C]."""
         with lowered(self.network, self.device):
             likelihood = self.generator(self.network.tokens(table), seen)
-        return probabilities(likelihood, self.n_features)
+        return require_numbers(probabilities(likelihood, self.n_features), "probabilities of cells")
 
     @torch.inference_mode()
     def surprise(self, table: TableTensors, outside: Tensor) -> Tensor:
@@ -134,7 +135,7 @@ class TableGenerator:
         for j, widths in enumerate(self.log_widths):
             out[:, j] += widths[classes[:, j]]
         out[:, : self.n_numeric] += outside
-        return torch.where(table.observed, out, 0.0)
+        return require_numbers(torch.where(table.observed, out, 0.0), "densities of cells")
 
     def oddity(self, surprise: Tensor) -> Tensor:
         """How rare the surprise of each cell [B, D] is among the observed reference cells of its feature.

@@ -1,18 +1,23 @@
 """The boosted head: gradient-boosted trees, which take categories and gaps as they are and stop early."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 import torch
-import xgboost
 from torch import Tensor
 
 from varjepa.config.heads import FEATURES, HEAD
 from varjepa.evaluation.arrays import Bools, Floats
+from varjepa.inference.heads.aside import threads_for
 from varjepa.inference.heads.inputs import Components, HeadRows, tree_inputs, tree_types
+from varjepa.inference.heads.trees import opened_booster, tree_outputs
+
+if TYPE_CHECKING:
+    import xgboost
 
 DEPTHS = (6, 10)
 """Depths of the trees to choose from."""
@@ -46,11 +51,13 @@ class BoostedData(NamedTuple):
         """Some of the rows, by a mask or their positions."""
         return self._replace(x=self.x[rows], y=self.y[rows])
 
-    def matrix(self) -> xgboost.QuantileDMatrix:
+    def matrix(self) -> "xgboost.QuantileDMatrix":
         """The rows for fitting."""
+        import xgboost
+
         return xgboost.QuantileDMatrix(
             self.x, label=self.y, feature_types=list(self.types), enable_categorical=True,
-            nthread=torch.get_num_threads(),
+            nthread=threads_for(self.x.size),
         )  # fmt: skip
 
 
@@ -82,16 +89,20 @@ class BoostedHead:
         return "boosted"
 
     @cached_property
-    def booster(self) -> xgboost.Booster:
-        """The trees."""
-        return xgboost.Booster({"nthread": torch.get_num_threads()}, model_file=bytearray(self.model))
+    def booster(self) -> "xgboost.Booster":
+        """The trees, which are checked when they are first needed.
+
+        Raises:
+            ModelError: the bytes hold no trees, or others than the head needs.
+        """
+        return opened_booster(self.model, self.n_classes if self.n_classes > 2 else 1)
 
     def outputs(self, rows: HeadRows) -> Tensor:
         """Logits float64 [N, C], or values [N, 1]."""
         x = tree_inputs(rows, self.features, self.components).cpu().numpy()
         types = tree_types(rows.table, self.features, self.components)
-        matrix = xgboost.DMatrix(x, feature_types=types, enable_categorical=True, nthread=torch.get_num_threads())
-        margins = torch.from_numpy(self.booster.predict(matrix, output_margin=True)).double().to(rows.flat.device)
+        found = tree_outputs(self.booster, x, types, margin=True)
+        margins = torch.from_numpy(found).double().to(rows.flat.device)
         if self.n_classes == 0:
             return margins.view(-1, 1) * self.spread + self.center
         if self.n_classes == 2:  # XGBoost gives the logit of the second class only, [N]
@@ -159,11 +170,14 @@ def resampled_boosted(
     x = tree_inputs(rows, head.features, head.components).cpu().numpy()
     types, y = tree_types(rows.table, head.features, head.components), labels.double().cpu().numpy()
     data, trees, rng = BoostedData(x, y, types, head.n_classes), head.booster.num_boosted_rounds(), _random(seed)
-    picks = (rng.integers(len(y), size=len(y)) for _ in range(count))
-    return tuple(
-        replace(head, model=boosted_again(data.of(pick), head.depth, trees, seed=seed + number))
-        for number, pick in enumerate(picks)
-    )
+    picks = [rng.integers(len(y), size=len(y)) for _ in range(count)]
+    # Trees of small tables use one thread each, and XGBoost lets go of Python's lock: the cores share the heads out.
+    at_once = torch.get_num_threads() if threads_for(x.size) == 1 else 1
+    with ThreadPoolExecutor(at_once, "resampled") as pool:
+        models = pool.map(
+            lambda number: boosted_again(data.of(picks[number]), head.depth, trees, seed=seed + number), range(count)
+        )
+        return tuple(replace(head, model=model) for model in models)
 
 
 def _random(seed: int) -> np.random.Generator:
@@ -172,16 +186,20 @@ def _random(seed: int) -> np.random.Generator:
 
 def boosted_again(data: BoostedData, depth: int, trees: int, *, seed: int) -> bytes:
     """Trees of a known size, as XGBoost's UBJSON."""
+    import xgboost
+
     booster = xgboost.train(_options(data, depth, seed), data.matrix(), trees, verbose_eval=False)
     return bytes(booster.save_raw("ubj"))
 
 
 def _chosen_size(fitting: BoostedData, held: BoostedData, seed: int) -> tuple[int, int]:
     """Depth and number of trees with the smallest loss on the held rows."""
+    import xgboost
+
     best = (float("inf"), 0, 0)
     most = max(50, MOST_TREES * 10 // max(10, fitting.n_classes))
     watched = xgboost.DMatrix(
-        held.x, label=held.y, feature_types=list(held.types), enable_categorical=True, nthread=torch.get_num_threads()
+        held.x, label=held.y, feature_types=list(held.types), enable_categorical=True, nthread=threads_for(held.x.size)
     )
     for depth in DEPTHS:
         booster = xgboost.train(
@@ -195,7 +213,7 @@ def _chosen_size(fitting: BoostedData, held: BoostedData, seed: int) -> tuple[in
 def _options(data: BoostedData, depth: int, seed: int) -> dict[str, Any]:
     options: dict[str, Any] = {
         "tree_method": "hist", "max_depth": depth, "eta": LEARNING_RATE, "subsample": SUBSAMPLE,
-        "colsample_bynode": COLUMNS, "seed": seed, "nthread": torch.get_num_threads(), "verbosity": 0,
+        "colsample_bynode": COLUMNS, "seed": seed, "nthread": threads_for(data.x.size), "verbosity": 0,
     }  # fmt: skip
     if data.n_classes == 0:
         return options | {"objective": "reg:squarederror", "eval_metric": "rmse"}

@@ -17,6 +17,7 @@ from varjepa.evaluation.arrays import Floats, Ints
 from varjepa.evaluation.bootstrap import cluster_numbers
 from varjepa.evaluation.gate.paired_tests import Pairs, p_worse
 from varjepa.evaluation.uncertainty.calibration import fit_temperature
+from varjepa.inference.heads.aside import Aside, halved_threads
 from varjepa.inference.heads.boosted import fit_boosted
 from varjepa.inference.heads.forest import fit_forest
 from varjepa.inference.heads.head import Head, name_of
@@ -41,6 +42,12 @@ READ: dict[HEAD, tuple[FEATURES, ...]] = {
     "mlp": ("both",),
 }
 """What each kind of head reads where `probe.features` is auto. Kinds and features stand from simple to complex."""
+
+BASELINES: tuple[tuple[HEAD, FEATURES], ...] = (("linear", "embedding"), ("linear", "raw"), ("boosted", "raw"))
+"""Heads that every probe compares with."""
+
+TREES: tuple[HEAD, ...] = ("boosted", "forest")
+"""Kinds of head that draw nothing from torch's generator, so that another thread can fit them."""
 
 TRANSFORMS: tuple[TRANSFORM, ...] = ("log", "quantile")
 """Transformations of skewed labels to choose from."""
@@ -103,11 +110,28 @@ class Fitting:
         """A head of this kind on these features; a stacked one combines all kinds."""
         key = (kind, features)
         if key not in self.fitted:
-            log.info("head: fitting %s on %s", kind, features)
             self.fitted[key] = self._fit(kind, features)
         return self.fitted[key]
 
+    def fit_side_by_side(self) -> None:
+        """Fits the heads that the choice needs, where there are cores for two: trees aside, the others meanwhile."""
+        keys = self._needed()
+        trees = [key for key in keys if key[0] in TREES and key[1] == "raw"]  # those on embeddings draw components
+        with halved_threads() as cores_for_two:
+            if not cores_for_two:
+                return
+            aside = Aside(lambda: {key: self._fit(*key) for key in trees})
+            for key in keys:
+                if key not in trees:
+                    self.head(*key)
+            self.fitted |= aside.result()
+
+    def _needed(self) -> list[tuple[HEAD, FEATURES]]:
+        """The baselines, and the heads that the configuration asks for."""
+        return list(dict.fromkeys([*BASELINES, *self._wanted()]))
+
     def _fit(self, kind: HEAD, features: FEATURES) -> Head:
+        log.info("head: fitting %s on %s", kind, features)
         train, n_classes, seed = self.train, self.n_classes, self.seed
         folds = folds_of(len(train.labels), train.clusters, seed)
         components = self.components if features != "raw" else None
@@ -141,11 +165,14 @@ class Fitting:
 
     def simple(self) -> Iterator[Head]:
         """Heads that are no combination, from simple to complex, as the configuration asks for."""
+        yield from (self.head(*key) for key in self._wanted())
+
+    def _wanted(self) -> Iterator[tuple[HEAD, FEATURES]]:
+        """What `simple` fits."""
         wanted, features = self.section.head, self.section.features
         for kind, read in READ.items():
             if wanted in ("auto", "stacked", kind):
-                for each in read if features == "auto" else (features,):
-                    yield self.head(kind, each)
+                yield from ((kind, each) for each in (read if features == "auto" else (features,)))
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 from torch import Tensor
 
 from varjepa.config.heads import FEATURES, HEAD
 from varjepa.evaluation.arrays import Bools, Floats, Ints
+from varjepa.inference.heads.aside import threads_for
 from varjepa.inference.heads.inputs import Components, HeadRows, tree_inputs
 
 TREES, TRIED = 100, 30
@@ -143,18 +143,20 @@ def fit_forest(
     y = values.astype(np.int64) if n_classes else (values - center) / spread
     fewest = [leaf_rows] if leaf_rows else [max(size, len(y) // MOST_LEAVES) for size in LEAVES]
     if len(fewest) > 1 and held.any() and not held.all():
-        losses = [_held_loss(x, y, held, _forest(n_classes, TRIED, size, seed)) for size in fewest]
+        losses = [_held_loss(x, y, held, _forest(n_classes, TRIED, size, seed, x.size)) for size in fewest]
         fewest = [fewest[int(np.argmin(losses))]]
-    forest = _forest(n_classes, TREES, fewest[0], seed).fit(x, y)
+    forest = _forest(n_classes, TREES, fewest[0], seed, x.size).fit(x, y)
     nodes = _nodes([estimator.tree_ for estimator in forest.estimators_], _classes(forest), n_classes)
     depth = max(estimator.tree_.max_depth for estimator in forest.estimators_)
     nodes = Nodes(*(part.to(labels.device) for part in nodes))
     return ForestHead(nodes, depth, fewest[0], features, read, n_classes, center, spread)
 
 
-def _forest(n_classes: int, trees: int, fewest: int, seed: int) -> Any:
+def _forest(n_classes: int, trees: int, fewest: int, seed: int, cells: int) -> Any:
+    from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
+
     kind = ExtraTreesClassifier if n_classes else ExtraTreesRegressor
-    return kind(trees, max_features=COLUMNS, min_samples_leaf=fewest, random_state=seed, n_jobs=torch.get_num_threads())
+    return kind(trees, max_features=COLUMNS, min_samples_leaf=fewest, random_state=seed, n_jobs=threads_for(cells))
 
 
 def _classes(forest: Any) -> Ints:

@@ -44,20 +44,25 @@ class Networks(nn.Module):
         sizes: of the raw columns; None where they are not read.
         n_components: of the embedding; 0 where it is not read.
         d_out: outputs of each.
+        drawn: draw initial weights; otherwise they are 0 until others are assigned. Not weights on torch's device
+            "meta", whose operations import torch's compiler, which takes seconds.
 
     Shape:
         numbers [K, B, n], others [K, B, F] -> [K, B, d_out]
     """
 
-    def __init__(self, *, count: int, sizes: TableSizes | None, n_components: int, d_out: int) -> None:
+    def __init__(
+        self, *, count: int, sizes: TableSizes | None, n_components: int, d_out: int, drawn: bool = True
+    ) -> None:
         super().__init__()
         n_numeric, cardinalities = (0, []) if sizes is None else (sizes.n_numeric, sizes.cardinalities)
         width = n_numeric * (BENT + 2) + sum(cardinalities) + n_components
-        self.frequency = nn.Parameter(torch.randn(count, n_numeric, FREQUENCIES) * 0.3)
-        self.bend = nn.Parameter(torch.randn(count, 2 * FREQUENCIES, BENT) / (2 * FREQUENCIES) ** 0.5)
+        normal = torch.randn if drawn else torch.zeros
+        self.frequency = nn.Parameter(normal(count, n_numeric, FREQUENCIES) * 0.3)
+        self.bend = nn.Parameter(normal(count, 2 * FREQUENCIES, BENT) / (2 * FREQUENCIES) ** 0.5)
         widths = (width, WIDTH, WIDTH, d_out)
         self.weights = nn.ParameterList(
-            torch.randn(count, before, after) * (2 / before) ** 0.5 for before, after in pairwise(widths)
+            normal(count, before, after) * (2 / before) ** 0.5 for before, after in pairwise(widths)
         )
         self.biases = nn.ParameterList(torch.zeros(count, 1, after) for after in widths[1:])
 

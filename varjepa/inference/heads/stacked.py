@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from scipy.special import logsumexp
 from torch import Tensor
 
@@ -76,6 +75,8 @@ def stacking_weights(outputs: Sequence[Floats], labels: Floats) -> NDArray[np.fl
         return _value_weights(each[:, :, 0], labels, equal)
     rows, numbers = np.arange(len(labels)), labels.astype(np.int64)
 
+    from scipy.optimize import minimize
+
     def loss(weights: Floats) -> tuple[float, Floats]:
         logits = np.tensordot(weights, each, axes=1)  # [N, C]
         log_probability = logits - logsumexp(logits, axis=1, keepdims=True)
@@ -90,6 +91,8 @@ def stacking_weights(outputs: Sequence[Floats], labels: Floats) -> NDArray[np.fl
 
 def _value_weights(each: Floats, labels: Floats, equal: Floats) -> NDArray[np.float64]:
     """Weights of values [K, N], at least 0 and with sum 1, with the smallest squared error."""
+    from scipy.optimize import minimize
+
     scale = float(labels.var()) or 1.0
 
     def loss(weights: Floats) -> float:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
 from torch import Tensor
 
 from varjepa.data.encode.preprocessor import Preprocessor
@@ -19,7 +18,7 @@ from varjepa.inference.heads.label_transform import LabelTransform, TransformedH
 from varjepa.inference.heads.linear import LinearHead
 from varjepa.inference.heads.mlp import MLPHead, Networks
 from varjepa.inference.heads.stacked import StackedHead
-from varjepa.models.weights import write_tensors
+from varjepa.models.weights import read_file, write_tensors
 
 HEAD_FILE = "head.safetensors"
 """The head that ships, where it is another than the linear probe on the embedding."""
@@ -40,10 +39,8 @@ def load_head(path: Path, preprocessor: Preprocessor, device: torch.device) -> H
     Raises:
         ValueError, KeyError: the file holds no head.
     """
-    with safe_open(path, framework="pt", device=str(device)) as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-        facts = (file.metadata() or {})[FACTS]
-    return unpacked(tensors, facts, preprocessor)[0]
+    tensors, plain = read_file(path, device)
+    return unpacked(tensors, plain[FACTS], preprocessor)[0]
 
 
 def packed(heads: Sequence[Head]) -> tuple[dict[str, Tensor], str]:
@@ -110,11 +107,10 @@ def _forest(facts: dict[str, Any], tensors: dict[str, Tensor], _: Preprocessor) 
 
 def _mlp(facts: dict[str, Any], tensors: dict[str, Tensor], preprocessor: Preprocessor) -> Head:
     components, weights = _components(tensors), _below(tensors, "networks")
-    with torch.device("meta"):  # no random weights are drawn, only to be replaced
-        networks = Networks(
-            count=len(weights["frequency"]), sizes=None if facts["features"] == "embedding" else preprocessor.sizes,
-            n_components=0 if components is None else components.basis.shape[1], d_out=facts["n_classes"] or 1,
-        )  # fmt: skip
+    networks = Networks(
+        count=len(weights["frequency"]), sizes=None if facts["features"] == "embedding" else preprocessor.sizes,
+        n_components=0 if components is None else components.basis.shape[1], d_out=facts["n_classes"] or 1, drawn=False,
+    )  # fmt: skip
     networks.load_state_dict(weights, assign=True)
     named = {name: facts[name] for name in ("features", "n_classes", "center", "spread")}
     return MLPHead(networks.eval(), sizes=preprocessor.sizes, components=components, **named)

@@ -1,6 +1,5 @@
 """Nearest vectors: exactly where there are few, by a graph (HNSW, Malkov and Yashunin 2016) where there are many."""
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from usearch.index import Index
+
+from varjepa.machine import cores
 
 EXACT_ROWS = 50_000
 """Up to this many rows every distance is computed."""
@@ -56,7 +57,7 @@ class VectorIndex:
         """An index in memory; 0 threads mean one per core."""
         if len(vectors) <= EXACT_ROWS:
             return cls(vectors)
-        graph, threads = _new_graph(vectors.shape[1]), threads or _cores()
+        graph, threads = _new_graph(vectors.shape[1]), threads or cores()
         for start in range(0, len(vectors), ROWS):
             piece = np.asarray(vectors[start : start + ROWS])
             graph.add(np.arange(start, start + len(piece)), piece, threads=threads)
@@ -172,7 +173,7 @@ class VectorIndex:
 
 def _near(graph: Index, queries: NDArray[np.float32], count: int, n_rows: int) -> NDArray[np.int64]:
     """Candidates of a graph of `n_rows` rows [Q, count]."""
-    keys = np.atleast_2d(graph.search(queries, count, threads=_cores()).keys)
+    keys = np.atleast_2d(graph.search(queries, count, threads=cores()).keys)
     rows = np.full((len(queries), count), -1, np.int64)
     rows[:, : keys.shape[1]] = keys.astype(np.int64)
     # Where the graph finds fewer, usearch leaves keys that are no rows.
@@ -197,7 +198,3 @@ def _padded(rows: NDArray[np.int64], distances: NDArray[np.float32], k: int) -> 
     return Neighbours(
         np.pad(rows, width, constant_values=-1), np.pad(distances, width, constant_values=np.inf).astype(np.float32)
     )
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

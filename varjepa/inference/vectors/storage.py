@@ -3,10 +3,9 @@
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
 
 from varjepa.inference.vectors.compact import CompactBasis, Shape
-from varjepa.models.weights import read_tensors, write_tensors
+from varjepa.models.weights import read_file, write_tensors
 
 VECTORS = "vectors.safetensors"
 
@@ -25,8 +24,6 @@ def load_compact(path: Path, device: torch.device) -> CompactBasis:
     Raises:
         ValueError, KeyError, SafetensorError: it is damaged or of another format.
     """
-    tensors = {name: value.to(device) for name, value in read_tensors(path).items()}
-    with safe_open(path, framework="pt") as file:
-        plain = file.metadata() or {}
+    tensors, plain = read_file(path, device)
     shape = Shape(float(plain["power"]), float(plain["whitening"]))
     return CompactBasis(shape, **tensors, recovered=float(plain["recovered"]))

@@ -5,10 +5,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tasks.sources.fingerprints import file_fingerprint
 from tests.unit.data.files.opening import opened, put
 from varjepa.data.read.sources import source_files
 from varjepa.errors import DataError
+from varjepa.tasks.sources.fingerprints import file_fingerprint
 
 WRITERS = {"csv": pl.DataFrame.write_csv, "parquet": pl.DataFrame.write_parquet, "arrow": pl.DataFrame.write_ipc}
 FORMATS = list(WRITERS)

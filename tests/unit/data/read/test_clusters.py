@@ -7,12 +7,12 @@ import polars as pl
 import pytest
 import torch
 
-from tasks.retrain.preprocess import divide, learn, write_encoded
 from varjepa.config import DataSection, PreprocessSection, SplitSection
 from varjepa.data.encode.encoded import Part, read_part, read_sample
 from varjepa.data.fit.preprocessor_fit import fit
 from varjepa.data.read.clusters import row_clusters
 from varjepa.data.read.sources import ROW
+from varjepa.tasks.retrain.preprocess import divide, learn, write_encoded
 
 N = 600
 BY_CUSTOMER = SplitSection(by="hash", column="customer")

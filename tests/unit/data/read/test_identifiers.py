@@ -10,8 +10,6 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tasks.retrain.partitions import partitions_of
-from tasks.retrain.preprocess import divide, in_partitions, inspect, learn
 from varjepa.config import DataSection, PreprocessSection
 from varjepa.data.fit.partitioned_rows import PartitionedRows
 from varjepa.data.fit.preprocessor_fit import fit, fit_rows, inspect_columns
@@ -19,6 +17,8 @@ from varjepa.data.fit.ranges import map_in_this_thread
 from varjepa.data.fit.rows_protocol import TrainingRows
 from varjepa.data.fit.streamed_rows import StreamedRows
 from varjepa.data.read.sources import ROW
+from varjepa.tasks.retrain.partitions import partitions_of
+from varjepa.tasks.retrain.preprocess import divide, in_partitions, inspect, learn
 
 N = 600
 DATA = DataSection(path="t", label="label")

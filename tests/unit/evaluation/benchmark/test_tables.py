@@ -7,9 +7,9 @@ from varjepa.evaluation.benchmark.published import published_accuracies
 from varjepa.evaluation.benchmark.tables import Duel, duels, table_rows, tally
 
 
-def goodness(accuracy: float, rows: int = 4000, seeds: int = 3) -> np.ndarray:
-    """The first rows are right in all seeds."""
-    return np.tile(np.arange(rows) < accuracy * rows, (seeds, 1)).astype(float)
+def goodness(accuracy: float, rows: int = 4000, seeds: int = 3) -> list[np.ndarray]:
+    """One split and one encoder; the first rows are right in all seeds."""
+    return [np.tile(np.arange(rows) < accuracy * rows, (1, seeds, 1)).astype(float)]
 
 
 def test_duels_tell_clear_differences_from_none() -> None:
@@ -37,8 +37,8 @@ def test_duels_are_judged_together() -> None:
     def outcomes(others: int) -> list[Duel]:
         first, second = np.zeros((1, 500)), np.zeros((1, 500))
         first[0, :16] = second[0, 16:18] = 1
-        cells = {("t", "t_jepa", "mlp"): first, ("t", "raw", "mlp"): second}
-        equal = {("t", name, f"other {k}"): first for k in range(others) for name in ("t_jepa", "raw")}
+        cells = {("t", "t_jepa", "mlp"): [first[None]], ("t", "raw", "mlp"): [second[None]]}
+        equal = {("t", name, f"other {k}"): [first[None]] for k in range(others) for name in ("t_jepa", "raw")}
         return duels(cells | equal)
 
     few, many = outcomes(29), outcomes(53)

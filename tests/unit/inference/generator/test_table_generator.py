@@ -9,6 +9,7 @@ import torch
 
 from tests.unit.inference.known_table import known_table, with_gaps
 from varjepa.errors import ModelError
+from varjepa.inference.generator.fill import Sampler
 from varjepa.inference.storage import load_model, save_model
 from varjepa.models.generator import class_log_prob
 
@@ -109,9 +110,12 @@ def test_gaps_of_samples_are_those_of_rows(world: SimpleNamespace) -> None:
     assert world.model.sampler(seed=0, gaps=True).sample(20).null_count().sum_horizontal().item() == 0
     generator.reference = patterns.model_copy(update={"patterns": ("010000",)})
     try:
-        drawn = world.model.sampler(seed=0, gaps=True).sample(20)
+        assert world.model.sampler(seed=0).sample(0).height == 0
+        drawn, complete = world.model.sampler(seed=0).sample(20), world.model.sampler(seed=0, gaps=False).sample(20)
     finally:
         generator.reference = patterns
+    assert complete.null_count().sum_horizontal().item() == 0
+    assert drawn.schema == complete.schema
     name = world.model.preprocessor.names[1]
     assert drawn[name].null_count() == 20
     assert drawn.null_count().sum_horizontal().item() == 20
@@ -144,3 +148,25 @@ def test_missing_cells_do_not_change_what_others_say(world: SimpleNamespace) -> 
     other.numeric[:, 0] = 99.0
     first = generator.probabilities(table._replace(observed=hidden), hidden)
     assert torch.equal(first, generator.probabilities(other, hidden))
+
+
+def test_columns_of_single_rows_are_left_out_of_samples(world: SimpleNamespace) -> None:
+    generator = world.model.generator
+    kept = generator.preprocessor
+    whole = Sampler(generator, seed=4).sample(30)
+    generator.preprocessor = kept.model_copy(update={"rare": {"kind": 0.9}})
+    try:
+        drawn = Sampler(generator, seed=4).sample(30)
+    finally:
+        generator.preprocessor = kept
+    assert drawn.equals(whole.drop("kind"))
+
+
+def test_ends_of_intervals_look_like_cells_of_their_column(world: SimpleNamespace) -> None:
+    bounds = world.model.impute(with_gaps(known_table(200, 11), 0.3)).bounds
+    for name, decimals in (("count", 0), ("size", 3)):
+        for end in (".low", ".high"):
+            ends = bounds[f"{name}{end}"].drop_nulls()
+            assert len(ends)
+            assert ends.equals(ends.round(decimals))
+    assert bounds["day.low"].dtype == pl.Date

@@ -16,6 +16,7 @@ from varjepa.data.fit.preprocessor_fit import fit
 from varjepa.inference.heads.candidates import Chosen, Fitting, HeadData, all_outputs, choose_head
 from varjepa.inference.heads.forest import fit_forest
 from varjepa.inference.heads.inputs import HeadRows, RawColumns, tree_inputs
+from varjepa.inference.heads.soundness import HeadSizes, require_head
 from varjepa.inference.heads.stacked import stacking_weights
 from varjepa.inference.heads.storage import HEAD_FILE, load_head, save_head
 
@@ -58,6 +59,11 @@ def fitting_of(
     return Fitting(train, validation, preprocessor, 2 if label == "class" else 0, section, 0), test
 
 
+def sizes_of(fitting: Fitting) -> HeadSizes:
+    """Sizes of the embedding, the table and the label of `fitting_of`."""
+    return HeadSizes(fitting.train.rows.flat.shape[1], fitting.preprocessor.sizes, fitting.n_classes)
+
+
 def score(chosen: Chosen, test: HeadData) -> float:
     """Accuracy or R2."""
     outputs, labels = all_outputs(chosen.head, test.rows), test.labels.numpy()
@@ -80,6 +86,7 @@ def test_every_head_learns_comes_back_and_ignores_the_rows_beside_a_row(
     save_head(tmp_path, chosen.head)
     again = load_head(tmp_path / HEAD_FILE, fitting.preprocessor, torch.device("cpu"))
     np.testing.assert_array_equal(all_outputs(again, test.rows), outputs)
+    require_head(again, sizes_of(fitting))
     some = torch.tensor([7, 3, 399])
     np.testing.assert_allclose(all_outputs(again, test.rows.take(some)), outputs[some.numpy()], rtol=1e-5, atol=1e-5)
     assert all_outputs(again, test.rows.take(slice(0, 0))).shape == (0, outputs.shape[1])

@@ -12,12 +12,12 @@ from typing import Any
 import polars as pl
 import pytest
 
-from tasks.destinations.destination import destination, holds_arrays
-from tasks.sources.address import require_place
-from tasks.sources.open_table import opened_table
-from tasks.sources.run_day import planned_day
 from tests.store_servers import BUCKET, S3
 from varjepa.errors import ConfigError, DataError, InterruptedReadError
+from varjepa.tasks.destinations.destination import destination, holds_arrays
+from varjepa.tasks.sources.address import require_place
+from varjepa.tasks.sources.open_table import opened_table
+from varjepa.tasks.sources.run_day import planned_day
 
 pytestmark = pytest.mark.slow  # servers start
 
@@ -116,7 +116,7 @@ def test_arrays_are_kept_where_they_can_be(table: str) -> None:
 
 @pytest.mark.parametrize("name", ["scores.parquet", "scores.csv"])
 def test_an_object_appears_when_it_is_complete(s3: S3, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.destinations.objects.PART", 5 * 2**20)
+    monkeypatch.setattr("varjepa.tasks.destinations.objects.PART", 5 * 2**20)
     out = f"s3://{BUCKET}/whole/{name}"
     many = pl.DataFrame(
         {"row": pl.int_range(1_000_000, eager=True), "text": pl.int_range(1_000_000, eager=True).hash()}
@@ -190,7 +190,7 @@ def test_a_killed_writer_leaves_the_old_rows(postgres_server: str, monkeypatch: 
 
     monkeypatch.setenv("SHOP", postgres_server)
     write("${SHOP}#killed", ROWS)
-    script = "import polars as pl\nfrom tasks.destinations.destination import destination\n"
+    script = "import polars as pl\nfrom varjepa.tasks.destinations.destination import destination\n"
     script += "with destination('${SHOP}#killed', append=True) as writer:\n"
     script += "    writer.write(pl.DataFrame({'row': [7, 8, 9]}))\n"
     with closing(psycopg2.connect(postgres_server)) as connection:

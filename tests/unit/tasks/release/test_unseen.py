@@ -8,12 +8,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tasks.release.unseen import LEARNED, learned_by_challenger, learned_by_rule, write_learned
-from tasks.retrain.preprocess import preprocess
 from varjepa.config import parse_config
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.read.row_hash import hashes_in_pieces
 from varjepa.data.read.sources import ROW
+from varjepa.tasks.release.unseen import LEARNED, learned_by_challenger, learned_by_rule, write_learned
+from varjepa.tasks.retrain.preprocess import preprocess
 
 
 def made(folder: Path, split: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:

@@ -1,5 +1,6 @@
 """Every page shows names and cells as text, whatever they hold, and needs nothing beside it."""
 
+import base64
 import json
 from html import unescape
 from html.parser import HTMLParser
@@ -10,20 +11,6 @@ import jinja2
 import numpy as np
 import pytest
 
-from tasks.contract.findings import Finding, Outcome
-from tasks.contract.page import contract_page
-from tasks.contract.row_rules import Rule
-from tasks.contract.run import Validation
-from tasks.drift.compare import Drift, Question
-from tasks.drift.report import drift_page
-from tasks.release.card import CardFacts, html_card
-from tasks.release.predecessor import Predecessor
-from tasks.reports.page import render
-from tasks.retrain.ingest import Snapshot
-from tasks.retrain.preprocess import Prepared
-from tasks.retrain.pretrain import Pretrained
-from tasks.studies.benchmark_report import benchmark_page
-from tasks.studies.simulation_report import simulation_page
 from varjepa.config import SplitSection, parse_config, study_config
 from varjepa.config.operations import DriftSection, TrackingSection
 from varjepa.data.read.contract import Contract
@@ -31,6 +18,23 @@ from varjepa.evaluation.benchmark.published import Comparison
 from varjepa.evaluation.bootstrap import Interval
 from varjepa.evaluation.drift.samples import Categories, Numbers
 from varjepa.evaluation.drift.tests import Subject, find_drift
+from varjepa.tasks.contract.findings import Finding, Outcome
+from varjepa.tasks.contract.page import contract_page
+from varjepa.tasks.contract.row_rules import Rule
+from varjepa.tasks.contract.run import Validation
+from varjepa.tasks.drift.compare import Drift, Question
+from varjepa.tasks.drift.report import drift_page
+from varjepa.tasks.release.card import CardFacts, html_card
+from varjepa.tasks.release.gate import Decision
+from varjepa.tasks.release.predecessor import Predecessor
+from varjepa.tasks.release.report import html_report
+from varjepa.tasks.reports.meanings import EXACT, PICTURES, meaning
+from varjepa.tasks.reports.page import Picture, render
+from varjepa.tasks.retrain.ingest import Snapshot
+from varjepa.tasks.retrain.preprocess import Prepared
+from varjepa.tasks.retrain.pretrain import Pretrained
+from varjepa.tasks.studies.benchmark_report import benchmark_page
+from varjepa.tasks.studies.simulation_report import simulation_page
 
 HOSTILE = """</td></table><script>alert("x")</script><img src=x onerror='y'>&amp;{{ 7 * 7 }}{% raw %}"""
 
@@ -100,6 +104,14 @@ def simulation_of_hostile_names(figure: Path) -> str:
 
 
 def card_of_hostile_names(figure: Path) -> str:
+    return html_card(hostile_facts(figure))
+
+
+def report_of_hostile_names(figure: Path) -> str:
+    return html_report(hostile_facts(figure), Decision(promoted=False, reason=HOSTILE, aliases=[], metrics={}))
+
+
+def hostile_facts(figure: Path) -> CardFacts:
     history = figure.with_name("history.json")
     history.write_text(json.dumps([{}, {}]))
     config = parse_config({"data": {"path": "x.csv", "label": HOSTILE}, "contract": {"path": HOSTILE}})
@@ -117,7 +129,7 @@ def card_of_hostile_names(figure: Path) -> str:
         decisions={"uncertainty": f"entropy: {HOSTILE}", "certificate": HOSTILE},
         before=Predecessor(3, HOSTILE, HOSTILE),
     )  # fmt: skip
-    return html_card(facts.handed_over("models:/people/1", HOSTILE))
+    return facts.handed_over("models:/people/1", HOSTILE)
 
 
 PAGES = {
@@ -126,6 +138,7 @@ PAGES = {
     "benchmark": benchmark_of_hostile_names,
     "simulation": simulation_of_hostile_names,
     "card": card_of_hostile_names,
+    "report": report_of_hostile_names,
 }
 
 
@@ -162,3 +175,26 @@ def test_the_contracts_page_tells_broken_rules_from_kept_ones(figure: Path) -> N
 def test_a_value_that_a_template_lacks_is_an_error() -> None:
     with pytest.raises(jinja2.UndefinedError, match="summary"):
         render("card.html", name="people", sections=[], limits=[])
+
+
+def test_pictures_hold_no_word_that_a_search_for_links_would_find(tmp_path: Path) -> None:
+    file = tmp_path / "figure.png"
+    file.write_bytes(base64.b64decode("AAhttpAA"))
+    shown = Picture.of(file).data
+    assert "http" not in shown
+    assert base64.b64decode(shown.replace("\n", "")) == file.read_bytes()
+
+
+@pytest.mark.parametrize("name", [*EXACT, "head/accuracy", "raw/r2", "selective_msp/aurc", "calibration/brier"])
+def test_figures_have_a_meaning_of_one_line(name: str) -> None:
+    assert 10 < len(meaning(name)) < 110
+
+
+def test_figures_that_nobody_explained_have_none() -> None:
+    assert meaning("elbo/unheard_of") == ""
+
+
+def test_every_picture_has_a_title_and_a_sentence() -> None:
+    for title, sentence in PICTURES.values():
+        assert title[0].isupper()
+        assert sentence.endswith(".")

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from tasks.retrain.encoded_rows import EncodedRows
 from varjepa.config import TrainingSection
 from varjepa.errors import VarjepaError
+from varjepa.tasks.retrain.encoded_rows import EncodedRows
 from varjepa.training.distributed import World
 from varjepa.training.epoch_rows import HeldRows, ShardedRows
 

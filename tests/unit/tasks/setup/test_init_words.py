@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.messy_tables import MESSY_TABLES
-from flows.show.setup import show_profile
-from tasks.setup.initialise import initialise
+from varjepa.flows.show.setup import show_profile
+from varjepa.tasks.setup.initialise import initialise
 
 
 def test_rare_categories_and_texts_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

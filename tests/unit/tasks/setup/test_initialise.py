@@ -10,8 +10,6 @@ import pytest
 import yaml
 
 from benchmarks.messy_tables import MESSY_TABLES
-from tasks.retrain.preprocess import inspect, learn
-from tasks.setup.initialise import initialise, rare_columns
 from tests.flows.conftest import person_table
 from tests.unit.data.read import test_identifiers
 from varjepa.config import DataSection, PreprocessSection, load_config
@@ -20,6 +18,8 @@ from varjepa.data.fit.streamed_rows import StreamedRows
 from varjepa.data.read.contract import load_contract
 from varjepa.data.read.sim_table import sim_table
 from varjepa.data.read.sources import open_path
+from varjepa.tasks.retrain.preprocess import inspect, learn
+from varjepa.tasks.setup.initialise import initialise, rare_columns
 
 
 def odd_names() -> pl.DataFrame:

@@ -30,9 +30,9 @@ class Read:
 @pytest.fixture
 def read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Read]:
     """Reads a table through the entrance, and checks that nothing is left behind."""
-    from tasks.sources.open_table import find_table, reads
-    from tasks.sources.stages import stage_for
-    from tasks.steps.reuse import WORK
+    from varjepa.tasks.sources.open_table import find_table, reads
+    from varjepa.tasks.sources.stages import stage_for
+    from varjepa.tasks.steps.reuse import WORK
 
     home = tmp_path / "home"
     home.mkdir()

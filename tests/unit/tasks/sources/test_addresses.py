@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tasks.sources.address import described, expanded, require_place, secrets_of
-from tasks.sources.open_table import find_table
-from tasks.sources.run_day import dated, planned_day, with_run_date
 from varjepa.config import DataSection, load_config, parse_config
 from varjepa.errors import ConfigError, SetupError
+from varjepa.redaction import redacted, secrets_of
+from varjepa.tasks.sources.address import described, expanded, require_place
+from varjepa.tasks.sources.open_table import find_table
+from varjepa.tasks.sources.run_day import dated, planned_day, with_run_date
 
 
 @pytest.mark.parametrize("path", [
@@ -34,6 +35,7 @@ def test_a_password_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatc
     assert address == "postgresql://me:se%2Fs%40m%20e@host/db#t"
     assert described(address) == "postgresql://me:***@host/db#t"
     assert set(secrets_of(address)) == {"se%2Fs%40m%20e", "se/s@m e"}
+    assert redacted("no se/s@m e, nor se%2Fs%40m%20e") == "no ***, nor ***"
 
 
 @pytest.mark.parametrize(("path", "beside"), [

@@ -84,7 +84,7 @@ def test_an_object_store_that_breaks_once_is_read_to_the_end(
 def test_an_object_store_that_breaks_every_time(
     s3: S3, proxy: CuttingProxy, read: Callable[..., Read], kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.sources.bucket.RETRIES", 1)
+    monkeypatch.setattr("varjepa.tasks.sources.bucket.RETRIES", 1)
     if kind == "csv":
         s3.put("broken/always.csv", TABLE.write_csv().encode())
     else:

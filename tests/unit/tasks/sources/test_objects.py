@@ -122,15 +122,15 @@ def test_credentials_in_the_environment_do_not_reach_a_message(
 def test_a_server_that_does_not_answer_may_answer_later(
     s3: S3, read: Callable[..., Read], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.sources.bucket.RETRIES", 0)
+    monkeypatch.setattr("varjepa.tasks.sources.bucket.RETRIES", 0)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     with pytest.raises(InterruptedReadError, match=r"does not answer.*Nothing was kept"):
         read(f"s3://{BUCKET}/people.csv")
 
 
 def test_a_table_that_changes_while_it_is_read_is_noticed(s3: S3, tmp_path) -> None:
-    from tasks.sources.open_table import find_table, require_unchanged
     from varjepa.config import DataSection
+    from varjepa.tasks.sources.open_table import find_table, require_unchanged
 
     uri = s3.put_parquet("replaced/people.parquet", PEOPLE)
     found = find_table(DataSection(path=uri), tmp_path)

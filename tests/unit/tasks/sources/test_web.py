@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -59,7 +60,7 @@ class Site:
 
 @pytest.fixture
 def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    monkeypatch.setattr("tasks.sources.web.WAIT_SECONDS", 0.0)
+    monkeypatch.setattr("varjepa.tasks.sources.web.WAIT_SECONDS", 0.0)
     made = Site()
     thread = threading.Thread(target=made.server.serve_forever, args=(0.02,))
     thread.start()
@@ -85,6 +86,18 @@ def test_without_versions_the_content_is_the_fingerprint(site: Site, read: Calla
     dated = read(f"{site.url}/people.csv").fingerprint
     assert dated not in (hashlib.sha256(CSV).hexdigest(), "")
     assert read(f"{site.url}/people.csv").fingerprint == dated
+
+
+def test_a_file_that_is_replaced_while_it_is_read_is_noticed(site: Site, tmp_path: Path) -> None:
+    from varjepa.config import DataSection
+    from varjepa.tasks.sources.open_table import find_table, require_unchanged
+
+    found = find_table(DataSection(path=f"{site.url}/people.csv"), tmp_path)
+    fingerprint = found.fingerprint()
+    require_unchanged(found, fingerprint)
+    site.headers = {"ETag": '"2"'}
+    with pytest.raises(InterruptedReadError, match="changed while it was read"):
+        require_unchanged(found, fingerprint)
 
 
 @pytest.mark.parametrize("headers", [{"ETag": '"1"', "Accept-Ranges": "bytes"}, {}], ids=["resumed", "from the start"])
@@ -113,7 +126,7 @@ def test_what_is_no_file_is_said(site: Site, read: Callable[..., Read], path: st
 def test_a_signature_is_shown_nowhere(
     site: Site, read: Callable[..., Read], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("tasks.sources.web.ATTEMPTS", 2)
+    monkeypatch.setattr("varjepa.tasks.sources.web.ATTEMPTS", 2)
     caplog.set_level(0)
     for name in ("people.csv", "busy.csv"):
         monkeypatch.setenv("PLACE", f"{site.url}/{name}?sig=sesame&key=swordfish")

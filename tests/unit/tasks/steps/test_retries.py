@@ -3,8 +3,8 @@
 import pytest
 from prefect.states import Failed
 
-from tasks.steps.retries import may_help
 from varjepa.errors import ConfigError, DataError, InterruptedReadError
+from varjepa.tasks.steps.retries import may_help
 
 
 @pytest.mark.parametrize(("error", "helps"), [

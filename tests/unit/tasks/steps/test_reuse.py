@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.steps.code import code_files
-from tasks.steps.reuse import reuse, step_folder
+from varjepa.tasks.steps.code import code_files
+from varjepa.tasks.steps.reuse import reuse, step_folder
 
 
 def names(module: str) -> set[str]:
@@ -16,24 +16,26 @@ def names(module: str) -> set[str]:
 
 
 def test_a_step_hangs_on_the_code_it_runs_and_on_no_other() -> None:
-    pretrain = names("tasks.retrain.pretrain")
-    assert {"tasks/retrain/pretrain.py", "varjepa/nn/attention.py", "varjepa/training/loop.py"} <= pretrain
+    pretrain = names("varjepa.tasks.retrain.pretrain")
+    assert {"varjepa/tasks/retrain/pretrain.py", "varjepa/nn/attention.py", "varjepa/training/loop.py"} <= pretrain
     assert "varjepa/objective/elbo.py" in pretrain
-    assert not any(name.startswith(("varjepa/evaluation/predictors", "varjepa/config", "flows")) for name in pretrain)
-    assert "varjepa/evaluation/benchmark/predictors/training.py" in names("tasks.studies.benchmark_cell")
+    assert not any(
+        name.startswith(("varjepa/evaluation/predictors", "varjepa/config", "varjepa/flows")) for name in pretrain
+    )
+    assert "varjepa/evaluation/benchmark/predictors/training.py" in names("varjepa.tasks.studies.benchmark_cell")
     # Imported inside functions only.
-    assert {"varjepa/data/read/sources.py", "varjepa/data/read/sim_table.py"} <= names("tasks.retrain.ingest")
+    assert {"varjepa/data/read/sources.py", "varjepa/data/read/sim_table.py"} <= names("varjepa.tasks.retrain.ingest")
 
 
 def test_folders_tell_inputs_and_steps_apart() -> None:
-    folder = step_folder("a", 1, code="tasks.retrain.ingest")
-    assert folder == step_folder("a", 1, code="tasks.retrain.ingest")
+    folder = step_folder("a", 1, code="varjepa.tasks.retrain.ingest")
+    assert folder == step_folder("a", 1, code="varjepa.tasks.retrain.ingest")
     assert (
         len(
             {
                 folder,
-                step_folder("a", 2, code="tasks.retrain.ingest"),
-                step_folder("a", 1, code="tasks.retrain.preprocess"),
+                step_folder("a", 2, code="varjepa.tasks.retrain.ingest"),
+                step_folder("a", 1, code="varjepa.tasks.retrain.preprocess"),
             }
         )
         == 3
@@ -41,8 +43,8 @@ def test_folders_tell_inputs_and_steps_apart() -> None:
 
 
 def test_an_unknown_module_has_no_digest() -> None:
-    with pytest.raises(ValueError, match=r'"tasks.pre" is not a module'):
-        code_files("tasks.pre")
+    with pytest.raises(ValueError, match=r'"varjepa.tasks.pre" is not a module'):
+        code_files("varjepa.tasks.pre")
 
 
 @dataclass(frozen=True)
@@ -67,11 +69,11 @@ def test_a_result_comes_back_as_it_was_even_where_a_figure_is_no_number(tmp_path
 
 
 def test_only_the_templates_that_a_page_renders_count_as_its_code() -> None:
-    assert [file.name for file in code_files("tasks.contract.page") if file.suffix == ".html"] == [
+    assert [file.name for file in code_files("varjepa.tasks.contract.page") if file.suffix == ".html"] == [
         "base.html", "contract.html"
     ]  # fmt: skip
 
 
 def test_pretraining_does_not_hang_on_what_measures_it() -> None:
     measured_by = ("varjepa/inference", "varjepa/evaluation/uncertainty", "varjepa/evaluation/gate")
-    assert not [name for name in names("tasks.retrain.pretrain") if name.startswith(measured_by)]
+    assert not [name for name in names("varjepa.tasks.retrain.pretrain") if name.startswith(measured_by)]

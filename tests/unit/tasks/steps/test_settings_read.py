@@ -2,8 +2,8 @@
 
 import pytest
 
-from tasks.retrain.unchanged import STEPS
 from varjepa.config import parse_config, result_settings
+from varjepa.tasks.retrain.unchanged import STEPS
 
 AFTERWARDS = ("gate.", "registry.", "drift.")
 """Sections that the gate, the registry and `varjepa drift` read once there is a model."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks.tuning.compare import Comparison
+from varjepa.tasks.tuning.compare import Comparison
 
 
 def comparison(gain: float | None, low: float | None, high: float | None) -> Comparison:

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from tasks.tuning.search import Finished, Limits, Search
 from varjepa.config import RetrainConfig, parse_config
+from varjepa.tasks.tuning.search import Finished, Limits, Search
 
-JOB = parse_config({"data": {"name": "sim", "label": "label"}})
+JOB = parse_config({"data": {"name": "sim", "label": "label"}, "model": {"size": "published"}})
 
 
 def value_of(search: Search, trial: Any) -> float:
@@ -146,7 +146,7 @@ def test_time_left_is_the_shorter_of_budget_and_trials() -> None:
 def test_another_job_has_another_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from types import SimpleNamespace
 
-    from tasks.tuning.search import study_folder
+    from varjepa.tasks.tuning.search import study_folder
 
     def folder(config: RetrainConfig, encoded: str = "a") -> Path:
         prepared: Any = SimpleNamespace(encoded=encoded)

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from tasks.tuning.write import _moved, place_of
 from varjepa.config.load import load_config
 from varjepa.errors import ConfigError
+from varjepa.tasks.tuning.places import place_of
+from varjepa.tasks.tuning.write import _moved
 
 TEXT = "data: {path: people.csv, label: rich}  # ours\ncontract: {path: contracts/people.yaml}\n"
 
@@ -50,8 +51,9 @@ def test_the_tuned_config_reads_the_same_files(job: Path, tmp_path: Path, out: s
     edited = edited_yaml(TEXT, _moved(job, place, TEXT, overrides))
     target = tmp_path / "read.yaml"
     target.write_text(edited)
-    from varjepa.config.load import parse_config, read_yaml
+    from varjepa.config.load import parse_config
     from varjepa.config.uris import beside, scheme_of
+    from varjepa.config.yaml_text import read_yaml
 
     content = read_yaml(edited, "edited")
     for section in ("data", "contract"):

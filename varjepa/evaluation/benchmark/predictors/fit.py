@@ -1,57 +1,46 @@
-"""Fits one of the six predictors of the benchmark, once per seed."""
+"""Fits one of the predictors of the benchmark, once per seed, with the best of its trials."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple, Self
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
 
 from torch import Tensor
 
-from varjepa.config import PredictorName, PredictorSettings
-from varjepa.evaluation.benchmark.predictors.boosting import boost
-from varjepa.evaluation.benchmark.predictors.inputs import SMALLEST_SPREAD, Inputs, standardised
+from varjepa.config import ON_FRAMES, PredictorName, PredictorSettings
+from varjepa.evaluation.benchmark.predictors.boosting import Boosted, boost
+from varjepa.evaluation.benchmark.predictors.inputs import Inputs, standardised
+from varjepa.evaluation.benchmark.predictors.linear import linear_model, outputs_of
 from varjepa.evaluation.benchmark.predictors.networks import FLAT, NeuralName, new_stack
+from varjepa.evaluation.benchmark.predictors.problem import Drawn, Fitted, Labels, Problem, joined, repeated
+from varjepa.evaluation.benchmark.predictors.search import WHOLE, trials, validation_score
 from varjepa.evaluation.benchmark.predictors.stacking import Streams
-from varjepa.evaluation.benchmark.predictors.training import Rows, Score, StackTrainer
+from varjepa.evaluation.benchmark.predictors.training import Rows, StackTrainer
 from varjepa.nn.random import StackedRandomness
 
-
-@dataclass(frozen=True)
-class Fitted:
-    """What a predictor says, R runs of it.
-
-    Attributes:
-        test: float32 [R, N_test, C] probabilities, or [R, N_test, 1] values in the label's units.
-        validation: the same for the validation rows.
-        best_epochs: per run, the epoch whose weights were kept, from 0 (trees: the last one).
-        history: per epoch (or tree) the validation scores of all runs, NaN where a run had stopped: error rate (trees
-            and values: loss) and loss, the latter log loss or squared error in units of the label's variance over the
-            training rows.
-    """
-
-    test: Tensor
-    validation: Tensor
-    best_epochs: list[int]
-    history: list[list[Score]]
+Fit = Callable[[Problem, PredictorSettings, Sequence[int], Drawn], Fitted]
+"""Fits one trial: problem, settings, one seed per run, drawn settings."""
 
 
 def fit_predictors(
-    name: PredictorName, train: tuple[Inputs, Tensor], validation: tuple[Inputs, Tensor], test: Inputs, *,
+    name: PredictorName, train: tuple[Any, Tensor], validation: tuple[Any, Tensor], test: Any, *,
     n_classes: int, seeds: Sequence[int], settings: PredictorSettings,
 ) -> Fitted:  # fmt: skip
-    """Fits one predictor for every seed, all seeds of a neural one together.
+    """Fits one predictor for every seed, all seeds of a published network together.
 
-    Equal seeds give equal numbers on the same machine. What a seed gives depends on the seeds beside it by rounding
-    only: weights, row orders and dropout come from its own streams. Nothing in XGBoost is random, so it is fitted
-    once and its runs are equal.
+    Of `settings.trials` trials the best on the validation rows is kept: each is fitted with the first seed, the best
+    one with all seeds. Equal seeds give equal numbers on the same machine. What a seed gives depends on the seeds
+    beside it by rounding only: weights, row orders and dropout come from its own streams. Where nothing is random
+    (linear models, trees with the first trial's settings), all runs are equal.
 
     Args:
         name: one of `varjepa.config.PREDICTORS`.
-        train: inputs and labels; class numbers [N] of any type, or values [N].
-        validation: inputs and labels of other rows, for early stopping.
+        train: `Inputs` (those of `ON_FRAMES`: a pandas frame) and labels; class numbers [N] of any type, or values [N].
+        validation: the same of other rows, for early stopping and the choice of a trial.
         test: inputs of the rows to predict.
         n_classes: C, or 0 for regression.
         seeds: one per run.
-        settings: sizes, optimiser, stopping.
+        settings: trials, sizes, optimiser, stopping.
 
     Raises:
         ValueError: if there are no training or validation rows, or no seeds.
@@ -61,73 +50,111 @@ def fit_predictors(
             f"a predictor needs rows and seeds; found {len(train[1])} training rows, {len(validation[1])} validation "
             f"rows and {len(seeds)} seeds"
         )
-    parts = standardised(train[0], validation[0], test)
+    parts = (train[0], validation[0], test)
     labels = Labels.of(train[1], n_classes)
     encoded = labels.encode(train[1]), labels.encode(validation[1])
-    if name == "xgboost":
-        return _fit_trees(parts, encoded, labels, len(seeds), settings)
-    return _fit_networks(name, parts, encoded, labels, seeds=seeds, settings=settings)
+    train_rows, validation_rows, test_rows = parts if name in ON_FRAMES else standardised(*parts)
+    problem = Problem(train_rows, validation_rows, test_rows, *encoded, labels)
+    drawn = trials(name, settings.trials, seeds[0])
+    if len(drawn) == 1:
+        return _fit(name, problem, settings, seeds, drawn[0])
+    tried = [_fit(name, problem, settings, seeds[:1], trial) for trial in drawn]
+    scores = [validation_score(fitted, validation[1], n_classes) for fitted in tried]
+    best = scores.index(min(scores))
+    chosen = tried[best] if len(seeds) == 1 else _fit(name, problem, settings, seeds, drawn[best])
+    return replace(chosen, drawn=drawn[best])
 
 
-class Labels(NamedTuple):
-    """How labels and outputs are turned into each other.
-
-    Attributes:
-        n_classes: C, or 0 for regression.
-        center: mean of the values of training rows (regression).
-        spread: their deviation, > 0.
-    """
-
-    n_classes: int
-    center: float = 0.0
-    spread: float = 1.0
-
-    @classmethod
-    def of(cls, y: Tensor, n_classes: int) -> Self:
-        """Learns the unit of the values `y` [N]; classes have none."""
-        if n_classes:
-            return cls(n_classes)
-        values = y.double()  # 32 bits lose the spread of large values
-        return cls(0, float(values.mean()), max(float(values.std(correction=0)), SMALLEST_SPREAD))
-
-    def encode(self, y: Tensor) -> Tensor:
-        """Class numbers int64 [N], or standardised values float32 [N]."""
-        return y.long() if self.n_classes else ((y.double() - self.center) / self.spread).float()
-
-    def decode(self, outputs: Tensor) -> Tensor:
-        """Logits to probabilities, or standardised values to those in the label's units."""
-        return outputs.softmax(-1) if self.n_classes else outputs * self.spread + self.center
-
-
-Parts = tuple[Inputs, ...]
-"""Training, validation and test rows."""
+def _fit(
+    name: PredictorName, problem: Problem, settings: PredictorSettings, seeds: Sequence[int], drawn: Drawn
+) -> Fitted:
+    whole: Drawn = {key: int(value) if key in WHOLE[name] else value for key, value in drawn.items()}
+    return FITS[name](problem, settings, seeds, whole)
 
 
 def _fit_networks(
-    name: NeuralName, parts: Parts, encoded: tuple[Tensor, Tensor], labels: Labels, *, seeds: Sequence[int],
-    settings: PredictorSettings,
-) -> Fitted:  # fmt: skip
-    streams = Streams(StackedRandomness.seeded(seeds))
+    problem: Problem, settings: PredictorSettings, seeds: Sequence[int], drawn: Drawn, *, name: NeuralName
+) -> Fitted:
+    settings, streams = settings.model_copy(update=drawn), Streams(StackedRandomness.seeded(seeds))
+    parts: tuple[Inputs, ...] = (problem.train, problem.validation, problem.test)
     train, validation, test = (part.flat() if name in FLAT else part.values for part in parts)  # [N, F] or [N, D, W]
+    labels = problem.labels
     # Values need one output. All runs draw from one object whose streams the trainer renews every epoch.
     network = new_stack(name, parts[0].widths, labels.n_classes or 1, settings, seeds=seeds, streams=streams)
     trainer = StackTrainer(
         network=network.to(train.device), streams=streams, seeds=seeds, settings=settings, n_classes=labels.n_classes
     )
-    history = trainer.fit(Rows(train, encoded[0]), Rows(validation, encoded[1]))
+    history = trainer.fit(Rows(train, problem.y), Rows(validation, problem.y_validation))
     at_test, at_validation = (labels.decode(output) for output in trainer.predict_best(test, validation))
     return Fitted(at_test, at_validation, trainer.best.epochs, history)
 
 
+def _fit_xgboost(problem: Problem, settings: PredictorSettings, seeds: Sequence[int], drawn: Drawn) -> Fitted:
+    return _fit_trees(boost, problem, settings, seeds, drawn)
+
+
+def _fit_lightgbm(problem: Problem, settings: PredictorSettings, seeds: Sequence[int], drawn: Drawn) -> Fitted:
+    from varjepa.evaluation.benchmark.predictors.light import grow
+
+    return _fit_trees(grow, problem, settings, seeds, drawn)
+
+
 def _fit_trees(
-    parts: Parts, encoded: tuple[Tensor, Tensor], labels: Labels, n_runs: int, settings: PredictorSettings
+    grow: Callable[..., Boosted], problem: Problem, settings: PredictorSettings, seeds: Sequence[int], drawn: Drawn
 ) -> Fitted:
-    train, validation, test = (part.flat() for part in parts)
-    boosted = boost(
-        (train, encoded[0]), (validation, encoded[1]), test, n_classes=labels.n_classes, settings=settings.xgboost
-    )
-    outputs = boosted.outputs if labels.n_classes else [labels.decode(output) for output in boosted.outputs]
-    # Nothing is random: [N, C] stands for all runs, [R, N, C], without a copy.
-    at_validation, at_test = (output.expand(n_runs, -1, -1) for output in outputs)
-    history = [[(loss, loss)] * n_runs for loss in boosted.history]
-    return Fitted(at_test, at_validation, [settings.xgboost.n_trees - 1] * n_runs, history)
+    train, validation, test = (part.flat() for part in (problem.train, problem.validation, problem.test))
+    labels = problem.labels
+    # With all rows and columns nothing is random.
+    fits = []
+    for seed in seeds if drawn else seeds[:1]:
+        boosted = grow(
+            (train, problem.y), (validation, problem.y_validation), test, n_classes=labels.n_classes,
+            settings=settings.xgboost, drawn=drawn, seed=seed,
+        )  # fmt: skip
+        at_validation, at_test = (labels.in_units(output) for output in boosted.outputs)
+        runs = 1 if drawn else len(seeds)
+        fits.append(repeated(at_validation, at_test, runs, len(boosted.history) - 1, boosted.history))
+    return fits[0] if len(fits) == 1 else joined(fits)
+
+
+def _fit_linear(problem: Problem, settings: PredictorSettings, seeds: Sequence[int], drawn: Drawn) -> Fitted:  # noqa: ARG001 (one signature for all)
+    train, validation, test = (part.flat().numpy() for part in (problem.train, problem.validation, problem.test))
+    labels, model = problem.labels, linear_model(problem.labels.n_classes, drawn.get("strength", 1.0))
+    model.fit(train, problem.y.numpy())
+    at_validation, at_test = (labels.in_units(outputs_of(model, part, labels.n_classes)) for part in (validation, test))
+    return repeated(at_validation, at_test, len(seeds), 0, [])
+
+
+def _fit_tabm(problem: Problem, settings: PredictorSettings, seeds: Sequence[int], drawn: Drawn) -> Fitted:
+    from varjepa.evaluation.benchmark.predictors.multiple import fit_tabm
+
+    return fit_tabm(problem, settings.model_copy(update=drawn), seeds)
+
+
+def _fit_realmlp(problem: Problem, settings: PredictorSettings, seeds: Sequence[int], drawn: Drawn) -> Fitted:
+    from varjepa.evaluation.benchmark.predictors.realmlp import fit_realmlp
+
+    return fit_realmlp(problem, settings, seeds, drawn)
+
+
+def _fit_skrub(
+    problem: Problem, settings: PredictorSettings, seeds: Sequence[int], drawn: Drawn, *, kind: Any  # noqa: ARG001 (one signature for all)
+) -> Fitted:  # fmt: skip
+    from varjepa.evaluation.benchmark.predictors.vectorised import fit_vectorised
+
+    return fit_vectorised(problem, kind, drawn, runs=len(seeds), seed=seeds[0])
+
+
+NETWORKS: tuple[NeuralName, ...] = ("mlp", "dcnv2", "resnet", "autoint", "ft_transformer")
+
+FITS: dict[str, Fit] = {
+    **{name: partial(_fit_networks, name=name) for name in NETWORKS},
+    "linear": _fit_linear,
+    "xgboost": _fit_xgboost,
+    "lightgbm": _fit_lightgbm,
+    "tabm": _fit_tabm,
+    "realmlp": _fit_realmlp,
+    "skrub_linear": partial(_fit_skrub, kind="linear"),
+    "skrub_trees": partial(_fit_skrub, kind="trees"),
+}
+"""Predictor -> what fits a trial of it."""

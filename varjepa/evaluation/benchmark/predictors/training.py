@@ -10,18 +10,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from varjepa.config.predictors import PredictorSettings
+from varjepa.evaluation.benchmark.predictors.problem import Score
 from varjepa.evaluation.benchmark.predictors.stacking import Streams
 from varjepa.nn.random import StackedRandomness
 
 CHUNK = 128
 """Rows evaluated at a time and run; more would leave the cache."""
-
-Score = tuple[float, float]
-"""How wrong a run is on the validation rows, smaller is better: error rate (values: loss), then loss.
-
-NOTE[DIFF] by which of the two is not published. On a small table the loss is lowest long before the accuracy is best;
-later networks are right more often, and too sure of it.
-"""
 
 MISSING: Score = (float("nan"), float("nan"))
 """History of a run that has stopped."""

@@ -1,0 +1,41 @@
+"""What pages of the site take from elsewhere: files of the root, notebooks with outputs, help texts, the config schema.
+
+A page names it in a comment: `include: CHANGELOG.md`, `notebook: examples/NAME.ipynb`, `commands` or `configuration`.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from commands import commands_page
+from configuration import configuration_page
+from notebook import notebook_page
+
+ROOT = Path(__file__).parents[2]
+INCLUDED = re.compile(r"^<!-- (include|notebook|commands|configuration)(?:: ([\w./-]+))? -->$", re.MULTILINE)
+ROOT_PAGE = re.compile(r"\]\(((?:\.\./)*)\.\./(CHANGELOG|CONTRIBUTING|SECURITY|README)\.md")
+"""A link from a page to a file of the root, which has a page of its own on the site."""
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """A page with its comments replaced by what they name; called by MkDocs for every page."""
+    return ROOT_PAGE.sub(_page_of_site, INCLUDED.sub(_content, markdown))
+
+
+def _content(match: re.Match[str]) -> str:
+    kind, name = match.groups()
+    if kind == "configuration":
+        return configuration_page()
+    if kind == "commands":
+        return commands_page()
+    if kind == "notebook":
+        return notebook_page(ROOT / name)
+    # Its title is that of the page, and links from the root become links from docs/.
+    _, _, text = (ROOT / name).read_text().partition("\n")
+    text = re.sub(r"\]\((\w+\.md)", r"](../\1", text)
+    return text.replace("](docs/", "](")
+
+
+def _page_of_site(match: re.Match[str]) -> str:
+    up, name = match.groups()
+    return f"]({up}{'index' if name == 'README' else name.lower()}.md"

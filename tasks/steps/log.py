@@ -1,5 +1,0 @@
-"""The logger of the whole pipeline."""
-
-import logging
-
-log = logging.getLogger("varjepa")

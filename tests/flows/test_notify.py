@@ -1,0 +1,59 @@
+"""A version waits for a person, and people are told once what has happened."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.flows.conftest import CONTRACT, person_table, write_job
+from tests.unit.tasks.notify.receivers import web_hook
+
+
+@pytest.mark.slow
+def test_a_version_waits_for_a_person_and_people_are_told_once(
+    varjepa, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow import MlflowClient
+
+    job = write_job(
+        tmp_path, person_table(), data={"label": "rich"}, gate={"approve": "person"}, probe={"head": "linear"},
+        contract={"path": "contract.yaml"},
+    )  # fmt: skip
+    (tmp_path / "contract.yaml").write_text(CONTRACT)
+    job.write_text(
+        job.read_text() + "notify:\n- events: [failed, contract, promoted, refused, pending]\n  urls: HOOK\n"
+    )
+    client = MlflowClient(f"sqlite:///{tmp_path}/home/mlruns/mlflow.db")
+    with web_hook() as (hook, bodies):
+        monkeypatch.setenv("HOOK", hook)
+        first = varjepa("retrain", job, "--json")
+        assert first.code == 0, first.err
+        assert (first.json["promoted"], first.json["model"]["aliases"]) == (False, ["challenger", "pending"])
+        assert "it waits for approval until" in first.json["reason"]
+        assert varjepa("retrain", job, "--json").json["model"]["aliases"] == ["challenger", "pending"]  # told already
+
+        approved = varjepa("approve", "people", "--why", "checked by two", "--json")
+        assert approved.code == 0, approved.err
+        assert (approved.json["state"], approved.json["before"]) == ("approved", None)
+        (event,) = varjepa("models", "people", "--json").json["history"]
+        assert (event["by"], event["reason"].split(";")[0]) == ("approve", "approved: checked by two")
+        assert "pending" not in client.get_registered_model("people").aliases
+        again = varjepa("approve", "models:/people/1", "--why", "once more", "--json")
+        assert again.code == 2
+        assert "was approved by" in again.json["error"]
+
+        bad = person_table().with_columns(age=200)
+        bad.write_csv(tmp_path / "bad.csv")
+        assert varjepa("retrain", job, "--set", f"data.path={tmp_path / 'bad.csv'}").code == 3
+        (tmp_path / "binary.csv").write_bytes(bytes(range(256)) * 20)
+        assert varjepa("retrain", job, "--set", f"data.path={tmp_path / 'binary.csv'}").code == 2
+    titles = [body["title"] for body in bodies]
+    assert titles == [
+        "varjepa: people 1: a version waits for approval", "varjepa: people 1: a new champion",
+        "varjepa: people: the data broke its contract", "varjepa: people: the run failed",
+    ]  # fmt: skip
+    pending, champion, contract, failed = (body["message"] for body in bodies)
+    assert 'varjepa approve models:/people/1 --why "..."' in pending
+    assert f"Run: {first.json['run_id']}" in pending
+    assert "checked by two" in champion
+    assert "Run: " in contract
+    assert "is a binary file" in failed

@@ -1,0 +1,35 @@
+"""Every key of a config says what it means, in the schema and on the page for people."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from pydantic import BaseModel
+
+from varjepa.config import RetrainConfig, as_flat, parse_config
+from varjepa.config.schema_page import schema_page
+
+
+def _keys(section: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str | None]]:
+    for name, field in section.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield prefix + name, kind.__doc__
+            yield from _keys(kind, f"{prefix}{name}.")
+        else:
+            yield prefix + name, field.description
+
+
+@pytest.mark.parametrize(("key", "words"), list(_keys(RetrainConfig)), ids=lambda value: str(value)[:40])
+def test_every_key_has_a_description(key: str, words: str | None) -> None:
+    assert words
+    assert words.strip().endswith((".", "..."))
+
+
+def test_the_page_has_every_key_once_and_no_broken_row() -> None:
+    page = schema_page()
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    flat = set(as_flat(parse_config({"data": {"name": "sim"}})))
+    assert {row.split("`")[1] for row in rows} == flat
+    assert len(rows) == len(flat)
+    assert all(len(re.findall(r"(?<!\\)\|", row)) == 5 for row in rows)

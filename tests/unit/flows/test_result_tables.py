@@ -1,0 +1,79 @@
+"""The tables at the end of a retrain fit into 80 columns, with arrows, verdicts and whole names and commands."""
+
+import itertools
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from varjepa.config import parse_config
+from varjepa.flows.show import results
+from varjepa.flows.show.verdicts import FIGURES, losing_sentence, verdict
+
+URI = f"sqlite:////{'a/long/way/to/' * 8}mlflow.db"
+
+CLASSES = {
+    **{f"{group}/{name}": 0.861 for group in results.COLUMNS for name in ("accuracy", "f1_macro", "balanced_accuracy")},
+    **{f"{group}/{name}": 0.9 for group in results.RANKINGS for name in results.SELECTIVE},
+    "set/coverage": 0.912, "set/promised": 0.9, "set/size": 1.106, "certificate/coverage": 0.736,
+    "certificate/accuracy": 0.958, "certificate/promised": 0.95, "data/labelled_test_rows": 123_456.0,
+    **dict.fromkeys(FIGURES, 0.99),
+}  # fmt: skip
+NUMBERS = {
+    **{f"{group}/{name}": 123_456.789 for group in results.COLUMNS for name in ("rmse", "r2", "crps")},
+    "interval/coverage": 0.9, "interval/promised": 0.9, "interval/width": 123_456.7, "certificate/promised": 0.95,
+    "certificate/coverage": 0.0, "certificate/tolerance": 12_345.6,
+}  # fmt: skip
+UNLABELLED = {"elbo/val": -12.3, "latent/rankme": 94.2}
+
+
+def shown(metrics: dict[str, float], monkeypatch: pytest.MonkeyPatch) -> str:
+    console = Console(width=80, record=True, file=open("/dev/null", "w"), emoji=False, highlight=False)  # noqa: SIM115, PTH123 (open for as long as the console)
+    monkeypatch.setattr(results, "console", console)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    result = {
+        "run_id": "0" * 32, "metrics": metrics, "promoted": True, "reason": "there is no champion yet",
+        "model": {"name": "people", "version": 12, "uri": "models:/people/12", "aliases": ["champion"]},
+        "data": {"rows": 1_234_567, "quarantined": 12, "fingerprint": "", "features": 33},
+        "seconds": {"pretrain": 3700.0, "ingest": 0.4, "total": 4000.0},
+    }  # fmt: skip
+    results.show_result(result, parse_config({"data": {"name": "sim"}, "tracking": {"uri": URI}}))
+    return console.export_text()
+
+
+@pytest.mark.parametrize("metrics", [CLASSES, NUMBERS, UNLABELLED], ids=["classes", "numbers", "no label"])
+def test_nothing_is_cut_or_wrapped_at_80_columns(metrics: dict[str, float], monkeypatch: pytest.MonkeyPatch) -> None:
+    text = shown(metrics, monkeypatch)
+    assert "…" not in text
+    lines = text.splitlines()
+    assert all(len(line) <= 80 for line in lines if URI not in line)
+    assert any(line.endswith(f"varjepa ui --tracking-uri {URI}") for line in lines)
+    rows = [line for line in lines if line.startswith(("│", "┃"))]
+    # A wrapped cell leaves the next line without a first cell, but for the heads of tables without a name there.
+    assert not [line for line in rows if line.startswith("│") and not line[1:].split("│")[0].strip()]
+
+
+def test_each_metric_says_where_it_is_better(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = shown(CLASSES, monkeypatch)
+    named = [*results.QUALITY.values(), *results.SELECTIVE.values(), *(figure.words for figure in FIGURES.values())]
+    assert all(re.search(r"[↑↓]", words) for words in named)
+    for words in ("accuracy ↑", "raw, trees", "123,456 labelled test rows", "bad, always told", "1 h 6 min in all"):
+        assert words in text
+
+
+@given(st.sampled_from([name for name, figure in FIGURES.items() if figure.limits]), st.floats(-10, 10))
+def test_verdicts_cover_all_values(name: str, value: float) -> None:
+    limits = [limit for limit, _ in FIGURES[name].limits]
+    assert limits == sorted(limits)
+    assert verdict(name, value) in {words for _, words in FIGURES[name].limits}
+
+
+@pytest.mark.parametrize(("head", "probe", "raw", "boosted"), itertools.product((0.7, 0.9), repeat=4))
+def test_a_sentence_says_where_the_embedding_loses(head: float, probe: float, raw: float, boosted: float) -> None:
+    sentence = losing_sentence({"head/r2": head, "probe/r2": probe, "raw/r2": raw, "boosted/r2": boosted})
+    # Whether what ships is behind raw columns says the gate's reason, which knows whether that may be chance.
+    assert bool(sentence) == (max(raw, boosted) > probe)
+    if sentence:
+        assert f"what ships {head:.4f}" in sentence

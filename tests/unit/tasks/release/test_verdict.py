@@ -1,0 +1,45 @@
+"""Words for figures: better and worse are only said where the rows can tell."""
+
+import pytest
+
+from varjepa.evaluation.bootstrap import Interval
+from varjepa.tasks.release.verdict import verdicts
+
+
+@pytest.mark.parametrize(
+    ("rival", "word"),
+    [(0.79, "better than"), (0.8, "about as good as"), (0.9, "about as good as"), (0.91, "worse than")],
+)
+@pytest.mark.parametrize("name", ["accuracy", "r2"])
+def test_a_rival_inside_of_the_interval_is_about_as_good(name: str, rival: float, word: str) -> None:
+    metrics = {f"head/{name}": 0.85, f"boosted/{name}": rival}
+    (sentence,) = verdicts(metrics, {f"head/{name}": Interval(0.8, 0.9)})
+    assert f"0.8500: {word} boosted trees on raw columns ({rival:.4f})." in sentence
+
+
+def test_the_embedding_is_judged_by_itself_and_the_head_comes_first() -> None:
+    metrics = {"head/accuracy": 0.9, "probe/accuracy": 0.7, "raw/accuracy": 0.8}
+    first, second = verdicts(metrics, {})
+    assert "The predictions" in first
+    assert "better than a linear model on raw columns" in first
+    assert "on the embedding alone has accuracy 0.7000: worse than a linear model on raw columns (0.8000)." in second
+
+
+def test_without_a_label_nothing_is_called_good() -> None:
+    (sentence,) = verdicts({"elbo/test": -1.0}, {})
+    assert "no label" in sentence
+
+
+@pytest.mark.parametrize(
+    ("tested", "word"), [("which may be chance (p 0.09)", "about as good as"), ("which is beyond chance", "worse than")]
+)
+def test_the_paired_test_outranks_intervals(tested: str, word: str) -> None:
+    metrics = {"head/accuracy": 0.8, "boosted/accuracy": 0.9, "raw/accuracy": 0.5}
+    (sentence,) = verdicts(metrics, {"head/accuracy": Interval(0.79, 0.81)}, f"boosted trees have 0.9, {tested}")
+    assert f"{word} boosted trees on raw columns (0.9000), better than a linear model" in sentence
+
+
+def test_a_model_inside_of_the_interval_of_a_rival_is_about_as_good() -> None:
+    intervals = {"head/accuracy": Interval(0.79, 0.81), "raw/accuracy": Interval(0.75, 0.95)}
+    (sentence,) = verdicts({"head/accuracy": 0.8, "raw/accuracy": 0.85}, intervals)
+    assert "about as good as a linear model" in sentence

@@ -1,0 +1,85 @@
+"""The page of a model's life shows what its runs recorded, and nothing of other models."""
+
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from varjepa.tasks.registry.champion import move_champion
+from varjepa.tasks.reports.life import life_page
+from varjepa.tasks.tracking.store import client_for
+
+HOUR = 3_600_000
+
+
+@pytest.fixture(scope="module")
+def lived(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+    """A model with four versions, comparisons and evaluations over five days; another one, whose name begins alike."""
+    folder = tmp_path_factory.mktemp("life")
+    uri = f"sqlite:///{folder}/mlflow.db"
+    client = client_for(uri)
+    experiment = client.create_experiment("kept", str(folder / "artifacts"))
+    start = int(time.time() * 1000) - 120 * HOUR
+
+    def run(step: str, hours: float, tags: dict[str, str], **metrics: float) -> str:
+        made = client.create_run(experiment, start_time=start + round(hours * HOUR), tags={"varjepa.step": step} | tags)
+        for name, value in metrics.items():
+            client.log_metric(made.info.run_id, name.replace("__", "/"), value)
+        client.set_terminated(made.info.run_id)
+        return made.info.run_id
+
+    for name in ("people", "people2"):
+        client.create_registered_model(name)
+    for number, accuracy in enumerate((0.81, 0.83, 0.80, 0.84), start=1):
+        run_id = run("retrain", 30 * number, {}, head__accuracy=accuracy)
+        (folder / "intervals.csv").write_text(f"metric,low,high\nhead/accuracy,{accuracy - 0.02},{accuracy + 0.02}\n")
+        client.log_artifact(run_id, str(folder / "intervals.csv"))
+        version = client.create_model_version("people", str(folder), run_id=run_id)
+        words = "refused: <b>worse</b>" if number == 3 else "promoted: better"
+        for tag in ("verdict", "varjepa.gate"):
+            client.set_model_version_tag("people", version.version, tag, words)
+        if number != 3:
+            move_champion(client, "people", number, by="approve" if number == 4 else "retrain", reason=words)
+    ends = dict.fromkeys(("drift__estimated_accuracy", "drift__estimated_accuracy_low"), 0.79)
+    ends |= {"drift__estimated_accuracy_high": 0.85}
+    for day in range(5):
+        tags = {"varjepa.model": "models:/people@champion", "varjepa.drift": "none"}
+        score, alarm = (0.2, 1.0) if day == 3 else (0.01, 0.0)
+        run("drift", 24 * day + 12, tags, drift__score=score, drift__alarm=alarm, drift__rows=500, **ends)
+    run("evaluate", 100, {"varjepa.model": "models:/people/2"}, evaluate__accuracy=0.8123, evaluate__rows=400)
+    tags = {"varjepa.model": "models:/people2@champion"}
+    run("drift", 50, tags, drift__score=0.9, drift__alarm=1.0, drift__rows=77)
+    return SimpleNamespace(uri=uri, folder=folder)
+
+
+def test_the_page_tells_the_story(lived: SimpleNamespace) -> None:
+    page = life_page("people", lived.uri)
+    assert "4 versions, version 4 is the champion. 5 comparisons with new rows, 1 alarms." in page
+    for words in ("0.8300", "0.8100 to 0.8500", "0.8123", "20.00%", "alarm", "approve", "refused: &lt;b&gt;worse"):
+        assert words in page, words
+    assert "<b>worse" not in page
+    assert "90.00%" not in page
+    assert "http" not in page
+    (lived.folder / "life.html").write_text(page)
+
+
+def test_a_model_without_versions_has_a_page(lived: SimpleNamespace) -> None:
+    assert "0 versions, no champion. 1 comparisons" in life_page("people2", lived.uri)
+
+
+def test_a_page_needs_a_name_and_overwrites_nothing(tmp_path: Path, lived: SimpleNamespace) -> None:
+    from varjepa.flows.cli import cli
+    from varjepa.flows.failures import guarded
+
+    def call(*words: str) -> int:
+        return guarded(lambda: cli.main([*words, "--tracking-uri", lived.uri], standalone_mode=False), list(words))
+
+    file = tmp_path / "life.html"
+    assert call("models", "--page", str(file)) == 2
+    assert call("models", "people", "--page", str(file)) == 0
+    before = file.read_text()
+    assert call("models", "people", "--page", str(file)) == 2
+    assert file.read_text() == before
+    assert call("models", "people", "--page", str(file), "--force") == 0
+    assert call("models", "people", "--page", str(tmp_path / "no" / "life.html")) == 2

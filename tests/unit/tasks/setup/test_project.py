@@ -1,0 +1,81 @@
+"""`varjepa init --project` writes files that are valid, and overwrites none."""
+
+import subprocess
+from pathlib import Path
+
+import click
+import polars as pl
+import pytest
+import yaml
+
+from varjepa.config.load import load_config
+from varjepa.errors import ConfigError
+from varjepa.flows.cli import cli
+from varjepa.tasks.setup.project import FILES, start_project
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    rows = range(3000)
+    table = {
+        "x": [i % 89 / 7 for i in rows],
+        "kind": ["abc"[i % 3] for i in rows],
+        "y": ["no" if i % 7 else "yes" for i in rows],
+    }
+    pl.DataFrame(table).write_csv(tmp_path / "table.csv")
+    start_project(str(tmp_path / "table.csv"), tmp_path / "my-model", label="y", force=False)
+    return tmp_path / "my-model"
+
+
+def commands_of(text: str) -> list[list[str]]:
+    """The commands of varjepa in a text, as words."""
+    lines = (line.partition("#")[0].strip(" -&").removeprefix("run: ").split() for line in text.splitlines())
+    return [[word.strip('"') for word in words[1:]] for words in lines if words[:1] == ["varjepa"]]
+
+
+def test_every_file_is_valid(project: Path) -> None:
+    assert {str(file.relative_to(project)) for file in project.rglob("*") if file.is_file()} == {
+        *FILES.values(), "my-model.yaml", "contracts/my-model.yaml",
+    }  # fmt: skip
+    assert load_config(project / "my-model.yaml").data.label == "y"
+    for place in (".github/workflows/model.yml", ".gitlab-ci.yml"):
+        assert yaml.safe_load((project / place).read_text())
+    subprocess.run(["sh", "-n", project / "schedule.sh"], check=True)
+    for place in FILES.values():
+        text = (project / place).read_text()
+        assert "$name" not in text
+        assert "$$" not in text
+        assert all(line == line.rstrip() for line in text.splitlines()), place
+
+
+def test_its_commands_exist_with_their_options(tmp_path: Path) -> None:
+    pl.DataFrame({"x": range(60), "y": ["a", "b"] * 30}).write_csv(tmp_path / "t.csv")
+    start_project(str(tmp_path / "t.csv"), tmp_path / "model", label="y", force=False)
+    commands = [words for place in FILES.values() for words in commands_of((tmp_path / "model" / place).read_text())]
+    assert len(commands) >= 8
+    for words in commands:
+        command = cli.commands[words[0]]
+        options = {
+            option for parameter in command.params if isinstance(parameter, click.Option) for option in parameter.opts
+        }
+        assert {word for word in words if word.startswith("--")} <= options, words
+
+
+def test_ci_trains_on_few_rows_of_a_larger_table(project: Path) -> None:
+    assert "--quick --dry-run --set data.rows=2000" in (project / ".gitlab-ci.yml").read_text()
+
+
+@pytest.mark.parametrize("name", ["my model", "a;b", "$(x)", "Ü", "-x", "a: b"])
+def test_names_that_scripts_would_trip_over_are_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot name a project"):
+        start_project("nowhere.csv", tmp_path / name, label=None, force=False)
+    assert not (tmp_path / name).exists()
+
+
+def test_nothing_is_overwritten(project: Path, tmp_path: Path) -> None:
+    (project / "Dockerfile").write_text("mine")
+    with pytest.raises(ConfigError, match=r"has README.md, .* already"):
+        start_project(str(tmp_path / "table.csv"), project, label="y", force=False)
+    assert (project / "Dockerfile").read_text() == "mine"
+    start_project(str(tmp_path / "table.csv"), project, label="y", force=True)
+    assert "FROM" in (project / "Dockerfile").read_text()

@@ -1,0 +1,88 @@
+"""A disk that takes no more: real ones, and the words of the libraries that write."""
+
+import errno
+import os
+import resource
+import signal
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from varjepa.errors import DataError, VarjepaError
+from varjepa.tasks.steps.files import NoRoomError, disk_trouble, full_disk_in_words, require_room, write_text
+from varjepa.tasks.steps.retries import may_help
+from varjepa.tasks.tracking.patience import may_answer_again
+
+LIMIT = 20_000
+NUMBERS = np.random.default_rng(0).random(100_000)
+
+
+def database(path: Path) -> None:
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA max_page_count = 4")
+    connection.execute("CREATE TABLE rows (a)")
+    connection.executemany("INSERT INTO rows VALUES (?)", [("a" * 1000,)] * 100)
+
+
+WRITERS: dict[str, Callable[[Path], object]] = {
+    "text": lambda path: write_text(path, "a" * 100_000),
+    "numpy": lambda path: np.save(path, NUMBERS),
+    "csv": lambda path: pl.DataFrame({"a": NUMBERS}).write_csv(path),
+    "parquet": lambda path: pl.DataFrame({"a": NUMBERS}).write_parquet(path),
+    "a stream of parquet": lambda path: pl.DataFrame({"a": NUMBERS}).lazy().sink_parquet(path),
+    "safetensors": lambda path: save_file({"a": torch.from_numpy(NUMBERS)}, path),
+    "torch": lambda path: torch.save(torch.from_numpy(NUMBERS), path),
+    "sqlite": database,
+}
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
+@pytest.mark.parametrize(
+    "name", [name for name in WRITERS if name in ("csv", "parquet", "a stream of parquet", "torch")]
+)
+def test_a_full_device_is_said_in_words(name: str) -> None:
+    with pytest.raises(VarjepaError, match="is full"), full_disk_in_words():
+        WRITERS[name](Path("/dev/full"))
+
+
+@pytest.mark.parametrize("name", ["text", "numpy", "csv", "parquet", "a stream of parquet", "sqlite"])
+def test_a_limit_of_the_size_of_files_is_said_in_words(name: str, tmp_path: Path) -> None:
+    before, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (LIMIT, before[1]))
+    try:
+        with pytest.raises(NoRoomError, match=r"^The disk of .* MiB are free\. Make room"), full_disk_in_words():
+            WRITERS[name](tmp_path / "file")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG])
+def test_a_disk_that_takes_no_more_is_no_reason_to_try_again(number: int) -> None:
+    from prefect.states import Failed
+
+    error = RuntimeError("the library failed")
+    error.__cause__ = OSError(number, os.strerror(number), "/somewhere/file")
+    assert disk_trouble(error)
+    assert not may_help(None, None, Failed(data=error))
+    assert not may_answer_again(error)
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOENT, "No such file"), ValueError("a"), RuntimeError("b")])
+def test_other_errors_pass(error: Exception) -> None:
+    with pytest.raises(type(error)), full_disk_in_words():
+        raise error
+    with pytest.raises(DataError), full_disk_in_words():
+        raise DataError("no space left in the words of an error of ours")
+
+
+def test_room_is_asked_for_before_large_work(tmp_path: Path) -> None:
+    require_room(tmp_path / "not" / "yet", 1, "the checkpoint")
+    with pytest.raises(NoRoomError, match=r"has too little room: .* and the checkpoint takes 1,\d+"):
+        require_room(tmp_path, 2**60, "the checkpoint")

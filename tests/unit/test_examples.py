@@ -1,0 +1,34 @@
+"""The notebooks in examples/ run from top to bottom, and are stored with outputs."""
+
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+ROOT = Path(__file__).parents[2]
+NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_runs(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # this checkout, wherever the kernel starts
+    notebook = nbformat.read(path, as_version=4)
+    NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_is_stored_with_its_outputs_and_without_traces(path: Path) -> None:
+    text, cells = path.read_text(), nbformat.read(path, as_version=4).cells
+    assert cells[0].source.startswith("# ")
+    last = [cell for cell in cells if cell.cell_type == "code"][-1]
+    assert last.outputs
+    faults = [output for cell in cells for output in cell.get("outputs", []) if output.output_type == "error"]
+    assert faults == []
+    assert "site-packages" not in text  # warnings with paths of somebody's machine
+    assert len(text) < 200_000
+
+
+def test_there_are_four_of_them() -> None:
+    assert [path.stem for path in NOTEBOOKS] == ["certificate", "impute_and_sample", "quick_start", "similar_rows"]

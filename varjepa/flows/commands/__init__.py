@@ -1,0 +1,131 @@
+"""The commands of `varjepa`, grouped by purpose. Each composes flows and steps, and imports them only when it runs."""
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import wraps
+from typing import Any
+
+import click
+
+from varjepa.errors import ConfigError
+from varjepa.redaction import has_secret
+
+
+class Command(click.Command):
+    """A command whose help ends with examples, each on its own line however narrow the terminal.
+
+    Args:
+        examples: command lines.
+        options: of `click.Command`.
+    """
+
+    def __init__(self, *, examples: tuple[str, ...], **options: Any) -> None:
+        super().__init__(**options)
+        self.examples = examples
+
+    def format_epilog(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the examples."""
+        with formatter.section("Examples" if len(self.examples) > 1 else "Example"):
+            for example in self.examples:
+                formatter.write(f"{' ' * formatter.current_indent}{example}\n")
+
+
+def command(*examples: str, name: str | None = None) -> Callable[[Callable[..., Any]], Command]:
+    """Makes a command of a function; its help ends with these examples."""
+    return click.command(name, cls=Command, examples=examples)
+
+
+as_json = click.option("--json", "json_out", is_flag=True, help="Print one JSON object as the last line of stdout.")
+
+
+def without_secret(_context: click.Context, option: click.Parameter, value: str | None) -> str | None:
+    """Callback of options that take a URI: refuses a password, which others would read in the list of processes.
+
+    Raises:
+        ConfigError: the URI holds one.
+    """
+    if value is not None and has_secret(value):
+        from varjepa.config.operations import TrackingSection
+
+        raise ConfigError(
+            f"{option.opts[0]} holds a password or a signature, which every user of this machine could read.",
+            fix=f"{TrackingSection.instead_of_secrets}.",
+        )
+    return value
+
+
+tracking_option = click.option(
+    "--tracking-uri", callback=without_secret,
+    help="Tracking store (default: MLFLOW_TRACKING_URI, or the local one).",
+)  # fmt: skip
+dask_option = click.option(
+    "--dask-address", callback=without_secret,
+    help="Scheduler of a running Dask cluster (default: start a local cluster).",
+)  # fmt: skip
+port_range = click.IntRange(1, 65535)
+
+
+def from_place(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the options that say what to read from a database or a lake, and hands them over as `reading`."""
+    options = (
+        click.option("--query", help="A SELECT whose rows to read, if the table lies in a database."),
+        click.option("--parameter", "parameters", multiple=True, metavar="NAME=VALUE",
+                     help="Value for :NAME in --query; passed to the database on its own."),
+        click.option("--at", help="Version of a Delta table, snapshot of an Iceberg table, or a time."),
+    )  # fmt: skip
+
+    @wraps(command)
+    def called(*args: Any, query: str | None, parameters: tuple[str, ...], at: str | None, **others: Any) -> Any:
+        return command(*args, reading=_reading(query, parameters, at), **others)
+
+    for option in reversed(options):
+        called = option(called)
+    return called
+
+
+def _reading(query: str | None, parameters: tuple[str, ...], at: str | None) -> dict[str, Any]:
+    values = {}
+    for text in parameters:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise click.UsageError(f'--parameter "{text}" is not a name and a value. Expected NAME=VALUE.')
+        values[name] = _value(value)
+    reading = {"query": query, "parameters": values, "at": at}
+    return {key: value for key, value in reading.items() if value}
+
+
+def _value(text: str) -> int | float | str | bool | None:
+    """A number, true, false or null as such; anything else as text."""
+    if text in (words := {"true": True, "false": False, "null": None}):
+        return words[text]
+    for kind in (int, float):
+        with suppress(ValueError):
+            return kind(text)
+    return text
+
+
+def names(text: str) -> tuple[str, ...]:
+    """The names in a list with commas, each once.
+
+    Examples:
+        >>> names("a,b,,a")
+        ('a', 'b')
+    """
+    return tuple(dict.fromkeys(filter(None, text.split(","))))
+
+
+def finish(result: Mapping[str, Any], *, json_out: bool) -> None:
+    """Prints the JSON object of a command if `--json` was given. What is no finite number is null in it."""
+    if json_out:
+        click.echo(json.dumps(_finite(result), allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN and no infinity, though Python writes them."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value

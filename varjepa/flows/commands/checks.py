@@ -1,0 +1,80 @@
+"""Checks of names and places, before a command imports what it works with."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from varjepa.config.retrain import RetrainConfig
+from varjepa.errors import VarjepaError
+
+
+def require_model(model: str, tracking_uri: str | None) -> None:
+    """Checks the name of a model; see `varjepa.tasks.registry.names.require_model`."""
+    from varjepa.tasks.registry.names import require_model as require
+
+    require(model, tracking_uri)
+
+
+def require_kept(
+    model: str, tracking_uri: str | None, source: str, keep: tuple[str, ...], reading: Mapping[str, Any] | None = None
+) -> None:
+    """Checks the columns to copy; see `varjepa.tasks.scoring.checks.require_kept`."""
+    if keep:
+        from varjepa.tasks.registry.names import folder_at_hand
+        from varjepa.tasks.scoring.checks import require_kept as require
+
+        require(folder_at_hand(model, tracking_uri), source, keep, reading)
+
+
+def require_files(
+    sources: Iterable[str], out: str | None, options: Mapping[str, Any], reading: Mapping[str, Any] | None = None
+) -> None:
+    """Checks that tables are there, and that OUT may be written.
+
+    Args:
+        sources: places of tables.
+        out: place of the output; None where there is none.
+        options: of the command, `force` and `append` among them.
+        reading: query, parameters and version (at) of the tables.
+
+    Raises:
+        UserError: one of them is not usable.
+    """
+    from varjepa.tasks.destinations.destination import require_destination
+    from varjepa.tasks.sources.glance import require_table
+
+    for source in sources:
+        require_table(source, reading)
+    if out is not None:
+        require_destination(out, force=options.get("force", False), append=options.get("append", False))
+
+
+def require_job(path: str | Path, overrides: Sequence[str] = (), *, now: bool = True) -> RetrainConfig:
+    """Reads a job, and checks that its contract is there, and its table, too.
+
+    Args:
+        path: of the YAML file.
+        overrides: `section.key=value`.
+        now: whether the job runs now; the table of a schedule may come later.
+
+    Raises:
+        UserError: the job is not valid, or one of them is not there.
+    """
+    from varjepa.config.load import load_config
+    from varjepa.data.read.contract import load_contract
+    from varjepa.tasks.sources.glance import require_table
+
+    config = load_config(path, overrides)
+    try:
+        if now and config.data.path is not None:
+            reading = {"query": config.data.query, "parameters": dict(config.data.parameters), "at": config.data.at}
+            require_table(config.data.path, reading)
+        if config.contract.path is not None:
+            load_contract(config.contract.path)
+    except VarjepaError as error:
+        if now and config.notify:
+            from varjepa.tasks.notify.events import tell_failure
+
+            tell_failure(config, error)
+        raise
+    return config

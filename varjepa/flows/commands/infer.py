@@ -1,0 +1,134 @@
+"""Commands that apply a model to files."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from varjepa.config.uris import is_local
+from varjepa.flows.commands import as_json, command, dask_option, finish, from_place, names, tracking_option
+from varjepa.flows.commands.checks import require_files, require_kept, require_model
+from varjepa.tasks.answers import FileAnswer
+
+
+def over_files(command: Callable[..., None]) -> Callable[..., None]:
+    """Adds the options of commands that apply a model to files."""
+    for option in (
+        as_json,
+        click.option("--force", is_flag=True, help="Replace OUT."),
+        click.option("--append", is_flag=True, help="Add rows to OUT, a Delta table or a table of a database."),
+        click.option("--device", default="auto", show_default=True, help="auto, cpu, or a GPU by name."),
+        click.option("--precision", type=click.Choice(["float32", "bfloat16", "auto"]), default="float32",
+                     show_default=True, help="Precision of matrix products; auto: bfloat16 if native."),
+        click.option("--batch-size", type=click.IntRange(min=0), default=0,
+                     help="Rows per batch; affects only memory (0: default)."),
+        tracking_option,
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+@command("varjepa score models:/people@champion new.csv scores.parquet --keep id")
+@click.argument("model")
+@click.argument("source", metavar="IN")
+@click.argument("out")
+@click.option("--columns", default="embedding,uncertainty,prediction,anomaly", show_default=True,
+              help="Groups of columns to write; the group oddity has one column per feature.")  # fmt: skip
+@click.option("--keep", default="", help="Columns of IN to copy to OUT, such as an identifier.")
+@click.option("--runner", type=click.Choice(["processes", "threads", "dask"]),
+              help="Score the files of IN in parallel; OUT is then a folder.")  # fmt: skip
+@click.option("--workers", type=click.IntRange(min=0), default=0, help="Files in parallel (default: one per core).")
+@dask_option
+@from_place
+@over_files
+def score(
+    model: str, source: str, out: str, columns: str, *, reading: dict[str, Any],
+    keep: str, runner: str | None, workers: int, dask_address: str | None, **options: Any,
+) -> None:  # fmt: skip
+    """Write embedding, uncertainty, prediction, accept and anomaly of every row of IN to OUT.
+
+    MODEL is models:/NAME@champion, models:/NAME/VERSION, a run id, or a folder. IN is a CSV, Parquet or Arrow file, a
+    folder or glob of such files, or the URI of a table (s3://, https://, delta://, postgresql://...). OUT ends in
+    .parquet or .csv (also in s3://, gs://, az://), or is a table: delta://FOLDER, or DATABASE#TABLE. Tables may be
+    larger than memory.
+    """
+    from varjepa.inference.column_groups import require_known
+
+    groups, kept = names(columns), names(keep)
+    require_known(groups)
+    if runner is not None:
+        if not is_local(out) or options["append"]:
+            raise click.UsageError("--runner writes a folder of this machine, and appends to nothing.")
+        require_model(model, options["tracking_uri"])
+        from varjepa.flows.score import score_files
+        from varjepa.flows.show.scoring import show_summary
+
+        where: dict[str, Any] = {"runner": runner, "workers": workers, "dask_address": dask_address}
+        result = score_files(model, source, Path(out), groups, kept, **where, options=options)
+        show_summary(result)
+        finish(result, json_out=options["json_out"])
+        return
+    files = {"source": source, "out": out, "keep": kept, "reading": reading}
+    _infer(model, files, options, lambda steps, trained, request: steps.score(trained, request, groups))
+
+
+@command("varjepa impute models:/people@champion new.csv filled.csv")
+@click.argument("model")
+@click.argument("source", metavar="IN")
+@click.argument("out")
+@click.option("--draws", type=click.IntRange(min=0), default=0, show_default=True,
+              help="Joint draws of missing cells instead of estimates; OUT has each row once per draw.")  # fmt: skip
+@click.option("--level", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.9, show_default=True,
+              help="Coverage of the intervals.")  # fmt: skip
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the draws.")
+@from_place
+@over_files
+def impute(
+    model: str, source: str, out: str, *, reading: dict[str, Any], draws: int, level: float, seed: int, **options: Any
+) -> None:
+    """Write IN to OUT with its missing cells filled, each with an interval or a probability.
+
+    MODEL, IN and OUT are as for `score`.
+    """
+    settings: dict[str, Any] = {"draws": draws, "level": level, "seed": seed}
+    files = {"source": source, "out": out, "reading": reading}
+    _infer(model, files, options, lambda steps, trained, request: steps.impute(trained, request, **settings))
+
+
+@command("varjepa sample models:/people@champion 1000 drawn.csv")
+@click.argument("model")
+@click.argument("rows", type=click.IntRange(min=0), metavar="N")
+@click.argument("out")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the rows.")
+@click.option("--gaps/--no-gaps", default=True, show_default=True, help="Leave cells missing as in rows of the table.")
+@over_files
+def sample(model: str, rows: int, out: str, *, seed: int, gaps: bool, **options: Any) -> None:
+    """Write N new rows, drawn from the learned distribution, to OUT.
+
+    MODEL and OUT are as for `score`.
+    """
+    settings: dict[str, Any] = {"seed": seed, "gaps": gaps}
+    files = {"source": "", "out": out}
+    _infer(model, files, options, lambda steps, trained, request: steps.sample(trained, rows, request, **settings))
+
+
+def _infer(model: str, files: dict[str, Any], options: dict[str, Any], run: Callable[..., FileAnswer]) -> None:
+    """Checks what was asked for, opens the model, runs a step over files, and shows a summary."""
+    from varjepa.tasks.steps.imports import quick_imports
+
+    # Names and places first: what opens a model takes seconds to import.
+    require_model(model, options["tracking_uri"])
+    require_files((files["source"],) if files["source"] else (), files["out"], options, files.get("reading"))
+    require_kept(model, options["tracking_uri"], files["source"], files.get("keep", ()), files.get("reading"))
+    with quick_imports():
+        from varjepa.flows.show.scoring import show_summary
+        from varjepa.tasks.registry.open_model import open_model
+        from varjepa.tasks.scoring import one_file
+
+    trained = open_model(model, options["tracking_uri"], options["device"], options["precision"])
+    request = one_file.Request(**files, batch_size=options["batch_size"], force=options["force"],
+                               append=options["append"])  # fmt: skip
+    result = run(one_file, trained, request)
+    show_summary(result)
+    finish(result, json_out=options["json_out"])

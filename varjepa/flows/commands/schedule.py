@@ -1,0 +1,109 @@
+"""Commands that run on a schedule: the retrain, and the watch for drift."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import click
+
+from varjepa.flows.commands import as_json, command, finish, port_range
+from varjepa.flows.commands.checks import require_job
+
+
+def _when(function: Callable[..., None]) -> Callable[..., None]:
+    """Adds the options of commands that run on a schedule."""
+    for option in (
+        click.option("--port", type=port_range, default=4200, show_default=True, help="Port of that server."),
+        click.option("--server", is_flag=True, help="Start a Prefect server for as long as this command runs."),
+        click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key of CONFIG."),
+        click.option("--timezone", help="Time zone of --cron, such as Europe/Berlin (default: UTC)."),
+        click.option("--interval", help="Time between runs, such as 1h, 30m, 2d, or a number of seconds."),
+        click.option("--cron", help='Cron schedule with five fields: "0 3 * * *" is every night at three.'),
+        click.argument("config", type=click.Path()),
+    ):
+        function = option(function)
+    return function
+
+
+@command('varjepa schedule people.yaml --cron "0 3 * * *" --timezone Europe/Berlin')
+@_when
+@click.option("--overlap", type=click.Choice(["skip", "wait"]), default="skip", show_default=True,
+              help="What to do while another run for this model is in progress.")  # fmt: skip
+@click.option("--unchanged", type=click.Choice(["skip", "retrain"]), default="skip", show_default=True,
+              help="What to do if data, settings and code are the same as in the last retrain.")  # fmt: skip
+def schedule(
+    config: str, cron: str | None, interval: str | None, timezone: str | None, *, overlap: str, unchanged: str,
+    overrides: tuple[str, ...], port: int, server: bool,
+) -> None:  # fmt: skip
+    """Retrain on a schedule, one run at a time, until interrupted."""
+    settings = require_job(config, overrides, now=False)
+    from varjepa.tasks.orchestration.schedules import schedule_of
+
+    when = schedule_of(cron, interval, timezone)
+    with _serving(port if server else None, f"{settings.registry.name}, {cron or f'every {when.interval}'}"):
+        from varjepa.flows.schedule import serve
+
+        serve(settings, when, unchanged=unchanged, overlap=overlap)  # type: ignore[arg-type]  # click's choices
+
+
+@command('varjepa watch people.yaml --cron "30 * * * *"')
+@_when
+@click.option("--once", is_flag=True, help="Compare once, now, and end.")
+@as_json
+def watch(
+    config: str, cron: str | None, interval: str | None, timezone: str | None, *, overrides: tuple[str, ...],
+    port: int, server: bool, once: bool, json_out: bool,
+) -> None:  # fmt: skip
+    """Compare new rows with the champion on a schedule, until interrupted.
+
+    CONFIG is the job of `varjepa retrain`. Its section `watch` says where new rows lie, and whether drift starts a
+    retrain; `notify` says who gets a message.
+    """
+    settings = require_job(config, overrides, now=False)
+    from varjepa.tasks.orchestration.schedules import schedule_of
+
+    if once and (cron or interval):
+        raise click.UsageError("--once runs now: leave out --cron and --interval.")
+    when = None if once else schedule_of(cron, interval, timezone)
+    from varjepa.flows.watch import serve
+    from varjepa.flows.watch import watch as flow
+
+    if when is None:
+        _watch_once(settings, flow, timezone, json_out=json_out)
+        return
+    with _serving(port if server else None, f"{settings.registry.name}, {cron or f'every {when.interval}'}"):
+        serve(settings, when)
+
+
+def _watch_once(settings: Any, flow: Any, timezone: str | None, *, json_out: bool) -> None:
+    from varjepa.tasks.orchestration.flow_runs import owned
+
+    with owned():
+        result = flow(settings, timezone)
+    if "skipped" in result:
+        click.echo(f"nothing to compare: {result['reason']}", err=True)
+    else:
+        from varjepa.flows.show.drift import show_drift
+
+        show_drift(result)
+    finish(result, json_out=json_out)
+
+
+@contextmanager
+def _serving(port: int | None, what: str) -> Iterator[None]:
+    """Around a schedule: with a server of its own if a port is given; on SIGTERM or Ctrl-C the schedule is paused."""
+    if os.environ.get("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL") == "CRITICAL":
+        os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "INFO"  # the user sees when a run starts
+    from varjepa.tasks.processes.bound import end_spawned
+    from varjepa.tasks.processes.signals import exit_on_sigterm
+    from varjepa.tasks.servers.prefect import local_server, require_server
+    from varjepa.tasks.steps.log import log
+
+    with exit_on_sigterm(1), nullcontext() if port is None else local_server(port):
+        require_server()
+        log.info("serving the schedule of %s; Ctrl-C stops the command and pauses the schedule", what)
+        try:
+            yield
+        finally:
+            end_spawned()  # before their server stops: they would ask it for minutes

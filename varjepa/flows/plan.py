@@ -1,0 +1,65 @@
+"""The plan of a retrain: reads, validates and encodes the table, and says what the run would do."""
+
+from varjepa.config import RetrainConfig
+from varjepa.data.encode.preprocessor import Preprocessor
+from varjepa.flows.stopwatch import STEPS
+from varjepa.tasks.answers import PlanAnswer
+from varjepa.tasks.retrain import generate, pretrain
+from varjepa.tasks.retrain.estimate import estimate, measured_pace, quick_estimate
+from varjepa.tasks.retrain.ingest import ingest
+from varjepa.tasks.retrain.preprocess import Prepared, preprocess
+from varjepa.tasks.retrain.validate import check_contract
+from varjepa.tasks.sources.run_day import with_run_date
+from varjepa.tasks.steps.orchestrated import go_without
+from varjepa.tasks.steps.reuse import DONE
+
+
+def plan(config: RetrainConfig) -> PlanAnswer:
+    """What a retrain would do. Encoded rows are kept for the run itself; no run and no version is recorded.
+
+    Raises:
+        UserError: the data or the configuration is invalid.
+        ContractError: the data broke its contract.
+    """
+    go_without("A plan needs no Prefect.", quiet=True)
+    config = with_run_date(config)
+    snapshot = ingest(config)
+    validation = check_contract(snapshot, config)
+    config = snapshot.told(config)
+    prepared = preprocess(validation.clean, config)
+    pace = measured_pace(prepared, config)
+    whole, quick = estimate(prepared, config, pace), quick_estimate(prepared, config, pace)
+    return {
+        "plan": True,
+        "model": config.registry.name,
+        "data": {"rows": snapshot.rows, "quarantined": validation.quarantined, "fingerprint": snapshot.fingerprint,
+                 "features": prepared.features},
+        "source_rows": snapshot.source_rows,
+        "columns": columns(prepared),
+        "left_out": prepared.left_out,
+        "parts": prepared.parts,
+        "epochs": config.training.max_epochs,
+        "size": {key: getattr(config.model, key) for key in ("d_hidden", "n_layers")},
+        "steps": list(STEPS),
+        "reused": reused(prepared, config),
+        "seconds": {**{name: round(value) for name, value in whole._asdict().items()}, "total": round(whole.total)},
+        "quick_seconds": round(quick.total),
+    }  # fmt: skip
+
+
+def columns(prepared: Prepared) -> dict[str, str]:
+    """Columns that features are made from -> their kind, and the label."""
+    fitted = Preprocessor.read(prepared.preprocessor)
+    text = {fitted.sources[name] for name in fitted.embedded}
+    kinds = {feature.name: feature.kind for feature in fitted.numeric}
+    named = {name: "text" if name in text else kinds.get(name, "categorical") for name in fitted.order}
+    return named | ({} if fitted.label is None else {fitted.label.name: "label"})
+
+
+def reused(prepared: Prepared, config: RetrainConfig) -> list[str]:
+    """Long steps whose results are there already; those that a plan makes itself are reused, too."""
+    training = pretrain.training_folder(prepared, config)
+    generator = generate.STEP.folder(config, str(training / pretrain.NETWORK))
+    found = {"pretrain": training, "generate": generator}
+    short = ["ingest", "validate", "preprocess"]
+    return short + [name for name, folder in found.items() if (folder / DONE).is_file()]

@@ -1,0 +1,64 @@
+"""Scoring a table of many files as a flow: one task per file, on the chosen runner."""
+
+import time
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from varjepa.inference.storage import load_model, model_digest
+from varjepa.tasks.answers import FileAnswer
+from varjepa.tasks.orchestration.recorded_flow import flow
+from varjepa.tasks.orchestration.runners import one_thread_each, shared_server, task_runner
+from varjepa.tasks.registry.open_model import model_folder
+from varjepa.tasks.scoring.many_files import Job, parts_of, score_part, threads_each, waiting
+from varjepa.tasks.steps.time_left import collected
+
+
+def score_files(
+    model: str, source: str, out: Path, columns: tuple[str, ...], keep: tuple[str, ...], *,
+    runner: str, workers: int, dask_address: str | None, options: dict[str, Any],
+) -> FileAnswer:  # fmt: skip
+    """Scores every file of a folder or glob into a folder; returns the object that `varjepa score --runner --json`
+    prints.
+
+    Args:
+        model: as for `varjepa score`.
+        source: file, folder or glob.
+        out: folder; files whose scores it already contains are skipped.
+        columns: groups of columns to write.
+        keep: columns of the files to copy.
+        runner: processes, threads or dask.
+        workers: files scored in parallel; 0 means one per core.
+        dask_address: scheduler of a running Dask cluster.
+        options: tracking_uri, device, precision, batch_size and force, as the command line has them.
+
+    Raises:
+        UserError: the model, the files or the folder is invalid.
+    """
+    folder = model_folder(model, options["tracking_uri"])
+    job = Job(
+        model, options["tracking_uri"], options["device"], options["precision"], model_digest(folder), columns, keep,
+        options["batch_size"], threads_each(runner, workers),
+    )  # fmt: skip
+    load_model(folder, "cpu")  # an unreadable model fails here once, not in every worker
+    parts = parts_of(source, out)
+    unscored = waiting(parts, job, out, force=options["force"])
+    started = time.perf_counter()
+    scored: list[FileAnswer] = []
+    if unscored:  # otherwise no server needs to start
+        with one_thread_each() if runner == "threads" else nullcontext(), shared_server(runner, dask_address):
+            scored = score_all.with_options(task_runner=task_runner(runner, workers, dask_address))(unscored, job)
+    seconds, rows = time.perf_counter() - started, sum(part["rows"] for part in scored)
+    result: FileAnswer = {
+        "rows": rows, "files": len(parts), "scored": len(scored), "out": str(out), "seconds": round(seconds, 2),
+        "rows_per_second": round(rows / max(seconds, 1e-9)),
+    }  # fmt: skip
+    if rows and all("accepted" in part for part in scored):
+        result["accepted"] = sum(part.get("accepted", 0.0) * part["rows"] for part in scored) / rows
+    return result
+
+
+@flow(name="score", flow_run_name="score {job.model}")
+def score_all(parts: list[tuple[Path, Path]], job: Job) -> list[FileAnswer]:
+    """Scores files in parallel; returns a summary of each."""
+    return collected([score_part.submit(source, out, job) for source, out in parts], "files")

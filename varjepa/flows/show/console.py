@@ -1,0 +1,45 @@
+"""The console for people: stderr, so that stdout contains only the JSON object."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec
+
+from rich.console import Console
+from rich.markup import escape
+
+from varjepa.visible import visible
+
+console = Console(stderr=True, highlight=False, emoji=False)
+
+
+_P = ParamSpec("_P")
+
+
+def plain(name: str) -> str:
+    r"""A name that a user gave, on one line, and with `[k]` as it stands instead of read as markup.
+
+    Escape sequences, which a terminal would obey, are shown as what they are.
+
+    Examples:
+        >>> print(plain("a\nb"))
+        a\nb
+    """
+    return escape(visible(name))
+
+
+def shows_plain(show: Callable[_P, None]) -> Callable[_P, None]:
+    """Makes every text in the answers that a function shows `plain`, before the function adds its own markup."""
+
+    @wraps(show)
+    def shown(*args: _P.args, **kwargs: _P.kwargs) -> None:
+        show(*map(_plain, args), **{name: _plain(value) for name, value in kwargs.items()})
+
+    return shown
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        return plain(value)
+    if isinstance(value, dict):
+        return {_plain(key): _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list) else value

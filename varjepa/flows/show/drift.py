@@ -1,0 +1,44 @@
+"""The result of `varjepa drift`, on the terminal."""
+
+from rich.table import Table
+
+from varjepa.flows.show.console import console, shows_plain
+from varjepa.tasks.answers import DriftAnswer
+
+MOST_LINES = 25
+
+
+@shows_plain
+def show_drift(result: DriftAnswer) -> None:
+    """The tests that report drift, a summary, and the place of the report."""
+    drifted = [test for test in result["tests"] if test["verdict"] == "drift"]
+    if drifted:
+        table = Table("subject", "aspect", "effect", "p, corrected", "description", title="drift")
+        for test in drifted[:MOST_LINES]:
+            effect, p = f"{test['effect']:.1%}", f"{test['adjusted']:.2g}"
+            table.add_row(test["name"], test["aspect"], effect, p, test["says"])
+        console.print(table)
+    rest = f" ({len(drifted) - MOST_LINES} more in the report)" if len(drifted) > MOST_LINES else ""
+    alarms = result["settings"]["false_alarms"]
+    console.print(
+        f"{result['rows']:,} rows, {len(drifted)} of {len(result['tests'])} tests report drift{rest}; "
+        f"false alarms: at most {alarms:.0%} of unchanged batches"
+    )
+    if result["training_table"]:
+        console.print(
+            "[yellow]This is the table that the model was trained on: nothing new can be seen in it.[/yellow]"
+        )
+    for unseen in result["unseen_classes"][:MOST_LINES]:
+        spelling = "" if unseen["spelling_of"] is None else f', perhaps a spelling of "{unseen["spelling_of"]}"'
+        console.print(f'label "{unseen["name"]}" is no class of the model: {unseen["rows"]:,} rows{spelling}')
+    if (estimate := result["estimate"]) is not None:
+        console.print(
+            f"estimated accuracy without labels: {estimate['accuracy']:.4f} "
+            f"(90% interval {estimate['low']:.4f} to {estimate['high']:.4f})"
+        )
+    for name, values in result["quality"].items():
+        console.print(f"{name} of the head: {values['new']:.4f}, in the reference {values['reference']:.4f}")
+    if result["retrained"] is not None:
+        model, verdict = result["retrained"]["model"], "is" if result["retrained"]["promoted"] else "is not"
+        console.print(f"retrained: {model['uri']} {verdict} promoted: {result['retrained']['reason']}")
+    console.print(f"run {result['run_id']}, report [b]{result['report']}[/b], {result['seconds']:.1f} s")

@@ -1,0 +1,32 @@
+"""What a retrain would do, on the terminal."""
+
+from collections import Counter
+
+from varjepa.config.durations import in_words
+from varjepa.flows.show.console import console, shows_plain
+from varjepa.tasks.answers import PlanAnswer
+
+
+@shows_plain
+def show_plan(plan: PlanAnswer) -> None:
+    """Rows, columns, split, steps and time."""
+    data, seconds = plan["data"], plan["seconds"]
+    sample = f" of {plan['source_rows']:,}" if plan["source_rows"] > data["rows"] else ""
+    console.print(f"Dry run of [b]{plan['model']}[/b]: nothing is trained or registered.")
+    console.print(f"rows      {data['rows']:,}{sample}, {data['quarantined']:,} of them in quarantine")
+    kinds = Counter(plan["columns"].values())
+    console.print(
+        f"columns   {', '.join(f'{count} {kind}' for kind, count in kinds.items())}; {data['features']} features"
+    )
+    for name, reason in plan["left_out"].items():
+        console.print(f"          {name} is left out: {reason}")
+    console.print(f"split     {', '.join(f'{rows:,} {part}' for part, rows in plan['parts'].items())}")
+    sizes = plan["size"]
+    console.print(f"network   {sizes['n_layers']} layers of width {sizes['d_hidden']}, at most {plan['epochs']} epochs")
+    console.print(f"reused    {', '.join(plan['reused'])}")
+    console.print(f"new       {', '.join(step for step in plan['steps'] if step not in plan['reused'])}")
+    console.print(
+        f"time      about {in_words(seconds['total'])} here: {in_words(seconds['training'])} for training, "
+        f"{in_words(seconds['generator'])} for the generator, {in_words(seconds['rest'])} for the rest"
+    )
+    console.print(f"          with --quick about {in_words(plan['quick_seconds'])}")

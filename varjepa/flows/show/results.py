@@ -1,0 +1,140 @@
+"""The result of a retrain, on the terminal: tables of at most 80 columns, with units, directions and verdicts."""
+
+import os
+
+from rich.table import Table
+
+from varjepa.config import RetrainConfig
+from varjepa.config.durations import in_words
+from varjepa.flows.show.console import console, plain, shows_plain
+from varjepa.flows.show.verdicts import FIGURES, kept, losing_sentence, verdict
+from varjepa.redaction import redacted_uri
+from varjepa.tasks.answers import ModelAnswer, RetrainAnswer
+from varjepa.tasks.tracking.uris import tracking_uri
+
+QUALITY = {
+    "accuracy": "accuracy ↑",
+    "balanced_accuracy": "balanced accuracy ↑",
+    "f1_weighted": "F1, weighted ↑",
+    "f1_macro": "F1, macro ↑",
+    "rmse": "RMSE, label's unit ↓",
+    "r2": "R2 ↑",
+    "crps": "CRPS, label's unit ↓",
+}
+"""Metric -> its name, with an arrow to where it is better."""
+
+COLUMNS = {"head": "ships", "probe": "embedding, linear", "raw": "raw, linear", "boosted": "raw, trees"}
+"""Group of metrics -> title: the head that ships, the linear probe, and the baselines on raw columns."""
+
+SELECTIVE = {
+    "accuracy_90": "accuracy of the surest 90% ↑",
+    "accuracy_80": "accuracy of the surest 80% ↑",
+    "accuracy_50": "accuracy of the surest 50% ↑",
+    "aurc": "area under risk and coverage ↓",
+    "failure_auroc": "wrong rows ranked last, AUC ↑",
+}
+RANKINGS = {"selective_shipped": "ships", "selective": "latent", "selective_msp": "max. prob."}
+"""Group of metrics -> what ranks the rows."""
+
+CONTENTS = (("interval", "intervals hold the number", "width"), ("set", "sets hold the class", "size"))
+"""Group of metrics, what it promises, and the name of its mean size."""
+
+
+@shows_plain
+def show_result(result: RetrainAnswer, config: RetrainConfig) -> None:
+    """The tables at the end of a retrain, and how to open the run."""
+    metrics, model = result["metrics"], result["model"]
+    data, seconds = result["data"], result["seconds"]
+    _groups(_rows_title(metrics, model), QUALITY, COLUMNS, metrics)
+    if "selective_msp/aurc" in metrics:
+        _groups("Who is sure is right? Rows ranked by uncertainty of", SELECTIVE, RANKINGS, metrics)
+    _promises(metrics)
+    _figures(metrics)
+    if losing := losing_sentence(metrics):
+        console.print(losing)
+    console.print(f"{data['rows']:,} rows, {data['quarantined']:,} quarantined, {data['features']} features")
+    slow = sorted(seconds.items(), key=lambda item: -item[1])
+    parts = ", ".join(f"{step} {in_words(value)}" for step, value in slow if step != "total" and value >= 1)
+    console.print(f"{in_words(seconds['total'])} in all: {parts or 'no step took a second'}")
+    verdict_words = "[green]promoted to champion[/green]" if result["promoted"] else "[yellow]not promoted[/yellow]"
+    named = f"{model['uri']} ({', '.join(model['aliases'])})" if model["uri"] else f"{model['name']}, not registered"
+    console.print(f"[b]{named}[/b]: {verdict_words}")
+    show_reason(result["reason"])
+    # Never wrapped: a command, a path or a URI is copied as a whole.
+    console.print(f"run {result['run_id']}", soft_wrap=True)
+    console.print(f"in {redacted_uri(tracking_uri(config.tracking))}", soft_wrap=True)
+    console.print(f"Open the tracking UI: [b]{_ui_command(config)}[/b]", soft_wrap=True)
+
+
+def _rows_title(metrics: dict[str, float], model: ModelAnswer) -> str:
+    """What the figures rest on: the test rows that have a label, which may be few."""
+    rows = metrics.get("data/labelled_test_rows")
+    where = "test rows" if rows is None else f"{rows:,.0f} labelled test rows"
+    version = f"version {model['version']}" if model["version"] else "not registered"
+    return f"{model['name']} {version}: {where}"
+
+
+def _groups(title: str, names: dict[str, str], groups: dict[str, str], metrics: dict[str, float]) -> None:
+    """One row per metric that any of the groups has, one column per group that has any."""
+    present = {group: words for group, words in groups.items() if any(f"{group}/{name}" in metrics for name in names)}
+    if not present:
+        return
+    table = Table("", title=title, title_justify="left")
+    for words in present.values():
+        table.add_column(words, justify="right")
+    for name, words in names.items():
+        cells = [f"{metrics[key]:.4f}" if (key := f"{group}/{name}") in metrics else "" for group in present]
+        if any(cells):
+            table.add_row(words, *cells)
+    console.print(table)
+
+
+def _promises(metrics: dict[str, float]) -> None:
+    """What was promised of new rows, and what test rows show."""
+    table = Table("promise", title="Promises", title_justify="left")
+    for words in ("promised", "measured", "of rows", "size"):
+        table.add_column(words, justify="right")
+    table.add_column("verdict")
+    rows = metrics.get("data/labelled_test_rows", 0.0)
+    for group, words, size in CONTENTS:
+        if f"{group}/coverage" in metrics:
+            promised, measured = metrics[f"{group}/promised"], metrics[f"{group}/coverage"]
+            table.add_row(
+                words, f"{promised:.1%}", f"{measured:.1%}", "100%", f"{metrics[f'{group}/{size}']:.4g}",
+                kept(promised, measured, rows),
+            )  # fmt: skip
+    if "certificate/coverage" in metrics:
+        accuracy, within = metrics.get("certificate/accuracy"), metrics.get("certificate/tolerance")
+        words = "accepted rows are right" + ("" if within is None else f" to {within:.4g}")
+        promised, share = metrics["certificate/promised"], metrics["certificate/coverage"]
+        shown = "accepts none" if accuracy is None else f"{accuracy:.1%}"
+        judged = "" if accuracy is None else kept(promised, accuracy, share * rows)
+        table.add_row(words, f"{promised:.1%}", shown, f"{share:.1%}", "", judged)
+    if table.row_count:
+        console.print(table)
+    if "certificate/coverage" in metrics and "certificate/accuracy" not in metrics:
+        console.print("No row can be accepted at this level. A lower one may: [b]--set uncertainty.accuracy=0.9[/b]")
+
+
+def _figures(metrics: dict[str, float]) -> None:
+    """Single figures with a word on what they mean."""
+    table = Table("figure", title="The model itself", title_justify="left")
+    table.add_column("value", justify="right")
+    table.add_column("verdict")
+    for name, figure in FIGURES.items():
+        if name in metrics:
+            table.add_row(figure.words, f"{metrics[name]:{figure.digits}}", verdict(name, metrics[name]))
+    if table.row_count:
+        console.print(table)
+
+
+def show_reason(reason: str) -> None:
+    """The reason of a gate, made `plain`, one part per line, vetoes in red."""
+    for part in reason.split("; "):
+        style = "red" if "refused by" in part else ""
+        console.print(f"  {part}", style=style or None)
+
+
+def _ui_command(config: RetrainConfig) -> str:
+    changed = not os.environ.get("MLFLOW_TRACKING_URI") and config.tracking.uri != type(config.tracking)().uri
+    return f"varjepa ui --tracking-uri {plain(redacted_uri(config.tracking.uri))}" if changed else "varjepa ui"

@@ -1,0 +1,44 @@
+"""The results of `varjepa init` and `varjepa doctor`, on the terminal."""
+
+from rich.table import Table
+
+from varjepa.flows.show.console import console, plain
+from varjepa.tasks.setup.doctor import Check
+from varjepa.tasks.setup.initialise import TEXT_WORDS, Started, too_few_words
+
+
+def show_profile(started: Started) -> None:
+    """The profile of the table, and the written files."""
+    spelling = ["spelling"] if started.words else []
+    table = Table("column", "kind", *spelling, "missing", "distinct", "range", title=f"{started.rows:,} rows")
+    for name, facts in started.profiles.items():
+        span = "" if facts.smallest is None else plain(f"{facts.smallest} to {facts.largest}")
+        kind = f"{facts.kind} (left out)" if facts.left_out else facts.kind
+        kind = "label" if name == started.label else kind
+        spelled = [plain(started.words.get(name, ""))] if spelling else []
+        table.add_row(plain(name), kind, *spelled, f"{facts.missing_share:.1%}", f"{facts.distinct:,}", span)
+    console.print(table)
+    for name, facts in started.profiles.items():
+        if facts.kind == "text" and name != started.label:
+            console.print(f'"{plain(name)}" {TEXT_WORDS}.')
+    for name, doubt in started.doubts.items():
+        console.print(f'"{plain(name)}": {plain(doubt)}.')
+    if few := too_few_words(started.rows):
+        console.print(f"[yellow]{few}.[/yellow]")
+    config = plain(str(started.config))
+    # Never wrapped: paths and commands are copied as a whole.
+    console.print(f"Wrote {config} and {plain(str(started.contract))}. Review both, then run:", soft_wrap=True)
+    console.print(
+        f"  [b]varjepa retrain {config} --plan[/b]   # what the run would do, and how long it takes", soft_wrap=True
+    )
+    console.print(f"  [b]varjepa retrain {config}[/b]", soft_wrap=True)
+
+
+def show_checks(checks: list[Check]) -> None:
+    """The checks of the doctor."""
+    table = Table("", "check", "found", "what to do")
+    for check in checks:
+        table.add_row(
+            "[green]ok[/green]" if check.ok else "[red]failed[/red]", check.name, plain(check.found), plain(check.fix)
+        )
+    console.print(table)

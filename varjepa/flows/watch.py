@@ -1,0 +1,45 @@
+"""The monitoring flow as a Prefect deployment: compares new rows with the champion on a schedule, and acts on drift."""
+
+import time
+from typing import Any
+
+from prefect.schedules import Schedule
+from prefect.states import Completed
+
+from varjepa.config import RetrainConfig
+from varjepa.flows.monitor import monitor_rows
+from varjepa.flows.retrain import retrain
+from varjepa.flows.schedule import serve_flow
+from varjepa.tasks.drift.watching import WATCHED, next_look, require_rows, tell_silence
+from varjepa.tasks.notify.events import failures_told
+from varjepa.tasks.orchestration.flow_runs import claimed
+from varjepa.tasks.orchestration.recorded_flow import flow
+from varjepa.tasks.sources.run_day import with_run_date
+from varjepa.tasks.tracking.runs import log_results
+
+
+@flow(name="watch", flow_run_name="watch {config.registry.name}", validate_parameters=True)
+def watch(config: RetrainConfig, timezone: str | None = None) -> Any:
+    """Compares new rows with the champion, unless these rows were compared with it before.
+
+    Args:
+        config: the job that makes the model, with the keys of a config file.
+        timezone: of the schedule, for `{{ run_date }}`; None means UTC.
+    """
+    started, config = time.perf_counter(), with_run_date(config, timezone)
+    with claimed(), failures_told(config):
+        silence, look = tell_silence(config), next_look(config)
+        if isinstance(look, str):
+            data = {"skipped": True, "reason": look, "silence": silence}
+            return Completed(name="Skipped", message=look, data=data)
+        result = monitor_rows(look.question, None, None, config.notify, started)
+        log_results(result["run_id"], config.tracking, {}, {WATCHED: look.mark})
+        retrained = retrain(config) if config.watch.retrain and result["alarm"] else None
+        return {**result, "retrained": retrained, "silence": silence}
+
+
+def serve(config: RetrainConfig, schedule: Schedule) -> None:
+    """Registers the deployment of a watch and runs it on schedule until interrupted. Then the schedule is paused."""
+    require_rows(config)
+    parameters = {"config": config.model_dump(mode="json"), "timezone": schedule.timezone}
+    serve_flow(watch, config, schedule, parameters, description=f"Watches {config.registry.name} for drift.")

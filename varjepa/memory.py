@@ -1,0 +1,104 @@
+"""Work on rows in smaller parts where memory runs out."""
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from varjepa.errors import VarjepaError
+from varjepa.machine import GIB, memory_left
+
+T = TypeVar("T")
+
+log = logging.getLogger("varjepa")
+
+WORDS = ("can't allocate memory", "could not create a", "could not execute a primitive", "out of memory",
+         "cannot allocate memory", "bad_alloc", "bad allocation", "not enough memory")  # fmt: skip
+"""How torch, oneDNN and the C++ library say that there is no memory, each as a plain RuntimeError."""
+
+
+RETRAIN = int(1.2 * GIB)
+"""Bytes that the smallest retrain takes with all its libraries: in a control group of 1,000 MiB it is killed."""
+
+
+class OutOfMemoryError(VarjepaError):
+    """There is not enough memory even for a single row at a time."""
+
+    def __init__(self) -> None:
+        left = memory_left()
+        rest = "" if left is None else f" {left / GIB:.2f} GiB are left."
+        super().__init__(
+            f"There is not enough memory, even for one row at a time.{rest}",
+            fix="Stop other programs, raise the limit of this process or container, or choose a smaller model.",
+        )
+
+
+def warn_of_little_memory(least: int = RETRAIN) -> None:
+    """Says so if less memory is left than a command takes: the system may end it without a word.
+
+    Args:
+        least: bytes.
+    """
+    left = memory_left()
+    if left is not None and left < least:
+        log.warning(
+            "only %.2f GiB of memory are left, a small retrain takes about %.1f GiB: the system may end it halfway",
+            left / GIB, least / GIB,
+        )  # fmt: skip
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out.
+
+    Examples:
+        >>> out_of_memory(MemoryError()), out_of_memory(RuntimeError("could not create a primitive"))
+        (True, True)
+        >>> out_of_memory(RuntimeError("shapes cannot be multiplied"))
+        False
+    """
+    if isinstance(error, MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in WORDS)
+
+
+def in_parts(compute: Callable[[slice], T], rows: int, size: int) -> Iterator[T]:
+    """Computes rows in parts, and in smaller ones from where memory runs out.
+
+    Args:
+        compute: the result of some rows; it must not depend on the rows beside them.
+        rows: their number; without any, one empty part is computed, so that there is a result.
+        size: rows of a part.
+
+    Raises:
+        OutOfMemoryError: memory does not suffice for one row.
+    """
+    start = 0
+    while start < max(rows, 1):
+        part = slice(start, start + size)
+        result = _attempt(compute, part)
+        if result is None:
+            size = smaller(size)
+            continue
+        yield result[0]
+        start = part.stop
+
+
+def _attempt(compute: Callable[[slice], T], part: slice) -> tuple[T] | None:
+    """The result; None if there is no memory for it. The error's frames, which hold tensors, end here."""
+    try:
+        return (compute(part),)
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+        return None
+
+
+def smaller(size: int) -> int:
+    """Half as many rows at a time, said to the user.
+
+    Raises:
+        OutOfMemoryError: it was one row already.
+    """
+    if size <= 1:
+        raise OutOfMemoryError
+    log.warning("memory is short: going on with %d instead of %d rows at a time", size // 2, size)
+    return size // 2

@@ -1,0 +1,1 @@
+"""`varjepa clean`: removes what nothing needs any more."""

@@ -1,0 +1,137 @@
+"""Prefect's temporary server: in a session of its own, started again if it dies, and never a reason to stop a job."""
+
+import atexit
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from threading import Event, Lock, Thread
+from typing import IO, Any
+
+import prefect
+from prefect.server.api.server import SubprocessASGIServer
+from prefect.settings import get_current_settings
+
+from varjepa.errors import SetupError
+from varjepa.tasks.processes.bound import start_bound
+from varjepa.tasks.processes.health import require_answer
+from varjepa.tasks.steps.log import log
+
+STARTS = 4
+"""The server is started at most this often: the first time, and after each death."""
+
+END_SECONDS = 5
+WORD_SECONDS = 10
+"""Seconds between two words to a waiting user."""
+
+ALONE = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
+"""Environment of a temporary server, as Prefect itself sets it."""
+
+
+class TemporaryServer(SubprocessASGIServer):
+    """The server that Prefect would start itself, with a life of its own.
+
+    Ctrl-C does not reach it, so a flow can record its end. It ends with this process, even if that is killed. If it
+    dies, another one takes over its port and its database, and Prefect's client goes on after a retry.
+    """
+
+    def __init__(self, port: int | None = None) -> None:
+        if not hasattr(self, "_up"):  # Prefect returns the same instance again
+            super().__init__(port)
+            self._up, self._over, self._stopping, self._one_begins = Event(), Event(), Event(), Lock()
+            self._output: IO[bytes] | None = None
+
+    def start(self, timeout: int | None = None) -> None:
+        """Starts the server, or waits until it answers.
+
+        Args:
+            timeout: seconds to wait; None means Prefect's setting.
+
+        Raises:
+            SetupError: it ended several times, or does not answer in time.
+        """
+        self.begin()
+        self._wait(timeout or get_current_settings().server.ephemeral.startup_timeout_seconds)
+
+    def begin(self) -> None:
+        """Starts the server without waiting for it."""
+        with self._one_begins:
+            if self.running:
+                return
+            self.running = True
+            for event in (self._up, self._over, self._stopping):
+                event.clear()
+            # The server is bound to the thread that starts it, so this one lives as long as the server.
+            Thread(target=self._keep_up, name="prefect server", daemon=True).start()
+            atexit.register(self.stop)
+
+    def stop(self) -> None:
+        """Stops the server."""
+        self._stopping.set()
+        process, self.server_process = self.server_process, None
+        if process is not None:
+            process.terminate()
+            try:
+                process.wait(timeout=END_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self._instances.pop(self._instance_key, None)
+        self.running = False
+
+    def _wait(self, seconds: float) -> None:
+        began, told = time.monotonic(), 0.0
+        if not self._up.is_set():
+            log.info("starting Prefect (up to %.0f s)", seconds)
+        while not self._up.wait(0.05):
+            waited = time.monotonic() - began
+            if self._over.is_set() or waited > seconds:
+                self.stop()
+                how = "ended" if self._over.is_set() else f"has not started within {seconds:.0f} seconds"
+                raise SetupError(f"Prefect's temporary server {how}: {self._last_words()}.")
+            if waited - told > WORD_SECONDS:
+                told = waited
+                log.info("starting Prefect: %.0f of at most %.0f s", waited, seconds)
+
+    def _keep_up(self) -> None:
+        for number in range(STARTS):
+            if number == 0 or not self._up.is_set():
+                self.port = self.find_available_port()  # another process may have taken the last one meanwhile
+            self._output = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the process)
+            process = self.server_process = self._launched(self._output)
+            self._look(process)
+            process.wait()
+            if self._stopping.is_set():
+                return
+            log.warning("Prefect's temporary server ended with %d; starting it again", process.returncode)
+        self._over.set()
+
+    def _launched(self, output: IO[bytes]) -> "subprocess.Popen[Any]":
+        app = ["--app-dir", str(prefect.__module_path__.parent), "--factory", "prefect.server.api.server:create_app"]
+        place = ["--host", "127.0.0.1", "--port", str(self.port)]
+        options = ["--log-level", "error", "--lifespan", "on"]
+        variables = get_current_settings().to_environment_variables(exclude_unset=True)
+        return start_bound(
+            [sys.executable, "-m", "uvicorn", *app, *place, *options], ends_with=signal.SIGKILL,
+            env={**os.environ, **ALONE, **variables}, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+        )  # fmt: skip
+
+    def _look(self, process: "subprocess.Popen[Any]") -> None:
+        """Waits until the server answers or has ended."""
+        while process.poll() is None and not self._stopping.is_set():
+            try:
+                require_answer(self.api_url, seconds=5)
+            except OSError:
+                time.sleep(0.1)
+            else:
+                self._up.set()
+                return
+
+    def _last_words(self) -> str:
+        if self._output is None:
+            return "no output"
+        self._output.seek(0)
+        lines = self._output.read().decode(errors="replace").strip().splitlines()
+        return " ".join(lines[-1].split())[-300:] if lines else "no output"

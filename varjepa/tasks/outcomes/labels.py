@@ -1,0 +1,138 @@
+"""Reads labelled rows, and joins labels that arrived later to the scores of their rows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from varjepa.config import DataSection
+from varjepa.data.cells import column
+from varjepa.data.encode.features import Label
+from varjepa.data.read.sources import open_path
+from varjepa.errors import DataError, ModelError, nearest
+from varjepa.inference.answer_columns import ON_REQUEST
+from varjepa.inference.model import TrainedModel
+from varjepa.tasks.scoring.one_file import batch_rows
+from varjepa.tasks.scoring.stream import batches_of
+from varjepa.tasks.sources.address import section_at
+from varjepa.tasks.sources.open_table import opened_table
+
+ANSWERS = ("prediction", "probability", "accept", "low", "high", "set")
+"""Columns of scores that an evaluation uses, where they are there."""
+
+SETS: tuple[ON_REQUEST, ...] = ("set",)
+"""Columns that are asked for if the model has prediction sets."""
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Input of an evaluation.
+
+    Attributes:
+        model: as for `varjepa score`.
+        labelled: file, folder, glob or URI of rows with labels.
+        scored: output of `varjepa score` for these rows, before their labels were known; None to score them now.
+        key: column that names a row in both tables; needed with `scored`.
+        tracking_uri: tracking store; None means the default one.
+        device: auto, cpu, or a GPU by name.
+        reading: query, parameters and version (at) of the labelled rows.
+    """
+
+    model: str
+    labelled: str
+    scored: str | None = None
+    key: str | None = None
+    tracking_uri: str | None = None
+    device: str = "auto"
+    reading: Mapping[str, Any] = field(default_factory=dict)
+
+
+def label_of(model: TrainedModel) -> Label:
+    """The label that a model predicts.
+
+    Raises:
+        ModelError: it predicts none.
+    """
+    if model.preprocessor.label is None or model.head is None:
+        raise ModelError(
+            "The model predicts no label, so there is nothing to evaluate.",
+            fix="Train it with data.label, or compare rows with `varjepa drift`.",
+        )
+    return model.preprocessor.label
+
+
+def scored_now(model: TrainedModel, question: Labelled, label: Label) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Answers for the labelled rows, and the rows themselves; rows without a label are left out.
+
+    Raises:
+        DataError: the rows cannot be read, lack a column, or none has a label.
+    """
+    data = section_at(model.config.data, question.labelled, **question.reading)
+    answers, kept = [], []
+    with opened_table(data, model.preprocessor.text) as source:
+        for frame in batches_of(source, data, batch_rows(model, 0)):
+            require_column(frame, label.name, question.labelled)
+            rows = frame.filter(frame.select(label.words(frame.schema[label.name])).to_series().is_not_null())
+            found = model.predict(rows, also=() if model.sets is None else SETS)
+            answers.append(found.select([name for name in ANSWERS if name in found.columns]))
+            kept.append(rows)
+    if not kept or not sum(frame.height for frame in kept):
+        raise DataError(f"No row of {question.labelled} has a label.", expected=f'Expected values in "{label.name}".')
+    return pl.concat(answers), pl.concat(kept)
+
+
+def scored_before(model: TrainedModel, question: Labelled, label: Label) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Answers that were written before the labels were known, and the labels, joined by the key.
+
+    Raises:
+        DataError: a table cannot be read, lacks a column, holds a key twice, or no key is in both.
+    """
+    key = str(question.key)
+    data = section_at(model.config.data, question.labelled, **question.reading)
+    with opened_table(data, [*model.preprocessor.text, key]) as source:
+        labels = source.frame.collect()
+    for name in (key, label.name):
+        require_column(labels, name, question.labelled)
+    scores = _scores(str(question.scored), key)
+    for frame, place in ((labels, question.labelled), (scores, str(question.scored))):
+        if (twice := frame.height - frame[key].n_unique()) > 0:
+            words = f'{place} has {twice:,} repeated values in the key "{key}".'
+            raise DataError(words, expected="Expected every value once.")
+    own = [name for name in ANSWERS if name in scores.columns]
+    renamed = scores.select(column(key).cast(pl.String), *(column(name).alias(f"answer {name}") for name in own))
+    right = labels.select(column(key).cast(pl.String), column(label.name).alias("label of the row"))
+    right = right.filter(pl.col("label of the row").is_not_null())
+    joined = renamed.join(right, on=key, how="inner", maintain_order="left")
+    if joined.is_empty():
+        raise DataError(
+            f'No value of the key "{key}" of {question.labelled} is in {question.scored}.',
+            fix="Score with --keep KEY, and give the same column here.",
+        )
+    answers = joined.select(column(f"answer {name}").alias(name) for name in own)
+    return answers, joined.select(column("label of the row").alias(label.name))
+
+
+def _scores(place: str, key: str) -> pl.DataFrame:
+    """Scores as `varjepa score` has written them.
+
+    Raises:
+        DataError: there are none, or they lack the key or the prediction.
+    """
+    if not Path(place).exists():
+        raise DataError(f"{place} does not exist.", expected="Expected an output of `varjepa score`.")
+    frame = open_path(place, DataSection(path=place)).frame.collect()
+    for name in (key, "prediction"):
+        require_column(frame, name, place)
+    return frame
+
+
+def require_column(frame: pl.DataFrame, name: str, place: str) -> None:
+    """Checks that a table has a column.
+
+    Raises:
+        DataError: it lacks the column.
+    """
+    if name not in frame.columns:
+        raise DataError(f'{place} has no column "{name}".', fix=nearest(name, frame.columns) or "Check its name.")

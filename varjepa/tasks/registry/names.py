@@ -1,0 +1,122 @@
+"""Names of models: registry URIs, runs and folders. Checked without loading the libraries that open a model."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from varjepa.errors import ModelError, VarjepaError, listed, nearest
+from varjepa.redaction import redacted_uri
+from varjepa.tasks.registry.reader import FileRegistry, ModelEntry, Registry, registry_at
+from varjepa.tasks.tracking.uris import store
+
+REGISTRY = "models:/"
+LOGGED = re.compile(r"models:/m-[0-9a-f]+")
+"""The URI of a model that a run has logged, whether it is registered or not."""
+
+RUN = re.compile(r"(?:runs:/)?([0-9a-f]{32})(?:/model)?")
+CONFIG = "config.json"
+"""File in the folder of every model; see `varjepa.inference.storage`."""
+
+VERSIONS = "models:/NAME@champion or models:/NAME/VERSION"
+EXAMPLES = "Expected a folder, models:/NAME@champion, models:/NAME/VERSION, or a run id."
+
+
+def require_model(name: str, tracking_uri: str | None = None) -> None:
+    """Checks the name of a model before anything heavy is loaded. Whether its files are sound shows when it is opened.
+
+    Args:
+        name: see `varjepa.tasks.registry.open_model.open_model`.
+        tracking_uri: tracking store; None means the default one.
+
+    Raises:
+        ModelError: there is no such model.
+        SetupError: there is no such store.
+    """
+    if LOGGED.fullmatch(name) is not None:
+        return
+    if name.startswith(REGISTRY):
+        registered_version(name, tracking_uri)
+    elif not Path(name).expanduser().is_dir() and RUN.fullmatch(name) is None:
+        raise ModelError(f"No such model: {name}.", expected=EXAMPLES, fix=_registered_hint(name, tracking_uri))
+
+
+def _registered_hint(name: str, tracking_uri: str | None) -> str:
+    """The URI of a registered model of this name; empty if there is none."""
+    try:
+        model = registry_at(store(tracking_uri)).model(name)
+    except VarjepaError:
+        return ""
+    return "" if model is None else f"Did you mean {REGISTRY}{name}@champion?"
+
+
+def registered_version(uri: str, tracking_uri: str | None) -> tuple[str, str]:
+    """Name and version of `models:/NAME/VERSION` or `models:/NAME@ALIAS`.
+
+    Raises:
+        ModelError: not such a URI, or no such model, version or alias.
+    """
+    if not uri.startswith(REGISTRY):
+        raise ModelError(f"{uri} is not a version of a registered model.", expected=f"Expected {VERSIONS}.")
+    name = uri.removeprefix(REGISTRY)
+    model, at, alias = name.partition("@")
+    model, version = (model, None) if at else (name.rpartition("/")[0], name.rpartition("/")[2])
+    if not model or not (alias or version):
+        raise ModelError(f"{REGISTRY}{name} names no version.", expected=EXAMPLES)
+    place = store(tracking_uri)
+    registry, where = registry_at(place), redacted_uri(place)
+    registered = registry.model(model)
+    if registered is None:
+        raise ModelError(f'No model "{model}" is registered in {where}.', fix=known_names(registry, model))
+    number = str(registered.aliases.get(alias)) if at else str(version)
+    numbers = {entry.version for entry in registry.versions(model)}
+    if not number.isdecimal() or str(int(number)) not in numbers:
+        what = f'alias "{alias}"' if at else f"version {version}"
+        fix = _have(sorted(map(int, numbers)), registered)
+        raise ModelError(f'The model "{model}" in {where} has no {what}.', fix=fix)
+    return model, number
+
+
+def folder_at_hand(name: str, tracking_uri: str | None = None) -> Path | None:
+    """The folder of a model that lies on this machine, found without MLflow; None for any other.
+
+    Args:
+        name: see `require_model`.
+        tracking_uri: see `require_model`.
+    """
+    if not name.startswith(REGISTRY) or LOGGED.fullmatch(name) is not None:
+        folder = Path(name).expanduser()
+        return inside(folder) if folder.is_dir() else None
+    registry = registry_at(store(tracking_uri))
+    found = registry.folder(*registered_version(name, tracking_uri)) if isinstance(registry, FileRegistry) else None
+    return None if found is None else inside(found)
+
+
+def inside(folder: Path) -> Path:
+    """The folder of the model itself inside the folder of an MLflow model."""
+    places = [folder, folder / "model", folder / "artifacts" / "model"]
+    return next((place for place in places if (place / CONFIG).is_file()), folder)
+
+
+def known_names(registry: Registry, name: str) -> str:
+    """What to say about a name that is not registered: the nearest one, or some that are."""
+    names = [model.name for model in registry.models()]
+    return nearest(name, names) or (f"Registered models: {listed(names)}." if names else "The registry is empty.")
+
+
+def _have(versions: Sequence[int], registered: ModelEntry) -> str:
+    """What a registered model has instead of a version that it has not."""
+    if not versions:
+        return "All of its versions are deleted."
+    aliases = f" and the aliases {listed(registered.aliases)}" if registered.aliases else ""
+    return f"It has the versions {listed_numbers(versions)}{aliases}."
+
+
+def listed_numbers(numbers: Sequence[int], limit: int = 20) -> str:
+    """Numbers for a message; of many only the last.
+
+    Examples:
+        >>> listed_numbers([1, 2, 3]), listed_numbers([1, 2, 3], 2)
+        ('1, 2, 3', '..., 2, 3')
+    """
+    shown = ", ".join(map(str, numbers[-limit:]))
+    return shown if len(numbers) <= limit else f"..., {shown}"

@@ -1,0 +1,163 @@
+"""Finds a model by its name: a registry URI, a run id, or a folder."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from varjepa.errors import ModelError
+from varjepa.inference.manifest import manifest_digest
+from varjepa.inference.model import TrainedModel
+from varjepa.inference.storage import load_model
+from varjepa.redaction import redacted_uri
+from varjepa.tasks.registry.logged_models import use_store
+from varjepa.tasks.registry.names import EXAMPLES, LOGGED, REGISTRY, RUN, inside, registered_version
+from varjepa.tasks.registry.reader import require_store
+from varjepa.tasks.registry.tags import MANIFEST_TAG, MODEL_TAG
+from varjepa.tasks.tracking.store import client_for
+from varjepa.tasks.tracking.uris import store
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+
+def open_model(
+    name: str, tracking_uri: str | None = None, device: str = "auto", precision: str = "float32"
+) -> TrainedModel:
+    """Loads a model.
+
+    Args:
+        name: `models:/NAME@ALIAS`, `models:/NAME/VERSION`, a run id (also as `runs:/ID`), or a folder that
+            `VarTJEPA.save`, a retrain or MLflow wrote.
+        tracking_uri: tracking store; None means the default one.
+        device: auto, cpu, or a GPU by name.
+        precision: float32, bfloat16 or auto; see `load_model`.
+
+    Raises:
+        ModelError: there is no such model, or it cannot be read.
+        SetupError: the tracking store cannot be used.
+    """
+    return load_model(model_folder(name, tracking_uri), device, precision)
+
+
+def model_folder(name: str, tracking_uri: str | None = None) -> Path:
+    """The folder of a model; downloads the model if it is not on this machine.
+
+    Args:
+        name: see `open_model`.
+        tracking_uri: see `open_model`.
+
+    Raises:
+        ModelError: there is no such model.
+        SetupError: the tracking store cannot be used.
+    """
+    run = RUN.fullmatch(name)
+    if name.startswith(REGISTRY):
+        return _registered(name, tracking_uri)
+    folder = Path(name).expanduser()
+    if run is not None and not folder.exists():
+        return _of_run(run.group(1), tracking_uri)
+    if not folder.is_dir():
+        raise ModelError(f"No such model: {name}.", expected=EXAMPLES)
+    return inside(folder)
+
+
+def version_of(name: str, tracking_uri: str | None) -> tuple[str, str] | None:
+    """Name and version of a registered model, or of what a run registered; None for folders and other runs.
+
+    Args:
+        name: see `open_model`.
+        tracking_uri: see `open_model`.
+
+    Raises:
+        ModelError: there is no such model or version.
+    """
+    run = RUN.fullmatch(name)
+    if run is not None and not Path(name).expanduser().exists():
+        # A run whose model was already registered names that version, too.
+        name = _client(tracking_uri).get_run(run.group(1)).data.tags.get(MODEL_TAG, "")
+    return registered_version(name, tracking_uri) if name.startswith(REGISTRY) else None
+
+
+def _registered(uri: str, tracking_uri: str | None) -> Path:
+    model, number = registered_version(uri, tracking_uri)
+    tags = _client(tracking_uri).get_model_version(model, number).tags
+    return checked(fetched(f"{REGISTRY}{model}/{number}", tracking_uri), tags)
+
+
+def _of_run(run_id: str, tracking_uri: str | None) -> Path:
+    source = logged_by(run_id, tracking_uri)
+    if LOGGED.fullmatch(source) is None:
+        return _registered(source, tracking_uri)
+    tags = _client(tracking_uri).get_logged_model(source.removeprefix(REGISTRY)).tags
+    return checked(fetched(source, tracking_uri), tags)
+
+
+def _client(tracking_uri: str | None) -> "MlflowClient":
+    """A client of a store that exists.
+
+    Raises:
+        SetupError: there is no store.
+    """
+    uri = store(tracking_uri)
+    require_store(uri)
+    return client_for(uri)
+
+
+def logged_by(run_id: str, tracking_uri: str | None) -> str:
+    """The URI of the model that a run logged, or of the version that it found registered.
+
+    Raises:
+        ModelError: there is no such run, or it has no model.
+    """
+    client = _client(tracking_uri)
+    try:
+        run: Any = client.get_run(run_id)
+    except Exception as error:
+        where = redacted_uri(store(tracking_uri))
+        raise ModelError(f"No run {run_id} in {where}.", expected=EXAMPLES) from error
+    outputs = run.outputs.model_outputs if run.outputs is not None else []
+    if outputs:
+        return f"{REGISTRY}{outputs[-1].model_id}"
+    # If the model of a run was already registered, the run has no model of its own. Its tag names the version.
+    uri = run.data.tags.get(MODEL_TAG)
+    if uri is None:
+        raise ModelError(f"The run {run_id} has no model.", fix="Name the registered model instead.")
+    return uri
+
+
+def checked(folder: Path, tags: Mapping[str, str]) -> Path:
+    """The folder of the model inside that of an MLflow model, whose manifest is the one that was registered.
+
+    Args:
+        folder: of the MLflow model.
+        tags: of the version or logged model; those of earlier releases have no digest.
+
+    Raises:
+        ModelError: the manifest is missing, or another one.
+    """
+    inner, expected = inside(folder), tags.get(MANIFEST_TAG)
+    if expected is not None and manifest_digest(inner) != expected:
+        raise ModelError(
+            f"The model in {folder} is not the one that was registered: the digest of its manifest differs.",
+            fix="`varjepa rollback NAME` returns to an earlier version.",
+        )
+    return inner
+
+
+def fetched(uri: str, tracking_uri: str | None) -> Path:
+    """The folder of an MLflow model; downloads it if it is not on this machine. No code of it runs.
+
+    Raises:
+        ModelError: its files are gone or cannot be read.
+    """
+    import mlflow
+
+    use_store(store(tracking_uri))
+    try:
+        return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri))
+    except Exception as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ModelError(
+            f"The files of {uri} cannot be read: {reason}.",
+            fix="Were its artifacts moved or deleted? `varjepa rollback NAME` returns to an earlier version.",
+        ) from error

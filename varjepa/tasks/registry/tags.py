@@ -1,0 +1,24 @@
+"""Tags of versions and runs that more than one module reads."""
+
+FINGERPRINT_TAG, ROWS_TAG, RUN_TAG = "varjepa.fingerprint", "varjepa.rows", "varjepa.run_id"
+
+GATE_TAG = "varjepa.gate"
+"""Version tag with the reason. Related tags: .outcome, .vetoes (names), .against (version) and .numbers (JSON)."""
+
+APPROVAL_TAG = "varjepa.approval"
+"""Version tag: whether a person has approved or rejected it (see `varjepa.tasks.registry.approval`)."""
+
+TOLD_TAG = "varjepa.told"
+"""Version tag: the last decision that people were sent a message about."""
+
+MODEL_TAG = "varjepa.model"
+"""Run tag with the URI of the version that the run registered, or found registered."""
+
+WATCH_TAG = "varjepa.watch"
+"""Version tag with what `varjepa drift` goes by (see `varjepa.tasks.registry.watch`)."""
+
+MANIFEST_TAG = "varjepa.manifest"
+"""Tag of versions and logged models: SHA-256 of the model's manifest (see `varjepa.inference.manifest`)."""
+
+FILES_TAG = "varjepa.files"
+"""Version tag: digest of all files that MLflow keeps of it, its page of code and the wheel among them."""

@@ -1,0 +1,135 @@
+"""The report of a run for people who decide: one page, in words, that needs neither a network nor scripts."""
+
+from varjepa.tasks.registry.champion import CHAMPION
+from varjepa.tasks.release.card import MEASURES, CardFacts
+from varjepa.tasks.release.gate import Decision
+from varjepa.tasks.release.verdict import SHARES, main_figure
+from varjepa.tasks.reports.meanings import meaning
+from varjepa.tasks.reports.page import render
+from varjepa.tasks.tracking.headlines import headlines
+
+REPORT = "0_report.html"
+"""Name of the report among a run's artifacts; it sorts before all others."""
+
+FEW_ROWS = 500
+"""With fewer test rows, the report says that its figures are rough."""
+
+
+def html_report(facts: CardFacts, decision: Decision) -> str:
+    """The report.
+
+    Args:
+        facts: of the run.
+        decision: of the gate.
+    """
+    name = facts.version.get("registered as", facts.config.registry.name)
+    return render(
+        "report.html", name=name, verdict=outcome(decision).capitalize(), reason=decision.reason,
+        champion=CHAMPION in decision.aliases,
+        trained=_trained(facts), good=facts.verdicts + _against_raw(facts),
+        sure=_sure(facts), changed=_changed(facts), watch=_watch(facts), headlines=_headlines(facts),
+        pictures=facts.pictures, limits=facts.limits,
+    )  # fmt: skip
+
+
+def outcome(decision: Decision) -> str:
+    """What came of the gate, in a word or two."""
+    if decision.promoted:
+        return "promoted"
+    if decision.event == "pending":
+        return "waiting for a person"
+    return "already the champion" if CHAMPION in decision.aliases else "not promoted"
+
+
+def _trained(facts: CardFacts) -> list[str]:
+    config, parts, label = facts.config, facts.prepared.parts, facts.config.data.label
+    target = f'It predicts "{label}".' if label else "No label was given, so it predicts nothing."
+    return [
+        (
+            f"{facts.snapshot.rows:,} rows of {facts.snapshot.source}: {parts.get('train', 0):,} for training, "
+            f"{parts.get('test', 0):,} kept apart for the figures on this page."
+        ),
+        f"{facts.prepared.features} features. {target} The label was not used to learn the embedding.",
+        f"Run {facts.run_id}, {config.model.kind}, {len(facts.pretrained.curves())} epochs of training.",
+    ]
+
+
+def _against_raw(facts: CardFacts) -> list[str]:
+    words = facts.decisions.get("raw columns", "")
+    return [f"Paired test: {words}."] if words else []
+
+
+def _sure(facts: CardFacts) -> list[str]:
+    """How sure the model is of a row, and how sure one may be of the figures."""
+    metrics, sentences = facts.metrics, []
+    measure, _, reason = facts.decisions.get("uncertainty", "").partition(": ")
+    if measure in MEASURES:
+        sentences.append(f"Each row comes with an uncertainty: {MEASURES[measure]}. It was chosen because {reason}.")
+    name = "accuracy" if "head/accuracy" in metrics else None
+    if name and "selective_shipped/accuracy_90" in metrics:
+        sentences.append(
+            f"If the least sure 10% of rows go to a person, accuracy on the others is "
+            f"{metrics['selective_shipped/accuracy_90']:.4f} instead of {metrics['head/accuracy']:.4f}."
+        )
+    if "calibration/ece" in metrics:
+        sentences.append(
+            f"Stated probabilities differ from observed frequencies by {metrics['calibration/ece']:.4f} on average."
+        )
+    if {"interval/coverage", "interval/promised"} <= set(metrics):
+        sentences.append(
+            f"Intervals are to hold {metrics['interval/promised']:.0%} of the labels; on test rows they held "
+            f"{metrics['interval/coverage']:.1%}."
+        )
+    if "certificate" in facts.decisions:
+        sentences.append(f"Certificate: {facts.decisions['certificate']}.")
+    if facts.intervals:
+        sentences.append("Figures in brackets are 95% intervals: what other test rows of the same source would give.")
+    return sentences or ["This kind of model says nothing about how sure it is."]
+
+
+def _changed(facts: CardFacts) -> list[str]:
+    """What is new beside the champion before it."""
+    before, metrics = facts.before, facts.metrics
+    if before is None:
+        return [f"{facts.config.registry.name} had no champion when this one was made, so there is nothing to compare."]
+    same = before.fingerprint == facts.snapshot.fingerprint
+    changed = [f"The champion was version {before.version}, made from {'the same' if same else 'other'} data."]
+    if {"gate/metric", "gate/champion_metric"} <= set(metrics):
+        changed.append(
+            f"On the same rows, this version has {metrics['gate/metric']:.4f} and the champion "
+            f"{metrics['gate/champion_metric']:.4f}" + _span(metrics) + "."
+        )
+    return changed
+
+
+def _span(metrics: dict[str, float]) -> str:
+    names = [f"gate/{name}" for name in ("difference", "low", "high")]
+    if not set(names) <= set(metrics):
+        return ""
+    middle, low, high = (metrics[name] for name in names)
+    return f": a difference of {middle:.4f} ({low:.4f} to {high:.4f})"
+
+
+def _watch(facts: CardFacts) -> list[str]:
+    """What may go wrong later, and what was odd about the data."""
+    from varjepa.data.fit.derived_columns import SHOWN_RARE
+
+    prepared, rows = facts.prepared, facts.prepared.parts.get("test", 0)
+    odd = [f'"{name}" was left out: {why}.' for name, why in prepared.left_out.items()]
+    odd += [f'"{name}" may leak the label: it predicts it alone.' for name in prepared.leaks]
+    odd += [f'"{name}": {share:.0%} of its values are rare and treated alike.'
+            for name, share in prepared.rare.items() if share > SHOWN_RARE]  # fmt: skip
+    if facts.validation.quarantined:
+        odd.append(f"{facts.validation.quarantined:,} rows broke the contract and were left out (validation/).")
+    if rows < FEW_ROWS:
+        odd.append(f"Only {rows:,} test rows: the figures on this page are rough.")
+    if name := main_figure(facts.metrics):
+        odd.append(f"Whether {SHARES[name]} holds up shows when labels of new rows are known: `varjepa evaluate`.")
+    model = facts.version.get("registered as", "MODEL")
+    return [*odd, f"Compare new rows with those of training before you trust them: `varjepa drift {model} NEW`."]
+
+
+def _headlines(facts: CardFacts) -> list[tuple[str, str, str]]:
+    return [
+        (name, facts.figure(name), meaning(name)) for name in headlines(facts.metrics) if not name.startswith("gate")
+    ]

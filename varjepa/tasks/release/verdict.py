@@ -1,0 +1,69 @@
+"""Whether a model is any good, in words: its figures beside those of common models on the same test rows."""
+
+from collections.abc import Mapping
+
+from varjepa.evaluation.bootstrap import Interval
+
+SHARES = {"accuracy": "accuracy", "r2": "R2"}
+"""Figures that models are compared by, the larger the better, and how to write them."""
+
+RIVALS = {"boosted": "boosted trees on raw columns", "raw": "a linear model on raw columns"}
+"""Common models that are fitted to the same rows, by their group of metrics."""
+
+
+def main_figure(metrics: Mapping[str, float]) -> str | None:
+    """Name of the figure by which a model of this label is judged; None without a label.
+
+    Examples:
+        >>> main_figure({"head/r2": 0.5, "head/rmse": 1.0})
+        'r2'
+    """
+    return next((name for name in SHARES if f"head/{name}" in metrics), None)
+
+
+BEYOND, CHANCE = "beyond chance", "may be chance"
+"""Words of the paired test of what ships against the best common model (`varjepa.inference.probing.against_raw`)."""
+
+
+def verdicts(metrics: Mapping[str, float], intervals: Mapping[str, Interval], tested: str = "") -> list[str]:
+    """Sentences that say how good the predictions and the embedding are, the most important one first.
+
+    Args:
+        metrics: of a run.
+        intervals: of some of them, by their names.
+        tested: what the paired test of what ships against the best common model said; it outranks intervals.
+
+    Examples:
+        >>> verdicts({"head/accuracy": 0.9, "raw/accuracy": 0.8}, {"head/accuracy": Interval(0.88, 0.92)})
+        ['The predictions have accuracy 0.9000: better than a linear model on raw columns (0.8000).']
+    """
+    name = main_figure(metrics)
+    if name is None:
+        return ["There is no label, so nothing says how well it predicts: judge it by ELBO, imputation and samples."]
+    rivals = {text: f"{group}/{name}" for group, text in RIVALS.items() if f"{group}/{name}" in metrics}
+    words = {rival: _word(f"head/{name}", rival, metrics, intervals) for rival in rivals.values()}
+    best = max(words, key=lambda rival: metrics[rival], default="")
+    words |= {best: "worse than"} if BEYOND in tested else {best: "about as good as"} if CHANCE in tested else {}
+    sentences = [_sentence(f"The predictions have {SHARES[name]}", metrics[f"head/{name}"], rivals, words, metrics)]
+    if f"probe/{name}" in metrics and rivals:
+        own = f"probe/{name}"
+        words = {rival: _word(own, rival, metrics, intervals) for rival in rivals.values()}
+        start = f"A linear model on the embedding alone has {SHARES[name]}"
+        sentences.append(_sentence(start, metrics[own], rivals, words, metrics))
+    return sentences
+
+
+def _sentence(
+    start: str, own: float, rivals: Mapping[str, str], words: Mapping[str, str], metrics: Mapping[str, float]
+) -> str:
+    against = [f"{words[rival]} {text} ({metrics[rival]:.4f})" for text, rival in rivals.items()]
+    return f"{start} {own:.4f}" + (f": {', '.join(against)}." if against else ".")
+
+
+def _word(own: str, rival: str, metrics: Mapping[str, float], intervals: Mapping[str, Interval]) -> str:
+    """Better and worse are said where neither lies within the interval of the other; else the rows cannot tell."""
+    for one, other in ((own, rival), (rival, own)):
+        low, high = intervals.get(one, (metrics[one], metrics[one]))
+        if low <= metrics[other] <= high:
+            return "about as good as"
+    return "better than" if metrics[own] > metrics[rival] else "worse than"

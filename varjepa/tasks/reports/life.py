@@ -1,0 +1,155 @@
+"""The page of a model's life: versions, verdicts, drift, and accuracy over time, from what the runs recorded."""
+
+import csv
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from varjepa.plots.life import Point, life_plot
+from varjepa.redaction import redacted_uri
+from varjepa.tasks.registry.champion import champion_of, history
+from varjepa.tasks.registry.listing import QUALITY
+from varjepa.tasks.registry.search import versions_of
+from varjepa.tasks.registry.tags import GATE_TAG
+from varjepa.tasks.reports.page import Picture, render
+from varjepa.tasks.reports.provenance import provenance
+from varjepa.tasks.tracking.store import client_for
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+MOST = 200
+"""Newest versions and runs on a page."""
+
+LONGEST = 160
+"""Characters of a reason."""
+
+
+def life_page(name: str, uri: str) -> str:
+    """The page as HTML that needs nothing beside it.
+
+    Args:
+        name: registered model.
+        uri: tracking store.
+    """
+    client = client_for(uri)
+    versions = sorted(versions_of(client, name), key=lambda version: int(version.version))[-MOST:]
+    events = history(client, name)
+    champions, now = {event.version for event in events}, champion_of(client, name)
+    made, measure = [], ""
+    quality: list[Point] = []
+    for version in versions:
+        number = int(version.version)
+        run = _run(client, version.tags.get("varjepa.run_id") or version.run_id)
+        metric = next((metric for metric in QUALITY if run is not None and metric in run.data.metrics), None)
+        low, high = _interval(client, run, metric)
+        made.append(_version_row(version, run, metric, low, high))
+        if run is not None and metric is not None:
+            value, measure = run.data.metrics[metric], metric.partition("/")[2]
+            ends = (value, value) if low is None or high is None else (low, high)
+            quality.append(Point(_time(version.creation_timestamp), value, *ends, str(number), number in champions))
+    drift, evaluated = _runs(client, name, "drift"), _runs(client, name, "evaluate")
+    figure = life_plot(
+        quality, [*map(_drift_point, drift)], [*_estimates(drift)], [*_true(evaluated)], measure or "quality"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        figure.savefig(file := Path(folder) / "life.png")
+        image = Picture.of(file)
+    champion = "no champion" if now is None else f"version {now} is the champion"
+    alarms = sum(run.data.metrics.get("drift/alarm", 0) > 0 for run in drift)
+    return render(
+        "life.html", name=name, image=image, quality=measure or "quality", versions=made[::-1],
+        summary=f"{len(versions)} versions, {champion}. {len(drift)} comparisons with new rows, {alarms} alarms.",
+        champions=[(each.time, each.version, each.by, each.who, each.reason[:LONGEST]) for each in reversed(events)],
+        drift=[*map(_drift_row, reversed(drift))], evaluations=[*map(_evaluation_row, reversed(evaluated))],
+        made=[*provenance().items(), ("tracking store", redacted_uri(uri))],
+    )  # fmt: skip
+
+
+def _run(client: "MlflowClient", run_id: str | None) -> "Run | None":
+    """A run; None if there is none, or somebody has deleted it."""
+    from mlflow.exceptions import MlflowException
+
+    with suppress(MlflowException):
+        return client.get_run(run_id) if run_id else None
+    return None
+
+
+def _interval(client: "MlflowClient", run: "Run | None", metric: str | None) -> tuple[float | None, float | None]:
+    """The 95% interval of a metric, from the table that the run stores; None where it stores none."""
+    from mlflow.exceptions import MlflowException
+
+    if run is None or metric is None:
+        return None, None
+    with tempfile.TemporaryDirectory() as folder, suppress(MlflowException, OSError, ValueError):
+        file = Path(client.download_artifacts(run.info.run_id, "intervals.csv", folder))
+        for row in csv.DictReader(file.read_text(encoding="utf-8").splitlines()):
+            if row["metric"].lstrip("'") == metric:
+                return float(row["low"]), float(row["high"])
+    return None, None
+
+
+def _runs(client: "MlflowClient", name: str, step: str) -> list["Run"]:
+    """The newest runs of a command about a model, oldest first."""
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    finished = f"tags.`varjepa.step` = '{step}' and attributes.status = 'FINISHED'"
+    asked = f"{finished} and tags.`varjepa.model` LIKE 'models:/{name}%'"
+    found = client.search_runs(experiments, asked, order_by=["attributes.start_time DESC"], max_results=MOST)
+    ours = (f"models:/{name}/", f"models:/{name}@")
+    return [run for run in reversed(found) if run.data.tags["varjepa.model"].startswith(ours)]
+
+
+def _version_row(
+    version: Any, run: "Run | None", metric: str | None, low: float | None, high: float | None
+) -> list[str]:
+    verdict = version.tags.get("verdict") or version.tags.get(f"{GATE_TAG}.outcome", "")
+    value = "" if run is None or metric is None else f"{run.data.metrics[metric]:.4f}"
+    interval = "" if low is None or high is None else f"{low:.4f} to {high:.4f}"
+    reason = version.tags.get(GATE_TAG, "")[:LONGEST]
+    return [version.version, _day(version.creation_timestamp), value, interval, str(verdict)[:60], reason]
+
+
+def _drift_point(run: "Run") -> Point:
+    score = run.data.metrics.get("drift/score", 0.0)
+    return Point(_time(run.info.start_time), score, score, score, marked=run.data.metrics.get("drift/alarm", 0.0) > 0)
+
+
+def _estimates(runs: list["Run"]) -> Iterator[Point]:
+    key = "drift/estimated_accuracy"
+    for run in runs:
+        metrics = run.data.metrics
+        if key in metrics:
+            yield Point(_time(run.info.start_time), metrics[key], metrics[f"{key}_low"], metrics[f"{key}_high"])
+
+
+def _true(runs: list["Run"]) -> Iterator[Point]:
+    for run in runs:
+        value = run.data.metrics.get("evaluate/accuracy")
+        if value is not None:
+            yield Point(_time(run.info.start_time), value, value, value)
+
+
+def _drift_row(run: "Run") -> list[str]:
+    metrics = run.data.metrics
+    estimate = "" if "drift/estimated_accuracy" not in metrics else f"{metrics['drift/estimated_accuracy']:.4f}"
+    result = "alarm" if metrics.get("drift/alarm", 0) > 0 else run.data.tags.get("varjepa.drift", "")
+    return [_day(run.info.start_time), f"{metrics.get('drift/rows', 0):,.0f}", f"{metrics.get('drift/score', 0):.2%}",
+            result, estimate]  # fmt: skip
+
+
+def _evaluation_row(run: "Run") -> list[str]:
+    accuracy = run.data.metrics.get("evaluate/accuracy")
+    rows, shown = f"{run.data.metrics.get('evaluate/rows', 0):,.0f}", "" if accuracy is None else f"{accuracy:.4f}"
+    return [_day(run.info.start_time), run.data.tags["varjepa.model"], rows, shown]
+
+
+def _time(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+def _day(milliseconds: int) -> str:
+    return _time(milliseconds).strftime("%Y-%m-%d %H:%M UTC")

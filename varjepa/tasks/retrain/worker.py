@@ -1,0 +1,48 @@
+"""One process of a distributed training: `torchrun ... -m varjepa.tasks.retrain.worker JOB`.
+
+The flow starts `training.devices` of them on its own machine. On several machines they are started by hand, with a JOB
+file and folders that all machines can access (docs/speed.md).
+"""
+
+import sys
+
+from varjepa.tasks.processes.bound import end_with_parent
+
+
+def main(path: str) -> None:
+    """Joins the other processes, trains, writes the result next to the job, and ends the process."""
+    # Imported here: imports take seconds, in which the process would not end with its launcher yet.
+    import json
+    import logging
+    from pathlib import Path
+
+    from pydantic import TypeAdapter
+
+    from varjepa.config import RetrainConfig
+    from varjepa.errors import VarjepaError
+    from varjepa.tasks.retrain.pretrain import FAILURE, TRAINED, Job, Pretrained, train
+    from varjepa.tasks.steps.files import write_text
+    from varjepa.tasks.tracking.runs import CurveLogger
+    from varjepa.training.device import resolve_device
+    from varjepa.training.distributed import joined_world, leave
+
+    logging.basicConfig(format="%(asctime)s  %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    logging.getLogger("varjepa").setLevel(logging.INFO)
+    content = json.loads(Path(path).read_text(encoding="utf-8"))
+    job, config = TypeAdapter(Job).validate_python(content["job"]), RetrainConfig.model_validate(content["config"])
+    with joined_world(resolve_device(config.training.device)) as world:
+        try:
+            pretrained = train(job, config, world, CurveLogger(job.run_id, config.tracking))
+        except VarjepaError as error:
+            # The parent process shows this message instead of a traceback from torchrun.
+            if world.leads:
+                write_text(job.folder / FAILURE, str(error))
+            raise
+        if world.leads:
+            write_text(job.folder / TRAINED, TypeAdapter(Pretrained).dump_json(pretrained).decode())
+    leave()
+
+
+if __name__ == "__main__":
+    end_with_parent()  # the launcher, which ends with the process of the flow
+    main(sys.argv[1])

@@ -1,0 +1,131 @@
+"""Rows from the body of a request, and the body of an answer: JSON, CSV or Arrow."""
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import polars as pl
+
+from varjepa.data.cells import by_name
+from varjepa.errors import DataError
+
+FORMAT = Literal["json", "csv", "arrow"]
+
+TYPES: dict[str, FORMAT] = {
+    "application/json": "json", "text/csv": "csv", "application/vnd.apache.arrow.stream": "arrow",
+}  # fmt: skip
+"""Media types that are read and written."""
+
+MEDIA = {form: name for name, form in TYPES.items()}
+
+SHAPES = 'Expected {"rows": [{"COLUMN": VALUE, ...}, ...]} or {"columns": [...], "data": [[...], ...]}.'
+
+
+def rows_of(body: bytes, form: FORMAT) -> pl.DataFrame:
+    """The rows of a body.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    if form == "json":
+        return _from_json(body)
+    if not body:
+        raise DataError("The body is empty.", expected="Expected rows.")
+    try:
+        # All cells of CSV as text: the model knows how its columns are spelled.
+        return pl.read_csv(body, infer_schema=False) if form == "csv" else _from_arrow(body)
+    except (pl.exceptions.PolarsError, OSError, ValueError) as error:
+        raise DataError(f"The body is not valid {form}: {str(error).splitlines()[0][:200]}") from error
+
+
+def _from_arrow(body: bytes) -> pl.DataFrame:
+    frame = pl.read_ipc_stream(io.BytesIO(body))
+    for name, dtype in frame.schema.items():
+        if dtype.is_nested():
+            raise DataError(f'The column "{name}" holds {dtype}.', expected="Expected one number or text per cell.")
+    return frame
+
+
+def _from_json(body: bytes) -> pl.DataFrame:
+    import orjson
+
+    try:
+        content = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise DataError(f"The body is not valid JSON: {error}.", expected=SHAPES) from error
+    if isinstance(content, dict) and isinstance(content.get("rows"), list):
+        rows: list[Any] = content["rows"]
+        if not all(isinstance(row, dict) for row in rows):
+            raise DataError("A row is not an object.", expected=SHAPES)
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        return frame_of({name: [row.get(name) for row in rows] for name in names})
+    if isinstance(content, dict) and isinstance(content.get("columns"), list) and isinstance(content.get("data"), list):
+        return _from_table(content["columns"], content["data"])
+    raise DataError("The body holds no rows.", expected=SHAPES)
+
+
+def _from_table(names: Sequence[Any], data: Sequence[Any]) -> pl.DataFrame:
+    if not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
+        raise DataError("The columns are not different texts.", expected=SHAPES)
+    if not all(isinstance(row, list) and len(row) == len(names) for row in data):
+        raise DataError(f"A row has not {len(names)} cells, one for each column.", expected=SHAPES)
+    return frame_of({name: [row[place] for row in data] for place, name in enumerate(names)})
+
+
+def frame_of(columns: Mapping[str, Sequence[Any]]) -> pl.DataFrame:
+    """A frame of plain cells; a column of mixed types, as JSON allows, becomes text.
+
+    Raises:
+        DataError: a cell is a list or an object.
+
+    Examples:
+        >>> frame_of({"a": [1, 2.5], "b": [1, "x"]}).to_dict(as_series=False)
+        {'a': [1.0, 2.5], 'b': ['1', 'x']}
+    """
+    return pl.DataFrame([_series(name, cells) for name, cells in columns.items()])
+
+
+def _series(name: str, cells: Sequence[Any]) -> pl.Series:
+    kinds = {type(cell) for cell in cells} - {type(None)}
+    if kinds & {list, dict}:
+        cell = next(cell for cell in cells if isinstance(cell, list | dict))
+        raise DataError(
+            f'The column "{name}" holds {str(cell)[:60]}.', expected="Expected one number or text per cell."
+        )
+    if kinds == {int, float}:
+        return pl.Series(name, cells, dtype=pl.Float64, strict=False)
+    try:
+        if len(kinds) <= 1:
+            return pl.Series(name, cells, dtype=pl.String if not kinds else None)
+    except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
+        pass  # such as whole numbers beyond 64 bits
+    return pl.Series(name, [None if cell is None else str(cell) for cell in cells], dtype=pl.String)
+
+
+def body_of(answer: pl.DataFrame, version: str, form: FORMAT) -> bytes:
+    """The body of an answer.
+
+    Args:
+        answer: one row per row of the request.
+        version: that has answered; JSON holds it, and every answer has it in a header.
+        form: of the body.
+    """
+    if form == "arrow":
+        buffer = io.BytesIO()
+        answer.write_ipc_stream(buffer)
+        return buffer.getvalue()
+    if form == "csv":
+        nested = [name for name, dtype in answer.schema.items() if dtype.is_nested()]
+        plain = answer.with_columns(
+            pl.Series(name, [json.dumps(_plain(cell)) for cell in answer[name].to_list()], dtype=pl.String)
+            for name in nested
+        )
+        return plain.select(by_name(answer.columns)).write_csv().encode()
+    import orjson
+
+    return orjson.dumps({"version": version, "rows": answer.to_dicts()}, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def _plain(cell: Any) -> Any:
+    return cell.to_list() if isinstance(cell, pl.Series) else cell

@@ -1,0 +1,139 @@
+"""Checks the installation and the settings."""
+
+import os
+import platform
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.util import find_spec
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+from varjepa.errors import VarjepaError
+from varjepa.redaction import redacted_uri
+from varjepa.tasks.processes.accounts import TRACKING
+from varjepa.tasks.processes.health import require_answer
+from varjepa.tasks.registry.search import every_model
+from varjepa.tasks.tracking.store import client_for
+from varjepa.tasks.tracking.uris import database_file, store
+
+GIBIBYTE = 2**30
+EXTRAS = {
+    "dask": ("prefect_dask",), "postgres": ("psycopg2",), "s3": ("obstore",), "delta": ("deltalake",),
+    "iceberg": ("pyiceberg",), "sql": ("adbc_driver_postgresql", "pymysql"),
+}  # fmt: skip
+"""Extra of the package -> modules that it brings."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check.
+
+    Attributes:
+        name: what was checked.
+        ok: whether it passed.
+        found: what was found.
+        fix: what to do; empty if it passed.
+    """
+
+    name: str
+    ok: bool
+    found: str
+    fix: str = ""
+
+    def as_dict(self) -> dict[str, str | bool]:
+        """The check as plain data for `--json`."""
+        return asdict(self)
+
+
+def examine() -> list[Check]:
+    """Checks Python, packages, device, disk, tracking store and Prefect server."""
+    checks: tuple[Callable[[], Check], ...] = (
+        _python, _packages, _extras, _device, _disk, _tracking, _prefect,
+    )  # fmt: skip
+    return [check() for check in checks]
+
+
+def _python() -> Check:
+    return Check("Python", ok=True, found=f"{platform.python_version()} on {platform.platform(terse=True)}")
+
+
+def _packages() -> Check:
+    wrong = []
+    for line in requires("varjepa") or []:
+        requirement = Requirement(line)
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            installed = version(requirement.name)
+        except PackageNotFoundError:
+            wrong.append(f"{requirement.name} is not installed")
+            continue
+        if not requirement.specifier.contains(installed, prereleases=True):
+            wrong.append(f"{requirement.name} {installed}, expected {requirement.specifier}")
+    if wrong:
+        return Check("packages", ok=False, found="; ".join(wrong), fix="Install varjepa into a new environment.")
+    return Check("packages", ok=True, found="all versions are supported")
+
+
+def _extras() -> Check:
+    """Which places and runners can be used; none of them has to be there."""
+    installed = [extra for extra, modules in EXTRAS.items() if all(find_spec(module) for module in modules)]
+    others = [extra for extra in EXTRAS if extra not in installed]
+    found = f"installed: {', '.join(installed) or 'none'}"
+    return Check("extras", ok=True, found=found + (f"; not installed: {', '.join(others)}" if others else ""))
+
+
+def _device() -> Check:
+    import torch
+
+    if torch.cuda.is_available():
+        return Check("device", ok=True, found=f"GPU {torch.cuda.get_device_name()}, torch {torch.__version__}")
+    return Check("device", ok=True, found=f"CPU, {torch.get_num_threads()} threads, torch {torch.__version__}")
+
+
+def _disk() -> Check:
+    free = shutil.disk_usage(Path.cwd()).free / GIBIBYTE
+    writable = os.access(Path.cwd(), os.W_OK)
+    space = f"{free:.0f} GiB free" + ("" if writable else ", not writable")
+    usable = writable and free > 1
+    fix = "" if usable else "Free some space, or use another folder."
+    return Check("working folder", ok=usable, found=space, fix=fix)
+
+
+def _tracking() -> Check:
+    uri = store(None)
+    database = database_file(uri)
+    if database is not None and not database.exists() and _may_come(database.parent):
+        return Check("tracking store", ok=True, found=f"{redacted_uri(uri)}: none yet, the first run creates it")
+    try:
+        models = every_model(client_for(uri))
+    except VarjepaError as error:
+        return Check("tracking store", ok=False, found=str(error), fix="Check MLFLOW_TRACKING_URI.")
+    return Check("tracking store", ok=True, found=f"{redacted_uri(uri)}, {len(models)} registered models")
+
+
+def _may_come(folder: Path) -> bool:
+    """Whether the first run can create its store in this folder, the default one of which it creates as well."""
+    place = folder if folder.is_dir() or TRACKING in os.environ else Path.cwd()
+    return place.is_dir() and os.access(place, os.W_OK)
+
+
+def _prefect() -> Check:
+    from prefect.settings import get_current_settings
+
+    url = get_current_settings().api.url
+    if not url:
+        return Check("Prefect server", ok=True, found="none configured; every flow starts a temporary one (about 10 s)")
+    try:
+        require_answer(url, seconds=5)
+    except (OSError, ValueError) as error:
+        return Check(
+            "Prefect server",
+            ok=False,
+            found=f"{redacted_uri(url)} does not answer: {error}",
+            fix="Start it, or unset PREFECT_API_URL.",
+        )
+    return Check("Prefect server", ok=True, found=redacted_uri(url))

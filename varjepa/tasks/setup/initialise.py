@@ -1,0 +1,354 @@
+"""`varjepa init`: inspects a table, writes a config and a data contract to review."""
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from varjepa.config import DataSection, PreprocessSection
+from varjepa.config.data import ColumnSection
+from varjepa.config.edited import changed_content, edited_yaml
+from varjepa.config.encoder_sizes import AUTO, preset_for
+from varjepa.config.load import override_values, parse_config
+from varjepa.config.uris import VARIABLE, beside, is_local, scheme_of, without_scheme
+from varjepa.config.yaml_text import dump_yaml
+from varjepa.data.cells import as_text, beyond_counts, beyond_words, by_name, column
+from varjepa.data.fit.derived_columns import SHOWN_RARE, rare_words
+from varjepa.data.fit.rows_protocol import Wanted
+from varjepa.data.fit.streamed_rows import StreamedRows
+from varjepa.data.read.column_profile import ColumnProfile
+from varjepa.data.read.contract import ColumnContract, Contract, dump_contract
+from varjepa.data.read.splits import FEWEST_ROWS
+from varjepa.errors import ConfigError, DataError, listed, nearest
+from varjepa.tasks.answers import ColumnAnswer, InitAnswer
+from varjepa.tasks.setup.gap_words import gap_words
+from varjepa.tasks.setup.natural_bounds import future_words, natural_bounds
+from varjepa.tasks.sources.address import require_place, table_of
+from varjepa.tasks.sources.open_table import opened_table, reads
+from varjepa.tasks.steps.files import write_text
+from varjepa.visible import visible
+
+MOST_VALUES = 60
+"""The draft contract lists the allowed values of a column only up to this many categories."""
+
+LARGE, EPOCH_ROWS = 5_000_000, 1_000_000
+"""For tables with more than `LARGE` rows the config sets `training.epoch_rows`, because a pass may take a day."""
+
+TEXT_WORDS = (
+    f"becomes {PreprocessSection().text_dimensions} numbers, an embedding of its words and n-grams "
+    "(preprocess.text_dimensions)"
+)
+"""What becomes of a column of text."""
+
+SMALL, FEW_CONTENTS = 10_000, 50
+"""Up to `SMALL` rows, a table with fewer different rows than `FEW_CONTENTS` is split at random. Of 50, none falls into
+a part of a tenth with a chance of 0.5%."""
+
+MARGIN = 0.1
+"""Draft ranges are wider than the observed range by this share of it, on both sides."""
+
+
+_REFUSED = re.compile(r"[/:.%\"'@]+")
+"""What `registry.name` does not accept."""
+
+
+@dataclass(frozen=True)
+class Started:
+    """The profile of the table, how its columns are spelled, and the written files."""
+
+    config: Path
+    contract: Path
+    rows: int
+    label: str | None
+    profiles: dict[str, ColumnProfile]
+    spelled: dict[str, ColumnSection]
+    words: dict[str, str]
+    """Columns that are not in the plain spelling -> how they are spelled."""
+    doubts: dict[str, str]
+    """Columns that may be read in another way -> how they are read; also cells that count as missing, or as rare."""
+
+    def summary(self) -> InitAnswer:
+        """Plain data for `--json`."""
+        columns: dict[str, ColumnAnswer] = {
+            name: {"kind": facts.kind, "missing": facts.missing_share, "distinct": facts.distinct}
+            for name, facts in self.profiles.items()
+        }
+        for name, section in self.spelled.items():
+            columns[name]["format"] = section.format
+        return {
+            "config": str(self.config), "contract": str(self.contract), "rows": self.rows, "label": self.label,
+            "columns": columns,
+        }  # fmt: skip
+
+
+def initialise(
+    data: str,
+    *,
+    label: str | None,
+    out: Path | None,
+    force: bool,
+    reading: Mapping[str, Any] | None = None,
+    overrides: Sequence[str] = (),
+) -> Started:
+    """Profiles a table and writes `OUT` and `contracts/OUT` beside it.
+
+    Args:
+        data: file, folder, glob or URI.
+        label: the column to predict.
+        out: the config to write.
+        force: overwrite existing files.
+        reading: query, parameters and version (at) of the table.
+        overrides: `section.key=value` to write into the config; keys of `data` also say how to read the table.
+
+    Raises:
+        DataError: the table cannot be read, or has no rows.
+        ConfigError: an override is invalid, the label is not a column, or a file would be overwritten.
+    """
+    changes = override_values(overrides)
+    section, label = _told(require_place(data, reading or {}), changes), label or changes.get("data.label")
+    config = out or Path(f"{_table_name(data)}.yaml")
+    contract = config.parent / "contracts" / f"{config.stem}.yaml"
+    existing = [str(path) for path in (config, contract) if path.exists()]
+    if existing and not force:
+        raise ConfigError(f"{listed(existing)} would be overwritten.", fix="Pass --force, or choose another --out.")
+    with opened_table(section) as source, reads(section):
+        rows = StreamedRows(source.frame)
+        if not rows.rows:
+            raise DataError(f"{source.description} has no rows.", expected="Expected a header line and rows.")
+        if label is not None and label not in rows.schema:
+            raise ConfigError(
+                f'The label "{label}" is not a column of {source.description}.', fix=nearest(label, list(rows.schema))
+            )
+        profiles = rows.whole_profiles()
+        beyond = beyond_counts(source.frame)
+        drafted = _contract_text(source.frame, rows.rows, profiles, beyond)
+        few = has_few_contents(source.frame, rows.rows, _features(profiles, label))
+        remarks = {name: beyond_words(count) for name, count in beyond.items()}
+        remarks |= rare_columns(rows, {name: facts for name, facts in profiles.items() if name != label})
+        remarks |= future_columns(profiles)
+    for name, words in gap_words(section, profiles.values()).items():
+        remarks[name] = f"{remarks[name]}; {words}" if name in remarks else words
+    contract.parent.mkdir(parents=True, exist_ok=True)
+    write_text(contract, drafted)
+    started = Started(
+        config, contract, rows.rows, label, profiles, source.columns, source.words, {**remarks, **source.doubts}
+    )
+    write_text(config, edited_yaml(_config_text(section, started, few_contents=few), changes))
+    return started
+
+
+def _told(section: DataSection, changes: Mapping[str, Any]) -> DataSection:
+    """The settings of the table with the user's own. All of the user's keys are checked before the table is read.
+
+    Raises:
+        ConfigError: one of them is not valid.
+    """
+    own = {key.removeprefix("data."): value for key, value in changes.items() if key.startswith("data.")}
+    parse_config(changed_content({"data": section.model_dump()}, changes), "--set")
+    return section if not own else DataSection.model_validate(changed_content(section.model_dump(), own))
+
+
+def too_few_words(rows: int) -> str:
+    """What to say of a table that a retrain will refuse; empty for larger ones.
+
+    Examples:
+        >>> too_few_words(9), too_few_words(10)
+        ('Only 9 rows: a retrain needs at least 10', '')
+    """
+    counted = f"{rows} row{'s' * (rows != 1)}"
+    return f"Only {counted}: a retrain needs at least {FEWEST_ROWS}" if rows < FEWEST_ROWS else ""
+
+
+def _table_name(data: str) -> str:
+    """A name for the config of a table: that of the file, or of the table in a database."""
+    place = table_of(data) or without_scheme(data).partition("?")[0] if scheme_of(data) else data
+    last = Path(place.rstrip("/*")).name
+    # The name of a file before its extension, the name of a table after its schema.
+    parts = last.strip('"').split(".")
+    named = parts[-1] if table_of(data) or scheme_of(data) == "iceberg" else parts[0]
+    return re.sub(r"[^\w-]+", "-", VARIABLE.sub("", named)).strip("-") or "table"
+
+
+def future_columns(profiles: Mapping[str, ColumnProfile]) -> dict[str, str]:
+    """Columns whose dates or years reach into the future -> what to say about them."""
+    today = datetime.now(UTC).date()
+    found = {
+        name: future_words(name, facts.largest, whole=facts.whole, today=today)
+        for name, facts in profiles.items() if facts.kind in ("numeric", "date") and facts.largest is not None
+    }  # fmt: skip
+    return {name: words for name, words in found.items() if words}
+
+
+def rare_columns(rows: StreamedRows, profiles: Mapping[str, ColumnProfile]) -> dict[str, str]:
+    """Categorical columns with many rare categories, which will share one code -> what to say about them."""
+    settings = PreprocessSection()
+    words = [facts for facts in profiles.values() if facts.kind == "categorical" and facts.distinct > MOST_VALUES]
+    wanted = [Wanted(facts, settings.min_count, settings.max_categories) for facts in words]
+    shares = {facts.name: 1 - found.covered for facts, found in zip(words, rows.frequent(wanted), strict=True)}
+    return {name: rare_words(share) for name, share in shares.items() if share > SHOWN_RARE}
+
+
+def _contract_text(
+    frame: pl.LazyFrame, rows: int, profiles: dict[str, ColumnProfile], beyond: Mapping[str, int]
+) -> str:
+    drafted = {
+        name: column_contract(frame.select(column(name)), facts)
+        for name, facts in profiles.items()
+        if facts.kind != "unsupported"
+    }
+    # Numbers beyond all measure count as missing; as keys, which are texts, they may stand twice.
+    drafted |= {
+        name: drafted[name].model_copy(update={"unique": False})
+        for name in beyond if name in drafted and drafted[name].kind == "identifier"
+    }  # fmt: skip
+    contract = Contract(min_rows=max(1, rows // 2), columns=drafted)
+    head = (
+        f"# Data contract, drafted from {rows:,} rows. It describes these rows, which may be wrong: review it.\n"
+        "# Row rules: nullable, min, max, values, unique. Rows that break one go into quarantine.\n"
+        "# Table rules: max_missing, min_rows, missing columns, extra_columns. Breaking one stops\n"
+        "# the job. So does a share of rows in quarantine above max_quarantined.\n"
+    )
+    return head + dump_contract(contract)
+
+
+def column_contract(column: pl.LazyFrame, facts: ColumnProfile) -> ColumnContract:
+    """Draft rules for one column, from its profile and, for few categories, from its cells."""
+    missing = facts.missing_share
+    promised: dict[str, Any] = {"kind": facts.kind}
+    two_numbers = facts.kind == "boolean" and facts.dtype.is_numeric() and (facts.smallest, facts.largest) != (0, 1)
+    if facts.kind in ("constant", "empty") or two_numbers:
+        promised["kind"] = "numeric" if facts.dtype.is_numeric() else "categorical"
+    if facts.kind != "empty":
+        promised["nullable"] = missing > 0
+    if 0 < missing < 1:
+        promised["max_missing"] = min(1.0, math.ceil(200 * missing + 5) / 100)
+    if facts.kind == "identifier":
+        promised["unique"] = facts.distinct == facts.rows - facts.missing
+    elif promised["kind"] in ("numeric", "date") and facts.smallest is not None:
+        promised["min"], promised["max"] = possible_range(facts)
+    elif facts.kind == "categorical" and facts.distinct <= MOST_VALUES:
+        values = column.select(as_text(facts.name, facts.dtype)).drop_nulls().unique().collect(engine="streaming")
+        promised["values"] = tuple(values.to_series().sort())
+    return ColumnContract(**promised)
+
+
+def possible_range(facts: ColumnProfile) -> tuple[Any, Any]:
+    """The drafted range of a column, no wider than what its name allows: there is no thirteenth month."""
+    low, high = draft_range(facts.smallest, facts.largest, whole=facts.whole)
+    if isinstance(facts.smallest, date):
+        return low, high
+    bounds = natural_bounds(facts.name, facts.smallest, facts.largest, whole=facts.whole)
+    return (low, high) if bounds is None else (max(low, bounds[0]), min(high, bounds[1]))
+
+
+def draft_range(smallest: Any, largest: Any, *, whole: bool) -> tuple[Any, Any]:
+    """The observed range, widened. A range without negative numbers gets no negative bound.
+
+    Examples:
+        >>> draft_range(1, 101, whole=True)
+        (0, 111)
+        >>> draft_range(0.1234567891, 0.1234567891, whole=False)
+        (0.1234567891, 0.123457)
+        >>> str(draft_range(date(2020, 1, 1), date(9999, 12, 31), whole=False)[1])
+        '9999-12-31'
+    """
+    if isinstance(smallest, date):
+        days = [value.date() if isinstance(value, datetime) else value for value in (smallest, largest)]
+        # No further than dates can say.
+        return days[0], days[1] + min((days[1] - days[0]) / 2, date.max - days[1])
+    reach = MARGIN * (largest - smallest)
+    low = smallest - reach if smallest < 0 else max(0, smallest - reach)
+    high = largest + reach
+    if whole:
+        return min(math.floor(low), smallest), max(math.ceil(high), largest)
+    digits = max(0, 3 - math.floor(math.log10(reach))) if reach > 0 else 6
+    # Rounding may not cut off what was observed, such as the only value of a column.
+    return min(round(low, digits), smallest), max(round(high, digits), largest)
+
+
+def _place(data: DataSection, home: Path) -> dict[str, Any]:
+    """The keys that say where the table lies, in a config of the folder `home`."""
+    if is_local(str(data.path)):
+        place = Path(str(data.path)).expanduser().absolute()
+        path = str(place.relative_to(home) if place.is_relative_to(home) else place)
+    else:
+        path = str(data.path) if home == Path.cwd() else beside(Path.cwd(), str(data.path))
+    others = {"query": data.query, "parameters": dict(data.parameters), "at": data.at}
+    return {"path": path} | {key: value for key, value in others.items() if value not in (None, {})}
+
+
+def _features(profiles: Mapping[str, ColumnProfile], label: str | None) -> list[str]:
+    return [name for name, facts in profiles.items() if not facts.left_out and name != label]
+
+
+def has_few_contents(frame: pl.LazyFrame, rows: int, features: list[str]) -> bool:
+    """Whether a split by hash may leave a part empty, as rows of the same content share one.
+
+    Args:
+        frame: the rows.
+        rows: their number; tables above `SMALL` are not looked at.
+        features: columns to hash.
+    """
+    if rows > SMALL or not features:
+        return False
+    return frame.select(by_name(features)).unique().collect().height < FEW_CONTENTS
+
+
+def _config_text(data: DataSection, seen: Started, *, few_contents: bool) -> str:
+    away = {name: facts.left_out for name, facts in seen.profiles.items() if facts.left_out and name != seen.label}
+    identifiers = [name for name in away if seen.profiles[name].kind == "identifier"]
+    # The verdict of these rows is kept: what later rows look like does not change it.
+    kinds = {"kinds": dict.fromkeys(identifiers, "identifier")} if identifiers else {}
+    columns = {name: section.model_dump(mode="json", exclude_defaults=True) for name, section in seen.spelled.items()}
+    spelled = {"columns": columns} if columns else {}
+    # By hash, rows stay in their part when the table grows or gets further columns, so no champion has learned from a
+    # challenger's test rows.
+    features = _features(seen.profiles, seen.label)
+    split = {"by": "random"} if few_contents else {"by": "hash"} | ({"columns": features} if features else {})
+    content: dict[str, Any] = {
+        "data": {
+            **_place(data, seen.config.parent.absolute()),
+            "label": seen.label,
+            **kinds,
+            **spelled,
+            "split": split,
+        },
+        "contract": {"path": str(seen.contract.relative_to(seen.config.parent))},
+        "model": {"size": AUTO},
+        "registry": {"name": _REFUSED.sub("-", seen.config.stem)},
+    }
+    # In JSON a name takes one line, whatever it holds.
+    shown = {name: visible(json.dumps(name, ensure_ascii=False)) for name in seen.profiles}
+    notes = [f"# {shown[name]} is not a feature: {_line(why)}." for name, why in away.items()]
+    notes += [f"# {shown[name]} holds {_line(words)}." for name, words in seen.words.items()]
+    notes += [f"# {shown[name]}: {_line(doubt)}." for name, doubt in seen.doubts.items()]
+    notes += [
+        f"# {shown[name]} {TEXT_WORDS}."
+        for name, facts in seen.profiles.items()
+        if facts.kind == "text" and name != seen.label
+    ]
+    if few_rows := too_few_words(seen.rows):
+        notes.append(f"# {few_rows}.")
+    if few_contents:
+        notes.append("# So few rows differ that a split by their hash might leave a part without rows: it is random.")
+    if seen.label is None:
+        notes.append("# data.label names a column to predict. Without one, the validation ELBO selects the epoch.")
+    if seen.rows > LARGE:
+        content["training"] = {"epoch_rows": EPOCH_ROWS}
+        notes.append("# Epochs share a pass over the rows (training.epoch_rows). training.max_epochs is their number.")
+    size = preset_for(seen.rows, len(seen.profiles.keys() - {seen.label}))
+    notes.append(f"# model.size auto: {size} for this table. small, medium, wide and published are sizes by name.")
+    notes.append("# Correct wrong kinds in data.kinds; list columns to leave out in data.drop.")
+    notes.append("# `varjepa schema` prints all keys and their defaults.")
+    return "\n".join([f"# Retrain job for {_line(_table_name(str(data.path)))}.", *notes, dump_yaml(content)])
+
+
+def _line(words: str) -> str:
+    """Words that may hold names and cells, in one line of what YAML takes in a comment."""
+    return visible(" ".join(words.split()))

@@ -1,0 +1,96 @@
+"""Bounds that a column cannot cross, whatever rows come: there is no thirteenth month."""
+
+import re
+from datetime import date, datetime
+from typing import Any, NamedTuple
+
+
+class Bounds(NamedTuple):
+    """Bounds of the columns that a name describes.
+
+    Attributes:
+        name: pattern of a word of the name.
+        low: smallest value.
+        high: largest value.
+        whole: whether only whole numbers are meant.
+    """
+
+    name: str
+    low: float
+    high: float
+    whole: bool
+
+
+NATURAL = (
+    Bounds("months?|mon|mth", 1, 12, whole=True),
+    Bounds("quarters?|qtr", 1, 4, whole=True),
+    Bounds("weekdays?|dow|dayofweek", 0, 7, whole=True),
+    Bounds("weeks?|weekno|weekofyear", 0, 53, whole=True),
+    Bounds("dayofyear|doy|yday", 0, 366, whole=True),
+    Bounds("days?|dom|dayofmonth|mday", 1, 31, whole=True),
+    Bounds("hours?|hr|hh", 0, 24, whole=True),
+    Bounds("minutes?|mins?|seconds?|secs?", 0, 60, whole=True),
+    Bounds("percent|percentage|pct", 0, 100, whole=False),
+    Bounds("share|fraction|probability|prob|proportion|ratio", 0, 1, whole=False),
+    Bounds("latitude|lat", -90, 90, whole=False),
+    Bounds("longitude|lon|lng", -180, 180, whole=False),
+)
+"""Words of names -> bounds. They count only for a column whose values all lie within them."""
+
+_WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+
+YEAR = re.compile(r"years?|yr|yyyy")
+YEARS = (1500, 3000)
+"""Whole numbers between them are years, in a column whose name says so."""
+
+
+def words_of(name: str) -> list[str]:
+    """The words of a name, in lower case, and the name as one word.
+
+    Examples:
+        >>> words_of("dayOfWeek"), words_of("DEP_HOUR")
+        (['day', 'of', 'week', 'dayofweek'], ['dep', 'hour', 'dephour'])
+    """
+    words = [word.lower() for word in _WORDS.findall(name)]
+    return [*words, "".join(words)] if len(words) > 1 else words
+
+
+def natural_bounds(name: str, smallest: float, largest: float, *, whole: bool) -> tuple[float, float] | None:
+    """The bounds of a column of numbers that nothing can cross; None where there are none.
+
+    Args:
+        name: of the column.
+        smallest: value of the column.
+        largest: value of the column.
+        whole: whether all values are whole numbers.
+
+    Examples:
+        >>> natural_bounds("month", 2, 11, whole=True), natural_bounds("months_since", 0, 400, whole=True)
+        ((1, 12), None)
+    """
+    words = words_of(name)
+    for bounds in sorted(NATURAL, key=lambda bounds: bounds.high - bounds.low):
+        named = any(re.fullmatch(bounds.name, word) for word in words)
+        if named and (whole or not bounds.whole) and bounds.low <= smallest and largest <= bounds.high:
+            return bounds.low, bounds.high
+    return None
+
+
+def future_words(name: str, largest: Any, *, whole: bool, today: date) -> str:
+    """What to say of a column whose dates or years reach into the future; empty for any other.
+
+    Examples:
+        >>> future_words("sold", date(2095, 1, 1), whole=False, today=date(2026, 11, 29))
+        'its largest date, 2095-01-01, lies in the future'
+        >>> future_words("year_built", 2207, whole=True, today=date(2026, 11, 29))
+        'its largest year, 2207, lies in the future'
+        >>> future_words("year_built", 2026, whole=True, today=date(2026, 11, 29))
+        ''
+    """
+    if isinstance(largest, date):
+        day = largest.date() if isinstance(largest, datetime) else largest
+        return f"its largest date, {day}, lies in the future" if day > today else ""
+    is_year = whole and any(YEAR.fullmatch(word) for word in words_of(name))
+    if is_year and YEARS[0] <= largest <= YEARS[1] and largest > today.year:
+        return f"its largest year, {int(largest)}, lies in the future"
+    return ""

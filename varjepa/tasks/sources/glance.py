@@ -1,0 +1,32 @@
+"""A glance at a table before anything heavy is imported: whether there is one at a local place."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from varjepa.config.uris import IN_FILES, database_file, is_local, scheme_of
+from varjepa.errors import DataError
+from varjepa.tasks.sources.address import expanded, require_place
+from varjepa.tasks.sources.run_day import planned_day, with_day
+
+
+def require_table(path: str, reading: Mapping[str, Any] | None = None) -> None:
+    """Checks a place as far as this machine can: servers are asked when the table is opened.
+
+    Args:
+        path: file, folder, glob or URI.
+        reading: query, parameters and version (at) of the table.
+
+    Raises:
+        ConfigError: the place is not a valid one, or a password is written out in it.
+        DataError: there is no such file or folder.
+    """
+    require_place(path, reading or {})
+    address = expanded(with_day(path, planned_day()))
+    if is_local(address):
+        from varjepa.data.files.found import find_files
+
+        if not Path(address).expanduser().is_dir():  # what lies in a folder, its reader says
+            find_files(address)
+    elif scheme_of(address) in IN_FILES and not Path(database_file(address)).expanduser().is_file():
+        raise DataError(f"There is no database file {database_file(address)}.", fix="Check data.path.")

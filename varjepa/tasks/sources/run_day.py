@@ -1,0 +1,82 @@
+"""`{{ run_date }}` in a configuration: the day that a run was planned for."""
+
+import re
+import sys
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from varjepa.config import DataSection, RetrainConfig
+from varjepa.config.data import Parameter
+from varjepa.config.load import validated
+from varjepa.errors import ConfigError
+
+TEMPLATE = re.compile(r"\{\{(.*?)\}\}")
+_RUN_DATE = re.compile(r"\s*run[_ ]date\s*(?:([+-])\s*(\d+)\s*([dw]))?\s*")
+DAYS = {"d": 1, "w": 7}
+
+
+def with_run_date(config: RetrainConfig, timezone: str | None = None) -> RetrainConfig:
+    """The configuration of this run: templates in `data.path` and `data.parameters` replaced.
+
+    Args:
+        config: of the job.
+        timezone: of the schedule; None means UTC.
+
+    Raises:
+        ConfigError: another template.
+    """
+    data = dated(config.data, planned_day(UTC if timezone is None else ZoneInfo(timezone)))
+    return config if data == config.data else config.model_copy(update={"data": data})
+
+
+def planned_day(zone: tzinfo = UTC) -> date:
+    """The day that Prefect planned this flow run for; today outside of a run."""
+    planned = None
+    if "prefect" in sys.modules:  # otherwise there is no run, and importing Prefect to be told so takes a second
+        from prefect.runtime import flow_run
+
+        planned = flow_run.scheduled_start_time if flow_run.id else None
+    return (planned or datetime.now(UTC)).astimezone(zone).date()
+
+
+def dated(data: DataSection, day: date) -> DataSection:
+    """The section with templates replaced.
+
+    Raises:
+        ConfigError: another template.
+
+    Examples:
+        >>> dated(DataSection(path="s3://bucket/{{ run_date - 1d }}.csv"), date(2026, 6, 1)).path
+        's3://bucket/2026-05-31.csv'
+    """
+    path = data.path if data.path is None else with_day(data.path, day)
+    parameters = {name: _parameter(value, day) for name, value in data.parameters.items()}
+    if path == data.path and parameters == data.parameters:
+        return data
+    return validated(DataSection, data.model_dump() | {"path": path, "parameters": parameters}, "the templates")
+
+
+def _parameter(value: Parameter, day: date) -> Any:
+    # Text that is a day alone becomes a date when the section is built: databases compare dates with dates.
+    return with_day(value, day) if isinstance(value, str) else value
+
+
+def with_day(text: str, day: date) -> str:
+    """A text with its templates replaced.
+
+    Raises:
+        ConfigError: another template.
+    """
+    return TEMPLATE.sub(lambda match: _day(match[1], day).isoformat(), text)
+
+
+def _day(template: str, day: date) -> date:
+    match = _RUN_DATE.fullmatch(template)
+    if match is None:
+        raise ConfigError(
+            f'The template "{{{{{template}}}}}" is not known.',
+            expected="Expected {{ run_date }}, or with an offset: {{ run_date - 7d }}.",
+        )
+    days = int(match[2] or 0) * DAYS[match[3] or "d"]
+    return day + timedelta(days=-days if match[1] == "-" else days)

@@ -1,0 +1,97 @@
+"""Tasks of Prefect that also run as plain functions, if there is no server to record them."""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import repeat
+from typing import Any, Generic, ParamSpec, TypeVar, cast
+
+from prefect import Task, unmapped
+
+from varjepa.errors import VarjepaError
+from varjepa.tasks.steps.files import disk_trouble
+from varjepa.tasks.steps.log import log
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+_reasons: list[str] = []
+"""Why this process runs without orchestration; empty if it does not."""
+
+
+def go_without(reason: str, *, quiet: bool = False) -> None:
+    """Runs all flows and tasks of this process as plain functions from now on, and says so once, unless `quiet`."""
+    if not _reasons and not quiet:
+        log.warning("%s The steps run without it: same results, but Prefect has no record of this run.", reason)
+    _reasons.append(reason)
+
+
+def without_orchestration() -> bool:
+    """Whether flows and tasks run as plain functions."""
+    return bool(_reasons)
+
+
+def task(**options: Any) -> Callable[[Callable[_P, _R]], "StepTask[_P, _R]"]:
+    """Makes a Prefect task of a function, which stays a plain function in a process without orchestration.
+
+    Args:
+        options: of `prefect.Task`.
+    """
+    return lambda function: StepTask(function, **options)
+
+
+class StepTask(Task[_P, _R]):
+    """A Prefect task that runs as a plain function where there is no orchestration, with the same retries."""
+
+    def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> _R:  # type: ignore[override]  # never with return_state
+        """Runs the task and returns its result."""
+        if without_orchestration():
+            return self.plainly(*args, **kwargs)
+        return cast("_R", super().__call__(*args, **kwargs))  # Prefect's overloads cannot tell that it is not async
+
+    def submit(self, *args: Any, **kwargs: Any) -> Any:
+        """Starts the task; without orchestration, runs it at once."""
+        return Done(self.plainly(*args, **kwargs)) if without_orchestration() else super().submit(*args, **kwargs)
+
+    def map(self, *args: Any, **kwargs: Any) -> Any:
+        """Starts the task for every item; without orchestration, runs one after the other."""
+        if not without_orchestration():
+            return super().map(*args, **kwargs)
+        items: Iterable[tuple[Any, ...]] = zip(
+            *(repeat(arg.value) if isinstance(arg, unmapped) else arg for arg in args), strict=False
+        )
+        return Done([self.plainly(*item, **kwargs) for item in items])
+
+    def plainly(self, *args: _P.args, **kwargs: _P.kwargs) -> _R:
+        """Calls the function, again after errors that may pass."""
+        function = cast("Callable[_P, _R]", self.fn)
+        for _ in range(self.retries):
+            try:
+                return function(*args, **kwargs)
+            except Exception as error:
+                if not may_pass(error):
+                    raise
+                log.warning("%s: %s; trying again", self.name, error)
+                time.sleep(float(cast("float", self.retry_delay_seconds or 0)))
+        return function(*args, **kwargs)
+
+
+@dataclass(frozen=True)
+class Done(Generic[_R]):
+    """The result of a task that has run already, with the interface of a future."""
+
+    value: _R
+
+    def result(self, *_: Any, **__: Any) -> _R:
+        """The result."""
+        return self.value
+
+    def wait(self, *_: Any, **__: Any) -> None:
+        """Returns at once."""
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether a retry may help: a server may answer again, but the user's input stays what it is."""
+    if isinstance(error, VarjepaError):
+        return error.may_pass
+    return isinstance(error, Exception) and disk_trouble(error) is None

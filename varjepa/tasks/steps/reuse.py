@@ -1,0 +1,121 @@
+"""Results of steps are kept in folders named by a digest of their inputs, and reused."""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from filelock import FileLock
+from pydantic import TypeAdapter
+
+from varjepa.config import result_settings
+from varjepa.config.base import Section
+from varjepa.tasks.steps.code import code_files, library_versions, source
+from varjepa.tasks.steps.files import write_text
+from varjepa.tasks.steps.in_use import mark_in_use
+from varjepa.tasks.steps.log import log
+
+WORK = Path("mlruns/work")
+"""Folder of intermediate results; may be deleted while nothing runs."""
+
+DONE = "result.json"
+
+_T = TypeVar("_T")
+_fresh: list[str] = []
+"""Part of every folder's name; not empty if results of earlier processes must not be reused."""
+
+
+def digest(*parts: Any) -> str:
+    """Digest of plain data, twelve hexadecimal digits."""
+    # Sorted keys: the order in which settings were written does not matter.
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+@cache
+def code_digest(module: str) -> str:
+    """Digest of the code that a step in `module` runs: our files, and versions of libraries that affect numbers."""
+    # Relative paths: a clone in another folder has the same digest.
+    root = Path(__file__).parents[3]
+    ours = [(str(file.relative_to(root)), source(file)) for file in code_files(module)]
+    return digest(ours, library_versions(module))
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of a flow, with the code and settings that its result depends on, besides results of earlier steps.
+
+    Attributes:
+        name: of the step, for people.
+        module: whose code it runs.
+        settings: dotted keys of the configuration that it reads; empty if it reads none.
+        without: dotted keys below `settings` that it does not read.
+    """
+
+    name: str
+    module: str
+    settings: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+
+    def folder(self, config: Section | None, *inputs: Any) -> Path:
+        """The folder of this step's result.
+
+        Args:
+            config: of the job; None for a step that reads no settings.
+            inputs: further plain data that the result depends on, usually results of earlier steps.
+        """
+        return step_folder(self.name, {} if config is None else self.read(config), *inputs, code=self.module)
+
+    def read(self, config: Section) -> dict[str, Any]:
+        """The settings that the step reads, by dotted key, without those that do not change results."""
+        return result_settings(config, *self.settings, without=self.without) if self.settings else {}
+
+
+def step_folder(step: str, *inputs: Any, code: str) -> Path:
+    """The folder of one step for these inputs; the same inputs and code give the same folder.
+
+    Args:
+        step: name of the step, for people.
+        inputs: plain data that the result depends on.
+        code: module of the step.
+    """
+    return WORK / f"{step}-{digest(code_digest(code), *_fresh, *inputs)}"
+
+
+def reuse(folder: Path, result: type[_T], make: Callable[[], _T]) -> _T:
+    """Returns the stored result of `make` for this folder, or calls it and stores the result.
+
+    The result is written last and atomically, so an interrupted step is run again. It finds the files that it left in
+    the folder, such as a checkpoint. Two processes never run the same step at once.
+
+    Args:
+        folder: of the step, from `step_folder`.
+        result: type of the result, a dataclass of plain data and paths.
+        make: computes the result and writes its files into the folder.
+    """
+    adapter = TypeAdapter(result)
+    done = folder / DONE
+    folder.mkdir(parents=True, exist_ok=True)
+    mark_in_use(folder.parent)
+    step = folder.name.rsplit("-", 1)[0]
+    # The lock lies beside the folder. A process that waited for it finds the result of the other one.
+    with FileLock(folder.with_suffix(".lock")):
+        if done.is_file():
+            os.utime(done)  # the time of its last use, for `varjepa clean`
+            log.info("%s: nothing has changed, reusing %s", step, folder)
+            return adapter.validate_json(done.read_bytes())
+        log.info("%s starts", step)  # on a large table, minutes may pass before the next message
+        value = make()
+        # Not `dump_json`, which writes NaN and infinity as null and cannot read it back as a number.
+        write_text(done, json.dumps(adapter.dump_python(value, mode="json")))
+        return value
+
+
+def start_fresh() -> None:
+    """Makes this process run every step again, without results of earlier processes."""
+    _fresh.append(digest(time.time_ns()))

@@ -1,0 +1,51 @@
+"""Runs of killed processes: the run of the same job is resumed, the others are ended."""
+
+import socket
+from typing import TYPE_CHECKING
+
+from varjepa.tasks.processes.owner import ASKED, HOST, abandoned, owner_tags
+from varjepa.tasks.steps.log import log
+from varjepa.tasks.tracking.headlines import VERDICT
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+JOB = "varjepa.job"
+"""Tag of a run: a digest of settings, data and code (see `varjepa.tasks.retrain.unchanged`)."""
+
+
+def taken_over(client: "MlflowClient", experiment: str, job: str | None) -> str | None:
+    """Ends the runs of killed processes of this host, except the newest one of this job, which is resumed.
+
+    Runs of living processes and of other hosts are left alone. The caller must hold the lock of the store's runs.
+
+    Args:
+        client: of the store.
+        experiment: id of the experiment to search.
+        job: digest of the job of this process; None resumes nothing.
+
+    Returns:
+        The id of the run to resume, or None.
+    """
+    this_host = f"tags.`{HOST}` = '{socket.gethostname()}'"
+    running = client.search_runs([experiment], f"attributes.status = 'RUNNING' and {this_host}", max_results=1000)
+    killed = [run for run in running if abandoned(run.data.tags)]
+    same = next((run for run in killed if job is not None and run.data.tags.get(JOB) == job), None)
+    for run in killed:
+        if run is not same:
+            client.set_tag(run.info.run_id, "varjepa.failure", "The process that made this run was killed.")
+            if VERDICT in run.data.tags:
+                client.set_tag(run.info.run_id, VERDICT, "interrupted")
+            client.set_terminated(run.info.run_id, "KILLED")
+            log.info("ended the run %s, whose process was killed", run.info.run_id)
+    if same is None and job is not None:
+        # The process was killed after the run had ended, but before the command printed its result.
+        ended = f"attributes.status = 'FINISHED' and {this_host} and tags.`{JOB}` = '{job}' and tags.`{ASKED}` = 'yes'"
+        same = next((run for run in client.search_runs([experiment], ended) if abandoned(run.data.tags)), None)
+    if same is None:
+        return None
+    client.update_run(same.info.run_id, status="RUNNING")
+    for name, value in owner_tags().items():
+        client.set_tag(same.info.run_id, name, value)
+    log.info("resuming the run %s, whose process was killed", same.info.run_id)
+    return same.info.run_id

@@ -1,0 +1,49 @@
+"""MLflow's client with the redactor before everything that it writes as text."""
+
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities import Param, RunTag
+
+from varjepa.redaction import redacted, redacted_data
+
+
+class RedactingClient(MlflowClient):
+    """Tags, parameters, descriptions and small artifacts pass the redactor; files are made by our own pages."""
+
+    def log_batch(
+        self, run_id: str, metrics: Any = (), params: Any = (), tags: Any = (), synchronous: Any = None,
+    ) -> Any:  # fmt: skip
+        params = [Param(param.key, redacted(param.value)) for param in params]
+        tags = [RunTag(tag.key, redacted(tag.value)) for tag in tags]
+        return super().log_batch(run_id, metrics, params, tags, synchronous)
+
+    def set_tag(self, run_id: str, key: str, value: Any, synchronous: Any = None) -> Any:
+        return super().set_tag(run_id, key, redacted(str(value)), synchronous)
+
+    def create_run(
+        self, experiment_id: str, start_time: int | None = None, tags: Any = None, run_name: Any = None
+    ) -> Any:
+        return super().create_run(experiment_id, start_time, redacted_data(tags), redacted_data(run_name))
+
+    def log_dict(self, run_id: str, dictionary: Any, artifact_file: str) -> None:
+        super().log_dict(run_id, redacted_data(dictionary), artifact_file)
+
+    def log_text(self, run_id: str, text: str, artifact_file: str) -> None:
+        super().log_text(run_id, redacted(text), artifact_file)
+
+    def set_registered_model_tag(self, name: str, key: str, value: Any) -> None:
+        super().set_registered_model_tag(name, key, redacted(str(value)))
+
+    def set_model_version_tag(
+        self, name: str, version: Any = None, key: Any = None, value: Any = None, stage: Any = None
+    ) -> None:
+        super().set_model_version_tag(name, version, key, redacted_data(value), stage)
+
+    def update_model_version(self, name: str, version: str, description: str | None = None) -> Any:
+        return super().update_model_version(name, version, redacted_data(description))
+
+    def update_registered_model(
+        self, name: str, description: str | None = None, deployment_job_id: str | None = None
+    ) -> Any:
+        return super().update_registered_model(name, redacted_data(description), deployment_job_id)
