@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import polars as pl
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from varjepa.config import RetrainConfig
 from varjepa.data.encode.preprocessor import Preprocessor
+from varjepa.data.encode.row_encoder import RowEncoder
 from varjepa.data.encode.tensors import to_tensors
 from varjepa.data.tensors.table import TableTensors
 from varjepa.errors import DataError, ModelError
@@ -85,6 +87,10 @@ class TrainedModel:
             return self.chosen_head
         return LinearHead(self.probe)
 
+    @cached_property
+    def _encoder(self) -> RowEncoder:
+        return RowEncoder(self.preprocessor)
+
     @property
     def device(self) -> torch.device:
         """Device of the network."""
@@ -110,7 +116,7 @@ class TrainedModel:
             DataError: a feature column is missing, or holds text where numbers were learned.
         """
         try:
-            encoded = self.preprocessor.encode(frame.lazy()).collect()
+            encoded = self._encoder(frame).collect()
         except pl.exceptions.PolarsError as error:
             reason = str(error).strip().splitlines()[0]
             raise DataError(

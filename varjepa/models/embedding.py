@@ -31,7 +31,8 @@ def embed(network: TableNetwork, table: TableTensors, batch_size: int | None = N
     """
     training = network.training
     batch_size = batch_size or (CPU_ROWS if table.device.type == "cpu" else GPU_ROWS)
-    network.eval()
+    if training:
+        network.eval()
     # Filled batch by batch: parts that are joined at the end would be in memory twice.
     dtype = next(network.parameters()).dtype
     mean = torch.empty(*table.observed.shape, network.d_hidden, dtype=dtype, device=table.device)
@@ -51,7 +52,8 @@ def embed(network: TableNetwork, table: TableTensors, batch_size: int | None = N
         if table.n_rows:  # layers take at least one row
             side_by_side(fill, _shares(table, network.d_hidden, batch_size))
     finally:
-        network.train(training)
+        if training:  # going through all modules takes as long as a row
+            network.train()
     return Embedding(mean, scale)
 
 

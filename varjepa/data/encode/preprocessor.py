@@ -3,7 +3,7 @@
 The fitted state is plain data (pydantic models) and is stored with the model as JSON.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -126,13 +126,21 @@ class Preprocessor(Section):
         Raises:
             DataError: a column of a feature is missing, or a numeric column holds text.
         """
-        encoders: list[NumericFeature | CategoricalFeature | OneHotFeature | Label] = [*self.numeric, *self.categorical]
-        if with_label and self.label is not None:
-            encoders.append(self.label)
-            self._require(frame, self.label.name)
+        label = self.label if with_label else None
+        if label is not None:
+            self._require(frame, label.name)
         derived = self.derive(frame)
-        schema = dict(derived.collect_schema())
-        return derived.select(*by_name(keep), *(encoder.encode(schema) for encoder in encoders))
+        schema = derived.collect_schema()
+        own = [] if label is None else [label.encode(schema)]
+        return derived.select(*by_name(keep), *self.expressions(schema), *own)
+
+    def expressions(self, schema: Mapping[str, pl.DataType]) -> list[pl.Expr]:
+        """One expression per feature, in the model's order, that encodes it.
+
+        Args:
+            schema: of the table with the derived columns.
+        """
+        return [feature.encode(schema) for feature in (*self.numeric, *self.categorical)]
 
     def without_derived(self, others: Collection[str] = ()) -> Self:
         """Only the features that are columns of the table, for tables that lack the text.

@@ -27,6 +27,9 @@ from varjepa.visible import visible
 
 VERSION_HEADER = "X-Model-Version"
 
+AT_ONCE = 2**16
+"""Bytes that are read or written at once, within a millisecond: handing them to another thread takes longer."""
+
 BODIES = {
     "requestBody": {
         "required": True,
@@ -114,11 +117,11 @@ class Service:
         try:
             form, wanted = _form_of(request), _answer_form(request)
             body = await self._body(request)
-            frame = await asyncio.to_thread(_in_words, lambda: rows_of(body, form))
+            frame = await _aside(len(body), lambda: _in_words(lambda: rows_of(body, form)))
             rows = self._counted(frame)
             groups = self.settings.groups if columns is None else tuple(dict.fromkeys(columns.split(",")))
             version, answer = await self._answered(frame, groups)
-            content = await asyncio.to_thread(body_of, answer, version, wanted)
+            content = await _aside(int(answer.estimated_size()), lambda: body_of(answer, version, wanted))
         except HTTPException as error:
             self.measures.request(error.status_code, time.perf_counter() - began, 0)
             raise
@@ -159,6 +162,16 @@ class Service:
         except ClientDisconnect as error:  # nobody is there to read the answer; it is counted as such
             raise HTTPException(499, "The client has gone.") from error
         return b"".join(parts)
+
+
+async def _aside(size: int, compute: Callable[[], Any]) -> Any:
+    """The result of a computation, on another thread if it would keep other requests waiting.
+
+    Args:
+        size: bytes that it reads.
+        compute: makes it.
+    """
+    return compute() if size <= AT_ONCE else await asyncio.to_thread(compute)
 
 
 def _in_words(read: Callable[[], Any]) -> Any:
