@@ -114,13 +114,14 @@ class ColumnAnswer(TypedDict):
 
 
 class InitAnswer(TypedDict):
-    """`varjepa init`: the two files it wrote and what it saw."""
+    """`varjepa init`: the two files it wrote and what it saw; `obstacles` say why a retrain will refuse the table."""
 
     config: str
     contract: str
     rows: int
     label: str | None
     columns: dict[str, ColumnAnswer]
+    obstacles: list[str]
 
 
 class GateAnswer(TypedDict):

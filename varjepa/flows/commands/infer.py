@@ -8,7 +8,7 @@ import click
 
 from varjepa.config.uris import is_local
 from varjepa.flows.commands import as_json, command, dask_option, finish, from_place, names, tracking_option
-from varjepa.flows.commands.checks import require_files, require_kept, require_model
+from varjepa.flows.commands.checks import require_columns, require_files, require_model
 from varjepa.tasks.answers import FileAnswer
 
 
@@ -61,6 +61,8 @@ def score(
         if not is_local(out) or options["append"]:
             raise click.UsageError("--runner writes a folder of this machine, and appends to nothing.")
         require_model(model, options["tracking_uri"])
+        require_files((source,), None, options, reading)
+        require_columns(model, options["tracking_uri"], source, {"--keep": kept}, reading)
         from varjepa.flows.score import score_files
         from varjepa.flows.show.scoring import show_summary
 
@@ -120,7 +122,9 @@ def _infer(model: str, files: dict[str, Any], options: dict[str, Any], run: Call
     # Names and places first: what opens a model takes seconds to import.
     require_model(model, options["tracking_uri"])
     require_files((files["source"],) if files["source"] else (), files["out"], options, files.get("reading"))
-    require_kept(model, options["tracking_uri"], files["source"], files.get("keep", ()), files.get("reading"))
+    if files["source"]:
+        named = {"--keep": files.get("keep", ())}
+        require_columns(model, options["tracking_uri"], files["source"], named, files.get("reading"))
     with quick_imports():
         from varjepa.flows.show.scoring import show_summary
         from varjepa.tasks.registry.open_model import open_model
