@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from varjepa.config.load import parse_stored
+from varjepa.config.retrain import RetrainConfig
 from varjepa.config.uris import is_local
 from varjepa.data.cells import by_name
 from varjepa.data.encode.preprocessor import Preprocessor
@@ -36,9 +37,9 @@ def require_columns(
     Raises:
         DataError: the table cannot be read, or lacks columns.
     """
-    if folder is None or not (folder / CONFIG).is_file() or not is_local(source):
+    config = None if folder is None else settings_of(folder)
+    if folder is None or config is None or not is_local(source):
         return
-    config = parse_stored(json.loads((folder / CONFIG).read_text(encoding="utf-8")), str(folder / CONFIG))
     data = section_at(config.data, source, **(reading or {}))
     columns = columns_at_hand(data)
     if columns is None and any(named.values()):
@@ -49,6 +50,12 @@ def require_columns(
     require_named(columns, named)
     needed = columns_of(folder) if features else []
     require_present([*needed, *([data.label] if label and data.label is not None else [])], columns, source)
+
+
+def settings_of(folder: Path) -> RetrainConfig | None:
+    """The settings of a model, which say how to read its tables; None if there is no such file."""
+    file = folder / CONFIG
+    return parse_stored(json.loads(file.read_text(encoding="utf-8")), str(file)) if file.is_file() else None
 
 
 def columns_of(folder: Path) -> list[str]:

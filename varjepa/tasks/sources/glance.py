@@ -49,3 +49,32 @@ def columns_at_hand(data: DataSection) -> list[str] | None:
     from varjepa.tasks.sources.delta import is_delta
 
     return None if address.endswith(METADATA) or is_delta(address) else column_names(address, data)
+
+
+def files_at_hand(source: str) -> int | None:
+    """The number of local files of a table; None for a table elsewhere."""
+    if not is_local(source):
+        return None
+    from varjepa.data.files.found import find_files
+
+    try:
+        return len(find_files(expanded(source)).files)
+    except DataError:
+        return None  # such as a Delta table; what is wrong with it, the reader says
+
+
+def rows_at_hand(source: str) -> int | None:
+    """The number of rows of local Parquet files, which they say themselves; None for what has to be read to count."""
+    if not is_local(source):
+        return None
+    import polars as pl
+
+    from varjepa.data.files.found import find_files
+
+    try:
+        files = find_files(source).files
+        if not files or any(file.suffix != ".parquet" for file in files):
+            return None
+        return int(pl.scan_parquet([*files]).select(pl.len()).collect().item())
+    except (DataError, OSError, pl.exceptions.PolarsError):
+        return None  # what is wrong with them, the reader says
