@@ -3,14 +3,18 @@
 The command line maps each class to its exit code. Any other exception is a bug in varjepa.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 
 from varjepa.redaction import redacted
 from varjepa.visible import visible
 
 LONGEST_NAME = 300
 """Longer names get no hint."""
+
+MOST_HINTS = 8
+"""Of many wrong names only the first get one."""
 
 
 class VarjepaError(Exception):
@@ -79,6 +83,54 @@ def nearest(name: str, names: Iterable[str]) -> str:
     # Comparing takes the product of both lengths.
     matches = get_close_matches(name, list(names), n=1, cutoff=0.5) if len(name) <= LONGEST_NAME else []
     return f'Did you mean "{matches[0]}"?' if matches else ""
+
+
+def nearest_path(path: Path, others: Iterable[Path]) -> str:
+    """Returns a hint for a mistyped path, or an empty string. Only what stands before the ending makes names alike.
+
+    Args:
+        path: that does not exist.
+        others: in the same folder, that would do.
+
+    Examples:
+        >>> nearest_path(Path("data/poeple.csv"), [Path("data/people.csv"), Path("data/houses.csv")])
+        'Did you mean "data/people.csv"?'
+        >>> nearest_path(Path("data/rows.csv"), [Path("data/people.csv")])
+        ''
+    """
+    stems: dict[str, list[str]] = {}
+    for other in others:
+        stems.setdefault(other.name.partition(".")[0].lower(), []).append(other.name)
+    wanted = path.name.partition(".")[0].lower()
+    matches = get_close_matches(wanted, stems, n=1, cutoff=0.7) if len(wanted) <= LONGEST_NAME else []
+    if not matches:
+        return ""
+    name = get_close_matches(path.name, stems[matches[0]], n=1, cutoff=0)[0]
+    return f'Did you mean "{path.with_name(name)}"?'
+
+
+def suggested(missing: Sequence[str], names: Iterable[str], otherwise: str) -> str:
+    """Returns a hint for names that do not exist: for each the nearest that does.
+
+    Args:
+        missing: the names.
+        names: that exist.
+        otherwise: what to say if none is near.
+
+    Examples:
+        >>> suggested(["lable"], ["label", "path"], "Check it.")
+        'Did you mean "label"?'
+        >>> suggested(["lable", "xyz", "paht"], ["label", "path"], "Check them.")
+        'Did you mean "label" for "lable", "path" for "paht"?'
+        >>> suggested(["xyz"], ["label", "path"], "Check it.")
+        'Check it.'
+    """
+    known = list(names)
+    hints = {name: hint for name in missing[:MOST_HINTS] if (hint := nearest(name, known))}
+    if not hints or len(missing) == 1:
+        return next(iter(hints.values()), otherwise)
+    pairs = [f'{hint.removeprefix("Did you mean ").removesuffix("?")} for "{name}"' for name, hint in hints.items()]
+    return f"Did you mean {', '.join(pairs)}?"
 
 
 def listed(names: Iterable[str], limit: int = 8) -> str:

@@ -18,6 +18,7 @@ import pytest
 
 from tests.flows.conftest import person_table, write_job
 from tests.store_servers import free_port
+from varjepa.tasks.tracking import links
 
 CODE = Path(__file__).parents[2]
 EPOCHS = 4
@@ -66,7 +67,8 @@ def page(browser, request, tmp_path: Path) -> Iterator[Any]:
 
 def run_page(ui: SimpleNamespace, number: int, tab: str = "") -> str:
     experiment = urlsplit(ui.link).fragment.split("/")[2].partition("?")[0]
-    return f"{ui.base}/#/experiments/{experiment}/runs/{ui.runs[number]['run_id']}{tab}"
+    place, _, view = links.run_page(ui.base, experiment, ui.runs[number]["run_id"]).partition("?")
+    return f"{place}{tab}?{view}"
 
 
 def open_artifact(page, ui: SimpleNamespace, *names: str) -> None:
@@ -80,6 +82,14 @@ def test_the_link_shows_the_runs(page, ui) -> None:
     page.get_by_text("2 matching runs").wait_for()
     page.get_by_role("link", name="retrain people").nth(1).wait_for()
     assert page.get_by_role("link", name="retrain people").count() == 2
+
+
+@pytest.mark.parametrize("kind", ["experiment", "run", "version"])
+def test_links_open_the_view_of_training(page, ui, kind: str) -> None:
+    addresses = {"experiment": ui.link, "run": run_page(ui, 0), "version": links.version_page(ui.base, "people", 1)}
+    page.goto(addresses[kind])
+    page.get_by_role("link", name="Model registry").first.wait_for()  # is not among the links of the view for GenAI
+    assert page.get_by_text("Judges", exact=True).count() == 0
 
 
 def test_the_run_tells_its_results(page, ui) -> None:
@@ -159,7 +169,7 @@ def test_the_registry_shows_aliases_and_what_versions_are_worth(page, ui) -> Non
 
 
 def test_a_version_has_its_card(page, ui) -> None:
-    page.goto(f"{ui.base}/#/models/people/versions/2")
+    page.goto(links.version_page(ui.base, "people", 2))
     page.get_by_role("heading", name="Lineage").wait_for()
     assert page.get_by_text(f"version 1, run {ui.runs[0]['run_id']}").count() == 1
     assert page.get_by_role("heading", name="How sure it is").count() == 1

@@ -50,6 +50,19 @@ def test_the_metadata_name_licence_authors_and_versions(wheel: zipfile.ZipFile) 
 
 
 @pytest.mark.slow
+def test_the_source_distribution_has_the_whole_repository(built: Path) -> None:
+    (path,) = built.glob("*.tar.gz")
+    with tarfile.open(path) as sources:
+        names = {member.name.partition("/")[2] for member in sources.getmembers()}
+    assert {"docs/index.md", "mkdocs.yml", "examples/quick_start.ipynb", "CHANGELOG.md", "Makefile"} <= names
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if not listed.returncode:  # else there is no clone: these tests came with a source distribution
+        files = {name for name in listed.stdout.split("\0") if name and (ROOT / name).exists()}
+        assert files <= names, files - names
+
+
+@pytest.mark.slow
 def test_the_source_distribution_builds_the_same_wheel(built: Path, wheel: zipfile.ZipFile, tmp_path: Path) -> None:
     (path,) = built.glob("*.tar.gz")
     with tarfile.open(path) as sources:

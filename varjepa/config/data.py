@@ -69,6 +69,9 @@ class ColumnSection(Section):
     patterns such as `%d.%m.%Y`, the first that fits a cell. text: cells stay as they are. See the page on tables."""
     gaps: tuple[str, ...] = ()
     """Words that mean a missing cell in this column, beside `data.na_values`."""
+    not_gaps: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    """Words of `data.na_values` that are values in this column of a text file, such as None for a house without veneer.
+    The column is then one of words."""
 
     @model_validator(mode="before")
     @classmethod

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from varjepa.errors import ConfigError, nearest
+from varjepa.errors import ConfigError, nearest_path
 from varjepa.visible import shortened
 
 BYTES = 16 * 2**20
@@ -171,8 +171,7 @@ def read_text(path: Path, what: str) -> str:
             content = file.read(BYTES + 1)
         text = content.decode("utf-8")
     except FileNotFoundError:
-        others = [str(p) for p in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
-        raise ConfigError(f"No such {what}: {path}.", fix=nearest(str(path), others)) from None
+        raise ConfigError(f"No such {what}: {path}.", fix=nearest_path(path, path.parent.glob("*.y*ml"))) from None
     except UnicodeDecodeError:
         raise ConfigError(f"The {what} {path} is not UTF-8 text.") from None
     except OSError as error:

@@ -11,7 +11,7 @@ from varjepa.tasks.orchestration.flow_runs import claimed
 from varjepa.tasks.orchestration.recorded_flow import flow
 from varjepa.tasks.release.card import CardFacts
 from varjepa.tasks.release.compare import Candidate
-from varjepa.tasks.release.gate import Decision, gate, require_subgroups
+from varjepa.tasks.release.gate import Decision, gate
 from varjepa.tasks.release.predecessor import predecessor
 from varjepa.tasks.release.publish import publish_card, publish_report, summarise
 from varjepa.tasks.release.register import Registered, register
@@ -62,7 +62,6 @@ def retrain_snapshot(
     config: RetrainConfig, snapshot: Snapshot, watch: Stopwatch, *, dry_run: bool = False
 ) -> RetrainAnswer:
     """Makes a model version from a snapshot; resumes the run of a killed process that was doing the same job."""
-    require_subgroups(list(snapshot.columns), config)
     with tracked_run(config, job_digest(config, snapshot)) as run_id:
         in_run(run_id)
         with watch("track"):

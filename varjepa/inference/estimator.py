@@ -16,7 +16,7 @@ from varjepa.config import RetrainConfig, load_config, parse_config
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.encode.tensors import to_tensors
 from varjepa.data.fit.preprocessor_fit import fit
-from varjepa.data.read.named_columns import require_named
+from varjepa.data.read.named_columns import named_in_data, require_named
 from varjepa.data.read.splits import FEWEST_ROWS
 from varjepa.data.spelling.read import spelled
 from varjepa.errors import ConfigError, DataError, ModelError, listed
@@ -91,7 +91,7 @@ class VarTJEPA(TransformerMixin, BaseEstimator):
         """
         frame = self._frame(X, reset=True)
         config = as_config(self.config, self.device)
-        require_named(frame.columns, config.data)
+        require_named(frame.columns, named_in_data(config.data))
         if frame.height < FEWEST_ROWS:
             raise DataError(
                 f"Found array with {frame.height} sample(s) while a minimum of {FEWEST_ROWS} is required.",

@@ -68,6 +68,30 @@ class SkipAnswer(TypedDict):
     data: SkippedData
 
 
+class SourcePlan(TypedDict):
+    """A table that would be read; null for what shows only when it is."""
+
+    place: str
+    files: int | None
+    rows: int | None
+    unused: list[str] | None
+
+
+class FilePlan(TypedDict):
+    """`--dry-run` of `varjepa score` and other commands over tables; `reads` are the columns that the model reads.
+
+    `action` is write, replace or append.
+    """
+
+    dry_run: bool
+    model: str
+    reads: list[str]
+    sources: list[SourcePlan]
+    columns: list[str]
+    out: str
+    action: str
+
+
 class FileAnswer(TypedDict):
     """`varjepa score`, `impute` and `sample`.
 
@@ -114,13 +138,14 @@ class ColumnAnswer(TypedDict):
 
 
 class InitAnswer(TypedDict):
-    """`varjepa init`: the two files it wrote and what it saw."""
+    """`varjepa init`: the two files it wrote and what it saw; `obstacles` say why a retrain will refuse the table."""
 
     config: str
     contract: str
     rows: int
     label: str | None
     columns: dict[str, ColumnAnswer]
+    obstacles: list[str]
 
 
 class GateAnswer(TypedDict):

@@ -59,7 +59,9 @@ def test_each_metric_says_where_it_is_better(monkeypatch: pytest.MonkeyPatch) ->
     text = shown(CLASSES, monkeypatch)
     named = [*results.QUALITY.values(), *results.SELECTIVE.values(), *(figure.words for figure in FIGURES.values())]
     assert all(re.search(r"[↑↓]", words) for words in named)
-    for words in ("accuracy ↑", "raw, trees", "123,456 labelled test rows", "bad, always told", "1 h 6 min in all"):
+    legend = "ships: the measure chosen; latent: latents' scales; max. prob.: 1 - largest p\n"
+    said = ("accuracy ↑", "raw, trees", "123,456 labelled test rows", "bad, always told", "1 h 6 min in all", legend)
+    for words in said:
         assert words in text
 
 

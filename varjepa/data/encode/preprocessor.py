@@ -14,8 +14,8 @@ from varjepa.data.cells import by_name
 from varjepa.data.encode.derived import DatePart, TextEmbedding, with_date_parts, with_text
 from varjepa.data.encode.features import CategoricalFeature, Label, NumericFeature
 from varjepa.data.encode.one_hot import OneHotFeature
+from varjepa.data.read.named_columns import require_present
 from varjepa.data.tensors.sizes import N_RESERVED, TableSizes
-from varjepa.errors import DataError, nearest
 
 NEAR_UNIQUE = 0.5
 """A categorical column of which a larger share of the cells holds rare categories consists of values of single rows."""
@@ -128,7 +128,7 @@ class Preprocessor(Section):
         """
         label = self.label if with_label else None
         if label is not None:
-            self._require(frame, label.name)
+            require_present([label.name], frame.collect_schema().names())
         derived = self.derive(frame)
         schema = derived.collect_schema()
         own = [] if label is None else [label.encode(schema)]
@@ -161,17 +161,10 @@ class Preprocessor(Section):
         Raises:
             DataError: a column of a feature is missing.
         """
-        self._require(frame, *self.columns)
+        require_present(self.columns, frame.collect_schema().names())
         dates = {feature.name: feature for feature in self.numeric if feature.kind == "date"}
         frame = with_date_parts(frame, [made for made in self.derived if isinstance(made, DatePart)], dates)
         for made in self.derived:
             if isinstance(made, TextEmbedding):
                 frame = with_text(frame, made)
         return frame
-
-    def _require(self, frame: pl.LazyFrame, *columns: str) -> None:
-        schema = frame.collect_schema()
-        for name in columns:
-            if name not in schema:
-                hint = nearest(name, schema) or "Add the column, or check its name."
-                raise DataError(f'The column "{name}" is missing.', fix=hint)

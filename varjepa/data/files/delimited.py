@@ -59,13 +59,7 @@ def open_delimited(place: Path, file: Path, data: DataSection, stage: Stage) -> 
         DataError: no header, duplicate names, rows with more values than names, an unclosed quote or a wrong encoding.
     """
     encoding, errors, note = encoding_of(place, data.encoding)
-    sample = _sample(place, encoding, errors, file)
-    dialect, sample, hashed = _with_comments(sample, data)
-    header = find_header(sample, dialect, present=data.header, skip=data.skip_lines)
-    if hashed:
-        header = replace(header, names=(header.names[0].lstrip("# ") or header.names[0], *header.names[1:]))
-    if dialect.comment is None and any(line.startswith("#") for line in sample.lines(header.skip)):
-        dialect = replace(dialect, comment="#")
+    sample, dialect, header = _head(_sample(place, encoding, errors, file), data)
     names, unnamed_last = _checked(header, file)
     notes = [*([note] if note else []), *header.notes, *_notes_on(dialect, sample, data)]
     plain = encoding in ("utf-8", "utf-8-sig") and errors == "strict"
@@ -82,6 +76,33 @@ def open_delimited(place: Path, file: Path, data: DataSection, stage: Stage) -> 
     zeros = regularity(copy, ",", len(names), stop=False).leading_zeros
     notes += rewritten.notes(len(names))
     return Delimited(copy, names, ",", unnamed_last, zeros, tuple(notes))
+
+
+def header_names(place: Path, file: Path, data: DataSection) -> tuple[str, ...]:
+    """The names of the columns of a text, from its first lines; an unnamed last one may hold nothing.
+
+    Args:
+        place: text without compression.
+        file: the file that the user knows, for messages.
+        data: settings that overrule what is found.
+
+    Raises:
+        DataError: no header, duplicate names, or a wrong encoding.
+    """
+    encoding, errors, _ = encoding_of(place, data.encoding)
+    _, _, header = _head(_sample(place, encoding, errors, file), data)
+    return _checked(header, file)[0]
+
+
+def _head(sample: Sample, data: DataSection) -> tuple[Sample, Dialect, Header]:
+    """The sample from where its lines count, its dialect and its header."""
+    dialect, sample, hashed = _with_comments(sample, data)
+    header = find_header(sample, dialect, present=data.header, skip=data.skip_lines)
+    if hashed:
+        header = replace(header, names=(header.names[0].lstrip("# ") or header.names[0], *header.names[1:]))
+    if dialect.comment is None and any(line.startswith("#") for line in sample.lines(header.skip)):
+        dialect = replace(dialect, comment="#")
+    return sample, dialect, header
 
 
 def _seen_again(place: Path, start: int, sample: Sample, dialect: Dialect, data: DataSection) -> Dialect:

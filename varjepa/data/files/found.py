@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from varjepa.data.files.compression import format_inside
-from varjepa.errors import DataError, listed, nearest
+from varjepa.errors import DataError, listed, nearest_path
 
 ENDINGS = (
     ".csv", ".tsv", ".tab", ".psv", ".parquet", ".pq", ".arrow", ".arrows", ".feather", ".ipc", ".jsonl", ".ndjson",
@@ -93,8 +93,17 @@ def _found(path: str) -> Found:
         if not files:
             raise DataError(f"No file matches {path}.")
         return Found(tuple(full or files), _skipped(file for file in files if full and file not in full))
-    beside = [str(file) for file in place.parent.iterdir()] if place.parent.is_dir() else []
-    raise DataError(f"No such file or folder: {path}.", fix=nearest(str(place), beside) or "Check data.path.")
+    raise DataError(f"No such file or folder: {path}.", fix=_hint(Path(path), place.parent))
+
+
+def _hint(path: Path, folder: Path) -> str:
+    """What to say of a table that is not there: the nearest name, or the tables that are."""
+    if not folder.is_dir():
+        return f"There is no folder {path.parent} either."
+    shown = [entry for entry in sorted(folder.iterdir()) if not entry.name.startswith((".", "_"))]
+    tables = [entry for entry in shown if entry.is_file() and _ending(entry) in ENDINGS]
+    hint = nearest_path(path, [*(entry for entry in shown if entry.is_dir()), *tables])
+    return hint or (f"Tables there: {listed(table.name for table in tables)}." if tables else "No table is there.")
 
 
 def _in_folder(path: str, folder: Path) -> Found:

@@ -81,7 +81,7 @@ def _text_parts(
     notes += read[0][0].notes if len(read) == 1 else []
     for _, run in groupby(read, key=lambda each: _layout(each[0], each[2])):
         same = list(run)
-        parts.append(text_part([each[0] for each in same], same[0][1], same[0][2], data.na_values, text))
+        parts.append(text_part([each[0] for each in same], same[0][1], same[0][2], data, text))
     return parts, notes
 
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import polars as pl
 import polars.selectors as cs
 
+from varjepa.config import DataSection
+from varjepa.data.cells import column
 from varjepa.data.files.delimited import Delimited
 from varjepa.data.files.formulas import may_be_marked, unmarked
 from varjepa.data.files.part import Part
@@ -29,6 +31,9 @@ class _Scan:
     names: tuple[str, ...]
     separator: str
     na_values: tuple[str, ...]
+    kept: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Columns -> gap words that are values there; none of them is among `na_values`, as Polars takes one list for all
+    columns."""
     marked: bool = False
     """Whether cells may have the mark that keeps a spreadsheet from running them."""
 
@@ -38,6 +43,8 @@ class _Scan:
         frame = self._opened(schema=schema)
         if self.marked:
             frame = unmarked(frame, [name for name, dtype in schema.items() if dtype == _TEXT])
+        if self.kept:
+            frame = frame.with_columns(self._without_gaps(name) for name, dtype in schema.items() if dtype == _TEXT)
         return frame if len(types) == len(self.names) else frame.select(cs.by_name(*types))
 
     def proposed(self, rows: int | None) -> dict[str, pl.DataType]:
@@ -60,10 +67,14 @@ class _Scan:
             glob=False, **options,  # type: ignore[arg-type]  # options of scan_csv
         )  # fmt: skip
 
+    def _without_gaps(self, name: str) -> pl.Expr:
+        """A column of text without the words that are values in others only."""
+        words = sorted(frozenset[str]().union(*self.kept.values()) - self.kept.get(name, frozenset()))
+        return pl.when(column(name).is_in(words).not_()).then(column(name)).alias(name)
+
 
 def text_part(
-    files: Sequence[Delimited], file: Path, keys: Mapping[str, str | None], na_values: Sequence[str],
-    text: Collection[str],
+    files: Sequence[Delimited], file: Path, keys: Mapping[str, str | None], data: DataSection, text: Collection[str]
 ) -> Part:  # fmt: skip
     """Files with the same names and separator as a part. They are read once to determine types.
 
@@ -71,12 +82,14 @@ def text_part(
         files: as Polars can read them.
         file: the first as the user knows it.
         keys: columns that names of folders give.
-        na_values: texts that mean a missing value.
+        data: says which texts mean a missing value.
         text: columns that stay text.
     """
     names, places = files[0].names, tuple(each.file for each in files)
     marked = any(may_be_marked(place, files[0].separator) for place in places)
-    whole = _Scan(places, names, files[0].separator, tuple(na_values), marked)
+    kept = _kept(names, data)
+    gaps = tuple(word for word in data.na_values if not any(word in words for words in kept.values()))
+    whole = _Scan(places, names, files[0].separator, gaps, kept, marked)
     schema: dict[str, pl.DataType] = {}
     # File by file, because Polars takes a column without a value in one of them for text.
     for each in files:
@@ -85,6 +98,13 @@ def text_part(
     if files[0].unnamed_last and schema[names[-1]] == pl.Null():
         del schema[names[-1]]
     return Part(file, schema, whole.read, keys)
+
+
+def _kept(names: Sequence[str], data: DataSection) -> dict[str, frozenset[str]]:
+    """Columns -> words that are values there though they mean a gap elsewhere; see `_Scan.kept`."""
+    told = {name: data.columns.get(data.rename.get(name, name)) for name in names}
+    kept = {name: frozenset(section.not_gaps) & {*data.na_values} for name, section in told.items() if section}
+    return {name: words for name, words in kept.items() if words}
 
 
 def _schema(scan: _Scan, text: Collection[str], *, codes: bool) -> dict[str, pl.DataType]:

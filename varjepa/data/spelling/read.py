@@ -99,7 +99,7 @@ def doubt(name: str, verdict: Verdict) -> str:
 def _is_open(final: str, section: ColumnSection | None, data: DataSection) -> bool:
     """Whether it is to be found out how a column is spelled."""
     declared = data.kinds.get(final) in ("categorical", "identifier", "boolean", "text")
-    return not (declared or (section is not None and section.format is not None))
+    return not (declared or (section is not None and (section.format is not None or section.not_gaps)))
 
 
 def _may_read(reader: Reader, dtype: pl.DataType) -> bool:

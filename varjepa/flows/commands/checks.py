@@ -15,15 +15,18 @@ def require_model(model: str, tracking_uri: str | None) -> None:
     require(model, tracking_uri)
 
 
-def require_kept(
-    model: str, tracking_uri: str | None, source: str, keep: tuple[str, ...], reading: Mapping[str, Any] | None = None
-) -> None:
-    """Checks the columns to copy; see `varjepa.tasks.scoring.checks.require_kept`."""
-    if keep:
-        from varjepa.tasks.registry.names import folder_at_hand
-        from varjepa.tasks.scoring.checks import require_kept as require
+def require_columns(
+    model: str, tracking_uri: str | None, source: str, named: Mapping[str, Iterable[str | None]],
+    reading: Mapping[str, Any] | None = None, **needed: bool,
+) -> None:  # fmt: skip
+    """Checks the columns that a command reads; see `varjepa.tasks.scoring.checks.require_columns`."""
+    from varjepa.tasks.registry.names import folder_at_hand
 
-        require(folder_at_hand(model, tracking_uri), source, keep, reading)
+    folder = folder_at_hand(model, tracking_uri)
+    if folder is not None:
+        from varjepa.tasks.scoring.checks import require_columns as require
+
+        require(folder, source, named, reading, **needed)
 
 
 def require_files(
@@ -50,7 +53,7 @@ def require_files(
 
 
 def require_job(path: str | Path, overrides: Sequence[str] = (), *, now: bool = True) -> RetrainConfig:
-    """Reads a job, and checks that its contract is there, and its table, too.
+    """Reads a job, and checks that its contract and its table are there, and the columns that it names.
 
     Args:
         path: of the YAML file.
@@ -62,13 +65,16 @@ def require_job(path: str | Path, overrides: Sequence[str] = (), *, now: bool = 
     """
     from varjepa.config.load import load_config
     from varjepa.data.read.contract import load_contract
-    from varjepa.tasks.sources.glance import require_table
+    from varjepa.data.read.named_columns import named_in_job, require_named
+    from varjepa.tasks.sources.glance import columns_at_hand, require_table
 
     config = load_config(path, overrides)
     try:
         if now and config.data.path is not None:
             reading = {"query": config.data.query, "parameters": dict(config.data.parameters), "at": config.data.at}
             require_table(config.data.path, reading)
+            if (columns := columns_at_hand(config.data)) is not None:
+                require_named(columns, named_in_job(config))
         if config.contract.path is not None:
             load_contract(config.contract.path)
     except VarjepaError as error:

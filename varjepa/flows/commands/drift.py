@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from varjepa.flows.commands import as_json, command, finish, from_place, tracking_option
-from varjepa.flows.commands.checks import require_files, require_job, require_model
+from varjepa.flows.commands.checks import require_columns, require_files, require_job, require_model
 
 DRIFTED = 3
 """Exit code of `--fail` if there is drift."""
@@ -55,6 +55,7 @@ def drift(
     require_model(model, tracking_uri)
     if out is not None:
         require_report(out, force=settings["force"])
+    require_columns(model, tracking_uri, new, {}, settings["reading"])
     if job is not None:
         require_job(job, overrides)
     settings |= {"out": None if out is None else str(out), "retrain_config": job, "overrides": list(overrides)}

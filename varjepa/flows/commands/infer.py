@@ -8,7 +8,7 @@ import click
 
 from varjepa.config.uris import is_local
 from varjepa.flows.commands import as_json, command, dask_option, finish, from_place, names, tracking_option
-from varjepa.flows.commands.checks import require_files, require_kept, require_model
+from varjepa.flows.commands.checks import require_columns, require_files, require_model
 from varjepa.tasks.answers import FileAnswer
 
 
@@ -16,6 +16,7 @@ def over_files(command: Callable[..., None]) -> Callable[..., None]:
     """Adds the options of commands that apply a model to files."""
     for option in (
         as_json,
+        click.option("--dry-run", is_flag=True, help="Only check, and show what would be read and written."),
         click.option("--force", is_flag=True, help="Replace OUT."),
         click.option("--append", is_flag=True, help="Add rows to OUT, a Delta table or a table of a database."),
         click.option("--device", default="auto", show_default=True, help="auto, cpu, or a GPU by name."),
@@ -29,7 +30,10 @@ def over_files(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-@command("varjepa score models:/people@champion new.csv scores.parquet --keep id")
+@command(
+    "varjepa score models:/people@champion new.csv scores.parquet --keep id",
+    "varjepa score models:/people@champion new.csv scores.parquet --dry-run",
+)
 @click.argument("model")
 @click.argument("source", metavar="IN")
 @click.argument("out")
@@ -61,6 +65,11 @@ def score(
         if not is_local(out) or options["append"]:
             raise click.UsageError("--runner writes a folder of this machine, and appends to nothing.")
         require_model(model, options["tracking_uri"])
+        require_files((source,), None, options, reading)
+        require_columns(model, options["tracking_uri"], source, {"--keep": kept}, reading)
+        if options["dry_run"]:
+            show_dry_run(model, (source,), out, options, reading=reading, columns=(*kept, *groups))
+            return
         from varjepa.flows.score import score_files
         from varjepa.flows.show.scoring import show_summary
 
@@ -70,7 +79,7 @@ def score(
         finish(result, json_out=options["json_out"])
         return
     files = {"source": source, "out": out, "keep": kept, "reading": reading}
-    _infer(model, files, options, lambda steps, trained, request: steps.score(trained, request, groups))
+    _infer(model, files, options, lambda steps, trained, request: steps.score(trained, request, groups), groups)
 
 
 @command("varjepa impute models:/people@champion new.csv filled.csv")
@@ -113,14 +122,39 @@ def sample(model: str, rows: int, out: str, *, seed: int, gaps: bool, **options:
     _infer(model, files, options, lambda steps, trained, request: steps.sample(trained, rows, request, **settings))
 
 
-def _infer(model: str, files: dict[str, Any], options: dict[str, Any], run: Callable[..., FileAnswer]) -> None:
+def show_dry_run(
+    model: str, sources: tuple[str, ...], out: str, options: dict[str, Any], *, reading: dict[str, Any] | None = None,
+    columns: tuple[str, ...] = (),
+) -> None:  # fmt: skip
+    """Shows what a command over tables would do, after its arguments have been checked."""
+    from varjepa.flows.show.scoring import show_file_plan
+    from varjepa.tasks.scoring.dry_run import planned
+
+    plan = planned(
+        model, options["tracking_uri"], sources, out, reading=reading or {}, append=options["append"], columns=columns
+    )
+    show_file_plan(plan)
+    finish(plan, json_out=options["json_out"])
+
+
+def _infer(
+    model: str, files: dict[str, Any], options: dict[str, Any], run: Callable[..., FileAnswer],
+    groups: tuple[str, ...] = (),
+) -> None:  # fmt: skip
     """Checks what was asked for, opens the model, runs a step over files, and shows a summary."""
     from varjepa.tasks.steps.imports import quick_imports
 
     # Names and places first: what opens a model takes seconds to import.
     require_model(model, options["tracking_uri"])
     require_files((files["source"],) if files["source"] else (), files["out"], options, files.get("reading"))
-    require_kept(model, options["tracking_uri"], files["source"], files.get("keep", ()), files.get("reading"))
+    if files["source"]:
+        named = {"--keep": files.get("keep", ())}
+        require_columns(model, options["tracking_uri"], files["source"], named, files.get("reading"))
+    if options["dry_run"]:
+        sources = (files["source"],) if files["source"] else ()
+        columns = (*files.get("keep", ()), *groups)
+        show_dry_run(model, sources, files["out"], options, reading=files.get("reading"), columns=columns)
+        return
     with quick_imports():
         from varjepa.flows.show.scoring import show_summary
         from varjepa.tasks.registry.open_model import open_model

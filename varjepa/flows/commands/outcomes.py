@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from varjepa.flows.commands import as_json, command, finish, from_place, tracking_option
-from varjepa.flows.commands.checks import require_files, require_model
+from varjepa.flows.commands.checks import require_columns, require_files, require_model
 
 
 @command("varjepa evaluate models:/people@champion labelled.csv")
@@ -32,6 +32,8 @@ def evaluate(
     require_files((labelled,), None, {}, settings["reading"])
     if scored is not None:
         require_files((scored,), None, {})
+    require_columns(model, settings["tracking_uri"], labelled, {"--key": [key]}, settings["reading"],
+                    features=scored is None, label=True)  # fmt: skip
     from varjepa.tasks.orchestration.warm_server import server_under_way
 
     with server_under_way():

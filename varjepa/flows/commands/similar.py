@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from varjepa.flows.commands import command, finish, names
-from varjepa.flows.commands.checks import require_files, require_kept, require_model
-from varjepa.flows.commands.infer import over_files
+from varjepa.flows.commands.checks import require_columns, require_files, require_model
+from varjepa.flows.commands.infer import over_files, show_dry_run
 from varjepa.tasks.answers import SimilarAnswer
 
 
@@ -91,7 +91,11 @@ def _search(
 
     require_model(model, options["tracking_uri"])
     require_files(tables, out, options)
-    require_kept(model, options["tracking_uri"], tables[0], names(options["keep"]))
+    for place, keep in zip(tables, (names(options["keep"]), ()), strict=False):
+        require_columns(model, options["tracking_uri"], place, {"--keep": keep})
+    if options["dry_run"]:
+        show_dry_run(model, tables, out, options, columns=names(options["keep"]))
+        return
     with quick_imports():
         from varjepa.flows.show.scoring import show_search
         from varjepa.inference.storage import load_model, model_digest

@@ -10,6 +10,7 @@ from varjepa.flows.show.console import console, plain, shows_plain
 from varjepa.flows.show.verdicts import FIGURES, kept, losing_sentence, verdict
 from varjepa.redaction import redacted_uri
 from varjepa.tasks.answers import ModelAnswer, RetrainAnswer
+from varjepa.tasks.tracking.store import run_link
 from varjepa.tasks.tracking.uris import tracking_uri
 
 QUALITY = {
@@ -35,6 +36,12 @@ SELECTIVE = {
 }
 RANKINGS = {"selective_shipped": "ships", "selective": "latent", "selective_msp": "max. prob."}
 """Group of metrics -> what ranks the rows."""
+
+LEGEND = {
+    "head": "what the model answers with, beside baselines", "selective_shipped": "the measure chosen",
+    "selective": "latents' scales", "selective_msp": "1 - largest p",
+}  # fmt: skip
+"""Group of metrics -> what the title of its column means."""
 
 CONTENTS = (("interval", "intervals hold the number", "width"), ("set", "sets hold the class", "size"))
 """Group of metrics, what it promises, and the name of its mean size."""
@@ -63,7 +70,10 @@ def show_result(result: RetrainAnswer, config: RetrainConfig) -> None:
     # Never wrapped: a command, a path or a URI is copied as a whole.
     console.print(f"run {result['run_id']}", soft_wrap=True)
     console.print(f"in {redacted_uri(tracking_uri(config.tracking))}", soft_wrap=True)
-    console.print(f"Open the tracking UI: [b]{_ui_command(config)}[/b]", soft_wrap=True)
+    if page := run_link(config.tracking, result["run_id"]):
+        console.print(f"Open the run: {plain(page)}", soft_wrap=True)
+    else:
+        console.print(f"Open the tracking UI: [b]{_ui_command(config)}[/b]", soft_wrap=True)
 
 
 def _rows_title(metrics: dict[str, float], model: ModelAnswer) -> str:
@@ -87,6 +97,8 @@ def _groups(title: str, names: dict[str, str], groups: dict[str, str], metrics: 
         if any(cells):
             table.add_row(words, *cells)
     console.print(table)
+    if meanings := [f"{words}: {LEGEND[group]}" for group, words in present.items() if group in LEGEND]:
+        console.print("; ".join(meanings), style="dim")
 
 
 def _promises(metrics: dict[str, float]) -> None:
@@ -113,7 +125,8 @@ def _promises(metrics: dict[str, float]) -> None:
     if table.row_count:
         console.print(table)
     if "certificate/coverage" in metrics and "certificate/accuracy" not in metrics:
-        console.print("No row can be accepted at this level. A lower one may: [b]--set uncertainty.accuracy=0.9[/b]")
+        console.print("No row can be accepted at this level. Rows may be at a lower one:")
+        console.print("  [b]--set uncertainty.accuracy=0.9[/b]", soft_wrap=True)
 
 
 def _figures(metrics: dict[str, float]) -> None:

@@ -1,7 +1,8 @@
 """The result of a batch command, on the terminal."""
 
+from varjepa.errors import listed
 from varjepa.flows.show.console import console, shows_plain
-from varjepa.tasks.answers import FileAnswer, SimilarAnswer
+from varjepa.tasks.answers import FileAnswer, FilePlan, SimilarAnswer
 
 
 @shows_plain
@@ -25,3 +26,19 @@ def show_search(result: SimilarAnswer) -> None:
         f"{result['rows']:,} lines{looked} to [b]{result['out']}[/b], {result['table_rows']:,} rows searched, "
         f"index {made} in {result['index']}, {result['seconds']:.1f} s"
     )
+
+
+@shows_plain
+def show_file_plan(plan: FilePlan) -> None:
+    """What a command over a table would read and write."""
+    reads = f", which reads {len(plan['reads'])} columns" if plan["reads"] else ""
+    console.print("The names, the places and the columns are right. Nothing was written. The command would:")
+    console.print(f"  open     [b]{plan['model']}[/b]{reads}", soft_wrap=True)
+    for source in plan["sources"]:
+        counts = {"file": source["files"], "row": source["rows"]}
+        said = "".join(f", {count:,} {what}{'s' * (count != 1)}" for what, count in counts.items() if count is not None)
+        console.print(f"  read     [b]{source['place']}[/b]{said}", soft_wrap=True)
+        if source["unused"]:
+            console.print(f"           not used by the model: {listed(source['unused'])}", soft_wrap=True)
+    columns = f": {', '.join(plan['columns'])}" if plan["columns"] else ""
+    console.print(f"  {plan['action']:<8} [b]{plan['out']}[/b]{columns}", soft_wrap=True)

@@ -4,7 +4,7 @@ from rich.table import Table
 
 from varjepa.flows.show.console import console, plain
 from varjepa.tasks.setup.doctor import Check
-from varjepa.tasks.setup.initialise import TEXT_WORDS, Started, too_few_words
+from varjepa.tasks.setup.initialise import TEXT_WORDS, Started
 
 
 def show_profile(started: Started) -> None:
@@ -23,11 +23,15 @@ def show_profile(started: Started) -> None:
             console.print(f'"{plain(name)}" {TEXT_WORDS}.')
     for name, doubt in started.doubts.items():
         console.print(f'"{plain(name)}": {plain(doubt)}.')
-    if few := too_few_words(started.rows):
-        console.print(f"[yellow]{few}.[/yellow]")
     config = plain(str(started.config))
     # Never wrapped: paths and commands are copied as a whole.
-    console.print(f"Wrote {config} and {plain(str(started.contract))}. Review both, then run:", soft_wrap=True)
+    wrote = f"Wrote {config} and {plain(str(started.contract))}."
+    if started.obstacles:
+        console.print(f"{wrote} [yellow]A retrain will refuse this table:[/yellow]", soft_wrap=True)
+        for obstacle in started.obstacles:
+            console.print(f"  [yellow]{plain(obstacle)}[/yellow]", soft_wrap=True)
+        return
+    console.print(f"{wrote} Review both, then run:", soft_wrap=True)
     console.print(
         f"  [b]varjepa retrain {config} --plan[/b]   # what the run would do, and how long it takes", soft_wrap=True
     )

@@ -1,11 +1,10 @@
 """What a message says: one event, its reason, and where to look."""
 
-import re
 from dataclasses import dataclass, field
-from urllib.parse import quote
 
 from varjepa.config.operations import EVENT
 from varjepa.redaction import redacted, redacted_uri
+from varjepa.tasks.tracking.links import is_server, run_page, version_page
 from varjepa.visible import visible
 
 HEADINGS: dict[EVENT, str] = {
@@ -22,8 +21,6 @@ HEADINGS: dict[EVENT, str] = {
 
 LONGEST = 1500
 """Most characters of a reason."""
-
-WEB = re.compile(r"https?://", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -64,12 +61,11 @@ class Message:
         return "\n".join(lines)
 
     def _places(self, uri: str, experiment: str | None) -> dict[str, str]:
-        web = bool(WEB.match(uri))
-        root, places = redacted_uri(uri).rstrip("/"), {}
+        web, places = is_server(uri), {}
         if self.run_id is not None:
-            places["Run"] = f"{root}/#/experiments/{experiment}/runs/{self.run_id}" if web else self.run_id
+            places["Run"] = run_page(uri, str(experiment), self.run_id) if web else self.run_id
         if self.version is not None:
-            page = f"{root}/#/models/{quote(self.model, safe='')}/versions/{self.version}"
+            page = version_page(uri, self.model, self.version)
             places["Version"] = page if web else f"models:/{self.model}/{self.version}"
         return places if web or not places else places | {"Tracking store": redacted_uri(uri)}
 

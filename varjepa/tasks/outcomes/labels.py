@@ -10,8 +10,9 @@ import polars as pl
 from varjepa.config import DataSection
 from varjepa.data.cells import column
 from varjepa.data.encode.features import Label
+from varjepa.data.read.named_columns import require_present
 from varjepa.data.read.sources import open_path
-from varjepa.errors import DataError, ModelError, nearest
+from varjepa.errors import DataError, ModelError
 from varjepa.inference.answer_columns import ON_REQUEST
 from varjepa.inference.model import TrainedModel
 from varjepa.tasks.scoring.one_file import batch_rows
@@ -73,7 +74,7 @@ def scored_now(model: TrainedModel, question: Labelled, label: Label) -> tuple[p
     answers, kept = [], []
     with opened_table(data, model.preprocessor.text) as source:
         for frame in batches_of(source, data, batch_rows(model, 0)):
-            require_column(frame, label.name, question.labelled)
+            require_present([label.name], frame.columns, question.labelled)
             rows = frame.filter(frame.select(label.words(frame.schema[label.name])).to_series().is_not_null())
             found = model.predict(rows, also=() if model.sets is None else SETS)
             answers.append(found.select([name for name in ANSWERS if name in found.columns]))
@@ -92,9 +93,8 @@ def scored_before(model: TrainedModel, question: Labelled, label: Label) -> tupl
     key = str(question.key)
     data = section_at(model.config.data, question.labelled, **question.reading)
     with opened_table(data, [*model.preprocessor.text, key]) as source:
-        labels = source.frame.collect()
-    for name in (key, label.name):
-        require_column(labels, name, question.labelled)
+        labels = source.frame.rename(data.rename, strict=False).collect()
+    require_present((key, label.name), labels.columns, question.labelled)
     scores = _scores(str(question.scored), key)
     for frame, place in ((labels, question.labelled), (scores, str(question.scored))):
         if (twice := frame.height - frame[key].n_unique()) > 0:
@@ -123,16 +123,5 @@ def _scores(place: str, key: str) -> pl.DataFrame:
     if not Path(place).exists():
         raise DataError(f"{place} does not exist.", expected="Expected an output of `varjepa score`.")
     frame = open_path(place, DataSection(path=place)).frame.collect()
-    for name in (key, "prediction"):
-        require_column(frame, name, place)
+    require_present((key, "prediction"), frame.columns, place)
     return frame
-
-
-def require_column(frame: pl.DataFrame, name: str, place: str) -> None:
-    """Checks that a table has a column.
-
-    Raises:
-        DataError: it lacks the column.
-    """
-    if name not in frame.columns:
-        raise DataError(f'{place} has no column "{name}".', fix=nearest(name, frame.columns) or "Check its name.")

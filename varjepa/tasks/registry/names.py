@@ -14,8 +14,8 @@ LOGGED = re.compile(r"models:/m-[0-9a-f]+")
 """The URI of a model that a run has logged, whether it is registered or not."""
 
 RUN = re.compile(r"(?:runs:/)?([0-9a-f]{32})(?:/model)?")
-CONFIG = "config.json"
-"""File in the folder of every model; see `varjepa.inference.storage`."""
+CONFIG, PREPROCESSOR = "config.json", "preprocessor.json"
+"""Files in the folder of every model; see `varjepa.inference.storage`."""
 
 VERSIONS = "models:/NAME@champion or models:/NAME/VERSION"
 EXAMPLES = "Expected a folder, models:/NAME@champion, models:/NAME/VERSION, or a run id."

@@ -9,7 +9,6 @@ from prefect.cache_policies import NO_CACHE
 
 from varjepa.config import RetrainConfig
 from varjepa.config.durations import duration
-from varjepa.errors import ConfigError, listed, nearest
 from varjepa.tasks.registry.approval import Approval, approval_of, ask, waiting
 from varjepa.tasks.registry.champion import (
     CHAMPION,
@@ -58,18 +57,6 @@ class Decision:
     aliases: list[str]
     metrics: dict[str, float]
     event: Literal["promoted", "refused", "pending"] | None = None
-
-
-def require_subgroups(columns: list[str], config: RetrainConfig) -> None:
-    """Checks that the gate's subgroups are columns, before anything is trained.
-
-    Raises:
-        ConfigError: one is not a column; the message suggests the nearest name.
-    """
-    for name in config.gate.subgroups:
-        if name not in columns:
-            hint = nearest(name, columns) or f"Columns: {listed(columns, 20)}."
-            raise ConfigError(f'gate.subgroups names "{name}", which is not a column.', fix=hint)
 
 
 Publish = Callable[[Decision], object]

@@ -70,7 +70,7 @@ def ingest(config: RetrainConfig) -> Snapshot:
         InterruptedReadError: a server does not answer; the task is retried.
     """
     # Imported here, as in this file's other functions, so that commands start quickly.
-    from varjepa.data.read.named_columns import require_named
+    from varjepa.data.read.named_columns import named_in_job, require_named
     from varjepa.tasks.sources.open_table import find_table
     from varjepa.tasks.sources.stages import stage_for
 
@@ -83,9 +83,7 @@ def ingest(config: RetrainConfig) -> Snapshot:
         spared = data.label if data.noise else None  # noise leaves the label alone
         folder = STEP.folder(config, fingerprint, seed, spared)
         snapshot = reuse(folder, Snapshot, lambda: _snapshot(data, folder, table, fingerprint))
-    split = data.split
-    hashed = split.columns if isinstance(split.columns, tuple) else ()
-    require_named(list(snapshot.columns), data, {"split.column": [split.column], "split.columns": hashed})
+    require_named(list(snapshot.columns), named_in_job(config))
     for name, words in snapshot.words.items():
         log.info('The column "%s" holds %s', name, words)
     for name, doubt in snapshot.doubts.items():

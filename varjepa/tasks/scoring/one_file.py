@@ -8,10 +8,8 @@ from typing import Any
 
 import polars as pl
 
-from varjepa.config.uris import is_local
 from varjepa.data.names import free_names
-from varjepa.data.read.sources import source_files
-from varjepa.errors import DataError, listed
+from varjepa.errors import listed
 from varjepa.inference.columns import ARRAYS, as_json_text, require_groups, scored
 from varjepa.inference.model import TrainedModel
 from varjepa.redaction import redacted_uri
@@ -21,6 +19,7 @@ from varjepa.tasks.destinations.local_file import TableWriter
 from varjepa.tasks.scoring.checks import kept_columns
 from varjepa.tasks.scoring.stream import batches_of
 from varjepa.tasks.sources.address import section_at
+from varjepa.tasks.sources.glance import rows_at_hand
 from varjepa.tasks.sources.open_table import opened_table
 from varjepa.tasks.steps.log import log
 from varjepa.tasks.steps.time_left import SHOW_EVERY, time_left
@@ -96,17 +95,6 @@ def source_batches(
         yield from batches_of(opened, data, batch_rows(model, batch_size))
 
 
-def rows_known(source: str) -> int | None:
-    """The number of rows of local Parquet files, which they say themselves; None for what has to be read to count."""
-    try:
-        files = source_files(source) if is_local(source) else []
-        if not files or any(file.suffix != ".parquet" for file in files):
-            return None
-        return int(pl.scan_parquet([*files]).select(pl.len()).collect().item())
-    except (DataError, OSError, pl.exceptions.PolarsError):
-        return None  # what is wrong with them, the reader says
-
-
 def _batches(model: TrainedModel, request: Request) -> Iterator[pl.DataFrame]:
     return source_batches(model, request.source, request.batch_size, request.reading)
 
@@ -130,7 +118,7 @@ def score(model: TrainedModel, request: Request, groups: tuple[str, ...]) -> Fil
     """
     require_groups(model, groups)
     groups = _writable(groups, request.out)
-    accepted, progress = list[int](), _Progress("scored", rows_known(request.source))
+    accepted, progress = list[int](), _Progress("scored", rows_at_hand(request.source))
     with _writer(request) as writer:
         for frame in _batches(model, request):
             found = scored(model, frame, groups)
@@ -193,7 +181,7 @@ def impute(model: TrainedModel, request: Request, *, draws: int, level: float, s
     imputer, filled, progress = (
         model.imputer(draws=draws, level=level, seed=seed),
         0,
-        _Progress("imputed", rows_known(request.source)),
+        _Progress("imputed", rows_at_hand(request.source)),
     )
     with _writer(request) as writer:
         rows, start = 0, 0

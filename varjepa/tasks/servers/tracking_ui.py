@@ -3,14 +3,18 @@
 import sys
 import webbrowser
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from varjepa.config.operations import TrackingSection
-from varjepa.redaction import redacted_uri
 from varjepa.tasks.processes.child import HOST, Child, require_free
 from varjepa.tasks.processes.signals import exit_on_sigterm
 from varjepa.tasks.steps.log import log
+from varjepa.tasks.tracking.links import experiment_page, experiments_page, is_server
 from varjepa.tasks.tracking.store import client_for
 from varjepa.tasks.tracking.uris import store
+
+if TYPE_CHECKING:
+    from mlflow.entities import Experiment
 
 LOG = Path("mlruns/ui.log")
 """Log of the server."""
@@ -28,11 +32,10 @@ def serve_ui(uri: str | None, port: int, *, browser: bool) -> None:
         SetupError: the port is in use, the store cannot be used, or the server does not start.
     """
     uri = store(uri)
-    if uri.startswith("http"):
-        _announce(uri.rstrip("/"), browser=browser)
+    experiment = client_for(uri).get_experiment_by_name(TrackingSection().experiment)  # creates a database, if need be
+    if is_server(uri):
+        _announce(_first_page(uri, experiment), browser=browser)
         return
-    client = client_for(uri)  # creates the database if it does not exist; reports an unusable store
-    experiment = client.get_experiment_by_name(TrackingSection().experiment)
     require_free("--port", port)
     environment: dict[str, str | None] = {
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
@@ -43,14 +46,18 @@ def serve_ui(uri: str | None, port: int, *, browser: bool) -> None:
     try:
         with exit_on_sigterm(1), Child("tracking", command, LOG, environment=environment) as server:
             server.require_up(f"http://{HOST}:{port}")
-            page = f"/#/experiments/{experiment.experiment_id}?workflowType=machine_learning" if experiment else ""
-            _announce(f"http://{HOST}:{port}{page}", browser=browser)
+            _announce(_first_page(f"http://{HOST}:{port}", experiment), browser=browser)
             server.process.wait()
     except KeyboardInterrupt:
         log.info("closing the tracking UI")
 
 
+def _first_page(uri: str, experiment: "Experiment | None") -> str:
+    """Our runs; the list of experiments, which opens them in the view for GenAI, only where there are none yet."""
+    return experiments_page(uri) if experiment is None else experiment_page(uri, experiment.experiment_id)
+
+
 def _announce(url: str, *, browser: bool) -> None:
-    log.info("tracking UI: %s", redacted_uri(url))
+    log.info("tracking UI: %s", url)
     if browser:
         webbrowser.open(url)

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import polars as pl
 
 from varjepa.config import DataSection
+from varjepa.config.data import ColumnSection
 from varjepa.config.uris import is_local
 from varjepa.data.cells import by_name, column
 from varjepa.data.read.column_profile import ColumnProfile
@@ -20,7 +21,7 @@ MOST_WORDS = 3
 
 def gap_words(section: DataSection, profiles: Iterable[ColumnProfile]) -> dict[str, str]:
     """Columns of local text files in which words count as missing -> which words, and how many cells each explains."""
-    words = [word for word in section.na_values if word.strip()]
+    words = {word for word in section.na_values if word.strip()}
     # A word among numbers cannot be a value.
     columns = [facts.name for facts in profiles if facts.missing and facts.dtype == pl.String]
     if not words or not columns or not is_local(str(section.path)):
@@ -30,7 +31,8 @@ def gap_words(section: DataSection, profiles: Iterable[ColumnProfile]) -> dict[s
         with opened_table(plain, columns) as source, reads(plain):
             present = [name for name in columns if source.frame.collect_schema().get(name) == pl.String]
             cells = source.frame.select(by_name(present)).head(MOST_ROWS)
-            counts = {name: _counts(cells, name, words) for name in present}
+            told = {name: section.columns.get(name, ColumnSection()).not_gaps for name in present}
+            counts = {name: _counts(cells, name, sorted(words.difference(told[name]))) for name in present}
     except DataError:
         return {}  # what makes sense only with the gap words is not read without them
     return {name: words_of(found) for name, found in counts.items() if found}
@@ -53,7 +55,4 @@ def words_of(counts: dict[str, int]) -> str:
     named = ", ".join(f'"{word}" ({count:,} cells)' for word, count in [*counts.items()][:MOST_WORDS])
     plural = "word" if len(counts) == 1 else "words"
     counting = "counts" if len(counts) == 1 else "count"
-    return (
-        f"the {plural} {named} {counting} as missing. If one is a value here, leave it out of data.na_values, and name "
-        "it in data.columns.OTHER.gaps of the columns where it is none"
-    )
+    return f"the {plural} {named} {counting} as missing. If one is a value here, name it in data.columns.NAME.not_gaps"

@@ -24,12 +24,13 @@ from varjepa.data.fit.rows_protocol import Wanted
 from varjepa.data.fit.streamed_rows import StreamedRows
 from varjepa.data.read.column_profile import ColumnProfile
 from varjepa.data.read.contract import ColumnContract, Contract, dump_contract
-from varjepa.data.read.splits import FEWEST_ROWS
-from varjepa.errors import ConfigError, DataError, listed, nearest
+from varjepa.errors import ConfigError, DataError, listed, suggested
 from varjepa.tasks.answers import ColumnAnswer, InitAnswer
 from varjepa.tasks.setup.gap_words import gap_words
 from varjepa.tasks.setup.natural_bounds import future_words, natural_bounds
+from varjepa.tasks.setup.obstacles import obstacles
 from varjepa.tasks.sources.address import require_place, table_of
+from varjepa.tasks.sources.glance import columns_at_hand, require_table
 from varjepa.tasks.sources.open_table import opened_table, reads
 from varjepa.tasks.steps.files import write_text
 from varjepa.visible import visible
@@ -72,6 +73,8 @@ class Started:
     """Columns that are not in the plain spelling -> how they are spelled."""
     doubts: dict[str, str]
     """Columns that may be read in another way -> how they are read; also cells that count as missing, or as rare."""
+    obstacles: tuple[str, ...] = ()
+    """Why a retrain will refuse the table, as sentences."""
 
     def summary(self) -> InitAnswer:
         """Plain data for `--json`."""
@@ -83,7 +86,7 @@ class Started:
             columns[name]["format"] = section.format
         return {
             "config": str(self.config), "contract": str(self.contract), "rows": self.rows, "label": self.label,
-            "columns": columns,
+            "columns": columns, "obstacles": list(self.obstacles),
         }  # fmt: skip
 
 
@@ -114,6 +117,7 @@ def initialise(
     section, label = _told(require_place(data, reading or {}), changes), label or changes.get("data.label")
     config = out or Path(f"{_table_name(data)}.yaml")
     contract = config.parent / "contracts" / f"{config.stem}.yaml"
+    require_label(section, label)
     existing = [str(path) for path in (config, contract) if path.exists()]
     if existing and not force:
         raise ConfigError(f"{listed(existing)} would be overwritten.", fix="Pass --force, or choose another --out.")
@@ -121,10 +125,7 @@ def initialise(
         rows = StreamedRows(source.frame)
         if not rows.rows:
             raise DataError(f"{source.description} has no rows.", expected="Expected a header line and rows.")
-        if label is not None and label not in rows.schema:
-            raise ConfigError(
-                f'The label "{label}" is not a column of {source.description}.', fix=nearest(label, list(rows.schema))
-            )
+        _require_label(list(rows.schema), label, source.description)
         profiles = rows.whole_profiles()
         beyond = beyond_counts(source.frame)
         drafted = _contract_text(source.frame, rows.rows, profiles, beyond)
@@ -137,10 +138,29 @@ def initialise(
     contract.parent.mkdir(parents=True, exist_ok=True)
     write_text(contract, drafted)
     started = Started(
-        config, contract, rows.rows, label, profiles, source.columns, source.words, {**remarks, **source.doubts}
-    )
+        config, contract, rows.rows, label, profiles, source.columns, source.words, {**remarks, **source.doubts},
+        tuple(obstacles(rows.rows, profiles, label, section.drop)),
+    )  # fmt: skip
     write_text(config, edited_yaml(_config_text(section, started, few_contents=few), changes))
     return started
+
+
+def require_label(section: DataSection, label: str | None) -> None:
+    """Checks that a local table is there and has the label, as far as its header says, before anything else is checked.
+
+    Raises:
+        ConfigError: the label is not a column.
+        DataError: there is no table.
+    """
+    require_table(str(section.path), {"query": section.query, "parameters": section.parameters, "at": section.at})
+    if label is not None and (columns := columns_at_hand(section)) is not None:
+        _require_label(columns, label, str(section.path))
+
+
+def _require_label(columns: Sequence[str], label: str | None, place: str) -> None:
+    if label is not None and label not in columns:
+        hint = suggested([label], columns, f"Columns: {listed(columns, 20)}.")
+        raise ConfigError(f'The label "{label}" is not a column of {place}.', fix=hint)
 
 
 def _told(section: DataSection, changes: Mapping[str, Any]) -> DataSection:
@@ -152,17 +172,6 @@ def _told(section: DataSection, changes: Mapping[str, Any]) -> DataSection:
     own = {key.removeprefix("data."): value for key, value in changes.items() if key.startswith("data.")}
     parse_config(changed_content({"data": section.model_dump()}, changes), "--set")
     return section if not own else DataSection.model_validate(changed_content(section.model_dump(), own))
-
-
-def too_few_words(rows: int) -> str:
-    """What to say of a table that a retrain will refuse; empty for larger ones.
-
-    Examples:
-        >>> too_few_words(9), too_few_words(10)
-        ('Only 9 rows: a retrain needs at least 10', '')
-    """
-    counted = f"{rows} row{'s' * (rows != 1)}"
-    return f"Only {counted}: a retrain needs at least {FEWEST_ROWS}" if rows < FEWEST_ROWS else ""
 
 
 def _table_name(data: str) -> str:
@@ -333,8 +342,7 @@ def _config_text(data: DataSection, seen: Started, *, few_contents: bool) -> str
         for name, facts in seen.profiles.items()
         if facts.kind == "text" and name != seen.label
     ]
-    if few_rows := too_few_words(seen.rows):
-        notes.append(f"# {few_rows}.")
+    notes += [f"# {_line(obstacle)}" for obstacle in seen.obstacles]
     if few_contents:
         notes.append("# So few rows differ that a split by their hash might leave a part without rows: it is random.")
     if seen.label is None:

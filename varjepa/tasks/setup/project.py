@@ -10,7 +10,8 @@ from typing import Any
 from varjepa import __version__
 from varjepa.config.uris import is_local
 from varjepa.errors import ConfigError
-from varjepa.tasks.setup.initialise import Started, initialise
+from varjepa.tasks.setup.initialise import Started, initialise, require_label
+from varjepa.tasks.sources.address import require_place
 from varjepa.tasks.steps.files import write_text
 from varjepa.visible import visible
 
@@ -61,6 +62,7 @@ def start_project(
             f'"{visible(name)}" cannot name a project.',
             expected="Expected lower-case letters, digits, - and _: the name stands in scripts, images and URIs.",
         )
+    require_label(require_place(data, reading or {}), label)
     taken = [place for place in FILES.values() if (folder / place).exists()]
     if taken and not force:
         raise ConfigError(

@@ -35,9 +35,10 @@ def task(**options: Any) -> Callable[[Callable[_P, _R]], "StepTask[_P, _R]"]:
     """Makes a Prefect task of a function, which stays a plain function in a process without orchestration.
 
     Args:
-        options: of `prefect.Task`.
+        options: of `prefect.Task`. Runs are named like their task, if nothing else is said: Prefect would add digits.
     """
-    return lambda function: StepTask(function, **options)
+    named = {"task_run_name": options["name"]} if "name" in options else {}
+    return lambda function: StepTask(function, **{**named, **options})
 
 
 class StepTask(Task[_P, _R]):

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from varjepa.config.operations import TrackingSection
-from varjepa.errors import SetupError
+from varjepa.errors import SetupError, VarjepaError
 from varjepa.redaction import redacted_uri
 from varjepa.tasks.processes.health import require_answer
 from varjepa.tasks.steps.log import log
+from varjepa.tasks.tracking.links import is_server, run_page
 from varjepa.tasks.tracking.locks import store_lock
 from varjepa.tasks.tracking.moved import exists, folder_of, follow, is_local
 from varjepa.tasks.tracking.patience import PATIENCE, PatientClient, TrackingLostError, limit_mlflow, patiently
@@ -80,6 +81,19 @@ def _client_for(uri: str, patience: float) -> "MlflowClient":
 def client_of(tracking: TrackingSection) -> "MlflowClient":
     """A client of the store that a configuration names; see `client_for`."""
     return client_for(tracking_uri(tracking), tracking.patience)
+
+
+def run_link(tracking: TrackingSection, run_id: str) -> str:
+    """The page of a run on a tracking server; empty where the store is a database, which has no pages of its own."""
+    from mlflow.exceptions import MlflowException
+
+    uri = tracking_uri(tracking)
+    if not is_server(uri):
+        return ""
+    try:
+        return run_page(uri, client_of(tracking).get_run(run_id).info.experiment_id, run_id)
+    except (MlflowException, VarjepaError):
+        return ""  # the result is there; a server that has gone since must not hide it
 
 
 def open_known(tracking: TrackingSection) -> None:

@@ -58,8 +58,8 @@ def test_links_lead_to_the_pages_of_a_tracking_server() -> None:
     lines = message.text("https://me:secret-word@mlflow.example.com/", "12").splitlines()
     assert lines == [
         "better",
-        "Run: https://***@mlflow.example.com/#/experiments/12/runs/abc",
-        "Version: https://***@mlflow.example.com/#/models/a%2Fb%20c/versions/2",
+        "Run: https://***@mlflow.example.com/#/experiments/12/runs/abc?workflowType=machine_learning",
+        "Version: https://***@mlflow.example.com/#/models/a%2Fb%20c/versions/2?workflowType=machine_learning",
     ]
 
 
