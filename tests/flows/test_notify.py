@@ -37,6 +37,9 @@ def test_a_version_waits_for_a_person_and_people_are_told_once(
         (event,) = varjepa("models", "people", "--json").json["history"]
         assert (event["by"], event["reason"].split(";")[0]) == ("approve", "approved: checked by two")
         assert "pending" not in client.get_registered_model("people").aliases
+        page = Path(client.download_artifacts(first.json["run_id"], "life.html")).read_text()
+        assert "version 1 is the champion" in page
+        assert "approved: checked by two" in page
         again = varjepa("approve", "models:/people/1", "--why", "once more", "--json")
         assert again.code == 2
         assert "was approved by" in again.json["error"]

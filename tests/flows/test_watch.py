@@ -15,6 +15,8 @@ from tests.unit.tasks.notify.receivers import web_hook
 def test_rows_are_compared_once_and_silence_is_told_once(
     handed_over: SimpleNamespace, migrated: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from mlflow import MlflowClient
+
     varjepa = caller(handed_over.home, migrated, monkeypatch)
     content = yaml.safe_load(handed_over.job.read_text())
     content["watch"] = {"path": "arrived.csv", "silent_after": "1s"}
@@ -29,6 +31,8 @@ def test_rows_are_compared_once_and_silence_is_told_once(
         assert first.code == 0, first.err
         assert first.json["alarm"]
         assert "the last retrain began" in first.json["silence"]
+        page = Path(MlflowClient(handed_over.uri).download_artifacts(handed_over.answer.json["run_id"], "life.html"))
+        assert "1 comparisons with new rows, 1 alarms" in page.read_text()
         again = varjepa("watch", job, "--once", "--json")
         assert again.json["skipped"]
         assert "compared with version 1 before" in again.json["reason"]

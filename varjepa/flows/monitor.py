@@ -16,6 +16,7 @@ from varjepa.tasks.drift.report import lines_of, report_drift, summary, verdict
 from varjepa.tasks.notify.message import Message
 from varjepa.tasks.notify.send import notify
 from varjepa.tasks.orchestration.recorded_flow import flow
+from varjepa.tasks.reports.keep_life import keep_life
 from varjepa.tasks.steps.reuse import WORK, digest
 from varjepa.tasks.tracking.runs import log_artifacts, log_results, opened_run
 from varjepa.tasks.tracking.uris import tracking_uri as tracking_uri_of
@@ -89,6 +90,7 @@ def monitor_rows(
     if drift.alarm:
         rules = drift.notify if rules is None else rules
         notify(rules, tracking_uri_of(drift.tracking), Message("drift", drift.name, verdict(drift), run_id=run_id))
+    keep_life(drift.name, tracking_uri_of(drift.tracking))
     retrained = retrain(job) if job is not None and drift.alarm else None
     if retrained is not None:
         log_results(run_id, drift.tracking, {}, {"varjepa.retrained": str(retrained["model"]["uri"])})

@@ -15,6 +15,7 @@ from varjepa.tasks.release.gate import Decision, gate, require_subgroups
 from varjepa.tasks.release.predecessor import predecessor
 from varjepa.tasks.release.publish import publish_card, publish_report, summarise
 from varjepa.tasks.release.register import Registered, register
+from varjepa.tasks.reports.keep_life import keep_life
 from varjepa.tasks.retrain.assemble import assemble
 from varjepa.tasks.retrain.assess_generator import assess_generator
 from varjepa.tasks.retrain.calibrate import calibrate
@@ -36,6 +37,7 @@ from varjepa.tasks.sources.run_day import with_run_date
 from varjepa.tasks.steps.code import git_commit
 from varjepa.tasks.tracking.locks import model_lock
 from varjepa.tasks.tracking.runs import log_artifacts
+from varjepa.tasks.tracking.uris import tracking_uri
 
 
 @flow(name="retrain", flow_run_name="retrain {config.registry.name}", validate_parameters=True)
@@ -153,6 +155,9 @@ def _hand_over(facts: CardFacts, candidate: Candidate, watch: Stopwatch, *, dry_
     with watch("gate"):
         decision = gate(candidate, registered, config, lambda decision: _publish(facts, card, registered, decision))
     tell_decision(config, run_id, registered, decision)
+    if registered is not None:
+        with watch("track"):
+            keep_life(registered.name, tracking_uri(config.tracking))
     return answer(facts, registered, decision, watch)
 
 
