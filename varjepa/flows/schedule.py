@@ -13,7 +13,9 @@ from varjepa.flows.retrain import retrain_snapshot
 from varjepa.flows.stopwatch import Stopwatch
 from varjepa.tasks.cleaning.clean import clean_after
 from varjepa.tasks.notify.events import failures_told, tell_skipped
+from varjepa.tasks.notify.lookout import lookout
 from varjepa.tasks.notify.send import require_addresses
+from varjepa.tasks.notify.silence import tell_silence
 from varjepa.tasks.orchestration.flow_runs import claimed, end_abandoned, labels
 from varjepa.tasks.orchestration.recorded_flow import flow
 from varjepa.tasks.retrain.ingest import ingest
@@ -39,6 +41,7 @@ def scheduled_retrain(
     """
     config = with_run_date(config, timezone)
     with claimed(), failures_told(config), model_lock(config, wait=overlap == "wait") as locked:
+        tell_silence(config)  # of the time before this run, which is the first to notice if the machine was off
         if not locked:
             reason = f"another run for the model {config.registry.name} is in progress"
             tell_skipped(config, reason)
@@ -86,16 +89,17 @@ def serve_flow(
     """
     require_addresses(config.notify)
     end_abandoned()
-    served.serve(
-        name=deployment_name(config),
-        schedule=schedule,
-        global_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=strategy),
-        parameters=parameters,
-        description=description,
-        tags=["varjepa", *labels()],
-        print_starting_message=False,
-        entrypoint_type=EntrypointType.MODULE_PATH,
-    )
+    with lookout(config):
+        served.serve(
+            name=deployment_name(config),
+            schedule=schedule,
+            global_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=strategy),
+            parameters=parameters,
+            description=description,
+            tags=["varjepa", *labels()],
+            print_starting_message=False,
+            entrypoint_type=EntrypointType.MODULE_PATH,
+        )
 
 
 def deployment_name(config: RetrainConfig) -> str:

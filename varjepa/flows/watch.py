@@ -10,8 +10,9 @@ from varjepa.config import RetrainConfig
 from varjepa.flows.monitor import monitor_rows
 from varjepa.flows.retrain import retrain
 from varjepa.flows.schedule import serve_flow
-from varjepa.tasks.drift.watching import WATCHED, next_look, require_rows, tell_silence
+from varjepa.tasks.drift.watching import WATCHED, next_look, require_rows
 from varjepa.tasks.notify.events import failures_told
+from varjepa.tasks.notify.silence import tell_silence
 from varjepa.tasks.orchestration.flow_runs import claimed
 from varjepa.tasks.orchestration.recorded_flow import flow
 from varjepa.tasks.sources.run_day import with_run_date

@@ -1,29 +1,19 @@
-"""What `varjepa watch` looks at before it compares: the champion, the last comparison, the age of the schedule."""
+"""What `varjepa watch` looks at before it compares: the champion, and the last comparison."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from varjepa.config import RetrainConfig
-from varjepa.config.durations import duration, in_words
 from varjepa.errors import ConfigError
 from varjepa.tasks.drift.compare import Question
-from varjepa.tasks.notify.events import tell
-from varjepa.tasks.notify.message import Message
 from varjepa.tasks.registry.champion import CHAMPION, champion_of
 from varjepa.tasks.sources.address import section_at
 from varjepa.tasks.sources.open_table import fingerprint_now
 from varjepa.tasks.tracking.store import client_of, experiment_id
 from varjepa.tasks.tracking.uris import tracking_uri
 
-if TYPE_CHECKING:
-    from mlflow.entities import Run
-
 WATCHED = "varjepa.watched"
 """Tag of a run of `varjepa drift` on a schedule: version and fingerprint of the rows."""
-
-SILENT = "varjepa.silent"
-"""Tag of a registered model: the retrain after which people were told of silence."""
 
 
 @dataclass(frozen=True)
@@ -76,40 +66,3 @@ def _watched(config: RetrainConfig, mark: str) -> bool:
     filter_string = f"attributes.status = 'FINISHED' and tags.`{WATCHED}` = '{mark}'"
     client = client_of(config.tracking)
     return bool(client.search_runs([experiment_id(config.tracking)], filter_string, max_results=1))
-
-
-def tell_silence(config: RetrainConfig) -> str | None:
-    """Tells people once if the schedule of a model is silent; returns in words for how long."""
-    last = None if config.watch.silent_after is None else _last_retrain(config)
-    if last is None or config.watch.silent_after is None:
-        return None
-    age = datetime.now(UTC) - datetime.fromtimestamp(last.info.start_time / 1000, UTC)
-    if age < duration(config.watch.silent_after):
-        return None
-    client, name = client_of(config.tracking), config.registry.name
-    words = f"the last retrain began {_spoken(age)} ago, more than watch.silent_after ({config.watch.silent_after})"
-    model = client.get_registered_model(name)
-    if model.tags.get(SILENT) != last.info.run_id:
-        tell(config, Message("silent", name, words, run_id=last.info.run_id))
-        client.set_registered_model_tag(name, SILENT, last.info.run_id)
-    return words
-
-
-def _last_retrain(config: RetrainConfig) -> "Run | None":
-    """The newest run of a retrain or of its schedule, whatever came of it."""
-    client, order = client_of(config.tracking), ["attributes.start_time DESC"]
-    newest = [
-        run
-        for step in ("retrain", "schedule")
-        for run in client.search_runs(
-            [experiment_id(config.tracking)],
-            f"tags.`varjepa.step` = '{step}' and params.`registry.name` = '{config.registry.name}'",
-            order_by=order, max_results=1,
-        )
-    ]  # fmt: skip
-    return max(newest, key=lambda run: run.info.start_time, default=None)
-
-
-def _spoken(age: timedelta) -> str:
-    days = age.days
-    return f"{days} days" if days > 1 else in_words(age.total_seconds())

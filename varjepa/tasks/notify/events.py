@@ -8,6 +8,7 @@ from typing import Any
 from varjepa.config import RetrainConfig
 from varjepa.config.operations import EVENT
 from varjepa.errors import ContractError, VarjepaError
+from varjepa.tasks.notify.killed import tell_killed
 from varjepa.tasks.notify.message import Message
 from varjepa.tasks.notify.send import notify
 from varjepa.tasks.registry.tags import TOLD_TAG
@@ -25,10 +26,14 @@ _run: ContextVar[list[str] | None] = ContextVar("run of the failure", default=No
 
 @contextmanager
 def failures_told(config: RetrainConfig) -> Iterator[None]:
-    """Sends a message about an error that leaves the block, which it passes on; interruptions are no errors."""
+    """Sends a message about an error that leaves the block, which it passes on; interruptions are no errors.
+
+    Before, people are told of earlier runs of the model that were killed.
+    """
     if not config.notify:
         yield
         return
+    tell_killed(config)
     runs: list[str] = []
     token = _run.set(runs)
     try:
