@@ -67,7 +67,7 @@ def monitor(
 
 def monitor_rows(
     question: Question, place: Path | None, job: RetrainConfig | None, rules: Sequence[NotifySection] | None,
-    started: float,
+    started: float, *, keep: bool = True,
 ) -> DriftAnswer:  # fmt: skip
     """Tests for drift, records it, tells people and runs a job if the level is reached.
 
@@ -77,6 +77,7 @@ def monitor_rows(
         job: to run after drift.
         rules: for messages; None for those of the model's last retrain.
         started: `time.perf_counter` at the beginning.
+        keep: bring the page of the model's life up to date.
     """
     # Compare, and record the result in a run of its own.
     drift = compare(question)
@@ -90,7 +91,8 @@ def monitor_rows(
     if drift.alarm:
         rules = drift.notify if rules is None else rules
         notify(rules, tracking_uri_of(drift.tracking), Message("drift", drift.name, verdict(drift), run_id=run_id))
-    keep_life(drift.name, tracking_uri_of(drift.tracking))
+    if keep:
+        keep_life(drift.name, tracking_uri_of(drift.tracking))
     retrained = retrain(job) if job is not None and drift.alarm else None
     if retrained is not None:
         log_results(run_id, drift.tracking, {}, {"varjepa.retrained": str(retrained["model"]["uri"])})
