@@ -8,6 +8,7 @@ from varjepa.errors import DataError
 from varjepa.flows.monitor import monitor_rows
 from varjepa.tasks.answers import BackfillAnswer, DayAnswer
 from varjepa.tasks.drift.watching import next_look
+from varjepa.tasks.lineage.run import lineage
 from varjepa.tasks.orchestration.flow_runs import claimed
 from varjepa.tasks.orchestration.recorded_flow import flow
 from varjepa.tasks.reports.keep_life import keep_life
@@ -34,7 +35,7 @@ def backfill(config: RetrainConfig, first: date, last: date) -> BackfillAnswer:
         ModelError: the champion cannot be read.
     """
     started = time.perf_counter()
-    with claimed():
+    with claimed(), lineage("backfill", config.registry.name):
         days = [_compared(on_day(config, day), day) for day in days_between(first, last)]
         keep_life(config.registry.name, tracking_uri(config.tracking))
     return {"name": config.registry.name, "days": days, "seconds": round(time.perf_counter() - started, 2)}

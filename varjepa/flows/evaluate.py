@@ -5,6 +5,8 @@ from typing import Any
 
 from varjepa.tasks.answers import EvaluateAnswer
 from varjepa.tasks.drift.report import estimate_answer
+from varjepa.tasks.lineage.run import lineage
+from varjepa.tasks.lineage.tables import model_in
 from varjepa.tasks.orchestration.recorded_flow import flow
 from varjepa.tasks.outcomes.evaluate import evaluate_model
 from varjepa.tasks.outcomes.labels import Labelled
@@ -40,9 +42,10 @@ def evaluate(
         UserError: the model or the rows are invalid.
     """
     started = time.perf_counter()
-    evaluation = evaluate_model(Labelled(model, labelled, scored, key, tracking_uri, device, reading or {}))
-    with opened_run(evaluation.tracking, command="evaluate", name=evaluation.name) as run_id:
-        log_results(run_id, evaluation.tracking, evaluation_metrics(evaluation), evaluation_tags(evaluation))
+    with lineage("evaluate", model_in(model)):
+        evaluation = evaluate_model(Labelled(model, labelled, scored, key, tracking_uri, device, reading or {}))
+        with opened_run(evaluation.tracking, command="evaluate", name=evaluation.name) as run_id:
+            log_results(run_id, evaluation.tracking, evaluation_metrics(evaluation), evaluation_tags(evaluation))
     keep_life(evaluation.name, store(tracking_uri))
     return {
         "model": model, "run_id": run_id, "rows": evaluation.rows, "metrics": evaluation.metrics,

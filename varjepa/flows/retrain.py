@@ -6,6 +6,9 @@ from varjepa.config import RetrainConfig
 from varjepa.errors import ContractError
 from varjepa.flows.stopwatch import Stopwatch
 from varjepa.tasks.answers import RetrainAnswer
+from varjepa.tasks.lineage.record import writes
+from varjepa.tasks.lineage.run import lineage
+from varjepa.tasks.lineage.tables import model
 from varjepa.tasks.notify.events import failures_told, in_run, tell_decision
 from varjepa.tasks.orchestration.flow_runs import claimed
 from varjepa.tasks.orchestration.recorded_flow import flow
@@ -53,7 +56,7 @@ def retrain(config: RetrainConfig, *, dry_run: bool = False) -> RetrainAnswer:
         ContractError: the data broke its contract; nothing was trained or registered.
     """
     config = with_run_date(config)
-    with claimed(), failures_told(config), model_lock(config):
+    with claimed(), lineage("retrain", config.registry.name), failures_told(config), model_lock(config):
         watch = Stopwatch()
         with watch("ingest"):
             snapshot = ingest(config)
@@ -152,6 +155,7 @@ def _hand_over(facts: CardFacts, candidate: Candidate, watch: Stopwatch, *, dry_
     if not dry_run:
         with watch("register"):
             registered = register(run_id, config, candidate, card)
+        writes(model(registered.name, registered.version, tracking_uri(config.tracking)))
     with watch("gate"):
         decision = gate(candidate, registered, config, lambda decision: _publish(facts, card, registered, decision))
     tell_decision(config, run_id, registered, decision)

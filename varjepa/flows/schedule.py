@@ -12,6 +12,7 @@ from varjepa.config import RetrainConfig
 from varjepa.flows.retrain import retrain_snapshot
 from varjepa.flows.stopwatch import Stopwatch
 from varjepa.tasks.cleaning.clean import clean_after
+from varjepa.tasks.lineage.run import lineage
 from varjepa.tasks.notify.events import failures_told, tell_skipped
 from varjepa.tasks.notify.lookout import lookout
 from varjepa.tasks.notify.send import require_addresses
@@ -40,10 +41,14 @@ def scheduled_retrain(
         timezone: of the schedule, for `{{ run_date }}`; None means UTC.
     """
     config = with_run_date(config, timezone)
-    with claimed(), failures_told(config), model_lock(config, wait=overlap == "wait") as locked:
+    name = config.registry.name
+    with (
+        claimed(), lineage("retrain", name), failures_told(config),
+        model_lock(config, wait=overlap == "wait") as locked,
+    ):  # fmt: skip
         tell_silence(config)  # of the time before this run, which is the first to notice if the machine was off
         if not locked:
-            reason = f"another run for the model {config.registry.name} is in progress"
+            reason = f"another run for the model {name} is in progress"
             tell_skipped(config, reason)
             return Completed(name="Skipped", message=reason, data={"skipped": True, "reason": reason})
         watch = Stopwatch()

@@ -13,6 +13,7 @@ from varjepa.flows.monitor import monitor_rows
 from varjepa.flows.retrain import retrain
 from varjepa.flows.schedule import serve_flow
 from varjepa.tasks.drift.watching import next_look
+from varjepa.tasks.lineage.run import lineage
 from varjepa.tasks.notify.events import failures_told
 from varjepa.tasks.notify.silence import tell_silence
 from varjepa.tasks.orchestration.flow_runs import claimed
@@ -33,7 +34,7 @@ def watch(config: RetrainConfig, timezone: str | None = None) -> Any:
     started, day = time.perf_counter(), planned_day(UTC if timezone is None else ZoneInfo(timezone))
     of_day = day if depends_on_day(config) else None
     config = on_day(config, day)
-    with claimed(), failures_told(config):
+    with claimed(), lineage("watch", config.registry.name), failures_told(config):
         silence, look = tell_silence(config), next_look(config, of_day)
         if isinstance(look, str):
             data = {"skipped": True, "reason": look, "silence": silence}

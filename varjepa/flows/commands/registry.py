@@ -62,17 +62,19 @@ def promote(model: str, tracking_uri: str | None, *, dry_run: bool, force: bool,
     from varjepa.tasks.registry.promote import promote as run
 
     result = run(model, tracking_uri, force=force, dry_run=dry_run)
-    _keep_page(result, tracking_uri)
+    _tell(result, tracking_uri)
     show_move(result)
     finish(result, json_out=json_out)
 
 
-def _keep_page(result: MoveAnswer, tracking_uri: str | None) -> None:
-    """Brings the page of the model's life up to date, if the champion has moved."""
+def _tell(result: MoveAnswer, tracking_uri: str | None) -> None:
+    """If the champion has moved: tells people, and brings the page of the model's life up to date."""
+    from varjepa.tasks.notify.approval import tell_moved
     from varjepa.tasks.reports.keep_life import keep_life
     from varjepa.tasks.tracking.uris import store
 
     if result["moved"]:
+        tell_moved(result, tracking_uri)
         keep_life(result["name"], store(tracking_uri))
 
 
@@ -135,7 +137,7 @@ def rollback(name: str, tracking_uri: str | None, *, steps: int, dry_run: bool, 
     from varjepa.tasks.registry.promote import rollback as run
 
     result = run(name, tracking_uri, steps=steps, dry_run=dry_run)
-    _keep_page(result, tracking_uri)
+    _tell(result, tracking_uri)
     show_move(result)
     finish(result, json_out=json_out)
 

@@ -14,6 +14,7 @@ from varjepa.tasks.notify.send import notify
 from varjepa.tasks.registry.tags import TOLD_TAG
 from varjepa.tasks.release.gate import Decision
 from varjepa.tasks.release.register import Registered
+from varjepa.tasks.reports.keep_life import keep_life
 from varjepa.tasks.tracking.patience import TrackingLostError
 from varjepa.tasks.tracking.store import client_of
 from varjepa.tasks.tracking.uris import tracking_uri
@@ -28,11 +29,9 @@ _run: ContextVar[list[str] | None] = ContextVar("run of the failure", default=No
 def failures_told(config: RetrainConfig) -> Iterator[None]:
     """Sends a message about an error that leaves the block, which it passes on; interruptions are no errors.
 
-    Before, people are told of earlier runs of the model that were killed.
+    Before, people are told of earlier runs of the model that were killed. Afterwards, the page of the model's life
+    lists the run that has failed.
     """
-    if not config.notify:
-        yield
-        return
     tell_killed(config)
     runs: list[str] = []
     token = _run.set(runs)
@@ -44,6 +43,8 @@ def failures_told(config: RetrainConfig) -> Iterator[None]:
         if not getattr(error, TOLD, False):  # by a flow within this one
             tell_failure(config, error, runs[-1] if runs else None)
             setattr(error, TOLD, True)
+            if runs:
+                keep_life(config.registry.name, tracking_uri(config.tracking))
         raise
     finally:
         _run.reset(token)

@@ -13,7 +13,7 @@ from varjepa.plots.life import Point, life_plot
 from varjepa.redaction import redacted_uri
 from varjepa.tasks.registry.champion import champion_of, history
 from varjepa.tasks.registry.listing import QUALITY
-from varjepa.tasks.registry.search import versions_of
+from varjepa.tasks.registry.search import quoted, versions_of
 from varjepa.tasks.registry.tags import DAY_TAG, GATE_TAG, INTERVAL_TAG, RUN_TAG
 from varjepa.tasks.reports.page import Picture, render
 from varjepa.tasks.reports.provenance import provenance
@@ -68,6 +68,7 @@ def life_page(name: str, uri: str, *, remember: bool = False) -> str:
         "life.html", name=name, image=image, quality=measure or "quality", versions=made[::-1],
         summary=f"{len(versions)} versions, {champion}. {len(drift)} comparisons with new rows, {alarms} alarms.",
         champions=[(each.time, each.version, each.by, each.who, each.reason[:LONGEST]) for each in reversed(events)],
+        failed=[*map(_failed_row, _failed(client, experiments, name))],
         drift=[*map(_drift_row, reversed(drift))], evaluations=[*map(_evaluation_row, reversed(evaluated))],
         made=[*provenance().items(), ("tracking store", redacted_uri(uri))],
     )  # fmt: skip
@@ -124,6 +125,21 @@ def _runs(client: "MlflowClient", experiments: list[str], name: str, step: str) 
     found = client.search_runs(experiments, asked, order_by=["attributes.start_time DESC"], max_results=MOST)
     ours = (f"models:/{name}/", f"models:/{name}@")
     return sorted((run for run in found if run.data.tags["varjepa.model"].startswith(ours)), key=_when)
+
+
+def _failed(client: "MlflowClient", experiments: list[str], name: str) -> list["Run"]:
+    """The newest retrains that failed or were killed."""
+    asked = f"tags.`varjepa.step` = 'retrain' and params.`registry.name` = {quoted(name)}"
+    order = ["attributes.start_time DESC"]
+    ended = [
+        client.search_runs(experiments, f"attributes.status = '{status}' and {asked}", order_by=order, max_results=MOST)
+        for status in ("FAILED", "KILLED")
+    ]
+    return sorted((run for runs in ended for run in runs), key=_when, reverse=True)[:MOST]
+
+
+def _failed_row(run: "Run") -> list[str]:
+    return [_shown(run), run.info.status, run.data.tags.get("varjepa.failure", "")[:LONGEST], run.info.run_id]
 
 
 def _version_row(

@@ -50,6 +50,9 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
         score, alarm = (0.2, 1.0) if day == 3 else (0.01, 0.0)
         run("drift", 24 * day + 12, tags, drift__score=score, drift__alarm=alarm, drift__rows=500, **ends)
     run("evaluate", 100, {"varjepa.model": "models:/people/2"}, evaluate__accuracy=0.8123, evaluate__rows=400)
+    failed = run("retrain", 70, {"varjepa.failure": "the data broke its <i>contract</i>"})
+    client.log_param(failed, "registry.name", "people")
+    client.set_terminated(failed, "FAILED")
     tags = {"varjepa.model": "models:/people2@champion"}
     run("drift", 50, tags, drift__score=0.9, drift__alarm=1.0, drift__rows=77)
     return SimpleNamespace(uri=uri, folder=folder)
@@ -58,7 +61,17 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
 def test_the_page_tells_the_story(lived: SimpleNamespace) -> None:
     page = life_page("people", lived.uri)
     assert "4 versions, version 4 is the champion. 5 comparisons with new rows, 1 alarms." in page
-    for words in ("0.8300", "0.8100 to 0.8500", "0.8123", "20.00%", "alarm", "approve", "refused: &lt;b&gt;worse"):
+    for words in (
+        "0.8300",
+        "0.8100 to 0.8500",
+        "0.8123",
+        "20.00%",
+        "alarm",
+        "approve",
+        "refused: &lt;b&gt;worse",
+        "<td>FAILED</td>",
+        "the data broke its &lt;i&gt;contract",
+    ):
         assert words in page, words
     assert "<b>worse" not in page
     assert "90.00%" not in page
