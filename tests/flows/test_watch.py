@@ -15,6 +15,8 @@ from tests.unit.tasks.notify.receivers import web_hook
 def test_rows_are_compared_once_and_silence_is_told_once(
     handed_over: SimpleNamespace, migrated: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from mlflow import MlflowClient
+
     varjepa = caller(handed_over.home, migrated, monkeypatch)
     content = yaml.safe_load(handed_over.job.read_text())
     content["watch"] = {"path": "arrived.csv", "silent_after": "1s"}
@@ -29,6 +31,8 @@ def test_rows_are_compared_once_and_silence_is_told_once(
         assert first.code == 0, first.err
         assert first.json["alarm"]
         assert "the last retrain began" in first.json["silence"]
+        page = Path(MlflowClient(handed_over.uri).download_artifacts(handed_over.answer.json["run_id"], "life.html"))
+        assert "1 comparisons with new rows, 1 alarms" in page.read_text()
         again = varjepa("watch", job, "--once", "--json")
         assert again.json["skipped"]
         assert "compared with version 1 before" in again.json["reason"]
@@ -43,7 +47,53 @@ def test_rows_are_compared_once_and_silence_is_told_once(
     assert f"Run: {first.json['run_id']}" in bodies[1]["message"]
 
 
+@pytest.mark.slow
+def test_past_days_are_compared_once_each_and_a_missing_one_stops_no_other(
+    handed_over: SimpleNamespace, migrated: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow import MlflowClient
+
+    varjepa = caller(handed_over.home, migrated, monkeypatch)
+    content = yaml.safe_load(handed_over.job.read_text())
+    content["watch"] = {"path": "days/{{ run_date }}.csv", "retrain": True}
+    content["notify"] = [{"urls": "HOOK"}]
+    job, days = handed_over.home / "days.yaml", handed_over.home / "days"
+    job.write_text(yaml.safe_dump(content))
+    days.mkdir()
+    rows = person_table(300, seed=6)
+    rows.write_csv(days / "2026-06-01.csv")
+    rows.write_csv(days / "2026-06-02.csv")  # the same rows on two days are two points
+    rows.with_columns(age=80).write_csv(days / "2026-06-04.csv")
+    words = ("watch", job, "--from", "2026-06-01", "--to", "2026-06-04", "--json")
+    with web_hook() as (hook, bodies):
+        monkeypatch.setenv("HOOK", hook)
+        first = varjepa(*words)
+        assert first.code == 2, first.err
+        states = ["compared", "compared", "failed", "compared"]
+        assert [day["state"] for day in first.json["days"]] == states
+        assert "2026-06-03" in first.json["days"][2]["reason"]
+        assert [day["alarm"] for day in first.json["days"]] == [False, False, False, True]
+        rows.write_csv(days / "2026-06-03.csv")
+        rows.head(250).write_csv(days / "2026-06-02.csv")  # has changed since
+        again = varjepa(*words)
+    assert again.code == 0, again.err
+    assert [day["state"] for day in again.json["days"]] == ["skipped", "compared", "compared", "skipped"]
+    assert bodies == []
+    client = MlflowClient(handed_over.uri)
+    page = Path(client.download_artifacts(handed_over.answer.json["run_id"], "life.html")).read_text()
+    assert "2026-06-04</td>" in page
+    tags = client.get_run(first.json["days"][3]["run_id"]).data.tags
+    assert (tags["varjepa.day"], tags["varjepa.new"]) == ("2026-06-04", "days/2026-06-04.csv")
+
+
 @pytest.mark.parametrize(("words", "message"), [
+    (["--from", "2026-06-01"], "belong together"),
+    (["--from", "2026-06-01", "--to", "2026-05-01"], "is after --to"),
+    (["--from", "2026-06-01", "--to", "2999-01-01"], "is still to come"),
+    (["--from", "1999-01-01", "--to", "2026-05-01"], "Expected 1,000 at most"),
+    (["--from", "yesterday", "--to", "2026-05-01"], "does not match the format"),
+    (["--from", "2026-06-01", "--to", "2026-06-02", "--once"], "leave out --once"),
+    (["--from", "2026-06-01", "--to", "2026-06-02"], "are the same on every day"),
     (["--once", "--cron", "0 3 * * *"], "--once runs now"),
     (["--cron", "99 3 * * *"], "is not a valid schedule"),
     ([], "needs --cron or --interval"),

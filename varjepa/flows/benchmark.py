@@ -7,6 +7,7 @@ from prefect.futures import PrefectFuture
 
 from varjepa.config import LIBRARIES, ON_FRAMES, BenchmarkConfig, FeatureSet, RetrainConfig
 from varjepa.tasks.answers import BenchmarkAnswer
+from varjepa.tasks.lineage.run import lineage
 from varjepa.tasks.orchestration.flow_runs import claimed
 from varjepa.tasks.orchestration.recorded_flow import flow
 from varjepa.tasks.orchestration.runners import one_thread_each, shared_server, task_runner
@@ -42,7 +43,8 @@ def benchmark(config: BenchmarkConfig) -> BenchmarkAnswer:
 def compare(config: BenchmarkConfig) -> BenchmarkAnswer:
     """Computes the missing encoders and cells and writes the report. A killed run is resumed with the missing cells."""
     started = time.perf_counter()
-    with claimed(), opened_run(config.tracking, command="benchmark", name=",".join(config.datasets)) as run_id:
+    name = ",".join(config.datasets)
+    with claimed(), lineage("benchmark", name), opened_run(config.tracking, command="benchmark", name=name) as run_id:
         log_benchmark(run_id, config)
         # The encoders first: each serves all predictors of its table.
         plans = [plan for name in config.datasets for plan in _plans(config, name, run_id)]

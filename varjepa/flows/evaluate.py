@@ -5,11 +5,15 @@ from typing import Any
 
 from varjepa.tasks.answers import EvaluateAnswer
 from varjepa.tasks.drift.report import estimate_answer
+from varjepa.tasks.lineage.run import lineage
+from varjepa.tasks.lineage.tables import model_in
 from varjepa.tasks.orchestration.recorded_flow import flow
 from varjepa.tasks.outcomes.evaluate import evaluate_model
 from varjepa.tasks.outcomes.labels import Labelled
 from varjepa.tasks.outcomes.record import evaluation_metrics, evaluation_tags, promise_answer
+from varjepa.tasks.reports.keep_life import keep_life
 from varjepa.tasks.tracking.runs import log_results, opened_run
+from varjepa.tasks.tracking.uris import store
 
 
 @flow(name="evaluate", flow_run_name="evaluate {model}", validate_parameters=True)
@@ -38,9 +42,11 @@ def evaluate(
         UserError: the model or the rows are invalid.
     """
     started = time.perf_counter()
-    evaluation = evaluate_model(Labelled(model, labelled, scored, key, tracking_uri, device, reading or {}))
-    with opened_run(evaluation.tracking, command="evaluate", name=evaluation.name) as run_id:
-        log_results(run_id, evaluation.tracking, evaluation_metrics(evaluation), evaluation_tags(evaluation))
+    with lineage("evaluate", model_in(model)):
+        evaluation = evaluate_model(Labelled(model, labelled, scored, key, tracking_uri, device, reading or {}))
+        with opened_run(evaluation.tracking, command="evaluate", name=evaluation.name) as run_id:
+            log_results(run_id, evaluation.tracking, evaluation_metrics(evaluation), evaluation_tags(evaluation))
+    keep_life(evaluation.name, store(tracking_uri))
     return {
         "model": model, "run_id": run_id, "rows": evaluation.rows, "metrics": evaluation.metrics,
         "promises": [promise_answer(promise) for promise in evaluation.promises],

@@ -6,6 +6,7 @@ from prefect.futures import PrefectFuture
 
 from varjepa.config import BenchmarkConfig
 from varjepa.tasks.answers import LabelCurvesAnswer
+from varjepa.tasks.lineage.run import lineage
 from varjepa.tasks.orchestration.flow_runs import claimed
 from varjepa.tasks.orchestration.recorded_flow import flow
 from varjepa.tasks.orchestration.runners import one_thread_each, shared_server, task_runner
@@ -32,7 +33,8 @@ def label_curves(config: BenchmarkConfig) -> LabelCurvesAnswer:
 def curves(config: BenchmarkConfig) -> LabelCurvesAnswer:
     """Computes the missing encoders and cells and writes the report. A killed run is resumed with the missing cells."""
     started = time.perf_counter()
-    with claimed(), opened_run(config.tracking, command="benchmark", name=",".join(config.datasets)) as run_id:
+    name = ",".join(config.datasets)
+    with claimed(), lineage("benchmark", name), opened_run(config.tracking, command="benchmark", name=name) as run_id:
         log_benchmark(run_id, config)
         plans = [plan for name in config.datasets for plan in _plans(config, name, run_id)]
         encoded = time.perf_counter() - started

@@ -13,9 +13,12 @@ from varjepa.tasks.drift.compare import Question, compare
 from varjepa.tasks.drift.places import require_report
 from varjepa.tasks.drift.record import announce, drift_metrics, drift_tags
 from varjepa.tasks.drift.report import lines_of, report_drift, summary, verdict
+from varjepa.tasks.lineage.run import lineage
+from varjepa.tasks.lineage.tables import model_in
 from varjepa.tasks.notify.message import Message
 from varjepa.tasks.notify.send import notify
 from varjepa.tasks.orchestration.recorded_flow import flow
+from varjepa.tasks.reports.keep_life import keep_life
 from varjepa.tasks.steps.reuse import WORK, digest
 from varjepa.tasks.tracking.runs import log_artifacts, log_results, opened_run
 from varjepa.tasks.tracking.uris import tracking_uri as tracking_uri_of
@@ -66,7 +69,7 @@ def monitor(
 
 def monitor_rows(
     question: Question, place: Path | None, job: RetrainConfig | None, rules: Sequence[NotifySection] | None,
-    started: float,
+    started: float, *, keep: bool = True,
 ) -> DriftAnswer:  # fmt: skip
     """Tests for drift, records it, tells people and runs a job if the level is reached.
 
@@ -76,22 +79,26 @@ def monitor_rows(
         job: to run after drift.
         rules: for messages; None for those of the model's last retrain.
         started: `time.perf_counter` at the beginning.
+        keep: bring the page of the model's life up to date.
     """
-    # Compare, and record the result in a run of its own.
-    drift = compare(question)
-    with opened_run(drift.tracking, command="drift", name=drift.name) as run_id:
-        report = report_drift(drift, WORK / f"drift-{digest(run_id)}", place)
-        log_results(run_id, drift.tracking, drift_metrics(drift), drift_tags(drift))
-        log_artifacts(run_id, drift.tracking, {"": report.folder})
-    # Act on it: an event for automations, and a retrain if one is given.
-    result = summary(drift)
-    event = announce(drift, {**result, "run_id": run_id, "report": str(report.page)})
-    if drift.alarm:
-        rules = drift.notify if rules is None else rules
-        notify(rules, tracking_uri_of(drift.tracking), Message("drift", drift.name, verdict(drift), run_id=run_id))
-    retrained = retrain(job) if job is not None and drift.alarm else None
-    if retrained is not None:
-        log_results(run_id, drift.tracking, {}, {"varjepa.retrained": str(retrained["model"]["uri"])})
+    with lineage("drift", model_in(question.model)):
+        # Compare, and record the result in a run of its own.
+        drift = compare(question)
+        with opened_run(drift.tracking, command="drift", name=drift.name) as run_id:
+            report = report_drift(drift, WORK / f"drift-{digest(run_id)}", place)
+            log_results(run_id, drift.tracking, drift_metrics(drift), drift_tags(drift))
+            log_artifacts(run_id, drift.tracking, {"": report.folder})
+        # Act on it: an event for automations, and a retrain if one is given.
+        result = summary(drift)
+        event = announce(drift, {**result, "run_id": run_id, "report": str(report.page)})
+        if drift.alarm:
+            rules = drift.notify if rules is None else rules
+            notify(rules, tracking_uri_of(drift.tracking), Message("drift", drift.name, verdict(drift), run_id=run_id))
+        if keep:
+            keep_life(drift.name, tracking_uri_of(drift.tracking))
+        retrained = retrain(job) if job is not None and drift.alarm else None
+        if retrained is not None:
+            log_results(run_id, drift.tracking, {}, {"varjepa.retrained": str(retrained["model"]["uri"])})
     seconds = round(time.perf_counter() - started, 2)
     return {
         **result, "run_id": run_id, "report": str(report.page), "tests": lines_of(drift), "event": event,

@@ -6,6 +6,9 @@ from varjepa.config import RetrainConfig
 from varjepa.errors import ContractError
 from varjepa.flows.stopwatch import Stopwatch
 from varjepa.tasks.answers import RetrainAnswer
+from varjepa.tasks.lineage.record import writes
+from varjepa.tasks.lineage.run import lineage
+from varjepa.tasks.lineage.tables import model
 from varjepa.tasks.notify.events import failures_told, in_run, tell_decision
 from varjepa.tasks.orchestration.flow_runs import claimed
 from varjepa.tasks.orchestration.recorded_flow import flow
@@ -15,6 +18,7 @@ from varjepa.tasks.release.gate import Decision, gate
 from varjepa.tasks.release.predecessor import predecessor
 from varjepa.tasks.release.publish import publish_card, publish_report, summarise
 from varjepa.tasks.release.register import Registered, register
+from varjepa.tasks.reports.keep_life import keep_life
 from varjepa.tasks.retrain.assemble import assemble
 from varjepa.tasks.retrain.assess_generator import assess_generator
 from varjepa.tasks.retrain.calibrate import calibrate
@@ -36,6 +40,7 @@ from varjepa.tasks.sources.run_day import with_run_date
 from varjepa.tasks.steps.code import git_commit
 from varjepa.tasks.tracking.locks import model_lock
 from varjepa.tasks.tracking.runs import log_artifacts
+from varjepa.tasks.tracking.uris import tracking_uri
 
 
 @flow(name="retrain", flow_run_name="retrain {config.registry.name}", validate_parameters=True)
@@ -51,7 +56,7 @@ def retrain(config: RetrainConfig, *, dry_run: bool = False) -> RetrainAnswer:
         ContractError: the data broke its contract; nothing was trained or registered.
     """
     config = with_run_date(config)
-    with claimed(), failures_told(config), model_lock(config):
+    with claimed(), lineage("retrain", config.registry.name), failures_told(config), model_lock(config):
         watch = Stopwatch()
         with watch("ingest"):
             snapshot = ingest(config)
@@ -149,9 +154,13 @@ def _hand_over(facts: CardFacts, candidate: Candidate, watch: Stopwatch, *, dry_
     if not dry_run:
         with watch("register"):
             registered = register(run_id, config, candidate, card)
+        writes(model(registered.name, registered.version, tracking_uri(config.tracking)))
     with watch("gate"):
         decision = gate(candidate, registered, config, lambda decision: _publish(facts, card, registered, decision))
     tell_decision(config, run_id, registered, decision)
+    if registered is not None:
+        with watch("track"):
+            keep_life(registered.name, tracking_uri(config.tracking))
     return answer(facts, registered, decision, watch)
 
 

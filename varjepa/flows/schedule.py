@@ -12,8 +12,11 @@ from varjepa.config import RetrainConfig
 from varjepa.flows.retrain import retrain_snapshot
 from varjepa.flows.stopwatch import Stopwatch
 from varjepa.tasks.cleaning.clean import clean_after
+from varjepa.tasks.lineage.run import lineage
 from varjepa.tasks.notify.events import failures_told, tell_skipped
+from varjepa.tasks.notify.lookout import lookout
 from varjepa.tasks.notify.send import require_addresses
+from varjepa.tasks.notify.silence import tell_silence
 from varjepa.tasks.orchestration.flow_runs import claimed, end_abandoned, labels
 from varjepa.tasks.orchestration.recorded_flow import flow
 from varjepa.tasks.retrain.ingest import ingest
@@ -38,9 +41,14 @@ def scheduled_retrain(
         timezone: of the schedule, for `{{ run_date }}`; None means UTC.
     """
     config = with_run_date(config, timezone)
-    with claimed(), failures_told(config), model_lock(config, wait=overlap == "wait") as locked:
+    name = config.registry.name
+    with (
+        claimed(), lineage("retrain", name), failures_told(config),
+        model_lock(config, wait=overlap == "wait") as locked,
+    ):  # fmt: skip
+        tell_silence(config)  # of the time before this run, which is the first to notice if the machine was off
         if not locked:
-            reason = f"another run for the model {config.registry.name} is in progress"
+            reason = f"another run for the model {name} is in progress"
             tell_skipped(config, reason)
             return Completed(name="Skipped", message=reason, data={"skipped": True, "reason": reason})
         watch = Stopwatch()
@@ -86,16 +94,17 @@ def serve_flow(
     """
     require_addresses(config.notify)
     end_abandoned()
-    served.serve(
-        name=deployment_name(config),
-        schedule=schedule,
-        global_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=strategy),
-        parameters=parameters,
-        description=description,
-        tags=["varjepa", *labels()],
-        print_starting_message=False,
-        entrypoint_type=EntrypointType.MODULE_PATH,
-    )
+    with lookout(config):
+        served.serve(
+            name=deployment_name(config),
+            schedule=schedule,
+            global_limit=ConcurrencyLimitConfig(limit=1, collision_strategy=strategy),
+            parameters=parameters,
+            description=description,
+            tags=["varjepa", *labels()],
+            print_starting_message=False,
+            entrypoint_type=EntrypointType.MODULE_PATH,
+        )
 
 
 def deployment_name(config: RetrainConfig) -> str:

@@ -7,9 +7,12 @@ from typing import Any
 
 from varjepa.inference.storage import load_model, model_digest
 from varjepa.tasks.answers import FileAnswer
+from varjepa.tasks.lineage.run import lineage
+from varjepa.tasks.lineage.tables import model_in
 from varjepa.tasks.orchestration.recorded_flow import flow
 from varjepa.tasks.orchestration.runners import one_thread_each, shared_server, task_runner
 from varjepa.tasks.registry.open_model import model_folder
+from varjepa.tasks.scoring.lineage import note_files
 from varjepa.tasks.scoring.many_files import Job, parts_of, score_part, threads_each, waiting
 from varjepa.tasks.steps.time_left import collected
 
@@ -45,10 +48,13 @@ def score_files(
     unscored = waiting(parts, job, out, force=options["force"])
     started = time.perf_counter()
     scored: list[FileAnswer] = []
-    if unscored:  # otherwise no server needs to start
-        with one_thread_each() if runner == "threads" else nullcontext(), shared_server(runner, dask_address):
-            scored = score_all.with_options(task_runner=task_runner(runner, workers, dask_address))(unscored, job)
-    seconds, rows = time.perf_counter() - started, sum(part["rows"] for part in scored)
+    with lineage("score", model_in(model)):
+        if unscored:  # otherwise no server needs to start
+            with one_thread_each() if runner == "threads" else nullcontext(), shared_server(runner, dask_address):
+                scored = score_all.with_options(task_runner=task_runner(runner, workers, dask_address))(unscored, job)
+        rows = sum(part["rows"] for part in scored)
+        note_files(model, options["tracking_uri"], source, str(out), rows)
+    seconds = time.perf_counter() - started
     result: FileAnswer = {
         "rows": rows, "files": len(parts), "scored": len(scored), "out": str(out), "seconds": round(seconds, 2),
         "rows_per_second": round(rows / max(seconds, 1e-9)),

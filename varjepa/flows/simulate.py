@@ -9,6 +9,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from varjepa.config import StudyConfig
 from varjepa.machine import cores
 from varjepa.tasks.answers import SimulationAnswer
+from varjepa.tasks.lineage.run import lineage
 from varjepa.tasks.orchestration.flow_runs import claimed
 from varjepa.tasks.orchestration.recorded_flow import flow
 from varjepa.tasks.orchestration.runners import one_thread_each
@@ -26,7 +27,8 @@ RUNNER: Any = ThreadPoolTaskRunner(max_workers=cores())
 def simulate(config: StudyConfig) -> SimulationAnswer:
     """Trains every model of the study in all its runs; returns the object that `varjepa simulate --json` prints."""
     started = time.perf_counter()
-    with claimed(), opened_run(config.tracking, command="simulate", name=",".join(config.variants)) as run_id:
+    name = ",".join(config.variants)
+    with claimed(), lineage("simulate", name), opened_run(config.tracking, command="simulate", name=name) as run_id:
         log_study(run_id, config)
         # Parallel over models; within a model, its runs are one batched computation.
         with one_thread_each():

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from varjepa.config import RetrainConfig
 from varjepa.tasks.answers import TuneAnswer
+from varjepa.tasks.lineage.run import lineage
 from varjepa.tasks.orchestration.flow_runs import claimed
 from varjepa.tasks.orchestration.recorded_flow import flow
 from varjepa.tasks.retrain.ingest import ingest
@@ -34,7 +35,7 @@ def tune(config: RetrainConfig, trials: int | None = 20, seconds: float | None =
         ContractError: the data broke its contract.
     """
     started, config = time.perf_counter(), with_run_date(config)
-    with claimed():
+    with claimed(), lineage("tune", config.registry.name):
         snapshot = ingest(config)
         clean, config = check_contract(snapshot, config).clean, snapshot.told(config)
         # Once, for all trials: the search changes nothing that the encoded rows depend on.

@@ -1,7 +1,9 @@
 """The monitoring flow as a Prefect deployment: compares new rows with the champion on a schedule, and acts on drift."""
 
 import time
+from datetime import UTC
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from prefect.schedules import Schedule
 from prefect.states import Completed
@@ -10,11 +12,14 @@ from varjepa.config import RetrainConfig
 from varjepa.flows.monitor import monitor_rows
 from varjepa.flows.retrain import retrain
 from varjepa.flows.schedule import serve_flow
-from varjepa.tasks.drift.watching import WATCHED, next_look, require_rows, tell_silence
+from varjepa.tasks.drift.watching import next_look
+from varjepa.tasks.lineage.run import lineage
 from varjepa.tasks.notify.events import failures_told
+from varjepa.tasks.notify.silence import tell_silence
 from varjepa.tasks.orchestration.flow_runs import claimed
 from varjepa.tasks.orchestration.recorded_flow import flow
-from varjepa.tasks.sources.run_day import with_run_date
+from varjepa.tasks.sources.run_day import on_day, planned_day
+from varjepa.tasks.sources.watched import depends_on_day, require_rows
 from varjepa.tasks.tracking.runs import log_results
 
 
@@ -26,14 +31,16 @@ def watch(config: RetrainConfig, timezone: str | None = None) -> Any:
         config: the job that makes the model, with the keys of a config file.
         timezone: of the schedule, for `{{ run_date }}`; None means UTC.
     """
-    started, config = time.perf_counter(), with_run_date(config, timezone)
-    with claimed(), failures_told(config):
-        silence, look = tell_silence(config), next_look(config)
+    started, day = time.perf_counter(), planned_day(UTC if timezone is None else ZoneInfo(timezone))
+    of_day = day if depends_on_day(config) else None
+    config = on_day(config, day)
+    with claimed(), lineage("watch", config.registry.name), failures_told(config):
+        silence, look = tell_silence(config), next_look(config, of_day)
         if isinstance(look, str):
             data = {"skipped": True, "reason": look, "silence": silence}
             return Completed(name="Skipped", message=look, data=data)
         result = monitor_rows(look.question, None, None, config.notify, started)
-        log_results(result["run_id"], config.tracking, {}, {WATCHED: look.mark})
+        log_results(result["run_id"], config.tracking, {}, look.tags)
         retrained = retrain(config) if config.watch.retrain and result["alarm"] else None
         return {**result, "retrained": retrained, "silence": silence}
 

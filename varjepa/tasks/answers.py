@@ -297,6 +297,26 @@ class DriftAnswer(DriftSummary):
     seconds: float
 
 
+class DayAnswer(TypedDict):
+    """A day of a backfill; `state` is compared, skipped (it was compared before) or failed, with the reason."""
+
+    day: str
+    state: str
+    reason: str
+    run_id: str | None
+    rows: int
+    score: float | None
+    alarm: bool
+
+
+class BackfillAnswer(TypedDict):
+    """`varjepa watch --from --to`: the days, oldest first."""
+
+    name: str
+    days: list[DayAnswer]
+    seconds: float
+
+
 class PromiseAnswer(TypedDict):
     """A promise of a model and what came of it, with a 95% interval; `verdict` is held, broken or open."""
 

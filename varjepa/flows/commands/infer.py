@@ -10,6 +10,8 @@ from varjepa.config.uris import is_local
 from varjepa.flows.commands import as_json, command, dask_option, finish, from_place, names, tracking_option
 from varjepa.flows.commands.checks import require_columns, require_files, require_model
 from varjepa.tasks.answers import FileAnswer
+from varjepa.tasks.lineage.run import lineage
+from varjepa.tasks.lineage.tables import model_in
 
 
 def over_files(command: Callable[..., None]) -> Callable[..., None]:
@@ -159,10 +161,13 @@ def _infer(
         from varjepa.flows.show.scoring import show_summary
         from varjepa.tasks.registry.open_model import open_model
         from varjepa.tasks.scoring import one_file
+        from varjepa.tasks.scoring.lineage import note_files
 
     trained = open_model(model, options["tracking_uri"], options["device"], options["precision"])
     request = one_file.Request(**files, batch_size=options["batch_size"], force=options["force"],
                                append=options["append"])  # fmt: skip
-    result = run(one_file, trained, request)
+    with lineage(str(click.get_current_context().info_name), model_in(model)):
+        result = run(one_file, trained, request)
+        note_files(model, options["tracking_uri"], files["source"], files["out"], result["rows"])
     show_summary(result)
     finish(result, json_out=options["json_out"])

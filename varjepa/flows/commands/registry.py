@@ -7,6 +7,7 @@ import click
 from varjepa.errors import ConfigError
 from varjepa.flows.commands import as_json, command, finish, tracking_option
 from varjepa.flows.commands.checks import require_model
+from varjepa.tasks.answers import MoveAnswer
 
 
 @command("varjepa models people", "varjepa models people --page people.html")
@@ -61,8 +62,20 @@ def promote(model: str, tracking_uri: str | None, *, dry_run: bool, force: bool,
     from varjepa.tasks.registry.promote import promote as run
 
     result = run(model, tracking_uri, force=force, dry_run=dry_run)
+    _tell(result, tracking_uri)
     show_move(result)
     finish(result, json_out=json_out)
+
+
+def _tell(result: MoveAnswer, tracking_uri: str | None) -> None:
+    """If the champion has moved: tells people, and brings the page of the model's life up to date."""
+    from varjepa.tasks.notify.approval import tell_moved
+    from varjepa.tasks.reports.keep_life import keep_life
+    from varjepa.tasks.tracking.uris import store
+
+    if result["moved"]:
+        tell_moved(result, tracking_uri)
+        keep_life(result["name"], store(tracking_uri))
 
 
 why_option = click.option("--why", required=True, help="The reason, for the record.")
@@ -98,8 +111,11 @@ def reject(model: str, why: str, tracking_uri: str | None, *, json_out: bool) ->
 def _decide(model: str, why: str, tracking_uri: str | None, *, approve: bool, json_out: bool) -> None:
     from varjepa.flows.show.registry import show_approval
     from varjepa.tasks.notify.approval import decide_and_tell
+    from varjepa.tasks.reports.keep_life import keep_life
+    from varjepa.tasks.tracking.uris import store
 
     result = decide_and_tell(model, tracking_uri, approve=approve, why=why)
+    keep_life(result["name"], store(tracking_uri))
     show_approval(result)
     finish(result, json_out=json_out)
 
@@ -121,6 +137,7 @@ def rollback(name: str, tracking_uri: str | None, *, steps: int, dry_run: bool, 
     from varjepa.tasks.registry.promote import rollback as run
 
     result = run(name, tracking_uri, steps=steps, dry_run=dry_run)
+    _tell(result, tracking_uri)
     show_move(result)
     finish(result, json_out=json_out)
 

@@ -3,15 +3,16 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from datetime import date, datetime
 from typing import Any
 
 import click
 
 from varjepa.flows.commands import as_json, command, finish, port_range
-from varjepa.flows.commands.checks import require_job
+from varjepa.flows.commands.checks import require_job, require_model
 
 
-def _when(function: Callable[..., None]) -> Callable[..., None]:
+def _when(function: Callable[..., Any]) -> Callable[..., Any]:
     """Adds the options of commands that run on a schedule."""
     for option in (
         click.option("--port", type=port_range, default=4200, show_default=True, help="Port of that server."),
@@ -47,20 +48,38 @@ def schedule(
         serve(settings, when, unchanged=unchanged, overlap=overlap)  # type: ignore[arg-type]  # click's choices
 
 
-@command('varjepa watch people.yaml --cron "30 * * * *"')
+day_type = click.DateTime(["%Y-%m-%d"])
+
+
+@command('varjepa watch people.yaml --cron "30 * * * *"', "varjepa watch people.yaml --from 2026-06-01 --to 2026-06-30")
 @_when
 @click.option("--once", is_flag=True, help="Compare once, now, and end.")
+@click.option("--from", "first", type=day_type, help="First of past days whose rows are compared.")
+@click.option("--to", "last", type=day_type, help="The last of these days.")
 @as_json
 def watch(
     config: str, cron: str | None, interval: str | None, timezone: str | None, *, overrides: tuple[str, ...],
-    port: int, server: bool, once: bool, json_out: bool,
-) -> None:  # fmt: skip
+    port: int, server: bool, once: bool, first: datetime | None, last: datetime | None, json_out: bool,
+) -> int:  # fmt: skip
     """Compare new rows with the champion on a schedule, until interrupted.
 
     CONFIG is the job of `varjepa retrain`. Its section `watch` says where new rows lie, and whether drift starts a
     retrain; `notify` says who gets a message.
+
+    With --from and --to, the rows of past days are compared, which `{{ run_date }}` chooses: no messages, no retrain.
+    Days that were compared with this champion before are left out. Exit code 2 if a day's rows cannot be read.
     """
+    if (first is None) != (last is None):
+        raise click.UsageError("--from and --to belong together.")
+    if first is not None and (once or cron or interval or server):
+        raise click.UsageError("--from and --to compare past days: leave out --once, --cron, --interval and --server.")
+    from varjepa.tasks.sources.run_day import days_between
+
+    if first is not None and last is not None:
+        days_between(first.date(), last.date())
     settings = require_job(config, overrides, now=False)
+    if first is not None and last is not None:
+        return _watch_days(settings, first.date(), last.date(), json_out=json_out)
     from varjepa.tasks.orchestration.schedules import schedule_of
 
     if once and (cron or interval):
@@ -71,9 +90,30 @@ def watch(
 
     if when is None:
         _watch_once(settings, flow, timezone, json_out=json_out)
-        return
+        return 0
     with _serving(port if server else None, f"{settings.registry.name}, {cron or f'every {when.interval}'}"):
         serve(settings, when)
+    return 0
+
+
+def _watch_days(settings: Any, first: date, last: date, *, json_out: bool) -> int:
+    from varjepa.tasks.sources.watched import require_days
+    from varjepa.tasks.tracking.uris import tracking_uri
+
+    require_days(settings)
+    require_model(f"models:/{settings.registry.name}@champion", tracking_uri(settings.tracking))
+    from varjepa.tasks.orchestration.warm_server import server_under_way
+
+    with server_under_way():
+        from varjepa.flows.backfill import backfill
+        from varjepa.flows.show.drift import show_backfill
+        from varjepa.tasks.orchestration.flow_runs import owned
+
+    with owned():
+        result: Any = backfill(settings, first, last)
+        show_backfill(result)
+        finish(result, json_out=json_out)
+    return 2 if any(day["state"] == "failed" for day in result["days"]) else 0
 
 
 def _watch_once(settings: Any, flow: Any, timezone: str | None, *, json_out: bool) -> None:

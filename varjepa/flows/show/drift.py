@@ -2,10 +2,26 @@
 
 from rich.table import Table
 
+from varjepa.errors import listed
 from varjepa.flows.show.console import console, shows_plain
-from varjepa.tasks.answers import DriftAnswer
+from varjepa.tasks.answers import BackfillAnswer, DriftAnswer
+from varjepa.visible import visible
 
 MOST_LINES = 25
+
+
+@shows_plain
+def show_backfill(result: BackfillAnswer) -> None:
+    """A line for each day."""
+    table = Table("day", "rows", "score", "result", title=f"drift of {visible(result['name'])}")
+    for day in result["days"]:
+        score = "" if day["score"] is None else f"{day['score']:.1%}"
+        words = "alarm" if day["alarm"] else day["state"]
+        table.add_row(day["day"], f"{day['rows']:,}", score, f"{words}: {day['reason']}" if day["reason"] else words)
+    console.print(table)
+    failed = [day["day"] for day in result["days"] if day["state"] == "failed"]
+    if failed:
+        console.print(f"without rows that can be read: {listed(failed, 20)}")
 
 
 @shows_plain

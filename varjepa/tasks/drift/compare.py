@@ -23,12 +23,16 @@ from varjepa.inference.drift_reference import Counts, Profile
 from varjepa.inference.model import TrainedModel
 from varjepa.inference.row_statistics import row_statistics
 from varjepa.tasks.drift.training_table import is_training_table, unlearned_rows
+from varjepa.tasks.lineage.record import reads, recording
+from varjepa.tasks.registry.lineage import reads_model
 from varjepa.tasks.registry.open_model import open_model
 from varjepa.tasks.registry.watch import watch_of
 from varjepa.tasks.scoring.one_file import LARGEST
 from varjepa.tasks.scoring.stream import batches_of
 from varjepa.tasks.sources.address import section_at
-from varjepa.tasks.sources.open_table import opened_table, reads
+from varjepa.tasks.sources.named import named_table
+from varjepa.tasks.sources.open_table import opened_table
+from varjepa.tasks.sources.open_table import reads as reading
 from varjepa.tasks.steps.log import log
 from varjepa.tasks.steps.orchestrated import task
 from varjepa.tasks.tracking.uris import store
@@ -135,6 +139,10 @@ def compare(question: Question) -> Drift:
         if known:
             source = _without_learned(source, data)  # noqa: PLW2901 (the same table, with fewer rows)
         counted = _count(model, source, data, like=profile.counts, most=section.rows)
+        if recording():
+            types = {name: str(kind) for name, kind in source.frame.collect_schema().items()}
+            reads(named_table(data, types, counted.rows))
+    reads_model(question.model, question.tracking_uri)
     statistics = row_statistics(model, counted.chosen, profile.directions)
     label = None if model.preprocessor.label is None else model.preprocessor.label.name
     whole = profile.counts.cluster_rows
@@ -153,7 +161,7 @@ def compare(question: Question) -> Drift:
 
 def _without_learned(source: Source, data: DataSection) -> Source:
     """The table of training without the rows that the model was trained on, as far as its split can be repeated."""
-    with reads(data):
+    with reading(data):
         rows = unlearned_rows(source.frame, data)
     words = "it is compared by the rows that were not trained on"
     if rows is None:
@@ -213,7 +221,7 @@ class _Counted:
 
 def _count(model: TrainedModel, source: Source, data: DataSection, *, like: Counts, most: int) -> _Counted:
     """Counts all rows in one pass, batch by batch, and keeps a random sample of them."""
-    with reads(data):
+    with reading(data):
         total = int(source.frame.select(pl.len()).collect().item())
     if not total:
         raise DataError(f"{source.description} has no rows.", expected="Expected rows to compare.")

@@ -1,29 +1,21 @@
-"""What `varjepa watch` looks at before it compares: the champion, the last comparison, the age of the schedule."""
+"""What `varjepa watch` looks at before it compares: the champion, and the last comparison."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from datetime import date
+from typing import Any
 
 from varjepa.config import RetrainConfig
-from varjepa.config.durations import duration, in_words
-from varjepa.errors import ConfigError
 from varjepa.tasks.drift.compare import Question
-from varjepa.tasks.notify.events import tell
-from varjepa.tasks.notify.message import Message
 from varjepa.tasks.registry.champion import CHAMPION, champion_of
+from varjepa.tasks.registry.tags import DAY_TAG
 from varjepa.tasks.sources.address import section_at
 from varjepa.tasks.sources.open_table import fingerprint_now
+from varjepa.tasks.sources.watched import require_rows
 from varjepa.tasks.tracking.store import client_of, experiment_id
 from varjepa.tasks.tracking.uris import tracking_uri
 
-if TYPE_CHECKING:
-    from mlflow.entities import Run
-
 WATCHED = "varjepa.watched"
 """Tag of a run of `varjepa drift` on a schedule: version and fingerprint of the rows."""
-
-SILENT = "varjepa.silent"
-"""Tag of a registered model: the retrain after which people were told of silence."""
 
 
 @dataclass(frozen=True)
@@ -32,27 +24,21 @@ class Look:
 
     Attributes:
         question: the champion and the new rows.
-        mark: version and fingerprint, for the tag `WATCHED`.
+        tags: of the run: version and fingerprint, and the day whose rows they are, if any.
     """
 
     question: Question
-    mark: str
+    tags: dict[str, str]
 
 
-def require_rows(config: RetrainConfig) -> str:
-    """Where the new rows lie.
+def next_look(config: RetrainConfig, day: date | None = None, *, backfill: bool = False) -> Look | str:
+    """What to compare, or why there is nothing to compare.
 
-    Raises:
-        ConfigError: the job names no place.
+    Args:
+        config: of the job, for the rows of the day.
+        day: whose rows they are; None if they are the same on every day.
+        backfill: compare rows that are the same as on another day, too: each day is a point of its own.
     """
-    place = config.watch.path or config.data.path
-    if place is None:
-        raise ConfigError("watch.path is not set, and the table of the job lies at no path.", fix="Set watch.path.")
-    return place
-
-
-def next_look(config: RetrainConfig) -> Look | str:
-    """What to compare now, or why there is nothing to compare."""
     client, name = client_of(config.tracking), config.registry.name
     version = champion_of(client, name)
     if version is None:
@@ -60,56 +46,22 @@ def next_look(config: RetrainConfig) -> Look | str:
     path = require_rows(config)
     # The settings of another place hold for that place only; those of data.path hold for itself.
     reading: dict[str, Any] = {"query": config.watch.query} if config.watch.path else _reading(config)
-    mark = f"{version} {fingerprint_now(section_at(config.data, path, **reading))}"
-    if _watched(config, mark):
+    compared = {WATCHED: f"{version} {fingerprint_now(section_at(config.data, path, **reading))}"}
+    tags = compared | ({} if day is None else {DAY_TAG: day.isoformat()})
+    if _watched(config, tags if backfill else compared):
         return f"the rows are those that were compared with version {version} before"
     uri = tracking_uri(config.tracking)
-    question = Question(f"models:/{name}@{CHAMPION}", path, tracking_uri=uri, reading=reading)
-    return Look(question, mark)
+    return Look(Question(f"models:/{name}@{CHAMPION}", path, tracking_uri=uri, reading=reading), tags)
 
 
 def _reading(config: RetrainConfig) -> dict[str, Any]:
     return {"query": config.data.query, "parameters": dict(config.data.parameters), "at": config.data.at}
 
 
-def _watched(config: RetrainConfig, mark: str) -> bool:
-    filter_string = f"attributes.status = 'FINISHED' and tags.`{WATCHED}` = '{mark}'"
+def _watched(config: RetrainConfig, tags: dict[str, str]) -> bool:
+    """Whether a finished run has these tags. Rows of two models may be the same: the one compared is named, too."""
+    tags = tags | {"varjepa.model": f"models:/{config.registry.name}@{CHAMPION}"}
+    asked = [f"tags.`{key}` = '{value}'" for key, value in tags.items()]
+    filter_string = " and ".join(["attributes.status = 'FINISHED'", *asked])
     client = client_of(config.tracking)
     return bool(client.search_runs([experiment_id(config.tracking)], filter_string, max_results=1))
-
-
-def tell_silence(config: RetrainConfig) -> str | None:
-    """Tells people once if the schedule of a model is silent; returns in words for how long."""
-    last = None if config.watch.silent_after is None else _last_retrain(config)
-    if last is None or config.watch.silent_after is None:
-        return None
-    age = datetime.now(UTC) - datetime.fromtimestamp(last.info.start_time / 1000, UTC)
-    if age < duration(config.watch.silent_after):
-        return None
-    client, name = client_of(config.tracking), config.registry.name
-    words = f"the last retrain began {_spoken(age)} ago, more than watch.silent_after ({config.watch.silent_after})"
-    model = client.get_registered_model(name)
-    if model.tags.get(SILENT) != last.info.run_id:
-        tell(config, Message("silent", name, words, run_id=last.info.run_id))
-        client.set_registered_model_tag(name, SILENT, last.info.run_id)
-    return words
-
-
-def _last_retrain(config: RetrainConfig) -> "Run | None":
-    """The newest run of a retrain or of its schedule, whatever came of it."""
-    client, order = client_of(config.tracking), ["attributes.start_time DESC"]
-    newest = [
-        run
-        for step in ("retrain", "schedule")
-        for run in client.search_runs(
-            [experiment_id(config.tracking)],
-            f"tags.`varjepa.step` = '{step}' and params.`registry.name` = '{config.registry.name}'",
-            order_by=order, max_results=1,
-        )
-    ]  # fmt: skip
-    return max(newest, key=lambda run: run.info.start_time, default=None)
-
-
-def _spoken(age: timedelta) -> str:
-    days = age.days
-    return f"{days} days" if days > 1 else in_words(age.total_seconds())

@@ -8,11 +8,13 @@ from typing import Any
 from varjepa.config import RetrainConfig
 from varjepa.config.operations import EVENT
 from varjepa.errors import ContractError, VarjepaError
+from varjepa.tasks.notify.killed import tell_killed
 from varjepa.tasks.notify.message import Message
 from varjepa.tasks.notify.send import notify
 from varjepa.tasks.registry.tags import TOLD_TAG
 from varjepa.tasks.release.gate import Decision
 from varjepa.tasks.release.register import Registered
+from varjepa.tasks.reports.keep_life import keep_life
 from varjepa.tasks.tracking.patience import TrackingLostError
 from varjepa.tasks.tracking.store import client_of
 from varjepa.tasks.tracking.uris import tracking_uri
@@ -25,10 +27,12 @@ _run: ContextVar[list[str] | None] = ContextVar("run of the failure", default=No
 
 @contextmanager
 def failures_told(config: RetrainConfig) -> Iterator[None]:
-    """Sends a message about an error that leaves the block, which it passes on; interruptions are no errors."""
-    if not config.notify:
-        yield
-        return
+    """Sends a message about an error that leaves the block, which it passes on; interruptions are no errors.
+
+    Before, people are told of earlier runs of the model that were killed. Afterwards, the page of the model's life
+    lists the run that has failed.
+    """
+    tell_killed(config)
     runs: list[str] = []
     token = _run.set(runs)
     try:
@@ -39,6 +43,8 @@ def failures_told(config: RetrainConfig) -> Iterator[None]:
         if not getattr(error, TOLD, False):  # by a flow within this one
             tell_failure(config, error, runs[-1] if runs else None)
             setattr(error, TOLD, True)
+            if runs:
+                keep_life(config.registry.name, tracking_uri(config.tracking))
         raise
     finally:
         _run.reset(token)

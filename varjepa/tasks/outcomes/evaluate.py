@@ -16,9 +16,13 @@ from varjepa.inference.drift_counts import estimated_accuracy
 from varjepa.inference.model import TrainedModel
 from varjepa.inference.row_statistics import row_statistics
 from varjepa.tasks.drift.compare import SEED, model_name
+from varjepa.tasks.lineage.record import reads
 from varjepa.tasks.outcomes.labels import Labelled, label_of, scored_before, scored_now
+from varjepa.tasks.registry.lineage import reads_model
 from varjepa.tasks.registry.open_model import open_model
 from varjepa.tasks.registry.watch import watch_of
+from varjepa.tasks.sources.address import section_at
+from varjepa.tasks.sources.named import named_table
 from varjepa.tasks.steps.orchestrated import task
 from varjepa.tasks.tracking.uris import store
 
@@ -58,6 +62,9 @@ def evaluate_model(question: Labelled) -> Evaluation:
     label = label_of(model)
     read = scored_now if question.scored is None else scored_before
     answers, rows = read(model, question, label)
+    types = {name: str(kind) for name, kind in rows.schema.items()}
+    reads(named_table(section_at(model.config.data, question.labelled, **question.reading), types, rows.height))
+    reads_model(question.model, question.tracking_uri)
     outcomes, estimate = outcomes_of(model, label, answers, rows), _estimate(model, answers, rows)
     promises = promises_of(
         outcomes, certified=_certified(model), level=model.config.uncertainty.level, estimate=estimate

@@ -22,3 +22,9 @@ MANIFEST_TAG = "varjepa.manifest"
 
 FILES_TAG = "varjepa.files"
 """Version tag: digest of all files that MLflow keeps of it, its page of code and the wheel among them."""
+
+INTERVAL_TAG = "varjepa.interval"
+"""Version tag: the 95% interval of its quality as JSON, from the table among its run's artifacts."""
+
+DAY_TAG = "varjepa.day"
+"""Run tag: the day whose rows were compared, such as 2026-06-01, where `{{ run_date }}` chose them."""

@@ -1,6 +1,7 @@
 """The page of a model's life: versions, verdicts, drift, and accuracy over time, from what the runs recorded."""
 
 import csv
+import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
@@ -12,8 +13,8 @@ from varjepa.plots.life import Point, life_plot
 from varjepa.redaction import redacted_uri
 from varjepa.tasks.registry.champion import champion_of, history
 from varjepa.tasks.registry.listing import QUALITY
-from varjepa.tasks.registry.search import versions_of
-from varjepa.tasks.registry.tags import GATE_TAG
+from varjepa.tasks.registry.search import quoted, versions_of
+from varjepa.tasks.registry.tags import DAY_TAG, GATE_TAG, INTERVAL_TAG, RUN_TAG
 from varjepa.tasks.reports.page import Picture, render
 from varjepa.tasks.reports.provenance import provenance
 from varjepa.tasks.tracking.store import client_for
@@ -21,6 +22,7 @@ from varjepa.tasks.tracking.store import client_for
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
+    from mlflow.entities.model_registry import ModelVersion
 
 MOST = 200
 """Newest versions and runs on a page."""
@@ -29,30 +31,31 @@ LONGEST = 160
 """Characters of a reason."""
 
 
-def life_page(name: str, uri: str) -> str:
+def life_page(name: str, uri: str, *, remember: bool = False) -> str:
     """The page as HTML that needs nothing beside it.
 
     Args:
         name: registered model.
         uri: tracking store.
+        remember: write the interval of each version to its tag, so that the next page need not fetch it again.
     """
     client = client_for(uri)
     versions = sorted(versions_of(client, name), key=lambda version: int(version.version))[-MOST:]
-    events = history(client, name)
+    events, experiments = history(client, name), _experiments(client)
     champions, now = {event.version for event in events}, champion_of(client, name)
+    runs = _runs_of(client, experiments, versions)
     made, measure = [], ""
     quality: list[Point] = []
     for version in versions:
-        number = int(version.version)
-        run = _run(client, version.tags.get("varjepa.run_id") or version.run_id)
+        number, run = int(version.version), runs.get(run_of(version))
         metric = next((metric for metric in QUALITY if run is not None and metric in run.data.metrics), None)
-        low, high = _interval(client, run, metric)
+        low, high = _interval(client, version, run, metric, remember=remember)
         made.append(_version_row(version, run, metric, low, high))
         if run is not None and metric is not None:
             value, measure = run.data.metrics[metric], metric.partition("/")[2]
             ends = (value, value) if low is None or high is None else (low, high)
             quality.append(Point(_time(version.creation_timestamp), value, *ends, str(number), number in champions))
-    drift, evaluated = _runs(client, name, "drift"), _runs(client, name, "evaluate")
+    drift, evaluated = (_runs(client, experiments, name, step) for step in ("drift", "evaluate"))
     figure = life_plot(
         quality, [*map(_drift_point, drift)], [*_estimates(drift)], [*_true(evaluated)], measure or "quality"
     )
@@ -65,26 +68,48 @@ def life_page(name: str, uri: str) -> str:
         "life.html", name=name, image=image, quality=measure or "quality", versions=made[::-1],
         summary=f"{len(versions)} versions, {champion}. {len(drift)} comparisons with new rows, {alarms} alarms.",
         champions=[(each.time, each.version, each.by, each.who, each.reason[:LONGEST]) for each in reversed(events)],
+        failed=[*map(_failed_row, _failed(client, experiments, name))],
         drift=[*map(_drift_row, reversed(drift))], evaluations=[*map(_evaluation_row, reversed(evaluated))],
         made=[*provenance().items(), ("tracking store", redacted_uri(uri))],
     )  # fmt: skip
 
 
-def _run(client: "MlflowClient", run_id: str | None) -> "Run | None":
-    """A run; None if there is none, or somebody has deleted it."""
-    from mlflow.exceptions import MlflowException
-
-    with suppress(MlflowException):
-        return client.get_run(run_id) if run_id else None
-    return None
+def _experiments(client: "MlflowClient") -> list[str]:
+    return [experiment.experiment_id for experiment in client.search_experiments()]
 
 
-def _interval(client: "MlflowClient", run: "Run | None", metric: str | None) -> tuple[float | None, float | None]:
-    """The 95% interval of a metric, from the table that the run stores; None where it stores none."""
-    from mlflow.exceptions import MlflowException
+def run_of(version: "ModelVersion") -> str:
+    """The run that made a version; empty where none did."""
+    return version.tags.get(RUN_TAG) or version.run_id or ""
 
+
+def _runs_of(client: "MlflowClient", experiments: list[str], versions: list["ModelVersion"]) -> dict[str, "Run"]:
+    """The runs that made versions, by id, unless somebody has deleted them: one question for all."""
+    ids = ", ".join(f"'{run_id}'" for run_id in {run_of(version) for version in versions} if run_id)
+    found = client.search_runs(experiments, f"attributes.run_id IN ({ids})", max_results=MOST) if ids else []
+    return {run.info.run_id: run for run in found}
+
+
+def _interval(
+    client: "MlflowClient", version: "ModelVersion", run: "Run | None", metric: str | None, *, remember: bool
+) -> tuple[float | None, float | None]:
+    """The 95% interval of a metric, from the version's tag or else from the table that the run stores."""
     if run is None or metric is None:
         return None, None
+    noted = json.loads(version.tags.get(INTERVAL_TAG, "{}"))
+    if noted.get("metric") == metric:
+        return noted["low"], noted["high"]
+    low, high = _stored_interval(client, run, metric)
+    if remember:
+        text = json.dumps({"metric": metric, "low": low, "high": high})
+        client.set_model_version_tag(version.name, version.version, INTERVAL_TAG, text)
+    return low, high
+
+
+def _stored_interval(client: "MlflowClient", run: "Run", metric: str) -> tuple[float | None, float | None]:
+    """None where the run stores none."""
+    from mlflow.exceptions import MlflowException
+
     with tempfile.TemporaryDirectory() as folder, suppress(MlflowException, OSError, ValueError):
         file = Path(client.download_artifacts(run.info.run_id, "intervals.csv", folder))
         for row in csv.DictReader(file.read_text(encoding="utf-8").splitlines()):
@@ -93,14 +118,28 @@ def _interval(client: "MlflowClient", run: "Run | None", metric: str | None) -> 
     return None, None
 
 
-def _runs(client: "MlflowClient", name: str, step: str) -> list["Run"]:
+def _runs(client: "MlflowClient", experiments: list[str], name: str, step: str) -> list["Run"]:
     """The newest runs of a command about a model, oldest first."""
-    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     finished = f"tags.`varjepa.step` = '{step}' and attributes.status = 'FINISHED'"
     asked = f"{finished} and tags.`varjepa.model` LIKE 'models:/{name}%'"
     found = client.search_runs(experiments, asked, order_by=["attributes.start_time DESC"], max_results=MOST)
     ours = (f"models:/{name}/", f"models:/{name}@")
-    return [run for run in reversed(found) if run.data.tags["varjepa.model"].startswith(ours)]
+    return sorted((run for run in found if run.data.tags["varjepa.model"].startswith(ours)), key=_when)
+
+
+def _failed(client: "MlflowClient", experiments: list[str], name: str) -> list["Run"]:
+    """The newest retrains that failed or were killed."""
+    asked = f"tags.`varjepa.step` = 'retrain' and params.`registry.name` = {quoted(name)}"
+    order = ["attributes.start_time DESC"]
+    ended = [
+        client.search_runs(experiments, f"attributes.status = '{status}' and {asked}", order_by=order, max_results=MOST)
+        for status in ("FAILED", "KILLED")
+    ]
+    return sorted((run for runs in ended for run in runs), key=_when, reverse=True)[:MOST]
+
+
+def _failed_row(run: "Run") -> list[str]:
+    return [_shown(run), run.info.status, run.data.tags.get("varjepa.failure", "")[:LONGEST], run.info.run_id]
 
 
 def _version_row(
@@ -115,7 +154,7 @@ def _version_row(
 
 def _drift_point(run: "Run") -> Point:
     score = run.data.metrics.get("drift/score", 0.0)
-    return Point(_time(run.info.start_time), score, score, score, marked=run.data.metrics.get("drift/alarm", 0.0) > 0)
+    return Point(_when(run), score, score, score, marked=run.data.metrics.get("drift/alarm", 0.0) > 0)
 
 
 def _estimates(runs: list["Run"]) -> Iterator[Point]:
@@ -123,28 +162,38 @@ def _estimates(runs: list["Run"]) -> Iterator[Point]:
     for run in runs:
         metrics = run.data.metrics
         if key in metrics:
-            yield Point(_time(run.info.start_time), metrics[key], metrics[f"{key}_low"], metrics[f"{key}_high"])
+            yield Point(_when(run), metrics[key], metrics[f"{key}_low"], metrics[f"{key}_high"])
 
 
 def _true(runs: list["Run"]) -> Iterator[Point]:
     for run in runs:
         value = run.data.metrics.get("evaluate/accuracy")
         if value is not None:
-            yield Point(_time(run.info.start_time), value, value, value)
+            yield Point(_when(run), value, value, value)
 
 
 def _drift_row(run: "Run") -> list[str]:
     metrics = run.data.metrics
     estimate = "" if "drift/estimated_accuracy" not in metrics else f"{metrics['drift/estimated_accuracy']:.4f}"
     result = "alarm" if metrics.get("drift/alarm", 0) > 0 else run.data.tags.get("varjepa.drift", "")
-    return [_day(run.info.start_time), f"{metrics.get('drift/rows', 0):,.0f}", f"{metrics.get('drift/score', 0):.2%}",
+    return [_shown(run), f"{metrics.get('drift/rows', 0):,.0f}", f"{metrics.get('drift/score', 0):.2%}",
             result, estimate]  # fmt: skip
 
 
 def _evaluation_row(run: "Run") -> list[str]:
     accuracy = run.data.metrics.get("evaluate/accuracy")
     rows, shown = f"{run.data.metrics.get('evaluate/rows', 0):,.0f}", "" if accuracy is None else f"{accuracy:.4f}"
-    return [_day(run.info.start_time), run.data.tags["varjepa.model"], rows, shown]
+    return [_shown(run), run.data.tags["varjepa.model"], rows, shown]
+
+
+def _when(run: "Run") -> datetime:
+    """The day of the rows where they are those of a day, otherwise the time of the run."""
+    day = run.data.tags.get(DAY_TAG)
+    return datetime.fromisoformat(day).replace(tzinfo=UTC) if day else _time(run.info.start_time)
+
+
+def _shown(run: "Run") -> str:
+    return run.data.tags.get(DAY_TAG) or _day(run.info.start_time)
 
 
 def _time(milliseconds: int) -> datetime:

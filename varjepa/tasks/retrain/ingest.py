@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from varjepa.config import DataSection, RetrainConfig
 from varjepa.config.data import ColumnSection
 from varjepa.errors import DataError
+from varjepa.tasks.lineage.record import reads
 from varjepa.tasks.steps.log import log
 from varjepa.tasks.steps.retries import retried_task
 from varjepa.tasks.steps.reuse import Step, reuse
@@ -71,6 +72,7 @@ def ingest(config: RetrainConfig) -> Snapshot:
     """
     # Imported here, as in this file's other functions, so that commands start quickly.
     from varjepa.data.read.named_columns import named_in_job, require_named
+    from varjepa.tasks.sources.named import named_table
     from varjepa.tasks.sources.open_table import find_table
     from varjepa.tasks.sources.stages import stage_for
 
@@ -83,6 +85,7 @@ def ingest(config: RetrainConfig) -> Snapshot:
         spared = data.label if data.noise else None  # noise leaves the label alone
         folder = STEP.folder(config, fingerprint, seed, spared)
         snapshot = reuse(folder, Snapshot, lambda: _snapshot(data, folder, table, fingerprint))
+    reads(named_table(data, snapshot.columns, snapshot.source_rows or snapshot.rows, snapshot.fingerprint))
     require_named(list(snapshot.columns), named_in_job(config))
     for name, words in snapshot.words.items():
         log.info('The column "%s" holds %s', name, words)

@@ -22,7 +22,7 @@ from varjepa.tasks.tracking.uris import database_file, store
 GIBIBYTE = 2**30
 EXTRAS = {
     "dask": ("prefect_dask",), "postgres": ("psycopg2",), "s3": ("obstore",), "delta": ("deltalake",),
-    "iceberg": ("pyiceberg",), "sql": ("adbc_driver_postgresql", "pymysql"),
+    "iceberg": ("pyiceberg",), "lineage": ("openlineage",), "sql": ("adbc_driver_postgresql", "pymysql"),
 }  # fmt: skip
 """Extra of the package -> modules that it brings."""
 

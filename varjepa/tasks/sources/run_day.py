@@ -14,10 +14,12 @@ from varjepa.errors import ConfigError
 TEMPLATE = re.compile(r"\{\{(.*?)\}\}")
 _RUN_DATE = re.compile(r"\s*run[_ ]date\s*(?:([+-])\s*(\d+)\s*([dw]))?\s*")
 DAYS = {"d": 1, "w": 7}
+MOST_DAYS = 1000
+"""Days of one backfill."""
 
 
 def with_run_date(config: RetrainConfig, timezone: str | None = None) -> RetrainConfig:
-    """The configuration of this run: templates in `data.path` and `data.parameters` replaced.
+    """The configuration of this run: templates in `data.path`, `data.parameters` and `watch.path` replaced.
 
     Args:
         config: of the job.
@@ -26,8 +28,35 @@ def with_run_date(config: RetrainConfig, timezone: str | None = None) -> Retrain
     Raises:
         ConfigError: another template.
     """
-    data = dated(config.data, planned_day(UTC if timezone is None else ZoneInfo(timezone)))
-    return config if data == config.data else config.model_copy(update={"data": data})
+    return on_day(config, planned_day(UTC if timezone is None else ZoneInfo(timezone)))
+
+
+def on_day(config: RetrainConfig, day: date) -> RetrainConfig:
+    """The configuration for the rows of a day; see `with_run_date`."""
+    data, place = dated(config.data, day), config.watch.path
+    watch = config.watch if place is None else config.watch.model_copy(update={"path": with_day(place, day)})
+    same = data == config.data and watch == config.watch
+    return config if same else config.model_copy(update={"data": data, "watch": watch})
+
+
+def days_between(first: date, last: date) -> list[date]:
+    """All days of a backfill, oldest first.
+
+    Raises:
+        ConfigError: the order is wrong, a day is still to come, or there are more than `MOST_DAYS`.
+
+    Examples:
+        >>> [day.isoformat() for day in days_between(date(2026, 2, 28), date(2026, 3, 1))]
+        ['2026-02-28', '2026-03-01']
+    """
+    if first > last:
+        raise ConfigError(f"--from {first} is after --to {last}.", fix="Exchange them.")
+    if last > (today := datetime.now(UTC).date()) + timedelta(days=1):  # it is tomorrow already in some time zones
+        raise ConfigError(f"--to {last} is still to come: today is {today}.")
+    count = (last - first).days + 1
+    if count > MOST_DAYS:
+        raise ConfigError(f"{first} to {last} are {count:,} days.", expected=f"Expected {MOST_DAYS:,} at most.")
+    return [first + timedelta(days=number) for number in range(count)]
 
 
 def planned_day(zone: tzinfo = UTC) -> date:

@@ -3,7 +3,7 @@
 import socket
 from typing import TYPE_CHECKING
 
-from varjepa.tasks.processes.owner import ASKED, HOST, abandoned, owner_tags
+from varjepa.tasks.processes.owner import ASKED, HOST, PROCESS, abandoned, owner_tags
 from varjepa.tasks.steps.log import log
 from varjepa.tasks.tracking.headlines import VERDICT
 
@@ -12,6 +12,12 @@ if TYPE_CHECKING:
 
 JOB = "varjepa.job"
 """Tag of a run: a digest of settings, data and code (see `varjepa.tasks.retrain.unchanged`)."""
+
+KILL_TOLD = "varjepa.killed_told"
+"""Tag of a run: the process that was killed, once people were told of it (see `varjepa.tasks.notify.killed`)."""
+
+UNTOLD = "varjepa.untold"
+"""Tag of a run that was ended because its process was killed, as long as people were not told of it."""
 
 
 def taken_over(client: "MlflowClient", experiment: str, job: str | None) -> str | None:
@@ -36,6 +42,8 @@ def taken_over(client: "MlflowClient", experiment: str, job: str | None) -> str 
             client.set_tag(run.info.run_id, "varjepa.failure", "The process that made this run was killed.")
             if VERDICT in run.data.tags:
                 client.set_tag(run.info.run_id, VERDICT, "interrupted")
+            if run.data.tags.get(KILL_TOLD) != run.data.tags[PROCESS]:
+                client.set_tag(run.info.run_id, UNTOLD, "yes")
             client.set_terminated(run.info.run_id, "KILLED")
             log.info("ended the run %s, whose process was killed", run.info.run_id)
     if same is None and job is not None:

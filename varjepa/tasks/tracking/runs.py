@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from varjepa.config.operations import TrackingSection
 from varjepa.errors import VarjepaError
+from varjepa.tasks.lineage.record import known_as
 from varjepa.tasks.processes.owner import ASKED, owner_tags, waiting
 from varjepa.tasks.steps.code import git_commit
 from varjepa.tasks.steps.retries import retried_task
@@ -62,6 +63,7 @@ def opened_run(
             run_id = client.create_run(experiment, tags=tags, run_name=run_name).info.run_id
     if asked is not None:
         asked.append((tracking_uri(tracking), run_id))
+    known_as(**{"mlflow.run_id": run_id})
     try:
         yield run_id
     except TrackingLostError:

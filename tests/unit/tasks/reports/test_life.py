@@ -1,5 +1,6 @@
 """The page of a model's life shows what its runs recorded, and nothing of other models."""
 
+import json
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from varjepa.tasks.registry.champion import move_champion
+from varjepa.tasks.reports.keep_life import keep_life
 from varjepa.tasks.reports.life import life_page
 from varjepa.tasks.tracking.store import client_for
 
@@ -48,6 +50,9 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
         score, alarm = (0.2, 1.0) if day == 3 else (0.01, 0.0)
         run("drift", 24 * day + 12, tags, drift__score=score, drift__alarm=alarm, drift__rows=500, **ends)
     run("evaluate", 100, {"varjepa.model": "models:/people/2"}, evaluate__accuracy=0.8123, evaluate__rows=400)
+    failed = run("retrain", 70, {"varjepa.failure": "the data broke its <i>contract</i>"})
+    client.log_param(failed, "registry.name", "people")
+    client.set_terminated(failed, "FAILED")
     tags = {"varjepa.model": "models:/people2@champion"}
     run("drift", 50, tags, drift__score=0.9, drift__alarm=1.0, drift__rows=77)
     return SimpleNamespace(uri=uri, folder=folder)
@@ -56,7 +61,17 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
 def test_the_page_tells_the_story(lived: SimpleNamespace) -> None:
     page = life_page("people", lived.uri)
     assert "4 versions, version 4 is the champion. 5 comparisons with new rows, 1 alarms." in page
-    for words in ("0.8300", "0.8100 to 0.8500", "0.8123", "20.00%", "alarm", "approve", "refused: &lt;b&gt;worse"):
+    for words in (
+        "0.8300",
+        "0.8100 to 0.8500",
+        "0.8123",
+        "20.00%",
+        "alarm",
+        "approve",
+        "refused: &lt;b&gt;worse",
+        "<td>FAILED</td>",
+        "the data broke its &lt;i&gt;contract",
+    ):
         assert words in page, words
     assert "<b>worse" not in page
     assert "90.00%" not in page
@@ -83,3 +98,32 @@ def test_a_page_needs_a_name_and_overwrites_nothing(tmp_path: Path, lived: Simpl
     assert file.read_text() == before
     assert call("models", "people", "--page", str(file), "--force") == 0
     assert call("models", "people", "--page", str(tmp_path / "no" / "life.html")) == 2
+
+
+def test_the_page_is_kept_with_the_newest_version_and_linked_from_the_model(lived: SimpleNamespace) -> None:
+    client = client_for(lived.uri)
+    client.update_registered_model("people", "Ours. [Life of this model](#/old) Since May.")
+    newest = client.get_model_version("people", "4").run_id
+    assert keep_life("people", lived.uri) == newest
+    page = Path(client.download_artifacts(newest, "life.html")).read_text()
+    assert "4 versions, version 4 is the champion." in page
+    experiment = client.get_run(newest).info.experiment_id
+    link = f"[Life of this model](#/experiments/{experiment}/runs/{newest}/artifacts/life.html)"
+    assert client.get_registered_model("people").description == f"Ours. Since May.\n\n{link}"
+    noted = json.loads(client.get_model_version("people", "2").tags["varjepa.interval"])
+    assert noted == {"metric": "head/accuracy", "low": pytest.approx(0.81), "high": pytest.approx(0.85)}
+    assert keep_life("people2", lived.uri) is None  # it has no version
+    assert keep_life("nobody", lived.uri) is None
+
+
+def test_a_page_that_cannot_be_stored_stops_nothing(lived: SimpleNamespace, caplog: pytest.LogCaptureFixture) -> None:
+    artifacts, away = lived.folder / "artifacts", lived.folder / "away"
+    artifacts.rename(away)
+    artifacts.write_text("no folder")
+    try:
+        with caplog.at_level("WARNING", logger="varjepa"):
+            assert keep_life("people", lived.uri) is None
+    finally:
+        artifacts.unlink()
+        away.rename(artifacts)
+    assert "the page of the life of people was not stored" in caplog.text

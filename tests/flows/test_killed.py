@@ -1,0 +1,106 @@
+"""Whoever notices a killed run, or a schedule that is silent, tells people once."""
+
+import socket
+import subprocess
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.unit.tasks.notify.receivers import web_hook
+from varjepa.config import RetrainConfig, parse_config
+from varjepa.tasks.notify.events import failures_told
+from varjepa.tasks.notify.killed import tell_killed
+from varjepa.tasks.notify.lookout import lookout
+from varjepa.tasks.tracking.runs import opened_run
+from varjepa.tasks.tracking.store import client_of, experiment_id
+
+HEADING = "varjepa: people: the run failed"
+
+
+@pytest.fixture
+def config(migrated: Path, tmp_path: Path) -> RetrainConfig:
+    (tmp_path / "mlflow.db").write_bytes(migrated.read_bytes())
+    return parse_config({
+        "data": {"name": "sim"}, "registry": {"name": "people"}, "tracking": {"uri": f"sqlite:///{tmp_path}/mlflow.db"},
+        "notify": [{"urls": "HOOK"}],
+    })  # fmt: skip
+
+
+def killed_run(config: RetrainConfig, name: str = "people", step: str = "retrain") -> str:
+    """A run in progress, whose process was killed."""
+    with subprocess.Popen(["sleep", "60"]) as process:
+        owner = f"{process.pid}@{psutil.Process(process.pid).create_time():.2f}"
+        process.kill()
+    tags = {"varjepa.step": step, "varjepa.host": socket.gethostname(), "varjepa.process": owner}
+    run = client_of(config.tracking).create_run(
+        experiment_id(config.tracking), tags=tags, run_name=f"{step} {name} 2026-06-01 03:00:00"
+    )
+    client_of(config.tracking).log_param(run.info.run_id, "registry.name", name)
+    return str(run.info.run_id)
+
+
+def test_a_killed_run_is_told_once_and_only_to_its_own_people(
+    config: RetrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HOOK", raising=False)
+    run_id = killed_run(config)
+    killed_run(config, "people two")
+    assert tell_killed(config) == 0  # nobody could be reached
+    with web_hook() as (hook, bodies):
+        monkeypatch.setenv("HOOK", hook)
+        noticing = [threading.Thread(target=tell_killed, args=(config,)) for _ in range(3)]
+        for thread in noticing:
+            thread.start()
+        for thread in noticing:
+            thread.join()
+        with failures_told(config), opened_run(config.tracking, command="drift", name="people"):
+            pass  # ends the killed run, of which people know already
+        assert client_of(config.tracking).get_run(run_id).info.status == "KILLED"
+        assert tell_killed(config) == 0
+    assert [body["title"] for body in bodies] == [HEADING]
+    assert "`varjepa retrain`" in bodies[0]["message"]
+    assert f"Run: {run_id}" in bodies[0]["message"]
+
+
+def test_a_run_that_was_ended_by_others_is_told_and_one_that_was_interrupted_is_not(
+    config: RetrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = killed_run(config)
+    with opened_run(config.tracking, command="evaluate", name="other"):  # which has no rules for messages
+        pass
+    with pytest.raises(KeyboardInterrupt), opened_run(config.tracking, command="retrain", name="people"):
+        raise KeyboardInterrupt
+    with web_hook() as (hook, bodies):
+        monkeypatch.setenv("HOOK", hook)
+        assert [tell_killed(config), tell_killed(config)] == [1, 0]
+    assert f"Run: {ended}" in bodies[0]["message"]
+
+
+def test_a_served_schedule_notices_killed_runs_and_silence_once_each(
+    config: RetrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed_run(config)
+    silent = config.model_copy(update={"watch": config.watch.model_copy(update={"silent_after": "1s"})})
+    with web_hook() as (hook, bodies):
+        monkeypatch.setenv("HOOK", hook)
+        time.sleep(1)
+        with lookout(silent, seconds=0.05):
+            end = time.monotonic() + 30
+            while len(bodies) < 2 and time.monotonic() < end:
+                time.sleep(0.05)
+            time.sleep(0.5)
+    assert [body["title"] for body in bodies] == [HEADING, "varjepa: people: the schedule is silent"]
+
+
+def test_a_job_without_rules_looks_for_nothing(config: RetrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: Any) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("varjepa.tasks.notify.killed.client_of", never)
+    quiet = config.model_copy(update={"notify": ()})
+    with failures_told(quiet), lookout(quiet, seconds=0.01):
+        assert not any(thread.name == "lookout" for thread in threading.enumerate())

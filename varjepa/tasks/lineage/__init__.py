@@ -1,0 +1,1 @@
+"""OpenLineage: which tables and models a run has read and written."""
