@@ -34,8 +34,8 @@ from varjepa.tasks.retrain.unchanged import job_digest
 from varjepa.tasks.retrain.validate import check_contract, contract_of, evidence
 from varjepa.tasks.sources.run_day import with_run_date
 from varjepa.tasks.steps.code import git_commit
-from varjepa.tasks.tracking.locks import model_lock
 from varjepa.tasks.tracking.runs import log_artifacts
+from varjepa.tasks.work_store.opened import model_turn
 
 
 @flow(name="retrain", flow_run_name="retrain {config.registry.name}", validate_parameters=True)
@@ -51,7 +51,7 @@ def retrain(config: RetrainConfig, *, dry_run: bool = False) -> RetrainAnswer:
         ContractError: the data broke its contract; nothing was trained or registered.
     """
     config = with_run_date(config)
-    with claimed(), failures_told(config), model_lock(config):
+    with claimed(), failures_told(config), model_turn(config):
         watch = Stopwatch()
         with watch("ingest"):
             snapshot = ingest(config)

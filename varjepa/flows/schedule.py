@@ -19,7 +19,7 @@ from varjepa.tasks.orchestration.recorded_flow import flow
 from varjepa.tasks.retrain.ingest import ingest
 from varjepa.tasks.retrain.unchanged import job_digest, last_retrain, skip
 from varjepa.tasks.sources.run_day import with_run_date
-from varjepa.tasks.tracking.locks import model_lock
+from varjepa.tasks.work_store.opened import model_turn
 
 Overlap = Literal["skip", "wait"]
 Unchanged = Literal["skip", "retrain"]
@@ -38,7 +38,7 @@ def scheduled_retrain(
         timezone: of the schedule, for `{{ run_date }}`; None means UTC.
     """
     config = with_run_date(config, timezone)
-    with claimed(), failures_told(config), model_lock(config, wait=overlap == "wait") as locked:
+    with claimed(), failures_told(config), model_turn(config, wait=overlap == "wait") as locked:
         if not locked:
             reason = f"another run for the model {config.registry.name} is in progress"
             tell_skipped(config, reason)
