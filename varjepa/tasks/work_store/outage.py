@@ -5,7 +5,7 @@ from collections.abc import Callable
 from threading import Lock
 from typing import TypeVar
 
-from varjepa.tasks.sources.failures import failure
+from varjepa.tasks.sources.failures import AGAIN, failure
 from varjepa.tasks.steps.log import log
 
 T = TypeVar("T")
@@ -36,13 +36,13 @@ class Outage:
                 raise
             with self._lock:
                 if not self._until:
-                    reason = str(failure(error, self.description, "used"))
-                    log.warning("%s Until it answers again, results stay on this machine.", reason)
+                    reason = str(failure(error, self.description, "used")).removesuffix(AGAIN)
+                    log.warning("%s Until it can be used again, results stay on this machine.", reason.strip())
                 self._until = time.monotonic() + PAUSE
             return None
         with self._lock:
             if self._until:
-                log.info("%s answers again", self.description)
+                log.info("%s can be used again", self.description)
                 self._until = 0.0
         return result
 

@@ -1,6 +1,5 @@
 """Objects below one address: a folder of an object store, or a folder that several machines mount."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -60,10 +59,6 @@ class Place:
     def write(self, key: str, content: bytes | IO[bytes]) -> None:
         """Writes or replaces an object; large ones in parts, there only when all of them are."""
         self.obstore.put(self.store, key, content, chunk_size=PART)
-
-    def write_plain(self, key: str, content: Any) -> None:
-        """Writes plain data as JSON."""
-        self.write(key, json.dumps(content).encode())
 
     def read(self, key: str) -> bytes | None:
         """The content of an object; None if there is none."""

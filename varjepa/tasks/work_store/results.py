@@ -2,13 +2,14 @@
 
 import json
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from varjepa.errors import DataError
+from varjepa.errors import DataError, listed
 from varjepa.tasks.steps.log import log
 from varjepa.tasks.steps.reuse import DONE
 from varjepa.tasks.work_store.lease import Lease
@@ -25,7 +26,7 @@ from varjepa.tasks.work_store.partial import (
 from varjepa.tasks.work_store.place import Place
 
 FILES = ".files.json"
-"""Object of a step's folder: name and size of each file of its result."""
+"""Object of a step's folder: name and size of each file of its result, and names of its empty folders."""
 
 AT_ONCE = 8
 """Files that are copied at the same time."""
@@ -89,8 +90,8 @@ class SharedResults:
             self._published(folder, Uploads(), anew=True)
         if self.waiting:
             log.warning(
-                "%s did not answer: results of %d steps are on this machine only. The next run here uploads them.",
-                self.outage.description, len(self.waiting),
+                "%s cannot be used: the results %s are on this machine only. The next run here uploads them.",
+                self.outage.description, listed(folder.name for folder in self.waiting),
             )  # fmt: skip
 
     def fetch(self, folder: Path) -> bool:
@@ -99,19 +100,23 @@ class SharedResults:
         listed = self.place.read(f"{folder.name}/{FILES}") if result is not None else None
         if result is None or listed is None:
             return False
-        sizes = {name: int(size) for name, size in json.loads(listed).items() if _is_inside(name)}
-        began = time.perf_counter()
+        content, began = json.loads(listed), time.perf_counter()
+        sizes = {name: int(size) for name, size in content["files"].items() if _is_inside(name)}
+        draft = folder.with_name(f"{folder.name}.fetched")
+        for name in (".", *filter(_is_inside, content["empty"])):
+            (draft / name).mkdir(parents=True, exist_ok=True)
         try:
             with ThreadPoolExecutor(AT_ONCE) as pool:
-                list(pool.map(lambda name: self._download(folder, name, sizes[name]), sizes))
-        except FileNotFoundError as error:  # a rule of the store has removed some of its files
-            log.warning("%s: its result in the store is not complete (%s)", folder.name, error)
+                list(pool.map(lambda name: self._download(folder.name, name, sizes[name], draft), sizes))
+        except FileNotFoundError:  # a rule of the store has removed some of its files
+            log.warning("%s: the result in the store lacks some of its files", folder.name)
+            self.place.delete([f"{folder.name}/{DONE}"])
+            shutil.rmtree(draft)
             return False
-        for leftover in (*partial_files(folder), folder / MARK):
-            leftover.unlink(missing_ok=True)
-        part = folder / f"{DONE}.part"
-        part.write_bytes(result)
-        part.replace(folder / DONE)
+        (draft / DONE).write_bytes(result)
+        # What an unfinished attempt has left here gives way to it; the lock lies beside the folder.
+        shutil.rmtree(folder)
+        draft.rename(folder)
         step, total = folder.name.rsplit("-", 1)[0], sum(sizes.values()) / 2**20
         seconds = time.perf_counter() - began
         log.info("%s: made before, fetched %.1f MiB from %s in %.1f s", step, total, self.place.uri, seconds)
@@ -122,7 +127,9 @@ class SharedResults:
         paths = {path.relative_to(folder).as_posix(): path for path in result_files(folder)}
         with ThreadPoolExecutor(AT_ONCE) as pool:
             list(pool.map(lambda name: self._upload(folder.name, name, paths[name], uploads), paths))
-        self.place.write_plain(f"{folder.name}/{FILES}", {name: path.stat().st_size for name, path in paths.items()})
+        sizes = {name: path.stat().st_size for name, path in paths.items()}
+        content = json.dumps({"files": sizes, "empty": _empty_folders(folder)})
+        self.place.write(f"{folder.name}/{FILES}", content.encode())
         self.place.write(f"{folder.name}/{DONE}", (folder / DONE).read_bytes())
         forget_partial(self.place, folder)
 
@@ -154,10 +161,10 @@ class SharedResults:
         self.waiting.append(folder)
         return False
 
-    def _download(self, folder: Path, name: str, size: int) -> None:
-        path = folder / name
-        if not path.is_file() or path.stat().st_size != size:
-            self.place.download(f"{folder.name}/{name}", size, path)
+    def _download(self, step: str, name: str, size: int, draft: Path) -> None:
+        path = draft / name
+        if not path.is_file() or path.stat().st_size != size:  # otherwise an interrupted download has brought it
+            self.place.download(f"{step}/{name}", size, path)
 
     def _upload(self, step: str, name: str, path: Path, uploads: Uploads) -> None:
         key = f"{step}/{name}"
@@ -174,6 +181,12 @@ def result_files(folder: Path) -> list[Path]:
     left_out = {folder / DONE, folder / MARK, *partial_files(folder)}
     files = (Path(place) / name for place, _, names in os.walk(folder) for name in names)
     return sorted(path for path in files if path not in left_out and path.suffix not in UNFINISHED)
+
+
+def _empty_folders(folder: Path) -> list[str]:
+    """Folders that a result may name although there is nothing in them: a store has no folders of its own."""
+    empty = (Path(place) for place, folders, names in os.walk(folder) if not folders and not names)
+    return sorted(path.relative_to(folder).as_posix() for path in empty)
 
 
 def _is_inside(name: str) -> bool:
