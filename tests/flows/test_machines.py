@@ -17,11 +17,14 @@ import pytest
 
 from tests.flows.conftest import person_table, write_job
 from tests.hosts import Host, switched
-from tests.store_servers import BUCKET, S3
+from tests.store_servers import BUCKET
 
 ROOT = str(Path(__file__).parents[2])
 EPOCHS = 25
 RETRAIN = [sys.executable, "-m", "varjepa.flows.cli", "retrain"]
+
+JOBS = "MLFLOW_SERVER_ENABLE_JOB_EXECUTION"
+"""Variable of MLflow's server, which would start ten more processes."""
 
 pytestmark = pytest.mark.slow
 
@@ -113,14 +116,14 @@ def undisturbed(job: Path, migrated: Path, tmp_path_factory: pytest.TempPathFact
 
 
 @contextmanager
-def folders(s3: S3, migrated: Path, tmp_path: Path) -> Iterator[tuple[list[Host], dict[str, str]]]:
+def folders(migrated: Path, tmp_path: Path) -> Iterator[tuple[list[Host], dict[str, str]]]:
     """Two machines that share the network of this one, and a SQLite file."""
     (tmp_path / "mlflow.db").write_bytes(migrated.read_bytes())
     yield [Host("one"), Host("two")], {"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db"}
 
 
 @contextmanager
-def namespaces(s3: S3, migrated: Path, tmp_path: Path) -> Iterator[tuple[list[Host], dict[str, str]]]:
+def namespaces(migrated: Path, tmp_path: Path) -> Iterator[tuple[list[Host], dict[str, str]]]:
     """Two machines with addresses of their own; a third has the store and the tracking server. No folder is shared."""
     from varjepa.tasks.processes.child import Child
 
@@ -134,7 +137,8 @@ def namespaces(s3: S3, migrated: Path, tmp_path: Path) -> Iterator[tuple[list[Ho
                     "--artifacts-destination", str(tmp_path / "hub" / "artifacts"),
                     "--allowed-hosts", "*"]  # fmt: skip
         for name, words in (("S3", store), ("MLflow", tracking)):
-            running.enter_context(Child(name, hub.words(*words), tmp_path / "hub" / f"{name}.log"))
+            log = tmp_path / "hub" / f"{name}.log"
+            running.enter_context(Child(name, hub.words(*words), log, environment={JOBS: "false"}))
         create = "import boto3, sys; boto3.client('s3').create_bucket(Bucket=sys.argv[1])"
         variables = {
             "MLFLOW_TRACKING_URI": f"http://{hub.address}:5000",
@@ -157,11 +161,12 @@ def reached(host: Host, address: str) -> None:
         time.sleep(0.3)
 
 
+@pytest.mark.usefixtures("s3")
 @pytest.mark.parametrize("network", [folders, namespaces])
 def test_another_machine_goes_on_with_the_run_of_a_lost_one(
-    network: Any, s3: S3, job: Path, undisturbed: bytes, migrated: Path, tmp_path: Path
+    network: Any, job: Path, undisturbed: bytes, migrated: Path, tmp_path: Path
 ) -> None:
-    with network(s3, migrated, tmp_path) as (hosts, variables):
+    with network(migrated, tmp_path) as (hosts, variables):
         variables |= {"VARJEPA_WORK_URI": f"s3://{BUCKET}/{tmp_path.name}"}
         one, two = (Machine(host, tmp_path / host.name, job, variables) for host in hosts)
         process = one.started()

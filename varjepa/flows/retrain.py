@@ -7,7 +7,7 @@ from varjepa.errors import ContractError
 from varjepa.flows.stopwatch import Stopwatch
 from varjepa.tasks.answers import RetrainAnswer
 from varjepa.tasks.notify.events import failures_told, in_run, tell_decision
-from varjepa.tasks.orchestration.flow_runs import claimed
+from varjepa.tasks.orchestration.flow_runs import claim_turn, claimed
 from varjepa.tasks.orchestration.recorded_flow import flow
 from varjepa.tasks.release.card import CardFacts
 from varjepa.tasks.release.compare import Candidate
@@ -52,6 +52,7 @@ def retrain(config: RetrainConfig, *, dry_run: bool = False) -> RetrainAnswer:
     """
     config = with_run_date(config)
     with claimed(), failures_told(config), model_turn(config):
+        claim_turn()
         watch = Stopwatch()
         with watch("ingest"):
             snapshot = ingest(config)

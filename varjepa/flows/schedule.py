@@ -14,7 +14,7 @@ from varjepa.flows.stopwatch import Stopwatch
 from varjepa.tasks.cleaning.clean import clean_after
 from varjepa.tasks.notify.events import failures_told, tell_skipped
 from varjepa.tasks.notify.send import require_addresses
-from varjepa.tasks.orchestration.flow_runs import claimed, end_abandoned, labels
+from varjepa.tasks.orchestration.flow_runs import claim_turn, claimed, end_abandoned, labels
 from varjepa.tasks.orchestration.recorded_flow import flow
 from varjepa.tasks.retrain.ingest import ingest
 from varjepa.tasks.retrain.unchanged import job_digest, last_retrain, skip
@@ -43,6 +43,7 @@ def scheduled_retrain(
             reason = f"another run for the model {config.registry.name} is in progress"
             tell_skipped(config, reason)
             return Completed(name="Skipped", message=reason, data={"skipped": True, "reason": reason})
+        claim_turn()
         watch = Stopwatch()
         with watch("ingest"):
             snapshot = ingest(config)

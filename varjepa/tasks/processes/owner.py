@@ -54,7 +54,7 @@ class TakenOverError(VarjepaError):
         )
 
 
-def taken_over() -> bool:
+def lost_turn() -> bool:
     """Whether another machine goes on with the work of this process."""
     own = turn.get()
     return own is not None and own.lost
@@ -66,7 +66,7 @@ def require_turn() -> None:
     Raises:
         TakenOverError: one has.
     """
-    if taken_over():
+    if lost_turn():
         raise TakenOverError
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from varjepa.config.operations import TrackingSection
 from varjepa.errors import VarjepaError
-from varjepa.tasks.processes.owner import ASKED, TakenOverError, owner_tags, require_turn, taken_over, waiting
+from varjepa.tasks.processes.owner import ASKED, TakenOverError, lost_turn, owner_tags, require_turn, waiting
 from varjepa.tasks.steps.code import git_commit
 from varjepa.tasks.steps.retries import retried_task
 from varjepa.tasks.tracking.headlines import SHORT, VERDICT, curves
@@ -68,7 +68,7 @@ def opened_run(
     except (TrackingLostError, TakenOverError):
         raise  # the run stays open: the next start, or another machine, resumes it
     except BaseException as error:
-        if taken_over():  # whatever has failed here, the run is that of another machine
+        if lost_turn():  # whatever has failed here, the run is that of another machine
             raise
         interrupted = not isinstance(error, Exception)
         reason = str(error) if isinstance(error, VarjepaError) else repr(error)

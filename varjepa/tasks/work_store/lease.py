@@ -118,7 +118,7 @@ class Lease:
     def _renewed(self) -> None:
         self.place.write(self._key(self.generation), self._content())
         items = self.place.items(self.folder)
-        self.lost = bool(items) and _number(items[-1]) > self.generation
+        self.lost |= bool(items) and _number(items[-1]) > self.generation
         if self._over.is_set() and not self.lost:  # released meanwhile
             self.place.write(self._key(self.generation), self._content(released=True))
 

@@ -17,7 +17,7 @@ from varjepa.tasks.steps.log import log
 from varjepa.tasks.steps.reuse import digest, sharing
 from varjepa.tasks.tracking.locks import model_lock
 from varjepa.tasks.work_store.lease import Lease
-from varjepa.tasks.work_store.place import Place
+from varjepa.tasks.work_store.place import CLOCK, Place
 from varjepa.tasks.work_store.results import SharedResults
 
 WORK_URI = "VARJEPA_WORK_URI"
@@ -30,8 +30,23 @@ def work_uri(work: WorkSection) -> str | None:
     Raises:
         ConfigError: the environment names something else than a folder of a store.
     """
+    return chosen_work_uri(None) or work.uri
+
+
+def chosen_work_uri(uri: str | None, source: str = "") -> str | None:
+    """A work store as people name it outside of a config, or that of the environment; None if there is none.
+
+    Args:
+        uri: the store; None means that of the environment.
+        source: where the URI stands, for messages.
+
+    Raises:
+        ConfigError: it is something else than a folder of a store.
+    """
+    if uri is not None:
+        return validated(WorkSection, {"uri": uri}, source).uri
     own = os.environ.get(WORK_URI)
-    return validated(WorkSection, {"uri": own}, f"the variable {WORK_URI}").uri if own else work.uri
+    return validated(WorkSection, {"uri": own}, f"the variable {WORK_URI}").uri if own else None
 
 
 @contextmanager
@@ -61,7 +76,7 @@ def opened_place(uri: str) -> Place:
         UserError: it does not answer, refuses access, or does not keep two machines apart.
     """
     with reaching(f"The work store {redacted_uri(uri)}", "used"):
-        place, key = Place(uri), f"clock/{uuid4().hex}"
+        place, key = Place(uri), f"{CLOCK}/{uuid4().hex}"
         first, second = place.create(key, b""), place.create(key, b"")
         place.delete([key])
     if not first or second:

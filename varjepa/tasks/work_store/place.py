@@ -14,6 +14,9 @@ from varjepa.tasks.sources.extras import required
 PART = 8 * 2**20
 """Bytes of a part of an upload."""
 
+CLOCK = "clock"
+"""Folder of the objects whose times tell that of the store."""
+
 
 @dataclass(frozen=True)
 class Item:
@@ -44,7 +47,9 @@ class Place:
         self.uri = uri.rstrip("/")
         self.obstore = required("obstore", "s3", f"{scheme_of(uri)}://")
         if scheme_of(uri) == "file":
-            self.store: Any = self.obstore.store.LocalStore(without_scheme(self.uri), mkdir=True)
+            self.store: Any = self.obstore.store.LocalStore(
+                without_scheme(self.uri), automatic_cleanup=True, mkdir=True
+            )
         else:
             self.store = opened_store(self.uri)
 
@@ -102,7 +107,7 @@ class Place:
 
     def now(self) -> datetime:
         """The time by the clock of the store, which all machines share."""
-        key = f"clock/{uuid4().hex}"
+        key = f"{CLOCK}/{uuid4().hex}"
         self.write(key, b"")
         item = self.item(key)
         self.delete([key])

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 
 from varjepa.errors import DataError, listed
@@ -33,6 +34,9 @@ AT_ONCE = 8
 
 LAST_SECONDS = 2.0
 """Seconds in which an interrupted process uploads its last checkpoint; see `varjepa.tasks.processes.signals.GRACE`."""
+
+YOUNG = timedelta(days=1)
+"""A result of the store that was used so long ago is marked as used again."""
 
 UNFINISHED = (".tmp", ".part", ".lock")
 """Endings of files that are no part of a result."""
@@ -120,6 +124,7 @@ class SharedResults:
         step, total = folder.name.rsplit("-", 1)[0], sum(sizes.values()) / 2**20
         seconds = time.perf_counter() - began
         log.info("%s: made before, fetched %.1f MiB from %s in %.1f s", step, total, self.place.uri, seconds)
+        self._keep_young(folder)
         return True
 
     def publish(self, folder: Path, uploads: Uploads) -> None:
@@ -152,7 +157,7 @@ class SharedResults:
         """Publishes a result, now or later; unless `anew`, only if the store has none."""
 
         def published() -> bool:
-            if anew or self.place.item(f"{folder.name}/{DONE}") is None:
+            if anew or not self._keep_young(folder):
                 self.publish(folder, uploads)
             return True
 
@@ -160,6 +165,13 @@ class SharedResults:
             return True
         self.waiting.append(folder)
         return False
+
+    def _keep_young(self, folder: Path) -> bool:
+        """Tells `varjepa clean` that a result is in use, once a day; False if the store has none."""
+        item = self.place.item(f"{folder.name}/{DONE}")
+        if item is not None and datetime.now(UTC) - item.changed > YOUNG:
+            self.place.write(item.key, (folder / DONE).read_bytes())
+        return item is not None
 
     def _download(self, step: str, name: str, size: int, draft: Path) -> None:
         path = draft / name
