@@ -1,12 +1,17 @@
 """Sections about releasing and monitoring: the gate, the registry, drift, the tracking store."""
 
+import re
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
 from varjepa.config.base import LARGE, OPERATIONAL, Positive, Section, Share
 from varjepa.config.durations import duration
+from varjepa.config.uris import OBJECTS
 from varjepa.redaction import VARIABLE
+
+PLACE_OF_WORK = re.compile(rf"(?:(?:{'|'.join(OBJECTS)})://[^\s/?#${{}}]+(?:/[^\s?#${{}}]*)?|file:///[^?#${{}}]+)")
+"""The folder of an object store, or a folder that several machines mount."""
 
 Limit = Annotated[float, Field(ge=0, le=LARGE)] | None
 
@@ -178,6 +183,30 @@ class TrackingSection(Section):
         if value is not None and VARIABLE.search(value):
             raise ValueError(f"tracking holds {value}, but variables are not put in there. {cls.instead_of_secrets}")
         return value
+
+
+class WorkSection(Section):
+    """Where other machines find the results of finished steps, and checkpoints (docs/machines.md)."""
+
+    instead_of_secrets: ClassVar[str] = (
+        "Leave it out, and put it into the variables of the environment that the store is opened with, such as "
+        "AWS_SECRET_ACCESS_KEY"
+    )
+
+    uri: str | None = None
+    """A folder of an object store (`s3://bucket/folder`, gs, az), or one that all machines mount (`file:///folder`).
+    The environment variable VARJEPA_WORK_URI overrides it. null: results stay on this machine, in `mlruns/work`."""
+    lost_after: Annotated[float, Field(ge=1, le=86_400)] = 60.0
+    """Seconds without a sign of life after which another machine goes on with the work of this one."""
+    checkpoint_seconds: Annotated[float, Field(ge=0, le=86_400)] = 30.0
+    """Least time between two uploads of a checkpoint, in seconds. The last one is always uploaded."""
+
+    @field_validator("uri")
+    @classmethod
+    def _is_a_folder(cls, uri: str | None) -> str | None:
+        if uri is not None and not PLACE_OF_WORK.fullmatch(uri):
+            raise ValueError(f"work.uri is {uri}, but it should be s3://BUCKET/FOLDER, gs://, az:// or file:///FOLDER")
+        return uri
 
 
 class RetentionSection(Section):

@@ -17,6 +17,7 @@ from varjepa.config.operations import (
     RetentionSection,
     TrackingSection,
     WatchSection,
+    WorkSection,
 )
 
 
@@ -37,6 +38,7 @@ class RetrainConfig(Section):
     drift: DriftSection = DriftSection()
     registry: RegistrySection = RegistrySection()
     tracking: Annotated[TrackingSection, OPERATIONAL] = TrackingSection()
+    work: Annotated[WorkSection, OPERATIONAL] = WorkSection()
     retention: Annotated[RetentionSection, OPERATIONAL] = RetentionSection()
     watch: Annotated[WatchSection, OPERATIONAL] = WatchSection()
     notify: Annotated[tuple[NotifySection, ...], OPERATIONAL] = ()

@@ -10,7 +10,7 @@ from varjepa.tasks.lineage.record import writes
 from varjepa.tasks.lineage.run import lineage
 from varjepa.tasks.lineage.tables import model
 from varjepa.tasks.notify.events import failures_told, in_run, tell_decision
-from varjepa.tasks.orchestration.flow_runs import claimed
+from varjepa.tasks.orchestration.flow_runs import claim_turn, claimed
 from varjepa.tasks.orchestration.recorded_flow import flow
 from varjepa.tasks.release.card import CardFacts
 from varjepa.tasks.release.compare import Candidate
@@ -38,9 +38,9 @@ from varjepa.tasks.retrain.unchanged import job_digest
 from varjepa.tasks.retrain.validate import check_contract, contract_of, evidence
 from varjepa.tasks.sources.run_day import with_run_date
 from varjepa.tasks.steps.code import git_commit
-from varjepa.tasks.tracking.locks import model_lock
 from varjepa.tasks.tracking.runs import log_artifacts
 from varjepa.tasks.tracking.uris import tracking_uri
+from varjepa.tasks.work_store.opened import model_turn
 
 
 @flow(name="retrain", flow_run_name="retrain {config.registry.name}", validate_parameters=True)
@@ -56,7 +56,8 @@ def retrain(config: RetrainConfig, *, dry_run: bool = False) -> RetrainAnswer:
         ContractError: the data broke its contract; nothing was trained or registered.
     """
     config = with_run_date(config)
-    with claimed(), lineage("retrain", config.registry.name), failures_told(config), model_lock(config):
+    with claimed(), lineage("retrain", config.registry.name), failures_told(config), model_turn(config):
+        claim_turn()
         watch = Stopwatch()
         with watch("ingest"):
             snapshot = ingest(config)

@@ -17,12 +17,12 @@ from varjepa.tasks.notify.events import failures_told, tell_skipped
 from varjepa.tasks.notify.lookout import lookout
 from varjepa.tasks.notify.send import require_addresses
 from varjepa.tasks.notify.silence import tell_silence
-from varjepa.tasks.orchestration.flow_runs import claimed, end_abandoned, labels
+from varjepa.tasks.orchestration.flow_runs import claim_turn, claimed, end_abandoned, labels
 from varjepa.tasks.orchestration.recorded_flow import flow
 from varjepa.tasks.retrain.ingest import ingest
 from varjepa.tasks.retrain.unchanged import job_digest, last_retrain, skip
 from varjepa.tasks.sources.run_day import with_run_date
-from varjepa.tasks.tracking.locks import model_lock
+from varjepa.tasks.work_store.opened import model_turn
 
 Overlap = Literal["skip", "wait"]
 Unchanged = Literal["skip", "retrain"]
@@ -44,13 +44,14 @@ def scheduled_retrain(
     name = config.registry.name
     with (
         claimed(), lineage("retrain", name), failures_told(config),
-        model_lock(config, wait=overlap == "wait") as locked,
+        model_turn(config, wait=overlap == "wait") as locked,
     ):  # fmt: skip
         tell_silence(config)  # of the time before this run, which is the first to notice if the machine was off
         if not locked:
             reason = f"another run for the model {name} is in progress"
             tell_skipped(config, reason)
             return Completed(name="Skipped", message=reason, data={"skipped": True, "reason": reason})
+        claim_turn()
         watch = Stopwatch()
         with watch("ingest"):
             snapshot = ingest(config)

@@ -18,6 +18,7 @@ from varjepa.tasks.tuning.record import comparison_metrics, log_search, log_tria
 from varjepa.tasks.tuning.search import Limits, Search, opened_search
 from varjepa.tasks.tuning.trial import run_trial
 from varjepa.tasks.tuning.write import settings_before
+from varjepa.tasks.work_store.opened import shared_work
 
 
 @flow(name="tune", flow_run_name="tune {config.registry.name}", validate_parameters=True)
@@ -35,7 +36,7 @@ def tune(config: RetrainConfig, trials: int | None = 20, seconds: float | None =
         ContractError: the data broke its contract.
     """
     started, config = time.perf_counter(), with_run_date(config)
-    with claimed(), lineage("tune", config.registry.name):
+    with claimed(), lineage("tune", config.registry.name), shared_work(config.work):
         snapshot = ingest(config)
         clean, config = check_contract(snapshot, config).clean, snapshot.told(config)
         # Once, for all trials: the search changes nothing that the encoded rows depend on.

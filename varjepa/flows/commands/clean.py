@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import click
 
-from varjepa.flows.commands import as_json, command, finish, tracking_option
+from varjepa.flows.commands import as_json, command, finish, tracking_option, without_secret
 
 
 def _age(_context: click.Context, _option: click.Parameter, text: str | None) -> timedelta | None:
@@ -24,13 +24,15 @@ def _age(_context: click.Context, _option: click.Parameter, text: str | None) ->
               "(default: 30d for intermediate results and deleted runs, no runs).")  # fmt: skip
 @click.option("--name", help="Remove only versions of this model.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be removed.")
+@click.option("--work-uri", callback=without_secret,
+              help="Work store that machines share (default: VARJEPA_WORK_URI; otherwise none).")  # fmt: skip
 @tracking_option
 @as_json
 def clean(
-    keep: int | None, older: timedelta | None, name: str | None, tracking_uri: str | None, *, dry_run: bool,
-    json_out: bool,
+    keep: int | None, older: timedelta | None, name: str | None, tracking_uri: str | None, *, work_uri: str | None,
+    dry_run: bool, json_out: bool,
 ) -> None:  # fmt: skip
-    """Remove old work folders, checkpoints, locks, versions and runs that nothing needs.
+    """Remove old work folders, shared results, checkpoints, locks, versions and runs that nothing needs.
 
     Versions with an alias, the champion, the one before it, and whatever a running job uses are never removed.
 
@@ -40,7 +42,9 @@ def clean(
     from varjepa.tasks.cleaning.clean import clean as run
     from varjepa.tasks.cleaning.policy import Policy
     from varjepa.tasks.tracking.uris import store
+    from varjepa.tasks.work_store.opened import chosen_work_uri
 
-    result = run(store(tracking_uri), Policy(keep, older, dry_run=dry_run, name=name))
+    policy = Policy(keep, older, dry_run=dry_run, name=name)
+    result = run(store(tracking_uri), policy, chosen_work_uri(work_uri, "--work-uri"))
     show_cleaned(result)
     finish(result, json_out=json_out)

@@ -1,4 +1,4 @@
-"""Removes what the policy allows from the work folder, the tracking store and Prefect."""
+"""Removes what the policy allows from the work folder, the work store, the tracking store and Prefect."""
 
 from collections import Counter
 
@@ -9,8 +9,10 @@ from varjepa.tasks.cleaning.flow_runs import clean_flow_runs
 from varjepa.tasks.cleaning.policy import Policy
 from varjepa.tasks.cleaning.versions import clean_store
 from varjepa.tasks.cleaning.work import clean_work
+from varjepa.tasks.cleaning.work_store import clean_work_store
 from varjepa.tasks.steps.log import log
 from varjepa.tasks.tracking.uris import database_file, tracking_uri
+from varjepa.tasks.work_store.opened import opened_place, work_uri
 
 
 def clean_after(config: RetrainConfig) -> CleanAnswer | None:
@@ -22,23 +24,27 @@ def clean_after(config: RetrainConfig) -> CleanAnswer | None:
         return None
     older = None if config.retention.older is None else duration(config.retention.older)
     try:
-        return clean(tracking_uri(config.tracking), Policy(config.retention.keep, older, name=config.registry.name))
+        policy = Policy(config.retention.keep, older, name=config.registry.name)
+        return clean(tracking_uri(config.tracking), policy, work_uri(config.work))
     except Exception as error:  # noqa: BLE001 (whatever it is, the next run cleans again)
         log.warning("clean: failed and is tried again after the next run: %s", error)
         return None
 
 
-def clean(uri: str, policy: Policy) -> CleanAnswer:
+def clean(uri: str, policy: Policy, work: str | None = None) -> CleanAnswer:
     """Removes what the policy allows, and says what.
 
     Args:
         uri: tracking store.
         policy: what to keep.
+        work: URI of the work store; None if there is none.
 
     Raises:
-        SetupError: the tracking store cannot be reached.
+        UserError: the tracking store or the work store cannot be reached.
     """
     removed = clean_work(policy)
+    if work is not None:
+        removed += clean_work_store(opened_place(work), policy)
     database, kept = database_file(uri), list[str]()
     if database is None or database.exists():  # cleaning makes no store
         found, kept = clean_store(uri, policy)

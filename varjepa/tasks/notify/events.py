@@ -11,6 +11,7 @@ from varjepa.errors import ContractError, VarjepaError
 from varjepa.tasks.notify.killed import tell_killed
 from varjepa.tasks.notify.message import Message
 from varjepa.tasks.notify.send import notify
+from varjepa.tasks.processes.owner import TakenOverError
 from varjepa.tasks.registry.tags import TOLD_TAG
 from varjepa.tasks.release.gate import Decision
 from varjepa.tasks.release.register import Registered
@@ -37,7 +38,7 @@ def failures_told(config: RetrainConfig) -> Iterator[None]:
     token = _run.set(runs)
     try:
         yield
-    except TrackingLostError:  # the next start resumes the run; a link could not be made either
+    except (TrackingLostError, TakenOverError):  # the next start, or another machine, resumes the run
         raise
     except Exception as error:
         if not getattr(error, TOLD, False):  # by a flow within this one

@@ -18,11 +18,13 @@ from prefect.states import Crashed
 from varjepa.tasks.processes.owner import (
     ASKED,
     HOST,
+    LEASE,
     OWNER,
     PROCESS,
     abandoned,
     end_children_of_the_dead,
     owner_tags,
+    turn,
     waiting,
 )
 from varjepa.tasks.steps.files import full_disk_in_words
@@ -81,6 +83,20 @@ def claimed() -> Iterator[None]:
         yield
 
 
+def claim_turn() -> None:
+    """Marks the flow run with its turn to make a model, and ends those of lost machines that had the turn before."""
+    own, context = turn.get(), FlowRunContext.get()
+    if own is None or context is None or context.flow_run is None:
+        return
+    tag, this = f"{LEASE}={own.name}", context.flow_run.id
+    with get_client(sync_client=True) as client:
+        client.update_flow_run(this, tags=[*client.read_flow_run(this).tags, tag])
+        for run in client.read_flow_runs(flow_run_filter=_in_progress(tag)):
+            if run.id != this:
+                client.set_flow_run_state(run.id, Crashed(message="The machine of this run was lost."), force=True)
+                log.info("set Prefect's run %s to Crashed, because its machine was lost", run.name)
+
+
 def end_abandoned() -> None:
     """Sets flow runs of killed processes of this host to Crashed: one that is pending would block its schedule."""
     with get_client(sync_client=True) as client:
@@ -88,15 +104,18 @@ def end_abandoned() -> None:
 
 
 def _end_abandoned(client: SyncPrefectClient, own: FlowRun | None) -> None:
-    of_this_host = FlowRunFilter.model_validate({
-        "state": {"type": {"any_": [StateType.PENDING, StateType.RUNNING]}},
-        "tags": {"all_": [f"{HOST}={socket.gethostname()}"]},
-    })  # fmt: skip
-    for run in client.read_flow_runs(flow_run_filter=of_this_host):
+    for run in client.read_flow_runs(flow_run_filter=_in_progress(f"{HOST}={socket.gethostname()}")):
         owner = dict(tag.split("=", 1) for tag in run.tags if tag.startswith((HOST, PROCESS)))
         if (own is None or run.id != own.id) and abandoned(owner) and not _may_start_soon(run):
             client.set_flow_run_state(run.id, Crashed(message="The process of this run was killed."), force=True)
             log.info("set Prefect's run %s to Crashed, because its process was killed", run.name)
+
+
+def _in_progress(tag: str) -> FlowRunFilter:
+    """Flow runs with this tag that have not ended."""
+    return FlowRunFilter.model_validate({
+        "state": {"type": {"any_": [StateType.PENDING, StateType.RUNNING]}}, "tags": {"all_": [tag]},
+    })  # fmt: skip
 
 
 def _may_start_soon(run: FlowRun) -> bool:

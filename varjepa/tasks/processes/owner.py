@@ -4,11 +4,17 @@ import os
 import socket
 from collections.abc import Mapping
 from contextvars import ContextVar
+from typing import Protocol
 
 import psutil
 
+from varjepa.errors import VarjepaError
+
 HOST, PROCESS = "varjepa.host", "varjepa.process"
 """Tags of runs: the host name, and the process as `pid@start`."""
+
+LEASE = "varjepa.lease"
+"""Tag of runs of machines that share their work: the turn in which it was made, as `NAME@GENERATION`."""
 
 OWNER = "VARJEPA_OWNER"
 """Environment variable that names the owner to the child processes of a flow."""
@@ -18,6 +24,51 @@ ASKED = "varjepa.asked"
 
 waiting: ContextVar[list[tuple[str, str]] | None] = ContextVar("waiting", default=None)
 """Store and id of the runs that the current command has opened; None outside of a command."""
+
+
+class Turn(Protocol):
+    """The right of this process, among all machines that share their work, to make a model.
+
+    Attributes:
+        name: of the right.
+        generation: number of its holders so far, this one included.
+        lost: whether there is a later holder, because this machine gave no sign of life for too long.
+    """
+
+    name: str
+    generation: int
+    lost: bool
+
+
+turn: ContextVar[Turn | None] = ContextVar("turn", default=None)
+"""That of the current flow; None where machines do not share their work."""
+
+
+class TakenOverError(VarjepaError):
+    """Another machine has taken over the work of this process. Its run belongs to that machine now."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Another machine goes on with this run, because this one gave no sign of life for too long.",
+            fix="Nothing has to be done. work.lost_after sets how long others wait.",
+        )
+
+
+def lost_turn() -> bool:
+    """Whether another machine goes on with the work of this process."""
+    own = turn.get()
+    return own is not None and own.lost
+
+
+def require_turn() -> None:
+    """Checks that no other machine has taken over.
+
+    Raises:
+        TakenOverError: one has.
+    """
+    if lost_turn():
+        raise TakenOverError
+
 
 SLACK = 2.0
 """Tolerance in seconds for the start time of a process, because the system clock may be adjusted."""
@@ -30,7 +81,9 @@ def this_process() -> str:
 
 def owner_tags() -> dict[str, str]:
     """Owner tags for what this process creates."""
-    return {HOST: socket.gethostname(), PROCESS: this_process()}
+    own = turn.get()
+    shared = {} if own is None else {LEASE: f"{own.name}@{own.generation}"}
+    return {HOST: socket.gethostname(), PROCESS: this_process(), **shared}
 
 
 def lives(process: str) -> bool:
@@ -54,8 +107,11 @@ def lives(process: str) -> bool:
 
 
 def abandoned(tags: Mapping[str, str]) -> bool:
-    """Whether the owner is a process of this host that has ended; False if unknown."""
-    return tags.get(HOST) == socket.gethostname() and PROCESS in tags and not lives(tags[PROCESS])
+    """Whether the owner is a process of this host that has ended, or has lost its turn to us; False if unknown."""
+    if tags.get(HOST) == socket.gethostname() and PROCESS in tags and not lives(tags[PROCESS]):
+        return True
+    own, (name, _, generation) = turn.get(), tags.get(LEASE, "").rpartition("@")
+    return own is not None and name == own.name and int(generation) < own.generation
 
 
 def end_children_of_the_dead() -> None:

@@ -18,6 +18,10 @@ from varjepa.tasks.processes.health import require_answer
 from varjepa.tasks.registry.search import every_model
 from varjepa.tasks.tracking.store import client_for
 from varjepa.tasks.tracking.uris import database_file, store
+from varjepa.tasks.work_store.lease import LEASES
+from varjepa.tasks.work_store.opened import WORK_URI, chosen_work_uri, opened_place
+from varjepa.tasks.work_store.partial import FOLDER as PARTIAL
+from varjepa.tasks.work_store.place import CLOCK
 
 GIBIBYTE = 2**30
 EXTRAS = {
@@ -49,9 +53,9 @@ class Check:
 
 
 def examine() -> list[Check]:
-    """Checks Python, packages, device, disk, tracking store and Prefect server."""
+    """Checks Python, packages, device, disk, both stores and the Prefect server."""
     checks: tuple[Callable[[], Check], ...] = (
-        _python, _packages, _extras, _device, _disk, _tracking, _prefect,
+        _python, _packages, _extras, _device, _disk, _work_store, _tracking, _prefect,
     )  # fmt: skip
     return [check() for check in checks]
 
@@ -101,6 +105,18 @@ def _disk() -> Check:
     usable = writable and free > 1
     fix = "" if usable else "Free some space, or use another folder."
     return Check("working folder", ok=usable, found=space, fix=fix)
+
+
+def _work_store() -> Check:
+    """Whether machines can share results as the environment says; a config may name another place."""
+    try:
+        uri = chosen_work_uri(None)
+        if uri is None:
+            return Check("work store", ok=True, found=f"none in {WORK_URI}; results of steps stay on this machine")
+        results = len(set(opened_place(uri).folders()) - {LEASES, PARTIAL, CLOCK})
+    except VarjepaError as error:
+        return Check("work store", ok=False, found=str(error), fix=f"Check {WORK_URI}.")
+    return Check("work store", ok=True, found=f"{redacted_uri(uri)}, {results} shared results")
 
 
 def _tracking() -> Check:

@@ -47,14 +47,7 @@ class Bucket:
     def __init__(self, address: str) -> None:
         self.obstore = required("obstore", "s3", f"{scheme_of(address)}://")
         self.root, self.key = split_address(address)
-        self.store = self._opened()
-
-    def _opened(self) -> Any:
-        options: dict[str, Any] = {"client_options": {"allow_http": plain_http(), "timeout": timedelta(minutes=10)}}
-        options["retry_config"] = {"max_retries": RETRIES, "retry_timeout": timedelta(seconds=RETRY_SECONDS)}
-        if (provider := profile_credentials(self.root)) is not None:
-            options["credential_provider"] = provider
-        return self.obstore.store.from_url(self.root, **options)
+        self.store = opened_store(self.root)
 
     def objects(self) -> list[Object]:
         """The objects that the address means, in the order of their keys.
@@ -113,15 +106,41 @@ class Bucket:
     def copy(self, item: Object, folder: Path) -> Path:
         """Copies an object to `folder`; the file appears only when it is complete."""
         file = folder / item.name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        part = file.with_name(f"{file.name}.part")
-        with part.open("wb") as stream:
-            for piece in self.obstore.get(self.store, item.key).stream(min_chunk_size=CHUNK):
-                stream.write(piece)
-        if part.stat().st_size != item.size:
-            raise ConnectionError(f"the connection was closed before the end of {item.key}")
-        part.replace(file)
+        download(self.store, item.key, item.size, file)
         return file
+
+
+def opened_store(url: str) -> Any:
+    """The store at an address, opened with the credentials of the environment, that tries again a few times.
+
+    Raises:
+        SetupError: the library for it is not installed.
+    """
+    obstore = required("obstore", "s3", f"{scheme_of(url)}://")
+    options: dict[str, Any] = {"client_options": {"allow_http": plain_http(), "timeout": timedelta(minutes=10)}}
+    options["retry_config"] = {"max_retries": RETRIES, "retry_timeout": timedelta(seconds=RETRY_SECONDS)}
+    if (provider := profile_credentials(url)) is not None:
+        options["credential_provider"] = provider
+    return obstore.store.from_url(url, **options)
+
+
+def download(store: Any, key: str, size: int, file: Path) -> None:
+    """Copies an object to a file, which appears only when it is complete.
+
+    Raises:
+        FileNotFoundError: there is no such object.
+        ConnectionError: it has another size.
+    """
+    import obstore
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(f"{file.name}.part")
+    with part.open("wb") as stream:
+        for piece in obstore.get(store, key).stream(min_chunk_size=CHUNK):
+            stream.write(piece)
+    if part.stat().st_size != size:
+        raise ConnectionError(f"the connection was closed before the end of {key}")
+    part.replace(file)
 
 
 def _object(meta: Any, start: str) -> Object:

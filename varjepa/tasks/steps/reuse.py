@@ -5,10 +5,12 @@ import json
 import os
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from filelock import FileLock
 from pydantic import TypeAdapter
@@ -25,9 +27,35 @@ WORK = Path("mlruns/work")
 
 DONE = "result.json"
 
+PARTIAL = ("checkpoint.pt", "draft-*/*.parquet")
+"""Files of an unfinished step from which another process goes on; each is only ever replaced as a whole."""
+
 _T = TypeVar("_T")
 _fresh: list[str] = []
 """Part of every folder's name; not empty if results of earlier processes must not be reused."""
+
+
+class Sharing(Protocol):
+    """Where results are shared with other machines; see `varjepa.tasks.work_store`."""
+
+    def turn(self, folder: Path) -> AbstractContextManager[None]:
+        """Around one use of a step's folder, under the lock that this machine has for it.
+
+        At its start, it downloads the result into the folder if another machine has made it, or else waits until this
+        machine may make it. At its end, it uploads the result that is new.
+        """
+
+
+class ThisMachine:
+    """Results stay on this machine."""
+
+    def turn(self, _folder: Path) -> AbstractContextManager[None]:
+        """See `Sharing.turn`."""
+        return nullcontext()
+
+
+sharing: ContextVar[Sharing] = ContextVar("sharing", default=ThisMachine())  # noqa: B039 (it has no state)
+"""What `reuse` asks."""
 
 
 def digest(*parts: Any) -> str:
@@ -91,7 +119,7 @@ def reuse(folder: Path, result: type[_T], make: Callable[[], _T]) -> _T:
     """Returns the stored result of `make` for this folder, or calls it and stores the result.
 
     The result is written last and atomically, so an interrupted step is run again. It finds the files that it left in
-    the folder, such as a checkpoint. Two processes never run the same step at once.
+    the folder, such as a checkpoint. Two processes never run the same step at once, on all machines that share results.
 
     Args:
         folder: of the step, from `step_folder`.
@@ -104,7 +132,7 @@ def reuse(folder: Path, result: type[_T], make: Callable[[], _T]) -> _T:
     mark_in_use(folder.parent)
     step = folder.name.rsplit("-", 1)[0]
     # The lock lies beside the folder. A process that waited for it finds the result of the other one.
-    with FileLock(folder.with_suffix(".lock")):
+    with FileLock(folder.with_suffix(".lock")), sharing.get().turn(folder):
         if done.is_file():
             os.utime(done)  # the time of its last use, for `varjepa clean`
             log.info("%s: nothing has changed, reusing %s", step, folder)

@@ -3,12 +3,13 @@
 import socket
 from typing import TYPE_CHECKING
 
-from varjepa.tasks.processes.owner import ASKED, HOST, PROCESS, abandoned, owner_tags
+from varjepa.tasks.processes.owner import ASKED, HOST, LEASE, PROCESS, abandoned, owner_tags, turn
 from varjepa.tasks.steps.log import log
 from varjepa.tasks.tracking.headlines import VERDICT
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 JOB = "varjepa.job"
 """Tag of a run: a digest of settings, data and code (see `varjepa.tasks.retrain.unchanged`)."""
@@ -23,7 +24,8 @@ UNTOLD = "varjepa.untold"
 def taken_over(client: "MlflowClient", experiment: str, job: str | None) -> str | None:
     """Ends the runs of killed processes of this host, except the newest one of this job, which is resumed.
 
-    Runs of living processes and of other hosts are left alone. The caller must hold the lock of the store's runs.
+    Those of another host, too, if this process has succeeded to its turn in a work store. Other runs of other hosts,
+    and those of living processes, are left alone. The caller must hold the lock of the store's runs.
 
     Args:
         client: of the store.
@@ -33,9 +35,7 @@ def taken_over(client: "MlflowClient", experiment: str, job: str | None) -> str 
     Returns:
         The id of the run to resume, or None.
     """
-    this_host = f"tags.`{HOST}` = '{socket.gethostname()}'"
-    running = client.search_runs([experiment], f"attributes.status = 'RUNNING' and {this_host}", max_results=1000)
-    killed = [run for run in running if abandoned(run.data.tags)]
+    killed = _abandoned(client, experiment, "attributes.status = 'RUNNING'")
     same = next((run for run in killed if job is not None and run.data.tags.get(JOB) == job), None)
     for run in killed:
         if run is not same:
@@ -48,8 +48,8 @@ def taken_over(client: "MlflowClient", experiment: str, job: str | None) -> str 
             log.info("ended the run %s, whose process was killed", run.info.run_id)
     if same is None and job is not None:
         # The process was killed after the run had ended, but before the command printed its result.
-        ended = f"attributes.status = 'FINISHED' and {this_host} and tags.`{JOB}` = '{job}' and tags.`{ASKED}` = 'yes'"
-        same = next((run for run in client.search_runs([experiment], ended) if abandoned(run.data.tags)), None)
+        ended = f"attributes.status = 'FINISHED' and tags.`{JOB}` = '{job}' and tags.`{ASKED}` = 'yes'"
+        same = next(iter(_abandoned(client, experiment, ended)), None)
     if same is None:
         return None
     client.update_run(same.info.run_id, status="RUNNING")
@@ -57,3 +57,13 @@ def taken_over(client: "MlflowClient", experiment: str, job: str | None) -> str 
         client.set_tag(same.info.run_id, name, value)
     log.info("resuming the run %s, whose process was killed", same.info.run_id)
     return same.info.run_id
+
+
+def _abandoned(client: "MlflowClient", experiment: str, which: str) -> "list[Run]":
+    """The runs whose process was killed on this host, or has lost its turn to this process; the newest first."""
+    owners = [f"tags.`{HOST}` = '{socket.gethostname()}'"]
+    if (own := turn.get()) is not None:
+        owners.append(f"tags.`{LEASE}` LIKE '{own.name}@%'")
+    found = [client.search_runs([experiment], f"{which} and {owner}", max_results=1000) for owner in owners]
+    unique = {run.info.run_id: run for runs in found for run in runs if abandoned(run.data.tags)}
+    return sorted(unique.values(), key=lambda run: -run.info.start_time)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from varjepa.config.operations import TrackingSection
 from varjepa.errors import VarjepaError
 from varjepa.tasks.lineage.record import known_as
-from varjepa.tasks.processes.owner import ASKED, owner_tags, waiting
+from varjepa.tasks.processes.owner import ASKED, TakenOverError, lost_turn, owner_tags, require_turn, waiting
 from varjepa.tasks.steps.code import git_commit
 from varjepa.tasks.steps.retries import retried_task
 from varjepa.tasks.tracking.headlines import SHORT, VERDICT, curves
@@ -66,9 +66,12 @@ def opened_run(
     known_as(**{"mlflow.run_id": run_id})
     try:
         yield run_id
-    except TrackingLostError:
-        raise  # the run stays open: the next start resumes it
+        require_turn()
+    except (TrackingLostError, TakenOverError):
+        raise  # the run stays open: the next start, or another machine, resumes it
     except BaseException as error:
+        if lost_turn():  # whatever has failed here, the run is that of another machine
+            raise
         interrupted = not isinstance(error, Exception)
         reason = str(error) if isinstance(error, VarjepaError) else repr(error)
         client.set_tag(run_id, "varjepa.failure", reason[:4000])
@@ -118,9 +121,14 @@ class CurveLogger:
         self.logged = {float(point.step - 1) for point in points}
 
     def log(self, metrics: dict[str, float]) -> None:
-        """Logs one epoch, unless it is already logged."""
+        """Logs one epoch, unless it is already logged.
+
+        Raises:
+            TakenOverError: another machine goes on with this run.
+        """
         from mlflow.entities import Metric
 
+        require_turn()
         if metrics["epoch"] in self.logged:
             return
         self.logged.add(metrics["epoch"])

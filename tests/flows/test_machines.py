@@ -1,0 +1,203 @@
+"""A machine that is lost in the middle of a training: another one goes on with the same run, to the same model."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.flows.conftest import person_table, write_job
+from tests.hosts import Host, switched
+from tests.store_servers import BUCKET
+
+ROOT = str(Path(__file__).parents[2])
+EPOCHS = 25
+RETRAIN = [sys.executable, "-m", "varjepa.flows.cli", "retrain"]
+
+JOBS = "MLFLOW_SERVER_ENABLE_JOB_EXECUTION"
+"""Variable of MLflow's server, which would start ten more processes."""
+
+pytestmark = pytest.mark.slow
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A host with a working folder and a home of its own.
+
+    Attributes:
+        host: the host.
+        home: its folder.
+        job: the config, which every machine has.
+        variables: of the environment, besides those of this process.
+    """
+
+    host: Host
+    home: Path
+    job: Path
+    variables: dict[str, str]
+
+    def started(self) -> "subprocess.Popen[str]":
+        """The retrain, on its way."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        # Without a record by Prefect, whose temporary server takes as long as everything else here.
+        own = {"HOME": str(self.home), "PYTHONPATH": ROOT, "PREFECT_SERVER_EPHEMERAL_ENABLED": "false"}
+        return subprocess.Popen(
+            self.host.words(*RETRAIN, str(self.job), "--dry-run", "--json"), cwd=self.home, text=True,
+            env=os.environ | own | self.variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+
+    def answer(self) -> tuple[dict[str, Any], str]:
+        """What the retrain answers, and what it says meanwhile."""
+        process = self.started()
+        out, said = process.communicate(timeout=240)
+        assert process.returncode == 0, said
+        return json.loads(out.strip().splitlines()[-1]), said
+
+    def lose(self, process: "subprocess.Popen[str]") -> None:
+        """Ends everything on the machine at once, and its folder with it."""
+        for one in [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]:
+            one.kill()
+        process.communicate()
+        shutil.rmtree(self.home)
+
+
+def weights(home: Path) -> bytes:
+    """The trained network, byte for byte."""
+    (file,) = home.glob("mlruns/work/pretrain-*/network.safetensors")
+    return file.read_bytes()
+
+
+def wait_for(ready: Callable[[], Any], process: "subprocess.Popen[str]") -> Any:
+    """Waits while the process runs."""
+    deadline = time.monotonic() + 120
+    while not (found := ready()):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return found
+
+
+@pytest.fixture(scope="module")
+def job(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    training, work = {"max_epochs": EPOCHS, "patience": EPOCHS}, {"lost_after": 3.0, "checkpoint_seconds": 0.0}
+    folder = tmp_path_factory.mktemp("job")
+    return write_job(folder, person_table(300), training=training, generator={"n_layers": 0}, work=work)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(job: Path, migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The weights of a training without an interruption and without a work store, by the steps themselves."""
+    from varjepa.config import load_config
+    from varjepa.tasks.retrain.ingest import ingest
+    from varjepa.tasks.retrain.preprocess import preprocess
+    from varjepa.tasks.retrain.pretrain import pretrain
+    from varjepa.tasks.retrain.validate import check_contract
+    from varjepa.tasks.tracking.runs import opened_run
+
+    home = tmp_path_factory.mktemp("alone")
+    (home / "mlflow.db").write_bytes(migrated.read_bytes())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(home)
+        config = load_config(job, [f"tracking.uri=sqlite:///{home}/mlflow.db"])
+        snapshot = ingest.fn(config)
+        clean, config = check_contract.fn(snapshot, config).clean, snapshot.told(config)
+        with opened_run(config.tracking, command="retrain", name="people") as run_id:
+            pretrain.fn(preprocess.fn(clean, config), config, run_id)
+        return weights(home)
+
+
+@contextmanager
+def folders(migrated: Path, tmp_path: Path) -> Iterator[tuple[list[Host], dict[str, str]]]:
+    """Two machines that share the network of this one, and a SQLite file."""
+    (tmp_path / "mlflow.db").write_bytes(migrated.read_bytes())
+    yield [Host("one"), Host("two")], {"MLFLOW_TRACKING_URI": f"sqlite:///{tmp_path}/mlflow.db"}
+
+
+@contextmanager
+def namespaces(migrated: Path, tmp_path: Path) -> Iterator[tuple[list[Host], dict[str, str]]]:
+    """Two machines with addresses of their own; a third has the store and the tracking server. No folder is shared."""
+    from varjepa.tasks.processes.child import Child
+
+    (tmp_path / "hub").mkdir()
+    (tmp_path / "hub" / "mlflow.db").write_bytes(migrated.read_bytes())
+    with switched("hub", "one", "two") as (hub, one, two), ExitStack() as running:
+        python = [sys.executable, "-m"]
+        store = [*python, "moto.server", "-H", hub.address, "-p", "9000"]
+        tracking = [*python, "mlflow", "server", "--host", hub.address, "--port", "5000", "--workers", "1",
+                    "--backend-store-uri", f"sqlite:///{tmp_path}/hub/mlflow.db", "--serve-artifacts",
+                    "--artifacts-destination", str(tmp_path / "hub" / "artifacts"),
+                    "--allowed-hosts", "*"]  # fmt: skip
+        for name, words in (("S3", store), ("MLflow", tracking)):
+            log = tmp_path / "hub" / f"{name}.log"
+            running.enter_context(Child(name, hub.words(*words), log, environment={JOBS: "false"}))
+        create = "import boto3, sys; boto3.client('s3').create_bucket(Bucket=sys.argv[1])"
+        variables = {
+            "MLFLOW_TRACKING_URI": f"http://{hub.address}:5000",
+            "AWS_ENDPOINT_URL": f"http://{hub.address}:9000",
+        }
+        for address in (f"{hub.address}:9000", f"{hub.address}:5000"):
+            reached(one, address)
+        made = one.words(sys.executable, "-c", create, BUCKET)
+        subprocess.run(made, env=os.environ | variables, check=True, capture_output=True)
+        yield [one, two], variables
+
+
+def reached(host: Host, address: str) -> None:
+    """Waits until a server answers a host."""
+    name, _, port = address.partition(":")
+    look = f"import socket; socket.create_connection(('{name}', {port}), timeout=2)"
+    deadline = time.monotonic() + 90
+    while subprocess.run(host.words(sys.executable, "-c", look), capture_output=True, check=False).returncode:
+        assert time.monotonic() < deadline, address
+        time.sleep(0.3)
+
+
+@pytest.mark.usefixtures("s3")
+@pytest.mark.parametrize("network", [folders, namespaces])
+def test_another_machine_goes_on_with_the_run_of_a_lost_one(
+    network: Any, job: Path, undisturbed: bytes, migrated: Path, tmp_path: Path
+) -> None:
+    with network(migrated, tmp_path) as (hosts, variables):
+        variables |= {"VARJEPA_WORK_URI": f"s3://{BUCKET}/{tmp_path.name}"}
+        one, two = (Machine(host, tmp_path / host.name, job, variables) for host in hosts)
+        process = one.started()
+        # Epochs that the store knows of; the next machine may have to make none of them again.
+        wait_for(lambda: len(list(one.home.glob("mlruns/work/pretrain-*/checkpoint.pt"))), process)
+        time.sleep(0.5)
+        assert not list(one.home.glob("mlruns/work/pretrain-*/result.json"))
+        one.lose(process)
+
+        answer, said = two.answer()
+        assert "going on from checkpoint.pt, which another machine has left" in said
+        assert "resuming the run" in said
+        for step in ("ingest", "validate", "preprocess"):
+            assert (f"{step}: made before, fetched" in said, f"{step} starts" in said) == (True, False), step
+        assert weights(two.home) == undisturbed
+        runs = told(hosts[1], variables)
+    assert [(run["status"], run["run_id"]) for run in runs] == [("FINISHED", answer["run_id"])]
+    assert runs[0]["epochs"] == list(range(1, EPOCHS + 1))
+    assert runs[0]["host"] == hosts[1].name or hosts[1].words("true") == ["true"]
+
+
+RUNS = """
+import json, mlflow
+client = mlflow.MlflowClient()
+print(json.dumps([{"run_id": run.info.run_id, "status": run.info.status, "host": run.data.tags["varjepa.host"],
+                   "epochs": [point.step for point in client.get_metric_history(run.info.run_id, "train/elbo")]}
+                  for run in client.search_runs(["1"])]))
+"""
+
+
+def told(host: Host, variables: dict[str, str]) -> list[dict[str, Any]]:
+    """What the tracking store tells a host of all runs."""
+    words = host.words(sys.executable, "-c", RUNS)
+    return json.loads(subprocess.run(words, env=os.environ | variables, check=True, stdout=subprocess.PIPE).stdout)

@@ -1,0 +1,44 @@
+"""Removes results, checkpoints and leases from a work store that no machine has used for long."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from varjepa.tasks.cleaning.policy import Policy, Removed
+from varjepa.tasks.sources.failures import reaching
+from varjepa.tasks.steps.reuse import DONE
+from varjepa.tasks.work_store.lease import LEASES
+from varjepa.tasks.work_store.partial import FOLDER
+from varjepa.tasks.work_store.place import CLOCK, Item, Place
+
+DAY = 86_400
+
+
+def clean_work_store(place: Place, policy: Policy) -> list[Removed]:
+    """Removes folders of steps that were last made or reused before the cutoff, on whatever machine.
+
+    A machine that downloads one of them at this moment makes it again.
+    """
+    removed, cutoff = [], datetime.fromtimestamp(policy.cutoff, UTC)
+    with reaching(f"The work store {place.uri}", "used"):
+        for name, items in _things(place):
+            used = max(item.changed for item in items)
+            if used >= cutoff:
+                continue
+            size, days = sum(item.size for item in items), (datetime.now(UTC) - used).total_seconds() / DAY
+            removed.append(Removed("shared result", f"{place.uri}/{name}", size, f"last used {days:.0f} days ago"))
+            if not policy.dry_run:
+                # The result first: what is left after an interruption is not taken for one.
+                place.delete(sorted((item.key for item in items), key=lambda key: not key.endswith(f"/{DONE}")))
+    return removed
+
+
+def _things(place: Place) -> Iterator[tuple[str, list[Item]]]:
+    """Folders of results, and below their common folders those of leases and unfinished steps, with all objects."""
+    for name in place.folders():
+        items = place.items(name)
+        if name not in (LEASES, FOLDER, CLOCK):
+            yield name, items
+            continue
+        for folder in sorted({item.key.split("/")[1] for item in items}):
+            inside = f"{name}/{folder}"
+            yield inside, [item for item in items if item.key == inside or item.key.startswith(f"{inside}/")]
