@@ -6,6 +6,7 @@ import pytest
 from varjepa.evaluation.accuracy_estimate import (
     FEWEST,
     AccuracyReference,
+    DamagedRows,
     estimate_accuracy,
     fit_accuracy_reference,
 )
@@ -66,3 +67,58 @@ def test_few_labels_give_no_reference_and_unknown_statistics_are_left_out() -> N
     assert estimate_accuracy(confidence, {"new": confidence}, reference).shift == 0.0
     again = AccuracyReference.model_validate_json(reference.model_dump_json())
     assert again == reference
+
+
+def classes_world(
+    seed: int, rows: int, share: float
+) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray], np.ndarray]:
+    """Rows of two classes; the model is sure of both, and right in 95% and 65% of their rows."""
+    rng = np.random.default_rng(seed)
+    classes = (rng.random(rows) < share).astype(int)
+    x = rng.normal(size=(rows, 2)) + classes[:, None]
+    confidence = rng.uniform(0.8, 0.95, rows)
+    return confidence, rng.random(rows) < np.where(classes, 0.65, 0.95), {"a": x[:, 0], "b": x[:, 1]}, classes
+
+
+def test_the_interval_allows_for_other_shares_of_the_classes() -> None:
+    """90% is promised; of 160 batches fewer than 133 hold with a probability of 0.5% if exactly 90% do."""
+    held = {"with classes": 0, "without": 0}
+    for seed in range(WORLDS):
+        confidence, correct, statistics, classes = classes_world(seed, 3000, 0.3)
+        for name, known in (("with classes", classes), ("without", None)):
+            reference = fit_accuracy_reference(confidence, correct, statistics, classes=known)
+            assert reference is not None
+            for number, share in enumerate((0.12, 0.2, 0.45, 0.56)):
+                new, right, moved, _ = classes_world(5000 + 10 * seed + number, 1000, share)
+                found = estimate_accuracy(new, moved, reference)
+                held[name] += found.low <= right.mean() <= found.high
+    assert held["with classes"] >= 133
+
+
+def damaged_world(seed: int, rows: int, harm: float) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    """Rows whose accuracy falls with the harm, which the model does not notice; a statistic does."""
+    rng = np.random.default_rng(seed)
+    confidence = rng.uniform(0.8, 1.0, rows)
+    return confidence, rng.random(rows) < confidence - 0.3 * harm, {"a": rng.normal(size=rows) + 2 * harm}
+
+
+def test_the_interval_allows_for_the_damage_that_it_has_seen() -> None:
+    """90% is promised; of 160 batches fewer than 133 hold with a probability of 0.5% if exactly 90% do."""
+    held, blind = 0, 0
+    for seed in range(WORLDS):
+        known = damaged_world(seed, 3000, 0.0)
+        rng = np.random.default_rng([seed, 1])
+        damaged = []
+        for batch in range(9):
+            places = rng.choice(3000, size=250, replace=False)
+            damaged.append(DamagedRows(places, *damaged_world(100 * seed + batch, 250, rng.uniform(0.2, 1.0))))
+        references = [fit_accuracy_reference(*known, damaged=batches) for batches in (damaged, ())]
+        for number, harm in enumerate((0.2, 0.4, 0.6, 0.8)):
+            confidence, correct, statistics = damaged_world(9000 + 10 * seed + number, 500, harm)
+            for place, reference in enumerate(references):
+                assert reference is not None
+                found = estimate_accuracy(confidence, statistics, reference)
+                holds = found.low <= correct.mean() <= found.high
+                held, blind = held + (holds and place == 0), blind + (holds and place == 1)
+    assert held >= 133
+    assert blind < held

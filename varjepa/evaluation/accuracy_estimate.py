@@ -1,14 +1,15 @@
 """Accuracy of a classifier on rows without labels: an estimate, and an interval that allows for drift.
 
 The estimate is the mean confidence of the rows, corrected by what rows of such confidence were worth in the reference.
-It is right if drift changes which rows come, and not what their labels are. How far it is off when other rows come is
-learned from the reference: batches that lean towards any corner of it are drawn, their estimates compared with their
-true accuracies, and the spread of the errors beyond chance is put down per unit of shift. A batch that has shifted
-twice as far has an interval that is about twice as wide.
+It is right if drift changes which rows come, and not what their labels are. How far it is off otherwise is learned from
+the reference, by batches whose true accuracies are known: some lean towards any corner of it, some have other shares of
+the classes, and some have damaged cells. Their estimates are compared with their true accuracies, and the spread of the
+errors beyond chance is put down per unit of shift. A batch that has shifted twice as far has an interval that is about
+twice as wide.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -27,8 +28,8 @@ PRIOR_ROWS = 20.0
 BATCHES, BATCH_ROWS = 200, 500
 """Batches that are drawn from the reference, and rows of each."""
 
-STRONGEST = 1.5
-"""The strongest lean of a drawn batch: log weight per standard deviation of a statistic."""
+STRONGEST, MOST_OF_A_CLASS = 1.5, 3.0
+"""The strongest lean of a drawn batch: log weight per standard deviation of a statistic; and weight of a class."""
 
 FURTHEST = 5.0
 """Standard deviations at which statistics of rows are cut, so that a single row moves no batch."""
@@ -58,6 +59,22 @@ class AccuracyReference(Section):
     bias: float
 
 
+class DamagedRows(NamedTuple):
+    """Reference rows whose cells were damaged, and what the model says of them then.
+
+    Attributes:
+        rows: their positions in the reference [M].
+        confidence: calibrated probability of the predicted class [M].
+        correct: whether the prediction is right [M].
+        statistics: by name, [M] each.
+    """
+
+    rows: Ints
+    confidence: Floats
+    correct: Bools
+    statistics: Mapping[str, Floats]
+
+
 class EstimatedAccuracy(NamedTuple):
     """Accuracy of rows without labels.
 
@@ -76,14 +93,17 @@ class EstimatedAccuracy(NamedTuple):
 
 
 def fit_accuracy_reference(
-    confidence: Floats, correct: Bools, statistics: Mapping[str, Floats], *, seed: int = 0
-) -> AccuracyReference | None:
+    confidence: Floats, correct: Bools, statistics: Mapping[str, Floats], *, classes: Ints | None = None,
+    damaged: Sequence[DamagedRows] = (), seed: int = 0,
+) -> AccuracyReference | None:  # fmt: skip
     """Learns from labelled rows that the model was not fitted to.
 
     Args:
         confidence: calibrated probability of the predicted class [N].
         correct: whether the prediction is right [N].
         statistics: of the rows, by name, [N] each.
+        classes: true class of each row [N], for batches with other shares of the classes; None draws none of these.
+        damaged: batches of rows whose cells were damaged.
         seed: of the drawn batches.
 
     Returns:
@@ -94,20 +114,20 @@ def fit_accuracy_reference(
     means = {name: float(values.mean()) for name, values in statistics.items()}
     deviations = {name: float(values.std()) or 1.0 for name, values in statistics.items()}
     reference = _binned(confidence, correct, means, deviations)
-    x = _standardised(statistics, reference)  # [N, K]
-    rng, errors, shifts, chances = np.random.default_rng([seed, 41]), [], [], []
-    half = rng.random(len(confidence)) < 0.5
-    for batch in range(BATCHES):
-        # Bins from one half of the rows estimate batches of the other: a bin knows its own rows too well.
-        judged = half if batch % 2 else ~half
-        part = _binned(confidence[~judged], correct[~judged], means, deviations)
-        rows = np.flatnonzero(judged)[_leaning(x[judged], rng)]
-        estimate, variance = _estimate(confidence[rows], part)
-        errors.append(float(correct[rows].mean()) - estimate)
-        shifts.append(_shift(x[rows].mean(0)))
-        chances.append(variance)
-    bias = _bias(np.array(errors), np.array(shifts), np.array(chances))
-    return reference.model_copy(update={"bias": bias})
+    known = _Rows(confidence, correct, _standardised(statistics, reference))
+    rng = np.random.default_rng([seed, 41])
+    kinds = [_drawn(known, lambda part: _leaning(known.x[part], rng), reference, rng)]
+    if classes is not None:
+        kinds.append(_drawn(known, lambda part: _other_shares(classes[part], rng), reference, rng))
+    if damaged:
+        kinds.append([
+            _judged(
+                _Rows(each.confidence, each.correct, _standardised(each.statistics, reference)),
+                _fitted(known, np.isin(np.arange(len(confidence)), each.rows, invert=True), reference),
+            )
+            for each in damaged
+        ])  # fmt: skip
+    return reference.model_copy(update={"bias": _bias(kinds)})
 
 
 def estimate_accuracy(
@@ -163,21 +183,71 @@ def _shift(means: Floats) -> float:
     return float(np.sqrt((means**2).mean()))
 
 
-def _leaning(x: Floats, rng: np.random.Generator) -> Ints:
-    """Positions of rows of a batch that leans towards a random direction of the statistics [N, K]."""
+class _Rows(NamedTuple):
+    """Confidence [N], whether the prediction is right [N], and standardised statistics [N, K]."""
+
+    confidence: Floats
+    correct: Bools
+    x: Floats
+
+    def of(self, rows: Ints) -> "_Rows":
+        return _Rows(self.confidence[rows], self.correct[rows], self.x[rows])
+
+
+class _Judged(NamedTuple):
+    """The error of a batch's estimate, how far the batch has shifted, and the variance of the error by chance."""
+
+    error: float
+    shift: float
+    chance: float
+
+
+def _judged(batch: _Rows, fitted: AccuracyReference) -> _Judged:
+    estimate, variance = _estimate(batch.confidence, fitted)
+    return _Judged(float(batch.correct.mean()) - estimate, _shift(batch.x.mean(0)), variance)
+
+
+def _fitted(known: _Rows, fitting: Bools, reference: AccuracyReference) -> AccuracyReference:
+    """Bins from other rows than those of the batch that they judge: a bin knows its own rows too well."""
+    return _binned(known.confidence[fitting], known.correct[fitting], reference.means, reference.deviations)
+
+
+def _drawn(
+    known: _Rows, weights: Callable[[Bools], Floats], reference: AccuracyReference, rng: np.random.Generator
+) -> list[_Judged]:
+    """Batches of one half of the rows, drawn by their weights, and judged by the other half."""
+    half, batches = rng.random(len(known.confidence)) < 0.5, []
+    for batch in range(BATCHES):
+        part = half if batch % 2 else ~half
+        weight = weights(part)
+        # Without replacement: copies of a row are right or wrong together, which new rows are not.
+        count = min(BATCH_ROWS, max(1, len(weight) // 4))
+        rows = rng.choice(np.flatnonzero(part), size=count, replace=False, p=weight / weight.sum())
+        batches.append(_judged(known.of(rows), _fitted(known, ~part, reference)))
+    return batches
+
+
+def _other_shares(classes: Ints, rng: np.random.Generator) -> Floats:
+    """Weights of rows [N] by their class."""
+    return (MOST_OF_A_CLASS ** rng.uniform(-1, 1, classes.max() + 1))[classes]
+
+
+def _leaning(x: Floats, rng: np.random.Generator) -> Floats:
+    """Weights of rows [N] that lean towards a random direction of the statistics [N, K]."""
     direction = rng.normal(size=x.shape[1]) * (rng.random(x.shape[1]) < 0.5)
     norm = float(np.linalg.norm(direction))
     along = x @ direction / norm if norm else np.zeros(len(x))
     along = along / (along.std() or 1.0)
-    weight = np.exp(np.clip(rng.uniform(0, STRONGEST) * along, -20, 20))
-    # Without replacement: copies of a row are right or wrong together, which new rows are not.
-    count = min(BATCH_ROWS, max(1, len(x) // 4))
-    return rng.choice(len(x), size=count, replace=False, p=weight / weight.sum())
+    return np.exp(np.clip(rng.uniform(0, STRONGEST) * along, -20, 20))
 
 
-def _bias(errors: Floats, shifts: Floats, chances: Floats) -> float:
-    """The smallest bias per unit of shift with which intervals hold `SAFETY` of the drawn batches."""
+def _bias(kinds: Sequence[Sequence[_Judged]]) -> float:
+    """The smallest bias per unit of shift with which intervals hold `SAFETY` of the batches; kinds weigh the same."""
     quantile = float(ndtri((1 + LEVEL) / 2))
-    # The bias that each batch needs by itself; a quantile of them serves that share of the batches.
-    needed = np.sqrt(np.maximum((errors / quantile) ** 2 - chances, 0.0)) / np.maximum(shifts, 1e-9)
-    return float(np.quantile(needed, SAFETY))
+    needed, weights = [], []
+    for batches in kinds:
+        errors, shifts, chances = np.array(batches).T
+        # The bias that each batch needs by itself; a quantile of them serves that share of the batches.
+        needed.append(np.sqrt(np.maximum((errors / quantile) ** 2 - chances, 0.0)) / np.maximum(shifts, 1e-9))
+        weights.append(np.full(len(batches), 1 / len(batches)))
+    return float(np.quantile(np.concatenate(needed), SAFETY, weights=np.concatenate(weights), method="inverted_cdf"))

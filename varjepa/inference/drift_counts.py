@@ -17,7 +17,9 @@ from varjepa.data.read.clusters import row_clusters
 from varjepa.data.tensors.table import MISSING, OTHER
 from varjepa.errors import DataError
 from varjepa.evaluation.accuracy_estimate import (
+    FEWEST,
     AccuracyReference,
+    DamagedRows,
     EstimatedAccuracy,
     estimate_accuracy,
     fit_accuracy_reference,
@@ -27,9 +29,13 @@ from varjepa.evaluation.drift.dependence import Clustering, alike, alike_words
 from varjepa.evaluation.drift.samples import Categories, Numbers, Sample
 from varjepa.evaluation.drift.tests import Subject
 from varjepa.evaluation.uncertainty.calibration import expected_calibration_error
+from varjepa.inference.damaged_rows import damaged_rows
 from varjepa.inference.drift_reference import Counts, Directions, Profile
 from varjepa.inference.model import TrainedModel
-from varjepa.inference.row_statistics import RowValues, row_statistics
+from varjepa.inference.row_statistics import RowValues, row_statistics, true_classes
+
+DAMAGED_BATCHES, DAMAGED_ROWS = 9, 250
+"""Batches of rows with damaged cells, three of each kind, and rows of each: they go through the model once more."""
 
 
 def make_profile(
@@ -56,19 +62,37 @@ def make_profile(
     statistics = {name: values.counted(clusters=clusters) for name, values in row_values.items()}
     counts = Counts(
         columns=columns, label=label, statistics=statistics, quality=quality(row_values), cluster_rows=cluster_rows,
-        accuracy=_accuracy_reference(row_values),
+        accuracy=_accuracy_reference(model, untouched, directions, row_values),
     )  # fmt: skip
     return Profile(counts, directions)
 
 
-def _accuracy_reference(statistics: Mapping[str, RowValues]) -> AccuracyReference | None:
+def _accuracy_reference(
+    model: TrainedModel, frame: pl.DataFrame, directions: Directions, statistics: Mapping[str, RowValues]
+) -> AccuracyReference | None:
     """What estimates the accuracy of rows without labels; None without labelled rows of classes."""
     if "correct" not in statistics:
         return None
-    known = np.isfinite(statistics["correct"].values)
+    known = np.flatnonzero(np.isfinite(statistics["correct"].values))
+    if len(known) < FEWEST:
+        return None
     moving = {name: values[known] for name, values in shift_statistics(statistics).items()}
-    confidence = statistics["probability"].values[known]
-    return fit_accuracy_reference(confidence, statistics["correct"].values[known] == 1, moving)
+    classes = true_classes(model, frame[known])
+    return fit_accuracy_reference(
+        statistics["probability"].values[known], statistics["correct"].values[known] == 1, moving,
+        classes=classes, damaged=_damaged(model, frame[known], directions),
+    )  # fmt: skip
+
+
+def _damaged(model: TrainedModel, frame: pl.DataFrame, directions: Directions) -> list[DamagedRows]:
+    """Batches of labelled rows with damaged cells, and what the model says of them."""
+    batches, size = [], min(DAMAGED_ROWS, frame.height // 2)
+    for seed in range(DAMAGED_BATCHES):
+        rows = np.random.default_rng([seed, 53]).choice(frame.height, size=size, replace=False)
+        found = row_statistics(model, damaged_rows(frame[rows], model.preprocessor.kinds, seed), directions)
+        right, confidence = found["correct"].values == 1, found["probability"].values
+        batches.append(DamagedRows(rows, confidence, right, shift_statistics(found)))
+    return batches
 
 
 def shift_statistics(statistics: Mapping[str, RowValues]) -> dict[str, Floats]:

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from varjepa.data.encode.features import LABEL
 from varjepa.data.tensors.table import TableTensors
-from varjepa.evaluation.arrays import Floats
+from varjepa.evaluation.arrays import Floats, Ints
 from varjepa.evaluation.drift.dependence import Clustering, alike
 from varjepa.evaluation.drift.samples import Categories, Numbers, Sample
 from varjepa.evaluation.latents.components import principal_components
@@ -115,6 +115,12 @@ def _labels(model: TrainedModel, frame: pl.DataFrame) -> Tensor | None:
         return None
     encoded = frame.select(label.encode(dict(frame.schema)))
     return torch.from_numpy(encoded[LABEL].fill_null(float("nan")).to_numpy().copy()).to(model.device)
+
+
+def true_classes(model: TrainedModel, frame: pl.DataFrame) -> Ints:
+    """Numbers of the classes of rows whose label the model knows [N]."""
+    labels = _labels(model, frame)
+    return np.zeros(frame.height, dtype=np.int64) if labels is None else labels.long().cpu().numpy()
 
 
 def _contexts(model: TrainedModel) -> list[tuple[Tensor, Tensor]]:
