@@ -1,8 +1,6 @@
 """The result of `varjepa drift`, on the terminal."""
 
-from rich.table import Table
-
-from varjepa.flows.show.console import console, shows_plain
+from varjepa.flows.show.console import console, shows_plain, whole_table
 from varjepa.tasks.answers import DriftAnswer
 
 MOST_LINES = 25
@@ -13,7 +11,7 @@ def show_drift(result: DriftAnswer) -> None:
     """The tests that report drift, a summary, and the place of the report."""
     drifted = [test for test in result["tests"] if test["verdict"] == "drift"]
     if drifted:
-        table = Table("subject", "aspect", "effect", "p, corrected", "description", title="drift")
+        table = whole_table("subject", "aspect", "effect", "p, corrected", "description", title="drift")
         for test in drifted[:MOST_LINES]:
             effect, p = f"{test['effect']:.1%}", f"{test['adjusted']:.2g}"
             table.add_row(test["name"], test["aspect"], effect, p, test["says"])
