@@ -39,4 +39,6 @@ def show_drift(result: DriftAnswer) -> None:
     if result["retrained"] is not None:
         model, verdict = result["retrained"]["model"], "is" if result["retrained"]["promoted"] else "is not"
         console.print(f"retrained: {model['uri']} {verdict} promoted: {result['retrained']['reason']}")
-    console.print(f"run {result['run_id']}, report [b]{result['report']}[/b], {result['seconds']:.1f} s")
+    console.print(
+        f"run {result['run_id']}, report [b]{result['report']}[/b], {result['seconds']:.1f} s", soft_wrap=True
+    )

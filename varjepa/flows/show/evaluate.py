@@ -24,4 +24,4 @@ def show_evaluation(result: EvaluateAnswer) -> None:
             f"without labels, the accuracy was estimated at {estimate['accuracy']:.4f} "
             f"(90% interval {estimate['low']:.4f} to {estimate['high']:.4f})"
         )
-    console.print(f"run {result['run_id']}, {result['seconds']:.1f} s")
+    console.print(f"run {result['run_id']}, {result['seconds']:.1f} s", soft_wrap=True)

@@ -20,7 +20,9 @@ def show_study(result: SimulationAnswer) -> None:
         console.print(
             f"{name}: RankMe of s_x {metrics['s_x/rankme']:.2f}, {metrics['s_x/active_units']:.1f} active units"
         )
-    console.print(f"run {result['run_id']}, report {result['report']}, {result['seconds']['total']:.0f} s")
+    console.print(
+        f"run {result['run_id']}, report {result['report']}, {result['seconds']['total']:.0f} s", soft_wrap=True
+    )
 
 
 @shows_plain
@@ -36,7 +38,9 @@ def show_label_curves(result: LabelCurvesAnswer) -> None:
     console.print(table)
     for key, words in result["verdicts"].items():
         console.print(f"{key}: self-supervision {words}")
-    console.print(f"run {result['run_id']}, report {result['report']}, {result['seconds']['total']:.0f} s")
+    console.print(
+        f"run {result['run_id']}, report {result['report']}, {result['seconds']['total']:.0f} s", soft_wrap=True
+    )
 
 
 @shows_plain
@@ -55,4 +59,6 @@ def show_benchmark(result: BenchmarkAnswer) -> None:
     console.print(table)
     for pair, counts in result["tally"].items():
         console.print(f"{pair}: " + ", ".join(f"{count} {outcome}" for outcome, count in counts.items()))
-    console.print(f"run {result['run_id']}, report {result['report']}, {result['seconds']['total']:.0f} s")
+    console.print(
+        f"run {result['run_id']}, report {result['report']}, {result['seconds']['total']:.0f} s", soft_wrap=True
+    )

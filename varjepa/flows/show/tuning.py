@@ -28,7 +28,7 @@ def show_search(result: TuneAnswer) -> None:
     if "config" in result:
         console.print(f"Wrote [b]{result['config']}[/b]. Run:", soft_wrap=True)
         console.print(f"  [b]varjepa retrain {result['config']}[/b]", soft_wrap=True)
-    console.print(f"run {result['run_id']}, study {result['study']}, {result['seconds']:.0f} s")
+    console.print(f"run {result['run_id']}, study {result['study']}, {result['seconds']:.0f} s", soft_wrap=True)
 
 
 def _comparison(result: TuneAnswer) -> Table:
