@@ -8,11 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from commands import commands_page
-from configuration import configuration_page
 from notebook import notebook_page
+
+from varjepa.config.schema_page import key_tables
 
 ROOT = Path(__file__).parents[2]
 INCLUDED = re.compile(r"^<!-- (include|notebook|commands|configuration)(?:: ([\w./-]+))? -->$", re.MULTILINE)
+KEY = re.compile(r"^\| `([\w.]+)` \|", re.MULTILINE)
+"""A row about a key, whose name is not wrapped."""
+
 ROOT_PAGE = re.compile(r"\]\(((?:\.\./)*)\.\./(CHANGELOG|CONTRIBUTING|SECURITY|README)\.md")
 """A link from a page to a file of the root, which has a page of its own on the site."""
 
@@ -25,7 +29,7 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 def _content(match: re.Match[str]) -> str:
     kind, name = match.groups()
     if kind == "configuration":
-        return configuration_page()
+        return KEY.sub(r"| `\1`{ .key } |", key_tables(level=3))
     if kind == "commands":
         return commands_page()
     if kind == "notebook":

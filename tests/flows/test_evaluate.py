@@ -58,9 +58,9 @@ def test_labels_joined_to_earlier_scores_give_the_same_answer(made: SimpleNamesp
 
 @pytest.mark.parametrize(("arguments", "words"), [
     (("labelled.csv", "--scored", "scored.parquet"), "belong together"),
-    (("labelled.csv", "--scored", "scored.parquet", "--key", "id"), 'no column "id"'),
+    (("labelled.csv", "--scored", "scored.parquet", "--key", "id"), '--key names "id", which is not a column.'),
     (("labelled.csv", "--scored", "none.parquet", "--key", "number"), "No such file or folder: none.parquet"),
-    (("new.csv",), 'no column "rich"'),
+    (("new.csv",), 'The column "rich" is missing in new.csv.'),
     (("gone.csv",), "gone.csv"),
     (("twice.csv", "--scored", "scored.parquet", "--key", "number"), "repeated values"),
     (("others.csv", "--scored", "scored.parquet", "--key", "number"), "No value of the key"),

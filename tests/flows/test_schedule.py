@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import pytest
 
 from tests.flows.conftest import caller, person_table, write_job
 from tests.store_servers import free_port
+from tests.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
 DEADLINE = 300
@@ -25,15 +26,6 @@ DEADLINE = 300
 def prefect_pages_ask(port: int) -> str:
     """Where the pages of the Prefect server on this port look for its API."""
     return httpx.get(f"http://127.0.0.1:{port}/ui-settings").json()["api_url"]
-
-
-def eventually(look: Callable[[], Any], what: str) -> Any:
-    end = time.monotonic() + DEADLINE
-    while time.monotonic() < end:
-        if found := look():
-            return found
-        time.sleep(0.2)
-    raise AssertionError(f"never: {what}")
 
 
 @contextmanager

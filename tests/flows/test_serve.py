@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,6 +19,7 @@ import pytest
 
 from tests.flows.conftest import caller, person_table
 from tests.store_servers import free_port
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.slow
 ROOT = str(Path(__file__).parents[2])
@@ -50,15 +51,6 @@ def _answers(client: httpx.Client) -> bool:
         return client.get("/health").status_code == 200
     except httpx.TransportError:
         return False
-
-
-def eventually(look: Callable[[], Any], what: str) -> Any:
-    end = time.monotonic() + 120
-    while time.monotonic() < end:
-        if found := look():
-            return found
-        time.sleep(0.2)
-    raise AssertionError(f"never: {what}")
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from varjepa.tasks.retrain.assemble import assemble
 from varjepa.tasks.retrain.assess_generator import assess_generator
 from varjepa.tasks.retrain.calibrate import calibrate
 from varjepa.tasks.retrain.compact import compact
-from varjepa.tasks.retrain.estimate import announce
+from varjepa.tasks.retrain.estimate import announce, announce_rest
 from varjepa.tasks.retrain.explain import explain
 from varjepa.tasks.retrain.few_labels import count_labels
 from varjepa.tasks.retrain.generate import generate
@@ -97,9 +97,10 @@ def _make(config: RetrainConfig, snapshot: Snapshot, run_id: str, watch: Stopwat
     with watch("track"):
         log_prepared(run_id, tracking, prepared)
     with watch("estimate"):
-        announce(prepared, config)
+        first = announce(prepared, config)
     with watch("pretrain"):
         pretrained = pretrain(prepared, config, run_id)
+    announce_rest(first, config, watch.seconds["pretrain"], len(pretrained.curves()))
     with watch("generate"):
         generated = generate(prepared, pretrained, config)
     with watch("compact"):

@@ -5,6 +5,9 @@ from varjepa.errors import ConfigError, listed, nearest
 GROUPS = ("embedding", "vector", "uncertainty", "prediction", "set", "probabilities", "anomaly", "oddity", "reasons")
 """The groups."""
 
+ARRAYS = ("embedding", "vector")
+"""Those whose cells are arrays of numbers."""
+
 
 def require_known(groups: tuple[str, ...]) -> None:
     """Checks the names of groups.

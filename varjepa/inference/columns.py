@@ -11,9 +11,6 @@ from varjepa.inference.column_groups import require_known
 from varjepa.inference.encoded_frame import EncodedFrame
 from varjepa.inference.model import TrainedModel
 
-ARRAYS = ("embedding", "vector")
-"""Those whose cells are arrays of numbers."""
-
 CLASSES: tuple[ON_REQUEST, ...] = ("set", "probabilities")
 """Those that only models of classes have."""
 

@@ -80,7 +80,7 @@ class SourcePlan(TypedDict):
 class FilePlan(TypedDict):
     """`--dry-run` of `varjepa score` and other commands over tables; `reads` are the columns that the model reads.
 
-    `action` is write, replace or append.
+    `left_out` are groups of columns that OUT cannot hold; `action` is write, replace or append.
     """
 
     dry_run: bool
@@ -88,6 +88,7 @@ class FilePlan(TypedDict):
     reads: list[str]
     sources: list[SourcePlan]
     columns: list[str]
+    left_out: list[str]
     out: str
     action: str
 

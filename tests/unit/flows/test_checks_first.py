@@ -143,7 +143,7 @@ def test_messages_name_all_that_is_wrong(answers: Answers, name: str) -> None:
 
 
 DRY = {
-    "score": ["score", "kept", "rows.csv", "out.csv", "--keep", "b", "--columns", "prediction"],
+    "score": ["score", "kept", "rows.csv", "out.csv", "--keep", "b", "--columns", "prediction,embedding"],
     "impute": ["impute", "kept", "rows.csv", "out.csv"],
     "sample": ["sample", "kept", "10", "out.csv"],
     "similar": ["similar", "kept", "rows.csv", "rows.csv", "out.csv"],
@@ -165,7 +165,8 @@ def test_a_dry_run_says_what_would_be_read_and_written(home: Path) -> None:
         assert {key: plan[key] for key in PLANNED} == {**PLANNED, "out": out}
     rows = {"place": "rows.csv", "files": 1, "rows": None, "unused": ["b", "d"]}
     assert plans["score"]["sources"] == [rows]
-    assert plans["score"]["columns"] == ["b", "prediction"]
+    assert (plans["score"]["columns"], plans["score"]["left_out"]) == (["b", "prediction"], ["embedding"])  # of a CSV
+    assert plans["many files"]["left_out"] == []
     assert plans["similar"]["sources"] == [rows, rows]
     assert plans["sample"]["sources"] == []
     assert 'not used by the model: "b", "d"' in found["score"][2]

@@ -65,6 +65,17 @@ def test_each_metric_says_where_it_is_better(monkeypatch: pytest.MonkeyPatch) ->
         assert words in text
 
 
+@pytest.mark.parametrize(("promised", "hint"), [(0.95, "accuracy=0.9"), (0.9, "accuracy=0.8"), (0.6, None)])
+def test_where_no_row_is_accepted_a_lower_level_is_suggested(
+    promised: float, hint: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = shown({"certificate/coverage": 0.0, "certificate/promised": promised}, monkeypatch)
+    assert "No row can be accepted at this level." in text
+    assert ("--set uncertainty." in text) == (hint is not None)
+    if hint is not None:
+        assert f"\n  --set uncertainty.{hint}\n" in "\n".join(line.rstrip() for line in text.splitlines())
+
+
 @given(st.sampled_from([name for name, figure in FIGURES.items() if figure.limits]), st.floats(-10, 10))
 def test_verdicts_cover_all_values(name: str, value: float) -> None:
     limits = [limit for limit, _ in FIGURES[name].limits]

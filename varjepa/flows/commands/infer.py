@@ -70,7 +70,7 @@ def score(
         require_files((source,), None, options, reading)
         require_columns(model, options["tracking_uri"], source, {"--keep": kept}, reading)
         if options["dry_run"]:
-            show_dry_run(model, (source,), out, options, reading=reading, columns=(*kept, *groups))
+            show_dry_run(model, (source,), out, options, reading=reading, keep=kept, groups=groups)
             return
         from varjepa.flows.score import score_files
         from varjepa.flows.show.scoring import show_summary
@@ -126,14 +126,14 @@ def sample(model: str, rows: int, out: str, *, seed: int, gaps: bool, **options:
 
 def show_dry_run(
     model: str, sources: tuple[str, ...], out: str, options: dict[str, Any], *, reading: dict[str, Any] | None = None,
-    columns: tuple[str, ...] = (),
+    **written: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Shows what a command over tables would do, after its arguments have been checked."""
     from varjepa.flows.show.scoring import show_file_plan
     from varjepa.tasks.scoring.dry_run import planned
 
     plan = planned(
-        model, options["tracking_uri"], sources, out, reading=reading or {}, append=options["append"], columns=columns
+        model, options["tracking_uri"], sources, out, reading=reading or {}, append=options["append"], **written
     )
     show_file_plan(plan)
     finish(plan, json_out=options["json_out"])
@@ -154,8 +154,8 @@ def _infer(
         require_columns(model, options["tracking_uri"], files["source"], named, files.get("reading"))
     if options["dry_run"]:
         sources = (files["source"],) if files["source"] else ()
-        columns = (*files.get("keep", ()), *groups)
-        show_dry_run(model, sources, files["out"], options, reading=files.get("reading"), columns=columns)
+        written = {"keep": files.get("keep", ()), "groups": groups}
+        show_dry_run(model, sources, files["out"], options, reading=files.get("reading"), **written)
         return
     with quick_imports():
         from varjepa.flows.show.scoring import show_summary

@@ -94,7 +94,7 @@ def _search(
     for place, keep in zip(tables, (names(options["keep"]), ()), strict=False):
         require_columns(model, options["tracking_uri"], place, {"--keep": keep})
     if options["dry_run"]:
-        show_dry_run(model, tables, out, options, columns=names(options["keep"]))
+        show_dry_run(model, tables, out, options, keep=names(options["keep"]))
         return
     with quick_imports():
         from varjepa.flows.show.scoring import show_search

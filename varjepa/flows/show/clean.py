@@ -1,8 +1,6 @@
 """What `varjepa clean` removed, on the terminal."""
 
-from rich.table import Table
-
-from varjepa.flows.show.console import console, shows_plain
+from varjepa.flows.show.console import console, shows_plain, whole_table
 from varjepa.tasks.answers import CleanAnswer, RemovedAnswer
 
 MOST = 20
@@ -17,7 +15,7 @@ def show_cleaned(result: CleanAnswer) -> None:
     if not ordered:
         console.print("Nothing to remove.")
         return
-    table = Table(would, "", "size", "why")
+    table = whole_table(would, "", "size", "why")
     for one in ordered[:MOST]:
         table.add_row(one["kind"], one["name"], _megabytes(one["bytes"]), one["why"])
     console.print(table)

@@ -6,6 +6,7 @@ from typing import Any, ParamSpec
 
 from rich.console import Console
 from rich.markup import escape
+from rich.table import Column, Table
 
 from varjepa.visible import visible
 
@@ -25,6 +26,16 @@ def plain(name: str) -> str:
         a\nb
     """
     return escape(visible(name))
+
+
+def whole_table(*titles: str, **options: Any) -> Table:
+    """A table that breaks what is too long for a column instead of cutting it.
+
+    Args:
+        titles: of the columns.
+        options: of `rich.table.Table`.
+    """
+    return Table(*(Column(title, overflow="fold") for title in titles), **options)
 
 
 def shows_plain(show: Callable[_P, None]) -> Callable[_P, None]:

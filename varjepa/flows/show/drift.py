@@ -1,9 +1,7 @@
 """The result of `varjepa drift`, on the terminal."""
 
-from rich.table import Table
-
 from varjepa.errors import listed
-from varjepa.flows.show.console import console, shows_plain
+from varjepa.flows.show.console import console, shows_plain, whole_table
 from varjepa.tasks.answers import BackfillAnswer, DriftAnswer
 from varjepa.visible import visible
 
@@ -13,7 +11,7 @@ MOST_LINES = 25
 @shows_plain
 def show_backfill(result: BackfillAnswer) -> None:
     """A line for each day."""
-    table = Table("day", "rows", "score", "result", title=f"drift of {visible(result['name'])}")
+    table = whole_table("day", "rows", "score", "result", title=f"drift of {visible(result['name'])}")
     for day in result["days"]:
         score = "" if day["score"] is None else f"{day['score']:.1%}"
         words = "alarm" if day["alarm"] else day["state"]
@@ -29,7 +27,7 @@ def show_drift(result: DriftAnswer) -> None:
     """The tests that report drift, a summary, and the place of the report."""
     drifted = [test for test in result["tests"] if test["verdict"] == "drift"]
     if drifted:
-        table = Table("subject", "aspect", "effect", "p, corrected", "description", title="drift")
+        table = whole_table("subject", "aspect", "effect", "p, corrected", "description", title="drift")
         for test in drifted[:MOST_LINES]:
             effect, p = f"{test['effect']:.1%}", f"{test['adjusted']:.2g}"
             table.add_row(test["name"], test["aspect"], effect, p, test["says"])
@@ -57,4 +55,6 @@ def show_drift(result: DriftAnswer) -> None:
     if result["retrained"] is not None:
         model, verdict = result["retrained"]["model"], "is" if result["retrained"]["promoted"] else "is not"
         console.print(f"retrained: {model['uri']} {verdict} promoted: {result['retrained']['reason']}")
-    console.print(f"run {result['run_id']}, report [b]{result['report']}[/b], {result['seconds']:.1f} s")
+    console.print(
+        f"run {result['run_id']}, report [b]{result['report']}[/b], {result['seconds']:.1f} s", soft_wrap=True
+    )

@@ -1,8 +1,6 @@
 """The result of `varjepa evaluate`, on the terminal."""
 
-from rich.table import Table
-
-from varjepa.flows.show.console import console, shows_plain
+from varjepa.flows.show.console import console, shows_plain, whole_table
 from varjepa.tasks.answers import EvaluateAnswer
 
 COLOURS = {"held": "green", "broken": "red", "open": "yellow"}
@@ -14,7 +12,7 @@ def show_evaluation(result: EvaluateAnswer) -> None:
     shown = "  ".join(f"{name} {value:.4f}" for name, value in result["metrics"].items())
     console.print(f"{result['rows']:,} labelled rows: {shown}")
     if result["promises"]:
-        table = Table("promise", "promised", "measured", "95% interval", "rows", "verdict")
+        table = whole_table("promise", "promised", "measured", "95% interval", "rows", "verdict")
         for promise in result["promises"]:
             interval = f"{promise['low']:.4f} to {promise['high']:.4f}"
             verdict = f"[{COLOURS[promise['verdict']]}]{promise['verdict']}[/]"
@@ -26,4 +24,4 @@ def show_evaluation(result: EvaluateAnswer) -> None:
             f"without labels, the accuracy was estimated at {estimate['accuracy']:.4f} "
             f"(90% interval {estimate['low']:.4f} to {estimate['high']:.4f})"
         )
-    console.print(f"run {result['run_id']}, {result['seconds']:.1f} s")
+    console.print(f"run {result['run_id']}, {result['seconds']:.1f} s", soft_wrap=True)

@@ -47,6 +47,10 @@ CONTENTS = (("interval", "intervals hold the number", "width"), ("set", "sets ho
 """Group of metrics, what it promises, and the name of its mean size."""
 
 
+LEVELS = (0.9, 0.8, 0.7)
+"""Accuracies to ask for where no row can be accepted."""
+
+
 @shows_plain
 def show_result(result: RetrainAnswer, config: RetrainConfig) -> None:
     """The tables at the end of a retrain, and how to open the run."""
@@ -125,8 +129,9 @@ def _promises(metrics: dict[str, float]) -> None:
     if table.row_count:
         console.print(table)
     if "certificate/coverage" in metrics and "certificate/accuracy" not in metrics:
-        console.print("No row can be accepted at this level. Rows may be at a lower one:")
-        console.print("  [b]--set uncertainty.accuracy=0.9[/b]", soft_wrap=True)
+        lower = next((level for level in LEVELS if level < metrics["certificate/promised"]), None)
+        hint = "" if lower is None else f" Rows may be at a lower one:\n  [b]--set uncertainty.accuracy={lower}[/b]"
+        console.print(f"No row can be accepted at this level.{hint}", soft_wrap=True)
 
 
 def _figures(metrics: dict[str, float]) -> None:

@@ -13,7 +13,8 @@ def show_summary(result: FileAnswer) -> None:
     files = f" of {result['scored']} files" if "files" in result else ""
     console.print(
         f"{result['rows']:,} rows{files}{cells}{''.join(shares.values())} to [b]{result['out']}[/b], "
-        f"{result['seconds']:.1f} s, {result['rows_per_second']:,} rows/s"
+        f"{result['seconds']:.1f} s, {result['rows_per_second']:,} rows/s",
+        soft_wrap=True,
     )
 
 
@@ -24,7 +25,8 @@ def show_search(result: SimilarAnswer) -> None:
     made = "reused" if result["reused"] else "made"
     console.print(
         f"{result['rows']:,} lines{looked} to [b]{result['out']}[/b], {result['table_rows']:,} rows searched, "
-        f"index {made} in {result['index']}, {result['seconds']:.1f} s"
+        f"index {made} in {result['index']}, {result['seconds']:.1f} s",
+        soft_wrap=True,
     )
 
 
@@ -32,7 +34,7 @@ def show_search(result: SimilarAnswer) -> None:
 def show_file_plan(plan: FilePlan) -> None:
     """What a command over a table would read and write."""
     reads = f", which reads {len(plan['reads'])} columns" if plan["reads"] else ""
-    console.print("The names, the places and the columns are right. Nothing was written. The command would:")
+    console.print("Nothing was written. Names, places and columns are right; the command would")
     console.print(f"  open     [b]{plan['model']}[/b]{reads}", soft_wrap=True)
     for source in plan["sources"]:
         counts = {"file": source["files"], "row": source["rows"]}
@@ -42,3 +44,5 @@ def show_file_plan(plan: FilePlan) -> None:
             console.print(f"           not used by the model: {listed(source['unused'])}", soft_wrap=True)
     columns = f": {', '.join(plan['columns'])}" if plan["columns"] else ""
     console.print(f"  {plan['action']:<8} [b]{plan['out']}[/b]{columns}", soft_wrap=True)
+    if plan["left_out"]:
+        console.print(f"           cannot be written there: {', '.join(plan['left_out'])}", soft_wrap=True)

@@ -1,8 +1,6 @@
 """The results of `varjepa init` and `varjepa doctor`, on the terminal."""
 
-from rich.table import Table
-
-from varjepa.flows.show.console import console, plain
+from varjepa.flows.show.console import console, plain, whole_table
 from varjepa.tasks.setup.doctor import Check
 from varjepa.tasks.setup.initialise import TEXT_WORDS, Started
 
@@ -10,7 +8,7 @@ from varjepa.tasks.setup.initialise import TEXT_WORDS, Started
 def show_profile(started: Started) -> None:
     """The profile of the table, and the written files."""
     spelling = ["spelling"] if started.words else []
-    table = Table("column", "kind", *spelling, "missing", "distinct", "range", title=f"{started.rows:,} rows")
+    table = whole_table("column", "kind", *spelling, "missing", "distinct", "range", title=f"{started.rows:,} rows")
     for name, facts in started.profiles.items():
         span = "" if facts.smallest is None else plain(f"{facts.smallest} to {facts.largest}")
         kind = f"{facts.kind} (left out)" if facts.left_out else facts.kind
@@ -40,7 +38,7 @@ def show_profile(started: Started) -> None:
 
 def show_checks(checks: list[Check]) -> None:
     """The checks of the doctor."""
-    table = Table("", "check", "found", "what to do")
+    table = whole_table("", "check", "found", "what to do")
     for check in checks:
         table.add_row(
             "[green]ok[/green]" if check.ok else "[red]failed[/red]", check.name, plain(check.found), plain(check.fix)

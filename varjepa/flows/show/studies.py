@@ -1,8 +1,6 @@
 """The simulation study and the benchmark, on the terminal."""
 
-from rich.table import Table
-
-from varjepa.flows.show.console import console, shows_plain
+from varjepa.flows.show.console import console, shows_plain, whole_table
 from varjepa.tasks.answers import BenchmarkAnswer, LabelCurvesAnswer, SimulationAnswer
 
 
@@ -14,7 +12,7 @@ def show_study(result: SimulationAnswer) -> None:
         row = rows.setdefault((cell["variant"], cell["latent"]), [])
         row.append(f"{cell['ours']:.4g} ({cell['published']:.4g})")
     names = list(dict.fromkeys(cell["diagnostic"] for cell in result["table"]))
-    table = Table("variant", "latent", *names, title="ours (published)")
+    table = whole_table("variant", "latent", *names, title="ours (published)")
     for (variant, latent), cells in rows.items():
         table.add_row(variant, latent, *cells)
     console.print(table)
@@ -22,7 +20,9 @@ def show_study(result: SimulationAnswer) -> None:
         console.print(
             f"{name}: RankMe of s_x {metrics['s_x/rankme']:.2f}, {metrics['s_x/active_units']:.1f} active units"
         )
-    console.print(f"run {result['run_id']}, report {result['report']}, {result['seconds']['total']:.0f} s")
+    console.print(
+        f"run {result['run_id']}, report {result['report']}, {result['seconds']['total']:.0f} s", soft_wrap=True
+    )
 
 
 @shows_plain
@@ -30,7 +30,7 @@ def show_label_curves(result: LabelCurvesAnswer) -> None:
     """Accuracy or R2 over the number of labelled rows, one line per data set and number."""
     methods = list(dict.fromkeys(point["method"] for point in result["points"]))
     cells = {(point["dataset"], point["labels"], point["method"]): point for point in result["points"]}
-    table = Table("data set", "labelled rows", *methods, title="accuracy or R2 on test rows, 95% intervals")
+    table = whole_table("data set", "labelled rows", *methods, title="accuracy or R2 on test rows, 95% intervals")
     for dataset, labels in dict.fromkeys(key[:2] for key in cells):
         found = (cells[dataset, labels, method] for method in methods)
         shown = [f"{point['mean']:.4f} ({point['low']:.4f} to {point['high']:.4f})" for point in found]
@@ -38,7 +38,9 @@ def show_label_curves(result: LabelCurvesAnswer) -> None:
     console.print(table)
     for key, words in result["verdicts"].items():
         console.print(f"{key}: self-supervision {words}")
-    console.print(f"run {result['run_id']}, report {result['report']}, {result['seconds']['total']:.0f} s")
+    console.print(
+        f"run {result['run_id']}, report {result['report']}, {result['seconds']['total']:.0f} s", soft_wrap=True
+    )
 
 
 @shows_plain
@@ -51,10 +53,12 @@ def show_benchmark(result: BenchmarkAnswer) -> None:
             line = rows.setdefault((row["dataset"], row["predictor"]), {})
             line[row["features"]] = f"{row['mean']:.4f}{published}"
     names = list(dict.fromkeys(name for line in rows.values() for name in line))
-    table = Table("data set", "predictor", *names, title="accuracy or R2 on test rows, ours (published)")
+    table = whole_table("data set", "predictor", *names, title="accuracy or R2 on test rows, ours (published)")
     for (dataset, predictor), line in rows.items():
         table.add_row(dataset, predictor, *(line.get(name, "") for name in names))
     console.print(table)
     for pair, counts in result["tally"].items():
         console.print(f"{pair}: " + ", ".join(f"{count} {outcome}" for outcome, count in counts.items()))
-    console.print(f"run {result['run_id']}, report {result['report']}, {result['seconds']['total']:.0f} s")
+    console.print(
+        f"run {result['run_id']}, report {result['report']}, {result['seconds']['total']:.0f} s", soft_wrap=True
+    )

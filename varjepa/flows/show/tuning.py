@@ -2,7 +2,7 @@
 
 from rich.table import Table
 
-from varjepa.flows.show.console import console, shows_plain
+from varjepa.flows.show.console import console, shows_plain, whole_table
 from varjepa.tasks.answers import TuneAnswer
 
 MOST_LINES = 10
@@ -12,7 +12,7 @@ MOST_LINES = 10
 def show_search(result: TuneAnswer) -> None:
     """The best trials, what the best one changes, and default and tuned job on validation and test rows."""
     complete = sorted((trial for trial in result["trials"] if trial["value"] is not None), key=lambda t: t["value"])
-    trials = Table(
+    trials = whole_table(
         "trial", "value", "epochs", "seconds", "changes", title=f"{len(result['trials'])} trials, best first"
     )
     for trial in complete[:MOST_LINES]:
@@ -28,14 +28,14 @@ def show_search(result: TuneAnswer) -> None:
     if "config" in result:
         console.print(f"Wrote [b]{result['config']}[/b]. Run:", soft_wrap=True)
         console.print(f"  [b]varjepa retrain {result['config']}[/b]", soft_wrap=True)
-    console.print(f"run {result['run_id']}, study {result['study']}, {result['seconds']:.0f} s")
+    console.print(f"run {result['run_id']}, study {result['study']}, {result['seconds']:.0f} s", soft_wrap=True)
 
 
 def _comparison(result: TuneAnswer) -> Table:
     """Default and tuned job beside each other."""
     comparison = result["comparison"]
     looks = "once" if comparison["looks"] == 1 else f"{comparison['looks']} times"
-    table = Table("", "default", "tuned", title=f"{comparison['rows']:,} test rows, looked at {looks}")
+    table = whole_table("", "default", "tuned", title=f"{comparison['rows']:,} test rows, looked at {looks}")
     rows = {f"{comparison['criterion']}, validation": comparison["validation"]}
     rows |= {f"{comparison['criterion']}, test": comparison["test"]}
     rows |= {f"{name}, test": values for name, values in comparison["figures"].items()}

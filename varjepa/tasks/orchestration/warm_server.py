@@ -12,7 +12,7 @@ from varjepa.tasks.steps.log import log
 @contextmanager
 def server_under_way() -> Iterator[None]:
     """Starts Prefect's temporary server, if needed, while the block imports. The flow waits for it."""
-    log.info("loading libraries, which takes seconds")
+    log.info("loading libraries, which takes ten seconds or more")
     with quick_imports():
         os.environ[OWNER] = this_process()  # if this process is killed, the next one ends what it left
         begin_server()

@@ -9,6 +9,7 @@ import polars as pl
 from mlflow.exceptions import MlflowException
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
+from varjepa.data.mixed import mixed_as_text, require_single
 from varjepa.errors import DataError, VarjepaError
 from varjepa.inference.columns import named_groups, require_groups, scored
 from varjepa.inference.model import TrainedModel
@@ -62,23 +63,14 @@ def to_polars(frame: pd.DataFrame) -> pl.DataFrame:
     """
     columns = {}
     for name, column in frame.items():
-        cells = [value for value in column if isinstance(value, list | dict)] if column.dtype == object else []
-        if cells:
-            raise DataError(
-                f'The column "{name}" holds {str(cells[0])[:60]}.', expected="Expected one number or text per cell."
-            )
+        if column.dtype == object:
+            require_single(str(name), column)
         try:
             columns[str(name)] = pl.from_pandas(column)
         except (TypeError, ValueError, OverflowError):
-            columns[str(name)] = pl.Series(
-                [None if pd.isna(value) else _text(value) for value in column], dtype=pl.String
-            )
+            cells = (None if pd.isna(value) else value for value in column)
+            columns[str(name)] = mixed_as_text(str(name), cells)
     return pl.DataFrame(columns)
-
-
-def _text(value: object) -> str:
-    """A cell as text that can be stored: JSON may hold half of a character, for which a question mark stands."""
-    return str(value).encode("utf-8", "replace").decode("utf-8")
 
 
 mlflow.models.set_model(RowEmbedder())

@@ -32,6 +32,9 @@ LEAST = 5.0
 LONG = 600.0
 """Seconds above which `--quick` is worth a word."""
 
+SLOWDOWNS = 0.5, 20.0
+"""Smallest and largest factor by which the estimate of the later steps is corrected."""
+
 SMALLEST = 2000
 """Tables of fewer training rows take less time than is worth an estimate."""
 
@@ -108,12 +111,41 @@ def quick_estimate(prepared: Prepared, config: RetrainConfig, pace: Pace) -> Est
     return estimate(prepared.__class__(**{**vars(prepared), "parts": parts}), quick_config(config), pace)
 
 
-def announce(prepared: Prepared, config: RetrainConfig) -> None:
+def announce(prepared: Prepared, config: RetrainConfig) -> Estimate | None:
     """Logs how long the run will take, before its longest steps; nothing where the training is reused."""
     if (training_folder(prepared, config) / DONE).is_file() or prepared.parts.get("train", 0) < SMALLEST:
-        return
+        return None
     pace = measured_pace(prepared, config)
-    log.info("%s", in_sentences(estimate(prepared, config, pace), quick_estimate(prepared, config, pace), config))
+    whole = estimate(prepared, config, pace)
+    log.info("%s", in_sentences(whole, quick_estimate(prepared, config, pace), config))
+    log.info("the estimate is for the load that this machine has now; after the training it is made again")
+    return whole
+
+
+def announce_rest(first: Estimate | None, config: RetrainConfig, seconds: float, epochs: int) -> None:
+    """Logs how long the steps after the training will take if the machine is as busy as during it.
+
+    Args:
+        first: the estimate before; None where none was made.
+        config: of the job, with its sizes.
+        seconds: that the training took.
+        epochs: that were trained.
+    """
+    if first is None:
+        return
+    slower = slowdown(first.training * epochs / config.training.max_epochs, seconds)
+    left = in_words(slower * (first.generator + first.rest))
+    log.info("the training took %.1f times what was estimated; about %s left at this pace", slower, left)
+
+
+def slowdown(expected: float, seconds: float) -> float:
+    """How many times as long as expected something took, within bounds: a resumed training takes next to nothing.
+
+    Examples:
+        >>> slowdown(60.0, 90.0), slowdown(60.0, 1.0), slowdown(0.0, 5.0)
+        (1.5, 0.5, 20.0)
+    """
+    return min(max(seconds / max(expected, 1e-9), SLOWDOWNS[0]), SLOWDOWNS[1])
 
 
 def in_sentences(whole: Estimate, quick: Estimate, config: RetrainConfig) -> str:

@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from varjepa.config.uris import is_local
+from varjepa.inference.column_groups import ARRAYS
 from varjepa.redaction import redacted_uri
 from varjepa.tasks.answers import FilePlan, SourcePlan
+from varjepa.tasks.destinations.destination import holds_arrays
 from varjepa.tasks.registry.names import LOGGED, REGISTRY, folder_at_hand, registered_version
 from varjepa.tasks.scoring.checks import columns_of, settings_of
 from varjepa.tasks.sources.address import section_at
@@ -15,7 +17,7 @@ from varjepa.tasks.sources.glance import columns_at_hand, files_at_hand, rows_at
 
 def planned(
     model: str, tracking_uri: str | None, sources: Sequence[str], out: str, *, reading: dict[str, Any],
-    append: bool, columns: Sequence[str] = (),
+    append: bool, keep: Sequence[str] = (), groups: Sequence[str] = (),
 ) -> FilePlan:  # fmt: skip
     """The plan of a command whose names, places and columns have been checked.
 
@@ -26,17 +28,20 @@ def planned(
         out: where the answer goes.
         reading: query, parameters and version (at) of the tables.
         append: whether rows are added to OUT.
-        columns: columns or groups of columns to write.
+        keep: columns to copy.
+        groups: groups of columns to write.
     """
     folder = folder_at_hand(model, tracking_uri)
     reads = [] if folder is None else columns_of(folder)
+    left_out = [name for name in groups if name in ARRAYS and not holds_arrays(out)]
     exists = is_local(out) and Path(out).expanduser().exists()
     return {
         "dry_run": True,
         "model": _resolved(model, tracking_uri),
         "reads": reads,
         "sources": [_source(folder, source, reads, reading) for source in sources],
-        "columns": list(columns),
+        "columns": [*keep, *(name for name in groups if name not in left_out)],
+        "left_out": left_out,
         "out": redacted_uri(out),
         "action": "append" if append else "replace" if exists else "write",
     }

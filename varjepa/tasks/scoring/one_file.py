@@ -10,7 +10,8 @@ import polars as pl
 
 from varjepa.data.names import free_names
 from varjepa.errors import listed
-from varjepa.inference.columns import ARRAYS, as_json_text, require_groups, scored
+from varjepa.inference.column_groups import ARRAYS
+from varjepa.inference.columns import as_json_text, require_groups, scored
 from varjepa.inference.model import TrainedModel
 from varjepa.redaction import redacted_uri
 from varjepa.tasks.answers import FileAnswer

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import polars as pl
 
 from varjepa.data.cells import by_name
+from varjepa.data.mixed import mixed_as_text, require_single
 from varjepa.errors import DataError
 
 FORMAT = Literal["json", "csv", "arrow"]
@@ -89,10 +90,7 @@ def frame_of(columns: Mapping[str, Sequence[Any]]) -> pl.DataFrame:
 def _series(name: str, cells: Sequence[Any]) -> pl.Series:
     kinds = {type(cell) for cell in cells} - {type(None)}
     if kinds & {list, dict}:
-        cell = next(cell for cell in cells if isinstance(cell, list | dict))
-        raise DataError(
-            f'The column "{name}" holds {str(cell)[:60]}.', expected="Expected one number or text per cell."
-        )
+        require_single(name, cells)
     if kinds == {int, float}:
         return pl.Series(name, cells, dtype=pl.Float64, strict=False)
     try:
@@ -100,7 +98,7 @@ def _series(name: str, cells: Sequence[Any]) -> pl.Series:
             return pl.Series(name, cells, dtype=pl.String if not kinds else None)
     except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
         pass  # such as whole numbers beyond 64 bits
-    return pl.Series(name, [None if cell is None else str(cell) for cell in cells], dtype=pl.String)
+    return mixed_as_text(name, cells)
 
 
 def body_of(answer: pl.DataFrame, version: str, form: FORMAT) -> bytes:

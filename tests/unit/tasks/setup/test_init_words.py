@@ -30,3 +30,13 @@ def test_a_table_in_plain_spelling_has_no_column_for_it(tmp_path: Path, capsys: 
     path.write_text("a,b\n" + "".join(f"{k % 7},{'xyz'[k % 3]}\n" for k in range(60)))
     show_profile(initialise(str(path), label="b", out=tmp_path / "plain.yaml", force=False))
     assert "┃ spelling" not in capsys.readouterr().err
+
+
+def test_long_names_are_broken_and_not_cut(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name, path = "od280/od315_of_diluted_wines_and_of_all_others_in_this_cellar", tmp_path / "wine.csv"
+    path.write_text(f"{name},b\n" + "".join(f"{k / 7},{'xyz'[k % 3]}\n" for k in range(60)))
+    show_profile(initialise(str(path), label="b", out=tmp_path / "wine.yaml", force=False))
+    shown = capsys.readouterr().err
+    cells = [line.split("│")[1].strip() for line in shown.splitlines() if line.count("│") > 2]
+    assert "…" not in shown
+    assert name in "".join(cells)
