@@ -1,7 +1,7 @@
 """The result of a batch command, on the terminal."""
 
 from varjepa.flows.show.console import console, shows_plain
-from varjepa.tasks.answers import FileAnswer, SimilarAnswer
+from varjepa.tasks.answers import FileAnswer, ScoredDaysAnswer, SimilarAnswer
 
 
 @shows_plain
@@ -14,6 +14,14 @@ def show_summary(result: FileAnswer) -> None:
         f"{result['rows']:,} rows{files}{cells}{''.join(shares.values())} to [b]{result['out']}[/b], "
         f"{result['seconds']:.1f} s, {result['rows_per_second']:,} rows/s"
     )
+
+
+@shows_plain
+def show_days(result: ScoredDaysAnswer) -> None:
+    """A line for each day."""
+    for day in result["days"]:
+        reason = f": {day['reason']}" if day["reason"] else f", {day['rows']:,} rows to {day['out']}"
+        console.print(f"{day['day']} {day['state']}{reason}")
 
 
 @shows_plain

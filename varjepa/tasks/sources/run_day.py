@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -37,6 +38,16 @@ def on_day(config: RetrainConfig, day: date) -> RetrainConfig:
     watch = config.watch if place is None else config.watch.model_copy(update={"path": with_day(place, day)})
     same = data == config.data and watch == config.watch
     return config if same else config.model_copy(update={"data": data, "watch": watch})
+
+
+def require_dated(name: str, texts: Iterable[object]) -> None:
+    """Checks that a template is in one of the texts.
+
+    Raises:
+        ConfigError: the texts are the same on every day.
+    """
+    if not any(isinstance(text, str) and TEMPLATE.search(text) for text in texts):
+        raise ConfigError(f"{name} is the same on every day.", fix=f"Put {{{{ run_date }}}} into {name}.")
 
 
 def days_between(first: date, last: date) -> list[date]:
