@@ -18,6 +18,9 @@ DAYS = {"d": 1, "w": 7}
 MOST_DAYS = 1000
 """Days of one backfill."""
 
+EARLIEST = 1900
+"""Year of its first day: runs are plotted on a calendar, which has an end."""
+
 
 def with_run_date(config: RetrainConfig, timezone: str | None = None) -> RetrainConfig:
     """The configuration of this run: templates in `data.path`, `data.parameters` and `watch.path` replaced.
@@ -62,6 +65,8 @@ def days_between(first: date, last: date) -> list[date]:
     """
     if first > last:
         raise ConfigError(f"--from {first} is after --to {last}.", fix="Exchange them.")
+    if first.year < EARLIEST:
+        raise ConfigError(f"--from {first} is too early.", expected=f"Expected a day from {EARLIEST} on.")
     if last > (today := datetime.now(UTC).date()) + timedelta(days=1):  # it is tomorrow already in some time zones
         raise ConfigError(f"--to {last} is still to come: today is {today}.")
     count = (last - first).days + 1
@@ -118,5 +123,8 @@ def _day(template: str, day: date) -> date:
             f'The template "{{{{{template}}}}}" is not known.',
             expected="Expected {{ run_date }}, or with an offset: {{ run_date - 7d }}.",
         )
-    days = int(match[2] or 0) * DAYS[match[3] or "d"]
-    return day + timedelta(days=-days if match[1] == "-" else days)
+    try:
+        days = int(match[2] or 0) * DAYS[match[3] or "d"]
+        return day + timedelta(days=-days if match[1] == "-" else days)
+    except (OverflowError, ValueError):  # also of more digits than Python reads
+        raise ConfigError(f'The day of the template "{{{{{template[:80]}}}}}" is beyond the calendar.') from None
