@@ -304,6 +304,33 @@ def test_files_are_scored_side_by_side_and_once(made: SimpleNamespace, runner: s
     assert "is not empty and was not scored with this model, precision and columns" in other.json["error"]
 
 
+def test_past_days_are_scored_once_each_and_a_missing_one_stops_no_other(made: SimpleNamespace) -> None:
+    days = made.home / "days"
+    days.mkdir()
+    for day in (1, 2, 4):
+        made.new.head(10 * day).write_csv(days / f"2026-06-0{day}.csv")
+    places = ("days/{{ run_date }}.csv", "days/scored-{{ run_date }}.csv")
+    words = ("--columns", "prediction", "--from", "2026-06-01", "--to", "2026-06-04", "--json")
+    first = made.call("score", MODEL, *places, *words)
+    assert first.code == 2, first.err
+    assert [(day["state"], day["rows"]) for day in first.json["days"]] == [
+        ("scored", 10), ("scored", 20), ("failed", 0), ("scored", 40),
+    ]  # fmt: skip
+    assert "2026-06-03.csv" in first.json["days"][2]["reason"]
+    made.new.head(30).write_csv(days / "2026-06-03.csv")
+    again = made.call("score", MODEL, *places, *words)
+    assert (again.code, [day["state"] for day in again.json["days"]]) == (0, ["skipped"] * 2 + ["scored", "skipped"])
+    assert pl.read_csv(days / "scored-2026-06-03.csv").height == 30
+    for wrong, message in (
+        (("days/2026-06-01.csv", places[1]), "IN is the same on every day"),
+        ((places[0], "out.csv"), "OUT is the same on every day"),
+        ((places[0], "delta://{{ run_date }}"), "is no file"),
+        ((*places, "--append"), "leave out --runner and --append"),
+    ):
+        refused = made.call("score", MODEL, *wrong, *words)
+        assert (refused.code, message in refused.err) == (2, True), refused.err
+
+
 def test_files_to_score_are_found_without_a_look_into_them(tmp_path: Path) -> None:
     names = ["a.csv", "b.csv.gz"]
     for name in names:

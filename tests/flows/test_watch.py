@@ -91,6 +91,7 @@ def test_past_days_are_compared_once_each_and_a_missing_one_stops_no_other(
     (["--from", "2026-06-01", "--to", "2026-05-01"], "is after --to"),
     (["--from", "2026-06-01", "--to", "2999-01-01"], "is still to come"),
     (["--from", "1999-01-01", "--to", "2026-05-01"], "Expected 1,000 at most"),
+    (["--from", "0001-01-01", "--to", "0001-01-02"], "Expected a day from 1900 on"),
     (["--from", "yesterday", "--to", "2026-05-01"], "does not match the format"),
     (["--from", "2026-06-01", "--to", "2026-06-02", "--once"], "leave out --once"),
     (["--from", "2026-06-01", "--to", "2026-06-02"], "are the same on every day"),

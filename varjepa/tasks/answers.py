@@ -310,6 +310,23 @@ class DayAnswer(TypedDict):
     alarm: bool
 
 
+class ScoredDayAnswer(TypedDict):
+    """A day of `varjepa score --from --to`; `state` is scored, skipped (there is a file) or failed, with the reason."""
+
+    day: str
+    state: str
+    reason: str
+    rows: int
+    out: str
+
+
+class ScoredDaysAnswer(TypedDict):
+    """`varjepa score --from --to`: the days, oldest first."""
+
+    days: list[ScoredDayAnswer]
+    seconds: float
+
+
 class BackfillAnswer(TypedDict):
     """`varjepa watch --from --to`: the days, oldest first."""
 

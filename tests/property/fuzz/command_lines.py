@@ -16,7 +16,8 @@ HOSTILE = (
     "[bold]x[/bold]", "[/]", "\x1b[31mred", "a\nb", "🦄", "\u202egnp.exe", "\ud800", "'; DROP TABLE t; --",
     # Numbers, times and settings.
     "-1", "0", "10" * 20, "1e400", "nan", "inf", "true", "null", "99 * * * *", "* * * * * * *", "1h1h", "0s", "1e9d",
-    "Mars/Olympus", "a=b=c", "=", "key=", ".=1", "data=1", "data.path.x=1",
+    "Mars/Olympus", "{{ run_date }}.csv", "{{ run_date + 999999999999d }}",
+    "a=b=c", "=", "key=", ".=1", "data=1", "data.path.x=1",
     # Places.
     ".", "..", "../" * 40 + "etc/passwd", "/dev/null", "/dev/full", "/proc/self/mem", "/root/none/x.csv",
     "models:/", "models:/nobody@champion", "models:/a/b/c", "models:/people/0", "models:/people/-1", "models:/people@",
@@ -82,6 +83,7 @@ def _fitting(home: Home, parameter: click.Parameter) -> Sequence[Any]:
         "keep": ["age", "customer_id", "age,job", "nobody"], "key": ["customer_id"], "tracking_uri": [home.store],
         "columns": ["prediction", "embedding,uncertainty", "nothing"], "parameters": ["a=1"], "at": ["3", "2020-01-01"],
         "overrides": ["training.max_epochs=1", "training.lr=x", "data.label=job", "registry.name=a/b"],
+        "first": ["2026-06-01", "0001-01-01"], "last": ["2026-06-02", "9999-12-31"],
         "rows": [0, 3, 50], "device": ["cpu", "cuda", "abacus"],
     }  # fmt: skip
     if isinstance(parameter.type, click.Choice):

@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from datetime import date, datetime
 from functools import wraps
 from typing import Any
 
@@ -83,6 +84,33 @@ def from_place(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(options):
         called = option(called)
     return called
+
+
+def over_days(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds --from and --to; hands over the days between them, both included, as `days`: none without the options."""
+    kind = click.DateTime(["%Y-%m-%d"])
+    options = (
+        click.option("--from", "first", type=kind, help="First of past days, whose rows {{ run_date }} chooses."),
+        click.option("--to", "last", type=kind, help="Last of these days."),
+    )
+
+    @wraps(command)
+    def called(*args: Any, first: datetime | None, last: datetime | None, **others: Any) -> Any:
+        return command(*args, days=_days(first, last), **others)
+
+    for option in reversed(options):
+        called = option(called)
+    return called
+
+
+def _days(first: datetime | None, last: datetime | None) -> list[date]:
+    if first is None or last is None:
+        if first is not last:
+            raise click.UsageError("--from and --to belong together.")
+        return []
+    from varjepa.tasks.sources.run_day import days_between
+
+    return days_between(first.date(), last.date())
 
 
 def _reading(query: str | None, parameters: tuple[str, ...], at: str | None) -> dict[str, Any]:

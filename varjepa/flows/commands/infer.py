@@ -1,20 +1,21 @@
 """Commands that apply a model to files."""
 
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import click
 
 from varjepa.config.uris import is_local
-from varjepa.flows.commands import as_json, command, dask_option, finish, from_place, names, tracking_option
+from varjepa.flows.commands import as_json, command, dask_option, finish, from_place, names, over_days, tracking_option
 from varjepa.flows.commands.checks import require_columns, require_files, require_model
 from varjepa.tasks.answers import FileAnswer
 from varjepa.tasks.lineage.run import lineage
 from varjepa.tasks.lineage.tables import model_in
 
 
-def over_files(command: Callable[..., None]) -> Callable[..., None]:
+def over_files(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds the options of commands that apply a model to files."""
     for option in (
         as_json,
@@ -35,6 +36,7 @@ def over_files(command: Callable[..., None]) -> Callable[..., None]:
 @command(
     "varjepa score models:/people@champion new.csv scores.parquet --keep id",
     "varjepa score models:/people@champion new.csv scores.parquet --dry-run",
+    "varjepa score models:/people@champion 'in/{{run_date}}.csv' '{{run_date}}.csv' --from 2026-06-01 --to 2026-06-30",
 )
 @click.argument("model")
 @click.argument("source", metavar="IN")
@@ -47,22 +49,28 @@ def over_files(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--workers", type=click.IntRange(min=0), default=0, help="Files in parallel (default: one per core).")
 @dask_option
 @from_place
+@over_days
 @over_files
 def score(
-    model: str, source: str, out: str, columns: str, *, reading: dict[str, Any],
+    model: str, source: str, out: str, columns: str, *, reading: dict[str, Any], days: list[date],
     keep: str, runner: str | None, workers: int, dask_address: str | None, **options: Any,
-) -> None:  # fmt: skip
+) -> int:  # fmt: skip
     """Write embedding, uncertainty, prediction, accept and anomaly of every row of IN to OUT.
 
     MODEL is models:/NAME@champion, models:/NAME/VERSION, a run id, or a folder. IN is a CSV, Parquet or Arrow file, a
     folder or glob of such files, or the URI of a table (s3://, https://, delta://, postgresql://...). OUT ends in
     .parquet or .csv (also in s3://, gs://, az://), or is a table: delta://FOLDER, or DATABASE#TABLE. Tables may be
     larger than memory.
+
+    With --from and --to, one file is written for each day, with the day for {{ run_date }} in IN and OUT. Days whose
+    file is there are left out. Exit code 2 if a day's rows cannot be read.
     """
     from varjepa.inference.column_groups import require_known
 
     groups, kept = names(columns), names(keep)
     require_known(groups)
+    if days and (runner is not None or options["append"] or options["dry_run"]):
+        raise click.UsageError("--from and --to write one file a day: leave out --runner, --append and --dry-run.")
     if runner is not None:
         if not is_local(out) or options["append"]:
             raise click.UsageError("--runner writes a folder of this machine, and appends to nothing.")
@@ -71,7 +79,7 @@ def score(
         require_columns(model, options["tracking_uri"], source, {"--keep": kept}, reading)
         if options["dry_run"]:
             show_dry_run(model, (source,), out, options, reading=reading, keep=kept, groups=groups)
-            return
+            return 0
         from varjepa.flows.score import score_files
         from varjepa.flows.show.scoring import show_summary
 
@@ -79,9 +87,42 @@ def score(
         result = score_files(model, source, Path(out), groups, kept, **where, options=options)
         show_summary(result)
         finish(result, json_out=options["json_out"])
-        return
+        return 0
     files = {"source": source, "out": out, "keep": kept, "reading": reading}
+    if days:
+        return _score_days(model, files, options, groups, days)
     _infer(model, files, options, lambda steps, trained, request: steps.score(trained, request, groups), groups)
+    return 0
+
+
+def _score_days(
+    model: str, files: dict[str, Any], options: dict[str, Any], groups: tuple[str, ...], days: list[date]
+) -> int:
+    """Scores day by day."""
+    from varjepa.tasks.sources.run_day import require_dated, with_day
+    from varjepa.tasks.steps.imports import quick_imports
+
+    require_dated("IN", [files["source"], *files["reading"].get("parameters", {}).values()])
+    require_dated("OUT", [files["out"]])
+    require_model(model, options["tracking_uri"])
+    with quick_imports():
+        from varjepa.flows.show.scoring import show_days
+        from varjepa.tasks.registry.open_model import open_model
+        from varjepa.tasks.scoring.days import score_days
+        from varjepa.tasks.scoring.lineage import note_files
+        from varjepa.tasks.scoring.one_file import Request
+
+    trained = open_model(model, options["tracking_uri"], options["device"], options["precision"])
+    request = Request(**files, batch_size=options["batch_size"], force=options["force"])
+    with lineage("score", model_in(model)):
+        result = score_days(trained, request, groups, days)
+        for day in result["days"]:
+            if day["state"] == "scored":
+                source = with_day(files["source"], date.fromisoformat(day["day"]))
+                note_files(model, options["tracking_uri"], source, day["out"], day["rows"])
+    show_days(result)
+    finish(result, json_out=options["json_out"])
+    return 2 if any(day["state"] == "failed" for day in result["days"]) else 0
 
 
 @command("varjepa impute models:/people@champion new.csv filled.csv")

@@ -3,12 +3,12 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 import click
 
-from varjepa.flows.commands import as_json, command, finish, port_range
+from varjepa.flows.commands import as_json, command, finish, over_days, port_range
 from varjepa.flows.commands.checks import require_job, require_model
 
 
@@ -48,18 +48,14 @@ def schedule(
         serve(settings, when, unchanged=unchanged, overlap=overlap)  # type: ignore[arg-type]  # click's choices
 
 
-day_type = click.DateTime(["%Y-%m-%d"])
-
-
 @command('varjepa watch people.yaml --cron "30 * * * *"', "varjepa watch people.yaml --from 2026-06-01 --to 2026-06-30")
 @_when
 @click.option("--once", is_flag=True, help="Compare once, now, and end.")
-@click.option("--from", "first", type=day_type, help="First of past days whose rows are compared.")
-@click.option("--to", "last", type=day_type, help="The last of these days.")
+@over_days
 @as_json
 def watch(
     config: str, cron: str | None, interval: str | None, timezone: str | None, *, overrides: tuple[str, ...],
-    port: int, server: bool, once: bool, first: datetime | None, last: datetime | None, json_out: bool,
+    port: int, server: bool, once: bool, days: list[date], json_out: bool,
 ) -> int:  # fmt: skip
     """Compare new rows with the champion on a schedule, until interrupted.
 
@@ -69,17 +65,11 @@ def watch(
     With --from and --to, the rows of past days are compared, which `{{ run_date }}` chooses: no messages, no retrain.
     Days that were compared with this champion before are left out. Exit code 2 if a day's rows cannot be read.
     """
-    if (first is None) != (last is None):
-        raise click.UsageError("--from and --to belong together.")
-    if first is not None and (once or cron or interval or server):
+    if days and (once or cron or interval or server):
         raise click.UsageError("--from and --to compare past days: leave out --once, --cron, --interval and --server.")
-    from varjepa.tasks.sources.run_day import days_between
-
-    if first is not None and last is not None:
-        days_between(first.date(), last.date())
     settings = require_job(config, overrides, now=False)
-    if first is not None and last is not None:
-        return _watch_days(settings, first.date(), last.date(), json_out=json_out)
+    if days:
+        return _watch_days(settings, days, json_out=json_out)
     from varjepa.tasks.orchestration.schedules import schedule_of
 
     if once and (cron or interval):
@@ -96,7 +86,7 @@ def watch(
     return 0
 
 
-def _watch_days(settings: Any, first: date, last: date, *, json_out: bool) -> int:
+def _watch_days(settings: Any, days: list[date], *, json_out: bool) -> int:
     from varjepa.tasks.sources.watched import require_days
     from varjepa.tasks.tracking.uris import tracking_uri
 
@@ -110,7 +100,7 @@ def _watch_days(settings: Any, first: date, last: date, *, json_out: bool) -> in
         from varjepa.tasks.orchestration.flow_runs import owned
 
     with owned():
-        result: Any = backfill(settings, first, last)
+        result: Any = backfill(settings, days[0], days[-1])
         show_backfill(result)
         finish(result, json_out=json_out)
     return 2 if any(day["state"] == "failed" for day in result["days"]) else 0

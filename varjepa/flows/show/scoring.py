@@ -2,7 +2,7 @@
 
 from varjepa.errors import listed
 from varjepa.flows.show.console import console, shows_plain
-from varjepa.tasks.answers import FileAnswer, FilePlan, SimilarAnswer
+from varjepa.tasks.answers import FileAnswer, FilePlan, ScoredDaysAnswer, SimilarAnswer
 
 
 @shows_plain
@@ -16,6 +16,14 @@ def show_summary(result: FileAnswer) -> None:
         f"{result['seconds']:.1f} s, {result['rows_per_second']:,} rows/s",
         soft_wrap=True,
     )
+
+
+@shows_plain
+def show_days(result: ScoredDaysAnswer) -> None:
+    """A line for each day."""
+    for day in result["days"]:
+        reason = f": {day['reason']}" if day["reason"] else f", {day['rows']:,} rows to {day['out']}"
+        console.print(f"{day['day']} {day['state']}{reason}")
 
 
 @shows_plain

@@ -45,6 +45,23 @@ def require_destination(out: str, *, force: bool = False, append: bool = False) 
         require_file(Path(address), force=force, append=append)
 
 
+def is_written(out: str) -> bool:
+    """Whether OUT, a file of this machine or of an object store, is there already.
+
+    Raises:
+        ConfigError: OUT is no file.
+    """
+    address = expanded(out)
+    if not address.endswith(OUTPUTS) or scheme_of(address) not in ("", *OBJECTS):
+        raise ConfigError(
+            f"{described(address)} is no file.", expected="Expected a .parquet or .csv file for each day."
+        )
+    if not scheme_of(address):
+        return Path(address).exists()
+    with reaching(described(address), "written"):
+        return ObjectTarget(address, described(address), "create").bucket.exists()
+
+
 def _require_plain(out: str, *, force: bool, append: bool) -> None:
     if has_secret(out):
         raise ConfigError(

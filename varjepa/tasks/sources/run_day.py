@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -16,6 +17,9 @@ _RUN_DATE = re.compile(r"\s*run[_ ]date\s*(?:([+-])\s*(\d+)\s*([dw]))?\s*")
 DAYS = {"d": 1, "w": 7}
 MOST_DAYS = 1000
 """Days of one backfill."""
+
+EARLIEST = 1900
+"""Year of its first day: runs are plotted on a calendar, which has an end."""
 
 
 def with_run_date(config: RetrainConfig, timezone: str | None = None) -> RetrainConfig:
@@ -39,6 +43,16 @@ def on_day(config: RetrainConfig, day: date) -> RetrainConfig:
     return config if same else config.model_copy(update={"data": data, "watch": watch})
 
 
+def require_dated(name: str, texts: Iterable[object]) -> None:
+    """Checks that a template is in one of the texts.
+
+    Raises:
+        ConfigError: the texts are the same on every day.
+    """
+    if not any(isinstance(text, str) and TEMPLATE.search(text) for text in texts):
+        raise ConfigError(f"{name} is the same on every day.", fix=f"Put {{{{ run_date }}}} into {name}.")
+
+
 def days_between(first: date, last: date) -> list[date]:
     """All days of a backfill, oldest first.
 
@@ -51,6 +65,8 @@ def days_between(first: date, last: date) -> list[date]:
     """
     if first > last:
         raise ConfigError(f"--from {first} is after --to {last}.", fix="Exchange them.")
+    if first.year < EARLIEST:
+        raise ConfigError(f"--from {first} is too early.", expected=f"Expected a day from {EARLIEST} on.")
     if last > (today := datetime.now(UTC).date()) + timedelta(days=1):  # it is tomorrow already in some time zones
         raise ConfigError(f"--to {last} is still to come: today is {today}.")
     count = (last - first).days + 1
@@ -107,5 +123,8 @@ def _day(template: str, day: date) -> date:
             f'The template "{{{{{template}}}}}" is not known.',
             expected="Expected {{ run_date }}, or with an offset: {{ run_date - 7d }}.",
         )
-    days = int(match[2] or 0) * DAYS[match[3] or "d"]
-    return day + timedelta(days=-days if match[1] == "-" else days)
+    try:
+        days = int(match[2] or 0) * DAYS[match[3] or "d"]
+        return day + timedelta(days=-days if match[1] == "-" else days)
+    except (OverflowError, ValueError):  # also of more digits than Python reads
+        raise ConfigError(f'The day of the template "{{{{{template[:80]}}}}}" is beyond the calendar.') from None

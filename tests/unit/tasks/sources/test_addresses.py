@@ -104,6 +104,18 @@ def test_another_template_is_refused() -> None:
         dated(DataSection(path="s3://b/{{ today }}.csv"), date(2026, 6, 1))
 
 
+@pytest.mark.parametrize("days", ["999999999999", "9" * 5000])
+def test_a_day_beyond_the_calendar_is_named(days: str) -> None:
+    with pytest.raises(ConfigError, match="is beyond the calendar"):
+        dated(DataSection(path=f"s3://b/{{{{ run_date + {days}d }}}}.csv"), date(2026, 6, 1))
+
+
+def test_the_place_of_a_watch_has_the_day_of_the_schedule_too() -> None:
+    config = parse_config({"data": {"path": "a.csv"}, "watch": {"path": "b/{{ run_date }}.csv"}})
+    filled = with_run_date(config)
+    assert (filled.data.path, filled.watch.path) == ("a.csv", f"b/{planned_day()}.csv")
+
+
 def test_the_day_is_that_of_the_schedule_in_its_time_zone(monkeypatch: pytest.MonkeyPatch) -> None:
     from zoneinfo import ZoneInfo
 
