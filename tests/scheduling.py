@@ -16,7 +16,7 @@ SLOW_FIRST = [
         "flows/test_partitions", "flows/test_drift", "flows/test_champion", "flows/test_servers",
         "unit/tasks/sources/test_databases",
         "unit/training/test_distributed", "unit/training/test_loop", "flows/test_refused", "flows/test_init",
-        "flows/test_simulate", "flows/test_work_store", "unit/tasks/work_store/test_lease",
+        "flows/test_simulate", "flows/test_work_pools", "flows/test_work_store", "unit/tasks/work_store/test_lease",
         "unit/tasks/work_store/test_results",
     )
 ]  # fmt: skip
