@@ -11,6 +11,7 @@ ARG PIP_EXTRA_INDEX_URL
 WORKDIR /app
 COPY pyproject.toml README.md requirements.lock ./
 COPY varjepa varjepa
+COPY configs configs
 RUN if [ -z "$PIP_EXTRA_INDEX_URL" ]; then pip install --no-cache-dir --require-hashes -r requirements.lock; fi \
     && pip install --no-cache-dir . && useradd --create-home serving
 USER serving

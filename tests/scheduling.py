@@ -6,7 +6,7 @@ from xdist.scheduler import LoadFileScheduling
 SLOW_FIRST = [
     f"tests/{name}.py"
     for name in (
-        "browser/test_ui", "flows/test_recovery", "flows/test_together", "flows/test_schedule",
+        "browser/test_ui", "flows/test_recovery", "flows/test_machines", "flows/test_together", "flows/test_schedule",
         "flows/test_hostile_text",
         "flows/test_gate", "flows/test_infer", "flows/test_retrain",
         "flows/test_card", "flows/test_serving", "flows/test_serve", "flows/test_watch", "flows/test_dependence",
@@ -16,7 +16,8 @@ SLOW_FIRST = [
         "flows/test_partitions", "flows/test_drift", "flows/test_champion", "flows/test_servers",
         "unit/tasks/sources/test_databases",
         "unit/training/test_distributed", "unit/training/test_loop", "flows/test_refused", "flows/test_init",
-        "flows/test_simulate",
+        "flows/test_simulate", "flows/test_work_pools", "flows/test_work_store", "unit/tasks/work_store/test_lease",
+        "unit/tasks/work_store/test_results",
     )
 ]  # fmt: skip
 """Files that take long, the longest first: started last, one of them would keep a single worker busy."""

@@ -1,9 +1,13 @@
 """The container files: whole, nothing secret in them, bounds as in pyproject.toml; no container engine is needed."""
 
 import re
+import shutil
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
+import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
@@ -71,10 +75,14 @@ def test_images_have_the_bounds_of_the_project() -> None:
     assert all(known[name] == line for name, line in found.items())
 
 
-def test_what_an_image_copies_is_there_and_reaches_it() -> None:
-    copied = re.findall(r"^COPY (.+) \S+$", (DOCKER / "serve.Dockerfile").read_text(), flags=re.MULTILINE)
+@pytest.mark.parametrize("image", ["serve", "retrain"])
+def test_what_an_image_copies_reaches_it_and_suffices_to_build_the_package(image: str, tmp_path: Path) -> None:
+    copied = re.findall(r"^COPY (.+) \S+$", (DOCKER / f"{image}.Dockerfile").read_text(), flags=re.MULTILINE)
     names = {name for line in copied for name in line.split()}
-    assert names == {"pyproject.toml", "README.md", "requirements.lock", "varjepa"}
-    kept = (DOCKER / "serve.Dockerfile.dockerignore").read_text().splitlines()
+    kept = (DOCKER / f"{image}.Dockerfile.dockerignore").read_text().splitlines()
     assert names == {line[1:] for line in kept if line.startswith("!")}
-    assert all((ROOT / name).exists() for name in names)
+    for name in names:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copyfile
+        copy(ROOT / name, tmp_path / name)
+    built = [sys.executable, "-m", "hatchling", "build", "-t", "wheel"]
+    subprocess.run(built, cwd=tmp_path, check=True, capture_output=True)

@@ -34,6 +34,9 @@ NO_ANSWER = re.compile(
 )
 REGION = re.compile(r"PermanentRedirect|\b301\b|AuthorizationHeaderMalformed|region", re.IGNORECASE)
 
+DURATION = re.compile(r" in \d+(?:\.\d+)?(?:ns|µs|ms|s)\b")
+"""How long an attempt took. A number of milliseconds may look like the code of an answer."""
+
 AGAIN = "Nothing was kept. Check that the server runs, then run the same command again."
 RULES: tuple[tuple[re.Pattern[str], type[DataError], str, str], ...] = (
     (HOST, DataError, "cannot be reached", "Check the name of the host."),
@@ -66,7 +69,7 @@ def reaching(description: str, done: str = "read") -> Iterator[None]:
 
 def failure(error: Exception, description: str, done: str = "read") -> DataError:
     """The error that says what happened at a place, and what to do."""
-    text = redacted(" ".join(str(getattr(error, "orig", None) or error).split()))
+    text = DURATION.sub("", redacted(" ".join(str(getattr(error, "orig", None) or error).split())))
     # The address at which machines of a cloud ask for the credentials of their role, as the last resort.
     reason = "there are no credentials" if "169.254.169.254" in text else _shortened(text)
     if isinstance(error, ConnectionError | TimeoutError):
