@@ -230,7 +230,7 @@ def test_a_model_is_found_under_all_its_names(made: SimpleNamespace, where: str)
         (["score", MODEL, "new.csv", "nowhere/x.csv"], "does not exist"),
         (["score", MODEL, "new.csv", "x.csv", "--columns", "anomly"], 'Did you mean "anomaly"?'),
         (["score", MODEL, "new.csv", "x.csv", "--keep", "jop"], 'Did you mean "job"?'),
-        (["score", MODEL, "other.csv", "x.csv"], 'The column "age" is missing'),
+        (["score", MODEL, "other.csv", "x.csv"], '5 columns are missing in other.csv: "age", '),
         (["score", MODEL, "late.csv", "x.csv"], "is of type String"),
         (["impute", MODEL, "new.csv", "x.csv", "--level", "1.5"], "level"),
         (["sample", MODEL, "-5", "x.csv"], "-5"),

@@ -29,7 +29,8 @@ def refused(varjepa, tmp_path: Path):
 GOOD = person_table(60).write_csv().encode()
 TABLES = {
     "empty.csv": (b"", "is empty"),
-    "header.csv": (b"a,b\n", "has no rows"),
+    "header.csv": (b"a,b,rich\n", "has no rows"),
+    "no_label.csv": (b"a,b\n", 'data.label names "rich", which is not a column'),
     "one_row.csv": (b"a,b,rich\n1,2,yes\n", "The table has 1 row to learn from. Expected at least 10"),
     "all_null.csv": (b"a,b,rich\n" + b",,yes\n" * 30, "No feature is left"),
     "constant.csv": (b"a,rich\n" + b"7,yes\n7,no\n" * 20, "No feature is left"),
