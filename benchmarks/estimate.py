@@ -89,6 +89,7 @@ def figures(name: str, path: str | None, batches: int) -> list[Figure]:
     test = raw["test"].select([*model.preprocessor.columns, label.name])
     errors: dict[str, list[float]] = {kind: [] for kind in DRIFTS}
     held: dict[str, list[bool]] = {kind: [] for kind in DRIFTS}
+    widths: dict[str, list[float]] = {kind: [] for kind in DRIFTS}
     for number in range(batches):
         kind = list(DRIFTS)[number % len(DRIFTS)]
         batch = DRIFTS[kind](test, np.random.default_rng([number, 43]), label.name)
@@ -99,14 +100,17 @@ def figures(name: str, path: str | None, batches: int) -> list[Figure]:
             raise ValueError("too few labelled reference rows")
         errors[kind].append(abs(found.accuracy - float(truth)))
         held[kind].append(found.low <= float(truth) <= found.high)
+        widths[kind].append(found.high - found.low)
     errors["all"] = [value for values in errors.values() for value in values]
     held["all"] = [value for values in held.values() for value in values]
+    widths["all"] = [value for values in widths.values() for value in values]
     lines = []
     for kind, values in errors.items():
         asked = "at least 0.9" if kind == "all" else ""
         lines += [
             Figure(f"{name}, {kind}: mean error of the estimate", float(np.mean(values)), "accuracy"),
             Figure(f"{name}, {kind}: intervals that hold", float(np.mean(held[kind])), "share", None, asked),
+            Figure(f"{name}, {kind}: mean width of the intervals", float(np.mean(widths[kind])), "accuracy"),
         ]
     return lines
 

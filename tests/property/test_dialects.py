@@ -5,6 +5,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +16,7 @@ from varjepa.data.files.opened import open_files
 from varjepa.errors import DataError
 
 
+@pytest.mark.slow
 @given(st.integers(0, 2**32))
 @settings(max_examples=100, deadline=None)
 def test_tables_in_random_dialects_are_read_back_equal(seed: int) -> None:
@@ -22,6 +24,7 @@ def test_tables_in_random_dialects_are_read_back_equal(seed: int) -> None:
         assert not difference(seed, Path(folder))
 
 
+@pytest.mark.slow
 @given(st.integers(0, 2**32), st.binary(max_size=5), st.floats(0, 1), st.integers(0, 30))
 @settings(max_examples=100, deadline=None)
 def test_damaged_files_are_read_or_refused(seed: int, inserted: bytes, place: float, lost: int) -> None:

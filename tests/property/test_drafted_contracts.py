@@ -108,11 +108,13 @@ def accepted(frame: pl.DataFrame, folder: Path, label: str | None = None) -> Non
     assert ("Only" in started.config.read_text()) == (frame.height < FEWEST_ROWS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rows", [1, 2, 5, MOST])
 def test_all_kinds_of_cells_at_once(rows: int, folder: Path) -> None:
     accepted(pl.DataFrame([column_of(kind, rows) for kind in CELLS]), folder)
 
 
+@pytest.mark.slow
 def test_all_kinds_of_names_at_once(folder: Path) -> None:
     rng = np.random.default_rng(0)
     columns = {
@@ -122,6 +124,7 @@ def test_all_kinds_of_names_at_once(folder: Path) -> None:
     accepted(pl.DataFrame(columns), folder, label="[k]")
 
 
+@pytest.mark.slow
 def test_copies_of_rows(folder: Path) -> None:
     accepted(pl.concat([pl.DataFrame([column_of(kind, 3) for kind in CELLS])] * 7), folder)
 
@@ -155,6 +158,7 @@ def in_a_folder() -> Iterator[Path]:
             os.chdir(before)
 
 
+@pytest.mark.slow
 @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 @given(tables())
 def test_any_table_that_init_reads(table: tuple[pl.DataFrame, str | None]) -> None:

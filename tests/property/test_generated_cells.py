@@ -64,6 +64,7 @@ def fitted(table: pl.DataFrame, **settings_: object) -> Preprocessor:
     return fit(table.lazy(), DATA.model_copy(update={"kinds": kinds}), PreprocessSection(**settings_))
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(
     st.integers(150, 400), st.integers(1, 5), st.integers(0, 2**31), st.sampled_from([0.0, 0.5, 0.9]),

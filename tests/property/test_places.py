@@ -6,6 +6,7 @@ from tempfile import TemporaryDirectory
 from urllib.parse import quote
 
 import polars as pl
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +18,7 @@ from varjepa.tasks.sources.duckdb_rows import stage_duckdb
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40)
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None)
 @given(TEXTS, TEXTS)
 @example("'; DROP TABLE t; --", ":a %s %(a)s $1 ?")

@@ -3,6 +3,7 @@
 from datetime import date
 
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -32,6 +33,7 @@ def written_numbers(draw: st.DrawFn) -> tuple[NumberStyle, list[float], list[str
     return style, numbers, texts
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(written_numbers())
 def test_numbers_come_back(written: tuple[NumberStyle, list[float], list[str]]) -> None:
@@ -46,6 +48,7 @@ def test_dates_come_back(days: list[date], pattern: str) -> None:
     assert read_dates(pl.Series(texts), pattern).dt.date().to_list() == days
 
 
+@pytest.mark.slow
 @settings(max_examples=50, deadline=None)
 @given(
     st.lists(

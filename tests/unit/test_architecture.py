@@ -34,6 +34,7 @@ def test_a_circle_between_rooms_is_refused(tmp_path: Path) -> None:
     assert broken == ["No circles between files or rooms BROKEN"], done.stdout
 
 
+@pytest.mark.slow
 def test_the_training_core_needs_torch_and_numpy_only() -> None:
     """Layers, model, objective and loop run where there are no data frames: a bare GPU machine, say."""
     blocked = (
@@ -86,6 +87,7 @@ LATE = {
 """Modules that take a good part of a second to import, and that scoring by a linear head does without."""
 
 
+@pytest.mark.slow
 def test_scoring_imports_no_more_than_it_needs(tmp_path: Path) -> None:
     old = ROOT / "tests/flows/registered_by_40547f5"
     words = ["score", str(old / "var_t_jepa/model"), str(old / "rows.csv"), str(tmp_path / "out.parquet")]
@@ -103,6 +105,7 @@ assert not late, late
     assert (tmp_path / "out.parquet").is_file()
 
 
+@pytest.mark.slow
 def test_the_registry_is_read_without_torch() -> None:
     script = """
 import sys

@@ -35,7 +35,7 @@ FURTHEST = 5.0
 """Standard deviations at which statistics of rows are cut, so that a single row moves no batch."""
 
 LEVEL, SAFETY = 0.9, 0.95
-"""Level of the interval, and the share of drawn batches whose interval is to hold the truth."""
+"""Level of the interval, and the share of the batches of every kind whose interval is to hold the truth."""
 
 FEWEST = 100
 """Labelled reference rows that an estimate needs."""
@@ -242,12 +242,15 @@ def _leaning(x: Floats, rng: np.random.Generator) -> Floats:
 
 
 def _bias(kinds: Sequence[Sequence[_Judged]]) -> float:
-    """The smallest bias per unit of shift with which intervals hold `SAFETY` of the batches; kinds weigh the same."""
+    """The smallest bias per unit of shift with which intervals hold `SAFETY` of the batches of every kind."""
+    return max(_needed(np.array(batches)) for batches in kinds)
+
+
+def _needed(batches: Floats) -> float:
+    """The bias that serves `SAFETY` of the batches [N, 3] of a kind; all of them if they are few."""
     quantile = float(ndtri((1 + LEVEL) / 2))
-    needed, weights = [], []
-    for batches in kinds:
-        errors, shifts, chances = np.array(batches).T
-        # The bias that each batch needs by itself; a quantile of them serves that share of the batches.
-        needed.append(np.sqrt(np.maximum((errors / quantile) ** 2 - chances, 0.0)) / np.maximum(shifts, 1e-9))
-        weights.append(np.full(len(batches), 1 / len(batches)))
-    return float(np.quantile(np.concatenate(needed), SAFETY, weights=np.concatenate(weights), method="inverted_cdf"))
+    errors, shifts, chances = batches.T
+    needed = np.sqrt(np.maximum((errors / quantile) ** 2 - chances, 0.0)) / np.maximum(shifts, 1e-9)
+    # The quantile that a further batch of the kind exceeds as seldom, as for conformal scores.
+    place = min(math.ceil(SAFETY * (len(needed) + 1)), len(needed))
+    return float(np.sort(needed)[place - 1])

@@ -69,6 +69,7 @@ def trials(
             yield "fault", f"{seed}, {original.name}, {fault}: {type(error).__name__}: {str(error)[:600]}"
 
 
+@pytest.mark.slow
 def test_a_damaged_model_is_refused_or_answers_as_it_did(
     models: list[tuple[Path, pl.DataFrame]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -77,6 +78,7 @@ def test_a_damaged_model_is_refused_or_answers_as_it_did(
     report(capsys, "model folders", Counter(what for what, _ in found), wrong)
 
 
+@pytest.mark.slow
 def test_a_damaged_model_without_a_manifest_never_ends_in_a_traceback(
     models: list[tuple[Path, pl.DataFrame]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -33,6 +33,7 @@ SECONDS = 2.0
 """Reading a file of settings takes longer only if something in it grows without bound."""
 
 
+@pytest.mark.slow
 def test_any_settings_are_read_or_refused_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     outcomes, faults, file = Counter[str](), list[str](), tmp_path / "job.yaml"
     for seed in seeds(200, 1000):

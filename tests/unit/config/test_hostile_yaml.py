@@ -62,6 +62,7 @@ TEXTS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TEXTS)
 def test_it_ends_in_words_at_once(name: str, tmp_path: Path) -> None:
     path = tmp_path / "job.yaml"

@@ -49,6 +49,7 @@ def test_presets_grow_and_the_published_one_is_what_a_section_has_by_itself() ->
     assert {key: ModelSection.model_fields[key].default for key in SIZES} == PRESETS["published"]._asdict()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*NAMES, "auto"])
 @given(sizes=SOME_SIZES, rows=ROWS, columns=COLUMNS)
 def test_given_sizes_win_and_a_sized_section_stays_as_it_is(

@@ -117,6 +117,7 @@ def answers(home: Path) -> Answers:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WRONG)
 def test_what_is_wrong_shows_before_heavy_imports(answers: Answers, name: str) -> None:
     assert answers[name][:2] == [2, []]

@@ -52,6 +52,7 @@ def classifier() -> SimpleNamespace:
     return SimpleNamespace(model=model, validation=validation, calibration=calibration, test=test)
 
 
+@pytest.mark.slow
 def test_a_model_is_calibrated_on_parts_that_do_not_meet(classifier: SimpleNamespace) -> None:
     outcome = calibrate_model(
         classifier.model, validation=classifier.validation, calibration=classifier.calibration, test=classifier.test
@@ -74,6 +75,7 @@ def test_a_model_is_calibrated_on_parts_that_do_not_meet(classifier: SimpleNames
     assert (accept == accepted).all()
 
 
+@pytest.mark.slow
 def test_rows_of_a_cluster_are_certified_together(classifier: SimpleNamespace) -> None:
     """Every row twice says no more than once, and the rows of 40 customers are too few, however many they are."""
     parts = {name: getattr(classifier, name) for name in ("validation", "calibration", "test")}

@@ -28,6 +28,7 @@ def rows(model: TrainedModel) -> pl.DataFrame:
     return sim_table(rows=1100, seed=1).select(model.preprocessor.columns)
 
 
+@pytest.mark.slow
 def test_groups_are_the_same_together_and_alone(model: TrainedModel, rows: pl.DataFrame) -> None:
     some = rows[:40]
     together = scored(model, some, GROUPS)

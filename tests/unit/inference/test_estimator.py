@@ -29,6 +29,7 @@ def test_scikit_learn_checks(estimator: VarTJEPA, check) -> None:
     check(estimator)
 
 
+@pytest.mark.slow
 def test_polars_and_pandas_give_the_same_embedding_without_a_label() -> None:
     table = person_table()
     config = TINY | {"data": {"label": "rich", "drop": ["country"]}}
@@ -45,6 +46,7 @@ def test_polars_and_pandas_give_the_same_embedding_without_a_label() -> None:
     assert (uncertainty > 0).all()
 
 
+@pytest.mark.slow
 def test_a_saved_model_comes_back(tmp_path: Path) -> None:
     table = person_table()
     model = VarTJEPA(TINY).fit(table)
@@ -81,6 +83,7 @@ def test_nothing_is_learned_from_a_running_number(split: bool) -> None:
     assert probe.score(model.transform(table[test]), label[test]) < 0.7
 
 
+@pytest.mark.slow
 def test_it_works_in_a_pipeline_and_can_be_cloned() -> None:
     table = person_table()
     rows, label = table.drop("rich").to_pandas(), table["rich"].to_numpy()
@@ -124,6 +127,7 @@ def test_a_column_of_several_types_is_named() -> None:
         VarTJEPA(TINY).fit(twice)
 
 
+@pytest.mark.slow
 def test_a_table_of_nothing_but_text() -> None:
     rng = np.random.default_rng(0)
     table = pl.DataFrame(
@@ -137,6 +141,7 @@ def test_a_table_of_nothing_but_text() -> None:
     assert not assess(model.model_, table[:60], table[60:], seed=0).metrics
 
 
+@pytest.mark.slow
 def test_any_column_name_works() -> None:
     """Polars takes some of these names for patterns, in frames and in series."""
     rng, n = np.random.default_rng(0), 120

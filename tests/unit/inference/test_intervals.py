@@ -57,6 +57,7 @@ def predictions(fitting: Fitting, data: HeadData) -> np.ndarray:
     return fitting.head("linear", "raw").outputs(data.rows)[:, 0].numpy()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "features"), [("linear", "raw"), ("boosted", "raw")])
 def test_errors_on_rows_that_were_held_out_are_as_large_as_on_new_ones(fitting: Fitting, kind, features) -> None:
     head, train = fitting.head(kind, features), fitting.train

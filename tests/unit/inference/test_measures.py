@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
 
 from tests.conftest import random_table, small_network
@@ -42,6 +43,7 @@ def asked(network: TableNetwork, table: TableTensors) -> Measures:
     return Measures(network, probe, LinearHead(probe), fitted, section, 0)
 
 
+@pytest.mark.slow
 def test_measures_do_not_depend_on_the_rows_beside_them() -> None:
     network, table = small_network(), random_table(300)
     measures = asked(network, table)
@@ -105,6 +107,7 @@ def test_what_was_fitted_comes_back_from_arrays() -> None:
     assert all(torch.equal(again.tensors()[name], value) for name, value in fitted.tensors().items())
 
 
+@pytest.mark.slow
 def test_the_error_probe_learns_from_errors_on_rows_that_its_classifier_has_not_seen() -> None:
     """A probe that is right on all of its training rows errs on others, and there the scales tell where."""
     random = torch.Generator().manual_seed(0)

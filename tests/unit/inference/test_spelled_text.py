@@ -53,6 +53,7 @@ def learned() -> VarTJEPA:
     return VarTJEPA(SMALL).fit(spelled_table())
 
 
+@pytest.mark.slow
 def test_text_is_learned_as_what_it_means(learned: VarTJEPA) -> None:
     kinds = learned.model_.preprocessor.kinds
     assert kinds == dict.fromkeys(["amount", "share", "level", "time", "took"], "numeric") | {
@@ -65,6 +66,7 @@ def test_text_is_learned_as_what_it_means(learned: VarTJEPA) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_library_file_and_request_read_text_alike(learned: VarTJEPA, tmp_path: Path) -> None:
     learned.save(tmp_path / "model")
     loaded = VarTJEPA.load(tmp_path / "model")

@@ -32,6 +32,7 @@ def test_no_label_and_an_unseen_class_are_told_apart(dtype: pl.DataType) -> None
     assert encoded.select(label.can_predict(pl.col(LABEL))).to_series().to_list() == learnable
 
 
+@pytest.mark.slow
 def test_every_figure_counts_them_as_errors() -> None:
     config = parse_config({
         "data": {"name": "table", "label": "kind"}, "model": SMALL.model_dump(), "probe": {"l2": [1e-2]},

@@ -169,6 +169,7 @@ def test_tables_of_one_kind_or_one_feature(sizes: TableSizes) -> None:
     assert embed(network, table).mean.shape == (rows, sizes.n_features, 16)
 
 
+@pytest.mark.slow
 def test_training_lowers_the_error_and_rank_selects() -> None:
     trained = trainer(max_epochs=6).fit(quiet, quiet)
     errors = [metrics["validation/prediction"] for metrics in trained.history]
@@ -181,6 +182,7 @@ def test_training_lowers_the_error_and_rank_selects() -> None:
     assert not [name for name in trained.history[0] if "elbo" in name or "kl" in name or name.startswith("weights/")]
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_resumes_to_the_same_weights(tmp_path: Path) -> None:
     class KilledError(Exception):
         pass

@@ -29,6 +29,7 @@ def test_the_same_seeds_give_the_same_numbers() -> None:
     assert first == second
 
 
+@pytest.mark.slow
 def test_variants_drop_terms_and_collapse_shows() -> None:
     assert VARIANTS["E"].keep(Weights()) == Weights(kl_sx=0)
     assert VARIANTS["J"].keep(Weights()) == Weights(kl_sx=0, kl_z=0, kl_sy=0)

@@ -24,6 +24,7 @@ def undisturbed() -> SimpleNamespace:
     return SimpleNamespace(generator=generator, looks=looks)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kills", [(5,), (17,), (39,), (19, 9)])
 def test_a_generator_killed_at_any_step_ends_with_the_same_weights(
     undisturbed: SimpleNamespace, kills: tuple[int, ...], tmp_path: Path
@@ -39,6 +40,7 @@ def test_a_generator_killed_at_any_step_ends_with_the_same_weights(
         assert torch.equal(resumed.state_dict()[name], value), name
 
 
+@pytest.mark.slow
 def test_a_generator_learns_from_a_batch_in_parts_what_it_learns_from_the_whole(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

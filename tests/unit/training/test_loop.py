@@ -12,6 +12,7 @@ from tests.unit.training.small_runs import TRAINING, killed_at, leave_memory_for
 from varjepa.errors import VarjepaError
 
 
+@pytest.mark.slow
 def test_training_raises_the_elbo_and_keeps_the_best_epoch() -> None:
     run = trainer(TRAINING.model_copy(update={"max_epochs": 12}))
     trained = run.fit(quiet, quiet)
@@ -22,6 +23,7 @@ def test_training_raises_the_elbo_and_keeps_the_best_epoch() -> None:
     assert run.objective.named(terms)["elbo"] == pytest.approx(max(elbos), abs=1e-6)
 
 
+@pytest.mark.slow
 def test_same_seed_same_weights_other_seed_other_weights() -> None:
     runs = [trainer(TRAINING.model_copy(update={"seed": seed})) for seed in (0, 0, 1)]
     for run in runs:
@@ -62,6 +64,7 @@ def test_a_run_killed_at_any_step_ends_with_the_same_weights(
     assert undated(found.history) == undisturbed.history
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["var_t_jepa", "t_jepa"])
 def test_a_batch_in_parts_teaches_what_it_teaches_as_a_whole(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     training = TRAINING.model_copy(update={"precision": "float32", "max_epochs": 2})
@@ -76,6 +79,7 @@ def test_a_batch_in_parts_teaches_what_it_teaches_as_a_whole(kind: str, monkeypa
     torch.testing.assert_close(weights(parts), weights(whole), atol=1e-3, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_patience_counts_evaluations_and_the_best_score_wins() -> None:
     scores = iter([1.0, 5.0, 2.0, float("nan"), 4.0, 9.0])
     training = TRAINING.model_copy(update={"max_epochs": 6, "patience": 3})
@@ -83,6 +87,7 @@ def test_patience_counts_evaluations_and_the_best_score_wins() -> None:
     assert (trained.best_epoch, trained.stopped_early, len(trained.history)) == (1, True, 5)
 
 
+@pytest.mark.slow
 def test_divergence_is_said() -> None:
     with pytest.raises(VarjepaError, match=r"diverged.*training.lr"):
         trainer(evaluate=lambda _: (float("nan"), {})).fit(quiet, quiet)
@@ -96,6 +101,7 @@ def test_noise_scales_respect_their_floor() -> None:
     run.fit(quiet, quiet)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_waits_for_the_end_of_a_step_and_a_checkpoint(tmp_path: Path, number: signal.Signals) -> None:
     whole = trainer()

@@ -59,6 +59,7 @@ torch.save((torch.tensor(terms), mean.mean(0)), sys.argv[1])
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the address space")
 def test_training_with_little_memory_gives_the_same_results(tmp_path: Path) -> None:
     said = {}

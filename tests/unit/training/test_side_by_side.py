@@ -90,6 +90,7 @@ def test_small_work_stays_on_one_thread() -> None:
     assert parts_at_once(10**9, CPU) == min(torch.get_num_threads(), threads.MOST)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["var_t_jepa", "t_jepa"])
 def test_threads_learn_what_one_learns_and_the_same_every_time(kind: str, request: pytest.FixtureRequest) -> None:
     training = TRAINING.model_copy(update={"precision": "float32", "max_epochs": 2})
@@ -105,6 +106,7 @@ def test_threads_learn_what_one_learns_and_the_same_every_time(kind: str, reques
     torch.testing.assert_close(weights(runs[0]), weights(alone), atol=1e-3, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_threads_train_the_generator_that_one_trains(request: pytest.FixtureRequest) -> None:
     alone: list[float] = []
     generator_trainer().fit(lambda _, loss, __: alone.append(loss))

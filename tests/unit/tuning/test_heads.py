@@ -44,6 +44,7 @@ def part(rows: int, seed: int, classes: int, *, linear: bool) -> Part:
     return Part(table, labels, np.arange(rows))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("classes", [2, 0])
 @pytest.mark.parametrize("linear", [True, False])
 def test_a_head_is_named_only_where_it_is_better(classes: int, linear: bool, monkeypatch: pytest.MonkeyPatch) -> None:

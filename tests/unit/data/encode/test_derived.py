@@ -61,6 +61,7 @@ def test_parts_of_a_date_are_categories_where_they_vary() -> None:
     assert not fitted(frame, date_parts=False).derived
 
 
+@pytest.mark.slow
 def test_names_become_numbers_that_tell_what_they_say() -> None:
     """A linear model reads the title from the embedding of names that it has not seen."""
     frame, title = people()
@@ -79,6 +80,7 @@ def test_names_become_numbers_that_tell_what_they_say() -> None:
     assert again.encode(unseen.lazy()).collect().equals(preprocessor.encode(unseen.lazy()).collect())
 
 
+@pytest.mark.slow
 def test_an_embedding_does_not_depend_on_the_other_rows() -> None:
     frame, _ = people()
     preprocessor = fitted(frame)

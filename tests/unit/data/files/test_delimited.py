@@ -193,6 +193,7 @@ LATE = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", LATE)
 def test_what_is_odd_after_a_million_bytes_is_noticed(tmp_path: Path, kind: str) -> None:
     rows = 200_000
@@ -228,6 +229,7 @@ def test_a_late_quote_that_is_never_closed_is_named(tmp_path: Path) -> None:
         opened(put(tmp_path, "a,b\n" + "7,x\n" * 200_000 + '7,"x\n' + "7,x\n"))
 
 
+@pytest.mark.slow
 def test_copies_are_deleted_with_the_last_frame_that_reads_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -74,6 +74,7 @@ def same(parted: Preprocessor, whole: Preprocessor) -> None:
     assert mine == theirs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_partitions_teach_what_all_rows_teach(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     frame, settings = table(seed), PreprocessSection(max_categories=50)
@@ -98,6 +99,7 @@ def test_partitions_teach_what_all_rows_teach(seed: int, monkeypatch: pytest.Mon
     same(in_partitions(frame, seed, max_categories=50), fit(frame.lazy(), DATA, settings))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "label",
     [
@@ -136,6 +138,7 @@ def test_identifiers_are_told_across_partitions(sort: bool, repeats: int, monkey
     assert profile.kind == ("text" if repeats > 100 else "identifier")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "column", [[*map(str, range(N - 2)), "twelve", "thirteen"], [f"{n % 3}" for n in range(N - 1)] + ["x"]]
 )

@@ -55,6 +55,7 @@ def test_unusable_settings(change: dict[str, object], message: str) -> None:
         fitted(frame(), DataSection(name="sim", **change))
 
 
+@pytest.mark.slow
 def test_what_is_learned_in_memory_repeats_to_the_last_digit() -> None:
     rng = np.random.default_rng(0)
     frame = pl.DataFrame({f"x{k}": rng.normal(300, 20, size=400_000) for k in range(6)})

@@ -93,6 +93,7 @@ def cut(frame: pl.DataFrame) -> list[partial[pl.LazyFrame]]:
     return [partial(frame[low:high].lazy) for low, high in pairwise([0, 7, 250, 251, N])]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", ["label", "any"])
 @pytest.mark.parametrize("seed", range(3))
 def test_a_verdict_is_the_same_however_the_rows_are_read(
@@ -116,6 +117,7 @@ def test_a_verdict_is_the_same_however_the_rows_are_read(
     assert found(StreamedRows(frame.lazy())) == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.1, 0.6])
 def test_the_fit_keeps_the_verdict_of_all_rows(share: float) -> None:
     """Training rows alone would call other columns identifiers, and miss some."""
@@ -130,6 +132,7 @@ def test_the_fit_keeps_the_verdict_of_all_rows(share: float) -> None:
     assert fit_rows(PartitionedRows(parts), DATA, PreprocessSection(), verdict).left_out == fitted.left_out
 
 
+@pytest.mark.slow
 def test_all_rows_decide_before_the_split(tmp_path: Path) -> None:
     """In the training rows a running number has gaps, and a key that repeats may occur once."""
     frame = table(0, order="label").drop("age", "count", "cents").with_columns(pl.int_range(N).alias(ROW))
@@ -145,6 +148,7 @@ def test_all_rows_decide_before_the_split(tmp_path: Path) -> None:
     assert whole.left_out.keys() == identifiers(np.random.default_rng(0)).keys()
 
 
+@pytest.mark.slow
 def test_a_verdict_is_overruled_by_what_is_declared() -> None:
     frame = table(0, order="any")
     data = DATA.model_copy(update={"kinds": {"running": "numeric", "age": "identifier"}})

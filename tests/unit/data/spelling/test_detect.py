@@ -218,6 +218,7 @@ def test_a_column_of_any_name_is_read() -> None:
     assert all(found[name].to_list() == [1.5, 2.5] for name in names)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(20))
 def test_numbers_in_a_random_spelling_come_back(tmp_path: Path, seed: int) -> None:
     draw = random.Random(seed)
@@ -252,6 +253,7 @@ DATE_STYLES = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("style", DATE_STYLES)
 def test_dates_in_any_spelling_come_back(tmp_path: Path, style: str) -> None:
     draw = random.Random(style)

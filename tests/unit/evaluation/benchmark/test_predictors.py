@@ -84,6 +84,7 @@ def test_a_new_stack_leaves_the_global_generator_as_it_was(name: NeuralName) -> 
     assert torch.equal(torch.get_rng_state(), before)
 
 
+@pytest.mark.slow
 def test_stacks_built_in_threads_have_the_weights_of_their_seeds() -> None:
     # The generator that layers draw from is one for all threads: unguarded, a few of these stacks come out mixed.
     def weights(_: int) -> torch.Tensor:
@@ -126,6 +127,7 @@ def test_a_seed_does_not_depend_on_the_seeds_beside_it(name: NeuralName) -> None
     assert not torch.allclose(together.test[0], together.test[1], atol=1e-2)
 
 
+@pytest.mark.slow
 def test_averaged_weights_are_what_is_kept() -> None:
     plain, averaged = (
         fit("mlp", n_classes=0, settings=SMALL.model_copy(update={"weight_average": share, "lr": 0.03}))
@@ -161,6 +163,7 @@ def test_patience_is_at_most_so_many_steps() -> None:
     assert len(fitted.history) == fitted.best_epochs[0] + 1 + 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ON_NUMBERS)
 def test_padding_does_not_matter(name: str) -> None:
     settings = SMALL.model_copy(update={"epochs": 1})
@@ -175,6 +178,7 @@ def test_padding_does_not_matter(name: str) -> None:
     assert torch.allclose(outputs(0), outputs(5), atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ON_NUMBERS)
 def test_a_class_without_training_rows_and_a_constant_feature(name: str) -> None:
     table = random_table(130)
@@ -225,6 +229,7 @@ def test_self_attention_of_far_scores_against_plain(drops: bool) -> None:
     torch.testing.assert_close(mine, theirs, rtol=1e-3, atol=2e-2)
 
 
+@pytest.mark.slow
 def test_self_attention_against_plain() -> None:
     torch.manual_seed(0)
     keep = (torch.rand(6, 5, 5) > 0.3).double() / 0.7

@@ -28,6 +28,7 @@ def fitted(name: PredictorName, *, count: int, n_classes: int = 2, seeds: tuple[
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PREDICTORS)
 def test_every_predictor_has_the_same_trials(name: PredictorName, monkeypatch: pytest.MonkeyPatch) -> None:
     tried = []
@@ -46,6 +47,7 @@ def test_every_predictor_has_the_same_trials(name: PredictorName, monkeypatch: p
     assert torch.equal(fitted(name, count=3).test, found.test)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "n_classes"), [("xgboost", 0), ("xgboost", 3), ("lightgbm", 0), ("lightgbm", 2), ("skrub_trees", 2)]
 )

@@ -23,6 +23,7 @@ def answers(gains: int, losses: int, rows: int) -> Pairs:
     return Pairs(values, bound=1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rows", "margin"), [(10, 0.01), (20, 0.1), (50, 0.1), (100, 0.05)])
 def test_the_exact_test_keeps_its_error_for_every_share_of_disagreements(rows: int, margin: float) -> None:
     """The whole distribution is added up, so there is no chance of a false alarm."""

@@ -49,6 +49,7 @@ def test_threads_are_halved_and_come_back(every: int, each: int) -> None:
         torch.set_num_threads(before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("label", "head"), [("class", "forest"), ("value", "linear")])
 def test_heads_fitted_side_by_side_are_those_fitted_one_by_one(label: str, head: str) -> None:
     before = torch.get_num_threads()

@@ -72,6 +72,7 @@ def score(chosen: Chosen, test: HeadData) -> float:
     return float(1 - ((outputs[:, 0] - labels) ** 2).mean() / labels.var())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "features"), EVERY)
 @pytest.mark.parametrize("label", ["class", "value"])
 def test_every_head_learns_comes_back_and_ignores_the_rows_beside_a_row(
@@ -92,6 +93,7 @@ def test_every_head_learns_comes_back_and_ignores_the_rows_beside_a_row(
     assert all_outputs(again, test.rows.take(slice(0, 0))).shape == (0, outputs.shape[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("label", ["class", "value"])
 def test_the_simplest_head_ships_where_the_label_is_linear_or_noise(label: str) -> None:
     for pattern, expected in (("line", "linear"), ("none", "linear")):
@@ -99,6 +101,7 @@ def test_the_simplest_head_ships_where_the_label_is_linear_or_noise(label: str) 
         assert choose_head(fitting).head.kind == expected, pattern
 
 
+@pytest.mark.slow
 def test_another_head_ships_where_no_line_helps() -> None:
     fitting, test = fitting_of("xor")
     chosen = choose_head(fitting)
@@ -109,6 +112,7 @@ def test_another_head_ships_where_no_line_helps() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_without_validation_rows_the_simplest_ships() -> None:
     fitting, _ = fitting_of("line")
     fitting.validation = HeadData(fitting.validation.rows.take(slice(0, 0)), fitting.validation.labels[:0])

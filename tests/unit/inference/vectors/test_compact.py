@@ -139,6 +139,7 @@ def test_a_hidden_feature_is_missing_and_nothing_else() -> None:
     assert (hidden.codes[:, 1] == 0).all()
 
 
+@pytest.mark.slow
 def test_no_label_takes_part() -> None:
     """The estimator never sees a label, and its vectors are there all the same."""
     from tests.unit.inference.test_estimator import TINY

@@ -78,6 +78,7 @@ ENDS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("how", ENDS)
 def test_a_command_ends_within_seconds_of_a_signal(how: str, number: signal.Signals) -> None:

@@ -34,6 +34,7 @@ def waits(place: SimpleNamespace, request: pytest.FixtureRequest) -> SimpleNames
     return SimpleNamespace(name=name, approval=approval)
 
 
+@pytest.mark.slow
 def test_a_rejected_version_keeps_who_and_why(place: SimpleNamespace, waits: SimpleNamespace) -> None:
     answer = decide(waits.name, place.uri, approve=False, why="  trained on\nthe wrong month ")
     assert (answer["state"], answer["version"], answer["moved"]) == ("rejected", 2, False)

@@ -35,6 +35,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_the_file_says_what_mlflow_says(database: Path) -> None:
     from varjepa.tasks.tracking.store import client_for
 
@@ -50,6 +51,7 @@ def test_the_file_says_what_mlflow_says(database: Path) -> None:
     assert file.metrics("0" * 32) == served.metrics("0" * 32) == {}
 
 
+@pytest.mark.slow
 def test_models_are_listed_without_importing_mlflow(database: Path) -> None:
     program = (
         "import sys\n"

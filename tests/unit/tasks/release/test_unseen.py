@@ -31,6 +31,7 @@ def made(folder: Path, split: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -
     return SimpleNamespace(prepared=prepared, model=model)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("split", [{"by": "random"}, {"by": "hash"}, {"by": "time", "column": "moment"}])
 def test_rows_that_were_learned_from_are_recognised(tmp_path: Path, monkeypatch, split: dict[str, Any]) -> None:
     at_hand = made(tmp_path, split, monkeypatch)

@@ -58,6 +58,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     return SimpleNamespace(uri=uri, folder=folder)
 
 
+@pytest.mark.slow
 def test_the_page_tells_the_story(lived: SimpleNamespace) -> None:
     page = life_page("people", lived.uri)
     assert "4 versions, version 4 is the champion. 5 comparisons with new rows, 1 alarms." in page
@@ -83,6 +84,7 @@ def test_a_model_without_versions_has_a_page(lived: SimpleNamespace) -> None:
     assert "0 versions, no champion. 1 comparisons" in life_page("people2", lived.uri)
 
 
+@pytest.mark.slow
 def test_a_page_needs_a_name_and_overwrites_nothing(tmp_path: Path, lived: SimpleNamespace) -> None:
     from varjepa.flows.cli import cli
     from varjepa.flows.failures import guarded

@@ -9,6 +9,7 @@ from varjepa.flows.show.setup import show_profile
 from varjepa.tasks.setup.initialise import initialise
 
 
+@pytest.mark.slow
 def test_rare_categories_and_texts_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = MESSY_TABLES["shop"](5000, 0)
     path = table.write(tmp_path / "shop.csv")

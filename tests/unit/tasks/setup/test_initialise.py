@@ -72,6 +72,7 @@ def fitted(data: DataSection, promised: dict[str, str]) -> Preprocessor:
     return learn(pl.scan_parquet(snapshot), data, PreprocessSection(), verdicts.kinds)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TABLES)
 def test_words_and_fit_agree(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)

@@ -30,6 +30,7 @@ def test_only_the_database_that_is_being_created_is_not_synced(name: str, tmp_pa
     assert synchronous(new) == synchronous(other) == FULL
 
 
+@pytest.mark.slow
 def test_a_new_database_is_whole_and_alone(tmp_path: Path) -> None:
     database = tmp_path / "mlruns" / "mlflow.db"
     client = client_for(f"sqlite:///{database}")

@@ -55,6 +55,7 @@ def folder(tmp_path: Path) -> Path:
     return place
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can act as two other users")
 @pytest.mark.parametrize("store", ["sqlite:///{}/mlflow.db", "http://127.0.0.1:9/{}"])
 def test_two_users_share_a_lock(store: str, folder: Path) -> None:

@@ -34,6 +34,7 @@ def outcome(search: Search) -> list[tuple[dict, float | None]]:
     return [(trial.settings, trial.value) for trial in search.finished()]
 
 
+@pytest.mark.slow
 def test_the_job_itself_is_the_first_trial_and_the_best_is_never_worse(tmp_path: Path) -> None:
     search = Search(tmp_path, JOB)
     run(search, 12)
@@ -45,6 +46,7 @@ def test_the_job_itself_is_the_first_trial_and_the_best_is_never_worse(tmp_path:
     assert best.value < finished[0].value
 
 
+@pytest.mark.slow
 def test_a_search_that_was_stopped_ends_like_one_that_was_not(tmp_path: Path) -> None:
     """Opened anew after each trial, two of which were cut short: one by a kill, one by the budget."""
     for name in ("whole", "stopped"):
@@ -65,6 +67,7 @@ def test_a_search_that_was_stopped_ends_like_one_that_was_not(tmp_path: Path) ->
     assert default.settings == {}
 
 
+@pytest.mark.slow
 def test_the_seed_changes_the_draws(tmp_path: Path) -> None:
     drawn = []
     for seed in (0, 1):
@@ -97,6 +100,7 @@ def test_of_equal_trials_the_earliest_is_the_best(tmp_path: Path) -> None:
     assert best.settings == {}
 
 
+@pytest.mark.slow
 def test_a_trial_worse_than_the_median_is_pruned_and_a_better_one_is_not(tmp_path: Path) -> None:
     search = Search(tmp_path, JOB)
     for score in (1.0, 1.1, 1.2, 1.3):
