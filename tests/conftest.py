@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 from tests.hostile_table import hostile_home  # noqa: F401 (a fixture)
 from tests.scheduling import SharedModelScheduling, mark_shared_models, slow_files_first
@@ -14,6 +15,10 @@ from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.tensors.shards import Shards
 from varjepa.data.tensors.table import TableSizes, TableTensors
 from varjepa.models.var_t_jepa import VarTJEPANetwork
+
+# How fast a machine is at the moment says nothing about the code.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 SIZES = TableSizes(3, [4, 6, 3])
 SMALL = ModelSection(d_hidden=16, n_layers=2, n_heads=2, d_feedforward=32, pred_d=8, pred_n_layers=2, pred_n_heads=2,

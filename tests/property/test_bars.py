@@ -9,7 +9,7 @@ from tests.unit.data.tensors.test_bars import table
 from varjepa.data.tensors.bars import Cells, cut
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.floats(-100, 100, width=32), min_size=1, max_size=300), st.integers(2, 40))
 def test_every_value_lies_in_its_bar_and_can_be_drawn_from_it(values: list[float], n_bars: int) -> None:
     sample = np.array(values, dtype=np.float32)

@@ -47,7 +47,7 @@ def test_maps_and_their_inverses_agree(quantiles: np.ndarray, labels: np.ndarray
     assert np.allclose(back, labels, atol=1e-6, rtol=1e-9)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(2, 6), st.integers(0, 200), st.integers(0, 10**6))
 def test_sets_of_any_rows_are_never_empty_and_do_not_depend_on_the_rows_beside_them(
     classes: int, rows: int, seed: int

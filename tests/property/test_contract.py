@@ -15,7 +15,7 @@ ROWS = st.lists(
 
 
 @pytest.mark.slow
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(ROWS)
 def test_every_row_is_either_clean_or_quarantined_in_its_order(tmp_path_factory, rows):
     words, numbers, letters = (list(cells) for cells in zip(("1", 0, "a"), *rows, strict=True))

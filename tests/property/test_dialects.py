@@ -18,7 +18,7 @@ from varjepa.errors import DataError
 
 @pytest.mark.slow
 @given(st.integers(0, 2**32))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_tables_in_random_dialects_are_read_back_equal(seed: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         assert not difference(seed, Path(folder))
@@ -26,7 +26,7 @@ def test_tables_in_random_dialects_are_read_back_equal(seed: int) -> None:
 
 @pytest.mark.slow
 @given(st.integers(0, 2**32), st.binary(max_size=5), st.floats(0, 1), st.integers(0, 30))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_damaged_files_are_read_or_refused(seed: int, inserted: bytes, place: float, lost: int) -> None:
     draw = random.Random(seed)
     writing = random_writing(draw)

@@ -159,7 +159,7 @@ def in_a_folder() -> Iterator[Path]:
 
 
 @pytest.mark.slow
-@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=6, suppress_health_check=list(HealthCheck))
 @given(tables())
 def test_any_table_that_init_reads(table: tuple[pl.DataFrame, str | None]) -> None:
     frame, label = table

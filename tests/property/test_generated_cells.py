@@ -65,7 +65,7 @@ def fitted(table: pl.DataFrame, **settings_: object) -> Preprocessor:
 
 
 @pytest.mark.slow
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.integers(150, 400), st.integers(1, 5), st.integers(0, 2**31), st.sampled_from([0.0, 0.5, 0.9]),
     st.sampled_from([1, 5]),
@@ -87,7 +87,7 @@ def test_values_of_single_rows_are_never_drawn(
     assert preprocessor.drawn == ("port", "fare")
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(60, 400), st.integers(2, 8), st.integers(0, 2**31))
 def test_categories_of_many_rows_are_drawn(rows: int, size: int, seed: int) -> None:
     rng = np.random.default_rng(seed)

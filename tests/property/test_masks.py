@@ -10,7 +10,7 @@ from varjepa.nn.random import Randomness
 shares = st.floats(0, 1)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     n=st.integers(1, 40), a=shares, b=shares, c=shares, e=shares, seed=st.integers(0, 10_000), missing=st.floats(0, 1)
 )

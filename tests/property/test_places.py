@@ -19,7 +19,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
 
 
 @pytest.mark.slow
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(TEXTS, TEXTS)
 @example("'; DROP TABLE t; --", ":a %s %(a)s $1 ?")
 def test_any_value_is_bound(one: str, other: str) -> None:

@@ -34,14 +34,14 @@ def written_numbers(draw: st.DrawFn) -> tuple[NumberStyle, list[float], list[str
 
 
 @pytest.mark.slow
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(written_numbers())
 def test_numbers_come_back(written: tuple[NumberStyle, list[float], list[str]]) -> None:
     style, numbers, texts = written
     assert read_numbers(pl.Series(texts), style).to_list() == numbers
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.dates(date(1970, 1, 1), date(2068, 12, 31)), min_size=1, max_size=20), st.sampled_from(PATTERNS))
 def test_dates_come_back(days: list[date], pattern: str) -> None:
     texts = [day.strftime(pattern) for day in days]
@@ -49,7 +49,7 @@ def test_dates_come_back(days: list[date], pattern: str) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.lists(
         st.one_of(st.none(), st.text(max_size=12), st.from_regex(r"[-+(]?[0-9.,' ]{1,9}[)%-]?", fullmatch=True)),

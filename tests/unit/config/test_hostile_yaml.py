@@ -158,7 +158,7 @@ PLAIN = st.recursive(
 KEYS = sorted(RetrainConfig.model_fields)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=5), PLAIN, max_size=4))
 def test_any_content_is_valid_or_refused_with_words(content: dict[str, Any]) -> None:
     from varjepa.config import parse_config
@@ -167,7 +167,7 @@ def test_any_content_is_valid_or_refused_with_words(content: dict[str, Any]) -> 
         parse_config(content)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.text(st.characters(exclude_categories=["Cs"]), max_size=60) | st.text("{}[]:,&*!|>-?%@'\" \n01e.a", max_size=60)
 )

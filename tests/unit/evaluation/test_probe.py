@@ -68,7 +68,7 @@ def test_stacked_probes_find_what_is_there() -> None:
     classes=st.integers(2, 5), width=st.integers(1, 30), shared=st.floats(0, 0.99), l2=st.sampled_from([1e-4, 1e-2, 1]),
     seed=st.integers(0, 99),
 )  # fmt: skip
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_correlated_inputs_lead_to_the_same_minimum(
     classes: int, width: int, shared: float, l2: float, seed: int
 ) -> None:

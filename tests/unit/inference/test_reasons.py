@@ -45,7 +45,7 @@ def test_contributions_of_a_sum_are_its_parts() -> None:
 
 
 @given(rows=st.integers(1, 20), seed=st.integers(0, 99), columns=st.integers(1, 6))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_they_add_up_and_do_not_depend_on_the_rows_beside(rows: int, seed: int, columns: int) -> None:
     table = random_table(rows, seed=seed)
     groups = {str(group): [int(f) for f in part] for group, part in enumerate(np.array_split(np.arange(6), columns))}

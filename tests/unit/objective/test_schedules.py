@@ -32,7 +32,7 @@ def test_learning_rate_warms_up_and_decays() -> None:
 
 @given(steps=st.integers(1, 100_000))
 @example(steps=5000)  # from here on the published share is kept
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_little_of_the_initial_weights_is_left_after_any_number_of_steps(steps: int) -> None:
     start = ema_start(steps, None)
     assert 0 <= start <= PUBLISHED_EMA

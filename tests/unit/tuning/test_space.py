@@ -36,7 +36,7 @@ JOBS = st.builds(
 
 
 @given(JOBS)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_the_job_itself_is_a_point_and_changes_nothing(config: RetrainConfig) -> None:
     space = search_space(config)
     point = default_point(space, config)
@@ -52,7 +52,7 @@ def corner(values: Choice | Range, where: float) -> Any:
 
 
 @given(JOBS, st.data())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_every_point_is_a_valid_job(config: RetrainConfig, data: st.DataObject) -> None:
     space = search_space(config)
     wheres = st.sampled_from([0.0, 1.0]) | st.floats(0, 1)
@@ -67,7 +67,7 @@ def test_every_point_is_a_valid_job(config: RetrainConfig, data: st.DataObject) 
 
 
 @given(JOBS, st.integers(0, 1000))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_neighbours_are_points_near_the_job(config: RetrainConfig, seed: int) -> None:
     space = search_space(config)
     point = default_point(space, config)

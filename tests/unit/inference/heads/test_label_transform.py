@@ -22,7 +22,7 @@ from varjepa.inference.heads.label_transform import LabelTransform, TransformedH
 from varjepa.inference.heads.storage import HEAD_FILE, load_head, save_head
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     st.lists(st.floats(-1e6, 1e6, width=32), min_size=5, max_size=80),
     st.sampled_from(["none", "log", "quantile"]),
