@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import ndtri
+from scipy.special import ndtri, stdtrit
 
 from varjepa.config.base import Section
 from varjepa.evaluation.arrays import Bools, Floats, Ints
@@ -247,10 +247,13 @@ def _bias(kinds: Sequence[Sequence[_Judged]]) -> float:
 
 
 def _needed(batches: Floats) -> float:
-    """The bias that serves `SAFETY` of the batches [N, 3] of a kind; all of them if they are few."""
-    quantile = float(ndtri((1 + LEVEL) / 2))
+    """The bias that serves the batches [N, 3] of a kind."""
     errors, shifts, chances = batches.T
-    needed = np.sqrt(np.maximum((errors / quantile) ** 2 - chances, 0.0)) / np.maximum(shifts, 1e-9)
-    # The quantile that a further batch of the kind exceeds as seldom, as for conformal scores.
-    place = min(math.ceil(SAFETY * (len(needed) + 1)), len(needed))
-    return float(np.sort(needed)[place - 1])
+    shifts, quantile = np.maximum(shifts, 1e-9), float(ndtri((1 + LEVEL) / 2))
+    if len(batches) >= BATCHES:
+        # The bias that each batch needs by itself; a quantile of them serves that share of the batches.
+        needed = np.sqrt(np.maximum((errors / quantile) ** 2 - chances, 0.0)) / shifts
+        return float(np.quantile(needed, SAFETY))
+    # A quantile of few would be their largest. Their spread, as if normal, with Student's allowance for so few.
+    spread = math.sqrt(float((np.maximum(errors**2 - chances, 0.0) / shifts**2).mean()))
+    return spread * float(stdtrit(len(batches), (1 + LEVEL) / 2)) / quantile
