@@ -32,7 +32,7 @@ def test_rows_are_compared_once_and_silence_is_told_once(
         assert first.json["alarm"]
         assert "the last retrain began" in first.json["silence"]
         page = Path(MlflowClient(handed_over.uri).download_artifacts(handed_over.answer.json["run_id"], "life.html"))
-        assert "1 comparisons with new rows, 1 alarms" in page.read_text()
+        assert "1 comparison with new rows, 1 alarm" in page.read_text()
         again = varjepa("watch", job, "--once", "--json")
         assert again.json["skipped"]
         assert "compared with version 1 before" in again.json["reason"]

@@ -18,6 +18,7 @@ from varjepa.tasks.registry.tags import DAY_TAG, GATE_TAG, INTERVAL_TAG, RUN_TAG
 from varjepa.tasks.reports.page import Picture, render
 from varjepa.tasks.reports.provenance import provenance
 from varjepa.tasks.tracking.store import client_for
+from varjepa.visible import shortened
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 MOST = 200
 """Newest versions and runs on a page."""
 
-LONGEST = 160
+LONGEST = 400
 """Characters of a reason."""
 
 
@@ -66,8 +67,13 @@ def life_page(name: str, uri: str, *, remember: bool = False) -> str:
     alarms = sum(run.data.metrics.get("drift/alarm", 0) > 0 for run in drift)
     return render(
         "life.html", name=name, image=image, quality=measure or "quality", versions=made[::-1],
-        summary=f"{len(versions)} versions, {champion}. {len(drift)} comparisons with new rows, {alarms} alarms.",
-        champions=[(each.time, each.version, each.by, each.who, each.reason[:LONGEST]) for each in reversed(events)],
+        summary=f"{_counted(len(versions), 'version')}, {champion}. "
+        f"{_counted(len(drift), 'comparison')} with new rows, {_counted(alarms, 'alarm')}.",
+        champions=[
+            (_minute(datetime.fromisoformat(each.time)), each.version, each.by, each.who,
+             shortened(each.reason, LONGEST))
+            for each in reversed(events)
+        ],
         failed=[*map(_failed_row, _failed(client, experiments, name))],
         drift=[*map(_drift_row, reversed(drift))], evaluations=[*map(_evaluation_row, reversed(evaluated))],
         made=[*provenance().items(), ("tracking store", redacted_uri(uri))],
@@ -139,7 +145,7 @@ def _failed(client: "MlflowClient", experiments: list[str], name: str) -> list["
 
 
 def _failed_row(run: "Run") -> list[str]:
-    return [_shown(run), run.info.status, run.data.tags.get("varjepa.failure", "")[:LONGEST], run.info.run_id]
+    return [_shown(run), run.info.status, shortened(run.data.tags.get("varjepa.failure", ""), LONGEST), run.info.run_id]
 
 
 def _version_row(
@@ -148,8 +154,8 @@ def _version_row(
     verdict = version.tags.get("verdict") or version.tags.get(f"{GATE_TAG}.outcome", "")
     value = "" if run is None or metric is None else f"{run.data.metrics[metric]:.4f}"
     interval = "" if low is None or high is None else f"{low:.4f} to {high:.4f}"
-    reason = version.tags.get(GATE_TAG, "")[:LONGEST]
-    return [version.version, _day(version.creation_timestamp), value, interval, str(verdict)[:60], reason]
+    reason = shortened(version.tags.get(GATE_TAG, ""), LONGEST)
+    return [version.version, _day(version.creation_timestamp), value, interval, shortened(str(verdict), 60), reason]
 
 
 def _drift_point(run: "Run") -> Point:
@@ -201,4 +207,12 @@ def _time(milliseconds: int) -> datetime:
 
 
 def _day(milliseconds: int) -> str:
-    return _time(milliseconds).strftime("%Y-%m-%d %H:%M UTC")
+    return _minute(_time(milliseconds))
+
+
+def _minute(time: datetime) -> str:
+    return time.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _counted(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"

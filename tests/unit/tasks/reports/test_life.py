@@ -61,7 +61,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
 @pytest.mark.slow
 def test_the_page_tells_the_story(lived: SimpleNamespace) -> None:
     page = life_page("people", lived.uri)
-    assert "4 versions, version 4 is the champion. 5 comparisons with new rows, 1 alarms." in page
+    assert "4 versions, version 4 is the champion. 5 comparisons with new rows, 1 alarm." in page
     for words in (
         "0.8300",
         "0.8100 to 0.8500",
@@ -81,7 +81,7 @@ def test_the_page_tells_the_story(lived: SimpleNamespace) -> None:
 
 
 def test_a_model_without_versions_has_a_page(lived: SimpleNamespace) -> None:
-    assert "0 versions, no champion. 1 comparisons" in life_page("people2", lived.uri)
+    assert "0 versions, no champion. 1 comparison with new rows, 1 alarm." in life_page("people2", lived.uri)
 
 
 @pytest.mark.slow
