@@ -1,12 +1,10 @@
 """Commands that apply a model to files."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import click
 
-from varjepa.config.uris import is_local
 from varjepa.flows.commands import as_json, command, dask_option, finish, from_place, names, tracking_option
 from varjepa.flows.commands.checks import require_files, require_kept, require_model
 from varjepa.tasks.answers import FileAnswer
@@ -37,7 +35,7 @@ def over_files(command: Callable[..., None]) -> Callable[..., None]:
               help="Groups of columns to write; the group oddity has one column per feature.")  # fmt: skip
 @click.option("--keep", default="", help="Columns of IN to copy to OUT, such as an identifier.")
 @click.option("--runner", type=click.Choice(["processes", "threads", "dask"]),
-              help="Score the files of IN in parallel; OUT is then a folder.")  # fmt: skip
+              help="Score the files or objects of IN in parallel; OUT is then a folder of such files.")  # fmt: skip
 @click.option("--workers", type=click.IntRange(min=0), default=0, help="Files in parallel (default: one per core).")
 @dask_option
 @from_place
@@ -58,14 +56,14 @@ def score(
     groups, kept = names(columns), names(keep)
     require_known(groups)
     if runner is not None:
-        if not is_local(out) or options["append"]:
-            raise click.UsageError("--runner writes a folder of this machine, and appends to nothing.")
+        if options["append"]:
+            raise click.UsageError("--runner appends to nothing.")
         require_model(model, options["tracking_uri"])
         from varjepa.flows.score import score_files
         from varjepa.flows.show.scoring import show_summary
 
         where: dict[str, Any] = {"runner": runner, "workers": workers, "dask_address": dask_address}
-        result = score_files(model, source, Path(out), groups, kept, **where, options=options)
+        result = score_files(model, source, out, groups, kept, **where, options=options)
         show_summary(result)
         finish(result, json_out=options["json_out"])
         return
