@@ -99,7 +99,7 @@ class SharedResults:
         self.outage.over()
         late, self.waiting = self.waiting, []
         for folder in late:
-            self._published(folder, Uploads(), anew=True)
+            self._published(folder, Uploads(), anew=False)
         if self.waiting:
             log.warning(
                 "%s cannot be used: the results %s are on this machine only. The next run here uploads them.",
