@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from tests.flows.conftest import caller, person_table, write_job
+from tests.store_servers import BUCKET, S3
 from varjepa.tasks.scoring.many_files import parts_of
 
 MODEL = "models:/people@champion"
@@ -329,6 +330,33 @@ def test_past_days_are_scored_once_each_and_a_missing_one_stops_no_other(made: S
     ):
         refused = made.call("score", MODEL, *wrong, *words)
         assert (refused.code, message in refused.err) == (2, True), refused.err
+
+
+def test_objects_are_scored_into_objects_and_once(made: SimpleNamespace, s3: S3) -> None:
+    """Workers on other machines need the store and the registry, and none of our folders."""
+    for number in range(3):
+        s3.put_parquet(f"rows/{number}.parquet", made.new[100 * number : 100 * (number + 1)])
+    whole, out = made.home / "of-objects.parquet", f"s3://{BUCKET}/scores"
+    assert made.call("score", MODEL, "parts", whole, "--keep", "customer_id").code == 0
+    words = ["score", MODEL, f"s3://{BUCKET}/rows", out, "--keep", "customer_id", "--runner", "threads", "--json"]
+    answer = made.call(*words)
+    assert answer.code == 0, answer.err
+    assert (answer.json["rows"], answer.json["scored"], answer.json["out"]) == (250, 3, out)
+    expected = pl.read_parquet(whole).drop("row")
+    found = pl.concat(pl.read_parquet(s3.get(f"scores/{number}.parquet")) for number in range(3)).drop("row")
+    assert found["customer_id"].equals(expected["customer_id"])
+    np.testing.assert_allclose(found["uncertainty"], expected["uncertainty"], atol=1e-5)
+    s3.client.delete_object(Bucket=BUCKET, Key="scores/1.parquet")
+    again = made.call(*words)
+    assert (again.json["rows"], again.json["files"], again.json["scored"]) == (100, 3, 1)
+    for place, columns, message in ((out, "uncertainty", "was not scored with this model"),
+                                  ("here", "uncertainty", "objects into objects"),
+                                  (f"s3://{BUCKET}/rows", "embedding", "the folder of the table itself"),
+                                  (f"s3://{BUCKET}/one.csv", "embedding", "is a file")):  # fmt: skip
+        refused = made.call(
+            "score", MODEL, f"s3://{BUCKET}/rows", place, "--columns", columns, "--runner", "threads", "--json"
+        )
+        assert (refused.code, message in refused.json["error"]) == (2, True), refused.json
 
 
 def test_files_to_score_are_found_without_a_look_into_them(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,10 @@ from polars.testing import assert_frame_equal
 from prefect import flow
 
 from tests.flows.conftest import person_table, write_job
+from tests.hosts import may_unshare
+from tests.store_servers import BUCKET, free_port
 from varjepa.config import DataSection, PreprocessSection, RetrainConfig
+from varjepa.config.operations import WorkSection
 from varjepa.data.encode.encoded import read_part
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.read.clusters import row_clusters
@@ -24,6 +29,8 @@ from varjepa.inference.storage import load_config_of
 from varjepa.tasks.retrain.ingest import ingest
 from varjepa.tasks.retrain.preprocess import Prepared, preprocess
 from varjepa.tasks.steps.reuse import start_fresh
+from varjepa.tasks.work_store.opened import shared_work
+from varjepa.tasks.work_store.place import Place
 
 
 @flow
@@ -83,6 +90,54 @@ def test_a_dask_cluster_prepares_a_real_table(
     same(parted, whole, 5)
 
 
+@pytest.mark.usefixtures("s3")
+def test_dask_workers_that_share_no_folder_prepare_through_the_work_store(
+    prefect_server: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each worker has a working folder and a home of its own; where this machine permits it, ours is empty for it."""
+    pytest.importorskip("prefect_dask")
+    home = tmp_path / "home"
+    write_job(home, person_table(1000))
+    monkeypatch.chdir(home)
+    data = DataSection(path="people.csv", label="rich", split={"by": "hash"})
+    work = WorkSection(uri=f"s3://{BUCKET}/{tmp_path.name}")
+    with shared_work(work), dask_cluster(tmp_path, hidden=home) as address:
+        whole, parted = in_both_ways(data, {"runner": "dask", "dask_address": address, "partition_rows": 300})
+    same(parted, whole, 4)
+    keys = [item.key for item in Place(str(work.uri)).items()]
+    assert sum("/encoded.parquet/" in key for key in keys) == 4
+    assert not [key for key in keys if key.startswith("partial")]
+
+
+@contextmanager
+def dask_cluster(folder: Path, hidden: Path) -> Iterator[str]:
+    """The address of a scheduler with two workers, which see an empty folder in place of `hidden`."""
+    address = f"tcp://127.0.0.1:{free_port()}"
+    python, root = [sys.executable, "-m"], str(Path(__file__).parents[2])
+    hide = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"', str(hidden)]
+    commands = [[*python, "dask", "scheduler", "--host", address, "--no-dashboard"]]
+    worker = [*python, "dask", "worker", address, "--nthreads", "1", "--no-dashboard", "--host", "127.0.0.1"]
+    commands += [[*(hide if may_unshare() else []), *worker]] * 2
+    with ExitStack() as running:
+        for number, words in enumerate(commands):
+            place = folder / f"host{number}"
+            place.mkdir()
+            running.enter_context(bound(words, place, {"PYTHONPATH": root, "HOME": str(place)}))
+        yield address
+
+
+@contextmanager
+def bound(words: list[str], place: Path, variables: dict[str, str]) -> Iterator[None]:
+    """A process with a working folder of its own, which is killed at the end."""
+    with (place / "log").open("w") as log:
+        process = subprocess.Popen(words, cwd=place, env=os.environ | variables, stdout=log, stderr=log)
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
 def test_a_retrain_in_partitions_is_the_same_job(varjepa, tmp_path: Path) -> None:
     job = write_job(tmp_path, person_table(), data={"label": "rich", "split": {"by": "hash"}})
     here = ["--set", "preprocess.runner=threads", "--set", "preprocess.partition_rows=150"]
@@ -122,6 +177,7 @@ from pathlib import Path
 from varjepa.tasks.retrain.partitions import encode, partitions_of
 from varjepa.tasks.retrain.preprocess import in_partitions
 from varjepa.config import DataSection, PreprocessSection, RetrainConfig
+from varjepa.config.operations import WorkSection
 def parallel_map(function, things):
     for place, thing in enumerate(things):
         if function.func is encode and place == int(sys.argv[2]):

@@ -2,12 +2,10 @@
 
 from collections.abc import Callable
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import click
 
-from varjepa.config.uris import is_local
 from varjepa.flows.commands import as_json, command, dask_option, finish, from_place, names, over_days, tracking_option
 from varjepa.flows.commands.checks import require_columns, require_files, require_model
 from varjepa.tasks.answers import FileAnswer
@@ -45,7 +43,7 @@ def over_files(command: Callable[..., Any]) -> Callable[..., Any]:
               help="Groups of columns to write; the group oddity has one column per feature.")  # fmt: skip
 @click.option("--keep", default="", help="Columns of IN to copy to OUT, such as an identifier.")
 @click.option("--runner", type=click.Choice(["processes", "threads", "dask"]),
-              help="Score the files of IN in parallel; OUT is then a folder.")  # fmt: skip
+              help="Score the files or objects of IN in parallel; OUT is then a folder of such files.")  # fmt: skip
 @click.option("--workers", type=click.IntRange(min=0), default=0, help="Files in parallel (default: one per core).")
 @dask_option
 @from_place
@@ -72,8 +70,8 @@ def score(
     if days and (runner is not None or options["append"] or options["dry_run"]):
         raise click.UsageError("--from and --to write one file a day: leave out --runner, --append and --dry-run.")
     if runner is not None:
-        if not is_local(out) or options["append"]:
-            raise click.UsageError("--runner writes a folder of this machine, and appends to nothing.")
+        if options["append"]:
+            raise click.UsageError("--runner appends to nothing.")
         require_model(model, options["tracking_uri"])
         require_files((source,), None, options, reading)
         require_columns(model, options["tracking_uri"], source, {"--keep": kept}, reading)
@@ -84,7 +82,7 @@ def score(
         from varjepa.flows.show.scoring import show_summary
 
         where: dict[str, Any] = {"runner": runner, "workers": workers, "dask_address": dask_address}
-        result = score_files(model, source, Path(out), groups, kept, **where, options=options)
+        result = score_files(model, source, out, groups, kept, **where, options=options)
         show_summary(result)
         finish(result, json_out=options["json_out"])
         return 0

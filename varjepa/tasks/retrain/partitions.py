@@ -24,22 +24,20 @@ class Partition:
     """Some rows of a Parquet file.
 
     Attributes:
-        clean: Parquet file of all rows.
-        marks: Parquet file with the part of each and, for a split by hash, its cluster.
+        clean: Parquet file of all rows; the address of an object for workers that have none of our folders.
+        marks: Parquet file, or object, with the part of each and, for a split by hash, its cluster.
         start: first row.
         rows: number of rows.
     """
 
-    clean: Path
-    marks: Path
+    clean: Path | str
+    marks: Path | str
     start: int
     rows: int
 
     def raw(self) -> "LazyFrame":
         """The rows, unread."""
-        import polars as pl
-
-        return pl.scan_parquet(self.clean).slice(self.start, self.rows)
+        return _scanned(self.clean).slice(self.start, self.rows)
 
     def table(self) -> "LazyFrame":
         """The rows without their numbers, unread."""
@@ -51,8 +49,19 @@ class Partition:
         """The rows with their marks as further columns, unread."""
         import polars as pl
 
-        marks = pl.scan_parquet(self.marks).slice(self.start, self.rows)
+        marks = _scanned(self.marks).slice(self.start, self.rows)
         return pl.concat([self.raw(), marks], how="horizontal")
+
+
+def _scanned(place: Path | str) -> "LazyFrame":
+    """The rows of a file or of an object, unread; of an object, only the row groups in question are ever read."""
+    import polars as pl
+
+    from varjepa.tasks.sources.credentials import storage_options
+
+    if isinstance(place, Path):
+        return pl.scan_parquet(place)
+    return pl.scan_parquet(place, storage_options=storage_options(place), glob=False)
 
 
 def partitions_of(clean: Path, marks: Path, rows: int) -> list[Partition]:
@@ -142,12 +151,47 @@ def write_encoded(marked: "LazyFrame", preprocessor: "Preprocessor", path: Path)
 
 def encode(partition: Partition, preprocessor: Path, folder: Path) -> None:
     """Encodes a partition once into a file of `folder` that is named for its first row, and written atomically."""
-    path = folder / f"{partition.start:015}.parquet"  # padded: names sort in the order of the rows
+    path = folder / file_name(partition)
     if not path.is_file():
         # A cluster may run a task again when it believes that a worker is lost, so each attempt has its own draft.
         draft = folder.with_name(f"{folder.name}-{uuid4().hex}")
         write_encoded(partition.marked(), _opened(preprocessor, preprocessor.stat().st_mtime_ns), draft)
         draft.replace(path)
+
+
+def encode_elsewhere(partition: Partition, preprocessor: str, parts: str, draft: str) -> None:
+    """Encodes a partition once into an object, on a machine that has none of our folders.
+
+    Args:
+        partition: of objects.
+        preprocessor: as JSON.
+        parts: address of the folder for files of the step.
+        draft: folder within it.
+    """
+    from tempfile import TemporaryDirectory
+
+    from varjepa.tasks.work_store.place import Place
+
+    place, key = Place(parts), f"{draft}/{file_name(partition)}"
+    if place.item(key) is not None:
+        return
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / file_name(partition)
+        write_encoded(partition.marked(), _read(preprocessor), path)
+        with path.open("rb") as stream:
+            place.write(key, stream)
+
+
+def file_name(partition: Partition) -> str:
+    """Name of the file with the encoded rows; names sort in the order of the rows."""
+    return f"{partition.start:015}.parquet"
+
+
+@lru_cache(maxsize=4)
+def _read(preprocessor: str) -> "Preprocessor":
+    from varjepa.data.encode.preprocessor import Preprocessor
+
+    return Preprocessor.model_validate_json(preprocessor)
 
 
 @lru_cache(maxsize=4)

@@ -2,10 +2,10 @@
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from varjepa.config import DataSection, PreprocessSection, RetrainConfig, SplitSection
 from varjepa.config.data import KIND
@@ -13,6 +13,8 @@ from varjepa.tasks.orchestration.parallel_map import workers
 from varjepa.tasks.retrain.partitions import (
     Partition,
     encode,
+    encode_elsewhere,
+    file_name,
     learned_from,
     partitions_of,
     split_hashes,
@@ -21,10 +23,11 @@ from varjepa.tasks.retrain.partitions import (
     write_marks,
 )
 from varjepa.tasks.retrain.validate import contract_of
+from varjepa.tasks.sources.failures import reaching
 from varjepa.tasks.steps.files import write_text
 from varjepa.tasks.steps.log import log
 from varjepa.tasks.steps.orchestrated import task
-from varjepa.tasks.steps.reuse import Step, digest, reuse
+from varjepa.tasks.steps.reuse import Elsewhere, Step, digest, reuse, sharing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -131,9 +134,12 @@ def _preprocess(
         partitions = partitions_of(clean.resolve(), folder.resolve() / SPLIT, settings.partition_rows)
     if len(partitions) > 1:
         log.info("preprocessing %d partitions: %s", len(partitions), settings.runner)
+        elsewhere = None
+        if settings.runner == "dask" and settings.dask_address:
+            elsewhere = sharing.get().elsewhere(clean.parent, folder)
         with workers(settings) as parallel_map:
             preprocessor, counts, split = in_partitions(
-                partitions, data, settings, folder, parallel_map, promised=promised
+                partitions, data, settings, folder, parallel_map, promised=promised, elsewhere=elsewhere
             )
     else:
         verdicts = inspect(clean, data, promised)
@@ -223,18 +229,26 @@ def in_partitions(
     parallel_map: "ParallelMap",
     *,
     promised: Mapping[str, KIND] | None = None,
+    elsewhere: Elsewhere | None = None,
 ) -> tuple["Preprocessor", dict[str, int], SplitSection]:
     """The same in partitions. This process holds at most the part of each row and statistics over all rows.
 
-    Partitions that an interrupted run encoded in the same way are not encoded again.
+    Partitions that an interrupted run encoded in the same way are not encoded again. With `elsewhere`, workers read and
+    write objects; otherwise they have the same folders as this process.
     """
     from varjepa.data.fit.partitioned_rows import PartitionedRows
     from varjepa.data.fit.preprocessor_fit import fit_rows, inspect_columns
 
+    local = partitions[0]
+    if elsewhere is not None:
+        clean, marks = f"{elsewhere.result}/{Path(local.clean).name}", f"{elsewhere.parts}/{SPLIT}"
+        partitions = [replace(partition, clean=clean, marks=marks) for partition in partitions]
     all_rows = PartitionedRows([partition.table for partition in partitions], parallel_map)
     verdicts = inspect_columns(all_rows, data, promised)
     split = verdicts.hashed(data.split)
-    counts = _divide(partitions, split, parallel_map)
+    counts = _divide(local, partitions, split, parallel_map)
+    if elsewhere is not None:
+        _upload_marks(Path(local.marks), elsewhere)
     openers = [partial(training_rows, partition, split.seen) for partition in partitions]
     preprocessor = fit_rows(PartitionedRows(openers, parallel_map), data, settings, verdicts.kinds)
     text = preprocessor.model_dump_json(indent=1)
@@ -242,8 +256,13 @@ def in_partitions(
     # Named by preprocessor and partitions: an interrupted run's draft is continued only if both are the same.
     draft = folder.resolve() / f"draft-{digest(text, [partition.start for partition in partitions])}"
     draft.mkdir(exist_ok=True)
-    for _ in parallel_map(partial(encode, preprocessor=draft.with_name(PREPROCESSOR), folder=draft), partitions):
-        pass
+    if elsewhere is None:
+        work: Any = partial(encode, preprocessor=draft.with_name(PREPROCESSOR), folder=draft)
+    else:
+        work = partial(encode_elsewhere, preprocessor=text, parts=elsewhere.parts, draft=draft.name)
+    for partition, _ in zip(partitions, parallel_map(work, partitions), strict=True):
+        if elsewhere is not None:
+            _bring(draft / file_name(partition), elsewhere)
     # Renamed only when complete, so that `encoded` never lacks a partition.
     _clear(folder / ENCODED)
     draft.replace(folder / ENCODED)
@@ -252,18 +271,40 @@ def in_partitions(
     return preprocessor, counts, split
 
 
-def _divide(partitions: list[Partition], split: SplitSection, parallel_map: "ParallelMap") -> dict[str, int]:
-    """Writes the marks of each row to the file that the partitions read; returns the number of rows per part."""
+def _upload_marks(marks: Path, elsewhere: Elsewhere) -> None:
+    from varjepa.tasks.work_store.place import Place
+
+    with reaching(f"The work store {elsewhere.parts}", "written"), marks.open("rb") as stream:
+        Place(elsewhere.parts).write(SPLIT, stream)
+
+
+def _bring(file: Path, elsewhere: Elsewhere) -> None:
+    """Downloads a part that a worker has encoded, unless an interrupted run has brought it."""
+    from varjepa.tasks.work_store.place import Place
+
+    if file.is_file():
+        return
+    key = f"{file.parent.name}/{file.name}"
+    with reaching(f"The work store {elsewhere.parts}"):
+        place = Place(elsewhere.parts)
+        item = place.item(key)
+        place.download(key, 0 if item is None else item.size, file)
+
+
+def _divide(
+    local: Partition, partitions: list[Partition], split: SplitSection, parallel_map: "ParallelMap"
+) -> dict[str, int]:
+    """Writes the marks of each row to the file of the local partition; returns the number of rows per part."""
     import polars as pl
 
     from varjepa.data.read.splits import assign_parts
 
     # Row groups of a partition's size: a worker reads little more than its own rows.
-    marks = partitions[0].marks
+    marks = Path(local.marks)
     if split.by == "hash":
         return write_marks(parallel_map(partial(split_hashes, split=split), partitions), split, marks)
-    parts = assign_parts(pl.scan_parquet(partitions[0].clean), split)
-    parts.to_frame().write_parquet(marks, row_group_size=partitions[0].rows)
+    parts = assign_parts(pl.scan_parquet(local.clean), split)
+    parts.to_frame().write_parquet(marks, row_group_size=local.rows)
     return dict(parts.value_counts().iter_rows())
 
 

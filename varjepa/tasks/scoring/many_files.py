@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from varjepa.config.uris import scheme_of
 from varjepa.data.files.found import name_within
 from varjepa.data.read.sources import source_files
 from varjepa.errors import ConfigError, ModelError
@@ -55,25 +54,32 @@ def parts_of(source: str, out: Path) -> list[tuple[Path, Path]]:
     """The files of a table, each with the path of its scores.
 
     Raises:
-        ConfigError: IN is no local path, or OUT is a file or the folder of the table.
+        ConfigError: OUT is a file or the folder of the table.
         DataError: the files cannot be found, or have an unknown or mixed format.
     """
-    if scheme_of(place := expanded(source)):
-        raise ConfigError(f"--runner scores local files, not {source}.", fix="Leave out --runner.")
-    files = source_files(place)
+    files = source_files(expanded(source))
     if out.is_file() or out.suffix in (".parquet", ".csv"):
-        raise ConfigError(
-            f"{out} is a file.", expected="Expected a folder, because --runner writes one file of scores per file."
-        )
+        raise is_a_file(str(out))
     if any(file.parent.resolve() == out.resolve() for file in files):
         raise ConfigError(f"{out} is the folder of the table itself.", fix="Choose another folder for the scores.")
-    return [(file, out / _name(file)) for file in files]
+    return [(file, out / scores_name(name_within(file))) for file in files]
 
 
-def _name(file: Path) -> str:
-    """Of the scores of a file. Files of different key=value folders may have the same name."""
-    name = name_within(file).replace("/", ",")
-    return name if file.suffix == ".parquet" else f"{name}.parquet"
+def is_a_file(out: str) -> ConfigError:
+    """Says that OUT should be a folder."""
+    expected = "Expected a folder, because --runner writes one file of scores per file."
+    return ConfigError(f"{out} is a file.", expected=expected)
+
+
+def scores_name(name: str) -> str:
+    """Of the scores of a file, whose name begins with its key=value folders: those of two folders may be the same.
+
+    Examples:
+        >>> scores_name("year=2024/0.parquet"), scores_name("0.csv")
+        ('year=2024,0.parquet', '0.csv.parquet')
+    """
+    flat = name.replace("/", ",")
+    return flat if flat.endswith(".parquet") else f"{flat}.parquet"
 
 
 def waiting(parts: list[tuple[Path, Path]], job: Job, out: Path, *, force: bool) -> list[tuple[Path, Path]]:
@@ -83,15 +89,10 @@ def waiting(parts: list[tuple[Path, Path]], job: Job, out: Path, *, force: bool)
         ConfigError: OUT contains scores of another model or precision, or other columns.
     """
     out.mkdir(parents=True, exist_ok=True)
-    stamp = {name: value for name, value in asdict(job).items() if name in ("digest", "precision", "columns", "keep")}
-    text, place = json.dumps(stamp, default=list), out / STAMP
+    text, place = stamp_of(job), out / STAMP
     same = place.is_file() and place.read_text(encoding="utf-8") == text
     if not same and not force and any(file != place for file in out.iterdir()):
-        raise ConfigError(
-            f"{out} is not empty and was not scored with this model, precision and columns.",
-            expected="Expected an empty folder, or one with scores of the same settings.",
-            fix="Choose another folder, or pass --force to overwrite the files.",
-        )
+        raise another_model(str(out))
     write_text(place, text)
     if force:
         return parts
@@ -101,13 +102,28 @@ def waiting(parts: list[tuple[Path, Path]], job: Job, out: Path, *, force: bool)
     return unscored
 
 
+def stamp_of(job: Job) -> str:
+    """Content of `STAMP`."""
+    kept = {name: value for name, value in asdict(job).items() if name in ("digest", "precision", "columns", "keep")}
+    return json.dumps(kept, default=list)
+
+
+def another_model(out: str) -> ConfigError:
+    """Says that OUT holds other scores."""
+    return ConfigError(
+        f"{out} is not empty and was not scored with this model, precision and columns.",
+        expected="Expected an empty folder, or one with scores of the same settings.",
+        fix="Choose another folder, or pass --force to overwrite the files.",
+    )
+
+
 def _is_newer(file: Path, other: Path) -> bool:
     return file.is_file() and file.stat().st_mtime_ns >= other.stat().st_mtime_ns
 
 
-@retried_task("score", task_run_name="score {source.name}", retries=1, seconds=0)
-def score_part(source: Path, out: Path, job: Job) -> FileAnswer:
-    """Scores one file; see `varjepa.tasks.scoring.one_file.score`."""
+@retried_task("score", task_run_name="score {source}", retries=1, seconds=0)
+def score_part(source: Path | str, out: Path | str, job: Job) -> FileAnswer:
+    """Scores one file or object; see `varjepa.tasks.scoring.one_file.score`."""
     if job.threads:
         import torch
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from fnmatch import translate
 from glob import has_magic
 from pathlib import Path
@@ -29,12 +29,14 @@ class Object:
         name: its path relative to what was asked for.
         tag: its etag, or the time of its last change where a store has none.
         size: bytes.
+        changed: time of its last change.
     """
 
     key: str
     name: str
     tag: str
     size: int
+    changed: datetime
 
 
 class Bucket:
@@ -146,7 +148,7 @@ def download(store: Any, key: str, size: int, file: Path) -> None:
 def _object(meta: Any, start: str) -> Object:
     key = meta["path"]
     tag = meta["e_tag"] or meta["last_modified"].isoformat()
-    return Object(key, key.removeprefix(start).lstrip("/"), tag, meta["size"])
+    return Object(key, key.removeprefix(start).lstrip("/"), tag, meta["size"], meta["last_modified"])
 
 
 def tables_in(objects: Sequence[Object]) -> list[Object]:

@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from filelock import FileLock
 from pydantic import TypeAdapter
@@ -35,6 +35,18 @@ _fresh: list[str] = []
 """Part of every folder's name; not empty if results of earlier processes must not be reused."""
 
 
+class Elsewhere(NamedTuple):
+    """Where workers without our folders find a result, and put the parts of the next one.
+
+    Attributes:
+        result: address of the folder of a finished step.
+        parts: address of a folder for files of the step in progress.
+    """
+
+    result: str
+    parts: str
+
+
 class Sharing(Protocol):
     """Where results are shared with other machines; see `varjepa.tasks.work_store`."""
 
@@ -45,9 +57,21 @@ class Sharing(Protocol):
         machine may make it. At its end, it uploads the result that is new.
         """
 
+    def elsewhere(self, finished: Path, folder: Path) -> Elsewhere | None:
+        """Addresses for workers on other machines; None if they cannot reach results.
+
+        Args:
+            finished: folder of the step that they read from.
+            folder: of the step in progress.
+        """
+
 
 class ThisMachine:
     """Results stay on this machine."""
+
+    def elsewhere(self, _finished: Path, _folder: Path) -> Elsewhere | None:
+        """See `Sharing.elsewhere`."""
+        return None
 
     def turn(self, _folder: Path) -> AbstractContextManager[None]:
         """See `Sharing.turn`."""

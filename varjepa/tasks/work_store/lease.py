@@ -13,7 +13,7 @@ from datetime import datetime
 from threading import Event, Thread
 from typing import Any
 
-from varjepa.tasks.processes.owner import this_process
+from varjepa.tasks.processes.owner import HOST, PROCESS, abandoned, this_process
 from varjepa.tasks.work_store.outage import Outage
 from varjepa.tasks.work_store.place import Item, Place
 
@@ -100,7 +100,8 @@ class Lease:
         """Whether the newest holder has released the lease, or counts as dead."""
         facts = _facts(self.place.read(item.key))
         self.holder = str(facts.get("host", "unknown"))
-        if facts.get("released"):
+        owner = {HOST: self.holder, PROCESS: str(facts.get("process", ""))}
+        if facts.get("released") or abandoned(owner):  # a process of this machine that was killed
             return True
         if self._seen != (item.key, item.changed):
             # The store's clock says how old the sign of life is; from then on ours measures.

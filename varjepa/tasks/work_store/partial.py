@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
 from threading import Event, Thread
 
@@ -14,6 +15,9 @@ from varjepa.tasks.work_store.place import Item, Place
 
 FOLDER = "partial"
 """Folder of a store with the files of unfinished steps: STEP/GENERATION/FILE."""
+
+BY_WORKERS = "workers"
+"""Takes the place of a generation for parts that workers on other machines have uploaded."""
 
 MARK = ".generation"
 """File of a step's local folder: the last generation in which this machine has worked on it."""
@@ -83,7 +87,11 @@ class Keeper:
                     stamp = stamp_of(path)
                     if stamp in self.uploads.keys:
                         continue
-                    self.place.write(key, stream)
+                    by_worker = f"{workers_folder(self.folder)}/{name}"
+                    if "/" in name and self.place.item(by_worker) is not None:
+                        key = by_worker  # where it has come from
+                    else:
+                        self.place.write(key, stream)
             except FileNotFoundError:  # the step has just ended with it
                 continue
             self.uploads.keys[stamp], self._uploaded_at[name] = key, moment
@@ -93,6 +101,11 @@ def partial_files(folder: Path) -> Iterator[Path]:
     """The files of a step from which another process may go on."""
     for pattern in PARTIAL:
         yield from folder.glob(pattern)
+
+
+def workers_folder(folder: Path) -> str:
+    """Folder of the store for what workers on other machines make of a step."""
+    return f"{FOLDER}/{folder.name}/{BY_WORKERS}"
 
 
 def stamp_of(path: Path) -> Stamp:
@@ -131,7 +144,10 @@ def forget_partial(place: Place, folder: Path) -> None:
 def _newest(place: Place, step: str) -> dict[str, Item]:
     """Name of each unfinished file -> its object of the latest generation."""
     prefix = f"{FOLDER}/{step}/"
-    return {item.key.removeprefix(prefix).partition("/")[2]: item for item in place.items(prefix)}  # sorted: last wins
+    newest = {
+        item.key.removeprefix(prefix).partition("/")[2]: item for item in place.items(prefix)
+    }  # sorted: last wins
+    return {name: item for name, item in newest.items() if any(fnmatch(name, pattern) for pattern in PARTIAL)}
 
 
 def _generation(item: Item) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from varjepa.errors import DataError, listed
 from varjepa.tasks.steps.log import log
-from varjepa.tasks.steps.reuse import DONE
+from varjepa.tasks.steps.reuse import DONE, Elsewhere
 from varjepa.tasks.work_store.lease import Lease
 from varjepa.tasks.work_store.outage import Outage
 from varjepa.tasks.work_store.partial import (
@@ -23,6 +23,7 @@ from varjepa.tasks.work_store.partial import (
     forget_partial,
     partial_files,
     stamp_of,
+    workers_folder,
 )
 from varjepa.tasks.work_store.place import Place
 
@@ -84,6 +85,13 @@ class SharedResults:
         elif self._published(folder, uploads, anew=True):
             self.outage.call(lease.forget)
 
+    def elsewhere(self, finished: Path, folder: Path) -> Elsewhere | None:
+        """See `Sharing.elsewhere`."""
+        if self.outage.call(lambda: self.place.item(f"{finished.name}/{DONE}")) is None:
+            return None
+        uri = self.place.uri
+        return Elsewhere(f"{uri}/{finished.name}", f"{uri}/{workers_folder(folder)}")
+
     def finish(self) -> None:
         """Publishes what could not be published before, or says what other machines will not find."""
         if not self.waiting:
@@ -91,7 +99,7 @@ class SharedResults:
         self.outage.over()
         late, self.waiting = self.waiting, []
         for folder in late:
-            self._published(folder, Uploads(), anew=True)
+            self._published(folder, Uploads(), anew=False)
         if self.waiting:
             log.warning(
                 "%s cannot be used: the results %s are on this machine only. The next run here uploads them.",

@@ -77,6 +77,20 @@ def test_a_silent_holder_is_succeeded_and_notices_it(uri: str) -> None:
         holder.communicate()
 
 
+def test_a_killed_process_of_this_machine_is_succeeded_at_once(tmp_path: Path) -> None:
+    uri, root = f"file://{tmp_path}", str(Path(__file__).parents[4])
+    words = [sys.executable, "-c", HOLDER.replace("1.0", "1000.0"), uri]
+    holder = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": root})
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "taken\n"
+    heir = lease(Place(uri), 1000.0)
+    assert not heir.take()
+    holder.kill()
+    holder.communicate()
+    assert heir.take()
+    heir.forget()
+
+
 def test_who_has_looked_long_ago_backs_off(tmp_path: Path) -> None:
     """It believes that the holder of number 1 is dead, whose successors have come and gone meanwhile."""
     place = Place(f"file://{tmp_path}")
