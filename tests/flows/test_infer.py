@@ -326,7 +326,7 @@ def test_past_days_are_scored_once_each_and_a_missing_one_stops_no_other(made: S
         (("days/2026-06-01.csv", places[1]), "IN is the same on every day"),
         ((places[0], "out.csv"), "OUT is the same on every day"),
         ((places[0], "delta://{{ run_date }}"), "is no file"),
-        ((*places, "--append"), "leave out --runner and --append"),
+        ((*places, "--append"), "leave out --runner, --append and --dry-run"),
     ):
         refused = made.call("score", MODEL, *wrong, *words)
         assert (refused.code, message in refused.err) == (2, True), refused.err
