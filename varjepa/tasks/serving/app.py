@@ -87,7 +87,7 @@ class Service:
             if self.log is not None:
                 self.log.close()
 
-    def _require_token(
+    async def _require_token(
         self, given: Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))]
     ) -> None:
         if self.token and not secrets.compare_digest(

@@ -20,6 +20,9 @@ TYPES: dict[str, FORMAT] = {
 
 MEDIA = {form: name for name, form in TYPES.items()}
 
+PLAIN = {bool, int, float, str, type(None)}
+"""Types of single cells in JSON."""
+
 SHAPES = 'Expected {"rows": [{"COLUMN": VALUE, ...}, ...]} or {"columns": [...], "data": [[...], ...]}.'
 
 
@@ -59,11 +62,33 @@ def _from_json(body: bytes) -> pl.DataFrame:
         rows: list[Any] = content["rows"]
         if not all(isinstance(row, dict) for row in rows):
             raise DataError("A row is not an object.", expected=SHAPES)
+        alike = _alike(rows)
+        if alike is not None:
+            return alike
         names = list(dict.fromkeys(name for row in rows for name in row))
         return frame_of({name: [row.get(name) for row in rows] for name in names})
     if isinstance(content, dict) and isinstance(content.get("columns"), list) and isinstance(content.get("data"), list):
         return _from_table(content["columns"], content["data"])
     raise DataError("The body holds no rows.", expected=SHAPES)
+
+
+def _alike(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame | None:
+    """What `frame_of` makes of rows with the same columns of one type each, as most requests are; None for others.
+
+    Polars reads such rows in a sixth of the time of columns.
+    """
+    names = rows[0].keys() if rows else ()
+    if not names or "" in names or any(row.keys() != names for row in rows):  # Polars renames ""
+        return None
+    kinds = {name: {type(row[name]) for row in rows} for name in names}
+    if not all(len(kind) == 1 and kind <= PLAIN for kind in kinds.values()):
+        return None
+    empty = {name: pl.String for name, kind in kinds.items() if kind == {type(None)}}
+    try:
+        frame = pl.from_dicts(rows, schema_overrides=empty)
+    except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError):
+        return None
+    return None if pl.Int128 in frame.dtypes else frame
 
 
 def _from_table(names: Sequence[Any], data: Sequence[Any]) -> pl.DataFrame:

@@ -28,7 +28,9 @@ class Served:
 
 
 class Versions:
-    """Holds the version that answers, and the one in its shadow; a thread loads new ones when the aliases move.
+    """Holds the version that answers, the one in its shadow, and the one that answered before.
+
+    A thread loads new ones when the aliases move.
 
     Args:
         settings: of the service.
@@ -42,6 +44,7 @@ class Versions:
         self.settings, self.on_change = settings, on_change
         self.current = self._loaded(self._wanted())
         self.shadow: Served | None = None
+        self.last: Served | None = None
         self.fault = ""
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="follow-alias", daemon=True)
@@ -59,15 +62,16 @@ class Versions:
         """Loads what the aliases point to, if it is not loaded. The old version answers until the new one is ready."""
         wanted = self._wanted()
         if wanted != self.current.name:
-            loaded = self._loaded(wanted)
-            log.info("%s answers from now on, after %s", loaded.name, self.current.name)
-            self.current = loaded  # one assignment: whoever has read the old one goes on with it
-            self.on_change(loaded.name)
+            served = self._ready(wanted)
+            log.info("%s answers from now on, after %s", served.name, self.current.name)
+            self.last = self.current
+            self.current = served  # one assignment: whoever has read the old one goes on with it
+            self.on_change(served.name)
         shadow = self._shadow_wanted()
         if shadow is None:
             self.shadow = None
         elif self.shadow is None or self.shadow.name != shadow:
-            self.shadow = self._loaded(shadow)
+            self.shadow = self._ready(shadow)
             log.info("%s scores in the shadow", shadow)
 
     def _follow(self) -> None:
@@ -96,6 +100,12 @@ class Versions:
             return None  # nobody has the alias now
         found = f"{REGISTRY}{name}/{number}"
         return None if found == current else found
+
+    def _ready(self, name: str) -> Served:
+        """A version, which need not be loaded again if it is the shadow, or answered before: rolling back is quick."""
+        return next((each for each in (self.last, self.shadow) if each and each.name == name), None) or self._loaded(
+            name
+        )
 
     def _loaded(self, name: str) -> Served:
         model = open_model(name, self.settings.tracking_uri, self.settings.device)
