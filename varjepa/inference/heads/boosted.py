@@ -1,10 +1,10 @@
 """The boosted head: gradient-boosted trees, which take categories and gaps as they are and stop early."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 
 import numpy as np
 import torch
@@ -15,9 +15,12 @@ from varjepa.evaluation.arrays import Bools, Floats
 from varjepa.inference.heads.aside import threads_for
 from varjepa.inference.heads.inputs import Components, HeadRows, tree_inputs, tree_types
 from varjepa.inference.heads.trees import opened_booster, tree_outputs
+from varjepa.machine import cores
 
 if TYPE_CHECKING:
     import xgboost
+
+_T = TypeVar("_T")
 
 DEPTHS = (6, 10)
 """Depths of the trees to choose from."""
@@ -171,13 +174,9 @@ def resampled_boosted(
     types, y = tree_types(rows.table, head.features, head.components), labels.double().cpu().numpy()
     data, trees, rng = BoostedData(x, y, types, head.n_classes), head.booster.num_boosted_rounds(), _random(seed)
     picks = [rng.integers(len(y), size=len(y)) for _ in range(count)]
-    # Trees of small tables use one thread each, and XGBoost lets go of Python's lock: the cores share the heads out.
-    at_once = torch.get_num_threads() if threads_for(x.size) == 1 else 1
-    with ThreadPoolExecutor(at_once, "resampled") as pool:
-        models = pool.map(
-            lambda number: boosted_again(data.of(picks[number]), head.depth, trees, seed=seed + number), range(count)
-        )
-        return tuple(replace(head, model=model) for model in models)
+    models = _each(lambda number: boosted_again(data.of(picks[number]), head.depth, trees, seed=seed + number),
+                   range(count), data)  # fmt: skip
+    return tuple(replace(head, model=model) for model in models)
 
 
 def _random(seed: int) -> np.random.Generator:
@@ -196,18 +195,27 @@ def _chosen_size(fitting: BoostedData, held: BoostedData, seed: int) -> tuple[in
     """Depth and number of trees with the smallest loss on the held rows."""
     import xgboost
 
-    best = (float("inf"), 0, 0)
     most = max(50, MOST_TREES * 10 // max(10, fitting.n_classes))
     watched = xgboost.DMatrix(
         held.x, label=held.y, feature_types=list(held.types), enable_categorical=True, nthread=threads_for(held.x.size)
     )
-    for depth in DEPTHS:
+
+    def tried(depth: int) -> tuple[float, int, int]:
         booster = xgboost.train(
             _options(fitting, depth, seed), fitting.matrix(), most, evals=[(watched, "held")],
             early_stopping_rounds=PATIENCE, verbose_eval=False,
         )  # fmt: skip
-        best = min(best, (booster.best_score, depth, round(REFIT * (booster.best_iteration + 1))))
+        return booster.best_score, depth, round(REFIT * (booster.best_iteration + 1))
+
+    best = min(_each(tried, DEPTHS, fitting))
     return best[1], best[2]
+
+
+def _each(fit: Callable[[int], _T], numbers: Iterable[int], data: BoostedData) -> list[_T]:
+    """One fit per number; side by side where each uses one thread: XGBoost lets go of Python's lock."""
+    at_once = cores() if threads_for(data.x.size) == 1 else 1
+    with ThreadPoolExecutor(at_once, "trees") as pool:
+        return list(pool.map(fit, numbers))
 
 
 def _options(data: BoostedData, depth: int, seed: int) -> dict[str, Any]:
