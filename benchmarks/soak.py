@@ -159,7 +159,8 @@ def runs_in(process: psutil.Process) -> list[psutil.Process]:
     found = []
     for child in process.children(recursive=True):
         try:
-            if "prefect.flow_engine" in " ".join(child.cmdline()) or "prefect.engine" in " ".join(child.cmdline()):
+            words = " ".join(child.cmdline())
+            if "prefect.flow_engine" in words or "multiprocessing.spawn" in words:
                 found.append(child)
         except psutil.NoSuchProcess:
             continue

@@ -117,7 +117,8 @@ class Service:
         try:
             form, wanted = _form_of(request), _answer_form(request)
             body = await self._body(request)
-            frame = await _aside(len(body), lambda: _in_words(lambda: rows_of(body, form)))
+            data = self.versions.current.model.config.data
+            frame = await _aside(len(body), lambda: _in_words(lambda: rows_of(body, form, data)))
             rows = self._counted(frame)
             groups = self.settings.groups if columns is None else tuple(dict.fromkeys(columns.split(",")))
             version, answer = await self._answered(frame, groups)

@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 import polars as pl
 
-from varjepa.data.cells import by_name
+from varjepa.config.data import DataSection
+from varjepa.data.cells import by_name, column
 from varjepa.data.mixed import mixed_as_text, require_single
 from varjepa.errors import DataError
 
@@ -26,21 +27,38 @@ PLAIN = {bool, int, float, str, type(None)}
 SHAPES = 'Expected {"rows": [{"COLUMN": VALUE, ...}, ...]} or {"columns": [...], "data": [[...], ...]}.'
 
 
-def rows_of(body: bytes, form: FORMAT) -> pl.DataFrame:
-    """The rows of a body.
+def rows_of(body: bytes, form: FORMAT, data: DataSection) -> pl.DataFrame:
+    """The rows of a body, with the names and, in CSV, the gap words of the table that a model was trained on.
+
+    Args:
+        body: of a request.
+        form: of the body.
+        data: of the model's configuration.
 
     Raises:
         DataError: it cannot be read.
     """
-    if form == "json":
-        return _from_json(body)
-    if not body:
+    if form != "json" and not body:
         raise DataError("The body is empty.", expected="Expected rows.")
     try:
         # All cells of CSV as text: the model knows how its columns are spelled.
-        return pl.read_csv(body, infer_schema=False) if form == "csv" else _from_arrow(body)
+        frame = (
+            _from_json(body) if form == "json" else
+            pl.read_csv(body, infer_schema=False) if form == "csv" else _from_arrow(body)
+        )  # fmt: skip
+        frame = frame.rename(data.rename, strict=False) if data.rename else frame
     except (pl.exceptions.PolarsError, OSError, ValueError) as error:
         raise DataError(f"The body is not valid {form}: {str(error).splitlines()[0][:200]}") from error
+    return _with_gaps(frame, data) if form == "csv" else frame
+
+
+def _with_gaps(frame: pl.DataFrame, data: DataSection) -> pl.DataFrame:
+    """Columns of text without the words that mean a gap in them; JSON and Arrow have gaps of their own."""
+    kept = {name: section.not_gaps for name, section in data.columns.items()}
+    words = {name: [word for word in data.na_values if word not in kept.get(name, ())] for name in frame.columns}
+    return frame.with_columns(
+        pl.when(column(name).is_in(gaps).not_()).then(column(name)).alias(name) for name, gaps in words.items()
+    )
 
 
 def _from_arrow(body: bytes) -> pl.DataFrame:

@@ -4,10 +4,13 @@ from typing import Any
 
 import orjson
 import polars as pl
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from varjepa.config import DataSection
+from varjepa.errors import DataError
 from varjepa.tasks.serving.bodies import frame_of, rows_of
 
 WHOLE = st.integers(-(2**63), 2**63 - 1) | st.integers(2**63, 2**64 - 1)
@@ -32,8 +35,26 @@ def test_rows_give_the_frame_of_their_columns(rows: list[dict[str, Any]]) -> Non
     content = orjson.loads(orjson.dumps({"rows": rows}))["rows"]
     names = list(dict.fromkeys(name for row in content for name in row))
     expected = frame_of({name: [row.get(name) for row in content] for name in names})
-    assert_frame_equal(rows_of(orjson.dumps({"rows": rows}), "json"), expected)
+    assert_frame_equal(rows_of(orjson.dumps({"rows": rows}), "json", DataSection(path="a.csv")), expected)
 
 
 def test_a_column_without_cells_is_text() -> None:
-    assert rows_of(b'{"rows": [{"a": null, "b": 1}]}', "json").schema == {"a": pl.String, "b": pl.Int64}
+    assert rows_of(b'{"rows": [{"a": null, "b": 1}]}', "json", DataSection(path="a.csv")).schema == {
+        "a": pl.String,
+        "b": pl.Int64,
+    }
+
+
+def test_csv_has_the_gaps_and_names_of_the_table_of_training() -> None:
+    """As `varjepa score` reads the same text from a file."""
+    data = DataSection.model_validate({
+        "path": "a.csv", "rename": {"old": "new"}, "na_values": ["", "?", "None"],
+        "columns": {"veneer": {"not_gaps": ["None"]}},
+    })  # fmt: skip
+    body = b'old,veneer,^x.*$,x1\n?,None,?,NA\nNone,?,"",1\n'
+    assert rows_of(body, "csv", data).to_dict(as_series=False) == {
+        "new": [None, None], "veneer": ["None", None], "^x.*$": [None, None], "x1": ["NA", "1"],
+    }  # fmt: skip
+    with pytest.raises(DataError, match="not valid csv"):
+        rows_of(b"old,new\n1,2\n", "csv", data)
+    assert rows_of(b'{"rows": [{"old": "?", "x1": 1}]}', "json", data).to_dicts() == [{"new": "?", "x1": 1}]
