@@ -151,11 +151,12 @@ def _failed_row(run: "Run") -> list[str]:
 def _version_row(
     version: Any, run: "Run | None", metric: str | None, low: float | None, high: float | None
 ) -> list[str]:
-    verdict = version.tags.get("verdict") or version.tags.get(f"{GATE_TAG}.outcome", "")
+    # The word alone: why stands beside it.
+    verdict = str(version.tags.get("verdict") or version.tags.get(f"{GATE_TAG}.outcome", "")).partition(":")[0]
     value = "" if run is None or metric is None else f"{run.data.metrics[metric]:.4f}"
     interval = "" if low is None or high is None else f"{low:.4f} to {high:.4f}"
     reason = shortened(version.tags.get(GATE_TAG, ""), LONGEST)
-    return [version.version, _day(version.creation_timestamp), value, interval, shortened(str(verdict), 60), reason]
+    return [version.version, _day(version.creation_timestamp), value, interval, shortened(verdict, 60), reason]
 
 
 def _drift_point(run: "Run") -> Point:
