@@ -11,8 +11,9 @@ T = TypeVar("T")
 
 log = logging.getLogger("varjepa")
 
-WORDS = ("can't allocate memory", "could not create a", "could not execute a primitive", "out of memory",
-         "cannot allocate memory", "bad_alloc", "bad allocation", "not enough memory")  # fmt: skip
+ONEDNN = ("could not create a", "could not execute a primitive")
+WORDS = ("can't allocate memory", "out of memory", "cannot allocate memory", "bad_alloc", "bad allocation",
+         "not enough memory", *ONEDNN)  # fmt: skip
 """How torch, oneDNN and the C++ library say that there is no memory, each as a plain RuntimeError."""
 
 
@@ -60,6 +61,21 @@ def out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in WORDS)
 
 
+def ran_out(error: BaseException) -> bool:
+    """As `out_of_memory`, for work that goes on with smaller parts.
+
+    oneDNN may fail for ever after it has once found no memory, also for a single row and when there is plenty again.
+    Torch's own kernels, which are slower, then take its place for the rest of the process.
+    """
+    if not out_of_memory(error):
+        return False
+    if any(words in str(error).lower() for words in ONEDNN):
+        import torch  # noqa: PLC0415 (commands that compute nothing check memory, too)
+
+        torch.backends.mkldnn.set_flags(_enabled=False)
+    return True
+
+
 def in_parts(compute: Callable[[slice], T], rows: int, size: int) -> Iterator[T]:
     """Computes rows in parts, and in smaller ones from where memory runs out.
 
@@ -87,7 +103,7 @@ def _attempt(compute: Callable[[slice], T], part: slice) -> tuple[T] | None:
     try:
         return (compute(part),)
     except (MemoryError, RuntimeError) as error:
-        if not out_of_memory(error):
+        if not ran_out(error):
             raise
         return None
 

@@ -14,7 +14,7 @@ from varjepa.config import TrainingSection
 from varjepa.config.heads import GeneratorSection
 from varjepa.data.tensors.bars import Cells
 from varjepa.data.tensors.table import TableTensors
-from varjepa.memory import out_of_memory, smaller
+from varjepa.memory import ran_out, smaller
 from varjepa.models.generator import Generator, class_log_prob
 from varjepa.models.network import TableNetwork
 from varjepa.nn.decay import decay_groups
@@ -189,7 +189,7 @@ class GeneratorTrainer:
             for gradients in self._computed(lambda part: self._gradients_of(part, batch.n_rows), batch, random):
                 add_gradients(self.generator, gradients)
         except (MemoryError, RuntimeError) as error:
-            if not out_of_memory(error):
+            if not ran_out(error):
                 raise
             return False
         return True

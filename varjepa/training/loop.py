@@ -12,7 +12,7 @@ from torch import Tensor
 from varjepa.config import MaskingSection, ObjectiveSection, TrainingSection
 from varjepa.data.tensors.table import TableTensors
 from varjepa.errors import VarjepaError
-from varjepa.memory import out_of_memory, smaller
+from varjepa.memory import ran_out, smaller
 from varjepa.models.masks import Masks, draw_masks, draw_sizes, largest_sizes
 from varjepa.models.network import TableNetwork
 from varjepa.nn.decay import decay_groups
@@ -261,7 +261,7 @@ class Trainer:
                 total += terms
                 add_gradients(self.network, gradients)
         except (MemoryError, RuntimeError) as error:
-            if state is None or not out_of_memory(error):
+            if state is None or not ran_out(error):
                 raise
             random.restore(state)  # the same numbers for smaller parts
             return None
@@ -339,7 +339,7 @@ class Trainer:
             for terms in self._computed(self._terms, batch, sizes, random):
                 total += terms
         except (MemoryError, RuntimeError) as error:
-            if not out_of_memory(error):
+            if not ran_out(error):
                 raise
             return None
         return total

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,13 @@ def test_training_with_little_memory_gives_the_same_results(tmp_path: Path) -> N
         torch.testing.assert_close(few, all_, rtol=1e-4, atol=1e-5)
 
 
+@pytest.fixture(autouse=True)
+def onednn() -> Iterator[None]:
+    """As before, after a test that leaves it out."""
+    yield
+    torch.backends.mkldnn.set_flags(_enabled=True)
+
+
 @pytest.mark.parametrize("error", [
     MemoryError(), RuntimeError("could not create a primitive"), RuntimeError("std::bad_alloc"),
     RuntimeError("[enforce fail at alloc_cpu.cpp:128] DefaultCPUAllocator: can't allocate memory"),
@@ -93,6 +101,7 @@ def test_rows_are_computed_in_smaller_parts_from_where_memory_runs_out(error: Ex
     parts = list(in_parts(compute, 100, 64))
     assert [row for part in parts for row in part] == list(range(100))
     assert max(len(part) for part in parts) == 8
+    assert torch.backends.mkldnn.enabled == ("primitive" not in str(error))  # it would fail again
 
 
 def test_little_memory_is_said_before_work(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:

@@ -34,8 +34,8 @@ def run_page(uri: str, experiment: str, run_id: str) -> str:
     """A run.
 
     Examples:
-        >>> run_page("https://me:secret@example.com/", "12", "abc")
-        'https://me:***@example.com/#/experiments/12/runs/abc?workflowType=machine_learning'
+        >>> run_page("https://example.com/", "12", "abc")
+        'https://example.com/#/experiments/12/runs/abc?workflowType=machine_learning'
     """
     return _page(uri, "experiments", experiment, "runs", run_id)
 
