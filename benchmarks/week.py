@@ -75,7 +75,7 @@ def receivers(received: Received) -> Iterator[str]:
             pass
 
     class Mailbox:
-        async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: ARG002, N802
+        async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: ARG002, N802 (the interface of aiosmtpd)
             mail = message_from_bytes(envelope.content, policy=policy.default)
             received.note(received.mail, str(mail["subject"]), str(mail.get_body(("plain",))))
             return "250 OK"
