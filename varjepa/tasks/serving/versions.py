@@ -103,9 +103,10 @@ class Versions:
 
     def _ready(self, name: str) -> Served:
         """A version, which need not be loaded again if it is the shadow, or answered before: rolling back is quick."""
-        return next((each for each in (self.last, self.shadow) if each and each.name == name), None) or self._loaded(
-            name
-        )
+        for known in (self.last, self.shadow):
+            if known is not None and known.name == name:
+                return known
+        return self._loaded(name)
 
     def _loaded(self, name: str) -> Served:
         model = open_model(name, self.settings.tracking_uri, self.settings.device)
