@@ -28,7 +28,7 @@ from varjepa.data.read.splits import CLUSTER, PART, parts_by_content
 from varjepa.inference.storage import load_config_of
 from varjepa.tasks.retrain.ingest import ingest
 from varjepa.tasks.retrain.preprocess import Prepared, preprocess
-from varjepa.tasks.steps.reuse import start_fresh
+from varjepa.tasks.steps.reuse import afresh
 from varjepa.tasks.work_store.opened import shared_work
 from varjepa.tasks.work_store.place import Place
 
@@ -43,9 +43,9 @@ def in_both_ways(data: DataSection, settings: dict[str, Any]) -> tuple[Prepared,
     config = RetrainConfig(data=data)
     clean = ingest.fn(config).path
     whole = preprocess.fn(clean, config)
-    start_fresh()
     parted = config.model_copy(update={"preprocess": PreprocessSection(workers=2, **settings)})
-    return whole, prepared(clean, parted)
+    with afresh():
+        return whole, prepared(clean, parted)
 
 
 def same(parted: Prepared, whole: Prepared, files: int) -> None:

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from tests.flows.conftest import person_table, write_job
+from tests.store_servers import free_port
 
 ROOT = str(Path(__file__).parents[2])
 
@@ -191,3 +192,18 @@ def test_children_of_killed_flows_are_ended_and_no_others() -> None:
         for other in kept:
             other.kill()
             other.wait()
+
+
+def test_a_run_without_prefect_does_not_keep_the_next_one_from_it(prefect_server: None) -> None:
+    from prefect.context import FlowRunContext
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    from varjepa.tasks.orchestration.recorded_flow import flow
+
+    @flow(name="looks")
+    def recorded() -> bool:
+        return FlowRunContext.get() is not None
+
+    with temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{free_port()}/api"}):
+        assert not recorded()
+    assert recorded()

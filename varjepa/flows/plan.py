@@ -10,7 +10,7 @@ from varjepa.tasks.retrain.ingest import ingest
 from varjepa.tasks.retrain.preprocess import Prepared, preprocess
 from varjepa.tasks.retrain.validate import check_contract
 from varjepa.tasks.sources.run_day import with_run_date
-from varjepa.tasks.steps.orchestrated import go_without
+from varjepa.tasks.steps.orchestrated import go_without, one_run
 from varjepa.tasks.steps.reuse import DONE
 
 
@@ -21,7 +21,12 @@ def plan(config: RetrainConfig) -> PlanAnswer:
         UserError: the data or the configuration is invalid.
         ContractError: the data broke its contract.
     """
-    go_without("A plan needs no Prefect.", quiet=True)
+    with one_run():
+        go_without("A plan needs no Prefect.", quiet=True)
+        return _planned(config)
+
+
+def _planned(config: RetrainConfig) -> PlanAnswer:
     config = with_run_date(config)
     snapshot = ingest(config)
     validation = check_contract(snapshot, config)

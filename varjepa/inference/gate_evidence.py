@@ -170,7 +170,7 @@ def _facts(model: TrainedModel, predicted: pl.DataFrame) -> Evidence:
 
 def _flat(predicted: pl.DataFrame) -> torch.Tensor:
     """Embeddings [N, D d]."""
-    return torch.from_numpy(predicted["embedding"].to_numpy().reshape(predicted.height, -1))
+    return torch.from_numpy(predicted["embedding"].to_numpy(writable=True).reshape(predicted.height, -1))
 
 
 def _structure(model: TrainedModel, generator: TableGenerator, rows: TableTensors, events: CellEvents) -> Floats:

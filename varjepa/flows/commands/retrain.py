@@ -68,15 +68,13 @@ def _run(settings: RetrainConfig, *, fresh: bool, dry_run: bool, quick: bool, pl
     with server_under_way():
         from varjepa.flows.retrain import retrain as flow
         from varjepa.tasks.orchestration.flow_runs import owned
-        from varjepa.tasks.steps.reuse import start_fresh
+        from varjepa.tasks.steps.reuse import afresh
         from varjepa.tasks.tracking.runs import log_results
         from varjepa.tasks.tracking.store import open_known
 
         open_known(settings.tracking)
 
-    if fresh:
-        start_fresh()
-    with owned():
+    with afresh(fresh), owned():
         result = flow(settings, dry_run=dry_run)
         if quick:
             log_results.fn(result["run_id"], settings.tracking, {}, {"varjepa.preset": "quick"})

@@ -57,11 +57,9 @@ def simulate(variants: str, runs: int, overrides: tuple[str, ...], *, fresh: boo
     from varjepa.flows.show.studies import show_study
     from varjepa.flows.simulate import simulate as flow
     from varjepa.tasks.orchestration.flow_runs import owned
-    from varjepa.tasks.steps.reuse import start_fresh
+    from varjepa.tasks.steps.reuse import afresh
 
-    if fresh:
-        start_fresh()
-    with owned():
+    with afresh(fresh), owned():
         result = flow(settings)
     show_study(result)
     finish(result, json_out=json_out)
@@ -110,11 +108,9 @@ def benchmark(
     from varjepa.flows.benchmark import benchmark as run
     from varjepa.flows.show.studies import show_benchmark
     from varjepa.tasks.orchestration.flow_runs import owned
-    from varjepa.tasks.steps.reuse import start_fresh
+    from varjepa.tasks.steps.reuse import afresh
 
-    if fresh:
-        start_fresh()
-    with owned():
+    with afresh(fresh), owned():
         if config.labels:
             from varjepa.flows.label_curves import label_curves
             from varjepa.flows.show.studies import show_label_curves

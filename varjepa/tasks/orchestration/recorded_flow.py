@@ -14,7 +14,7 @@ from varjepa.errors import SetupError
 from varjepa.redaction import redacted
 from varjepa.tasks.processes.health import require_answer
 from varjepa.tasks.steps.log import log
-from varjepa.tasks.steps.orchestrated import go_without, without_orchestration
+from varjepa.tasks.steps.orchestrated import go_without, one_run, without_orchestration
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -40,6 +40,10 @@ class RecordedFlow(Flow[_P, _R]):
 
     def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> _R:  # type: ignore[override]  # never with return_state
         """Runs the flow and returns its result."""
+        with one_run():
+            return self._run(*args, **kwargs)
+
+    def _run(self, *args: _P.args, **kwargs: _P.kwargs) -> _R:
         if FlowRunContext.get() is None:
             require_recorder()
         if without_orchestration():
@@ -86,7 +90,7 @@ class _Kept(Generic[_R]):
 
 
 def require_recorder() -> None:
-    """Waits for Prefect's server. Without one, flows of this process run as plain functions from now on."""
+    """Waits for Prefect's server. Without one, flows of this run are plain functions from now on."""
     settings = get_current_settings()
     if without_orchestration():
         return

@@ -7,7 +7,7 @@ from typing import Any
 from varjepa.errors import SetupError
 from varjepa.machine import cores
 from varjepa.tasks.orchestration.recorded_flow import require_recorder
-from varjepa.tasks.steps.orchestrated import without_orchestration
+from varjepa.tasks.steps.orchestrated import one_run, without_orchestration
 
 
 def task_runner(runner: str, workers: int = 0, dask_address: str | None = None) -> Any:
@@ -56,12 +56,13 @@ def shared_server(runner: str, dask_address: str | None) -> Iterator[None]:
     from prefect.server.api.server import SubprocessASGIServer
     from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings
 
-    require_recorder()
-    if get_current_settings().api.url or without_orchestration():
-        yield
-        return
-    with temporary_settings({PREFECT_API_URL: SubprocessASGIServer().api_url}):
-        yield
+    with one_run():
+        require_recorder()
+        if get_current_settings().api.url or without_orchestration():
+            yield
+            return
+        with temporary_settings({PREFECT_API_URL: SubprocessASGIServer().api_url}):
+            yield
 
 
 @contextmanager

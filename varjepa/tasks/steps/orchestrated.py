@@ -1,7 +1,9 @@
 """Tasks of Prefect that also run as plain functions, if there is no server to record them."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from itertools import repeat
 from typing import Any, Generic, ParamSpec, TypeVar, cast
@@ -15,20 +17,35 @@ from varjepa.tasks.steps.log import log
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
-_reasons: list[str] = []
-"""Why this process runs without orchestration; empty if it does not."""
+_reasons: ContextVar[list[str] | None] = ContextVar("reasons", default=None)
+"""Why this run does without orchestration; empty if it does not, None outside a run."""
+
+
+@contextmanager
+def one_run() -> Iterator[None]:
+    """Around an outermost flow: the next one of this process asks anew whether a server answers."""
+    if _reasons.get() is not None:
+        yield
+        return
+    token = _reasons.set([])
+    try:
+        yield
+    finally:
+        _reasons.reset(token)
 
 
 def go_without(reason: str, *, quiet: bool = False) -> None:
-    """Runs all flows and tasks of this process as plain functions from now on, and says so once, unless `quiet`."""
-    if not _reasons and not quiet:
+    """Executes flows and tasks of this run as plain functions from now on, and says so once, unless `quiet`."""
+    reasons = _reasons.get()
+    if not reasons and not quiet:
         log.warning("%s The steps run without it: same results, but Prefect has no record of this run.", reason)
-    _reasons.append(reason)
+    if reasons is not None:
+        reasons.append(reason)
 
 
 def without_orchestration() -> bool:
     """Whether flows and tasks run as plain functions."""
-    return bool(_reasons)
+    return bool(_reasons.get())
 
 
 def task(**options: Any) -> Callable[[Callable[_P, _R]], "StepTask[_P, _R]"]:

@@ -4,8 +4,8 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
@@ -31,8 +31,8 @@ PARTIAL = ("checkpoint.pt", "draft-*/*.parquet")
 """Files of an unfinished step from which another process goes on; each is only ever replaced as a whole."""
 
 _T = TypeVar("_T")
-_fresh: list[str] = []
-"""Part of every folder's name; not empty if results of earlier processes must not be reused."""
+_fresh: ContextVar[tuple[str, ...]] = ContextVar("fresh", default=())
+"""Part of every folder's name; not empty if results of earlier runs must not be reused."""
 
 
 class Elsewhere(NamedTuple):
@@ -136,7 +136,7 @@ def step_folder(step: str, *inputs: Any, code: str) -> Path:
         inputs: plain data that the result depends on.
         code: module of the step.
     """
-    return WORK / f"{step}-{digest(code_digest(code), *_fresh, *inputs)}"
+    return WORK / f"{step}-{digest(code_digest(code), *_fresh.get(), *inputs)}"
 
 
 def reuse(folder: Path, result: type[_T], make: Callable[[], _T]) -> _T:
@@ -168,6 +168,14 @@ def reuse(folder: Path, result: type[_T], make: Callable[[], _T]) -> _T:
         return value
 
 
-def start_fresh() -> None:
-    """Makes this process run every step again, without results of earlier processes."""
-    _fresh.append(digest(time.time_ns()))
+@contextmanager
+def afresh(wanted: bool = True) -> Iterator[None]:  # noqa: FBT001, FBT002 (its only argument)
+    """Runs every step in the block again, without results of earlier runs. Does nothing if that is not `wanted`."""
+    if not wanted:
+        yield
+        return
+    token = _fresh.set((digest(time.time_ns()),))
+    try:
+        yield
+    finally:
+        _fresh.reset(token)

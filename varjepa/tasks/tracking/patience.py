@@ -36,7 +36,7 @@ PASSING = ("database is locked", "failed with exception", "connection refused", 
 """How MLflow and its databases say that a store does not answer at the moment."""
 
 _lost: set[str] = set()
-"""Stores that did not answer in time; nobody waits for them again."""
+"""Stores that did not answer in time; nobody waits for them again until they answer."""
 
 
 class TrackingLostError(VarjepaError):
@@ -97,13 +97,16 @@ def patiently(call: Callable[[], T], uri: str, seconds: float = PATIENCE) -> T:
     with _words_to_the_user(uri):
         while True:
             try:
-                return call()
+                answer = call()
             except Exception as error:
                 if not may_answer_again(error):
                     raise
                 if uri in _lost or time.monotonic() - began > seconds:
                     _lost.add(uri)
                     raise TrackingLostError(uri, time.monotonic() - began, error) from error
+            else:
+                _lost.discard(uri)
+                return answer
             time.sleep(PAUSE_SECONDS)
 
 

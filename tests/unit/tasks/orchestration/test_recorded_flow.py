@@ -1,6 +1,7 @@
 """Flows and tasks run as plain functions where no server answers, with the same results and retries."""
 
 import logging
+from collections.abc import Iterator
 
 import pytest
 from prefect import unmapped
@@ -38,10 +39,16 @@ def total(first: int) -> list[int]:
     return [add(first), add.submit(first, b=2).result(), *mapped, *both, stumble(OSError("busy"), 2)]
 
 
+@flow(name="asks")
+def plain() -> bool:
+    return without_orchestration()
+
+
 @pytest.fixture(autouse=True)
-def no_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(orchestrated, "_reasons", [])
+def one_run() -> Iterator[None]:
     calls.clear()
+    with orchestrated.one_run():
+        yield
 
 
 def test_a_flow_without_a_server_runs_plainly_and_says_so(
@@ -52,7 +59,7 @@ def test_a_flow_without_a_server_runs_plainly_and_says_so(
     with temporary_settings({PREFECT_API_URL: url}), caplog.at_level("WARNING"):
         assert total(1) == [2, 3, 11, 12, 6, 7, 3]
         assert total.with_options(name="other")(first=1)[0] == 2
-    assert without_orchestration()
+        assert plain()
     assert "does not answer" in caplog.messages[0]
     assert "same results, but Prefect has no record of this run" in caplog.messages[0]
     assert not any("secret" in message for message in caplog.messages)

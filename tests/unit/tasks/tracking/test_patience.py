@@ -43,6 +43,15 @@ def test_a_server_that_is_gone_is_waited_for_in_words_and_not_for_long(
     with pytest.raises(TrackingLostError):
         patiently(ask, uri, 60)  # nobody waits for it again
     assert time.monotonic() - began < 1
+    assert patiently(lambda: "answer", uri) == "answer"
+    tries = iter([ConnectionResetError(), None])
+
+    def ask_once_more() -> str:
+        if (error := next(tries)) is not None:
+            raise error
+        return "answer"
+
+    assert patiently(ask_once_more, uri, 60) == "answer"  # since it has answered
 
 
 def test_a_store_that_answers_again_is_used_and_other_errors_pass() -> None:
