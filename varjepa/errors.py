@@ -77,11 +77,11 @@ def nearest(name: str, names: Iterable[str]) -> str:
     Examples:
         >>> nearest("lable", ["label", "path"])
         'Did you mean "label"?'
-        >>> nearest("xyz", ["label", "path"])
+        >>> nearest("age", ["a", "e"])
         ''
     """
     # Comparing takes the product of both lengths.
-    matches = get_close_matches(name, list(names), n=1, cutoff=0.5) if len(name) <= LONGEST_NAME else []
+    matches = get_close_matches(name, list(names), n=1, cutoff=0.6) if len(name) <= LONGEST_NAME else []
     return f'Did you mean "{matches[0]}"?' if matches else ""
 
 

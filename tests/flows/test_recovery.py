@@ -71,7 +71,14 @@ def test_the_same_job_goes_on_with_its_run_and_others_are_ended(migrated: Path, 
         for epoch in (0.0, 1.0):
             curves.log({"epoch": epoch, "training/rows_per_second": 2.0})
     assert status(same) == "FINISHED"
-    points = client.get_metric_history(run_id, "training/rows_per_second")
+    # A run that was ended on behalf of its killed process is resumed, too, until the job has another run.
+    with opened_run(tracking, command="retrain", name="b", job="job b") as run_id:
+        assert run_id == other
+        tags = client.get_run(other).data.tags
+        assert ("varjepa.failure" in tags, tags["verdict"]) == (False, "in progress")
+    with opened_run(tracking, command="retrain", name="b", job="job b") as run_id:
+        assert run_id != other
+    points = client.get_metric_history(same, "training/rows_per_second")
     assert [(point.step, point.value) for point in points] == [(1, 1.0), (2, 2.0)]
 
 

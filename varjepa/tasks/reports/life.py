@@ -17,6 +17,7 @@ from varjepa.tasks.registry.search import quoted, versions_of
 from varjepa.tasks.registry.tags import DAY_TAG, GATE_TAG, INTERVAL_TAG, RUN_TAG
 from varjepa.tasks.reports.page import Picture, render
 from varjepa.tasks.reports.provenance import provenance
+from varjepa.tasks.tracking.killed_runs import FAILURE
 from varjepa.tasks.tracking.store import client_for
 from varjepa.visible import shortened
 
@@ -145,7 +146,7 @@ def _failed(client: "MlflowClient", experiments: list[str], name: str) -> list["
 
 
 def _failed_row(run: "Run") -> list[str]:
-    return [_shown(run), run.info.status, shortened(run.data.tags.get("varjepa.failure", ""), LONGEST), run.info.run_id]
+    return [_shown(run), run.info.status, shortened(run.data.tags.get(FAILURE, ""), LONGEST), run.info.run_id]
 
 
 def _version_row(

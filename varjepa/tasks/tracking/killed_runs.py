@@ -17,6 +17,11 @@ JOB = "varjepa.job"
 KILL_TOLD = "varjepa.killed_told"
 """Tag of a run: the process that was killed, once people were told of it (see `varjepa.tasks.notify.killed`)."""
 
+FAILURE = "varjepa.failure"
+"""Tag of a run: why it did not end well."""
+
+WAS_KILLED = "The process that made this run was killed."
+
 UNTOLD = "varjepa.untold"
 """Tag of a run that was ended because its process was killed, as long as people were not told of it."""
 
@@ -39,7 +44,7 @@ def taken_over(client: "MlflowClient", experiment: str, job: str | None) -> str 
     same = next((run for run in killed if job is not None and run.data.tags.get(JOB) == job), None)
     for run in killed:
         if run is not same:
-            client.set_tag(run.info.run_id, "varjepa.failure", "The process that made this run was killed.")
+            client.set_tag(run.info.run_id, FAILURE, WAS_KILLED)
             if VERDICT in run.data.tags:
                 client.set_tag(run.info.run_id, VERDICT, "interrupted")
             if run.data.tags.get(KILL_TOLD) != run.data.tags[PROCESS]:
@@ -47,16 +52,33 @@ def taken_over(client: "MlflowClient", experiment: str, job: str | None) -> str 
             client.set_terminated(run.info.run_id, "KILLED")
             log.info("ended the run %s, whose process was killed", run.info.run_id)
     if same is None and job is not None:
-        # The process was killed after the run had ended, but before the command printed its result.
-        ended = f"attributes.status = 'FINISHED' and tags.`{JOB}` = '{job}' and tags.`{ASKED}` = 'yes'"
-        same = next(iter(_abandoned(client, experiment, ended)), None)
+        same = _cut_off(client, experiment, job)
     if same is None:
         return None
     client.update_run(same.info.run_id, status="RUNNING")
+    if FAILURE in same.data.tags:
+        client.delete_tag(same.info.run_id, FAILURE)
+    if VERDICT in same.data.tags:
+        client.set_tag(same.info.run_id, VERDICT, "in progress")
     for name, value in owner_tags().items():
         client.set_tag(same.info.run_id, name, value)
     log.info("resuming the run %s, whose process was killed", same.info.run_id)
     return same.info.run_id
+
+
+def _cut_off(client: "MlflowClient", experiment: str, job: str) -> "Run | None":
+    """The last run of a job, if its process was killed before the user had an answer.
+
+    Another command may have ended the run, or it had ended, but the command had not printed its result.
+    """
+    of_this_job = f"tags.`{JOB}` = '{job}'"
+    last = client.search_runs([experiment], of_this_job, max_results=1, order_by=["attributes.start_time DESC"])
+    for run in _abandoned(client, experiment, of_this_job)[:1]:
+        status, tags = run.info.status, run.data.tags
+        unseen = (status, tags.get(ASKED)) == ("FINISHED", "yes")
+        if run.info.run_id == last[0].info.run_id and (unseen or (status, tags.get(FAILURE)) == ("KILLED", WAS_KILLED)):
+            return run
+    return None
 
 
 def _abandoned(client: "MlflowClient", experiment: str, which: str) -> "list[Run]":

@@ -13,7 +13,7 @@ from varjepa.tasks.processes.owner import ASKED, TakenOverError, lost_turn, owne
 from varjepa.tasks.steps.code import git_commit
 from varjepa.tasks.steps.retries import retried_task
 from varjepa.tasks.tracking.headlines import SHORT, VERDICT, curves
-from varjepa.tasks.tracking.killed_runs import JOB, taken_over
+from varjepa.tasks.tracking.killed_runs import FAILURE, JOB, taken_over
 from varjepa.tasks.tracking.locks import host_lock
 from varjepa.tasks.tracking.names import user_name
 from varjepa.tasks.tracking.patience import TrackingLostError
@@ -74,7 +74,7 @@ def opened_run(
             raise
         interrupted = not isinstance(error, Exception)
         reason = str(error) if isinstance(error, VarjepaError) else repr(error)
-        client.set_tag(run_id, "varjepa.failure", reason[:4000])
+        client.set_tag(run_id, FAILURE, reason[:4000])
         if told:
             client.set_tag(run_id, VERDICT, ("interrupted" if interrupted else f"failed: {reason}")[:SHORT])
         client.set_terminated(run_id, "KILLED" if interrupted else "FAILED")
