@@ -7,7 +7,9 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from cycler import cycler
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from numpy.typing import NDArray
@@ -53,5 +55,16 @@ def panels(rows: int, columns: int, *, size: tuple[float, float] = (3.6, 2.7)) -
 
 def _show_names(figure: Figure) -> None:
     """Writes what is invisible in names as escapes. Labels of ticks are set at each drawing: their callers do it."""
-    for text in figure.findobj(Text):
+    for text in _texts(figure):
         text.set_text("\n".join(map(visible, text.get_text().split("\n"))))
+
+
+def _texts(artist: Artist) -> Iterator[Text]:
+    """All texts but the labels of ticks, which `findobj` would make for this alone."""
+    if isinstance(artist, Axis):
+        yield artist.label
+    elif isinstance(artist, Text):
+        yield artist
+    else:
+        for part in artist.get_children():
+            yield from _texts(part)

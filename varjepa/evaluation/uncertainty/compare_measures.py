@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from varjepa.config.heads import MEASURE
 from varjepa.evaluation.arrays import Bools, Floats, Ints
@@ -16,6 +17,9 @@ BASELINE: MEASURE = "max_probability"
 RESAMPLES = 1000
 IN_THE_TAIL = 20
 """Resamples that lie beyond an end of an interval that decides, so that its end does not depend on their seed."""
+
+IN_CACHE = 60_000
+"""Counts of rows that are worked on together."""
 
 
 class Comparison(NamedTuple):
@@ -79,29 +83,56 @@ def resampled_aurc(
     Each is that of `selective.risk_coverage` on the rows of the resample: rows of equal uncertainty, copies of a row
     among them, share their mean risk, so that the order of the rows in a file says nothing.
     """
-    # Number of each row's uncertainty among the different ones, from the surest: nothing is sorted again.
-    ranks = [np.unique(values, return_inverse=True)[1] for values in measures.values()]
+    # Rows from the surest, and the last one of each of T different uncertainties: nothing is sorted again.
+    orders = [np.argsort(values, kind="stable") for values in measures.values()]
+    lasts = [
+        np.flatnonzero(np.diff(values[order], append=np.nan) != 0)
+        for values, order in zip(measures.values(), orders, strict=True)
+    ]
 
     def areas(counts: Ints) -> Floats:  # [S, N] -> [S, M]
         most = int(counts.sum(1).max())
         harmonic = np.append(0.0, np.cumsum(1 / np.arange(1, most + 1)))  # 1 + 1/2 + ... + 1/n, from n = 0
-        return np.array([[_area(rank, row, row * error, harmonic) for rank in ranks] for row in counts])
+        # In portions that fit into a core's cache.
+        portions = np.array_split(counts, math.ceil(counts.size / IN_CACHE))
+        found = [
+            np.concatenate([_areas(np.take(rows, order, axis=1), error[order], last, harmonic) for rows in portions])
+            for order, last in zip(orders, lasts, strict=True)
+        ]
+        return np.stack(found, axis=1)
 
     drawn = bootstrap_rows(len(error), areas, resamples=resamples, seed=seed, clusters=clusters)
     return dict(zip(measures, drawn.T, strict=True))
 
 
-def _area(rank: Ints, drawn: Ints, wrong: Ints, harmonic: Floats) -> float:
-    """AURC of rows of which each was drawn so often [N], and so often wrongly predicted [N]."""
-    rows, errors = np.bincount(rank, drawn), np.bincount(rank, wrong)  # [T] per tie
-    end = rows.cumsum()  # [T], rows up to each tie
-    share = errors / np.maximum(rows, 1)  # [T], mean risk of a tie
+def _areas(drawn: Ints, error: Bools, last: Ints, harmonic: Floats) -> Floats:
+    """AURC of S resamples [S].
+
+    Args:
+        drawn: how often each row was drawn [S, N], from the surest.
+        error: whether it is predicted wrongly [N].
+        last: number of the last row of each of T ties [T].
+        harmonic: 1 + 1/2 + ... + 1/n for each n from 0.
+    """
+    end, wrong = drawn.cumsum(1), (drawn * error).cumsum(1)  # [S, N]
+    if len(last) < len(error):
+        end, wrong = end[:, last], wrong[:, last]  # [S, T], rows and errors up to each tie
+    before, wrong_before = _shifted(end), _shifted(wrong)
+    rows = end - before  # [S, T] per tie
+    share = (wrong - wrong_before) / np.maximum(rows, 1)  # [S, T], mean risk of a tie
     # Within a tie, the risk behind its j-th row is (errors so far + j share) / (rows so far + j): summed over j,
     # share for each row, and what was different before, spread over 1 / (rows so far + j).
-    earlier = errors.cumsum() - errors - share * (end - rows)  # [T]
-    reached = harmonic[end.astype(np.int64)]  # [T]
-    spread = np.diff(reached, prepend=0.0)  # [T], sum of 1 / (rows so far + j) over a tie
-    return float((errors.sum() + earlier @ spread) / end[-1])
+    earlier = wrong_before - share * before  # [S, T]
+    reached = harmonic[end]  # [S, T]
+    spread = reached - _shifted(reached)  # [S, T], sum of 1 / (rows so far + j) over a tie
+    return (wrong[:, -1] + np.einsum("st,st->s", earlier, spread)) / end[:, -1]
+
+
+def _shifted(values: NDArray[Any]) -> NDArray[Any]:
+    """Each column moved one to the right, zeros in the first, [S, T]."""
+    shifted = np.zeros_like(values)
+    shifted[:, 1:] = values[:, :-1]
+    return shifted
 
 
 def choose(
