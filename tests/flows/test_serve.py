@@ -186,3 +186,21 @@ def test_an_alias_moves_under_load_and_no_request_is_lost_or_mixed(place: Simple
     assert {status for status, _, _ in answers} == {200}
     assert all(header == body for _, header, body in answers)
     assert {header for _, header, _ in answers} == {"models:/served/1", "models:/served/2"}
+
+
+def test_a_version_that_answered_before_is_not_loaded_again(place: SimpleNamespace) -> None:
+    from varjepa.tasks.serving.settings import ServeSettings
+    from varjepa.tasks.serving.versions import Versions
+
+    versions = Versions(ServeSettings("models:/served@champion", tracking_uri=place.uri, device="cpu"))
+    first = versions.current
+    try:
+        place.client.set_registered_model_alias("served", "champion", "2")
+        versions.refresh()
+        second = versions.current
+    finally:
+        place.client.set_registered_model_alias("served", "champion", "1")
+    versions.refresh()
+    assert (first.name, second.name) == ("models:/served/1", "models:/served/2")
+    assert versions.current is first
+    assert versions.last is second
