@@ -21,7 +21,7 @@ from tests.store_servers import BUCKET
 
 ROOT = str(Path(__file__).parents[2])
 EPOCHS = 25
-RETRAIN = [sys.executable, "-m", "varjepa.flows.cli", "retrain"]
+VARJEPA = [sys.executable, "-m", "varjepa.flows.cli"]
 
 JOBS = "MLFLOW_SERVER_ENABLE_JOB_EXECUTION"
 """Variable of MLflow's server, which would start ten more processes."""
@@ -45,22 +45,23 @@ class Machine:
     job: Path
     variables: dict[str, str]
 
-    def started(self) -> "subprocess.Popen[str]":
+    def started(self, *more: str) -> "subprocess.Popen[str]":
         """The retrain, on its way."""
+        return self.runs("retrain", str(self.job), "--dry-run", "--json", *more)
+
+    def runs(self, *words: str) -> "subprocess.Popen[str]":
+        """A command, on its way."""
         self.home.mkdir(parents=True, exist_ok=True)
         # Without a record by Prefect, whose temporary server takes as long as everything else here.
         own = {"HOME": str(self.home), "PYTHONPATH": ROOT, "PREFECT_SERVER_EPHEMERAL_ENABLED": "false"}
         return subprocess.Popen(
-            self.host.words(*RETRAIN, str(self.job), "--dry-run", "--json"), cwd=self.home, text=True,
+            self.host.words(*VARJEPA, *words), cwd=self.home, text=True,
             env=os.environ | own | self.variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
 
     def answer(self) -> tuple[dict[str, Any], str]:
         """What the retrain answers, and what it says meanwhile."""
-        process = self.started()
-        out, said = process.communicate(timeout=240)
-        assert process.returncode == 0, said
-        return json.loads(out.strip().splitlines()[-1]), said
+        return answered(self.started())
 
     def lose(self, process: "subprocess.Popen[str]") -> None:
         """Ends everything on the machine at once, and its folder with it."""
@@ -70,10 +71,23 @@ class Machine:
         shutil.rmtree(self.home)
 
 
+def answered(process: "subprocess.Popen[str]") -> tuple[dict[str, Any], str]:
+    """What a command answers, and what it says meanwhile."""
+    out, said = process.communicate(timeout=240)
+    assert process.returncode == 0, said
+    return json.loads(out.strip().splitlines()[-1]), said
+
+
 def weights(home: Path) -> bytes:
     """The trained network, byte for byte."""
     (file,) = home.glob("mlruns/work/pretrain-*/network.safetensors")
     return file.read_bytes()
+
+
+def curve(home: Path) -> list[float]:
+    """The loss of each epoch."""
+    (file,) = home.glob("mlruns/work/pretrain-*/history.json")
+    return [epoch["train/elbo"] for epoch in json.loads(file.read_text())]
 
 
 def wait_for(ready: Callable[[], Any], process: "subprocess.Popen[str]") -> Any:
@@ -94,8 +108,8 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(job: Path, migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """The weights of a training without an interruption and without a work store, by the steps themselves."""
+def undisturbed(job: Path, migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home of a training without an interruption and without a work store, by the steps themselves."""
     from varjepa.config import load_config
     from varjepa.tasks.retrain.ingest import ingest
     from varjepa.tasks.retrain.preprocess import preprocess
@@ -112,7 +126,7 @@ def undisturbed(job: Path, migrated: Path, tmp_path_factory: pytest.TempPathFact
         clean, config = check_contract.fn(snapshot, config).clean, snapshot.told(config)
         with opened_run(config.tracking, command="retrain", name="people") as run_id:
             pretrain.fn(preprocess.fn(clean, config), config, run_id)
-        return weights(home)
+        return home
 
 
 @contextmanager
@@ -151,6 +165,29 @@ def namespaces(migrated: Path, tmp_path: Path) -> Iterator[tuple[list[Host], dic
         yield [one, two], variables
 
 
+@pytest.mark.usefixtures("s3")
+def test_two_machines_train_together_and_a_lost_one_is_replaced(
+    job: Path, undisturbed: Path, migrated: Path, tmp_path: Path
+) -> None:
+    with namespaces(migrated, tmp_path) as (hosts, variables):
+        store = f"s3://{BUCKET}/{tmp_path.name}"
+        variables |= {"VARJEPA_WORK_URI": store}
+        one, two = (Machine(host, tmp_path / host.name, job, variables) for host in hosts)
+        lost = two.runs("join", store)
+        leading = one.started("--set", "work.machines=2")
+        wait_for(lambda: len(list(one.home.glob("mlruns/work/pretrain-*/checkpoint.pt"))), leading)
+        two.lose(lost)
+        joined, _ = answered(two.runs("join", store, "--once", "--json"))
+        answer, said = answered(leading)
+        runs = told(hosts[0], variables)
+        assert said.count("machines that train: 2 of 2") == 2
+        assert "a machine was lost in the middle of the training" in said
+        assert [each["machines"] for each in joined["joined"]] == [2]
+        assert list(two.home.glob("mlruns/work/join-*")) == []
+    assert [(run["run_id"], run["epochs"]) for run in runs] == [(answer["run_id"], list(range(1, EPOCHS + 1)))]
+    assert curve(one.home) == pytest.approx(curve(undisturbed), rel=1e-3)
+
+
 def reached(host: Host, address: str) -> None:
     """Waits until a server answers a host."""
     name, _, port = address.partition(":")
@@ -164,7 +201,7 @@ def reached(host: Host, address: str) -> None:
 @pytest.mark.usefixtures("s3")
 @pytest.mark.parametrize("network", [folders, namespaces])
 def test_another_machine_goes_on_with_the_run_of_a_lost_one(
-    network: Any, job: Path, undisturbed: bytes, migrated: Path, tmp_path: Path
+    network: Any, job: Path, undisturbed: Path, migrated: Path, tmp_path: Path
 ) -> None:
     with network(migrated, tmp_path) as (hosts, variables):
         variables |= {"VARJEPA_WORK_URI": f"s3://{BUCKET}/{tmp_path.name}"}
@@ -181,7 +218,7 @@ def test_another_machine_goes_on_with_the_run_of_a_lost_one(
         assert "resuming the run" in said
         for step in ("ingest", "validate", "preprocess"):
             assert (f"{step}: made before, fetched" in said, f"{step} starts" in said) == (True, False), step
-        assert weights(two.home) == undisturbed
+        assert weights(two.home) == weights(undisturbed)
         runs = told(hosts[1], variables)
     assert [(run["status"], run["run_id"]) for run in runs] == [("FINISHED", answer["run_id"])]
     assert runs[0]["epochs"] == list(range(1, EPOCHS + 1))

@@ -201,6 +201,14 @@ class WorkSection(Section):
     checkpoint_seconds: Annotated[float, Field(ge=0, le=86_400)] = 30.0
     """Least time between two uploads of a checkpoint, in seconds. The last one is always uploaded."""
 
+    machines: Annotated[int, Field(ge=1, le=1000)] = 1
+    """Machines that train together, each with `training.devices` processes. The others wait with `varjepa join`. If one
+    is lost, the training goes on without it from the last checkpoint. Results are equal up to rounding."""
+    join_within: Annotated[float, Field(ge=0, le=86_400)] = 300.0
+    """Seconds to wait for the others; then the training begins with those that have come."""
+    address: str | None = None
+    """Name or address of this machine for the others. null: the one that it reaches the tracking server from."""
+
     @field_validator("uri")
     @classmethod
     def _is_a_folder(cls, uri: str | None) -> str | None:

@@ -15,6 +15,7 @@ from varjepa.flows.commands import (
     completion,
     drift,
     infer,
+    join,
     outcomes,
     registry,
     retrain,
@@ -83,7 +84,7 @@ def cli(*, verbose: bool) -> None:
 
 
 for _module in (
-    train, retrain, tune, schedule, serve, infer, similar, drift, outcomes, registry, clean, setup, completion,
+    train, retrain, tune, schedule, join, serve, infer, similar, drift, outcomes, registry, clean, setup, completion,
 ):  # fmt: skip
     for _name, _command in vars(_module).items():
         if isinstance(_command, click.Command) and not _name.startswith("_"):

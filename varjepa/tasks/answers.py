@@ -430,6 +430,20 @@ class TuneAnswer(TypedDict):
     config: NotRequired[str]
 
 
+class JoinedAnswer(TypedDict):
+    """A training that `varjepa join` has taken part in: the name of its step, and how many machines trained."""
+
+    training: str
+    machines: int
+    seconds: float
+
+
+class JoinAnswer(TypedDict):
+    """`varjepa join`: the trainings in the order of their ends."""
+
+    joined: list[JoinedAnswer]
+
+
 class RemovedAnswer(TypedDict):
     """Something that `varjepa clean` removed, or would remove; `bytes` is None if unknown."""
 

@@ -28,7 +28,7 @@ HOSTILE = (
 REFUSED = {"ui": ["--port", "70000"], "servers": ["--port", "-1"], "schedule": ["--cron", "99 * * * *"],
            "tune": ["--trials", "0"], "benchmark": ["--datasets", "nowhere"], "simulate": ["--variants", "Z"],
            "doctor": ["--none"], "demo": ["--set", "nothing=1"], "serve": ["--port", "70000"],
-           "watch": ["--cron", "99 * * * *"]}  # fmt: skip
+           "watch": ["--cron", "99 * * * *"], "join": ["--none"]}  # fmt: skip
 """Options that are refused, for commands that run on, or for long, where their words are valid."""
 
 

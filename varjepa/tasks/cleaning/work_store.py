@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from varjepa.tasks.cleaning.policy import Policy, Removed
+from varjepa.tasks.joint_training.call import CALLS
 from varjepa.tasks.sources.failures import reaching
 from varjepa.tasks.steps.reuse import DONE
 from varjepa.tasks.work_store.lease import LEASES
@@ -33,10 +34,10 @@ def clean_work_store(place: Place, policy: Policy) -> list[Removed]:
 
 
 def _things(place: Place) -> Iterator[tuple[str, list[Item]]]:
-    """Folders of results, and below their common folders those of leases and unfinished steps, with all objects."""
+    """Folders of results, and what lies below common folders: leases, calls, unfinished steps; with all objects."""
     for name in place.folders():
         items = place.items(name)
-        if name not in (LEASES, FOLDER, CLOCK):
+        if name not in (LEASES, FOLDER, CLOCK, CALLS):
             yield name, items
             continue
         for folder in sorted({item.key.split("/")[1] for item in items}):

@@ -1,11 +1,9 @@
 """Step 4: train the embedding without labels, and keep the best epoch."""
 
 import json
-import os
 import shutil
-import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -14,13 +12,12 @@ from safetensors.torch import load_file
 from varjepa.config import RetrainConfig, TrainingSection
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.read.splits import PARTS
-from varjepa.errors import VarjepaError
 from varjepa.evaluation.epoch_scores import AddedMetrics, ProbeEvaluator, RankMeEvaluator
-from varjepa.machine import cores
 from varjepa.models.network import TableNetwork
 from varjepa.models.new_network import new_network
 from varjepa.models.weights import NETWORK, save_network
-from varjepa.tasks.processes.bound import end_all, start_bound
+from varjepa.tasks.joint_training.launch import TRAINED, Job, require_success, run_processes
+from varjepa.tasks.joint_training.lead import train_together
 from varjepa.tasks.retrain.encoded_rows import EncodedRows
 from varjepa.tasks.retrain.preprocess import Prepared
 from varjepa.tasks.retrain.progress import training_progress, why_selected
@@ -39,29 +36,9 @@ VALIDATION_ROWS = 1_000_000
 """Largest number of validation rows for the validation terms of a pass; larger parts are sampled."""
 
 HISTORY, CHECKPOINT = "history.json", "checkpoint.pt"
-JOB, TRAINED, FAILURE = "job.json", "trained.json", "failure.txt"
-"""Files of a distributed training: its input, its result, and the message of a failure."""
-
 
 MoreMetrics = Callable[[EncodedRows], Evaluator]
 """Makes an evaluator from the rows of a training."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """Input of a training process in addition to the configuration.
-
-    Attributes:
-        encoded: Parquet file of `Prepared`.
-        preprocessor: JSON file of `Prepared`.
-        folder: of the step.
-        run_id: tracking run of the curves.
-    """
-
-    encoded: Path
-    preprocessor: Path
-    folder: Path
-    run_id: str
 
 
 @dataclass(frozen=True)
@@ -128,54 +105,22 @@ def training_folder(prepared: Prepared, config: RetrainConfig) -> Path:
 
 
 def _pretrain(job: Job, config: RetrainConfig, curves: CurveLogger, more: MoreMetrics | None) -> Pretrained:
-    if config.training.devices > 1:
-        return launch(job, config)
-    pretrained = train(job, config, World(), curves, more)
-    give_back_memory()
-    return pretrained
-
-
-def launch(job: Job, config: RetrainConfig) -> Pretrained:
-    """Trains with `training.devices` processes of this machine that share every batch.
-
-    Raises:
-        VarjepaError: the message of the leading process, or that one of the processes failed.
-    """
-    processes, failure = config.training.devices, job.folder / FAILURE
-    failure.unlink(missing_ok=True)
-    content = {"job": asdict(job), "config": config.model_dump(mode="json")}
-    write_text(job.folder / JOB, json.dumps(content, default=str))
-    # Cores are shared evenly; otherwise every process would start a thread per core.
-    threads = max(1, cores() // processes)
-    # The workers find the same modules as this process, wherever they were imported from.
-    env = {"OMP_NUM_THREADS": str(threads)} | os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    if sys.platform == "linux":
-        env.setdefault("GLOO_SOCKET_IFNAME", "lo")  # the machine's own name need not resolve
-    arguments = [
-        "--standalone",
-        f"--nproc-per-node={processes}",
-        "-m",
-        "varjepa.tasks.retrain.worker",
-        str(job.folder / JOB),
-    ]
-    command = [sys.executable, "-m", "torch.distributed.run", *arguments]
-    with start_bound(command, env=env) as launcher:
-        try:
-            code = launcher.wait()
-        except BaseException:
-            end_all(launcher.pid)
-            raise
-    if failure.is_file():
-        raise VarjepaError(failure.read_text(encoding="utf-8"))
-    if code:
-        raise VarjepaError(f"One of {processes} training processes exited with {code}; see its output above.")
+    if config.work.machines == 1 and config.training.devices == 1:
+        pretrained = train(job, config, World(), curves, more)
+        give_back_memory()
+        return pretrained
+    if config.work.machines > 1:
+        train_together(job, config, __name__)
+    else:
+        require_success(run_processes(job, config), job, config)
+    curves.look()
     return TypeAdapter(Pretrained).validate_json((job.folder / TRAINED).read_bytes())
 
 
 def train(
-    job: Job, config: RetrainConfig, world: World, curves: CurveLogger, more: MoreMetrics | None = None
+    job: Job, config: RetrainConfig, world: World, curves: CurveLogger | None, more: MoreMetrics | None = None
 ) -> Pretrained:
-    """Trains in this process, alone or as one of a world; only the leading process shows, logs and writes."""
+    """Trains in this process, alone or as one of a world; only the leading process, the one with curves, writes."""
     preprocessor = Preprocessor.read(job.preprocessor)
     device, folder = local_device(resolve_device(config.training.device)), job.folder
     network = new_network(preprocessor.sizes, config).to(device)
@@ -194,7 +139,7 @@ def train(
         network=network, tables=tables, objective=config.objective, masking=config.masking,
         training=config.training, evaluate=evaluate, checkpoint=checkpoint, world=world,
     )  # fmt: skip
-    if not world.leads:
+    if curves is None:
         trained = trainer.fit(lambda *_: None, lambda *_: None)
         return Pretrained(folder / NETWORK, folder / HISTORY, trained.best_epoch, trained.stopped_early)
     with training_progress(config.training.max_epochs, trainer.epochs.rows(0)) as progress:

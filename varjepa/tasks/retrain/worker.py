@@ -1,7 +1,6 @@
 """One process of a distributed training: `torchrun ... -m varjepa.tasks.retrain.worker JOB`.
 
-The flow starts `training.devices` of them on its own machine. On several machines they are started by hand, with a JOB
-file and folders that all machines can access (docs/speed.md).
+The flow starts `training.devices` of them on its own machine, and `varjepa join` on others (docs/machines.md).
 """
 
 import sys
@@ -20,7 +19,8 @@ def main(path: str) -> None:
 
     from varjepa.config import RetrainConfig
     from varjepa.errors import VarjepaError
-    from varjepa.tasks.retrain.pretrain import FAILURE, TRAINED, Job, Pretrained, train
+    from varjepa.tasks.joint_training.launch import FAILURE, TRAINED, Job
+    from varjepa.tasks.retrain.pretrain import Pretrained, train
     from varjepa.tasks.steps.files import write_text
     from varjepa.tasks.tracking.runs import CurveLogger
     from varjepa.training.device import resolve_device
@@ -32,7 +32,8 @@ def main(path: str) -> None:
     job, config = TypeAdapter(Job).validate_python(content["job"]), RetrainConfig.model_validate(content["config"])
     with joined_world(resolve_device(config.training.device)) as world:
         try:
-            pretrained = train(job, config, world, CurveLogger(job.run_id, config.tracking))
+            curves = CurveLogger(job.run_id, config.tracking) if world.leads else None
+            pretrained = train(job, config, world, curves)
         except VarjepaError as error:
             # The parent process shows this message instead of a traceback from torchrun.
             if world.leads:

@@ -13,6 +13,7 @@ from packaging.requirements import Requirement
 
 from varjepa.errors import VarjepaError
 from varjepa.redaction import redacted_uri
+from varjepa.tasks.joint_training.call import CALLS
 from varjepa.tasks.processes.accounts import TRACKING
 from varjepa.tasks.processes.health import require_answer
 from varjepa.tasks.registry.search import every_model
@@ -113,7 +114,7 @@ def _work_store() -> Check:
         uri = chosen_work_uri(None)
         if uri is None:
             return Check("work store", ok=True, found=f"none in {WORK_URI}; results of steps stay on this machine")
-        results = len(set(opened_place(uri).folders()) - {LEASES, PARTIAL, CLOCK})
+        results = len(set(opened_place(uri).folders()) - {LEASES, PARTIAL, CLOCK, CALLS})
     except VarjepaError as error:
         return Check("work store", ok=False, found=str(error), fix=f"Check {WORK_URI}.")
     return Check("work store", ok=True, found=f"{redacted_uri(uri)}, {results} shared results")

@@ -116,8 +116,11 @@ class CurveLogger:
 
     def __init__(self, run_id: str, tracking: TrackingSection) -> None:
         self.run_id, self.client = run_id, client_of(tracking)
-        # A resumed run has its first epochs already.
-        points = self.client.get_metric_history(run_id, "training/rows_per_second")
+        self.look()  # a resumed run has its first epochs already
+
+    def look(self) -> None:
+        """Looks which epochs the run has, also from other processes."""
+        points = self.client.get_metric_history(self.run_id, "training/rows_per_second")
         self.logged = {float(point.step - 1) for point in points}
 
     def log(self, metrics: dict[str, float]) -> None:

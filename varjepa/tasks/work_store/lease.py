@@ -77,6 +77,11 @@ class Lease:
         self.place.delete(item.key for item in items[:-1])
         return True
 
+    def held(self) -> bool:
+        """Whether a living process holds it."""
+        items = self.place.items(self.folder)
+        return bool(items) and not self._free(items[-1])
+
     def release(self) -> None:
         """Lets another process take it at once."""
         self._over.set()

@@ -9,7 +9,7 @@ from uuid import uuid4
 from varjepa.config import RetrainConfig
 from varjepa.config.load import validated
 from varjepa.config.operations import WorkSection
-from varjepa.errors import SetupError
+from varjepa.errors import ConfigError, SetupError
 from varjepa.redaction import redacted_uri
 from varjepa.tasks.processes.owner import turn
 from varjepa.tasks.sources.failures import reaching
@@ -58,6 +58,11 @@ def shared_work(work: WorkSection) -> Iterator[SharedResults | None]:
     """
     uri = work_uri(work)
     if uri is None:
+        if work.machines > 1:
+            raise ConfigError(
+                f"work.machines is {work.machines}, but there is no work store, where machines find each other.",
+                fix=f"Set work.uri or {WORK_URI}.",
+            )
         yield None
         return
     results = SharedResults(opened_place(uri), work.lost_after, work.checkpoint_seconds)
