@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from varjepa.tasks.joint_training.launch import Job
 from varjepa.tasks.steps.reuse import WORK
@@ -88,9 +89,11 @@ def open_calls(place: Place) -> list[Call]:
 
 
 def found_call(place: Place, key: str) -> Call | None:
-    """A call; None if it is over."""
+    """A call; None if it is over, or of a version of varjepa that writes calls otherwise."""
     content = place.read(key)
-    return None if content is None else Call.model_validate_json(content)
+    with suppress(ValidationError):
+        return None if content is None else Call.model_validate_json(content)
+    return None
 
 
 def seldom(ask: Callable[[], bool], seconds: float) -> Callable[[], bool]:
