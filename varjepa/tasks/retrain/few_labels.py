@@ -27,7 +27,6 @@ from varjepa.tasks.retrain.probe import Probed
 from varjepa.tasks.steps.log import log
 from varjepa.tasks.steps.orchestrated import task
 from varjepa.tasks.steps.reuse import Step, reuse
-from varjepa.training.device import resolve_device
 
 STEP = Step("few_labels", __name__, settings=("training.seed",))
 
@@ -96,11 +95,12 @@ def _curve(
     prepared: Prepared, pretrained: Pretrained, config: RetrainConfig, folder: Path, counts: dict[str, float]
 ) -> Labelled:
     preprocessor, seed = Preprocessor.read(prepared.preprocessor), config.training.seed
-    device = resolve_device(config.training.device)
-    network = pretrained.network(preprocessor, config).to(device)
+    network = pretrained.network(preprocessor, config)
 
     def sampled(name: str, most: int, *, learnable: bool) -> Part:
-        return read_sample(prepared.encoded, preprocessor, name, most=most, seed=seed, learnable=learnable).to(device)
+        return read_sample(prepared.encoded, preprocessor, name, most=most, seed=seed, learnable=learnable).to(
+            network.device
+        )
 
     everything = _flat(network, sampled("train", MOST_TEST, learnable=False))
     train, test = sampled("train", MOST, learnable=True), sampled("test", MOST_TEST, learnable=True)

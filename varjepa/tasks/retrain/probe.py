@@ -22,7 +22,6 @@ from varjepa.tasks.retrain.pretrain import Pretrained
 from varjepa.tasks.steps.files import write_text
 from varjepa.tasks.steps.orchestrated import task
 from varjepa.tasks.steps.reuse import Step, reuse
-from varjepa.training.device import resolve_device
 
 STEP = Step("probe", __name__, settings=("probe", "uncertainty.aggregate", "uncertainty.ensemble"))
 
@@ -58,13 +57,12 @@ def probe(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig) -> 
 
 def _probe(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig, folder: Path) -> Probed:
     preprocessor = Preprocessor.read(prepared.preprocessor)
-    device = resolve_device(config.training.device)
-    network = pretrained.network(preprocessor, config).to(device)
-    test = measured_part(prepared, preprocessor, "test", config).to(device)
+    network = pretrained.network(preprocessor, config)
+    test = measured_part(prepared, preprocessor, "test", config).to(network.device)
     model, baselines = TrainedModel(config, preprocessor, network, None), {}
     decisions: dict[str, str] = {}
     if preprocessor.label is not None:
-        train, validation = (_labelled(prepared, preprocessor, name, config).to(device)
+        train, validation = (_labelled(prepared, preprocessor, name, config).to(network.device)
                              for name in ("train", "validation"))  # fmt: skip
         probes = fit_probes(network, preprocessor, config, train=train, validation=validation)
         model = _with(model, probes, folder)

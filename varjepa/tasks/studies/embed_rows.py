@@ -15,7 +15,6 @@ from varjepa.tasks.retrain.preprocess import Prepared
 from varjepa.tasks.retrain.pretrain import Pretrained
 from varjepa.tasks.steps.orchestrated import task
 from varjepa.tasks.steps.reuse import Step, reuse
-from varjepa.training.device import resolve_device
 
 STEP = Step("embed", __name__, settings=("uncertainty.aggregate",))
 
@@ -55,8 +54,8 @@ def embed_rows(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig
 
 def _embed(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig, folder: Path) -> Embedded:
     preprocessor = Preprocessor.read(prepared.preprocessor)
-    device = resolve_device(config.training.device)
-    network = pretrained.network(preprocessor, config).to(device)
+    network = pretrained.network(preprocessor, config)
+    device = network.device
     for name in PARTS:
         part = read_part(prepared.encoded, preprocessor, name).to(device)
         # Collected on the CPU, so that a GPU holds one chunk at a time.
