@@ -76,9 +76,15 @@ class RowValues(NamedTuple):
         return Numbers.of(finite, knots=like.knots if isinstance(like, Numbers) else None, missing=missing)
 
 
-def principal_directions(model: TrainedModel, table: TableTensors) -> Directions:
-    """Directions along which the embeddings of some training rows vary most."""
-    flat = embed(model.network, table).mean.flatten(1)  # [N, D d]
+def principal_directions(model: TrainedModel, table: TableTensors, known: Tensor | None = None) -> Directions:
+    """Directions along which the embeddings of some training rows vary most.
+
+    Args:
+        model: of any kind.
+        table: the rows.
+        known: their embeddings [N, D, d]; None embeds them.
+    """
+    flat = (embed(model.network, table).mean if known is None else known).flatten(1)  # [N, D d]
     components = principal_components(flat, N_DIRECTIONS, seed=model.config.training.seed)
     return Directions(components.center, components.basis)
 
