@@ -108,7 +108,7 @@ def _calibrate(
         )
         measured = {"validation": validation, "calibration": calibration, "test": test}
         kind = _classes_calibrated if model.intervals is None else _numbers_calibrated
-        embedder = embedder_of(prepared, pretrained, config, model.network, "validation", "test")
+        embedder = embedder_of(prepared, pretrained, config, model.network, *measured)
         found = kind(model, measured, prepared, predictions, folder, embedder=embedder)
         metrics, figures = metrics | found.metrics, figures | found.figures
         decisions, intervals = found.decisions, found.intervals

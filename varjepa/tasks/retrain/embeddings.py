@@ -4,7 +4,8 @@
 | --- | --- | --- |
 | train | the sample that compact vectors are fitted on | compact, probe, few labels, reference |
 | validation | labelled rows that choose the head | probe, calibrate |
-| test | rows on which the model is measured | probe, few labels, calibrate |
+| calibration | as many as the drift reference has at most | calibrate, reference |
+| test | rows on which the model is measured | probe, few labels, calibrate, reference |
 
 Rows of one reader alone are not kept. Nor are those that a model sees with hidden cells or from random contexts: these
 are other inputs. The gate embeds its rows by itself, as it judges the finished files on raw rows.
@@ -124,6 +125,8 @@ def _shared(name: str, preprocessor: Preprocessor, config: RetrainConfig, networ
         return Sample(fitting_rows(preprocessor.sizes.n_features, network.d_hidden), 0)
     if name == "validation":
         return Sample(config.probe.max_rows, seed, learnable=True)
+    if name == "calibration":
+        return Sample(config.drift.reference_rows, seed)
     return Sample(config.probe.max_test_rows, seed)
 
 

@@ -74,13 +74,15 @@ def _reference(
 ) -> Referenced:
     trained = load_parts(config, parts, config.training.device)
     sample = read_sample(prepared.encoded, trained.preprocessor, "train", most=DIRECTION_ROWS, seed=0)
-    embedder = embedder_of(prepared, pretrained, config, trained.network, "train")
+    # Without a label, no other step has embedded the untouched rows.
+    labelled = trained.preprocessor.label is not None
+    embedder = embedder_of(prepared, pretrained, config, trained.network, "train", *(UNTOUCHED if labelled else ()))
     table = sample.table.to(trained.device)
     directions = principal_directions(trained, table, embedder(table, sample.rows).mean)
     columns = prepared.evenly_spaced(*UNSEEN, most=COLUMN_ROWS).collect(engine="streaming")
     rows = prepared.evenly_spaced(*UNTOUCHED, most=config.drift.reference_rows).collect(engine="streaming")
     profile = make_profile(
-        trained, columns, rows, directions, prepared.split, cluster_rows=_cluster_rows(prepared)
+        trained, columns, rows, directions, prepared.split, cluster_rows=_cluster_rows(prepared), embedder=embedder
     )  # fmt: skip
     save_profile(folder, profile)
     return Referenced(folder)
