@@ -17,7 +17,7 @@ SLOW_FIRST = [
         "unit/tasks/sources/test_databases",
         "unit/training/test_distributed", "unit/training/test_loop", "flows/test_refused", "flows/test_init",
         "flows/test_simulate", "flows/test_work_pools", "flows/test_work_store", "unit/tasks/work_store/test_lease",
-        "unit/tasks/work_store/test_results",
+        "unit/tasks/work_store/test_results", "unit/tasks/retrain/test_embeddings",
     )
 ]  # fmt: skip
 """Files that take long, the longest first: started last, one of them would keep a single worker busy."""

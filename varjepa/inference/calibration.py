@@ -24,9 +24,9 @@ from varjepa.inference.fitted_uncertainty import FittedUncertainty, mixed
 from varjepa.inference.generator.table_generator import batches
 from varjepa.inference.heads.candidates import folds_of
 from varjepa.inference.heads.inputs import HeadRows
+from varjepa.inference.kept_embeddings import Embedder, fresh
 from varjepa.inference.measures import CHEAP, Measures, error_features
 from varjepa.inference.model import TrainedModel
-from varjepa.models.embedding import embed
 
 log = logging.getLogger("varjepa")
 
@@ -110,7 +110,9 @@ class Calibration:
         return metrics | certificate_metrics(self.fitted.certificate, shipped, error)
 
 
-def calibrate_model(model: TrainedModel, *, validation: Part, calibration: Part, test: Part) -> Calibration:
+def calibrate_model(
+    model: TrainedModel, *, validation: Part, calibration: Part, test: Part, embedder: Embedder | None = None
+) -> Calibration:
     """Chooses the uncertainty measure on validation rows, certifies it on calibration rows, measures on test rows.
 
     Args:
@@ -119,18 +121,19 @@ def calibrate_model(model: TrainedModel, *, validation: Part, calibration: Part,
             training has not seen count as errors.
         calibration: rows that are used for nothing else.
         test: rows that neither the choice nor the certificate uses.
+        embedder: of the rows; None embeds all of them.
 
     Raises:
         ValueError: the model has no classifier.
     """
     section, measures = model.config.uncertainty, _measures(model)
-    chosen_on = measure_rows(model, validation, measures.available())
+    chosen_on = measure_rows(model, validation, measures.available(), embedder)
     model, chosen_on = with_error_model(model, chosen_on)
     measures = _measures(model)
-    tested_on = measure_rows(model, test, measures.available())
+    tested_on = measure_rows(model, test, measures.available(), embedder)
     measure, reason = choose_measure(section.score, chosen_on)
     # Measured only after the choice, so that calibration rows cannot influence it.
-    held = measure_rows(model, calibration, [measure])
+    held = measure_rows(model, calibration, [measure], embedder)
     certificate, sets, by_class = None, None, {}
     if len(held.error):
         # Candidate thresholds come from rows other than those that test them.
@@ -153,24 +156,27 @@ def calibrate_model(model: TrainedModel, *, validation: Part, calibration: Part,
     return Calibration(replace(model, fitted=fitted, sets=sets), fitted, tested_on, compared, sets, by_class)
 
 
-def measure_rows(model: TrainedModel, part: Part, names: Sequence[MEASURE]) -> MeasuredRows:
+def measure_rows(
+    model: TrainedModel, part: Part, names: Sequence[MEASURE], embedder: Embedder | None = None
+) -> MeasuredRows:
     """Measures the labelled rows of a part.
 
     Args:
         model: with a classifier.
         part: rows on any device.
         names: some of those that the model can compute (see `Measures.available`).
+        embedder: of the rows; None embeds all of them.
 
     Raises:
         ValueError: the model has no classifier.
     """
-    measures, part = _measures(model), part.labelled().to(model.device)
+    measures, part, embedder = _measures(model), part.labelled().to(model.device), embedder or fresh(model.network)
     columns: dict[MEASURE, list[Tensor]] = {name: [] for name in names}
     errors = [torch.zeros(0, dtype=torch.bool)]  # not empty, so that `cat` works without rows
     probabilities = [torch.zeros(0, len(_class_names(model)), dtype=torch.float64)]
     for rows in batches(len(part.labels), CHUNK):
         table = part.table.rows(rows)
-        embedding = embed(model.network, table)
+        embedding = embedder(table, part.rows[rows])
         chances = measures.probabilities(HeadRows(embedding.mean.flatten(1), table))
         for name, values in measures(table, embedding, list(names), chances).items():
             columns[name].append(values.cpu())

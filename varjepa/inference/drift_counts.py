@@ -31,6 +31,7 @@ from varjepa.evaluation.drift.tests import Subject
 from varjepa.evaluation.uncertainty.calibration import expected_calibration_error
 from varjepa.inference.damaged_rows import damaged_rows
 from varjepa.inference.drift_reference import Counts, Directions, Profile
+from varjepa.inference.kept_embeddings import Embedder
 from varjepa.inference.model import TrainedModel
 from varjepa.inference.row_statistics import RowValues, row_statistics, true_classes
 
@@ -46,6 +47,7 @@ def make_profile(
     split: SplitSection,
     *,
     cluster_rows: float | None = None,
+    embedder: Embedder | None = None,
 ) -> Profile:
     """Counts reference rows.
 
@@ -56,9 +58,11 @@ def make_profile(
         directions: from training rows.
         split: whose clusters the rows come in.
         cluster_rows: see `Counts`.
+        embedder: of the untouched rows, which then have their numbers; None embeds all of them.
     """
     columns, label = count_columns(model.preprocessor, unseen, clusters=Clustering.of(row_clusters(unseen, split)))
-    row_values, clusters = row_statistics(model, untouched, directions), Clustering.of(row_clusters(untouched, split))
+    row_values = row_statistics(model, untouched, directions, embedder)
+    clusters = Clustering.of(row_clusters(untouched, split))
     statistics = {name: values.counted(clusters=clusters) for name, values in row_values.items()}
     counts = Counts(
         columns=columns, label=label, statistics=statistics, quality=quality(row_values), cluster_rows=cluster_rows,

@@ -93,7 +93,7 @@ class TrainedModel(VectorSearch):
     @property
     def device(self) -> torch.device:
         """Device of the network."""
-        return next(self.network.parameters()).device
+        return self.network.device
 
     def __repr__(self) -> str:
         """A short line: the arrays of all parts would fill screens."""

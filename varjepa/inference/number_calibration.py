@@ -30,8 +30,8 @@ from varjepa.inference.calibration import CHUNK, assumption_of
 from varjepa.inference.generator.table_generator import batches
 from varjepa.inference.heads.inputs import HeadRows
 from varjepa.inference.intervals import FittedIntervals
+from varjepa.inference.kept_embeddings import Embedder, fresh
 from varjepa.inference.model import TrainedModel
-from varjepa.models.embedding import embed
 
 FEWEST_VALIDATION = 20
 """With fewer validation rows there is no choice between methods: plain split conformal."""
@@ -109,7 +109,9 @@ class NumberCalibration:
         return {"intervals": intervals, "certificate": promise}
 
 
-def calibrate_numbers(model: TrainedModel, *, validation: Part, calibration: Part, test: Part) -> NumberCalibration:
+def calibrate_numbers(
+    model: TrainedModel, *, validation: Part, calibration: Part, test: Part, embedder: Embedder | None = None
+) -> NumberCalibration:
     """Chooses the method on validation rows, calibrates and certifies on calibration rows, measures on test rows.
 
     Args:
@@ -117,12 +119,13 @@ def calibrate_numbers(model: TrainedModel, *, validation: Part, calibration: Par
         validation: rows for the choice; rows without a label are left out, here and below.
         calibration: rows that are used for nothing else.
         test: rows that neither the choice nor the calibration uses.
+        embedder: of the rows; None embeds all of them.
 
     Raises:
         ValueError: the model has no regressor with intervals.
     """
     section, fitted = model.config.uncertainty, _intervals(model)
-    chosen_on, held, tested_on = (predicted_rows(model, part) for part in (validation, calibration, test))
+    chosen_on, held, tested_on = (predicted_rows(model, part, embedder) for part in (validation, calibration, test))
     largest = largest_cluster(chosen_on.clusters, held.clusters)
     choice: tuple[METHOD, Arms, str] = "split", Arms(), "split, as validation rows are too few to choose"
     if len(chosen_on.labels) >= FEWEST_VALIDATION:
@@ -159,16 +162,22 @@ def _plain_width(held: PredictedRows, test: PredictedRows, level: float, largest
 
 
 @torch.inference_mode()
-def predicted_rows(model: TrainedModel, part: Part) -> PredictedRows:
+def predicted_rows(model: TrainedModel, part: Part, embedder: Embedder | None = None) -> PredictedRows:
     """What a regressor says of the labelled rows of a part.
+
+    Args:
+        model: with a regressor.
+        part: rows on any device.
+        embedder: of the rows; None embeds all of them.
 
     Raises:
         ValueError: the model has no regressor with intervals.
     """
     fitted, part, parts = _intervals(model), part.labelled().to(model.device), []
+    embedder = embedder or fresh(model.network)
     for rows in batches(max(len(part.labels), 1), CHUNK):  # at least one, so that there are maps without rows
         table = part.table.rows(rows)
-        read = HeadRows(embed(model.network, table).mean.flatten(1), table)
+        read = HeadRows(embedder(table, part.rows[rows]).mean.flatten(1), table)
         values = model.answers(read)
         if values is None:
             raise ValueError("the model has no regressor")

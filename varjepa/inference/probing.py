@@ -25,9 +25,8 @@ from varjepa.inference.heads.head import Head
 from varjepa.inference.heads.inputs import HeadRows
 from varjepa.inference.heads.linear import LinearHead
 from varjepa.inference.intervals import FittedIntervals, fit_intervals
+from varjepa.inference.kept_embeddings import Embedder, fresh
 from varjepa.inference.model import TrainedModel
-from varjepa.models.embedding import embed
-from varjepa.models.network import TableNetwork
 
 CHUNK = 8192
 """Rows embedded at a time."""
@@ -59,19 +58,19 @@ class Probes(NamedTuple):
 
 
 def fit_probes(
-    network: TableNetwork, preprocessor: Preprocessor, config: RetrainConfig, *, train: Part, validation: Part
+    embedder: Embedder, preprocessor: Preprocessor, config: RetrainConfig, *, train: Part, validation: Part
 ) -> Probes:
     """Fits probe, baselines and heads on training rows; validation rows choose penalties, the head and its temperature.
 
     Args:
-        network: trained, on the device of all rows.
+        embedder: of the trained network, on the device of all rows.
         preprocessor: of the table, with a label.
         config: of the job: `probe`, `uncertainty` and `training.seed`.
         train: training rows with a label.
         validation: rows of the validation part with a label that training has seen; may be none.
     """
     n_classes = () if preprocessor.label is None else preprocessor.label.classes
-    embedded = [embed(network, part.table) for part in (train, validation)]
+    embedded = [embedder(part.table, part.rows) for part in (train, validation)]
     training, other = (
         HeadData(HeadRows(embedding.mean.flatten(1), part.table), part.labels, part.clusters)
         for embedding, part in zip(embedded, (train, validation), strict=True)
@@ -90,7 +89,7 @@ def fit_probes(
 
 
 def predict_rows(
-    model: TrainedModel, baselines: Mapping[str, Head], test: Part, *, keep: int
+    model: TrainedModel, baselines: Mapping[str, Head], test: Part, *, keep: int, embedder: Embedder | None = None
 ) -> tuple[pl.DataFrame, Tensor]:
     """Predictions for rows with and without a label.
 
@@ -99,16 +98,17 @@ def predict_rows(
         baselines: heads on raw columns, by group; empty without a label.
         test: rows on the model's device.
         keep: number of first rows whose flat embeddings are returned as well.
+        embedder: of the rows; None embeds all of them.
 
     Returns:
         One line per row (row number, `label`, `CLUSTER` where rows come in clusters, latent `uncertainty` for kinds
         that have one, and outputs `p0`... of the probe, `raw0`..., `boosted0`... and `head0`..., which are calibrated),
         and flat embeddings [keep, D d].
     """
-    frames, first_rows = [], []
+    frames, first_rows, embedder = [], [], embedder or fresh(model.network)
     for start in range(0, len(test.labels), CHUNK):
         part = test.take(torch.arange(start, min(start + CHUNK, len(test.labels)), device=test.labels.device))
-        embedding = embed(model.network, part.table)
+        embedding = embedder(part.table, part.rows)
         rows = HeadRows(embedding.mean.flatten(1), part.table)
         # All embeddings at once might not fit into memory.
         if start < keep:

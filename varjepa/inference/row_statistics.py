@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from varjepa.data.encode.features import LABEL
+from varjepa.data.read.sources import ROW
 from varjepa.data.tensors.table import TableTensors
 from varjepa.evaluation.arrays import Floats, Ints
 from varjepa.evaluation.drift.dependence import Clustering, alike
@@ -32,6 +33,7 @@ from varjepa.inference.drift_reference import Directions
 from varjepa.inference.generator.fill import outside_range
 from varjepa.inference.generator.table_generator import batches
 from varjepa.inference.heads.inputs import HeadRows
+from varjepa.inference.kept_embeddings import Embedder, fresh
 from varjepa.inference.model import TrainedModel
 from varjepa.models.embedding import embed
 from varjepa.models.masks import draw_sizes, same_for_all
@@ -76,29 +78,44 @@ class RowValues(NamedTuple):
         return Numbers.of(finite, knots=like.knots if isinstance(like, Numbers) else None, missing=missing)
 
 
-def principal_directions(model: TrainedModel, table: TableTensors) -> Directions:
-    """Directions along which the embeddings of some training rows vary most."""
-    flat = embed(model.network, table).mean.flatten(1)  # [N, D d]
+def principal_directions(model: TrainedModel, table: TableTensors, known: Tensor | None = None) -> Directions:
+    """Directions along which the embeddings of some training rows vary most.
+
+    Args:
+        model: of any kind.
+        table: the rows.
+        known: their embeddings [N, D, d]; None embeds them.
+    """
+    flat = (embed(model.network, table).mean if known is None else known).flatten(1)  # [N, D d]
     components = principal_components(flat, N_DIRECTIONS, seed=model.config.training.seed)
     return Directions(components.center, components.basis)
 
 
 @torch.inference_mode()
-def row_statistics(model: TrainedModel, frame: pl.DataFrame, directions: Directions) -> dict[str, RowValues]:
+def row_statistics(
+    model: TrainedModel, frame: pl.DataFrame, directions: Directions, embedder: Embedder | None = None
+) -> dict[str, RowValues]:
     """Everything in the table above that the model has; statistics of labelled rows where the frame has the label.
+
+    Args:
+        model: of any kind.
+        frame: raw rows, with their numbers where there is an `embedder`.
+        directions: from training rows.
+        embedder: of the rows; None embeds all of them.
 
     Raises:
         DataError: a feature column is missing, or holds text where numbers were learned.
     """
     table, outside = model.encode(frame), outside_range(frame, model.preprocessor).to(model.device)
-    label = _labels(model, frame)
+    numbers = np.zeros(frame.height, dtype=np.int64) if embedder is None else frame[ROW].to_numpy()
+    label, embedder = _labels(model, frame), embedder or fresh(model.network)
     masks = _contexts(model)
     parts = []
     # At least one batch, so that an empty table still gets its statistics.
     for rows in batches(max(frame.height, 1), BATCH):
         part = table.rows(rows)
         statistics = _terms(model, part, masks) | _surprise(model, part, outside[rows])
-        embedding = embed(model.network, part)
+        embedding = embedder(part, numbers[rows])
         flat = embedding.mean.flatten(1)  # [B, D d]
         projected = ((flat - directions.center.to(flat.device)) @ directions.basis.to(flat.device)).T
         statistics |= {f"latent_{number}": values for number, values in enumerate(projected, start=1)}

@@ -49,6 +49,11 @@ class TableNetwork(nn.Module, ABC):
         super().__init__()
         self.d_hidden = model.d_hidden
 
+    @property
+    def device(self) -> torch.device:
+        """Device of the weights."""
+        return next(self.parameters()).device
+
     @abstractmethod
     def forward(self, table: TableTensors, masks: Masks, random: Randomness | None = None) -> Any:
         """The outputs that the objective needs for masked rows; without `random` nothing is sampled or dropped."""

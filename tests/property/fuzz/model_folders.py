@@ -22,6 +22,7 @@ from varjepa.data.encode.tensors import to_tensors
 from varjepa.data.fit.preprocessor_fit import fit
 from varjepa.inference.generator.fill import outside_range
 from varjepa.inference.generator.fitting import fitted_generator
+from varjepa.inference.kept_embeddings import fresh
 from varjepa.inference.manifest import MANIFEST
 from varjepa.inference.model import TrainedModel
 from varjepa.inference.probing import fit_probes
@@ -65,7 +66,7 @@ def trained(label: str, head: str) -> TrainedModel:
     held = tuple((part.table, outside_range(frame, preprocessor))
                  for part, frame in zip((train, validation), frames, strict=True))  # fmt: skip
     generator = fitted_generator(network, preprocessor, config, tables=(train.table, validation.table), held=held)
-    probes = fit_probes(network, preprocessor, config, train=train, validation=validation)
+    probes = fit_probes(fresh(network), preprocessor, config, train=train, validation=validation)
     chosen = None if head == "linear" else probes.chosen.head
     compact = fit_compact(network, train.table, validation.table)
     model = TrainedModel(config, preprocessor, network, probes.linear, generator=generator, compact=compact)

@@ -16,6 +16,7 @@ from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.encode.tensors import to_tensors
 from varjepa.data.fit.preprocessor_fit import fit
 from varjepa.inference.calibration import assumption_of, calibrate_model, choose_measure, measure_rows
+from varjepa.inference.kept_embeddings import fresh
 from varjepa.inference.model import TrainedModel
 from varjepa.inference.probing import Probes, fit_probes
 from varjepa.models.new_network import new_network
@@ -32,7 +33,7 @@ def probed(
 ) -> tuple[TrainedModel, Probes]:
     """An untrained network with the probes of its label."""
     network = new_network(preprocessor.sizes, config).eval()
-    probes = fit_probes(network, preprocessor, config, train=train, validation=validation)
+    probes = fit_probes(fresh(network), preprocessor, config, train=train, validation=validation)
     model = TrainedModel(config, preprocessor, network, probes.linear, probes.fitted, chosen_head=probes.chosen.head)
     return model, probes
 

@@ -52,5 +52,4 @@ def load_generator(
         sizes=sizes, d_token=network.d_hidden, n_layers=config.generator.n_layers, n_heads=config.model.n_heads
     )
     load_weights(generator, weights, GENERATOR)
-    device = next(network.parameters()).device
-    return TableGenerator(network, generator.to(device).eval(), bars, preprocessor, reference)
+    return TableGenerator(network, generator.to(network.device).eval(), bars, preprocessor, reference)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from varjepa.data.tensors.table import TableTensors
 from varjepa.inference.vectors.compact import CompactBasis, fit_bases
@@ -30,19 +31,22 @@ def fitting_rows(features: int, width: int) -> int:
     return max(FEWEST_ROWS, min(MOST_ROWS, MOST_NUMBERS // (features * width)))
 
 
-def fit_compact(network: TableNetwork, train: TableTensors, validation: TableTensors, *, seed: int = 0) -> CompactBasis:
+def fit_compact(
+    network: TableNetwork, train: TableTensors, validation: TableTensors, *, known: Tensor | None = None, seed: int = 0
+) -> CompactBasis:
     """The basis of the usual shape, or of another one whose neighbours recover hidden cells clearly better.
 
     Args:
         network: trained, on the device of the rows.
         train: training rows; of many a sample is taken.
         validation: rows in which cells are hidden. Without any, the usual shape is taken.
+        known: embeddings of the training rows [N, D, d]; None embeds them.
         seed: of the draws.
     """
     most = fitting_rows(train.observed.shape[1], network.d_hidden)
     picks = np.sort(np.random.default_rng([seed, 42]).permutation(train.n_rows)[:most])
     train = train.rows(torch.from_numpy(picks).to(train.device))
-    embedding = embed(network, train).mean
+    embedding = embed(network, train).mean if known is None else known[torch.from_numpy(picks).to(known.device)]
     hidden = hide_cells(network, train, validation, seed=seed)
     bases, flat = fit_bases(embedding, seed=seed), embedding.flatten(1)
     shares = [recovered_shares(basis, flat, hidden) for basis in bases]

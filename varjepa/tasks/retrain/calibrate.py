@@ -30,10 +30,12 @@ from varjepa.inference.calibration import Calibration, calibrate_model
 from varjepa.inference.diagnostics import latent_pit
 from varjepa.inference.drift_counts import unseen_classes
 from varjepa.inference.interval_storage import save_intervals, save_sets
+from varjepa.inference.kept_embeddings import Embedder
 from varjepa.inference.model import TrainedModel
 from varjepa.inference.number_calibration import calibrate_numbers
 from varjepa.inference.probing import classified, labelled_rows
 from varjepa.inference.storage import load_parts, model_parts, save_uncertainty
+from varjepa.tasks.retrain.embeddings import embedder_of
 from varjepa.tasks.retrain.number_results import number_results
 from varjepa.tasks.retrain.preprocess import Prepared
 from varjepa.tasks.retrain.pretrain import Pretrained
@@ -106,7 +108,8 @@ def _calibrate(
         )
         measured = {"validation": validation, "calibration": calibration, "test": test}
         kind = _classes_calibrated if model.intervals is None else _numbers_calibrated
-        found = kind(model, measured, prepared, predictions, folder)
+        embedder = embedder_of(prepared, pretrained, config, model.network, *measured)
+        found = kind(model, measured, prepared, predictions, folder, embedder=embedder)
         metrics, figures = metrics | found.metrics, figures | found.figures
         decisions, intervals = found.decisions, found.intervals
     for name, figure in figures.items():
@@ -124,18 +127,30 @@ class _Found(NamedTuple):
 
 
 def _numbers_calibrated(
-    model: TrainedModel, parts: dict[str, Part], _prepared: Prepared, _predictions: pl.DataFrame, folder: Path
+    model: TrainedModel,
+    parts: dict[str, Part],
+    _prepared: Prepared,
+    _predictions: pl.DataFrame,
+    folder: Path,
+    *,
+    embedder: Embedder,
 ) -> _Found:
-    outcome = calibrate_numbers(model, **parts)
+    outcome = calibrate_numbers(model, **parts, embedder=embedder)
     results = number_results(outcome, folder / "tables")
     save_intervals(folder, outcome.fitted)
     return _Found(*results, outcome.decisions)
 
 
 def _classes_calibrated(
-    model: TrainedModel, parts: dict[str, Part], prepared: Prepared, predictions: pl.DataFrame, folder: Path
+    model: TrainedModel,
+    parts: dict[str, Part],
+    prepared: Prepared,
+    predictions: pl.DataFrame,
+    folder: Path,
+    *,
+    embedder: Embedder,
 ) -> _Found:
-    outcome, tables = calibrate_model(model, **parts), folder / "tables"
+    outcome, tables = calibrate_model(model, **parts, embedder=embedder), folder / "tables"
     metrics, figures = _measure(outcome, prepared, predictions, tables)
     groups = _subgroups(prepared.clean, model, outcome.test.rows)
     boosted = classified(predictions, "boosted").probabilities[:, : len(_classes(model))]

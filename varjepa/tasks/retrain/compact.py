@@ -8,11 +8,11 @@ from varjepa.data.encode.encoded import read_sample
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.inference.vectors.fitting import fit_compact, fitting_rows
 from varjepa.inference.vectors.storage import save_compact
+from varjepa.tasks.retrain.embeddings import embedder_of
 from varjepa.tasks.retrain.preprocess import Prepared
 from varjepa.tasks.retrain.pretrain import Pretrained
 from varjepa.tasks.steps.orchestrated import task
 from varjepa.tasks.steps.reuse import Step, reuse
-from varjepa.training.device import resolve_device
 
 STEP = Step("compact", __name__)
 
@@ -42,13 +42,14 @@ def compact(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig) -
 
 def _compact(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig, folder: Path) -> Compacted:
     preprocessor = Preprocessor.read(prepared.preprocessor)
-    device = resolve_device(config.training.device)
-    network = pretrained.network(preprocessor, config).to(device)
+    network = pretrained.network(preprocessor, config)
     most = fitting_rows(preprocessor.sizes.n_features, network.d_hidden)
     train, validation = (
-        read_sample(prepared.encoded, preprocessor, name, most=rows, seed=0).table.to(device)
+        read_sample(prepared.encoded, preprocessor, name, most=rows, seed=0).to(network.device)
         for name, rows in (("train", most), ("validation", HIDDEN_ROWS))
     )
-    basis = fit_compact(network, train, validation)
+    embedder = embedder_of(prepared, pretrained, config, network, "train")
+    known = embedder(train.table, train.rows).mean
+    basis = fit_compact(network, train.table, validation.table, known=known)
     save_compact(folder, basis)
     return Compacted(folder, {"vectors/recovered": basis.recovered})

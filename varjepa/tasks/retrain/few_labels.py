@@ -17,17 +17,16 @@ from varjepa.evaluation.label_curves import Goodness, Point, gaps, points, verdi
 from varjepa.inference.few_labels import label_goodness
 from varjepa.inference.heads.candidates import HeadData
 from varjepa.inference.heads.inputs import Components, HeadRows
+from varjepa.inference.kept_embeddings import Embedder
 from varjepa.inference.probing import labelled_rows
-from varjepa.models.embedding import embed
-from varjepa.models.network import TableNetwork
 from varjepa.tasks.reports.page import write_csv
+from varjepa.tasks.retrain.embeddings import embedder_of
 from varjepa.tasks.retrain.preprocess import Prepared
 from varjepa.tasks.retrain.pretrain import Pretrained
 from varjepa.tasks.retrain.probe import Probed
 from varjepa.tasks.steps.log import log
 from varjepa.tasks.steps.orchestrated import task
 from varjepa.tasks.steps.reuse import Step, reuse
-from varjepa.training.device import resolve_device
 
 STEP = Step("few_labels", __name__, settings=("training.seed",))
 
@@ -96,16 +95,18 @@ def _curve(
     prepared: Prepared, pretrained: Pretrained, config: RetrainConfig, folder: Path, counts: dict[str, float]
 ) -> Labelled:
     preprocessor, seed = Preprocessor.read(prepared.preprocessor), config.training.seed
-    device = resolve_device(config.training.device)
-    network = pretrained.network(preprocessor, config).to(device)
+    network = pretrained.network(preprocessor, config)
+    embedder = embedder_of(prepared, pretrained, config, network, "train", "test")
 
     def sampled(name: str, most: int, *, learnable: bool) -> Part:
-        return read_sample(prepared.encoded, preprocessor, name, most=most, seed=seed, learnable=learnable).to(device)
+        return read_sample(prepared.encoded, preprocessor, name, most=most, seed=seed, learnable=learnable).to(
+            network.device
+        )
 
-    everything = _flat(network, sampled("train", MOST_TEST, learnable=False))
+    everything = _flat(embedder, sampled("train", MOST_TEST, learnable=False))
     train, test = sampled("train", MOST, learnable=True), sampled("test", MOST_TEST, learnable=True)
     labelled, tests = (
-        HeadData(HeadRows(_flat(network, part), part.table), part.labels, part.clusters) for part in (train, test)
+        HeadData(HeadRows(_flat(embedder, part), part.table), part.labels, part.clusters) for part in (train, test)
     )
     components, rows = Components.fit(everything, seed), len(train.labels)
     cells: dict[tuple[str, int], Goodness] = {
@@ -127,8 +128,8 @@ def _curve(
     return Labelled(counts, folder, facts)
 
 
-def _flat(network: TableNetwork, part: Part) -> Tensor:
-    return embed(network, part.table).mean.flatten(1)
+def _flat(embedder: Embedder, part: Part) -> Tensor:
+    return embedder(part.table, part.rows).mean.flatten(1)
 
 
 def _lines(found: list[Point]) -> dict[str, list[tuple[int, float, float, float]]]:

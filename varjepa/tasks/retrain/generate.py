@@ -23,7 +23,7 @@ from varjepa.tasks.steps.log import log
 from varjepa.tasks.steps.orchestrated import task
 from varjepa.tasks.steps.reuse import Step, reuse
 from varjepa.tasks.steps.time_left import time_left
-from varjepa.training.device import give_back_memory, resolve_device
+from varjepa.training.device import give_back_memory
 
 STEP = Step("generate", __name__, settings=("generator",), without=("generator.assess_rows",))
 
@@ -63,8 +63,8 @@ def generate(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig) 
 
 def _generate(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig, folder: Path) -> Generated:
     preprocessor = Preprocessor.read(prepared.preprocessor)
-    device = resolve_device(config.training.device)
-    network = pretrained.network(preprocessor, config).to(device)
+    network = pretrained.network(preprocessor, config)
+    device = network.device
     rows = EncodedRows(prepared.encoded, preprocessor, config.training, device)
     tables = rows.at_most("train", _most(rows, prepared, config)), rows.at_most("validation", VALIDATION_ROWS)
     best, checkpoint = math.inf, folder / "checkpoint.pt"

@@ -62,10 +62,10 @@ class Pretrained:
         return json.loads(self.history.read_text(encoding="utf-8"))
 
     def network(self, preprocessor: Preprocessor, config: RetrainConfig) -> TableNetwork:
-        """The network with its trained weights, in evaluation mode, on the CPU."""
+        """The network with its trained weights, in evaluation mode, on the job's device."""
         network = new_network(preprocessor.sizes, config)
         network.load_state_dict(load_file(self.weights))
-        return network.eval()
+        return network.to(resolve_device(config.training.device)).eval()
 
 
 @task(name="pretrain", task_run_name="pretrain {config.model.kind}")

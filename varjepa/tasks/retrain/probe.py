@@ -14,15 +14,16 @@ from varjepa.inference.heads.head import name_of
 from varjepa.inference.heads.linear import LinearHead
 from varjepa.inference.heads.storage import HEAD_FILE, save_head
 from varjepa.inference.interval_storage import save_intervals
+from varjepa.inference.kept_embeddings import fresh
 from varjepa.inference.model import TrainedModel
 from varjepa.inference.probing import Probes, against_raw, fit_probes, predict_rows, probe_metrics
 from varjepa.inference.storage import save_probe, save_uncertainty
+from varjepa.tasks.retrain.embeddings import embedder_of
 from varjepa.tasks.retrain.preprocess import Prepared
 from varjepa.tasks.retrain.pretrain import Pretrained
 from varjepa.tasks.steps.files import write_text
 from varjepa.tasks.steps.orchestrated import task
 from varjepa.tasks.steps.reuse import Step, reuse
-from varjepa.training.device import resolve_device
 
 STEP = Step("probe", __name__, settings=("probe", "uncertainty.aggregate", "uncertainty.ensemble"))
 
@@ -58,19 +59,19 @@ def probe(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig) -> 
 
 def _probe(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig, folder: Path) -> Probed:
     preprocessor = Preprocessor.read(prepared.preprocessor)
-    device = resolve_device(config.training.device)
-    network = pretrained.network(preprocessor, config).to(device)
-    test = measured_part(prepared, preprocessor, "test", config).to(device)
-    model, baselines = TrainedModel(config, preprocessor, network, None), {}
+    network = pretrained.network(preprocessor, config)
+    test = measured_part(prepared, preprocessor, "test", config).to(network.device)
+    model, baselines, embedder = TrainedModel(config, preprocessor, network, None), {}, fresh(network)
     decisions: dict[str, str] = {}
     if preprocessor.label is not None:
-        train, validation = (_labelled(prepared, preprocessor, name, config).to(device)
+        train, validation = (_labelled(prepared, preprocessor, name, config).to(network.device)
                              for name in ("train", "validation"))  # fmt: skip
-        probes = fit_probes(network, preprocessor, config, train=train, validation=validation)
+        embedder = embedder_of(prepared, pretrained, config, network, "train", "validation", "test")
+        probes = fit_probes(embedder, preprocessor, config, train=train, validation=validation)
         model = _with(model, probes, folder)
         baselines, decisions = probes.baselines, {"head": f"{name_of(probes.chosen.head)}: {probes.chosen.reason}"}
         write_text(folder / "heads.json", json.dumps(probes.chosen.losses, indent=1))
-    predictions, embedding = predict_rows(model, baselines, test, keep=LATENT_ROWS)
+    predictions, embedding = predict_rows(model, baselines, test, keep=LATENT_ROWS, embedder=embedder)
     predictions.write_parquet(folder / "predictions.parquet")
     np.save(folder / "points.npy", embedding_points(embedding).cpu().numpy())
     group, metrics = objective_metrics(model, test.table)

@@ -13,6 +13,7 @@ from varjepa.inference.drift_counts import make_profile
 from varjepa.inference.row_statistics import principal_directions
 from varjepa.inference.storage import load_parts, model_parts, save_profile
 from varjepa.tasks.retrain.calibrate import Calibrated
+from varjepa.tasks.retrain.embeddings import embedder_of
 from varjepa.tasks.retrain.generate import Generated
 from varjepa.tasks.retrain.preprocess import Prepared
 from varjepa.tasks.retrain.pretrain import Pretrained
@@ -65,17 +66,23 @@ def make_reference(
         prepared.preprocessor.parent, pretrained.weights.parent, generated.folder, probed.folder, calibrated.folder
     )
     folder = STEP.folder(config, str(generated.folder), str(probed.folder), str(calibrated.folder))
-    return reuse(folder, Referenced, lambda: _reference(parts, prepared, config, folder))
+    return reuse(folder, Referenced, lambda: _reference(parts, prepared, pretrained, config, folder))
 
 
-def _reference(parts: dict[str, Path], prepared: Prepared, config: RetrainConfig, folder: Path) -> Referenced:
+def _reference(
+    parts: dict[str, Path], prepared: Prepared, pretrained: Pretrained, config: RetrainConfig, folder: Path
+) -> Referenced:
     trained = load_parts(config, parts, config.training.device)
     sample = read_sample(prepared.encoded, trained.preprocessor, "train", most=DIRECTION_ROWS, seed=0)
-    directions = principal_directions(trained, sample.table.to(trained.device))
+    # Without a label, no other step has embedded the untouched rows.
+    labelled = trained.preprocessor.label is not None
+    embedder = embedder_of(prepared, pretrained, config, trained.network, "train", *(UNTOUCHED if labelled else ()))
+    table = sample.table.to(trained.device)
+    directions = principal_directions(trained, table, embedder(table, sample.rows).mean)
     columns = prepared.evenly_spaced(*UNSEEN, most=COLUMN_ROWS).collect(engine="streaming")
     rows = prepared.evenly_spaced(*UNTOUCHED, most=config.drift.reference_rows).collect(engine="streaming")
     profile = make_profile(
-        trained, columns, rows, directions, prepared.split, cluster_rows=_cluster_rows(prepared)
+        trained, columns, rows, directions, prepared.split, cluster_rows=_cluster_rows(prepared), embedder=embedder
     )  # fmt: skip
     save_profile(folder, profile)
     return Referenced(folder)

@@ -139,7 +139,7 @@ def step_folder(step: str, *inputs: Any, code: str) -> Path:
     return WORK / f"{step}-{digest(code_digest(code), *_fresh.get(), *inputs)}"
 
 
-def reuse(folder: Path, result: type[_T], make: Callable[[], _T]) -> _T:
+def reuse(folder: Path, result: type[_T], make: Callable[[], _T], *, shared: bool = True) -> _T:
     """Returns the stored result of `make` for this folder, or calls it and stores the result.
 
     The result is written last and atomically, so an interrupted step is run again. It finds the files that it left in
@@ -149,6 +149,7 @@ def reuse(folder: Path, result: type[_T], make: Callable[[], _T]) -> _T:
         folder: of the step, from `step_folder`.
         result: type of the result, a dataclass of plain data and paths.
         make: computes the result and writes its files into the folder.
+        shared: with other machines, if there is a place for that; otherwise each of them computes it.
     """
     adapter = TypeAdapter(result)
     done = folder / DONE
@@ -156,7 +157,8 @@ def reuse(folder: Path, result: type[_T], make: Callable[[], _T]) -> _T:
     mark_in_use(folder.parent)
     step = folder.name.rsplit("-", 1)[0]
     # The lock lies beside the folder. A process that waited for it finds the result of the other one.
-    with FileLock(folder.with_suffix(".lock")), sharing.get().turn(folder):
+    where = sharing.get() if shared else ThisMachine()
+    with FileLock(folder.with_suffix(".lock")), where.turn(folder):
         if done.is_file():
             os.utime(done)  # the time of its last use, for `varjepa clean`
             log.info("%s: nothing has changed, reusing %s", step, folder)

@@ -111,8 +111,8 @@ class Cell(Place):
 @task(name="cell", task_run_name="{plan.name}")
 def run_cell(plan: Plan, settings: PredictorSettings) -> Cell:
     """Fits the predictor once per seed on training rows, stops it on validation rows, measures on test rows."""
-    inputs = str(plan.prepared.encoded) if plan.embedded is None else str(plan.embedded.folder)
-    # The embedding's folder stands for table, encoder and settings; raw features depend on the encoded rows alone.
+    # Raw features depend on the encoded rows alone.
+    inputs = str(plan.prepared.encoded) if plan.embedded is None else plan.embedded.digested
     folder = step_folder("cell", plan.name, inputs, settings.model_dump(mode="json"), plan.seeds, code=__name__)
     # Cells run in parallel: more threads per cell would only compete.
     with one_thread_each():

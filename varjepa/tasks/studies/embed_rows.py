@@ -5,68 +5,52 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from varjepa.config import RetrainConfig
-from varjepa.data.encode.encoded import read_part
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.read.splits import PARTS
-from varjepa.models.embedding import embed, row_uncertainty
+from varjepa.inference.kept_embeddings import CHUNK, KeptRows
+from varjepa.models.embedding import row_uncertainty
+from varjepa.tasks.retrain.embeddings import kept_part
 from varjepa.tasks.retrain.preprocess import Prepared
 from varjepa.tasks.retrain.pretrain import Pretrained
 from varjepa.tasks.steps.orchestrated import task
-from varjepa.tasks.steps.reuse import Step, reuse
-from varjepa.training.device import resolve_device
-
-STEP = Step("embed", __name__, settings=("uncertainty.aggregate",))
-
-CHUNK = 8192
-"""Rows embedded at a time."""
-
-UNCERTAINTY = "uncertainty"
 
 
 @dataclass(frozen=True)
 class Embedded:
-    """Embeddings of all rows.
+    """Embeddings of all rows, and scales of the test rows if the encoder has them.
 
     Attributes:
-        folder: `train.npy`, `validation.npy` and `test.npy`, float32 [N, D, d] in the order of the encoded rows, and
-            `uncertainty.npy` of the test rows if the encoder has scales.
+        folders: of training, validation and test rows, in the order of the encoded rows.
+        aggregate: how the uncertainty of a row comes from its scales.
     """
 
-    folder: Path
+    folders: dict[str, Path]
+    aggregate: str
 
-    def part(self, name: str) -> np.ndarray:
-        """Embeddings of one part, memory-mapped."""
-        return np.load(self.folder / f"{name}.npy", mmap_mode="r")
+    @property
+    def digested(self) -> list[str]:
+        """What stands for table, encoder and settings in the digest of a step that reads the embeddings."""
+        return [*map(str, self.folders.values()), self.aggregate]
 
-    def uncertainty(self) -> np.ndarray | None:
+    def part(self, name: str) -> NDArray[np.float32]:
+        """Embeddings of one part [N, D, d], memory-mapped."""
+        return KeptRows(self.folders[name]).means()
+
+    def uncertainty(self) -> NDArray[np.float32] | None:
         """Latent uncertainty of the test rows [N]; larger = less sure."""
-        path = self.folder / f"{UNCERTAINTY}.npy"
-        return np.load(path) if path.is_file() else None
+        scales = KeptRows(self.folders["test"]).scales()
+        if scales is None:
+            return None
+        pieces = (torch.from_numpy(np.array(scales[start : start + CHUNK])) for start in range(0, len(scales), CHUNK))
+        return torch.cat([row_uncertainty(piece, self.aggregate) for piece in pieces]).numpy()
 
 
 @task(name="embed", task_run_name="embed {config.model.kind}")
 def embed_rows(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig) -> Embedded:
     """Embeds training, validation and test rows."""
-    folder = STEP.folder(config, str(pretrained.weights))
-    return reuse(folder, Embedded, lambda: _embed(prepared, pretrained, config, folder))
-
-
-def _embed(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig, folder: Path) -> Embedded:
-    preprocessor = Preprocessor.read(prepared.preprocessor)
-    device = resolve_device(config.training.device)
-    network = pretrained.network(preprocessor, config).to(device)
-    for name in PARTS:
-        part = read_part(prepared.encoded, preprocessor, name).to(device)
-        # Collected on the CPU, so that a GPU holds one chunk at a time.
-        means, uncertain = [], []
-        for rows in torch.arange(len(part.labels), device=device).split(CHUNK):
-            embedding = embed(network, part.table.rows(rows))
-            means.append(embedding.mean.cpu())
-            if embedding.scale is not None and name == "test":
-                uncertain.append(row_uncertainty(embedding.scale, config.uncertainty.aggregate).cpu())
-        np.save(folder / f"{name}.npy", torch.cat(means).numpy())
-        if uncertain:
-            np.save(folder / f"{UNCERTAINTY}.npy", torch.cat(uncertain).numpy())
-    return Embedded(folder)
+    network = pretrained.network(Preprocessor.read(prepared.preprocessor), config)
+    folders = {name: kept_part(prepared, pretrained, network, name, scales=name == "test").folder for name in PARTS}
+    return Embedded(folders, config.uncertainty.aggregate)

@@ -94,7 +94,7 @@ def label_counts(prepared: Prepared, asked: Sequence[int | str]) -> list[int]:
 @task(name="label cell", task_run_name="{plan.dataset} {plan.labels} labels")
 def run_label_cell(plan: LabelPlan, seeds: Sequence[int]) -> LabelCell:
     """Fits every method once per draw of labelled rows, and measures it on all labelled test rows."""
-    folder = step_folder("label-cell", plan.labels, str(plan.embedded.folder), list(seeds), code=__name__)
+    folder = step_folder("label-cell", plan.labels, plan.embedded.digested, list(seeds), code=__name__)
     # Cells run in parallel: more threads per cell would only compete.
     with one_thread_each():
         cell = reuse(folder, LabelCell, lambda: _run(plan, seeds, folder))

@@ -62,8 +62,8 @@ class Criterion:
 
     def losses(self, pretrained: Pretrained, config: RetrainConfig, part: Measured) -> RowLosses:
         """Losses of a trained job on the rows of a part; fitted on training rows, penalties from validation rows."""
-        preprocessor, device = self.rows.preprocessor, self.rows.device
-        network = pretrained.network(preprocessor, config).to(device)
+        preprocessor = self.rows.preprocessor
+        network = pretrained.network(preprocessor, config)
         train, rows = self.part("train"), self.part(part)
         if not self.labelled or preprocessor.label is None:
             return hidden_cell_losses(network, preprocessor.sizes, train=train, rows=rows)
@@ -75,7 +75,7 @@ class Criterion:
         preprocessor = self.rows.preprocessor
         if not self.labelled or preprocessor.label is None:
             return None
-        network = pretrained.network(preprocessor, config).to(self.rows.device)
+        network = pretrained.network(preprocessor, config)
         return Heads.of(network, preprocessor, config, self.part("train"), self.part("validation"))
 
 

@@ -55,6 +55,14 @@ def test_a_result_is_fetched_with_all_its_files(uri: str, machine: Callable[...,
     assert {item.key.split("/")[0] for item in Place(uri).items()} == {FOLDER.name}
 
 
+def test_a_result_that_is_not_shared_is_made_on_each_machine(uri: str, machine: Callable[..., Any]) -> None:
+    for name in ("one", "two"):
+        with machine(name, uri):
+            assert reuse(FOLDER, Figures, lambda: Figures(1, FOLDER), shared=False).value == 1
+            assert reuse(FOLDER, Figures, never, shared=False).value == 1
+    assert Place(uri).items() == []
+
+
 def test_a_result_of_which_a_file_is_gone_is_made_again(uri: str, machine: Callable[..., Any]) -> None:
     with machine("one", uri):
         made()
