@@ -7,14 +7,16 @@ import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import IO, Any
 
-import prefect
 from prefect.server.api.server import SubprocessASGIServer
 from prefect.settings import get_current_settings
 
+import varjepa
 from varjepa.errors import SetupError
+from varjepa.tasks.orchestration import server_app
 from varjepa.tasks.processes.bound import start_bound
 from varjepa.tasks.processes.health import require_answer
 from varjepa.tasks.steps.log import log
@@ -28,6 +30,12 @@ WORD_SECONDS = 10
 
 ALONE = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
 """Environment of a temporary server, as Prefect itself sets it."""
+
+WITHOUT_BLOCKS = {
+    "PREFECT_SERVER_REGISTER_BLOCKS_ON_START": "0",
+    "PREFECT_SERVER_MEMOIZE_BLOCK_AUTO_REGISTRATION": "0",
+}
+"""Blocks serve pages and deployments; to register their kinds, it would import every integration that is installed."""
 
 
 class TemporaryServer(SubprocessASGIServer):
@@ -109,13 +117,14 @@ class TemporaryServer(SubprocessASGIServer):
         self._over.set()
 
     def _launched(self, output: IO[bytes]) -> "subprocess.Popen[Any]":
-        app = ["--app-dir", str(prefect.__module_path__.parent), "--factory", "prefect.server.api.server:create_app"]
+        app = ["--app-dir", str(Path(varjepa.__file__).parents[1]), "--factory", f"{server_app.__name__}:new_app"]
         place = ["--host", "127.0.0.1", "--port", str(self.port)]
         options = ["--log-level", "error", "--lifespan", "on"]
         variables = get_current_settings().to_environment_variables(exclude_unset=True)
         return start_bound(
             [sys.executable, "-m", "uvicorn", *app, *place, *options], ends_with=signal.SIGKILL,
-            env={**os.environ, **ALONE, **variables}, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            env={**os.environ, **ALONE, **WITHOUT_BLOCKS, **variables}, stdin=subprocess.DEVNULL, stdout=output,
+            stderr=output,
         )  # fmt: skip
 
     def _look(self, process: "subprocess.Popen[Any]") -> None:
