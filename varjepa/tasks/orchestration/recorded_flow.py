@@ -1,17 +1,19 @@
 """Flows of Prefect that also run as plain functions, if there is no server to record them."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 import httpx
 from prefect import Flow
 from prefect.context import FlowRunContext
-from prefect.settings import get_current_settings
+from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings
 
 from varjepa.errors import SetupError
 from varjepa.redaction import redacted
+from varjepa.tasks.orchestration.temporary_server import temporary_server
 from varjepa.tasks.processes.health import require_answer
 from varjepa.tasks.steps.log import log
 from varjepa.tasks.steps.orchestrated import go_without, one_run, without_orchestration
@@ -45,7 +47,11 @@ class RecordedFlow(Flow[_P, _R]):
 
     def _run(self, *args: _P.args, **kwargs: _P.kwargs) -> _R:
         if FlowRunContext.get() is None:
-            require_recorder()
+            with recorder():
+                return self._recorded(*args, **kwargs)
+        return self._recorded(*args, **kwargs)
+
+    def _recorded(self, *args: _P.args, **kwargs: _P.kwargs) -> _R:
         if without_orchestration():
             return self.fn(*args, **kwargs)
         kept, recorded = _Kept(self.fn), copy.copy(self)
@@ -89,8 +95,22 @@ class _Kept(Generic[_R]):
         self.called = called
 
 
-def require_recorder() -> None:
-    """Waits for Prefect's server. Without one, flows of this run are plain functions from now on."""
+@contextmanager
+def recorder() -> Iterator[None]:
+    """Around flows: waits for Prefect's server. Without one, flows of this run are plain functions from now on.
+
+    In the block, a temporary server is the one that `PREFECT_API_URL` names, also for processes that a runner starts:
+    each of them would start its own, which takes seconds.
+    """
+    _require_recorder()
+    if get_current_settings().api.url or without_orchestration():
+        yield
+        return
+    with temporary_settings({PREFECT_API_URL: temporary_server().api_url}):
+        yield
+
+
+def _require_recorder() -> None:
     settings = get_current_settings()
     if without_orchestration():
         return
@@ -100,10 +120,8 @@ def require_recorder() -> None:
         except (OSError, ValueError) as error:
             go_without(f"Prefect's server {redacted(url)} does not answer ({error}).")
     elif settings.server.ephemeral.enabled:
-        from varjepa.tasks.orchestration.temporary_server import TemporaryServer
-
         try:
-            TemporaryServer().start()
+            temporary_server().start()
         except (SetupError, RuntimeError, OSError) as error:
             go_without(str(error))
     else:

@@ -3,21 +3,23 @@
 import atexit
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
+from functools import cache
 from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import IO, Any
 
-from prefect.server.api.server import SubprocessASGIServer
 from prefect.settings import get_current_settings
 
 import varjepa
 from varjepa.errors import SetupError
 from varjepa.tasks.orchestration import server_app
 from varjepa.tasks.processes.bound import start_bound
+from varjepa.tasks.processes.child import HOST
 from varjepa.tasks.processes.health import require_answer
 from varjepa.tasks.steps.log import log
 
@@ -38,18 +40,24 @@ WITHOUT_BLOCKS = {
 """Blocks serve pages and deployments; to register their kinds, it would import every integration that is installed."""
 
 
-class TemporaryServer(SubprocessASGIServer):
+class TemporaryServer:
     """The server that Prefect would start itself, with a life of its own.
 
     Ctrl-C does not reach it, so a flow can record its end. It ends with this process, even if that is killed. If it
-    dies, another one takes over its port and its database, and Prefect's client goes on after a retry.
+    dies, another one takes over its port and its database, and Prefect's client goes on after a retry. Prefect's own
+    class for it would import the whole server into this process, too, which takes a second.
     """
 
-    def __init__(self, port: int | None = None) -> None:
-        if not hasattr(self, "_up"):  # Prefect returns the same instance again
-            super().__init__(port)
-            self._up, self._over, self._stopping, self._one_begins = Event(), Event(), Event(), Lock()
-            self._output: IO[bytes] | None = None
+    def __init__(self) -> None:
+        self.port, self.running = 0, False
+        self._up, self._over, self._stopping, self._one_begins = Event(), Event(), Event(), Lock()
+        self._process: subprocess.Popen[Any] | None = None
+        self._output: IO[bytes] | None = None
+
+    @property
+    def api_url(self) -> str:
+        """The URL of its API, once it has started."""
+        return f"http://{HOST}:{self.port}/api"
 
     def start(self, timeout: int | None = None) -> None:
         """Starts the server, or waits until it answers.
@@ -78,7 +86,7 @@ class TemporaryServer(SubprocessASGIServer):
     def stop(self) -> None:
         """Stops the server."""
         self._stopping.set()
-        process, self.server_process = self.server_process, None
+        process, self._process = self._process, None
         if process is not None:
             process.terminate()
             try:
@@ -86,8 +94,8 @@ class TemporaryServer(SubprocessASGIServer):
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        self._instances.pop(self._instance_key, None)
         self.running = False
+        temporary_server.cache_clear()  # the thread of this one may still see its process end
 
     def _wait(self, seconds: float) -> None:
         began, told = time.monotonic(), 0.0
@@ -106,9 +114,9 @@ class TemporaryServer(SubprocessASGIServer):
     def _keep_up(self) -> None:
         for number in range(STARTS):
             if number == 0 or not self._up.is_set():
-                self.port = self.find_available_port()  # another process may have taken the last one meanwhile
+                self.port = _free_port()  # another process may have taken the last one meanwhile
             self._output = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the process)
-            process = self.server_process = self._launched(self._output)
+            process = self._process = self._launched(self._output)
             self._look(process)
             process.wait()
             if self._stopping.is_set():
@@ -118,7 +126,7 @@ class TemporaryServer(SubprocessASGIServer):
 
     def _launched(self, output: IO[bytes]) -> "subprocess.Popen[Any]":
         app = ["--app-dir", str(Path(varjepa.__file__).parents[1]), "--factory", f"{server_app.__name__}:new_app"]
-        place = ["--host", "127.0.0.1", "--port", str(self.port)]
+        place = ["--host", HOST, "--port", str(self.port)]
         options = ["--log-level", "error", "--lifespan", "on"]
         variables = get_current_settings().to_environment_variables(exclude_unset=True)
         return start_bound(
@@ -144,3 +152,15 @@ class TemporaryServer(SubprocessASGIServer):
         self._output.seek(0)
         lines = self._output.read().decode(errors="replace").strip().splitlines()
         return " ".join(lines[-1].split())[-300:] if lines else "no output"
+
+
+@cache
+def temporary_server() -> TemporaryServer:
+    """The temporary server of this process, which has one at most; a new one once it was stopped."""
+    return TemporaryServer()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
