@@ -15,7 +15,6 @@ from typing import IO, Any
 
 from prefect.settings import get_current_settings
 
-import varjepa
 from varjepa.errors import SetupError
 from varjepa.tasks.orchestration import server_app
 from varjepa.tasks.processes.bound import start_bound
@@ -125,7 +124,7 @@ class TemporaryServer:
         self._over.set()
 
     def _launched(self, output: IO[bytes]) -> "subprocess.Popen[Any]":
-        app = ["--app-dir", str(Path(varjepa.__file__).parents[1]), "--factory", f"{server_app.__name__}:new_app"]
+        app = ["--app-dir", str(Path(__file__).parents[3]), "--factory", f"{server_app.__name__}:new_app"]
         place = ["--host", HOST, "--port", str(self.port)]
         options = ["--log-level", "error", "--lifespan", "on"]
         variables = get_current_settings().to_environment_variables(exclude_unset=True)
