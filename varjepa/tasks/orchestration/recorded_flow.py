@@ -2,18 +2,18 @@
 
 import copy
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import wraps
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 import httpx
 from prefect import Flow
 from prefect.context import FlowRunContext
-from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings
+from prefect.settings import get_current_settings
 
 from varjepa.errors import SetupError
 from varjepa.redaction import redacted
-from varjepa.tasks.orchestration.temporary_server import temporary_server
+from varjepa.tasks.orchestration.temporary_server import any_server, temporary_server
 from varjepa.tasks.processes.health import require_answer
 from varjepa.tasks.steps.log import log
 from varjepa.tasks.steps.orchestrated import go_without, one_run, without_orchestration
@@ -97,16 +97,9 @@ class _Kept(Generic[_R]):
 
 @contextmanager
 def recorder() -> Iterator[None]:
-    """Around flows: waits for Prefect's server. Without one, flows of this run are plain functions from now on.
-
-    In the block, a temporary server is the one that `PREFECT_API_URL` names, also for processes that a runner starts:
-    each of them would start its own, which takes seconds.
-    """
+    """Around flows: waits for Prefect's server. Without one, flows of this run are plain functions from now on."""
     _require_recorder()
-    if get_current_settings().api.url or without_orchestration():
-        yield
-        return
-    with temporary_settings({PREFECT_API_URL: temporary_server().api_url}):
+    with nullcontext() if without_orchestration() else any_server():
         yield
 
 

@@ -8,12 +8,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import IO, Any
 
-from prefect.settings import get_current_settings
+from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings
 
 from varjepa.errors import SetupError
 from varjepa.tasks.orchestration import server_app
@@ -157,6 +159,26 @@ class TemporaryServer:
 def temporary_server() -> TemporaryServer:
     """The temporary server of this process, which has one at most; a new one once it was stopped."""
     return TemporaryServer()
+
+
+@contextmanager
+def any_server() -> Iterator[None]:
+    """Around clients of Prefect: the temporary server is theirs, unless another one is configured.
+
+    It is the one that `PREFECT_API_URL` names in the block, also for processes that a runner starts: each of them would
+    start its own, which takes seconds.
+
+    Raises:
+        SetupError: it does not start.
+    """
+    settings = get_current_settings()
+    if settings.api.url or not settings.server.ephemeral.enabled:
+        yield
+        return
+    server = temporary_server()
+    server.start()
+    with temporary_settings({PREFECT_API_URL: server.api_url}):
+        yield
 
 
 def _free_port() -> int:
