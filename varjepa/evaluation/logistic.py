@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from varjepa.nn.optimizers import LBFGS
+
 WIDEST = 4096
 """Inputs up to which they are decorrelated: factorising takes their number to the third power."""
 
@@ -45,7 +47,7 @@ def fit_logistic(
     axes = None if moments is None else _axes(moments, _curvature(y, n_classes), l2)
     steps = x.new_zeros(n_classes, x.shape[1], requires_grad=True)  # the weights along the axes
     bias = x.new_zeros(n_classes, requires_grad=True)
-    optimizer = torch.optim.LBFGS(
+    optimizer = LBFGS(
         [steps, bias], max_iter=max_iterations, history_size=20, tolerance_grad=1e-5, line_search_fn="strong_wolfe"
     )
 

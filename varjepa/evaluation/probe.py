@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from varjepa.evaluation.logistic import covariance, fit_logistic
+from varjepa.nn.optimizers import AdamW
 from varjepa.nn.random import StackedRandomness
 from varjepa.nn.stacked import StackedLinear
 
@@ -161,7 +162,7 @@ def stacked_accuracy(
     """
     x, y = train[0], train[1].to(train[0].dtype)
     probe = StackedLinear(d_in=x.shape[-1], d_out=1, random=random)
-    optimizer = torch.optim.AdamW(probe.parameters(), lr=training.lr, weight_decay=training.weight_decay, fused=True)
+    optimizer = AdamW(probe.parameters(), lr=training.lr, weight_decay=training.weight_decay, fused=True)
     runs = torch.arange(len(x))[:, None]  # [R, 1]
     with torch.no_grad():
         for _ in range(training.epochs):

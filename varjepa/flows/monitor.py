@@ -7,7 +7,6 @@ from typing import Any
 
 from varjepa.config import RetrainConfig, load_config
 from varjepa.config.operations import NotifySection
-from varjepa.flows.retrain import retrain
 from varjepa.tasks.answers import DriftAnswer
 from varjepa.tasks.drift.compare import Question, compare
 from varjepa.tasks.drift.places import require_report
@@ -96,8 +95,11 @@ def monitor_rows(
             notify(rules, tracking_uri_of(drift.tracking), Message("drift", drift.name, verdict(drift), run_id=run_id))
         if keep:
             keep_life(drift.name, tracking_uri_of(drift.tracking))
-        retrained = retrain(job) if job is not None and drift.alarm else None
-        if retrained is not None:
+        retrained = None
+        if job is not None and drift.alarm:
+            from varjepa.flows.retrain import retrain  # two seconds of imports, which few looks at new rows need
+
+            retrained = retrain(job)
             log_results(run_id, drift.tracking, {}, {"varjepa.retrained": str(retrained["model"]["uri"])})
     seconds = round(time.perf_counter() - started, 2)
     return {

@@ -10,6 +10,7 @@ from varjepa.evaluation.latents.aggregate import diagnose
 from varjepa.evaluation.latents.latents import active_units, rankme
 from varjepa.evaluation.probe import stacked_accuracy
 from varjepa.nn.decay import decay_groups
+from varjepa.nn.optimizers import AdamW
 from varjepa.nn.random import Randomness, StackedRandomness
 from varjepa.objective.elbo import LossTerms, Weights
 from varjepa.objective.schedules import weights_at
@@ -53,7 +54,7 @@ class PairTrainer(ABC):
     def __init__(self, *, network: nn.Module, worlds: Worlds, config: StudyConfig, lr: float) -> None:
         self.worlds, self.config = worlds, config
         self.runs = torch.arange(config.runs)[:, None]  # [R, 1]: with rows [R, B] it picks other rows in every run
-        self.optimizer = torch.optim.AdamW(decay_groups(network, config.weight_decay), lr=lr, fused=True)
+        self.optimizer = AdamW(decay_groups(network, config.weight_decay), lr=lr, fused=True)
         self.step = 0
 
     def fit(self) -> list[Epoch]:

@@ -18,6 +18,7 @@ from varjepa.memory import ran_out, smaller
 from varjepa.models.generator import Generator, class_log_prob
 from varjepa.models.network import TableNetwork
 from varjepa.nn.decay import decay_groups
+from varjepa.nn.optimizers import AdamW
 from varjepa.nn.random import Randomness, initial_weights
 from varjepa.objective.elbo import masked_mean
 from varjepa.training.activations import rows_at_once
@@ -98,7 +99,7 @@ class GeneratorTrainer:
             self.generator = Generator(
                 sizes=cells.sizes, d_token=network.d_hidden, n_layers=section.n_layers, n_heads=n_heads
             ).to(self.device)
-        self.optimizer = torch.optim.AdamW(decay_groups(self.generator, WEIGHT_DECAY), lr=section.lr, fused=True)
+        self.optimizer = AdamW(decay_groups(self.generator, WEIGHT_DECAY), lr=section.lr, fused=True)
         self.rows_at_once = rows_at_once(
             self.table,
             section.batch_size,

@@ -16,6 +16,7 @@ from varjepa.memory import ran_out, smaller
 from varjepa.models.masks import Masks, draw_masks, draw_sizes, largest_sizes
 from varjepa.models.network import TableNetwork
 from varjepa.nn.decay import decay_groups
+from varjepa.nn.optimizers import AdamW
 from varjepa.nn.random import Randomness
 from varjepa.nn.transformer import compile_blocks
 from varjepa.objective.objective import Terms, objective_for
@@ -122,7 +123,7 @@ class Trainer:
             network, objective, steps_per_epoch=self.steps_per_epoch, epochs=training.max_epochs
         )
         self.on_gpu = self.device.type == "cuda"
-        self.optimizer = torch.optim.AdamW(
+        self.optimizer = AdamW(
             decay_groups(network, training.weight_decay),
             lr=peak_lr(training),
             fused=True,

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from varjepa.config.heads import FEATURES, HEAD
 from varjepa.data.tensors.sizes import TableSizes
 from varjepa.inference.heads.inputs import Components, HeadRows
+from varjepa.nn.optimizers import AdamW
 from varjepa.nn.random import initial_weights
 
 WIDTH, FREQUENCIES, BENT = 192, 12, 6
@@ -191,7 +192,7 @@ def _train(
     rng: np.random.Generator,
 ) -> None:  # fmt: skip
     """Trains every network on the rows it does not hold out, and leaves the average of its best evaluation in it."""
-    optimizer = torch.optim.AdamW(networks.parameters(), lr=RATE, weight_decay=DECAY, fused=y.device.type == "cpu")
+    optimizer = AdamW(networks.parameters(), lr=RATE, weight_decay=DECAY, fused=y.device.type == "cpu")
     average = {name: value.detach().clone() for name, value in networks.state_dict().items()}
     best, losses = {name: value.clone() for name, value in average.items()}, np.full(len(held), np.inf)
     learned = [np.flatnonzero(~mask) for mask in held]

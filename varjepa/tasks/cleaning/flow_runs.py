@@ -33,11 +33,13 @@ def clean_flow_runs(policy: Policy) -> list[Removed]:
     from prefect.client.orchestration import get_client
     from prefect.settings import get_current_settings
 
+    from varjepa.tasks.orchestration.temporary_server import any_server
+
     settings = get_current_settings()
     local = settings.home / "prefect.db"
     if not settings.api.url and not local.exists():
         return []
-    with get_client(sync_client=True) as client:
+    with any_server(), get_client(sync_client=True) as client:
         runs = list(_ended(client, policy.cutoff))
         for batch in [] if policy.dry_run else [runs[at : at + BULK] for at in range(0, len(runs), BULK)]:
             chosen = {"flow_runs": {"id": {"any_": [str(run.id) for run in batch]}}, "limit": BULK}

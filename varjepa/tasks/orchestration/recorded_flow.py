@@ -1,7 +1,8 @@
 """Flows of Prefect that also run as plain functions, if there is no server to record them."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from functools import wraps
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
@@ -12,6 +13,7 @@ from prefect.settings import get_current_settings
 
 from varjepa.errors import SetupError
 from varjepa.redaction import redacted
+from varjepa.tasks.orchestration.temporary_server import any_server, temporary_server
 from varjepa.tasks.processes.health import require_answer
 from varjepa.tasks.steps.log import log
 from varjepa.tasks.steps.orchestrated import go_without, one_run, without_orchestration
@@ -45,7 +47,11 @@ class RecordedFlow(Flow[_P, _R]):
 
     def _run(self, *args: _P.args, **kwargs: _P.kwargs) -> _R:
         if FlowRunContext.get() is None:
-            require_recorder()
+            with recorder():
+                return self._recorded(*args, **kwargs)
+        return self._recorded(*args, **kwargs)
+
+    def _recorded(self, *args: _P.args, **kwargs: _P.kwargs) -> _R:
         if without_orchestration():
             return self.fn(*args, **kwargs)
         kept, recorded = _Kept(self.fn), copy.copy(self)
@@ -89,8 +95,15 @@ class _Kept(Generic[_R]):
         self.called = called
 
 
-def require_recorder() -> None:
-    """Waits for Prefect's server. Without one, flows of this run are plain functions from now on."""
+@contextmanager
+def recorder() -> Iterator[None]:
+    """Around flows: waits for Prefect's server. Without one, flows of this run are plain functions from now on."""
+    _require_recorder()
+    with nullcontext() if without_orchestration() else any_server():
+        yield
+
+
+def _require_recorder() -> None:
     settings = get_current_settings()
     if without_orchestration():
         return
@@ -100,10 +113,8 @@ def require_recorder() -> None:
         except (OSError, ValueError) as error:
             go_without(f"Prefect's server {redacted(url)} does not answer ({error}).")
     elif settings.server.ephemeral.enabled:
-        from varjepa.tasks.orchestration.temporary_server import TemporaryServer
-
         try:
-            TemporaryServer().start()
+            temporary_server().start()
         except (SetupError, RuntimeError, OSError) as error:
             go_without(str(error))
     else:

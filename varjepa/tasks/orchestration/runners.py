@@ -6,8 +6,8 @@ from typing import Any
 
 from varjepa.errors import SetupError
 from varjepa.machine import cores
-from varjepa.tasks.orchestration.recorded_flow import require_recorder
-from varjepa.tasks.steps.orchestrated import one_run, without_orchestration
+from varjepa.tasks.orchestration.recorded_flow import recorder
+from varjepa.tasks.steps.orchestrated import one_run
 
 
 def task_runner(runner: str, workers: int = 0, dask_address: str | None = None) -> Any:
@@ -53,16 +53,8 @@ def shared_server(runner: str, dask_address: str | None) -> Iterator[None]:
     if not runs_on_this_machine(runner, dask_address):
         yield
         return
-    from prefect.server.api.server import SubprocessASGIServer
-    from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings
-
-    with one_run():
-        require_recorder()
-        if get_current_settings().api.url or without_orchestration():
-            yield
-            return
-        with temporary_settings({PREFECT_API_URL: SubprocessASGIServer().api_url}):
-            yield
+    with one_run(), recorder():
+        yield
 
 
 @contextmanager

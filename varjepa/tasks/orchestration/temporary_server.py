@@ -3,19 +3,24 @@
 import atexit
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import IO, Any
 
-import prefect
-from prefect.server.api.server import SubprocessASGIServer
-from prefect.settings import get_current_settings
+from prefect.settings import PREFECT_API_URL, get_current_settings, temporary_settings
 
 from varjepa.errors import SetupError
+from varjepa.tasks.orchestration import server_app
 from varjepa.tasks.processes.bound import start_bound
+from varjepa.tasks.processes.child import HOST
 from varjepa.tasks.processes.health import require_answer
 from varjepa.tasks.steps.log import log
 
@@ -29,19 +34,31 @@ WORD_SECONDS = 10
 ALONE = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
 """Environment of a temporary server, as Prefect itself sets it."""
 
+WITHOUT_BLOCKS = {
+    "PREFECT_SERVER_REGISTER_BLOCKS_ON_START": "0",
+    "PREFECT_SERVER_MEMOIZE_BLOCK_AUTO_REGISTRATION": "0",
+}
+"""Blocks serve pages and deployments; to register their kinds, it would import every integration that is installed."""
 
-class TemporaryServer(SubprocessASGIServer):
+
+class TemporaryServer:
     """The server that Prefect would start itself, with a life of its own.
 
     Ctrl-C does not reach it, so a flow can record its end. It ends with this process, even if that is killed. If it
-    dies, another one takes over its port and its database, and Prefect's client goes on after a retry.
+    dies, another one takes over its port and its database, and Prefect's client goes on after a retry. Prefect's own
+    class for it would import the whole server into this process, too, which takes a second.
     """
 
-    def __init__(self, port: int | None = None) -> None:
-        if not hasattr(self, "_up"):  # Prefect returns the same instance again
-            super().__init__(port)
-            self._up, self._over, self._stopping, self._one_begins = Event(), Event(), Event(), Lock()
-            self._output: IO[bytes] | None = None
+    def __init__(self) -> None:
+        self.port, self.running = 0, False
+        self._up, self._over, self._stopping, self._one_begins = Event(), Event(), Event(), Lock()
+        self._process: subprocess.Popen[Any] | None = None
+        self._output: IO[bytes] | None = None
+
+    @property
+    def api_url(self) -> str:
+        """The URL of its API, once it has started."""
+        return f"http://{HOST}:{self.port}/api"
 
     def start(self, timeout: int | None = None) -> None:
         """Starts the server, or waits until it answers.
@@ -70,7 +87,7 @@ class TemporaryServer(SubprocessASGIServer):
     def stop(self) -> None:
         """Stops the server."""
         self._stopping.set()
-        process, self.server_process = self.server_process, None
+        process, self._process = self._process, None
         if process is not None:
             process.terminate()
             try:
@@ -78,8 +95,8 @@ class TemporaryServer(SubprocessASGIServer):
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        self._instances.pop(self._instance_key, None)
         self.running = False
+        temporary_server.cache_clear()  # the thread of this one may still see its process end
 
     def _wait(self, seconds: float) -> None:
         began, told = time.monotonic(), 0.0
@@ -98,9 +115,9 @@ class TemporaryServer(SubprocessASGIServer):
     def _keep_up(self) -> None:
         for number in range(STARTS):
             if number == 0 or not self._up.is_set():
-                self.port = self.find_available_port()  # another process may have taken the last one meanwhile
+                self.port = _free_port()  # another process may have taken the last one meanwhile
             self._output = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the process)
-            process = self.server_process = self._launched(self._output)
+            process = self._process = self._launched(self._output)
             self._look(process)
             process.wait()
             if self._stopping.is_set():
@@ -109,13 +126,14 @@ class TemporaryServer(SubprocessASGIServer):
         self._over.set()
 
     def _launched(self, output: IO[bytes]) -> "subprocess.Popen[Any]":
-        app = ["--app-dir", str(prefect.__module_path__.parent), "--factory", "prefect.server.api.server:create_app"]
-        place = ["--host", "127.0.0.1", "--port", str(self.port)]
+        app = ["--app-dir", str(Path(__file__).parents[3]), "--factory", f"{server_app.__name__}:new_app"]
+        place = ["--host", HOST, "--port", str(self.port)]
         options = ["--log-level", "error", "--lifespan", "on"]
         variables = get_current_settings().to_environment_variables(exclude_unset=True)
         return start_bound(
             [sys.executable, "-m", "uvicorn", *app, *place, *options], ends_with=signal.SIGKILL,
-            env={**os.environ, **ALONE, **variables}, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            env={**os.environ, **ALONE, **WITHOUT_BLOCKS, **variables}, stdin=subprocess.DEVNULL, stdout=output,
+            stderr=output,
         )  # fmt: skip
 
     def _look(self, process: "subprocess.Popen[Any]") -> None:
@@ -135,3 +153,35 @@ class TemporaryServer(SubprocessASGIServer):
         self._output.seek(0)
         lines = self._output.read().decode(errors="replace").strip().splitlines()
         return " ".join(lines[-1].split())[-300:] if lines else "no output"
+
+
+@cache
+def temporary_server() -> TemporaryServer:
+    """The temporary server of this process, which has one at most; a new one once it was stopped."""
+    return TemporaryServer()
+
+
+@contextmanager
+def any_server() -> Iterator[None]:
+    """Around clients of Prefect: the temporary server is theirs, unless another one is configured.
+
+    It is the one that `PREFECT_API_URL` names in the block, also for processes that a runner starts: each of them would
+    start its own, which takes seconds.
+
+    Raises:
+        SetupError: it does not start.
+    """
+    settings = get_current_settings()
+    if settings.api.url or not settings.server.ephemeral.enabled:
+        yield
+        return
+    server = temporary_server()
+    server.start()
+    with temporary_settings({PREFECT_API_URL: server.api_url}):
+        yield
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])

@@ -26,8 +26,6 @@ def begin_server() -> None:
     settings = get_current_settings()
     if settings.api.url or not settings.server.ephemeral.enabled:
         return
-    from varjepa.tasks.orchestration.temporary_server import TemporaryServer
+    from varjepa.tasks.orchestration.temporary_server import temporary_server
 
-    server = TemporaryServer()
-    if isinstance(server, TemporaryServer):  # otherwise one that Prefect has started before us
-        server.begin()
+    temporary_server().begin()

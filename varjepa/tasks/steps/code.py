@@ -5,7 +5,6 @@ import subprocess
 from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from pathlib import Path
 
 IMPORT = re.compile(r"^\s*(?:from\s+([\w.]+)\s+import\s+(\([^)]*\)|[^\n]+)|import\s+([\w.]+))", re.MULTILINE)
@@ -92,16 +91,20 @@ def _version(distribution: str) -> str:
         return ""
 
 
-@cache
 def _file(module: str) -> Path | None:
     """The source of a module; None for names that are not our modules, and for the settings."""
-    if not _within(module, OURS) or any(_within(module, package) for package in LEFT_OUT):
-        return None
-    try:
-        spec = find_spec(module)
-    except ModuleNotFoundError:  # a name inside a module, such as a function
-        return None
-    return Path(spec.origin) if spec is not None and spec.origin else None
+    return None if any(_within(module, package) for package in LEFT_OUT) else _modules().get(module)
+
+
+@cache
+def _modules() -> dict[str, Path]:
+    """Our modules and their sources. Not by `find_spec`, which imports every package and module on the way there."""
+    root = Path(__file__).parents[2]
+    return {".".join((OURS, *_name(file.relative_to(root)))): file for file in root.rglob("*.py")}
+
+
+def _name(file: Path) -> tuple[str, ...]:
+    return file.parent.parts if file.name == "__init__.py" else file.with_suffix("").parts
 
 
 def _within(module: str, package: str) -> bool:

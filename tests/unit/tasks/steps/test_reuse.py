@@ -1,6 +1,8 @@
 """Results of steps are reused as long as neither their inputs nor their code change."""
 
 import math
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +27,19 @@ def test_a_step_hangs_on_the_code_it_runs_and_on_no_other() -> None:
     assert "varjepa/evaluation/benchmark/predictors/training.py" in names("varjepa.tasks.studies.benchmark_cell")
     # Imported inside functions only.
     assert {"varjepa/data/read/sources.py", "varjepa/data/read/sim_table.py"} <= names("varjepa.tasks.retrain.ingest")
+
+
+DIGESTED = """
+import sys
+from varjepa.tasks.steps.reuse import code_digest
+code_digest("varjepa.tasks.retrain.probe")
+print([name for name in ("varjepa.tasks.retrain", "torch", "sklearn", "xgboost") if name in sys.modules])
+"""
+
+
+def test_code_is_read_and_not_imported() -> None:
+    done = subprocess.run([sys.executable, "-c", DIGESTED], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_folders_tell_inputs_and_steps_apart() -> None:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from varjepa.config.predictors import PredictorSettings
 from varjepa.evaluation.benchmark.predictors.problem import Fitted, Labels, Problem, Score, joined
+from varjepa.nn.optimizers import AdamW
 from varjepa.nn.random import initial_weights
 
 CHUNK = 512
@@ -45,7 +46,7 @@ def _trained(
     settings: PredictorSettings,
 ) -> int:  # fmt: skip
     """Trains the network, leaves its best weights in it, and returns their epoch, from 0."""
-    optimizer = torch.optim.AdamW(network.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
+    optimizer = AdamW(network.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
     steps = -(-len(train[1]) // settings.batch_size)
     patience = min(settings.patience, -(-settings.patience_steps // steps))
     best: tuple[Score, int, dict[str, Tensor]] | None = None

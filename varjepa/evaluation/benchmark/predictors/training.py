@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from varjepa.config.predictors import PredictorSettings
 from varjepa.evaluation.benchmark.predictors.problem import Score
 from varjepa.evaluation.benchmark.predictors.stacking import Streams
+from varjepa.nn.optimizers import AdamW
 from varjepa.nn.random import StackedRandomness
 
 CHUNK = 128
@@ -74,9 +75,7 @@ class StackTrainer:
         self.active = list(range(len(seeds)))
         self.best = Runs.unseen(len(seeds))
         # NOTE[DIFF] the authors of the networks spare biases and normalisations the weight decay; it is 1e-5 a step.
-        self.optimizer = torch.optim.AdamW(
-            network.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True
-        )
+        self.optimizer = AdamW(network.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
         # Of all floating-point states, those of batch normalisation included.
         self.average = {name: value.detach().clone() for name, value in network.state_dict().items()}
         self.step = 0
