@@ -26,7 +26,9 @@ from varjepa.tasks.work_store.place import CLOCK
 GIBIBYTE = 2**30
 EXTRAS = {
     "dask": ("prefect_dask",), "postgres": ("psycopg2",), "s3": ("obstore",), "delta": ("deltalake",),
-    "iceberg": ("pyiceberg",), "lineage": ("openlineage",), "sql": ("adbc_driver_postgresql", "pymysql"),
+    "iceberg": ("pyiceberg",), "lancedb": ("lancedb",), "lineage": ("openlineage",),
+    "sql": ("adbc_driver_postgresql", "pymysql"), "signing": ("model_signing",),
+    "field": ("lightgbm", "pytabkit", "skrub", "tabm"),
 }  # fmt: skip
 """Extra of the package -> modules that it brings."""
 
