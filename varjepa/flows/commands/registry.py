@@ -145,7 +145,7 @@ def rollback(name: str, tracking_uri: str | None, *, steps: int, dry_run: bool, 
 @command("varjepa verify models:/people@champion", "varjepa verify models:/people/3 --public-key trusted.pem")
 @click.argument("model")
 @click.option("--public-key", metavar="FILE",
-              help="PEM file of public keys, one of which must have signed MODEL (default: VARJEPA_TRUSTED_KEYS).")  # fmt: skip
+              help="PEM file of trusted keys; one must have signed MODEL (default: VARJEPA_TRUSTED_KEYS).")  # fmt: skip
 @tracking_option
 @as_json
 def verify(model: str, public_key: str | None, tracking_uri: str | None, *, json_out: bool) -> None:
