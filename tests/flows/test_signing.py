@@ -23,7 +23,7 @@ from varjepa.tasks.signing.keys import SIGNING_KEY, TRUSTED_KEYS, signing_key
 from varjepa.tasks.signing.sign import sign
 
 pytestmark = pytest.mark.slow
-OLD = Path(__file__).parent / "registered_by_40547f5"
+OLD = Path(__file__).parent / "registered_by_40547f5" / "var_t_jepa" / "model"
 
 
 @pytest.fixture(scope="module")
@@ -215,17 +215,18 @@ def test_what_mlflow_compiled_is_named(version, signed) -> None:
 
 
 def test_a_model_of_an_earlier_commit_is_read_without_a_key_only(signed, varjepa, monkeypatch) -> None:
-    assert varjepa("verify", OLD / "var_t_jepa", "--json").code == 0
+    assert varjepa("verify", OLD, "--json").code == 0
     monkeypatch.setenv(TRUSTED_KEYS, str(signed.keys / "own.pub"))
-    assert "is not signed" in varjepa("verify", OLD / "var_t_jepa", "--json").json["error"]
+    assert "is not signed" in varjepa("verify", OLD, "--json").json["error"]
 
 
 def test_keys_are_checked_before_any_work(signed, handed_over, varjepa, monkeypatch) -> None:
+    keys = signed.keys
     faults = {
-        "does not open with the password": {SIGNING_KEY: signed.keys / "own.pem", PASSWORD_VARIABLE: "wrong-one"},
-        "is not among the trusted ones": {SIGNING_KEY: signed.keys / "other.pem", TRUSTED_KEYS: signed.keys / "own.pub"},
-        "but this job signs nothing": {TRUSTED_KEYS: signed.keys / "own.pub"},
-    }  # fmt: skip
+        "does not open with the password": {SIGNING_KEY: keys / "own.pem", PASSWORD_VARIABLE: "wrong-one"},
+        "is not among the trusted ones": {SIGNING_KEY: keys / "other.pem", TRUSTED_KEYS: keys / "own.pub"},
+        "but this job signs nothing": {TRUSTED_KEYS: keys / "own.pub"},
+    }
     for words, variables in faults.items():
         with monkeypatch.context() as patch:
             for name, value in variables.items():

@@ -83,7 +83,7 @@ def serve(config: RetrainConfig, schedule: Schedule, *, unchanged: Unchanged, ov
 
 def serve_flow(
     served: Any, config: RetrainConfig, schedule: Schedule, parameters: dict[str, Any], *, description: str,
-    strategy: ConcurrencyLimitStrategy = ConcurrencyLimitStrategy.CANCEL_NEW,
+    strategy: ConcurrencyLimitStrategy = ConcurrencyLimitStrategy.CANCEL_NEW, registers: bool = True,
 ) -> None:  # fmt: skip
     """Serves a flow for one registered model, one run at a time.
 
@@ -94,8 +94,10 @@ def serve_flow(
         parameters: of each run, plain data.
         description: of the deployment.
         strategy: what becomes of a run that comes while another one is in progress.
+        registers: whether a run may register a version, for which it may need a key.
     """
     require_addresses(config.notify)
+    require_keys(config.signing, sign=registers)
     end_abandoned()
     with lookout(config):
         served.serve(

@@ -27,7 +27,7 @@ GIBIBYTE = 2**30
 EXTRAS = {
     "dask": ("prefect_dask",), "postgres": ("psycopg2",), "s3": ("obstore",), "delta": ("deltalake",),
     "iceberg": ("pyiceberg",), "lancedb": ("lancedb",), "lineage": ("openlineage",),
-    "sql": ("adbc_driver_postgresql", "pymysql"), "signing": ("model_signing",),
+    "sql": ("adbc_driver_postgresql", "pymysql"), "signing": ("model_signing", "OpenSSL"),
     "field": ("lightgbm", "pytabkit", "skrub", "tabm"),
 }  # fmt: skip
 """Extra of the package -> modules that it brings."""
