@@ -112,8 +112,22 @@ def test_mlflow_loads_a_signed_version(signed: SimpleNamespace, handed_over: Sim
     assert len(mlflow.pyfunc.load_model("models:/signed/2").predict(rows)) == 3
 
 
+def test_a_job_signs_only_what_it_has_made(version, handed_over, tmp_path) -> None:
+    from varjepa.errors import ModelError
+    from varjepa.tasks.release.register import _require_own
+
+    own = SimpleNamespace(model=handed_over.model)
+    (version.folder / "model.sig").unlink()
+    _require_own(version.folder, own, tmp_path)
+    for change, words in ((changed, "served_model.py"), (forged, "the manifest")):
+        change(version.folder)
+        with pytest.raises(ModelError, match=words):
+            _require_own(version.folder, own, tmp_path)
+
+
 def changed(folder: Path) -> None:
-    (folder / "served_model.py").write_bytes((folder / "served_model.py").read_bytes() + b"\n")
+    """A page of code that says that it ran."""
+    (folder / "served_model.py").write_text(f"import pathlib\npathlib.Path({str(folder.parent / 'ran')!r}).touch()\n")
 
 
 def forged(folder: Path) -> None:
@@ -163,12 +177,11 @@ FAULTS: dict[str, tuple[Callable[[Path, Any], object], str]] = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_what_differs_from_what_was_signed_is_refused_in_words(fault, version, signed, tmp_path) -> None:
     change, words = FAULTS[fault]
-    marker = tmp_path / "ran"
     change(version.folder, signed)
     for place in ("models:/signed/1", str(version.folder)):
         answer = version.call("verify", place, "--public-key", signed.keys / "own.pub", "--json")
         assert (answer.code, words in answer.json["error"]) == (2, True), answer.err
-    assert not marker.exists()
+    assert not (tmp_path / "ran").exists()
 
 
 COMMANDS = {
@@ -176,7 +189,7 @@ COMMANDS = {
     "score --runner threads": ("people.csv", "scores"),
     "impute": ("people.csv", "out.csv"), "sample": ("5", "out.csv"), "similar": ("people.csv", "people.csv", "out.csv"),
     "duplicates": ("people.csv", "out.csv"), "outliers": ("people.csv", "out.csv"), "drift": ("people.csv",),
-    "evaluate": ("people.csv",), "promote": (), "verify": (), "serve": (),
+    "evaluate": ("people.csv",), "promote": (), "approve": ("--why", "it is good"), "verify": (), "serve": (),
 }  # fmt: skip
 
 

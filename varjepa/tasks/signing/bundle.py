@@ -65,7 +65,7 @@ def read_bundle(folder: Path) -> Bundle | None:
 
 def _parsed(content: bytes) -> Bundle:
     whole: Any = json.loads(content)
-    payload: Any = json.loads(base64.b64decode(whole["dsseEnvelope"]["payload"]))
+    payload: Any = json.loads(base64.b64decode(whole["dsseEnvelope"]["payload"], validate=True))
     predicate, key = payload["predicate"], str(whole["verificationMaterial"]["publicKey"]["hint"])
     files = {str(entry["name"]): (str(entry["algorithm"]), str(entry["digest"])) for entry in predicate["resources"]}
     left_out = predicate["serialization"].get("ignore_paths", ())

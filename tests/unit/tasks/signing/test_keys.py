@@ -61,7 +61,8 @@ def test_a_private_key_that_cannot_sign_is_refused(name: str, folder: Path) -> N
 
 PUBLIC = {
     "none.pub": "does not exist", ".": "is no file", "empty": "holds no public key",
-    "rsa.pub": "of the kind RSAPublicKey", "odd.pub": "of the kind secp256k1", "own.pem": "holds a private key", "locked.pem": "holds a private key",
+    "rsa.pub": "of the kind RSAPublicKey", "odd.pub": "of the kind secp256k1", "own.pem": "holds a private key",
+    "locked.pem": "holds a private key",
     "broken.pub": "cannot be read",
 }  # fmt: skip
 
