@@ -112,12 +112,11 @@ def test_mlflow_loads_a_signed_version(signed: SimpleNamespace, handed_over: Sim
     assert len(mlflow.pyfunc.load_model("models:/signed/2").predict(rows)) == 3
 
 
-def test_a_job_signs_only_what_it_has_made(version, handed_over, tmp_path) -> None:
+def test_a_job_signs_only_what_it_has_made(version, tmp_path) -> None:
     from varjepa.errors import ModelError
     from varjepa.tasks.release.register import _require_own
 
-    own = SimpleNamespace(model=handed_over.model)
-    (version.folder / "model.sig").unlink()
+    own = SimpleNamespace(model=shutil.copytree(version.folder / "artifacts/model", tmp_path / "made"))
     _require_own(version.folder, own, tmp_path)
     for change, words in ((changed, "served_model.py"), (forged, "the manifest")):
         change(version.folder)

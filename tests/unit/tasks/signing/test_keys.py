@@ -12,6 +12,7 @@ from tests.signing_keys import PASSWORD, write_keys
 from varjepa.config.load import load_config, parse_config
 from varjepa.config.signing import SigningSection
 from varjepa.errors import ConfigError, SetupError
+from varjepa.tasks.setup.doctor import _signing
 from varjepa.tasks.signing import keys
 from varjepa.tasks.signing.keys import SIGNING_KEY, TRUSTED_KEYS, read_trust, require_keys, signing_key, trusted
 
@@ -99,6 +100,15 @@ def test_the_environment_overrides_a_config(folder: Path, monkeypatch: pytest.Mo
     with pytest.raises(SetupError, match="what it signs would be refused"):
         require_keys(section)
     require_keys(section, sign=False)
+
+
+def test_doctor_tries_the_keys_of_the_environment(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _signing().found == f"not checked, none in {TRUSTED_KEYS}; no key to sign with"
+    monkeypatch.setenv(TRUSTED_KEYS, str(folder / "own.pub"))
+    monkeypatch.setenv(SIGNING_KEY, str(folder / "own.pem"))
+    assert _signing().ok
+    monkeypatch.setenv(SIGNING_KEY, str(folder / "rsa.pem"))
+    assert (_signing().ok, _signing().fix) == (False, f"Check {TRUSTED_KEYS} and {SIGNING_KEY}.")
 
 
 def test_the_paths_of_a_config_are_relative_to_its_folder(folder: Path) -> None:
