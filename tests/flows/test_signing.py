@@ -205,6 +205,19 @@ def test_every_command_refuses_a_model_that_nobody_trusted_has_signed(version, s
     assert version.call("score", "models:/signed/1", "people.csv", "out.parquet", "--json").code == 0
 
 
+def test_a_watch_goes_by_the_keys_of_its_config(signed: SimpleNamespace, handed_over: SimpleNamespace) -> None:
+    from varjepa.config.load import load_config
+    from varjepa.errors import ModelError
+    from varjepa.tasks.drift.compare import compare
+    from varjepa.tasks.drift.watching import next_look
+
+    keys = f"signing.trusted_keys={signed.keys}/other.pub"
+    look = next_look(load_config(handed_over.job, ["registry.name=signed", f"tracking.uri={signed.uri}", keys]))
+    assert not isinstance(look, str)
+    with pytest.raises(ModelError, match="not among the trusted ones"):
+        compare.fn(look.question)
+
+
 def test_without_a_key_nothing_changes_and_a_signature_is_mentioned(version, signed, handed_over) -> None:
     key = signed.client.get_model_version("signed", "2").tags["varjepa.signed_by"]
     found = version.call("verify", "models:/signed/1", "--json").json
