@@ -11,7 +11,7 @@ RUNTIME := $(VENV)/.runtime
 INSTALLED := $(VENV)/.installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 COMMA := ,
-EXTRAS := dask postgres s3 delta iceberg lancedb lineage sql field
+EXTRAS := dask postgres s3 delta iceberg lancedb lineage sql signing field
 
 .PHONY: run quick test lint docs format bench fuzz lock audit clean
 .DEFAULT_GOAL := run

@@ -2,6 +2,9 @@
 #   docker build -f docker/serve.Dockerfile -t varjepa-serve .
 #   docker run -p 127.0.0.1:8080:8080 --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges \
 #       -e MODEL=models:/customers@champion -e MLFLOW_TRACKING_URI varjepa-serve
+# MLflow checks no signature. `varjepa serve` does (docs/signing.md); mount the public key, and add to the arguments of docker run:
+#       -v "$PWD/trusted.pem:/run/secrets/trusted.pem:ro" -e VARJEPA_TRUSTED_KEYS=/run/secrets/trusted.pem
+#   and after the name of the image: varjepa serve models:/customers@champion --host 0.0.0.0
 # Pin the base image to what you have tested (SECURITY.md): --build-arg PYTHON_IMAGE=python:3.11-slim@sha256:...
 ARG PYTHON_IMAGE=python:3.11-slim
 FROM ${PYTHON_IMAGE}

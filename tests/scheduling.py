@@ -24,7 +24,7 @@ SLOW_FIRST = [
 
 SHARED_MODELS = {
     "handed_over": ("flows/test_retrain", "flows/test_card", "flows/test_serving", "flows/test_serve",
-                    "flows/test_watch"),
+                    "flows/test_watch", "flows/test_signing"),
     "world": ("unit/inference/test_generator_quality", "unit/inference/test_profile",
               "unit/inference/generator/test_table_generator", "unit/inference/test_gate_evidence",
               "unit/inference/test_calibration", "statistical/test_generator"),

@@ -17,7 +17,7 @@ from varjepa.errors import ConfigError, listed, nearest
 from varjepa.redaction import has_secret, redacted_uri
 from varjepa.visible import shortened
 
-PATH_KEYS = (("data", "path"), ("contract", "path"))
+PATH_KEYS = (("data", "path"), ("contract", "path"), ("signing", "key_file"), ("signing", "trusted_keys"))
 """Keys whose local paths in a file are relative to the folder of that file (on the command line: to the working
 folder)."""
 
@@ -35,7 +35,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RetrainConfi
     """Reads one YAML file and applies overrides such as `training.lr=1e-3`.
 
     Args:
-        path: the YAML file; `data.path` and `contract.path` in it are relative to its folder.
+        path: the YAML file; `data.path` and other paths in it are relative to its folder.
         overrides: `section.key=value`, the value read as YAML; later overrides replace earlier ones.
 
     Returns:

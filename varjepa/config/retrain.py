@@ -19,6 +19,7 @@ from varjepa.config.operations import (
     WatchSection,
     WorkSection,
 )
+from varjepa.config.signing import SigningSection
 
 
 class RetrainConfig(Section):
@@ -39,6 +40,7 @@ class RetrainConfig(Section):
     registry: RegistrySection = RegistrySection()
     tracking: Annotated[TrackingSection, OPERATIONAL] = TrackingSection()
     work: Annotated[WorkSection, OPERATIONAL] = WorkSection()
+    signing: Annotated[SigningSection, OPERATIONAL] = SigningSection()
     retention: Annotated[RetentionSection, OPERATIONAL] = RetentionSection()
     watch: Annotated[WatchSection, OPERATIONAL] = WatchSection()
     notify: Annotated[tuple[NotifySection, ...], OPERATIONAL] = ()

@@ -62,7 +62,8 @@ def monitor(
     if place is not None:
         require_report(place, force=force)
     job = None if retrain_config is None else load_config(retrain_config, overrides or [])
-    question = Question(model, new, level, false_alarms, tracking_uri, device, reading or {})
+    keys = None if job is None else job.signing.trusted_keys
+    question = Question(model, new, level, false_alarms, tracking_uri, device, reading or {}, keys)
     return monitor_rows(question, place, job, None if job is None else job.notify, started)
 
 

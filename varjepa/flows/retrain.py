@@ -36,6 +36,7 @@ from varjepa.tasks.retrain.record import log_prepared, log_setup, tracked_run
 from varjepa.tasks.retrain.reference import make_reference
 from varjepa.tasks.retrain.unchanged import job_digest
 from varjepa.tasks.retrain.validate import check_contract, contract_of, evidence
+from varjepa.tasks.signing.keys import require_keys
 from varjepa.tasks.sources.run_day import with_run_date
 from varjepa.tasks.steps.code import git_commit
 from varjepa.tasks.tracking.runs import log_artifacts
@@ -57,6 +58,7 @@ def retrain(config: RetrainConfig, *, dry_run: bool = False) -> RetrainAnswer:
     """
     config = with_run_date(config)
     with claimed(), lineage("retrain", config.registry.name), failures_told(config), model_turn(config):
+        require_keys(config.signing, sign=not dry_run)
         claim_turn()
         watch = Stopwatch()
         with watch("ingest"):

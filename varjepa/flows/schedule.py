@@ -21,6 +21,7 @@ from varjepa.tasks.orchestration.flow_runs import claim_turn, claimed, end_aband
 from varjepa.tasks.orchestration.recorded_flow import flow
 from varjepa.tasks.retrain.ingest import ingest
 from varjepa.tasks.retrain.unchanged import job_digest, last_retrain, skip
+from varjepa.tasks.signing.keys import require_keys
 from varjepa.tasks.sources.run_day import with_run_date
 from varjepa.tasks.work_store.opened import model_turn
 
@@ -51,6 +52,7 @@ def scheduled_retrain(
             reason = f"another run for the model {name} is in progress"
             tell_skipped(config, reason)
             return Completed(name="Skipped", message=reason, data={"skipped": True, "reason": reason})
+        require_keys(config.signing)
         claim_turn()
         watch = Stopwatch()
         with watch("ingest"):
@@ -81,7 +83,7 @@ def serve(config: RetrainConfig, schedule: Schedule, *, unchanged: Unchanged, ov
 
 def serve_flow(
     served: Any, config: RetrainConfig, schedule: Schedule, parameters: dict[str, Any], *, description: str,
-    strategy: ConcurrencyLimitStrategy = ConcurrencyLimitStrategy.CANCEL_NEW,
+    strategy: ConcurrencyLimitStrategy = ConcurrencyLimitStrategy.CANCEL_NEW, registers: bool = True,
 ) -> None:  # fmt: skip
     """Serves a flow for one registered model, one run at a time.
 
@@ -92,8 +94,10 @@ def serve_flow(
         parameters: of each run, plain data.
         description: of the deployment.
         strategy: what becomes of a run that comes while another one is in progress.
+        registers: whether a run may register a version, for which it may need a key.
     """
     require_addresses(config.notify)
+    require_keys(config.signing, sign=registers)
     end_abandoned()
     with lookout(config):
         served.serve(

@@ -49,4 +49,5 @@ def serve(config: RetrainConfig, schedule: Schedule) -> None:
     """Registers the deployment of a watch and runs it on schedule until interrupted. Then the schedule is paused."""
     require_rows(config)
     parameters = {"config": config.model_dump(mode="json"), "timezone": schedule.timezone}
-    serve_flow(watch, config, schedule, parameters, description=f"Watches {config.registry.name} for drift.")
+    description = f"Watches {config.registry.name} for drift."
+    serve_flow(watch, config, schedule, parameters, description=description, registers=config.watch.retrain)

@@ -219,11 +219,14 @@ class ApprovalAnswer(TypedDict):
 
 
 class VerifyAnswer(TypedDict):
-    """`varjepa verify`: what was checked and what was not, in words; `manifest` is its SHA-256, null without one."""
+    """`varjepa verify`: what was checked and what was not, in words; `manifest` is its SHA-256, `signed_by` the
+    SHA-256 of the public key that its signature names; null without one.
+    """
 
     model: str
     folder: str
     manifest: str | None
+    signed_by: str | None
     checked: list[str]
     not_checked: list[str]
 

@@ -142,19 +142,24 @@ def rollback(name: str, tracking_uri: str | None, *, steps: int, dry_run: bool, 
     finish(result, json_out=json_out)
 
 
-@command("varjepa verify models:/people@champion")
+@command("varjepa verify models:/people@champion", "varjepa verify models:/people/3 --public-key trusted.pem")
 @click.argument("model")
+@click.option("--public-key", metavar="FILE",
+              help="PEM file of trusted keys; one must have signed MODEL (default: VARJEPA_TRUSTED_KEYS).")  # fmt: skip
 @tracking_option
 @as_json
-def verify(model: str, tracking_uri: str | None, *, json_out: bool) -> None:
-    """Check that MODEL is what was written and registered. No code of it runs.
+def verify(model: str, public_key: str | None, tracking_uri: str | None, *, json_out: bool) -> None:
+    """Check that MODEL is what was written, registered and, with a key, signed. No code of it runs.
 
     MODEL is a folder, a run id, models:/NAME/VERSION or models:/NAME@champion. Exit code 2 if anything differs.
     """
+    from varjepa.tasks.signing.keys import read_trust
+
+    trust = None if public_key is None else read_trust(public_key, "--public-key")
     require_model(model, tracking_uri)
     from varjepa.flows.show.registry import show_verified
     from varjepa.tasks.registry.verify import verify as run
 
-    result = run(model, tracking_uri)
+    result = run(model, tracking_uri, trust)
     show_verified(result)
     finish(result, json_out=json_out)

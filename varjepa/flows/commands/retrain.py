@@ -62,7 +62,9 @@ def _run(settings: RetrainConfig, *, fresh: bool, dry_run: bool, quick: bool, pl
         _plan(settings, json_out=json_out)
         return
     from varjepa.tasks.orchestration.warm_server import server_under_way
+    from varjepa.tasks.signing.keys import require_keys
 
+    require_keys(settings.signing, sign=not dry_run)
     warn_of_little_memory()
 
     with server_under_way():

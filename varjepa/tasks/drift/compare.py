@@ -29,6 +29,7 @@ from varjepa.tasks.registry.open_model import open_model
 from varjepa.tasks.registry.watch import watch_of
 from varjepa.tasks.scoring.one_file import LARGEST
 from varjepa.tasks.scoring.stream import batches_of
+from varjepa.tasks.signing.keys import trusted
 from varjepa.tasks.sources.address import section_at
 from varjepa.tasks.sources.named import named_table
 from varjepa.tasks.sources.open_table import opened_table
@@ -56,6 +57,7 @@ class Question:
         tracking_uri: tracking store; None means the default one.
         device: auto, cpu, or a GPU by name.
         reading: query, parameters and version (at) of the new rows.
+        trusted_keys: file of the keys, one of which must have signed the model; see `signing.trusted_keys`.
     """
 
     model: str
@@ -65,6 +67,7 @@ class Question:
     tracking_uri: str | None = None
     device: str = "auto"
     reading: Mapping[str, Any] = field(default_factory=dict)
+    trusted_keys: str | None = None
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,8 @@ def compare(question: Question) -> Drift:
         DataError: NEW cannot be read, has no rows, lacks a column or holds text for numbers.
         ModelError: no such model, or one without a reference.
     """
-    model = open_model(question.model, question.tracking_uri, question.device)
+    trust = trusted(question.trusted_keys)
+    model = open_model(question.model, question.tracking_uri, question.device, trust=trust)
     profile = _profile(model, question.model)
     # Settings by rising priority: those stored with the model, those of its last retrain, those of this call.
     overrides = {"level": question.level, "false_alarms": question.false_alarms}

@@ -51,7 +51,9 @@ def next_look(config: RetrainConfig, day: date | None = None, *, backfill: bool 
     if _watched(config, tags if backfill else compared):
         return f"the rows are those that were compared with version {version} before"
     uri = tracking_uri(config.tracking)
-    return Look(Question(f"models:/{name}@{CHAMPION}", path, tracking_uri=uri, reading=reading), tags)
+    keys = config.signing.trusted_keys
+    question = Question(f"models:/{name}@{CHAMPION}", path, tracking_uri=uri, reading=reading, trusted_keys=keys)
+    return Look(question, tags)
 
 
 def _reading(config: RetrainConfig) -> dict[str, Any]:

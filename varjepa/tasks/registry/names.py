@@ -79,16 +79,25 @@ def registered_version(uri: str, tracking_uri: str | None) -> tuple[str, str]:
 def folder_at_hand(name: str, tracking_uri: str | None = None) -> Path | None:
     """The folder of a model that lies on this machine, found without MLflow; None for any other.
 
+    Where the environment names trusted keys, the signature is checked first.
+
     Args:
         name: see `require_model`.
         tracking_uri: see `require_model`.
     """
     if not name.startswith(REGISTRY) or LOGGED.fullmatch(name) is not None:
         folder = Path(name).expanduser()
-        return inside(folder) if folder.is_dir() else None
+        return _signed(folder) if folder.is_dir() else None
     registry = registry_at(store(tracking_uri))
     found = registry.folder(*registered_version(name, tracking_uri)) if isinstance(registry, FileRegistry) else None
-    return None if found is None else inside(found)
+    return None if found is None else _signed(found)
+
+
+def _signed(folder: Path) -> Path:
+    from varjepa.tasks.signing.check import require_signed
+
+    require_signed(folder)
+    return inside(folder)
 
 
 def inside(folder: Path) -> Path:

@@ -13,6 +13,8 @@ from varjepa.tasks.registry.logged_models import use_store
 from varjepa.tasks.registry.names import EXAMPLES, LOGGED, REGISTRY, RUN, inside, registered_version
 from varjepa.tasks.registry.reader import require_store
 from varjepa.tasks.registry.tags import MANIFEST_TAG, MODEL_TAG
+from varjepa.tasks.signing.check import require_signed
+from varjepa.tasks.signing.keys import Trust
 from varjepa.tasks.tracking.store import client_for
 from varjepa.tasks.tracking.uris import store
 
@@ -21,8 +23,9 @@ if TYPE_CHECKING:
 
 
 def open_model(
-    name: str, tracking_uri: str | None = None, device: str = "auto", precision: str = "float32"
-) -> TrainedModel:
+    name: str, tracking_uri: str | None = None, device: str = "auto", precision: str = "float32",
+    trust: Trust | None = None,
+) -> TrainedModel:  # fmt: skip
     """Loads a model.
 
     Args:
@@ -31,33 +34,36 @@ def open_model(
         tracking_uri: tracking store; None means the default one.
         device: auto, cpu, or a GPU by name.
         precision: float32, bfloat16 or auto; see `load_model`.
+        trust: keys, one of which must have signed the model; None means those of the environment, if any.
 
     Raises:
-        ModelError: there is no such model, or it cannot be read.
+        ModelError: there is no such model, it cannot be read, or no trusted key has signed it.
         SetupError: the tracking store cannot be used.
     """
-    return load_model(model_folder(name, tracking_uri), device, precision)
+    return load_model(model_folder(name, tracking_uri, trust), device, precision)
 
 
-def model_folder(name: str, tracking_uri: str | None = None) -> Path:
+def model_folder(name: str, tracking_uri: str | None = None, trust: Trust | None = None) -> Path:
     """The folder of a model; downloads the model if it is not on this machine.
 
     Args:
         name: see `open_model`.
         tracking_uri: see `open_model`.
+        trust: see `open_model`.
 
     Raises:
-        ModelError: there is no such model.
-        SetupError: the tracking store cannot be used.
+        ModelError: there is no such model, or no trusted key has signed it.
+        SetupError: the tracking store or the trusted keys cannot be used.
     """
     run = RUN.fullmatch(name)
     if name.startswith(REGISTRY):
-        return _registered(name, tracking_uri)
+        return _registered(name, tracking_uri, trust)
     folder = Path(name).expanduser()
     if run is not None and not folder.exists():
-        return _of_run(run.group(1), tracking_uri)
+        return _of_run(run.group(1), tracking_uri, trust)
     if not folder.is_dir():
         raise ModelError(f"No such model: {name}.", expected=EXAMPLES)
+    require_signed(folder, trust)
     return inside(folder)
 
 
@@ -78,18 +84,18 @@ def version_of(name: str, tracking_uri: str | None) -> tuple[str, str] | None:
     return registered_version(name, tracking_uri) if name.startswith(REGISTRY) else None
 
 
-def _registered(uri: str, tracking_uri: str | None) -> Path:
+def _registered(uri: str, tracking_uri: str | None, trust: Trust | None) -> Path:
     model, number = registered_version(uri, tracking_uri)
     tags = _client(tracking_uri).get_model_version(model, number).tags
-    return checked(fetched(f"{REGISTRY}{model}/{number}", tracking_uri), tags)
+    return checked(fetched(f"{REGISTRY}{model}/{number}", tracking_uri), tags, trust)
 
 
-def _of_run(run_id: str, tracking_uri: str | None) -> Path:
+def _of_run(run_id: str, tracking_uri: str | None, trust: Trust | None) -> Path:
     source = logged_by(run_id, tracking_uri)
     if LOGGED.fullmatch(source) is None:
-        return _registered(source, tracking_uri)
+        return _registered(source, tracking_uri, trust)
     tags = _client(tracking_uri).get_logged_model(source.removeprefix(REGISTRY)).tags
-    return checked(fetched(source, tracking_uri), tags)
+    return checked(fetched(source, tracking_uri), tags, trust)
 
 
 def _client(tracking_uri: str | None) -> "MlflowClient":
@@ -125,16 +131,18 @@ def logged_by(run_id: str, tracking_uri: str | None) -> str:
     return uri
 
 
-def checked(folder: Path, tags: Mapping[str, str]) -> Path:
-    """The folder of the model inside that of an MLflow model, whose manifest is the one that was registered.
+def checked(folder: Path, tags: Mapping[str, str], trust: Trust | None = None) -> Path:
+    """The folder of the model inside that of an MLflow model, signed if it has to be, with the registered manifest.
 
     Args:
         folder: of the MLflow model.
         tags: of the version or logged model; those of earlier releases have no digest.
+        trust: see `open_model`.
 
     Raises:
-        ModelError: the manifest is missing, or another one.
+        ModelError: no trusted key has signed the folder, or the manifest is missing, or another one.
     """
+    require_signed(folder, trust)
     inner, expected = inside(folder), tags.get(MANIFEST_TAG)
     if expected is not None and manifest_digest(inner) != expected:
         raise ModelError(

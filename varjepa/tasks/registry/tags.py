@@ -23,6 +23,9 @@ MANIFEST_TAG = "varjepa.manifest"
 FILES_TAG = "varjepa.files"
 """Version tag: digest of all files that MLflow keeps of it, its page of code and the wheel among them."""
 
+SIGNER_TAG = "varjepa.signed_by"
+"""Version tag: SHA-256 of the public key (PEM) whose private half has signed its files."""
+
 INTERVAL_TAG = "varjepa.interval"
 """Version tag: the 95% interval of its quality as JSON, from the table among its run's artifacts."""
 

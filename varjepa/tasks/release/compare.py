@@ -20,6 +20,7 @@ from varjepa.tasks.release.unseen import (
     write_learned,
 )
 from varjepa.tasks.retrain.preprocess import Prepared
+from varjepa.tasks.signing.keys import trusted
 from varjepa.tasks.steps.log import log
 from varjepa.tasks.tracking.store import client_of
 from varjepa.tasks.tracking.uris import tracking_uri
@@ -100,8 +101,9 @@ def _opened(champion: int | None, config: RetrainConfig) -> tuple["TrainedModel 
     if champion is None:
         return None, ""
     try:
-        uri = tracking_uri(config.tracking)
-        return open_model(f"models:/{config.registry.name}/{champion}", uri, config.training.device), ""
+        uri, trust = tracking_uri(config.tracking), trusted(config.signing.trusted_keys)
+        model = f"models:/{config.registry.name}/{champion}"
+        return open_model(model, uri, config.training.device, trust=trust), ""
     except ModelError as error:
         lost = f"version {champion}, the champion, counts as none, because it cannot be read: {error}".rstrip(".")
         log.warning("gate: %s", lost)

@@ -10,18 +10,21 @@ from typing import Any
 
 from varjepa.config import RetrainConfig
 from varjepa.data.cells import by_name
-from varjepa.inference.manifest import manifest_digest
-from varjepa.inference.storage import model_digest
+from varjepa.errors import ModelError, listed
+from varjepa.inference.manifest import manifest_digest, require_intact
+from varjepa.inference.storage import FILES, model_digest
 from varjepa.tasks.registry.champion import CHALLENGER
 from varjepa.tasks.registry.logged_models import DIGEST_TAG, active_run, logged_before, use_store
 from varjepa.tasks.registry.names import REGISTRY, inside
 from varjepa.tasks.registry.open_model import fetched
 from varjepa.tasks.registry.search import versions_of
-from varjepa.tasks.registry.tags import FILES_TAG, FINGERPRINT_TAG, MANIFEST_TAG, ROWS_TAG, RUN_TAG
+from varjepa.tasks.registry.tags import FILES_TAG, FINGERPRINT_TAG, MANIFEST_TAG, ROWS_TAG, RUN_TAG, SIGNER_TAG
 from varjepa.tasks.registry.verify import files_digest, readable
 from varjepa.tasks.registry.watch import write_watch
 from varjepa.tasks.release.compare import Candidate
 from varjepa.tasks.release.wheel import requirement, write_wheel
+from varjepa.tasks.signing.keys import SigningKey, fingerprint, own_trust, signing_key
+from varjepa.tasks.signing.sign import sign
 from varjepa.tasks.steps.log import log
 from varjepa.tasks.steps.retries import retried_task
 from varjepa.tasks.tracking.headlines import VERDICT
@@ -62,20 +65,20 @@ def register(run_id: str, config: RetrainConfig, candidate: Candidate, descripti
         candidate: the model and its rows, the first of which become the input example.
         description: Markdown for the registry.
     """
-    uri, name, fingerprint = tracking_uri(config.tracking), config.registry.name, model_digest(candidate.model)
+    uri, name, digest = tracking_uri(config.tracking), config.registry.name, model_digest(candidate.model)
     client = client_for(uri)
     # Uploading takes long, so it happens before the lock; the registry is asked again under it.
-    source = None if known_version(name, fingerprint, config) else _logged(run_id, candidate, uri)
+    source = None if known_version(name, digest, config) else _logged(run_id, candidate, uri)
     with registry_lock(uri, name):
-        version = known_version(name, fingerprint, config)
+        version = known_version(name, digest, config)
         if version is None:
             # MLflow shows tags in this order: what people read comes first.
-            tags = {VERDICT: "not compared yet", DIGEST_TAG: fingerprint, RUN_TAG: run_id,
+            tags = {VERDICT: "not compared yet", DIGEST_TAG: digest, RUN_TAG: run_id,
                     FINGERPRINT_TAG: candidate.fingerprint, ROWS_TAG: str(candidate.rows)}  # fmt: skip
             model = source or _logged(run_id, candidate, uri)
             # Asked for again before every attempt: a lost answer may have been that of a version that was made.
             version = patiently(
-                lambda: known_version(name, fingerprint, config) or _version_of(model, name, tags, uri), uri
+                lambda: known_version(name, digest, config) or _version_of(model, candidate, config, tags), uri
             )
         else:
             log.info("register: version %d of %s is the same model, no new version is made", version, name)
@@ -106,23 +109,74 @@ def _logged(run_id: str, candidate: Candidate, tracking: str) -> str:
         return patiently(logged, tracking)
 
 
-def _version_of(source: str, name: str, tags: dict[str, str], tracking: str) -> int:
-    """Registers a logged model, with the digests of its files as they are now in the store."""
+def _version_of(source: str, candidate: Candidate, config: RetrainConfig, tags: dict[str, str]) -> int:
+    """Registers a logged model, with the digests of its files as they are now in the store, and signs it.
+
+    Raises:
+        ModelError: what is to be signed is not what this job has made.
+    """
     import mlflow
 
+    tracking = tracking_uri(config.tracking)
     use_store(tracking)
     folder = fetched(source, tracking)
+    if (key := signing_key(config.signing)) is not None:
+        tags = tags | {SIGNER_TAG: _signed(source, folder, candidate, key, tracking)}
     manifest = manifest_digest(inside(folder))
     tags = tags | {FILES_TAG: files_digest(folder)} | ({MANIFEST_TAG: manifest} if manifest is not None else {})
-    return int(mlflow.register_model(source, name, tags=tags).version)
+    return int(mlflow.register_model(source, config.registry.name, tags=tags).version)
+
+
+def _signed(source: str, folder: Path, candidate: Candidate, key: SigningKey, tracking: str) -> str:
+    """Signs a logged model, and stores the signature among its files; returns the fingerprint of the key."""
+    with tempfile.TemporaryDirectory() as name:
+        _require_own(folder, candidate, Path(name))
+        signature = sign(folder, Path(name), key)
+        client_for(tracking).log_model_artifact(source.removeprefix(REGISTRY), str(signature))
+    return fingerprint(key.public)
+
+
+def _require_own(folder: Path, candidate: Candidate, scratch: Path) -> None:
+    """Checks that a store, which others may write to, gave back what this job has put there.
+
+    Args:
+        folder: of the MLflow model, from the store.
+        candidate: what the job has made.
+        scratch: an empty folder.
+
+    Raises:
+        ModelError: it did not; a signature must not vouch for the work of others.
+    """
+    inner, wheel = inside(folder), write_wheel(scratch)
+    own = {SERVED.name: SERVED, f"artifacts/{wheel.name}": wheel}
+    others = [name for name, file in own.items() if not _same(folder / name, file)]
+    try:
+        require_intact(inner, FILES)
+    except (OSError, ValueError) as error:
+        others.append(str(error))
+    if manifest_digest(inner) != manifest_digest(candidate.model):
+        others.append("the manifest")
+    if others:
+        raise ModelError(
+            f"The tracking store holds other files than this job has put there ({listed(others)}), so they are not "
+            "signed.", fix="Who else may write to the store? Delete the run there and retrain.",
+        )  # fmt: skip
+
+
+def _same(path: Path, own: Path) -> bool:
+    return path.is_file() and path.read_bytes() == own.read_bytes()
 
 
 def known_version(name: str, fingerprint: str, config: RetrainConfig) -> int | None:
-    """Newest version of `name` that holds this model, by its digest; None if there is none, or it cannot be read."""
+    """Newest version of `name` that holds this model, by its digest; None if there is none, or it cannot be read.
+
+    A job that signs knows only versions that its own key has signed.
+    """
     client = client_of(config.tracking)
     same = (version for version in versions_of(client, name) if version.tags.get(DIGEST_TAG) == fingerprint)
     newest = max((int(version.version) for version in same), default=None)
-    found = newest is not None and readable(f"{REGISTRY}{name}/{newest}", tracking_uri(config.tracking))
+    place, trust = tracking_uri(config.tracking), own_trust(config.signing)
+    found = newest is not None and readable(f"{REGISTRY}{name}/{newest}", place, trust)
     return newest if found else None
 
 

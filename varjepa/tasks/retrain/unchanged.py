@@ -21,6 +21,7 @@ from varjepa.tasks.retrain import (
 )
 from varjepa.tasks.retrain.ingest import Snapshot
 from varjepa.tasks.retrain.record import log_setup
+from varjepa.tasks.signing.keys import own_trust
 from varjepa.tasks.sources.fingerprints import file_fingerprint
 from varjepa.tasks.steps.orchestrated import task
 from varjepa.tasks.steps.reuse import code_digest, digest
@@ -80,8 +81,8 @@ def last_retrain(config: RetrainConfig, job: str) -> Same | None:
     if not runs or runs[0].data.tags.get(JOB) != job:
         return None
     uri = runs[0].data.tags["varjepa.model"]
-    # Somebody may have deleted the version, or lost its files.
-    if not readable(uri, tracking_uri(config.tracking)):
+    # Somebody may have deleted the version, or lost its files; or it is not signed yet.
+    if not readable(uri, tracking_uri(config.tracking), own_trust(config.signing)):
         return None
     return Same(runs[0].info.run_id, uri)
 

@@ -11,12 +11,14 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
+from varjepa.config.signing import SigningSection
 from varjepa.errors import VarjepaError
 from varjepa.redaction import redacted_uri
 from varjepa.tasks.joint_training.call import CALLS
 from varjepa.tasks.processes.accounts import TRACKING
 from varjepa.tasks.processes.health import require_answer
 from varjepa.tasks.registry.search import every_model
+from varjepa.tasks.signing.keys import SIGNING_KEY, TRUSTED_KEYS, fingerprint, signing_key, trusted
 from varjepa.tasks.tracking.store import client_for
 from varjepa.tasks.tracking.uris import database_file, store
 from varjepa.tasks.work_store.lease import LEASES
@@ -27,7 +29,9 @@ from varjepa.tasks.work_store.place import CLOCK
 GIBIBYTE = 2**30
 EXTRAS = {
     "dask": ("prefect_dask",), "postgres": ("psycopg2",), "s3": ("obstore",), "delta": ("deltalake",),
-    "iceberg": ("pyiceberg",), "lineage": ("openlineage",), "sql": ("adbc_driver_postgresql", "pymysql"),
+    "iceberg": ("pyiceberg",), "lancedb": ("lancedb",), "lineage": ("openlineage",),
+    "sql": ("adbc_driver_postgresql", "pymysql"), "signing": ("model_signing", "OpenSSL"),
+    "field": ("lightgbm", "pytabkit", "skrub", "tabm"),
 }  # fmt: skip
 """Extra of the package -> modules that it brings."""
 
@@ -54,9 +58,9 @@ class Check:
 
 
 def examine() -> list[Check]:
-    """Checks Python, packages, device, disk, both stores and the Prefect server."""
+    """Checks Python, packages, device, disk, keys, both stores and the Prefect server."""
     checks: tuple[Callable[[], Check], ...] = (
-        _python, _packages, _extras, _device, _disk, _work_store, _tracking, _prefect,
+        _python, _packages, _extras, _device, _disk, _signing, _work_store, _tracking, _prefect,
     )  # fmt: skip
     return [check() for check in checks]
 
@@ -106,6 +110,18 @@ def _disk() -> Check:
     usable = writable and free > 1
     fix = "" if usable else "Free some space, or use another folder."
     return Check("working folder", ok=usable, found=space, fix=fix)
+
+
+def _signing() -> Check:
+    """Whether the keys that the environment names can be used; a config may name others."""
+    try:
+        trust, key = trusted(), signing_key(SigningSection())
+    except VarjepaError as error:
+        return Check("signatures", ok=False, found=str(error), fix=f"Check {TRUSTED_KEYS} and {SIGNING_KEY}.")
+    signs = "no key to sign with" if key is None else f"signs with {key.path} ({fingerprint(key.public)[:12]}...)"
+    if trust is None:
+        return Check("signatures", ok=True, found=f"not checked, none in {TRUSTED_KEYS}; {signs}")
+    return Check("signatures", ok=True, found=f"checked by {len(trust.keys)} of {trust.source}; {signs}")
 
 
 def _work_store() -> Check:
