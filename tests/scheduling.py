@@ -24,10 +24,14 @@ SLOW_FIRST = [
 
 SHARED_MODELS = {
     "handed_over": ("flows/test_retrain", "flows/test_card", "flows/test_serving", "flows/test_serve",
-                    "flows/test_watch", "flows/test_signing"),
-    "world": ("unit/inference/test_generator_quality", "unit/inference/test_profile",
+                    "flows/test_watch", "flows/test_signing", "flows/test_verify", "flows/test_few_labels",
+                    "flows/test_similar", "flows/test_moved", "flows/test_fuzzed_command_lines",
+                    "unit/tasks/reports/test_pages"),
+    "world": ("unit/inference/test_generator_quality", "unit/inference/test_profile", "unit/inference/test_reasons",
               "unit/inference/generator/test_table_generator", "unit/inference/test_gate_evidence",
-              "unit/inference/test_calibration", "statistical/test_generator"),
+              "unit/inference/test_calibration", "unit/inference/test_storage", "unit/inference/test_manifest",
+              "unit/inference/test_cell_events", "unit/inference/vectors/test_compact", "statistical/test_generator",
+              "statistical/test_anomaly"),
 }  # fmt: skip
 """Session fixtures that train a model, and the files that use them: each worker would train its own."""
 
@@ -43,8 +47,11 @@ def slow_files_first(items: list[pytest.Item]) -> None:
 def mark_shared_models(items: list[pytest.Item]) -> None:
     """Marks the tests that use a shared model as slow: the first of them trains it."""
     for item in items:
-        if SHARED_MODELS.keys() & set(getattr(item, "fixturenames", ())):  # a doctest has none
+        file, used = item.nodeid.partition("::")[0], getattr(item, "fixturenames", ())  # a doctest has none
+        for fixture in SHARED_MODELS.keys() & set(used):
             item.add_marker(pytest.mark.slow)
+            if _FIXTURES.get(file) != fixture:
+                raise pytest.UsageError(f"{file} uses {fixture}: list it in tests/scheduling.py, SHARED_MODELS")
 
 
 class SharedModelScheduling(LoadFileScheduling):
