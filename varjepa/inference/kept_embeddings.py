@@ -1,13 +1,17 @@
 """Embeddings of rows that are kept in files, so that a row goes through the network once for several readers.
 
-A row's embedding does not depend on the rows beside it, so what is kept is found by the number of the row. Rows that
-are not there are embedded. Files are NumPy's, of which readers map what they need into memory.
+What is kept is found by the number of the row. Results are those of the network to the last bit: a CPU says the same
+of a row in every full batch, but something else, by a rounding, in one of a few rows. So a batch is read only if all of
+its rows were kept from full batches, or if it is the same short one; otherwise it is embedded as if nothing was kept.
+Files are NumPy's, of which readers map what they need into memory.
 """
 
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -18,14 +22,14 @@ from torch import Tensor
 from varjepa.data.encode.encoded import Part
 from varjepa.data.tensors.table import TableTensors
 from varjepa.evaluation.arrays import Ints
-from varjepa.models.embedding import Embedding, embed
+from varjepa.models.embedding import CPU_ROWS, Embedding, embed
 from varjepa.models.network import TableNetwork
 
 ROWS, MEAN, SCALE = "rows.npy", "mean.npy", "scale.npy"
 """Row numbers of the source int64 [N], and their embeddings float32 [N, D, d]."""
 
 CHUNK = 1024
-"""Rows embedded, or read, at a time: whole batches of every device."""
+"""Rows embedded at a time: whole batches of every device."""
 
 Embedder = Callable[[TableTensors, Ints], Embedding]
 """Embeds encoded rows, whose numbers in the source are given beside them [N]."""
@@ -83,6 +87,16 @@ class KeptRows:
         order = np.argsort(rows, kind="stable")
         return rows[order], order
 
+    @property
+    def full(self) -> int:
+        """Number of the first rows, which were embedded in full batches."""
+        return len(self._numbers[0]) // CPU_ROWS * CPU_ROWS
+
+    def is_short_batch(self, places: Ints) -> bool:
+        """Whether these places are the batch of the last rows."""
+        last = np.arange(self.full, len(self._numbers[0]))
+        return len(last) > 0 and np.array_equal(places, last)
+
     def places(self, rows: Ints) -> Ints:
         """Where rows of these numbers [N] are; -1 for those that were not kept."""
         numbers, order = self._numbers
@@ -108,7 +122,7 @@ class KeptRows:
 
 @dataclass(frozen=True)
 class KeptEmbeddings:
-    """An `Embedder` that reads what was kept, and embeds the other rows.
+    """An `Embedder` on a CPU that reads the batches that were kept, and embeds the others.
 
     Attributes:
         network: that all of it comes from, on the device of the rows.
@@ -121,19 +135,35 @@ class KeptEmbeddings:
     def __call__(self, table: TableTensors, rows: Ints) -> Embedding:
         """See `Embedder`."""
         places = [kept.places(rows) for kept in self.kept]
-        left = np.flatnonzero(np.all([at < 0 for at in places], axis=0))
-        if len(left) == len(rows):
+        batches = batches_of(len(rows)) if places else []
+        known = [self._is_known([at[batch] for at in places]) for batch in batches]
+        if not any(known):
             return embed(self.network, table)
         mean = torch.empty(*table.observed.shape, self.network.d_hidden, device=table.device)
         whole = Embedding(mean, torch.empty_like(mean) if self.network.has_scale else None)
-        for kept, at in zip(self.kept, places, strict=True):
-            found = np.flatnonzero(at >= 0)
-            for start in range(0, len(found), CHUNK):  # all at once would be in memory twice
-                some = found[start : start + CHUNK]
-                _put(whole, some, kept.read(at[some]))
-        if len(left):
-            _put(whole, left, embed(self.network, table.rows(torch.from_numpy(left).to(table.device))))
+        for is_known, run in groupby(zip(known, batches, strict=True), key=itemgetter(0)):
+            slices = [batch for _, batch in run]
+            if not is_known:
+                together = slice(slices[0].start, slices[-1].stop)
+                _put(whole, np.arange(len(rows))[together], embed(self.network, table.rows(together)))
+                continue
+            for batch in slices:
+                for kept, at in zip(self.kept, places, strict=True):
+                    found = np.flatnonzero(at[batch] >= 0)
+                    _put(whole, batch.start + found, kept.read(at[batch][found]))
         return whole
+
+    def _is_known(self, places: list[Ints]) -> bool:
+        """Whether a batch, whose rows are at these places of each part, can be read."""
+        if any(kept.is_short_batch(at) for kept, at in zip(self.kept, places, strict=True)):
+            return True
+        full = [(at >= 0) & (at < kept.full) for kept, at in zip(self.kept, places, strict=True)]
+        return len(places[0]) == CPU_ROWS and bool(np.any(full, axis=0).all())
+
+
+def batches_of(rows: int) -> list[slice]:
+    """The batches in which a CPU embeds so many rows."""
+    return [slice(start, min(start + CPU_ROWS, rows)) for start in range(0, rows, CPU_ROWS)]
 
 
 def _put(whole: Embedding, places: Ints, part: Embedding) -> None:

@@ -9,6 +9,7 @@ import torch
 from tests.conftest import SIZES, SMALL, random_table, small_network
 from varjepa.data.encode.encoded import Part
 from varjepa.inference.kept_embeddings import CHUNK, MEAN, SCALE, KeptEmbeddings, KeptRows, fresh, keep_embeddings
+from varjepa.models.embedding import CPU_ROWS
 from varjepa.models.network import TableNetwork
 from varjepa.models.t_jepa import TJEPANetwork
 
@@ -41,26 +42,35 @@ def test_what_is_read_is_what_the_network_says(network: TableNetwork, tmp_path: 
     assert (tmp_path / SCALE).is_file() == network.has_scale
 
 
-def test_rows_that_are_not_there_are_embedded_and_no_others(tmp_path: Path, monkeypatch) -> None:
-    network, part = small_network(), numbered(300)
-    anew = fresh(network)(part.table, part.rows)
+def test_a_batch_is_read_or_embedded_as_a_whole_to_the_same_bits(tmp_path: Path, monkeypatch) -> None:
+    network, part = small_network(), numbered(5 * CPU_ROWS + 3)
     first, second, nothing = (tmp_path / name for name in ("first", "second", "nothing"))
-    for folder, rows in ((first, slice(0, 100)), (second, slice(250, 300)), (nothing, slice(0, 0))):
+    end = 3 * CPU_ROWS + 2  # two rows in a batch of their own, where a CPU rounds otherwise
+    for folder, rows in ((first, slice(0, end)), (second, slice(end, None)), (nothing, slice(0, 0))):
         folder.mkdir()
-        keep_embeddings(folder, network, part.take(torch.arange(300)[rows]))
+        keep_embeddings(folder, network, part.take(torch.arange(len(part.rows))[rows]))
     embedder = KeptEmbeddings(network, tuple(map(KeptRows, (first, second, nothing))))
     embedded, own = [], network.embed
     monkeypatch.setattr(network, "embed", lambda table: embedded.append(table.n_rows) or own(table))
-    mixed = torch.randperm(300, generator=torch.Generator().manual_seed(1))
-    for index, missing in ((mixed, 150), (mixed[:0], 0), (torch.arange(40, 90), 0), (torch.arange(120, 130), 10)):
-        embedded.clear()
+    every = torch.arange(len(part.rows))
+    mixed = every[: 2 * CPU_ROWS][torch.randperm(2 * CPU_ROWS, generator=torch.Generator().manual_seed(1))]
+    for index, missing in (
+        (every, CPU_ROWS + 3),  # the batch in which the first part ends, and the last one
+        (every[:end], 0),  # the same short batch
+        (mixed, 0),
+        (every[::2], CPU_ROWS + len(every[::2]) % CPU_ROWS),
+        (every[: CPU_ROWS + 1], 1),  # another short batch
+        (every[:0], 0),
+    ):
         some = part.take(index)
+        embedded.clear()
         found = embedder(some.table, some.rows)
         assert sum(embedded) == missing
+        anew = fresh(network)(some.table, some.rows)
+        assert torch.equal(found.mean, anew.mean)
         assert found.scale is not None
         assert anew.scale is not None
-        torch.testing.assert_close(found.mean, anew.mean[index], rtol=0, atol=1e-5)
-        torch.testing.assert_close(found.scale, anew.scale[index], rtol=0, atol=1e-5)
+        assert torch.equal(found.scale, anew.scale)
 
 
 def test_scales_are_left_out_where_nobody_reads_them(tmp_path: Path) -> None:

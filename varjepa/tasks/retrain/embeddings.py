@@ -3,8 +3,8 @@
 | part | rows that are kept | their readers |
 | --- | --- | --- |
 | train | the sample that compact vectors are fitted on | compact, probe, few labels, reference |
-| validation | labelled rows that choose the head | probe, calibrate |
-| calibration | as many as the drift reference has at most | calibrate, reference |
+| validation | labelled rows that choose the head, unless they are a sample | probe, calibrate |
+| calibration | all, unless they are more than the drift reference has | calibrate, reference |
 | test | rows on which the model is measured | probe, few labels, calibrate, reference |
 
 Rows of one reader alone are not kept. Nor are those that a model sees with hidden cells or from random contexts: these
@@ -23,6 +23,7 @@ from varjepa.data.encode.encoded import Part, read_part, read_sample
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.inference.kept_embeddings import Embedder, KeptEmbeddings, KeptRows, fresh, keep_embeddings
 from varjepa.inference.vectors.fitting import fitting_rows
+from varjepa.models.embedding import CPU_ROWS
 from varjepa.models.network import TableNetwork
 from varjepa.tasks.retrain.preprocess import Prepared
 from varjepa.tasks.retrain.pretrain import Pretrained
@@ -77,9 +78,12 @@ def embedder_of(
     if network.device.type != "cpu":
         return fresh(network)
     preprocessor = Preprocessor.read(prepared.preprocessor)
-    kept = (
-        kept_part(prepared, pretrained, network, name, _shared(name, preprocessor, config, network)) for name in parts
-    )
+    samples = {name: _shared(name, preprocessor, config, network) for name in parts}
+    # Two readers draw other samples of these parts, of which hardly a batch is the same.
+    apart = {name for name in ("validation", "calibration") if name in samples
+             and prepared.parts.get(name, 0) > samples[name].most}  # fmt: skip
+    kept = (kept_part(prepared, pretrained, network, name, sample) for name, sample in samples.items()
+            if name not in apart)  # fmt: skip
     return KeptEmbeddings(network, tuple(each.rows for each in kept))
 
 
@@ -135,5 +139,5 @@ def _with_room(folder: Path, network: TableNetwork, part: Part) -> Part:
     """The first rows, as many as there is room for."""
     room = min(MOST_BYTES, int(OF_FREE * shutil.disk_usage(folder).free))
     each = (1 + network.has_scale) * 4 * part.table.observed.shape[1] * network.d_hidden
-    most = room // each
+    most = room // each // CPU_ROWS * CPU_ROWS  # whole batches
     return part if len(part.rows) <= most else part.take(torch.arange(most))

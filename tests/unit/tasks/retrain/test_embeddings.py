@@ -17,18 +17,18 @@ from varjepa.data.encode.encoded import read_part
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.tensors.table import TableTensors
 from varjepa.inference.drift_counts import DAMAGED_BATCHES, DAMAGED_ROWS
-from varjepa.models.embedding import embed
+from varjepa.inference.kept_embeddings import KeptEmbeddings, KeptRows, keep_embeddings
+from varjepa.models.embedding import CPU_ROWS, embed
 from varjepa.models.var_t_jepa import VarTJEPANetwork
-from varjepa.tasks.retrain import embeddings, few_labels
+from varjepa.tasks.retrain import embeddings
 from varjepa.tasks.retrain.calibrate import calibrate
 from varjepa.tasks.retrain.compact import compact
-from varjepa.tasks.retrain.embeddings import embedder_of, kept_part
+from varjepa.tasks.retrain.embeddings import embedder_of
 from varjepa.tasks.retrain.generate import Generated
 from varjepa.tasks.retrain.ingest import ingest
 from varjepa.tasks.retrain.preprocess import preprocess
 from varjepa.tasks.retrain.probe import probe
 from varjepa.tasks.retrain.reference import make_reference
-from varjepa.tasks.steps.reuse import WORK
 from varjepa.tasks.studies.embed_rows import embed_rows
 from varjepa.tasks.studies.untrained import untrained
 
@@ -44,7 +44,8 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
         "probe": {"head": "boosted"}, "uncertainty": {"ensemble": 1, "draws": 1, "masks": 1},
     })  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(tmp_path_factory.mktemp("job"))
+        home = tmp_path_factory.mktemp("job")
+        patch.chdir(home)
         prepared = preprocess.plainly(ingest.plainly(config).path, config)
         pretrained = untrained.plainly(prepared, config)
         # Curves of one epoch, as the figures need them.
@@ -52,7 +53,7 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
         curve = {f"{part}/{name}": 1.0 for part in ("train", "validation") for name in names} | {"epoch": 0.0}
         Path("history.json").write_text(json.dumps([curve]))
         pretrained = replace(pretrained, history=Path("history.json").absolute())
-        yield SimpleNamespace(config=config, prepared=prepared, pretrained=pretrained)
+        yield SimpleNamespace(config=config, prepared=prepared, pretrained=pretrained, home=home)
 
 
 def row_keys(table: TableTensors) -> list[bytes]:
@@ -76,15 +77,13 @@ def test_no_step_embeds_again_what_another_one_has_embedded(job: SimpleNamespace
     assert {passes[key] for key in rows["train"]} == {1}
     probed = probe.plainly(prepared, pretrained, config)
     calibrated = calibrate.plainly(prepared, pretrained, probed, config)
-    monkeypatch.setattr(few_labels, "MOST", 12)  # few and small fits
-    monkeypatch.setattr(few_labels, "DRAWS", 1)
-    few_labels._curve(prepared, pretrained, config, probed.folder, {few_labels.TRAIN_ROWS: 12.0})
     assert {passes[key] for part in rows.values() for key in part} == {1}
+    # Untouched rows share batches of two parts, as these are small; and rows with damaged cells are other rows.
     before, untouched = passes.total(), prepared.parts["calibration"] + prepared.parts["test"]
     make_reference.plainly(
         prepared, pretrained, generated=Generated(None, 0.0), probed=probed, calibrated=calibrated, config=config
     )
-    assert passes.total() - before == DAMAGED_BATCHES * min(DAMAGED_ROWS, untouched // 2)  # other cells, so other rows
+    assert passes.total() - before == untouched + DAMAGED_BATCHES * min(DAMAGED_ROWS, untouched // 2)
 
 
 def test_the_steps_read_what_the_network_says(job: SimpleNamespace) -> None:
@@ -108,13 +107,16 @@ def test_the_steps_read_what_the_network_says(job: SimpleNamespace) -> None:
 def test_little_room_keeps_fewer_rows_and_changes_nothing(job: SimpleNamespace, monkeypatch) -> None:
     preprocessor = Preprocessor.read(job.prepared.preprocessor)
     network = job.pretrained.network(preprocessor, job.config)
-    part = read_part(job.prepared.encoded, preprocessor, "test")
+    parts = ("train", "validation", "calibration", "test")
+    part = read_part(job.prepared.encoded, preprocessor, *parts)
     each = 2 * 4 * preprocessor.sizes.n_features * network.d_hidden
-    for most, kept_rows in ((7 * each + 1, 7), (each - 1, 0)):
+    assert len(part.rows) > CPU_ROWS
+    for most, kept_rows in ((300 * each, CPU_ROWS), (each - 1, 0)):
         monkeypatch.setattr(embeddings, "MOST_BYTES", most)
-        sample = embeddings.Sample(len(part.rows), seed=most)  # another one each time, so another folder
-        kept = kept_part(job.prepared, job.pretrained, network, "test", sample)
-        assert len(kept.rows.means()) == kept_rows
-        read = embeddings.KeptEmbeddings(network, (kept.rows,))(part.table, part.rows)
-        torch.testing.assert_close(read.mean, embed(network, part.table).mean, rtol=0, atol=1e-5)
-    assert {path.name.split("-")[0] for path in WORK.glob("embed-*")} == {"embed"}
+        some = embeddings._with_room(job.home, network, part)
+        assert len(some.rows) == kept_rows
+        folder = job.home / f"room for {kept_rows}"
+        folder.mkdir()
+        keep_embeddings(folder, network, some)
+        read, anew = KeptEmbeddings(network, (KeptRows(folder),))(part.table, part.rows), embed(network, part.table)
+        assert torch.equal(read.mean, anew.mean)
