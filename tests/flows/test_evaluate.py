@@ -1,12 +1,14 @@
 """varjepa evaluate: labels that arrive later, with the features or joined to earlier scores by a key."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 
 import polars as pl
 import pytest
 
 from tests.flows.conftest import caller, person_table, write_job
+from tests.unit.tasks.lineage.receiver import no_settings, receiver, require_valid  # noqa: F401 (a fixture)
 
 MODEL = "models:/people@champion"
 
@@ -45,8 +47,19 @@ def test_promises_and_the_estimate_are_judged_and_recorded(made: SimpleNamespace
     assert run.data.metrics["evaluate/accuracy"] == pytest.approx(result["metrics"]["accuracy"])
 
 
-def test_labels_joined_to_earlier_scores_give_the_same_answer(made: SimpleNamespace) -> None:
-    now = made.call("evaluate", MODEL, "labelled.csv", "--json").json
+def test_labels_joined_to_earlier_scores_give_the_same_answer(
+    made: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with receiver() as (lineage_url, events):
+        monkeypatch.setenv("OPENLINEAGE_URL", lineage_url)
+        now = made.call("evaluate", MODEL, "labelled.csv", "--json").json
+    monkeypatch.delenv("OPENLINEAGE_URL")
+    for event in events:
+        require_valid(event)
+    assert [(event["eventType"], event["job"]["name"]) for event in events] == [
+        ("START", "evaluate.people"), ("COMPLETE", "evaluate.people"),
+    ]  # fmt: skip
+    assert [Path(table["name"]).name for table in events[1]["inputs"]] == ["labelled.csv", "people"]
     labels = made.new.select("number", "rich").sample(fraction=1.0, shuffle=True, seed=1)
     labels.write_csv(made.home / "labels.csv")
     later = made.call("evaluate", MODEL, "labels.csv", "--scored", "scored.parquet", "--key", "number", "--json")

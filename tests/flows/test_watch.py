@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from tests.flows.conftest import caller, person_table
+from tests.unit.tasks.lineage.receiver import no_settings, receiver, require_valid  # noqa: F401 (a fixture)
 from tests.unit.tasks.notify.receivers import web_hook
 
 
@@ -24,8 +25,9 @@ def test_rows_are_compared_once_and_silence_is_told_once(
     job = handed_over.home / "watched.yaml"
     job.write_text(yaml.safe_dump(content))
     arrived, same = handed_over.home / "arrived.csv", person_table(300, seed=5)
-    with web_hook() as (hook, bodies):
+    with web_hook() as (hook, bodies), receiver() as (lineage_url, events):
         monkeypatch.setenv("HOOK", hook)
+        monkeypatch.setenv("OPENLINEAGE_URL", lineage_url)
         same.with_columns(pl.col("income per-year") * 9, age=80).write_csv(arrived)
         first = varjepa("watch", job, "--once", "--json")
         assert first.code == 0, first.err
@@ -45,6 +47,13 @@ def test_rows_are_compared_once_and_silence_is_told_once(
     ]  # fmt: skip
     assert "The largest change affects" in bodies[1]["message"]
     assert f"Run: {first.json['run_id']}" in bodies[1]["message"]
+    for event in events:
+        require_valid(event)
+    jobs = [(event["eventType"], event["job"]["name"]) for event in events]
+    assert jobs[:4] == [("START", "watch.people"), ("START", "drift.people"), ("COMPLETE", "drift.people"),
+                    ("COMPLETE", "watch.people")]  # fmt: skip
+    assert events[2]["run"]["facets"]["parent"]["run"]["runId"] == events[0]["run"]["runId"]
+    assert {Path(table["name"]).name for table in events[2]["inputs"]} == {"arrived.csv", "people"}
 
 
 @pytest.mark.slow
