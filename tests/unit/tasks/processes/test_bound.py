@@ -17,9 +17,14 @@ CHILD = [sys.executable, "-S", "-c", "import time; time.sleep(60)"]
 OWNERS = {
     "bound": "child = bound.start_bound(CHILD)",
     "watched": "child = subprocess.Popen(CHILD, start_new_session=True); bound.watch(child.pid, 9)",
-    "by itself": "child = subprocess.Popen([sys.executable, '-c', BY_ITSELF])",
+    "by itself": "child = subprocess.Popen([sys.executable, '-c', BY_ITSELF], stdout=-1); child.stdout.readline()",
 }
-BY_ITSELF = "from varjepa.tasks.processes.bound import end_with_parent; end_with_parent(); import time; time.sleep(60)"
+BY_ITSELF = """
+from varjepa.tasks.processes.bound import end_with_parent
+end_with_parent()
+print("bound", flush=True)
+time.sleep(60)
+"""
 
 
 def owner(how: str) -> tuple[subprocess.Popen[str], psutil.Process]:
@@ -37,7 +42,6 @@ def owner(how: str) -> tuple[subprocess.Popen[str], psutil.Process]:
 @pytest.mark.parametrize("how", OWNERS)
 def test_a_child_ends_with_its_killed_owner(how: str) -> None:
     process, child = owner(how)
-    time.sleep(0.2)  # the child binds itself
     process.kill()
     process.wait()
     assert not psutil.wait_procs([child], timeout=10)[1]
