@@ -9,7 +9,10 @@ import pytest
 from tests.flows.conftest import caller, candidate_of, person_table, write_job
 from varjepa.config import load_config
 
-TRAINED = ("pretrain", "generate", "compact", "probe", "calibrate", "assess", "reference")
+EMBEDDED = ("embed",) * 4
+"""The embeddings of the rows of all parts."""
+
+TRAINED = ("pretrain", "generate", *EMBEDDED, "compact", "probe", "calibrate", "assess", "reference")
 """Steps that rest on the weights, and pretraining itself."""
 
 STEPS_AFTER = {
@@ -24,7 +27,7 @@ STEPS_AFTER = {
     "preprocess.workers=1": (),
     "preprocess.partition_rows=10000": (),
     "data.path=copy.csv": (),  # the same rows elsewhere
-    "drift.reference_rows=60": ("reference",),
+    "drift.reference_rows=60": ("embed", "reference"),  # of the calibration rows, as many are kept as it reads
     "generator.assess_rows=100": ("assess",),
     "generator.max_steps=10": ("generate", "assess", "reference"),
     "uncertainty.accuracy=0.9": ("calibrate", "reference"),  # intervals of numbers are part of the reference

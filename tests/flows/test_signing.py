@@ -24,6 +24,8 @@ from varjepa.tasks.signing.sign import sign
 
 pytestmark = pytest.mark.slow
 OLD = Path(__file__).parent / "registered_by_40547f5" / "var_t_jepa" / "model"
+COMPILED = shutil.ignore_patterns("__pycache__")
+"""What MLflow may have left when it loaded the model for another test."""
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +58,7 @@ def version(signed: SimpleNamespace, varjepa: Callable[..., Answer], tmp_path: P
     from varjepa.tasks.registry.open_model import fetched
 
     before = signed.client.get_model_version("signed", "2")
-    folder = Path(shutil.copytree(fetched("models:/signed/2", signed.uri), tmp_path / "logged"))
+    folder = Path(shutil.copytree(fetched("models:/signed/2", signed.uri), tmp_path / "logged", ignore=COMPILED))
     client = MlflowClient(f"sqlite:///{tmp_path}/home/mlruns/mlflow.db")
     client.create_registered_model("signed")
     client.create_model_version("signed", str(folder), tags=before.tags)
