@@ -77,11 +77,12 @@ def nearest(name: str, names: Iterable[str]) -> str:
     Examples:
         >>> nearest("lable", ["label", "path"])
         'Did you mean "label"?'
-        >>> nearest("age", ["a", "e"])
-        ''
+        >>> nearest("age", ["a", "e"]), nearest("xyz", ["label", "path"])
+        ('', '')
     """
-    # Comparing takes the product of both lengths.
-    matches = get_close_matches(name, list(names), n=1, cutoff=0.6) if len(name) <= LONGEST_NAME else []
+    # Comparing takes the product of both lengths. A name of less than half the length is not the same one mistyped.
+    alike = [other for other in names if len(name) / 2 <= len(other) <= len(name) * 2]
+    matches = get_close_matches(name, alike, n=1, cutoff=0.5) if len(name) <= LONGEST_NAME else []
     return f'Did you mean "{matches[0]}"?' if matches else ""
 
 
