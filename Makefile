@@ -1,4 +1,4 @@
-# make run    the demo: retrain on the built-in table        make quick  the quick tests, before each commit (minutes)
+# make run    the demo: retrain on the built-in table        make quick  the quick tests, before each commit (a minute)
 # make lint   style, types, imports                          make test   all tests; PYTEST_ARGS=... adds options
 # make format reformat the code                              make bench  speed and memory (half an hour)
 # make fuzz   hostile inputs by the thousand; FUZZ=100 tries fewer, FUZZ_SEED=N others
