@@ -16,7 +16,7 @@ def _outside_the_compiler(kind: type[_O]) -> type[_O]:
     for name in COMPILED_AROUND:
         setattr(kind, name, unwrap(getattr(kind, name)))
     # The wrapper around `step` also turns gradients off.
-    kind.step = torch.no_grad()(unwrap(kind.step))  # type: ignore[method-assign]
+    kind.step = torch.no_grad()(unwrap(kind.step))  # type: ignore[method-assign]  # of our own subclass
     return kind
 
 

@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from functools import partial
 from typing import NamedTuple
 
 from filelock import FileLock
@@ -11,7 +12,6 @@ from varjepa.redaction import redacted_uri
 from varjepa.tasks.answers import JoinAnswer, JoinedAnswer
 from varjepa.tasks.joint_training.call import Call, found_call, open_calls, seldom
 from varjepa.tasks.joint_training.launch import Machines, run_processes
-from varjepa.tasks.sources.failures import reaching
 from varjepa.tasks.steps.log import log
 from varjepa.tasks.steps.reuse import DONE, WORK, code_digest
 from varjepa.tasks.work_store.lease import RENEWALS, Lease
@@ -47,20 +47,20 @@ def join(uri: str, *, once: bool = False) -> JoinAnswer:
         once: end after the first training that came to its end.
 
     Raises:
-        UserError: the store cannot be used.
+        UserError: the store cannot be used at the start.
     """
     place, joined, other_code = opened_place(uri), list[JoinedAnswer](), set[str]()
     # Leases have the times of each call; nothing is uploaded from here.
     store = SharedResults(place, lost_after=60.0, checkpoint_seconds=0.0)
     log.info("waiting for trainings that ask for machines in %s", redacted_uri(uri))
     while not (once and joined):
-        with reaching(store.outage.description, "used"):
-            seat = _seat(store, other_code)
+        # A store that does not answer for a while ends nothing: this machine waits for it.
+        seat = store.outage.call(partial(_seat, store, other_code))
         if seat is None:
             time.sleep(LOOK_SECONDS)
             continue
         try:
-            answer = _trained(seat, store)
+            answer = store.outage.call(partial(_trained, seat, store))
         finally:
             store.outage.call(seat.lease.forget)
         if answer is not None:
