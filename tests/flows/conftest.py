@@ -59,6 +59,7 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     }):  # fmt: skip
         server = TemporaryServer()
         server.start(timeout=120)
+        assert database.is_file()  # and no other one is written to
         with temporary_settings({PREFECT_API_URL: server.api_url}):
             yield
 

@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from functools import cache
 from pathlib import Path
 from threading import Event, Lock, Thread
@@ -81,7 +82,8 @@ class TemporaryServer:
             for event in (self._up, self._over, self._stopping):
                 event.clear()
             # The server is bound to the thread that starts it, so this one lives as long as the server.
-            Thread(target=self._keep_up, name="prefect server", daemon=True).start()
+            # It goes by the settings of whoever begins: a new thread would only know those of the process.
+            Thread(target=copy_context().run, args=(self._keep_up,), name="prefect server", daemon=True).start()
             atexit.register(self.stop)
 
     def stop(self) -> None:
