@@ -9,7 +9,8 @@ from varjepa.config import RetrainConfig
 from varjepa.errors import SetupError
 from varjepa.tasks.joint_training.call import Call, seldom
 from varjepa.tasks.joint_training.launch import FAILURE, TRAINED, Job, Machines, require_success, run_processes
-from varjepa.tasks.joint_training.network import free_port, own_address
+from varjepa.tasks.joint_training.network import own_address
+from varjepa.tasks.processes.ports import free_port
 from varjepa.tasks.steps.log import log
 from varjepa.tasks.steps.reuse import WORK, code_digest, sharing
 from varjepa.tasks.tracking.uris import tracking_uri

@@ -44,10 +44,3 @@ def own_address(given: str | None, server: str) -> str:
             fix="Set work.address, or use a tracking server that all machines reach.",
         )
     return found
-
-
-def free_port() -> int:
-    """A port that nobody listens on at the moment."""
-    with socket.socket() as listener:
-        listener.bind(("", 0))
-        return int(listener.getsockname()[1])

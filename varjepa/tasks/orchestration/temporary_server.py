@@ -3,7 +3,6 @@
 import atexit
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,7 @@ from varjepa.tasks.orchestration import server_app
 from varjepa.tasks.processes.bound import start_bound
 from varjepa.tasks.processes.child import HOST
 from varjepa.tasks.processes.health import require_answer
+from varjepa.tasks.processes.ports import free_port
 from varjepa.tasks.steps.log import log
 
 STARTS = 4
@@ -117,7 +117,7 @@ class TemporaryServer:
     def _keep_up(self) -> None:
         for number in range(STARTS):
             if number == 0 or not self._up.is_set():
-                self.port = _free_port()  # another process may have taken the last one meanwhile
+                self.port = free_port(HOST)  # another process may have taken the last one meanwhile
             self._output = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the process)
             process = self._process = self._launched(self._output)
             self._look(process)
@@ -181,9 +181,3 @@ def any_server() -> Iterator[None]:
     server.start()
     with temporary_settings({PREFECT_API_URL: server.api_url}):
         yield
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])

@@ -10,7 +10,8 @@ from varjepa.config.operations import WorkSection
 from varjepa.errors import ConfigError
 from varjepa.tasks.joint_training import join as joining
 from varjepa.tasks.joint_training.call import Call, found_call, open_calls, seldom
-from varjepa.tasks.joint_training.network import address_towards, free_port, interface_to, own_address
+from varjepa.tasks.joint_training.network import address_towards, interface_to, own_address
+from varjepa.tasks.processes.ports import free_port
 from varjepa.tasks.steps.reuse import DONE, WORK, code_digest
 from varjepa.tasks.work_store.opened import shared_work
 from varjepa.tasks.work_store.place import Place
