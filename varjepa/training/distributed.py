@@ -77,6 +77,11 @@ class World:
         for gradient, part in zip(gradients, flat.split([gradient.numel() for gradient in gradients]), strict=True):
             gradient.copy_(part.view_as(gradient))
 
+    def wait(self) -> None:
+        """Waits until every process has come here."""
+        if self.size > 1:
+            dist.barrier()
+
     def broadcast(self, value: T) -> T:
         """The leading process's value, in every process."""
         if self.size == 1:

@@ -11,7 +11,7 @@ from varjepa.config import RetrainConfig
 from varjepa.redaction import redacted_uri
 from varjepa.tasks.answers import JoinAnswer, JoinedAnswer
 from varjepa.tasks.joint_training.call import Call, found_call, open_calls, seldom
-from varjepa.tasks.joint_training.launch import Machines, run_processes
+from varjepa.tasks.joint_training.launch import FINISHED, Machines, run_processes
 from varjepa.tasks.steps.log import log
 from varjepa.tasks.steps.reuse import DONE, WORK, code_digest
 from varjepa.tasks.work_store.lease import RENEWALS, Lease
@@ -106,11 +106,12 @@ def _trained(seat: Seat, store: SharedResults) -> JoinedAnswer | None:
     folder.mkdir(parents=True, exist_ok=True)
     goes_on = seldom(lambda: store.outage.call(lambda: _goes_on(seat, store)) is not False, call.lost_after / RENEWALS)
     try:
-        code = run_processes(call.job(folder), RetrainConfig.model_validate(call.config), machines, goes_on)
+        run_processes(call.job(folder), RetrainConfig.model_validate(call.config), machines, goes_on)
+        finished = (folder / FINISHED).is_file()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     seconds = round(time.perf_counter() - began, 1)
-    if code:
+    if not finished:
         log.warning("%s ended here before its end: a machine was lost, or a process failed", call.training)
         return None
     log.info("%s is trained, after %.0f s", call.training, seconds)

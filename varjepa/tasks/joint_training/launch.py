@@ -16,8 +16,9 @@ from varjepa.tasks.joint_training.network import interface_to
 from varjepa.tasks.processes.bound import end_all, start_bound
 from varjepa.tasks.steps.files import write_text
 
-JOB, TRAINED, FAILURE = "job.json", "trained.json", "failure.txt"
-"""Files of a training by several processes: its input, its result, and the message of a failure."""
+JOB, TRAINED, FAILURE, FINISHED = "job.json", "trained.json", "failure.txt", "finished"
+"""Files of a training by several processes: its input, its result, the message of a failure, and, on every machine, a
+mark that the result is written."""
 
 LOOK_SECONDS = 0.1
 
@@ -66,7 +67,7 @@ def run_processes(
         machines: None if this one is alone.
         still: asked ten times a second; the processes are killed once it says no.
     """
-    for name in (FAILURE, TRAINED):
+    for name in (FAILURE, TRAINED, FINISHED):
         (job.folder / name).unlink(missing_ok=True)
     content = {"job": asdict(job), "config": config.model_dump(mode="json")}
     write_text(job.folder / JOB, json.dumps(content, default=str))

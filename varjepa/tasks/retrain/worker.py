@@ -19,7 +19,7 @@ def main(path: str) -> None:
 
     from varjepa.config import RetrainConfig
     from varjepa.errors import VarjepaError
-    from varjepa.tasks.joint_training.launch import FAILURE, TRAINED, Job
+    from varjepa.tasks.joint_training.launch import FAILURE, FINISHED, TRAINED, Job
     from varjepa.tasks.retrain.pretrain import Pretrained, train
     from varjepa.tasks.steps.files import write_text
     from varjepa.tasks.tracking.runs import CurveLogger
@@ -41,6 +41,10 @@ def main(path: str) -> None:
             raise
         if world.leads:
             write_text(job.folder / TRAINED, TypeAdapter(Pretrained).dump_json(pretrained).decode())
+        # Every machine knows by its own file that the result is written, whenever it looks: the leading machine waits
+        # for the others at the end of this block, and ends its call only afterwards.
+        world.wait()
+        (job.folder / FINISHED).touch()
     leave()
 
 
