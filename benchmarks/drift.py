@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import polars as pl
@@ -90,7 +91,9 @@ def found(model: TrainedModel, reference: Counts, new: Rows) -> list[Finding]:
 def trained(data: str) -> TrainedModel:
     """A small model of Adult, trained by the main flow in the working folder."""
     result = retrain(load_config(CONFIG, [f"data.path={Path(data).absolute()}", *SMALL]))
-    return open_model(result["model"]["uri"])
+    uri = result["model"]["uri"]
+    assert uri is not None
+    return open_model(uri)
 
 
 def rate(what: str, hits: int, trials: int, asked: str) -> Figure:
@@ -127,7 +130,7 @@ Change = Callable[[Rows, np.random.Generator], Rows]
 
 def shifted(model: TrainedModel, profile: Profile, pool: Rows, column: str) -> Change:
     """Raises all values of a whole-number column by a quarter of its standard deviation, on average."""
-    step = SHIFT * float(pool.frame[column].std())
+    step = SHIFT * cast("float", pool.frame[column].std())
     noise = pl.Series(np.random.default_rng(3).random(pool.frame.height))
     moved = pool.frame.with_columns((pl.col(column) + step + noise).floor().cast(pl.Int64).alias(column))
     return _each(told(model, profile, moved), 1.0)
@@ -135,14 +138,14 @@ def shifted(model: TrainedModel, profile: Profile, pool: Rows, column: str) -> C
 
 def remixed(model: TrainedModel, profile: Profile, pool: Rows, column: str, words: tuple[str, str]) -> Change:
     """Moves rows from one category to another until the share changes by ten points."""
-    share = POINTS / float((pool.frame[column] == words[0]).fill_null(value=False).mean())
+    share = POINTS / cast("float", (pool.frame[column] == words[0]).fill_null(value=False).mean())
     moved = pool.frame.with_columns(pl.col(column).replace(*words))
     return _each(told(model, profile, moved), share)
 
 
 def emptied(model: TrainedModel, profile: Profile, pool: Rows, column: str) -> Change:
     """Doubles the number of missing cells."""
-    gaps = float(pool.frame[column].is_null().mean())
+    gaps = pool.frame[column].null_count() / pool.frame.height
     return _each(
         told(model, profile, pool.frame.with_columns(pl.lit(None, pl.String).alias(column))), gaps / (1 - gaps)
     )

@@ -93,13 +93,13 @@ def figures(name: str, path: str | None, batches: int) -> list[Figure]:
     for number in range(batches):
         kind = list(DRIFTS)[number % len(DRIFTS)]
         batch = DRIFTS[kind](test, np.random.default_rng([number, 43]), label.name)
-        truth = (model.predict(batch)["prediction"] == truth_of(batch, label)).mean()
+        truth = float((model.predict(batch)["prediction"] == truth_of(batch, label)).to_numpy().mean())
         statistics = row_statistics(model, batch.drop(label.name), directions)
         found = estimated_accuracy(profile.counts, statistics)
-        if found is None or truth is None:
+        if found is None:
             raise ValueError("too few labelled reference rows")
-        errors[kind].append(abs(found.accuracy - float(truth)))
-        held[kind].append(found.low <= float(truth) <= found.high)
+        errors[kind].append(abs(found.accuracy - truth))
+        held[kind].append(found.low <= truth <= found.high)
         widths[kind].append(found.high - found.low)
     errors["all"] = [value for values in errors.values() for value in values]
     held["all"] = [value for values in held.values() for value in values]

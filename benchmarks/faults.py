@@ -23,6 +23,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -34,7 +35,7 @@ from benchmarks.recovery import ask, living
 ROOT = Path(__file__).parents[1]
 
 ROWS = 300
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "model": {"d_hidden": 8, "n_layers": 1, "n_heads": 2, "d_feedforward": 8, "pred_d": 4, "pred_n_layers": 1,
               "pred_n_heads": 2, "pred_d_feedforward": 8},
     "training": {"max_epochs": 2, "batch_size": 64, "warmup_epochs": 0.1},

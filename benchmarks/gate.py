@@ -87,7 +87,7 @@ def retrained(table: pl.DataFrame, name: str, **sections: dict[str, Any]) -> dic
     table.write_parquet("rows.parquet")
     job["data"]["path"] = "rows.parquet"
     Path("job.yaml").write_text(yaml.safe_dump(job), encoding="utf-8")
-    return retrain(load_config("job.yaml", ()))
+    return dict(retrain(load_config("job.yaml", ())))
 
 
 def bad_ones(table: pl.DataFrame) -> dict[str, str]:

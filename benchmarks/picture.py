@@ -48,7 +48,7 @@ def draw_accuracy(axis: Axes, model: TrainedModel, rows: pl.DataFrame, label: st
     certificate = model.certificate
     if certificate is None or certificate.threshold is None:
         return
-    kept, promised = 100 * answers["accept"].mean(), 100 * certificate.accuracy
+    kept, promised = 100 * answers["accept"].to_numpy().mean(), 100 * certificate.accuracy
     right = 100 * (1 - wrong[answers["accept"].to_numpy()].mean())
     axis.axhline(promised, color=COLORS[2], linestyle=":")
     axis.text(1, promised - 0.25, f"promised: {promised:.0f}%", color=COLORS[2], va="top", fontsize=8)

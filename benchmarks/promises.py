@@ -21,10 +21,10 @@ from scipy.stats import binomtest, norm
 from benchmarks.harness import RESULTS, facts
 from benchmarks.simulated_rows import columns_of_customers, error_share, ranked_rows
 from varjepa.config.operations import DriftSection
-from varjepa.evaluation.arrays import Ints
+from varjepa.evaluation.arrays import Floats, Ints
 from varjepa.evaluation.drift.tests import find_drift
 from varjepa.evaluation.uncertainty.certificate import RankedRows, certify
-from varjepa.evaluation.uncertainty.compare_measures import choose
+from varjepa.evaluation.uncertainty.compare_measures import MEASURE, choose
 from varjepa.evaluation.uncertainty.intervals import classification_intervals
 from varjepa.evaluation.uncertainty.metrics import Classified
 
@@ -115,9 +115,10 @@ def certificates(trials: int) -> Iterator[Promise]:
         now, before = [], []
         for trial in range(trials):
             rng = np.random.default_rng([trial, 1])
-            parts = [ranked_rows(sizes(rng), 0.8, rng) for _ in range(2)]
-            now.append(_certified(*parts, error_share))
-            before.append(_certified(*(rows._replace(clusters=None) for rows in parts), error_share))
+            calibration, other = (ranked_rows(sizes(rng), 0.8, rng) for _ in range(2))
+            now.append(_certified(calibration, other, error_share))
+            alone = [rows._replace(clusters=None) for rows in (calibration, other)]
+            before.append(_certified(alone[0], alone[1], error_share))
         accepted = f"accepted {np.mean([share for _, share in now]):.0%}, before {np.mean([s for _, s in before]):.0%}"
         yield counted(promise, condition, [b for b, _ in now], [b for b, _ in before], stated=0.1, besides=accepted)
     for name, share in (("a fifth", 0.2), ("1 in 200", 0.005)):
@@ -135,8 +136,8 @@ def certificates(trials: int) -> Iterator[Promise]:
                 RankedRows(rows.uncertainty[~unseen], rows.correct[~unseen])
                 for rows, unseen in zip(parts, new, strict=True)
             ]
-            now.append(_certified(*failed, truth))
-            before.append(_certified(*known, truth))
+            now.append(_certified(failed[0], failed[1], truth))
+            before.append(_certified(known[0], known[1], truth))
         condition = f"2,000 rows, {name} of a class that training has not seen"
         yield counted(promise, condition, [b for b, _ in now], [b for b, _ in before], stated=0.1)
 
@@ -170,16 +171,18 @@ def choices(trials: int) -> Iterator[Promise]:
         for trial in range(trials):
             rng = np.random.default_rng([trial, rows, 4])
             error = rng.random(rows) < 0.2
-            names = ("max_probability", "entropy", "ensemble", "distance", "surprise", "scale_mean", "scale_p90")
-            measures = {name: 1.5 * error + rng.normal(size=rows) for name in names}
+            names: tuple[MEASURE, ...] = (
+                "max_probability", "entropy", "ensemble", "distance", "surprise", "scale_mean", "scale_p90",
+            )  # fmt: skip
+            measures: dict[MEASURE, Floats] = {name: 1.5 * error + rng.normal(size=rows) for name in names}
             wrong.append(choose(measures, error, seed=trial)[0] != "max_probability")
         yield counted(promise, f"{rows:,} rows, 7 measures that rank equally well", wrong, stated=0.05)
     chosen = []
     for trial in range(trials):
         rng = np.random.default_rng([trial, 5])
         error = np.arange(500) >= 400
-        measures = {"max_probability": rng.random(500), "entropy": np.zeros(500)}
-        chosen.append(choose(measures, error, seed=trial)[0] != "max_probability")
+        constant: dict[MEASURE, Floats] = {"max_probability": rng.random(500), "entropy": np.zeros(500)}
+        chosen.append(choose(constant, error, seed=trial)[0] != "max_probability")
     yield counted(promise, "500 rows, the right ones first; a measure that is the same for all", chosen, stated=0.05)
 
 

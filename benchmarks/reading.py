@@ -8,6 +8,7 @@ import gzip
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -32,7 +33,7 @@ def repeated(packed: Path, target: Path, rows: int = ROWS) -> None:
 def before(file: Path, data: DataSection) -> pl.DataFrame:
     """The rows as commit 0bdf304 read them."""
 
-    def scan(**options: object) -> pl.LazyFrame:
+    def scan(**options: Any) -> pl.LazyFrame:
         return pl.scan_csv([file], separator=",", null_values=list(data.na_values), try_parse_dates=True, **options)
 
     assert all(scan(infer_schema_length=0).head(GLANCE).select(pl.all().count()).collect().row(0))

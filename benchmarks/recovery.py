@@ -189,7 +189,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", type=Path, help="folder to work in, kept afterwards")
     words = parser.parse_args()
-    draw, tries = random.Random(words.seed), []  # noqa: S311 (moments, no secrets)
+    draw, tries = random.Random(words.seed), list[Try]()  # noqa: S311 (moments, no secrets)
     with tempfile.TemporaryDirectory() as temporary:
         home = words.keep or Path(temporary)
         whole = finish(home / "whole", words.data)

@@ -8,11 +8,12 @@ measured on the worst case, a table sorted by the column under test.
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -138,7 +139,7 @@ def learned() -> list[Figure]:
         assert isinstance(held, HeldRows)
         chunks = packed_chunks(rows.path, rows.preprocessor, "train")
         thrown = write_shards(chunks, folder / "shards", sizes=rows.preprocessor.sizes, count=SORTED_SHARDS, seed=0)
-        sources = (held, ShardedRows(thrown, rows.device), WindowRows(held.table))
+        sources: tuple[RowSource, ...] = (held, ShardedRows(thrown, rows.device), WindowRows(held.table))
         for seed in SEEDS:
             for into, source in zip(found.values(), sources, strict=True):
                 into.append(_outcome(rows, source, seed))
@@ -160,8 +161,10 @@ def _outcome(rows: EncodedRows, source: RowSource, seed: int) -> tuple[float, fl
     rows = replace(rows, training=training)
     train, validation = (rows.sample(part, 5000, learnable=True) for part in ("train", "validation"))
     trainer = table_trainer(source, rows, ModelSection.model_validate(TINY), seed)
+    label = rows.preprocessor.label
+    assert label is not None
     trainer.evaluate = ProbeEvaluator(
-        train.table, train.labels, validation.table, validation.labels, len(rows.preprocessor.label.classes),
+        train.table, train.labels, validation.table, validation.labels, len(label.classes),
         selective=False, aggregate="mean",
     )  # fmt: skip
     last = trainer.fit(lambda _: None, lambda *_: None).history[-1]
@@ -248,10 +251,10 @@ def _speed(folder: Path) -> dict[str, float]:
     return found
 
 
-def _steps(trainer: Trainer, steps: int):  # noqa: ANN202 (a function)
+def _steps(trainer: Trainer, steps: int) -> Callable[[], None]:
     """Takes the next steps of an endless training run at every call."""
 
-    def batches() -> Iterator:
+    def batches() -> Iterator[Any]:
         for epoch in range(1000):
             yield from trainer.epochs.batches(epoch, Randomness.seeded(0, epoch), 0)
 
@@ -265,5 +268,10 @@ def _steps(trainer: Trainer, steps: int):  # noqa: ANN202 (a function)
 
 
 if __name__ == "__main__":
-    roles = {"nothing": _nothing, "prepare": prepare, "train": _train, "speed": _speed}
+    roles: dict[str, Callable[..., object]] = {
+        "nothing": _nothing,
+        "prepare": prepare,
+        "train": _train,
+        "speed": _speed,
+    }
     print(json.dumps(roles[sys.argv[1]](Path(sys.argv[2]), *sys.argv[3:])))

@@ -47,18 +47,18 @@ def columns_of_customers(
     """
     rng = np.random.default_rng([seed, size])
     before, after = (_customers(size, likeness, customers, rng) for customers in (300, 200))
-    samples = []
+    numbers, words = list[Numbers](), list[Categories]()
     for (values, codes, clusters), moved in ((before, 0.0), (after, shift)):
         every_second = np.arange(len(values)) // size % 2  # [N], 1 for the rows of every second customer
-        number = Numbers.of(values + moved * every_second, knots=samples[0].knots if samples else None)
-        words = Categories(names=tuple("abcd"), counts=tuple(np.bincount(codes, minlength=4).tolist()))
+        number = Numbers.of(values + moved * every_second, knots=numbers[0].knots if numbers else None)
+        word = Categories(names=tuple("abcd"), counts=tuple(np.bincount(codes, minlength=4).tolist()))
         if clusters is not None and not independent:
             # How alike the rows of a customer are is known from the reference.
             number = number.clustered(alike(before[0], before[2]), clusters.size)
-            words = words.clustered(alike_words(before[1], before[2]), clusters.size)
-        samples += [number, words]
-    number, words, new_number, new_words = samples
-    return [Subject("number", "column", number, new_number), Subject("words", "column", words, new_words)]
+            word = word.clustered(alike_words(before[1], before[2]), clusters.size)
+        numbers.append(number)
+        words.append(word)
+    return [Subject("number", "column", *numbers), Subject("words", "column", *words)]
 
 
 def _customers(

@@ -19,6 +19,7 @@ from varjepa.data.tensors.table import TableSizes, TableTensors
 from varjepa.models.masks import draw_masks, draw_sizes
 from varjepa.models.new_network import build_network
 from varjepa.models.var_t_jepa import VarTJEPANetwork
+from varjepa.nn.attention import Attention
 from varjepa.nn.random import Randomness, initial_weights
 from varjepa.nn.transformer import Block, TransformerEncoder
 from varjepa.objective.elbo import final_weights, loss_terms
@@ -105,9 +106,14 @@ class PlainBlock(nn.Module):
 
     def __init__(self, block: Block, dropout: float) -> None:
         super().__init__()
-        width = block.norm_attention.normalized_shape[0]
+        width = int(block.norm_attention.normalized_shape[0])
         self.layer = nn.TransformerEncoderLayer(
-            width, block.attention.n_heads, block.expand.out_features, dropout, batch_first=True, norm_first=True
+            width,
+            cast("Attention", block.attention).n_heads,
+            block.expand.out_features,
+            dropout,
+            batch_first=True,
+            norm_first=True,
         )
 
     def forward(self, x: Tensor, valid: Tensor | None, random: Randomness | None) -> Tensor:  # noqa: ARG002

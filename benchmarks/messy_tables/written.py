@@ -1,6 +1,6 @@
 """A table as text, and what its text means."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ class MessyTable:
     """
 
     label: str
-    text: dict[str, Sequence[str]]
+    text: Mapping[str, Sequence[str]]
     values: dict[str, Any]
     target: Any
     separator: str = ","
@@ -48,7 +48,7 @@ class MessyTable:
         path.write_bytes(text.encode(self.encoding))
         return path
 
-    def _line(self, cells: Sequence[str] | dict[str, Any]) -> str:
+    def _line(self, cells: Iterable[str]) -> str:
         return self.separator.join(self._quoted(cell) for cell in cells) + self.behind
 
     def _quoted(self, cell: str) -> str:
