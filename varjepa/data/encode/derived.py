@@ -5,6 +5,7 @@ They become features like any other. They are read, never written: imputations a
 
 import base64
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -23,6 +24,9 @@ DAY = 86_400e6
 
 NGRAMS = (2, 4)
 """Lengths of the n-grams of characters, within words."""
+
+MOST_REMEMBERED = 32 * 2**20
+"""Bytes of texts and their numbers that an embedding remembers."""
 
 _EMBEDDING = "__embedding__"
 
@@ -88,19 +92,57 @@ class TextEmbedding(Section):
         return as_text(self.source, dtype).map_batches(self._embed, return_dtype=fields, is_elementwise=True)
 
     def _embed(self, texts: pl.Series) -> pl.Series:
-        # Each distinct text is embedded once: texts of many rows repeat.
         texts = texts.alias("text")
-        distinct = texts.drop_nulls().unique().sort()
-        numbers = self.embed(distinct.to_list()) if len(distinct) else np.zeros((0, len(self.names)))
-        table = pl.DataFrame({"text": distinct} | {name: numbers[:, k] for k, name in enumerate(self.names)})
-        placed = texts.to_frame().join(table, on="text", how="left", maintain_order="left")
-        return placed.drop("text").to_struct()
+        table = _embedder(self.rarity, self.directions, len(self.names)).table(texts.drop_nulls().unique())
+        placed = texts.to_frame().join(table, on="text", how="left", maintain_order="left").drop("text")
+        return placed.rename(dict(zip(placed.columns, self.names, strict=True))).to_struct()
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float64]:
         """Numbers [n, k] of texts."""
-        rarity = np.frombuffer(base64.b64decode(self.rarity), dtype=np.float32)
-        directions = np.frombuffer(base64.b64decode(self.directions), dtype=np.float32).reshape(len(self.names), -1)
-        return np.asarray(weighted(hashed_counts(texts, len(rarity)), rarity) @ directions.T.astype(np.float64))
+        return _embedder(self.rarity, self.directions, len(self.names)).embed(texts)
+
+
+class _Embedder:
+    """Embeds texts by weights, and remembers the texts of last time: most rows repeat the texts of those before.
+
+    The numbers of a text do not depend on the texts that are embedded with it.
+
+    Args:
+        rarity: [H].
+        directions: [k, H].
+    """
+
+    def __init__(self, rarity: NDArray[np.float32], directions: NDArray[np.float32]) -> None:
+        self._rarity, self._directions = rarity, directions.T.astype(np.float64)
+        self._known = self._made(pl.Series("text", [], dtype=pl.String))
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float64]:
+        """Numbers [n, k] of texts."""
+        return np.asarray(weighted(hashed_counts(texts, len(self._rarity)), self._rarity) @ self._directions)
+
+    def table(self, distinct: pl.Series) -> pl.DataFrame:
+        """Texts with their k numbers: at least those that are asked for, each once."""
+        known = self._known  # read once: threads that embed at the same time replace it
+        new = distinct.to_frame("text").join(known, on="text", how="anti").to_series().sort()
+        if not len(new):
+            return known
+        table = pl.concat([known, self._made(new)])
+        if table.estimated_size() > MOST_REMEMBERED:
+            table = table.join(distinct.to_frame("text"), on="text", how="semi")
+        if table.estimated_size() <= MOST_REMEMBERED:
+            self._known = table
+        return table
+
+    def _made(self, texts: pl.Series) -> pl.DataFrame:
+        numbers = self.embed(texts.to_list()) if len(texts) else np.zeros((0, self._directions.shape[1]))
+        return pl.DataFrame({"text": texts} | {f"{k}": column for k, column in enumerate(numbers.T)})
+
+
+@lru_cache(maxsize=8)
+def _embedder(rarity: str, directions: str, k: int) -> _Embedder:
+    # Not an attribute of the embedding, which is pickled and compared.
+    weights = (np.frombuffer(base64.b64decode(packed), dtype=np.float32) for packed in (rarity, directions))
+    return _Embedder(next(weights), next(weights).reshape(k, -1))
 
 
 def hashed_counts(texts: Sequence[str], hashes: int) -> "csr_matrix":

@@ -1,6 +1,7 @@
 """Buckets of object stores: what lies in them, and copies of it."""
 
 import re
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -137,9 +138,13 @@ def download(store: Any, key: str, size: int, file: Path) -> None:
 
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_name(f"{file.name}.part")
-    with part.open("wb") as stream:
-        for piece in obstore.get(store, key).stream(min_chunk_size=CHUNK):
-            stream.write(piece)
+    if isinstance(store, obstore.store.LocalStore) and store.prefix is not None:
+        # The library would read a file of this machine in small pieces, for twenty times the processor time.
+        shutil.copyfile(Path(store.prefix) / key, part)
+    else:
+        with part.open("wb") as stream:
+            for piece in obstore.get(store, key).stream(min_chunk_size=CHUNK):
+                stream.write(piece)
     if part.stat().st_size != size:
         raise ConnectionError(f"the connection was closed before the end of {key}")
     part.replace(file)
