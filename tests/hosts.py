@@ -21,17 +21,28 @@ class Host:
         name: its host name.
         space: its network namespace; None shares the network of this machine.
         address: in that network.
+        cable: of its end at the switch, the words of a command that ends with `up` or `down`.
     """
 
     name: str
     space: str | None = None
     address: str = "127.0.0.1"
+    cable: tuple[str, ...] = ()
 
     def words(self, *command: str) -> list[str]:
         """A command as it runs there: in its namespace, and under its name, where this machine permits that."""
         where = ["ip", "netns", "exec", self.space] if self.space is not None else []
         named = ["unshare", "--uts", "sh", "-c", 'hostname "$0" && exec "$@"', self.name] if may_unshare() else []
         return [*where, *named, *command]
+
+    @contextmanager
+    def cut_off(self) -> Iterator[None]:
+        """Without its cable in the block: nothing is refused or closed, nothing arrives."""
+        subprocess.run([*self.cable, "down"], check=True, capture_output=True)
+        try:
+            yield
+        finally:
+            subprocess.run([*self.cable, "up"], check=True, capture_output=True)
 
 
 def may_unshare() -> bool:
@@ -52,7 +63,8 @@ def switched(*names: str) -> Iterator[list[Host]]:
         for number, space in enumerate(spaces):
             _connected(space, spaces[0], number)
         yield [
-            Host(name, space, f"{NETWORK}.{n + 1}") for n, (name, space) in enumerate(zip(names, spaces, strict=True))
+            Host(name, space, f"{NETWORK}.{n + 1}", ("ip", "-n", spaces[0], "link", "set", f"p{n}"))
+            for n, (name, space) in enumerate(zip(names, spaces, strict=True))
         ]
     finally:
         for space in spaces:

@@ -1,8 +1,10 @@
 """Parts of dates and embeddings of text: what they hold, that they are kept, and how a fit chooses them."""
 
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -10,6 +12,8 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from varjepa.config import DataSection, PreprocessSection
+from varjepa.data.encode import derived
+from varjepa.data.encode.derived import TextEmbedding
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.encode.tensors import to_tensors
 from varjepa.data.fit.partitioned_rows import PartitionedRows
@@ -90,6 +94,39 @@ def test_an_embedding_does_not_depend_on_the_other_rows() -> None:
     empty = preprocessor.encode(pl.DataFrame({"name": ["", None, "?"], "size": [0.0, 0.0, 0.0]}).lazy()).collect()
     assert empty["name (text 1)"].is_null().to_list() == [False, True, False]
     assert empty.select(pl.all().is_finite().all()).row(0)
+
+
+def test_texts_that_come_again_are_embedded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame, _ = people(60)
+    embedding = next(made for made in fitted(frame).derived if isinstance(made, TextEmbedding))
+    asked = list[str]()
+    counts = derived.hashed_counts
+
+    def counted(texts: Sequence[str], hashes: int) -> Any:
+        asked.extend(texts)
+        return counts(texts, hashes)
+
+    monkeypatch.setattr(derived, "hashed_counts", counted)
+    derived._embedder.cache_clear()
+    expression = embedding.read(pl.String)
+
+    def numbers(names: pl.Series) -> pl.DataFrame:
+        return names.to_frame("name").select(expression).unnest("name")
+
+    first = numbers(frame["name"])
+    assert sorted(asked) == sorted(frame["name"].unique())
+    new = pl.Series(["Mr. Nobody", None])
+    again = numbers(pl.concat([frame["name"][:30], new]))
+    assert asked[60:] == ["Mr. Nobody"]
+    assert again[:30].equals(first[:30])
+    assert again.row(31) == (None,) * len(embedding.names)
+
+    # Where texts take too much memory, those of before are forgotten.
+    monkeypatch.setattr(derived, "MOST_REMEMBERED", 500)
+    assert numbers(pl.Series(["Dr. Nobody"])).equals(numbers(pl.Series(["Dr. Nobody"])))
+    assert asked[61:] == ["Dr. Nobody"]
+    assert numbers(frame["name"]).equals(first)
+    assert len(asked) == 62 + 60
 
 
 def test_categories_of_which_many_are_rare_are_read_as_text_too() -> None:
