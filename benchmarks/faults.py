@@ -5,7 +5,7 @@
 A fault hits a retrain of a few hundred rows at a random step. Then the same command runs again, without a fault.
 Counted are: the fault is survived or named (no traceback), seconds from the fault to the end, processes that are left,
 and whether the second run completes with one version. Writes `results/faults.json`; ends with 1 where a try went wrong.
-The full disk needs the right to mount a tmpfs.
+The full disk needs the right to mount a tmpfs, too little memory that to make a control group.
 """
 
 import argparse
@@ -73,18 +73,26 @@ class Job:
     helpers: tuple[subprocess.Popen[bytes], ...] = ()
 
     def start(self, *, cwd: Path | None = None, limit: int | None = None, **more: str) -> None:
-        """Starts the command, with an address space of at most `limit` bytes."""
+        """Starts the command, in a control group of at most `limit` bytes of memory."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT", "MLFLOW"))}
         own = {"PYTHONPATH": str(ROOT), "PREFECT_HOME": str(self.folder / "prefect")}
         command = [sys.executable, "-m", "varjepa.flows.cli", "retrain", str(self.folder / "job.yaml"), "--json"]
 
         if limit is not None:
-            command = ["sh", "-c", 'ulimit -v "$0"; exec "$@"', str(limit // 2**10), *command]
+            command = ["sh", "-c", 'echo $$ > "$0"; exec "$@"', str(self.group(limit) / "cgroup.procs"), *command]
         with (self.folder / "log").open("wb") as log, (self.folder / "out").open("wb") as out:
             self.process = subprocess.Popen(
                 command, cwd=cwd or self.folder, env=kept | own | more, stdout=out, stderr=log, start_new_session=True,
             )  # fmt: skip
         self.fault = time.monotonic()
+
+    def group(self, limit: int) -> Path:
+        """A control group whose memory is limited (versions 1 and 2)."""
+        first, second = GROUPS / "memory", GROUPS / "cgroup.controllers"
+        group = (GROUPS if second.is_file() else first) / f"faults-{os.getpid()}"
+        group.mkdir(exist_ok=True)
+        (group / ("memory.max" if second.is_file() else "memory.limit_in_bytes")).write_text(str(limit))
+        return group
 
     def wait_for(self, words: str) -> None:
         """Waits until the log has these words, or the command has ended."""
@@ -186,8 +194,8 @@ def disk_full(job: Job) -> None:
 
 
 def memory_short(job: Job) -> None:
-    """An address space that is too small for the largest step."""
-    job.start(limit=int(job.draw.uniform(2.2, 3.5) * 2**30))
+    """A control group with too little memory, or hardly enough."""
+    job.start(limit=int(job.draw.uniform(400, 1200) * 2**20))
 
 
 def machine_busy(job: Job) -> None:
@@ -202,6 +210,9 @@ FAULTS: dict[str, Callable[[Job], None]] = {
     "prefect never up": prefect_never_up, "tracking killed": tracking_killed, "database locked": database_locked,
     "disk full": disk_full, "memory short": memory_short, "machine busy": machine_busy,
 }  # fmt: skip
+
+GROUPS = Path("/sys/fs/cgroup")
+"""Where control groups are mounted."""
 
 SILENT = ("command killed",)
 """Faults after which nobody can say anything."""
@@ -231,7 +242,9 @@ class Outcome:
 
     def well(self, name: str) -> bool:
         """Whether all is as it should be."""
-        named = name in SILENT or self.code == 0 or (self.code == 1 and bool(self.said))
+        # Of memory the system makes an end: then the last line of the log has named the cause.
+        ended = self.code == 1 or (name == "memory short" and self.code < 0)
+        named = name in SILENT or self.code == 0 or (ended and bool(self.said))
         return named and not self.traceback and not self.orphans and self.again == 0 and self.versions == 1
 
 
@@ -276,6 +289,8 @@ def _clear(job: Job) -> None:
         job.process.wait()
     if os.path.ismount(job.folder / "mlruns/work"):
         subprocess.run(["umount", "-l", str(job.folder / "mlruns/work")], check=True)
+    for group in (*GROUPS.glob(f"faults-{os.getpid()}"), *GROUPS.glob(f"memory/faults-{os.getpid()}")):
+        group.rmdir()
 
 
 def _message(job: Job) -> str:
@@ -283,7 +298,7 @@ def _message(job: Job) -> str:
     if lines:
         with suppress(json.JSONDecodeError):
             return str(json.loads(lines[-1]).get("error", "completed"))[:300]
-    return ""
+    return next((line for line in reversed(job.log.splitlines()) if "of memory are left" in line), "")
 
 
 def _on_server(file: Path) -> None:

@@ -1,7 +1,9 @@
-"""Work on rows in smaller parts where memory runs out."""
+"""What to do where memory is short: say so, and work on fewer rows at a time."""
 
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Event, Thread
 from typing import TypeVar
 
 from varjepa.errors import VarjepaError
@@ -19,6 +21,13 @@ WORDS = ("can't allocate memory", "out of memory", "cannot allocate memory", "ba
 
 RETRAIN = int(1.2 * GIB)
 """Bytes that the smallest retrain takes with all its libraries: in a control group of 1,000 MiB it is killed."""
+
+
+SHORT = 128 * 2**20
+"""Bytes; where less are left, the system may end a process at any moment."""
+
+LOOK_SECONDS = 0.2
+"""Seconds between two looks at the memory that is left."""
 
 
 class OutOfMemoryError(VarjepaError):
@@ -45,6 +54,31 @@ def warn_of_little_memory(least: int = RETRAIN) -> None:
             "only %.2f GiB of memory are left, a small retrain takes about %.1f GiB: the system may end it halfway",
             left / GIB, least / GIB,
         )  # fmt: skip
+
+
+@contextmanager
+def watched_memory() -> Iterator[None]:
+    """Says in the block when memory gets short: the system ends a process that needs more without a word."""
+    over = Event()
+    Thread(target=_watch, args=(over,), name="memory", daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
+
+
+def _watch(over: Event) -> None:
+    said = False
+    while not over.wait(LOOK_SECONDS):
+        left = memory_left()
+        if left is None or left > 2 * SHORT:
+            said = False
+        elif left < SHORT and not said:
+            said = True
+            log.warning(
+                "only %.0f MiB of memory are left. If this command ends without a word, the system has ended it: give "
+                "it more memory, or less to do at a time; then run the same command again to resume", left / 2**20,
+            )  # fmt: skip
 
 
 def out_of_memory(error: BaseException) -> bool:

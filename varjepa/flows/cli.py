@@ -27,6 +27,7 @@ from varjepa.flows.commands import (
     tune,
 )
 from varjepa.flows.failures import INTERRUPTED, as_answer, guarded
+from varjepa.memory import watched_memory
 from varjepa.tasks.processes.accounts import adopt_accounts
 from varjepa.tasks.processes.signals import end_on_signals
 
@@ -111,7 +112,8 @@ def main(arguments: list[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else arguments
     answered = end_on_signals(f"varjepa: {INTERRUPTED.message}\n", as_answer(INTERRUPTED, arguments))
     atexit.register(gc.freeze)  # otherwise garbage collection of all modules takes seconds at exit
-    code = guarded(lambda: cli.main(arguments, standalone_mode=False), arguments)
+    with watched_memory():
+        code = guarded(lambda: cli.main(arguments, standalone_mode=False), arguments)
     answered()
     sys.exit(code)
 

@@ -5,12 +5,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 
 import pytest
 import torch
 
 from varjepa.errors import VarjepaError
-from varjepa.memory import in_parts, out_of_memory, smaller, warn_of_little_memory
+from varjepa.memory import in_parts, out_of_memory, smaller, warn_of_little_memory, watched_memory
 
 ROOT = str(Path(__file__).parents[3])
 
@@ -111,6 +112,26 @@ def test_little_memory_is_said_before_work(monkeypatch: pytest.MonkeyPatch, capl
         with caplog.at_level("WARNING", "varjepa"):
             warn_of_little_memory()
         assert ("only 0.50 GiB of memory are left" in caplog.text) == said
+
+
+def test_memory_that_gets_short_is_said_each_time_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    mib = 2**20
+    left = iter([None, 300 * mib, 100 * mib, 90 * mib, 150 * mib, 90 * mib, 500 * mib, 80 * mib])
+    done = Event()
+
+    def next_left() -> int | None:
+        value = next(left, mib)
+        if value == mib:
+            done.set()
+        return value
+
+    monkeypatch.setattr("varjepa.memory.memory_left", next_left)
+    monkeypatch.setattr("varjepa.memory.LOOK_SECONDS", 0.001)
+    with caplog.at_level("WARNING", "varjepa"), watched_memory():
+        assert done.wait(10)
+    assert [record.args[0] for record in caplog.records] == [100, 80]
 
 
 def test_other_errors_pass_and_a_row_too_large_is_said() -> None:
