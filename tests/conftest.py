@@ -1,5 +1,6 @@
 """Shared tables, sizes and the places of optional real data."""
 
+from collections.abc import Generator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,6 +16,7 @@ from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.tensors.shards import Shards
 from varjepa.data.tensors.table import TableSizes, TableTensors
 from varjepa.models.var_t_jepa import VarTJEPANetwork
+from varjepa.tasks.steps.imports import quick_imports
 
 # How fast a machine is at the moment says nothing about the code.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -36,6 +38,12 @@ def random_table(rows: int, missing: float = 0.2, seed: int = 0, sizes: TableSiz
 def small_network(seed: int = 0, sizes: TableSizes = SIZES, model: ModelSection = SMALL) -> VarTJEPANetwork:
     torch.manual_seed(seed)
     return VarTJEPANetwork(sizes=sizes, model=model).eval()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    with quick_imports():  # otherwise collecting takes twice the processor time
+        return (yield)
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
