@@ -6,7 +6,7 @@ from datetime import date
 from varjepa.config import RetrainConfig
 from varjepa.errors import DataError
 from varjepa.flows.monitor import monitor_rows
-from varjepa.tasks.answers import BackfillAnswer, DayAnswer
+from varjepa.tasks.answers.drift import BackfillAnswer, DayAnswer
 from varjepa.tasks.drift.watching import next_look
 from varjepa.tasks.lineage.run import lineage
 from varjepa.tasks.orchestration.flow_runs import claimed

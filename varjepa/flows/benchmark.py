@@ -6,7 +6,7 @@ from typing import NamedTuple
 from prefect.futures import PrefectFuture
 
 from varjepa.config import LIBRARIES, ON_FRAMES, BenchmarkConfig, FeatureSet, RetrainConfig
-from varjepa.tasks.answers import BenchmarkAnswer
+from varjepa.tasks.answers.studies import BenchmarkAnswer
 from varjepa.tasks.lineage.run import lineage
 from varjepa.tasks.orchestration.flow_runs import claimed
 from varjepa.tasks.orchestration.recorded_flow import flow

@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from varjepa.tasks.answers import EvaluateAnswer
+from varjepa.tasks.answers.drift import EvaluateAnswer
 from varjepa.tasks.drift.report import estimate_answer
 from varjepa.tasks.lineage.run import lineage
 from varjepa.tasks.lineage.tables import model_in

@@ -5,7 +5,7 @@ import time
 from prefect.futures import PrefectFuture
 
 from varjepa.config import BenchmarkConfig
-from varjepa.tasks.answers import LabelCurvesAnswer
+from varjepa.tasks.answers.studies import LabelCurvesAnswer
 from varjepa.tasks.lineage.run import lineage
 from varjepa.tasks.orchestration.flow_runs import claimed
 from varjepa.tasks.orchestration.recorded_flow import flow

@@ -7,7 +7,7 @@ from typing import Any
 
 from varjepa.config import RetrainConfig, load_config
 from varjepa.config.operations import NotifySection
-from varjepa.tasks.answers import DriftAnswer
+from varjepa.tasks.answers.drift import DriftAnswer
 from varjepa.tasks.drift.compare import Question, compare
 from varjepa.tasks.drift.places import require_report
 from varjepa.tasks.drift.record import announce, drift_metrics, drift_tags

@@ -3,7 +3,7 @@
 from varjepa.config import RetrainConfig
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.flows.stopwatch import STEPS
-from varjepa.tasks.answers import PlanAnswer
+from varjepa.tasks.answers.retrain import PlanAnswer
 from varjepa.tasks.retrain import generate, pretrain
 from varjepa.tasks.retrain.estimate import estimate, measured_pace, quick_estimate
 from varjepa.tasks.retrain.ingest import ingest

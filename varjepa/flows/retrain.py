@@ -5,7 +5,7 @@ import math
 from varjepa.config import RetrainConfig
 from varjepa.errors import ContractError
 from varjepa.flows.stopwatch import Stopwatch
-from varjepa.tasks.answers import RetrainAnswer
+from varjepa.tasks.answers.retrain import RetrainAnswer
 from varjepa.tasks.lineage.record import writes
 from varjepa.tasks.lineage.run import lineage
 from varjepa.tasks.lineage.tables import model

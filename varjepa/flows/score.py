@@ -7,7 +7,7 @@ from typing import Any
 
 from varjepa.config.uris import is_local
 from varjepa.inference.storage import load_model, model_digest
-from varjepa.tasks.answers import FileAnswer
+from varjepa.tasks.answers.tables import FileAnswer
 from varjepa.tasks.lineage.run import lineage
 from varjepa.tasks.lineage.tables import model_in
 from varjepa.tasks.orchestration.recorded_flow import flow

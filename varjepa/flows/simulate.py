@@ -8,7 +8,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 
 from varjepa.config import StudyConfig
 from varjepa.machine import cores
-from varjepa.tasks.answers import SimulationAnswer
+from varjepa.tasks.answers.studies import SimulationAnswer
 from varjepa.tasks.lineage.run import lineage
 from varjepa.tasks.orchestration.flow_runs import claimed
 from varjepa.tasks.orchestration.recorded_flow import flow

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from varjepa.config import RetrainConfig
-from varjepa.tasks.answers import TuneAnswer
+from varjepa.tasks.answers.studies import TuneAnswer
 from varjepa.tasks.lineage.run import lineage
 from varjepa.tasks.orchestration.flow_runs import claimed
 from varjepa.tasks.orchestration.recorded_flow import flow

@@ -8,7 +8,7 @@ import click
 
 from varjepa.flows.commands import as_json, command, dask_option, finish, from_place, names, over_days, tracking_option
 from varjepa.flows.commands.checks import require_columns, require_files, require_model
-from varjepa.tasks.answers import FileAnswer
+from varjepa.tasks.answers.tables import FileAnswer
 from varjepa.tasks.lineage.run import lineage
 from varjepa.tasks.lineage.tables import model_in
 

@@ -7,7 +7,7 @@ import click
 from varjepa.errors import ConfigError
 from varjepa.flows.commands import as_json, command, finish, tracking_option
 from varjepa.flows.commands.checks import require_model
-from varjepa.tasks.answers import MoveAnswer
+from varjepa.tasks.answers.registry import MoveAnswer
 
 
 @command("varjepa models people", "varjepa models people --page people.html")

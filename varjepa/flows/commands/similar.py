@@ -9,7 +9,7 @@ import click
 from varjepa.flows.commands import command, finish, names
 from varjepa.flows.commands.checks import require_columns, require_files, require_model
 from varjepa.flows.commands.infer import over_files, show_dry_run
-from varjepa.tasks.answers import SimilarAnswer
+from varjepa.tasks.answers.tables import SimilarAnswer
 
 
 def over_table(command: Callable[..., None]) -> Callable[..., None]:

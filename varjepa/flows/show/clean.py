@@ -1,7 +1,7 @@
 """What `varjepa clean` removed, on the terminal."""
 
 from varjepa.flows.show.console import console, shows_plain, whole_table
-from varjepa.tasks.answers import CleanAnswer, RemovedAnswer
+from varjepa.tasks.answers.registry import CleanAnswer, RemovedAnswer
 
 MOST = 20
 """Rows of the table; the rest is counted."""

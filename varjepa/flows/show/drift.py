@@ -2,7 +2,7 @@
 
 from varjepa.errors import listed
 from varjepa.flows.show.console import console, shows_plain, whole_table
-from varjepa.tasks.answers import BackfillAnswer, DriftAnswer
+from varjepa.tasks.answers.drift import BackfillAnswer, DriftAnswer
 from varjepa.visible import visible
 
 MOST_LINES = 25

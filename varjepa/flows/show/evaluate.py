@@ -1,7 +1,7 @@
 """The result of `varjepa evaluate`, on the terminal."""
 
 from varjepa.flows.show.console import console, shows_plain, whole_table
-from varjepa.tasks.answers import EvaluateAnswer
+from varjepa.tasks.answers.drift import EvaluateAnswer
 
 COLOURS = {"held": "green", "broken": "red", "open": "yellow"}
 

@@ -4,7 +4,7 @@ from collections import Counter
 
 from varjepa.config.durations import in_words
 from varjepa.flows.show.console import console, shows_plain
-from varjepa.tasks.answers import PlanAnswer
+from varjepa.tasks.answers.retrain import PlanAnswer
 
 
 @shows_plain

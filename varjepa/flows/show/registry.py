@@ -5,7 +5,14 @@ from rich.table import Table
 
 from varjepa.flows.show.console import console, shows_plain
 from varjepa.flows.show.results import show_reason
-from varjepa.tasks.answers import ApprovalAnswer, ChampionAnswer, GateAnswer, MoveAnswer, VerifyAnswer, VersionAnswer
+from varjepa.tasks.answers.registry import (
+    ApprovalAnswer,
+    ChampionAnswer,
+    GateAnswer,
+    MoveAnswer,
+    VerifyAnswer,
+    VersionAnswer,
+)
 
 WIDE = 120
 """Columns of a terminal from which all facts are shown."""

@@ -9,7 +9,7 @@ from varjepa.config.durations import in_words
 from varjepa.flows.show.console import console, plain, shows_plain
 from varjepa.flows.show.verdicts import FIGURES, kept, losing_sentence, verdict
 from varjepa.redaction import redacted_uri
-from varjepa.tasks.answers import ModelAnswer, RetrainAnswer
+from varjepa.tasks.answers.retrain import ModelAnswer, RetrainAnswer
 from varjepa.tasks.tracking.store import run_link
 from varjepa.tasks.tracking.uris import tracking_uri
 

@@ -2,7 +2,7 @@
 
 from varjepa.errors import listed
 from varjepa.flows.show.console import console, shows_plain
-from varjepa.tasks.answers import FileAnswer, FilePlan, ScoredDaysAnswer, SimilarAnswer
+from varjepa.tasks.answers.tables import FileAnswer, FilePlan, ScoredDaysAnswer, SimilarAnswer
 
 
 @shows_plain

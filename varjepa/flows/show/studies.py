@@ -1,7 +1,7 @@
 """The simulation study and the benchmark, on the terminal."""
 
 from varjepa.flows.show.console import console, shows_plain, whole_table
-from varjepa.tasks.answers import BenchmarkAnswer, LabelCurvesAnswer, SimulationAnswer
+from varjepa.tasks.answers.studies import BenchmarkAnswer, LabelCurvesAnswer, SimulationAnswer
 
 
 @shows_plain

@@ -3,7 +3,7 @@
 from rich.table import Table
 
 from varjepa.flows.show.console import console, shows_plain, whole_table
-from varjepa.tasks.answers import TuneAnswer
+from varjepa.tasks.answers.studies import TuneAnswer
 
 MOST_LINES = 10
 

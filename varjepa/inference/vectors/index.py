@@ -157,7 +157,7 @@ class VectorIndex:
         """The nearest of all rows that are farther than `beyond`, [Q, count]; -1 where there are fewer."""
         # With 64 bits even the smallest distances are right, so that equal rows are told from near ones.
         dtype = torch.float32 if beyond is None else torch.float64
-        asked = torch.from_numpy(np.ascontiguousarray(queries)).to(dtype)
+        asked = torch.from_numpy(np.array(queries)).to(dtype)
         best, rows = asked.new_empty(len(queries), 0), torch.empty(len(queries), 0, dtype=torch.int64)
         for start in range(0, len(self.vectors), ROWS):
             piece = torch.from_numpy(np.array(self.vectors[start : start + ROWS])).to(dtype)

@@ -4,7 +4,7 @@ from collections import Counter
 
 from varjepa.config import RetrainConfig
 from varjepa.config.durations import duration
-from varjepa.tasks.answers import CleanAnswer
+from varjepa.tasks.answers.registry import CleanAnswer
 from varjepa.tasks.cleaning.flow_runs import clean_flow_runs
 from varjepa.tasks.cleaning.policy import Policy
 from varjepa.tasks.cleaning.versions import clean_store

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from varjepa.tasks.answers import RemovedAnswer
+from varjepa.tasks.answers.registry import RemovedAnswer
 
 MONTH = timedelta(days=30)
 

@@ -15,7 +15,7 @@ from varjepa.evaluation.accuracy_estimate import EstimatedAccuracy
 from varjepa.evaluation.drift.samples import Sample
 from varjepa.evaluation.drift.tests import Finding
 from varjepa.evaluation.drift.words import respelled, sentence
-from varjepa.tasks.answers import DriftSummary, DriftTestAnswer, EstimateAnswer, UnseenClassAnswer
+from varjepa.tasks.answers.drift import DriftSummary, DriftTestAnswer, EstimateAnswer, UnseenClassAnswer
 from varjepa.tasks.drift.compare import Drift
 from varjepa.tasks.reports.page import Picture, render
 from varjepa.tasks.reports.provenance import provenance

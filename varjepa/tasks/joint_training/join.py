@@ -9,7 +9,7 @@ from filelock import FileLock
 
 from varjepa.config import RetrainConfig
 from varjepa.redaction import redacted_uri
-from varjepa.tasks.answers import JoinAnswer, JoinedAnswer
+from varjepa.tasks.answers.retrain import JoinAnswer, JoinedAnswer
 from varjepa.tasks.joint_training.call import Call, found_call, open_calls, seldom
 from varjepa.tasks.joint_training.launch import FINISHED, Machines, run_processes
 from varjepa.tasks.steps.log import log

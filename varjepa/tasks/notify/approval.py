@@ -1,6 +1,6 @@
 """A person's decision about a version, and the message about it."""
 
-from varjepa.tasks.answers import ApprovalAnswer, MoveAnswer
+from varjepa.tasks.answers.registry import ApprovalAnswer, MoveAnswer
 from varjepa.tasks.notify.message import Message
 from varjepa.tasks.notify.send import notify
 from varjepa.tasks.registry.approval import decide

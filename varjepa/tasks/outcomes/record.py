@@ -1,7 +1,7 @@
 """An evaluation as metrics of a run and as plain data."""
 
 from varjepa.evaluation.outcomes import Promise
-from varjepa.tasks.answers import PromiseAnswer
+from varjepa.tasks.answers.drift import PromiseAnswer
 from varjepa.tasks.outcomes.evaluate import Evaluation
 
 

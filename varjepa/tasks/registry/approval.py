@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from varjepa.errors import ModelError, UserError
-from varjepa.tasks.answers import ApprovalAnswer
+from varjepa.tasks.answers.registry import ApprovalAnswer
 from varjepa.tasks.registry.champion import PENDING_ALIAS, champion_of, move_champion
 from varjepa.tasks.registry.open_model import REGISTRY, registered_version
 from varjepa.tasks.registry.tags import APPROVAL_TAG, GATE_TAG

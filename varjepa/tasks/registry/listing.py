@@ -5,7 +5,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 
 from varjepa.errors import ModelError
-from varjepa.tasks.answers import ChampionAnswer, VersionAnswer
+from varjepa.tasks.answers.registry import ChampionAnswer, VersionAnswer
 from varjepa.tasks.processes.accounts import TRACKING
 from varjepa.tasks.registry.champion import history_of
 from varjepa.tasks.registry.names import known_names

@@ -1,7 +1,7 @@
 """Changes the champion by hand: to a named version, or back to the previous champion."""
 
 from varjepa.errors import ModelError, listed
-from varjepa.tasks.answers import MoveAnswer, VerdictAnswer
+from varjepa.tasks.answers.registry import MoveAnswer, VerdictAnswer
 from varjepa.tasks.registry.champion import CHAMPION, champion_of, history, move_champion, succession
 from varjepa.tasks.registry.names import REGISTRY, registered_version
 from varjepa.tasks.registry.search import versions_of

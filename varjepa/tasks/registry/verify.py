@@ -7,7 +7,7 @@ from pathlib import Path
 from varjepa.errors import ModelError
 from varjepa.inference.manifest import manifest_digest
 from varjepa.inference.storage import load_model
-from varjepa.tasks.answers import VerifyAnswer
+from varjepa.tasks.answers.registry import VerifyAnswer
 from varjepa.tasks.registry.names import LOGGED, REGISTRY, RUN, registered_version
 from varjepa.tasks.registry.open_model import checked, fetched, logged_by, model_folder
 from varjepa.tasks.registry.reader import require_store

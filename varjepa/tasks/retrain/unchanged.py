@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from varjepa.config import RetrainConfig, result_settings
-from varjepa.tasks.answers import SkipAnswer
+from varjepa.tasks.answers.retrain import SkipAnswer
 from varjepa.tasks.registry.verify import readable
 from varjepa.tasks.retrain import (
     assess_generator,

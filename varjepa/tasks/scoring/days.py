@@ -7,7 +7,7 @@ from datetime import date
 
 from varjepa.errors import DataError
 from varjepa.inference.model import TrainedModel
-from varjepa.tasks.answers import ScoredDayAnswer, ScoredDaysAnswer
+from varjepa.tasks.answers.tables import ScoredDayAnswer, ScoredDaysAnswer
 from varjepa.tasks.destinations.destination import is_written
 from varjepa.tasks.scoring.one_file import Request, score
 from varjepa.tasks.sources.run_day import with_day

@@ -7,7 +7,7 @@ from typing import Any
 from varjepa.config.uris import is_local
 from varjepa.inference.column_groups import ARRAYS
 from varjepa.redaction import redacted_uri
-from varjepa.tasks.answers import FilePlan, SourcePlan
+from varjepa.tasks.answers.tables import FilePlan, SourcePlan
 from varjepa.tasks.destinations.destination import holds_arrays
 from varjepa.tasks.registry.names import LOGGED, REGISTRY, folder_at_hand, registered_version
 from varjepa.tasks.scoring.checks import columns_of, settings_of

@@ -11,7 +11,7 @@ from varjepa.errors import ConfigError, ModelError
 from varjepa.inference.model import TrainedModel
 from varjepa.inference.storage import load_model, model_digest
 from varjepa.machine import cores
-from varjepa.tasks.answers import FileAnswer
+from varjepa.tasks.answers.tables import FileAnswer
 from varjepa.tasks.registry.open_model import model_folder
 from varjepa.tasks.scoring.one_file import Request, score
 from varjepa.tasks.sources.address import expanded

@@ -14,7 +14,7 @@ from varjepa.inference.column_groups import ARRAYS
 from varjepa.inference.columns import as_json_text, require_groups, scored
 from varjepa.inference.model import TrainedModel
 from varjepa.redaction import redacted_uri
-from varjepa.tasks.answers import FileAnswer
+from varjepa.tasks.answers.tables import FileAnswer
 from varjepa.tasks.destinations.destination import destination, holds_arrays, holds_structures
 from varjepa.tasks.destinations.local_file import TableWriter
 from varjepa.tasks.scoring.checks import kept_columns

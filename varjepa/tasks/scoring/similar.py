@@ -13,7 +13,7 @@ from varjepa.inference.vectors.compact import USUAL, require_size
 from varjepa.inference.vectors.index import VectorIndex
 from varjepa.inference.vectors.neighbours import near_duplicates, outliers, similar_rows
 from varjepa.redaction import redacted_uri
-from varjepa.tasks.answers import SimilarAnswer
+from varjepa.tasks.answers.tables import SimilarAnswer
 from varjepa.tasks.destinations.destination import destination
 from varjepa.tasks.scoring.checks import kept_columns
 from varjepa.tasks.scoring.one_file import beside, source_batches

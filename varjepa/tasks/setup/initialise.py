@@ -25,7 +25,7 @@ from varjepa.data.fit.streamed_rows import StreamedRows
 from varjepa.data.read.column_profile import ColumnProfile
 from varjepa.data.read.contract import ColumnContract, Contract, dump_contract
 from varjepa.errors import ConfigError, DataError, listed, suggested
-from varjepa.tasks.answers import ColumnAnswer, InitAnswer
+from varjepa.tasks.answers.tables import ColumnAnswer, InitAnswer
 from varjepa.tasks.setup.gap_words import gap_words
 from varjepa.tasks.setup.natural_bounds import future_words, natural_bounds
 from varjepa.tasks.setup.obstacles import obstacles

@@ -12,7 +12,7 @@ from varjepa.config.edited import commented, edited_yaml
 from varjepa.config.load import PATH_KEYS, override_values
 from varjepa.config.uris import beside
 from varjepa.config.yaml_text import read_text, read_yaml
-from varjepa.tasks.answers import TuneAnswer
+from varjepa.tasks.answers.studies import TuneAnswer
 from varjepa.tasks.steps.files import write_text
 from varjepa.tasks.tracking.runs import log_artifacts
 from varjepa.tasks.tuning.compare import LOSSES
