@@ -2,7 +2,8 @@
 
 Each worker has a working folder and a core of its own. Preprocessing reaches rows and results through a work store
 alone; without --uri that is a folder of this machine. The workers run here; on machines of your own, start
-`dask worker` there.
+`dask worker` there. Client and scheduler share the cores of the workers: all processes have as many cores as there are
+workers.
 """
 
 import argparse
@@ -142,8 +143,11 @@ def cluster(folder: Path, workers: int) -> Iterator[str]:
     common = [*("--scheduler-file", str(folder / "scheduler.json")), "--no-dashboard", "--host", "127.0.0.1"]
     worker = ["worker", *common, "--nthreads", "1", "--no-nanny"]
     commands = [["scheduler", *common, "--port", "0"], *[worker] * workers]
-    cores = sorted(os.sched_getaffinity(0))
+    all_cores = sorted(os.sched_getaffinity(0))
+    cores = all_cores[:workers]
     with ExitStack() as running:
+        _confine(cores)
+        running.callback(_confine, all_cores)
         for number, options in enumerate(commands):
             place = folder / str(number)
             place.mkdir(parents=True)
@@ -158,6 +162,12 @@ def cluster(folder: Path, workers: int) -> Iterator[str]:
             client.wait_for_workers(workers)
             address = client.scheduler.address
         yield address
+
+
+def _confine(cores: list[int]) -> None:
+    """Lets all threads of this process use these cores alone, and what they start."""
+    for thread in Path("/proc/self/task").iterdir():
+        os.sched_setaffinity(int(thread.name), cores)
 
 
 def main() -> None:
