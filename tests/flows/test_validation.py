@@ -4,11 +4,15 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import polars as pl
+import pytest
 
 from tests.flows.test_contract import AGE, COLUMNS, check, reasons, snapshot
 from varjepa.data.read.contract import Contract
+from varjepa.errors import VarjepaError
 from varjepa.tasks.contract.run import validate
 
 
@@ -70,3 +74,43 @@ def test_rows_of_many_row_groups_keep_their_order(tmp_path):
     clean = pl.read_parquet(validation.clean)
     assert clean["__row__"].to_list() == numbers.filter(~bad).to_list()
     assert (clean["text"] == clean["__row__"]).all()
+
+
+def flags(folder: Path, rows: int, columns: int) -> tuple[Path, Contract]:
+    """Columns of zeros and ones, which the contract calls booleans, and a number that is out of bounds in every 100th
+    row.
+    """
+    rng = np.random.default_rng(0)
+    names = [f"flag {number}" for number in range(columns)]
+    bits = {name: rng.integers(0, 2, rows).astype(np.uint8) for name in names}
+    path = folder / "flags.parquet"
+    pl.DataFrame({"__row__": np.arange(rows)} | bits | {"number": np.arange(rows) % 100}).write_parquet(path)
+    kinds = {name: {"kind": "boolean"} for name in names} | {"number": {"kind": "numeric", "min": 1}}
+    return path, Contract.model_validate({"columns": kinds, "max_quarantined": 0.5})
+
+
+@pytest.mark.slow
+def test_wide_tables_take_no_more_memory_than_they_may(tmp_path, monkeypatch, caplog):
+    # A seventh of the usual memory, for a table of a few rows.
+    monkeypatch.setattr("varjepa.tasks.contract.run.MEMORY", 60_000_000)
+    path, contract = flags(tmp_path, 30_000, 60)
+    with caplog.at_level("WARNING", "varjepa"):
+        assert validate(path, contract, tmp_path / "out").quarantined == 300
+    assert "more than" not in caplog.text
+
+
+@pytest.mark.slow
+def test_what_needs_more_memory_takes_it_or_says_so(tmp_path, monkeypatch, caplog):
+    path, contract = flags(tmp_path, 20_000, 30)
+    usual = validate(path, contract, tmp_path / "usual")
+    monkeypatch.setattr("varjepa.tasks.contract.run.MEMORY", 5_000_000)
+    with caplog.at_level("WARNING", "varjepa"):
+        more = validate(path, contract, tmp_path / "more")
+    assert "validation needs more than 5 MB of memory" in caplog.text
+    for name in ("clean", "quarantine"):
+        assert pl.read_parquet(getattr(more, name)).equals(pl.read_parquet(getattr(usual, name)))
+
+    monkeypatch.setattr("varjepa.tasks.contract.run.memory_left", lambda: 0)
+    with pytest.raises(VarjepaError, match=r"needs more memory than there is: 0\.0 GiB are left"):
+        validate(path, contract, tmp_path / "none")
+    assert [file.name for file in (tmp_path / "none").iterdir()] == []

@@ -28,6 +28,7 @@ from great_expectations.expectations.registry import get_expectation_impl
 
 from varjepa.tasks.contract.offline import make_offline
 from varjepa.tasks.contract.view import VIEW, literal, select
+from varjepa.tasks.sources.duckdb_budget import Budget
 from varjepa.visible import visible
 
 EXAMPLES = 20
@@ -88,16 +89,19 @@ class DuckDBDatasource(SQLDatasource):
 class Workbench:
     """One in-memory DuckDB database and a Great Expectations project on it."""
 
-    def __init__(self, docs: Path, spill: Path, memory_limit: str) -> None:
-        self._docs = docs
+    def __init__(self, docs: Path, spill: Path, budget: Budget) -> None:
+        self._docs, self._budget = docs, budget
         self._context = gx.get_context(mode="ephemeral", project_config=_project(docs))
         # A named in-memory database is shared by all connections of this process, hence the unique name.
         url = f"duckdb:///:memory:{uuid4().hex}"
         self._datasource = self._context.data_sources.add_duckdb(name="parquet", connection_string=url)
         with self._datasource.get_execution_engine().get_connection() as connection:
             self._connection = connection.connection.driver_connection
-        self.rows(f"SET GLOBAL memory_limit = {literal(memory_limit)}")
+        self.rows(f"SET GLOBAL memory_limit = '{budget.memory}B'")
+        self.rows(f"SET GLOBAL threads = {budget.threads}")
         self.rows(f"SET GLOBAL temp_directory = {literal(str(spill))}")
+        # Rows are numbered. To keep their order while a file is written would take the memory of several row groups.
+        self.rows("SET GLOBAL preserve_insertion_order = false")
         self.rows("SET GLOBAL autoinstall_known_extensions = false")
         self.rows("SET GLOBAL TimeZone = 'UTC'")
 
@@ -109,6 +113,13 @@ class Workbench:
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Runs a query and fetches all rows; for small results."""
         return self._connection.execute(sql).fetchall()
+
+    def copy(self, query: str, path: Path, *, columns: int) -> None:
+        """Writes the result of a query, which has about so many columns, to a Parquet file."""
+        threads, rows = self._budget.of_copy(columns)
+        self.rows(f"SET GLOBAL threads = {threads}")
+        self.rows(f"COPY ({query}) TO {literal(str(path))} (FORMAT parquet, ROW_GROUP_SIZE {rows})")
+        self.rows(f"SET GLOBAL threads = {self._budget.threads}")
 
     def judge(self, expectations: Sequence[Any], index: str) -> Any:
         """Evaluates expectations about the view as one suite.
@@ -173,17 +184,17 @@ def _has_more_to_say(single: Any) -> bool:
 
 
 @contextmanager
-def workbench(docs: Path, spill: Path, memory_limit: str) -> Iterator[Workbench]:
+def workbench(docs: Path, spill: Path, budget: Budget) -> Iterator[Workbench]:
     """Opens an empty database with a Great Expectations project. Only one can be open per process.
 
     Args:
         docs: folder for the Data Docs.
         spill: folder for data that does not fit into memory.
-        memory_limit: memory that DuckDB may use, such as "400MB".
+        budget: what DuckDB may use.
     """
     logging.getLogger("great_expectations").setLevel(logging.ERROR)
     with _one_at_a_time:
-        bench = Workbench(docs, spill, memory_limit)
+        bench = Workbench(docs, spill, budget)
         try:
             yield bench
         finally:

@@ -13,7 +13,7 @@ import polars as pl
 
 from varjepa.data.cells import by_name, column
 from varjepa.tasks.contract.findings import Finding
-from varjepa.tasks.contract.view import POSITION, Database, Reading, free, literal, quoted, select
+from varjepa.tasks.contract.view import POSITION, Database, Reading, free, quoted, select
 
 REASONS = "reasons"
 
@@ -86,7 +86,7 @@ class Split:
         cells += [f"{self._cell(reading)} AS {quoted(name)}" for reading, name in self._typed.values()]
         # Sorted because a query does not keep the order of rows.
         query = select(", ".join(cells), f"ORDER BY {quoted(POSITION)}")
-        self._database.rows(f"COPY ({query}) TO {literal(str(path))} (FORMAT parquet)")
+        self._database.copy(query, path, columns=len(cells))
 
     def _cell(self, reading: Reading) -> str:
         """SQL for a text cell converted to its kind. A date column without any time of day has type DATE."""

@@ -10,8 +10,10 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from varjepa.data.read.contract import Contract
-from varjepa.errors import ContractError
+from varjepa.errors import ContractError, VarjepaError
+from varjepa.machine import GIB, cores, memory_left
 from varjepa.tasks.steps.imports import quick_imports
+from varjepa.tasks.steps.log import log
 
 if TYPE_CHECKING:
     from varjepa.tasks.contract.findings import Outcome
@@ -19,8 +21,8 @@ if TYPE_CHECKING:
 PARTS = ("docs", "validation.json", "quarantine.parquet", "clean.parquet")
 """Outputs of a validation, in the order in which they appear. The last one marks a complete validation."""
 
-MEMORY_LIMIT = "400MB"
-"""What the database may use; beyond that it spills to disk."""
+MEMORY = 400_000_000
+"""Bytes that the database takes where that is enough."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +58,10 @@ def validate(snapshot: Path, contract: Contract, out: Path) -> Validation:
         ContractError: a table rule is broken, or too many rows are invalid. All outputs except the clean rows are
             written.
         ConfigError: a bound in the contract does not fit the kind of its column.
+        VarjepaError: there is not enough memory.
     """
     with _draft(out) as draft:
-        outcome = _checked(snapshot, contract, draft)
+        outcome = _checked_in_memory(snapshot, contract, draft)
     if outcome.trouble:
         raise ContractError(
             f"The data broke its contract: {outcome.trouble}.",
@@ -74,7 +77,26 @@ def validate(snapshot: Path, contract: Contract, out: Path) -> Validation:
     )
 
 
-def _checked(snapshot: Path, contract: Contract, draft: Path) -> "Outcome":
+def _checked_in_memory(snapshot: Path, contract: Contract, draft: Path) -> "Outcome":
+    """As `_checked`, in little memory; with as much as there is where that is not enough."""
+    left = memory_left()
+    for memory, threads in ((MEMORY, cores()), (max(MEMORY, (4 * GIB if left is None else left) // 2), 1)):
+        try:
+            return _checked(snapshot, contract, draft, memory, threads)
+        except Exception as error:
+            # The database's own error, or what Great Expectations makes of it.
+            if "Out of Memory Error" not in str(error):
+                raise
+            log.warning("validation needs more than %.0f MB of memory", memory / 1e6)
+            for part in draft.iterdir():
+                _remove(part)
+    raise VarjepaError(
+        f"Validation needs more memory than there is{'' if left is None else f': {left / GIB:.1f} GiB are left'}.",
+        fix="Stop other programs, raise the limit of this process or container, or leave columns out (data.drop).",
+    )
+
+
+def _checked(snapshot: Path, contract: Contract, draft: Path, memory: int, threads: int) -> "Outcome":
     """Validates the table and writes all outputs into `draft`."""
     with quick_imports():  # Great Expectations takes seconds
         from varjepa.tasks.contract.engine import workbench
@@ -83,8 +105,9 @@ def _checked(snapshot: Path, contract: Contract, draft: Path) -> "Outcome":
         from varjepa.tasks.contract.page import contract_page
         from varjepa.tasks.contract.quarantine import Split, count_quarantined
         from varjepa.tasks.contract.view import ROW, open_view, select
+        from varjepa.tasks.sources.duckdb_budget import Budget
 
-    with workbench(draft / "docs" / "gx", draft / "spill", MEMORY_LIMIT) as bench:
+    with workbench(draft / "docs" / "gx", draft / "spill", Budget(memory, threads)) as bench:
         kinds = {name: column.kind for name, column in contract.columns.items()}
         readings = open_view(bench, snapshot, kinds, draft / "stage.parquet")
         rules = build_rules(contract, readings)

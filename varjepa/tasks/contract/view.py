@@ -30,13 +30,17 @@ _NATIVE = {
     "boolean": re.compile(r"BOOLEAN"),
     "date": re.compile(r"DATE|TIMESTAMP.*"),
 }
-_TRUE, _FALSE = str(TRUE_WORDS), str(FALSE_WORDS)  # tuples of plain words are written as in SQL
+_TRUTHS = " ".join(
+    f"WHEN '{word}' THEN {truth}" for truth, words in (("true", TRUE_WORDS), ("false", FALSE_WORDS)) for word in words
+)
 
 
 class Database(Protocol):
     """Something that answers SQL."""
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]: ...
+
+    def copy(self, query: str, path: Path, *, columns: int) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -175,7 +179,8 @@ def _native(cell: str, type_: str, kind: str) -> str:
 def _converted(text: str, kind: str) -> str:
     """SQL that converts text to a number, a boolean or a timestamp (UTC); NULL if it cannot be converted."""
     if kind == "boolean":
-        return f"CASE WHEN lower({text}) IN {_TRUE} THEN true WHEN lower({text}) IN {_FALSE} THEN false END"
+        # IN would become a join, with a hash table of three megabytes for every column.
+        return f"CASE lower({text}) {_TRUTHS} END"
     if kind == "date":
         moment = f"make_timestamp(epoch_us(TRY_CAST({text} AS TIMESTAMP WITH TIME ZONE)))"
         return f"CASE WHEN regexp_full_match({text}, '{_MOMENT}') THEN {moment} END"
@@ -205,7 +210,7 @@ def open_view(database: Database, path: Path, kinds: Mapping[str, str], stage: P
     query = f"SELECT {', '.join(selects)} {source}"
     if any(reading.unread for reading in readings.values()):
         # Text is converted once. Otherwise every rule would convert it again, for each part of its condition.
-        database.rows(f"COPY ({query}) TO {literal(str(stage))} (FORMAT parquet)")
+        database.copy(query, stage, columns=3 * len(readings) + 1)  # text, value and what was not read
         query = f"FROM {_parquet(stage)}"
     database.rows(f"CREATE VIEW {VIEW} AS {query}")
     return readings

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from varjepa.errors import DataError
+from varjepa.machine import cores
+from varjepa.tasks.sources.duckdb_budget import Budget
 from varjepa.tasks.sources.query_text import bound, one_select
 from varjepa.tasks.sources.staged_rows import note_texts, require_names
 
-MEMORY = "1GB"
-"""Limit of DuckDB's memory; sorts and joins beyond it go to disk."""
+MEMORY = 1_000_000_000
+"""Bytes that DuckDB may use; sorts and joins beyond it go to disk."""
 
 NESTED = ("STRUCT", "MAP", "UNION", "BLOB", "BIT", "JSON", "GEOMETRY", "VARIANT")
 
@@ -35,16 +37,20 @@ def stage_duckdb(file: Path, query: str, parameters: Mapping[str, Any], out: Pat
     values = {name: parameters[name] for name in names}
     if not file.is_file():
         raise DataError(f"No such file: {file}.", fix="Check data.path: duckdb:////ABSOLUTE or duckdb:///RELATIVE.")
-    settings: dict[str, Any] = {"memory_limit": MEMORY, "temp_directory": str(out.parent / "duckdb")}
+    budget = Budget(MEMORY, cores())
+    settings: dict[str, Any] = {"memory_limit": f"{MEMORY}B", "temp_directory": str(out.parent / "duckdb")}
     with closing(duckdb.connect(str(file), read_only=True, config=settings)) as connection:
         connection.execute(f"DESCRIBE {text}", values or None)
         described = connection.fetchall()
         require_names([row[0] for row in described], description)
         plain = ", ".join(_plain(row[0], str(row[1])) for row in described)
         place = str(out).replace("'", "''")
+        threads, rows = budget.of_copy(columns=len(described))
+        connection.execute(f"SET threads = {threads}")
         # A wrapped query cannot be anything but a SELECT: DuckDB's COPY writes files even if the database is read-only.
         connection.execute(
-            f"COPY (SELECT {plain} FROM (\n{text}\n)) TO '{place}' (FORMAT parquet, COMPRESSION zstd)",  # noqa: S608 (a checked SELECT)
+            f"COPY (SELECT {plain} FROM (\n{text}\n)) TO '{place}' "  # noqa: S608 (a checked SELECT)
+            f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {rows})",
             values or None,
         )
 
