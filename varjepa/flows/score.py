@@ -7,6 +7,7 @@ from typing import Any
 
 from varjepa.config.uris import is_local
 from varjepa.inference.storage import load_model, model_digest
+from varjepa.machine import cores
 from varjepa.tasks.answers import FileAnswer
 from varjepa.tasks.lineage.run import lineage
 from varjepa.tasks.lineage.tables import model_in
@@ -55,8 +56,9 @@ def score_files(
     scored: list[FileAnswer] = []
     with lineage("score", model_in(model)):
         if unscored:  # otherwise no server needs to start
+            at_once = task_runner(runner, min(workers or cores(), len(unscored)), dask_address)
             with one_thread_each() if runner == "threads" else nullcontext(), shared_server(runner, dask_address):
-                scored = score_all.with_options(task_runner=task_runner(runner, workers, dask_address))(unscored, job)
+                scored = score_all.with_options(task_runner=at_once)(unscored, job)
         rows = sum(part["rows"] for part in scored)
         note_files(model, options["tracking_uri"], source, str(out), rows)
     seconds = time.perf_counter() - started
