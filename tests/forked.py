@@ -8,14 +8,14 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from pathlib import Path
 
 CODE = Path(__file__).parents[1]
-IMPORTED = ("varjepa.flows.cli", "varjepa.flows.retrain", "mlflow.pyfunc", "mlflow.store.tracking.sqlalchemy_store",
+IMPORTED = ("varjepa.flows.retrain", "mlflow.pyfunc", "mlflow.store.tracking.sqlalchemy_store",
             "mlflow.store.model_registry.sqlalchemy_store", "great_expectations", "matplotlib.backends.backend_agg",
             "sklearn.ensemble", "sklearn.linear_model")  # fmt: skip
 """What a retrain imports, unless another one has done so before."""
@@ -46,13 +46,13 @@ class Said:
 
 
 @contextmanager
-def forks(**environment: str) -> Iterator["Forks"]:
+def forks(environment: Mapping[str, str]) -> Iterator["Forks"]:
     """A process that has imported everything, to fork others from.
 
     Args:
-        environment: of all of them, beside that of this process.
+        environment: of all of them. What Prefect reads of it is settled by then; the rest, each may have its own of.
     """
-    variables = os.environ | {"PYTHONPATH": str(CODE), "OMP_NUM_THREADS": "1"} | environment
+    variables = {**environment, "PYTHONPATH": str(CODE), "OMP_NUM_THREADS": "1"}
     with subprocess.Popen(
         [sys.executable, "-m", "tests.forked"], cwd=CODE, env=variables, text=True, stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -66,6 +66,11 @@ class Forks:
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
+
+    def call(self, folder: Path, *words: str) -> Said:
+        """Runs one process."""
+        (said,) = self.at_once([Start(words, str(folder))])
+        return said
 
     def at_once(self, starts: Sequence[Start]) -> list[Said]:
         """Starts processes at the same moment and waits for all of them."""
@@ -83,8 +88,10 @@ class Forks:
 
 def _serve() -> None:
     """Forks processes as the lines of the input say, and prints their exit codes; a child returns."""
+    from varjepa.flows.cli import QUIET
     from varjepa.tasks.steps.imports import quick_imports
 
+    os.environ.update({**QUIET, **os.environ})  # as every command does before it imports what heeds them
     with quick_imports():
         for name in IMPORTED:
             import_module(name)

@@ -39,7 +39,7 @@ def forked(prefect_server: None) -> Iterator[Forks]:
     """Processes that record their flows on the server of these tests."""
     from prefect.settings import get_current_settings
 
-    with forks(PREFECT_API_URL=str(get_current_settings().api.url)) as forked:
+    with forks(os.environ | {"PREFECT_API_URL": str(get_current_settings().api.url)}) as forked:
         yield forked
 
 
