@@ -49,6 +49,8 @@ def score_files(
     job = Job(
         model, options["tracking_uri"], options["device"], options["precision"], model_digest(folder), columns, keep,
         options["batch_size"], threads_each(runner, workers),
+        # Workers that read the folder import no MLflow to find it, which takes seconds each.
+        None if runner == "dask" and dask_address else str(folder.absolute()),
     )  # fmt: skip
     load_model(folder, "cpu")  # an unreadable model fails here once, not in every worker
     files, unscored = _files(source, out, job, force=options["force"])
