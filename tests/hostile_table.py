@@ -1,8 +1,8 @@
 """A table whose names and cells attack whatever shows them, and a home in which every command has seen it."""
 
 import os
-import subprocess
-import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from tests.flows.conftest import SMALL
+from tests.forked import Said, forks
 
-CODE = Path(__file__).parents[1]
 HIT = "window.hit=77"
 """What the browser may never run."""
 
@@ -51,21 +51,38 @@ def hostile_home(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     table = hostile_table()
     table.write_parquet(home / "people.parquet")
     table.with_columns(pl.lit(MARKUP).alias(NAMES["turned"])).head(150).write_parquet(home / "new.parquet")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "PREFECT_"))}
-    environment |= {
-        "PYTHONPATH": str(CODE),
-        "OMP_NUM_THREADS": "1",
-        "PREFECT_HOME": str(home / "prefect"),
-        "COLUMNS": "200",
-    }
-    said: dict[str, subprocess.CompletedProcess[str]] = {}
+    said: dict[str, Said] = {}
+    with prefect(home) as url, forks(_environment(home, url)) as forked:
 
-    def call(*words: str) -> None:
-        command = [sys.executable, "-m", "varjepa.flows.cli", *words]
-        said[words[0]] = subprocess.run(
-            command, cwd=home, env=environment, capture_output=True, text=True, encoding="utf-8", check=False
-        )
+        def call(*words: str) -> None:
+            said[words[0]] = forked.call(home, *words)
 
+        _every_command(home, call)
+    return SimpleNamespace(home=home, said=said, table=table, pages=sorted(home.rglob("*.html")))
+
+
+@contextmanager
+def prefect(home: Path) -> Iterator[str]:
+    """A server for all commands, of which each would start its own; its address."""
+    from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL, temporary_settings
+
+    from varjepa.tasks.orchestration.temporary_server import TemporaryServer
+
+    with temporary_settings({PREFECT_API_DATABASE_CONNECTION_URL: f"sqlite+aiosqlite:///{home}/prefect.db"}):
+        server = TemporaryServer()
+        server.start(timeout=120)
+        try:
+            yield server.api_url
+        finally:
+            server.stop()
+
+
+def _environment(home: Path, url: str) -> dict[str, str]:
+    rest = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "PREFECT_"))}
+    return rest | {"PREFECT_HOME": str(home / "prefect"), "PREFECT_API_URL": url, "COLUMNS": "200"}
+
+
+def _every_command(home: Path, call: Callable[..., None]) -> None:
     call("init", "people.parquet", "--label", LABEL, "--out", "job.yaml")
     job = yaml.safe_load((home / "job.yaml").read_text())
     (home / "job.yaml").write_text(yaml.safe_dump(job | SMALL))
@@ -83,4 +100,3 @@ def hostile_home(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     call("drift", model, "new.parquet", "--out", "drift.html")
     call("evaluate", model, "people.parquet")
     call("promote", model, "--dry-run")
-    return SimpleNamespace(home=home, said=said, table=table, pages=sorted(home.rglob("*.html")))

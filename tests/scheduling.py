@@ -27,6 +27,7 @@ SHARED_MODELS = {
                     "flows/test_watch", "flows/test_signing", "flows/test_verify", "flows/test_few_labels",
                     "flows/test_similar", "flows/test_moved", "flows/test_fuzzed_command_lines",
                     "unit/tasks/reports/test_pages"),
+    "hostile_home": ("flows/test_hostile_text", "browser/test_hostile_pages"),
     "world": ("unit/inference/test_generator_quality", "unit/inference/test_profile", "unit/inference/test_reasons",
               "unit/inference/generator/test_table_generator", "unit/inference/test_gate_evidence",
               "unit/inference/test_calibration", "unit/inference/test_storage", "unit/inference/test_manifest",

@@ -193,12 +193,17 @@ def _known_values() -> frozenset[str]:
     """What this process remembers, and what its environment holds."""
     values = set(_remembered)
     for name, value in os.environ.items():
-        if _SECRET_VARIABLE.search(name) and name.upper() not in _NO_SECRETS:
-            values.add(value)
-            values.update(value.partition(":")[2:])  # USER:PASSWORD, as in PREFECT_API_AUTH_STRING
-        if "://" in value:
-            values.update(secrets_of(value))
+        values.update(_values_of(name, value))
     return frozenset(value for value in values if len(value) >= SHORTEST and not VARIABLE.fullmatch(value))
+
+
+@lru_cache(maxsize=1024)
+def _values_of(name: str, value: str) -> tuple[str, ...]:
+    """The secrets in a variable of the environment. They are asked for with every text, and nearly always the same."""
+    values: tuple[str, ...] = ()
+    if _SECRET_VARIABLE.search(name) and name.upper() not in _NO_SECRETS:
+        values += (value, *value.partition(":")[2:])  # USER:PASSWORD, as in PREFECT_API_AUTH_STRING
+    return values + secrets_of(value) if "://" in value else values
 
 
 @lru_cache(maxsize=4)

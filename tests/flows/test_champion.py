@@ -1,23 +1,32 @@
 """One registered name, many who change it at once: no change is lost, and there is exactly one champion."""
 
 import multiprocessing
+import os
 import shutil
 import signal
-import subprocess
-import sys
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.flows.test_recovery import environment
 from varjepa.tasks.registry.champion import Event, history, rolled_back, succession
 
 NAME, VERSIONS, WORKERS = "crowd", 9, 3
 
 MODEL = Path(__file__).parent / "registered_by_40547f5" / "t_jepa" / "model"
 """A version must be readable before it becomes the champion."""
+
+
+def forks() -> ForkServerContext:
+    """Starts processes that share one import of what they need, which takes seconds."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__, "varjepa.tasks.registry.promote", "mlflow.pyfunc",
+                                    "mlflow.store.tracking.sqlalchemy_store"])  # fmt: skip
+    return context
 
 
 def uri_of(folder: Path, migrated: Path) -> str:
@@ -52,7 +61,7 @@ def test_moves_at_once_follow_one_another(kind: str, tmp_path: Path, migrated: P
     if kind == "threads":
         pool: ThreadPoolExecutor | ProcessPoolExecutor = ThreadPoolExecutor(WORKERS)
     else:
-        pool = ProcessPoolExecutor(WORKERS, mp_context=multiprocessing.get_context("spawn"))
+        pool = ProcessPoolExecutor(WORKERS, mp_context=forks())
     with pool:
         moved = 1 + sum(pool.map(partial(move, uri), range(2, VERSIONS + 1)))
     from varjepa.tasks.tracking.store import client_for
@@ -102,28 +111,31 @@ def test_a_version_that_was_deleted_is_stepped_over(tmp_path: Path, migrated: Pa
     assert succession(history(client_for(uri), NAME)) == [1]
 
 
-DIES = """
-import os, signal, sys
-from mlflow import MlflowClient
-from varjepa.tasks.registry.champion import move_champion
+def dies(uri: str, version: int, changes: int) -> None:
+    """Promotes a version in a process that is killed before its nth change."""
+    from mlflow import MlflowClient
 
-class Mortal(MlflowClient):
-    \"\"\"A client whose process dies before its nth change.\"\"\"
-    left = int(sys.argv[3])
-    def _change(self, change, *arguments):
-        if self.left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        self.left -= 1
-        return change(*arguments)
-    def set_registered_model_tag(self, *arguments):
-        return self._change(super().set_registered_model_tag, *arguments)
-    def delete_registered_model_tag(self, *arguments):
-        return self._change(super().delete_registered_model_tag, *arguments)
-    def set_registered_model_alias(self, *arguments):
-        return self._change(super().set_registered_model_alias, *arguments)
+    from varjepa.tasks.registry.champion import move_champion
 
-move_champion(Mortal(sys.argv[1]), "crowd", int(sys.argv[2]), by="promote", reason="by hand")
-"""
+    class Mortal(MlflowClient):
+        left = changes
+
+        def _change(self, change: Callable[..., Any], *arguments: Any) -> Any:
+            if self.left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            self.left -= 1
+            return change(*arguments)
+
+        def set_registered_model_tag(self, *arguments: Any) -> Any:
+            return self._change(super().set_registered_model_tag, *arguments)
+
+        def delete_registered_model_tag(self, *arguments: Any) -> Any:
+            return self._change(super().delete_registered_model_tag, *arguments)
+
+        def set_registered_model_alias(self, *arguments: Any) -> Any:
+            return self._change(super().set_registered_model_alias, *arguments)
+
+    move_champion(Mortal(uri), NAME, version, by="promote", reason="by hand")
 
 
 @pytest.mark.parametrize("changes", range(5))
@@ -135,9 +147,10 @@ def test_history_and_alias_agree_wherever_a_move_dies(changes: int, tmp_path: Pa
     registered(uri, 3)
     client = client_for(uri)
     move_champion(client, NAME, 1, by="retrain", reason="the first")
-    words = [sys.executable, "-c", DIES, uri, "2", str(changes)]
-    done = subprocess.run(words, env=environment(), capture_output=True, text=True, check=False)
-    assert done.returncode == (-signal.SIGKILL if changes < 4 else 0), done.stderr
+    process = forks().Process(target=dies, args=(uri, 2, changes))
+    process.start()
+    process.join()
+    assert process.exitcode == (-signal.SIGKILL if changes < 4 else 0)
     champion = champion_of(client, NAME)
     assert champion == (1 if changes < 2 else 2)
     assert history(client, NAME)[-1].version == champion

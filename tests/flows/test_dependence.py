@@ -51,7 +51,7 @@ STEPS_AFTER = {
 def home(prefect_server: None, migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A folder in which a job has run, and its run."""
     home = tmp_path_factory.mktemp("dependence")
-    job = write_job(home, person_table(), data={"label": "rich"}, training={"max_epochs": 1})
+    job = write_job(home, person_table(), data={"label": "rich"}, training={"max_epochs": 1}, probe={"head": "linear"})
     (home / "copy.csv").write_bytes((home / "people.csv").read_bytes())
     with pytest.MonkeyPatch.context() as patch:
         answer = caller(home, migrated, patch)("retrain", job, "--json")

@@ -125,7 +125,8 @@ def few(prefect_server: None, migrated: Path, tmp_path_factory: pytest.TempPathF
     from tests.flows.conftest import caller
 
     home = tmp_path_factory.mktemp("few")
-    job = write_job(home, sparse(person_table(900), 1 / 9), data={"label": "rich"})
+    quick = {"training": {"max_epochs": 1}, "generator": {"n_layers": 0}}
+    job = write_job(home, sparse(person_table(900), 1 / 9), data={"label": "rich"}, **quick)
     with pytest.MonkeyPatch.context() as patch:
         answer = caller(home, migrated, patch)("retrain", job, "--json")
     assert answer.code == 0, answer.err

@@ -41,7 +41,7 @@ class Reader(HTMLParser):
 
 def test_every_command_takes_the_table(hostile_home) -> None:
     for name, done in hostile_home.said.items():
-        assert done.returncode == 0, (name, done.stderr[-3000:])
+        assert done.code == 0, (name, done.err[-3000:])
 
 
 def test_pages_hold_it_as_text(hostile_home) -> None:
@@ -57,11 +57,11 @@ def test_pages_hold_it_as_text(hostile_home) -> None:
 
 def test_the_terminal_obeys_nothing(hostile_home) -> None:
     for name, done in hostile_home.said.items():
-        said = done.stdout + done.stderr
+        said = done.out + done.err
         assert not [char for char in said if not char.isprintable() and char != "\n"], name
         assert "\u202e" not in said
-    assert ":smile:" in hostile_home.said["init"].stderr
-    assert r"\x1b[31m" in hostile_home.said["init"].stderr
+    assert ":smile:" in hostile_home.said["init"].err
+    assert r"\x1b[31m" in hostile_home.said["init"].err
 
 
 def test_a_spreadsheet_runs_no_cell(hostile_home) -> None:

@@ -193,7 +193,9 @@ def test_models_without_labels_and_without_scales_are_asked_too(varjepa, tmp_pat
 def test_tables_of_numbers_only_and_of_words_only(varjepa, tmp_path: Path, columns: list[str]) -> None:
     table = person_table(200).select(*columns, "rich")
     table.write_csv(tmp_path / "new.csv")
-    answer = varjepa("retrain", write_job(tmp_path, table, data={"label": "rich"}), "--json")
+    # A single column is the hardest for every head; of two, the choice among them shows nothing more.
+    head = "linear" if len(columns) > 1 else "auto"
+    answer = varjepa("retrain", write_job(tmp_path, table, data={"label": "rich"}, probe={"head": head}), "--json")
     assert answer.code == 0, answer.err
     assert {"samples/auc", "anomaly/auroc"} <= set(answer.json["metrics"])
     for words in (

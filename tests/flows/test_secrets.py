@@ -57,7 +57,7 @@ def retrained(store: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory) 
     """A retrain in a process of its own, with secrets in its environment; the arguments of all its processes."""
     home = tmp_path_factory.mktemp("secrets")
     (home / "tmp").mkdir()
-    job = write_job(home, person_table(300), data={"label": "rich"})
+    job = write_job(home, person_table(200), data={"label": "rich"}, probe={"head": "linear"})
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "PREFECT_"))}
     environment |= {
         "PYTHONPATH": str(CODE), "OMP_NUM_THREADS": "1", "HOME": str(home), "TMPDIR": str(home / "tmp"),

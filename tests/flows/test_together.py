@@ -3,8 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,10 +11,10 @@ from types import SimpleNamespace
 import pytest
 
 from tests.flows.conftest import person_table, recorded, write_job
+from tests.forked import Forks, Start, forks
 from tests.store_servers import free_port
 
 SEEDS = (1, 2, 3, 4)
-CODE = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -36,34 +34,36 @@ def postgres_uri() -> Iterator[str]:
     shutil.rmtree(folder)
 
 
+@pytest.fixture(scope="module")
+def forked(prefect_server: None) -> Iterator[Forks]:
+    """Processes that record their flows on the server of these tests."""
+    from prefect.settings import get_current_settings
+
+    with forks(os.environ | {"PREFECT_API_URL": str(get_current_settings().api.url)}) as forked:
+        yield forked
+
+
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def together(request, prefect_server, tmp_path_factory) -> SimpleNamespace:
+def together(request, forked, tmp_path_factory) -> SimpleNamespace:
     """Four processes of the command line, started at once in one folder on a store that does not exist yet.
 
     On a database file they wait for each other, as runs for one model on one machine do. On the server each has a
     temporary folder of its own, where locks of a machine lie, and so stands for a machine.
     """
-    from prefect.settings import get_current_settings
-
     home = tmp_path_factory.mktemp(request.param)
     uri = f"sqlite:///{home}/mlflow.db" if request.param == "sqlite" else request.getfixturevalue("postgres_uri")
-    job = write_job(home, person_table(200), data={"label": "rich"}, generator={"n_layers": 0})
-    environment = os.environ | {
-        "MLFLOW_TRACKING_URI": uri, "PREFECT_API_URL": str(get_current_settings().api.url), "PYTHONPATH": str(CODE),
-        "OMP_NUM_THREADS": "1",
-    }  # fmt: skip
-    command = [sys.executable, "-m", "varjepa.flows.cli", "retrain", str(job), "--json", "--set"]
-    places = [home / f"machine{seed}" if request.param == "postgresql" else home for seed in SEEDS]
-    for place in places:
+    quick = {"generator": {"n_layers": 0}, "training": {"max_epochs": 1}, "probe": {"head": "linear"}}
+    job = write_job(home, person_table(200), data={"label": "rich"}, **quick)
+    words = ["retrain", str(job), "--json", "--set"]
+    starts = []
+    for seed in SEEDS:
+        place = home / f"machine{seed}" if request.param == "postgresql" else home / "machine"
         place.mkdir(exist_ok=True)
-    processes = [
-        subprocess.Popen([*command, f"training.seed={seed}"], cwd=home, env=environment | {"TMPDIR": str(place)},
-                         text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        for seed, place in zip(SEEDS, places, strict=True)
-    ]  # fmt: skip
-    said = [process.communicate(timeout=500) for process in processes]
-    codes = [process.returncode for process in processes]
-    return SimpleNamespace(uri=uri, home=home, codes=codes, out=[out for out, _ in said], err=[err for _, err in said])
+        variables = {"MLFLOW_TRACKING_URI": uri, "TMPDIR": str(place), "PGPASSWORD": os.environ.get("PGPASSWORD", "")}
+        starts.append(Start([*words, f"training.seed={seed}"], str(home), variables))
+    said = forked.at_once(starts)
+    codes, out, err = zip(*((each.code, each.out, each.err) for each in said), strict=True)
+    return SimpleNamespace(uri=uri, home=home, codes=list(codes), out=out, err=err)
 
 
 def test_four_retrains_at_once_lose_nothing(together: SimpleNamespace) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from varjepa.config.uris import is_local
 from varjepa.inference.storage import load_model, model_digest
+from varjepa.machine import cores
 from varjepa.tasks.answers.tables import FileAnswer
 from varjepa.tasks.lineage.run import lineage
 from varjepa.tasks.lineage.tables import model_in
@@ -48,6 +49,8 @@ def score_files(
     job = Job(
         model, options["tracking_uri"], options["device"], options["precision"], model_digest(folder), columns, keep,
         options["batch_size"], threads_each(runner, workers),
+        # Workers that read the folder import no MLflow to find it, which takes seconds each.
+        None if runner == "dask" and dask_address else str(folder.absolute()),
     )  # fmt: skip
     load_model(folder, "cpu")  # an unreadable model fails here once, not in every worker
     files, unscored = _files(source, out, job, force=options["force"])
@@ -55,8 +58,9 @@ def score_files(
     scored: list[FileAnswer] = []
     with lineage("score", model_in(model)):
         if unscored:  # otherwise no server needs to start
+            at_once = task_runner(runner, min(workers or cores(), len(unscored)), dask_address)
             with one_thread_each() if runner == "threads" else nullcontext(), shared_server(runner, dask_address):
-                scored = score_all.with_options(task_runner=task_runner(runner, workers, dask_address))(unscored, job)
+                scored = score_all.with_options(task_runner=at_once)(unscored, job)
         rows = sum(part["rows"] for part in scored)
         note_files(model, options["tracking_uri"], source, str(out), rows)
     seconds = time.perf_counter() - started

@@ -37,6 +37,7 @@ class Job:
         keep: columns of the files to copy.
         batch_size: rows per batch; 0 means chosen by the size of the model.
         threads: of each worker process; 0 means unchanged.
+        folder: of the model, for workers on this machine; None: each finds the model by its name.
     """
 
     model: str
@@ -48,6 +49,7 @@ class Job:
     keep: tuple[str, ...]
     batch_size: int
     threads: int
+    folder: str | None = None
 
 
 def parts_of(source: str, out: Path) -> list[tuple[Path, Path]]:
@@ -139,7 +141,7 @@ def _opened(job: Job) -> TrainedModel:
     Raises:
         ModelError: the name now points to another model.
     """
-    folder = model_folder(job.model, job.tracking_uri)
+    folder = Path(job.folder) if job.folder else model_folder(job.model, job.tracking_uri)
     if model_digest(folder) != job.digest:
         raise ModelError(
             f"{job.model} now points to another model than at the start.", fix="Name a version instead of an alias."

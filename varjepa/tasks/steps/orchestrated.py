@@ -9,6 +9,7 @@ from itertools import repeat
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 from prefect import Task, unmapped
+from prefect.utilities.annotations import opaque
 
 from varjepa.errors import VarjepaError
 from varjepa.tasks.steps.files import disk_trouble
@@ -65,7 +66,10 @@ class StepTask(Task[_P, _R]):
         """Runs the task and returns its result."""
         if without_orchestration():
             return self.plainly(*args, **kwargs)
-        return cast("_R", super().__call__(*args, **kwargs))  # Prefect's overloads cannot tell that it is not async
+        # Otherwise Prefect would look for futures in all that the values hold, which are thousands of numbers for some.
+        whole: dict[str, Any] = {name: opaque(value) for name, value in kwargs.items()}
+        called: Any = super().__call__
+        return cast("_R", called(*map(opaque, args), **whole))
 
     def submit(self, *args: Any, **kwargs: Any) -> Any:
         """Starts the task; without orchestration, runs it at once."""
