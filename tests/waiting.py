@@ -15,8 +15,8 @@ def eventually(look: Callable[[], Any], what: str) -> Any:
         AssertionError: it found nothing in time.
     """
     end = time.monotonic() + DEADLINE
-    while time.monotonic() < end:
+    while (began := time.monotonic()) < end:
         if found := look():
             return found
-        time.sleep(0.2)
+        time.sleep(max(0.2, 5 * (time.monotonic() - began)))  # what looks often takes time from what it waits for
     raise AssertionError(f"never: {what}")

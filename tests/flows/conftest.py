@@ -2,6 +2,7 @@
 
 import io
 import json
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -60,8 +61,18 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         server = TemporaryServer()
         server.start(timeout=120)
         assert database.is_file()  # and no other one is written to
+        with sqlite3.connect(database) as made, sqlite3.connect(database.with_name("empty.db")) as copy:
+            made.backup(copy)
         with temporary_settings({PREFECT_API_URL: server.api_url}):
             yield
+
+
+@pytest.fixture(scope="session")
+def prefect_database(prefect_server: None) -> Path:
+    """An empty database of a Prefect server, made once (3 s) and copied into the home of a server of one's own."""
+    from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL
+
+    return Path(PREFECT_API_DATABASE_CONNECTION_URL.value().partition("///")[2]).with_name("empty.db")
 
 
 @pytest.fixture(autouse=True)

@@ -1,38 +1,63 @@
 """The benchmark, called as a person calls it; small, so that its numbers mean nothing."""
 
 import csv
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from tests.flows.conftest import person_table, write_job
+from tests.flows.conftest import caller, person_table, write_job
 
 SMALL = ["--predictors", "mlp,autoint,xgboost", "--seeds", 2, "--runner", "threads", "--json",
          "--trials", 1, "--set", "training.epochs=2", "--set", "training.autoint.d_token=8"]  # fmt: skip
 
 
-@pytest.fixture
-def job(tmp_path: Path) -> Path:
+CELLS = ["--features", "raw", "--predictors", "mlp,ft_transformer", "--seeds", 2, "--json", "--trials", 2,
+         "--set", "training.epochs=2"]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def job(tmp_path_factory: pytest.TempPathFactory) -> Path:
     contract = {"data": {"path": "people.csv", "label": "rich"}}
-    return write_job(tmp_path / "job", person_table(), **contract)
+    return write_job(tmp_path_factory.mktemp("benchmark") / "job", person_table(), **contract)
+
+
+@pytest.fixture(scope="module")
+def whole(prefect_server: None, job: Path, migrated: Path) -> SimpleNamespace:
+    """A benchmark that nothing has stopped, and a way to call the command line in its folder."""
+    home = job.parent / "home"
+    with pytest.MonkeyPatch.context() as patch:
+        answer = caller(home, migrated, patch)("benchmark", "--datasets", job, *SMALL)
+    assert answer.code == 0, answer.err
+    return SimpleNamespace(home=home, answer=answer)
+
+
+@pytest.fixture(scope="module")
+def cells(prefect_server: None, job: Path, migrated: Path) -> Iterator[SimpleNamespace]:
+    """What a benchmark in threads of this process says, and a way to compute its cells with another runner."""
+    home = job.parent / "threads"
+    with pytest.MonkeyPatch.context() as patch:
+        call = partial(caller(home, migrated, patch), "benchmark", "--datasets", job, *CELLS, "--runner")
+        yield SimpleNamespace(call=call, answer=call("threads").json)
 
 
 def table_of(answer: dict) -> list:
     return [[row["features"], row["predictor"], row["metric"], row["mean"], row["sd"]] for row in answer["table"]]
 
 
-def test_a_benchmark_leaves_a_table_nested_runs_and_a_report(varjepa, job: Path, tmp_path: Path) -> None:
+def test_a_benchmark_leaves_a_table_nested_runs_and_a_report(
+    whole: SimpleNamespace, job: Path, migrated: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from mlflow import MlflowClient
 
-    answer = varjepa("benchmark", "--datasets", job, *SMALL)
-    assert answer.code == 0, answer.err
-    result = answer.json
+    home, result = whole.home, whole.answer.json
     cells = {(cell["features"], cell["predictor"]) for cell in result["cells"]}
     assert len(cells) == 4 * 3
     accuracies = [row for row in result["table"] if row["metric"] == "accuracy"]
@@ -41,39 +66,36 @@ def test_a_benchmark_leaves_a_table_nested_runs_and_a_report(varjepa, job: Path,
     assert with_latent == {"untrained", "var_t_jepa"}
     assert len(result["duels"]) == 5 * 3
 
-    client = MlflowClient(f"sqlite:///{tmp_path}/home/mlruns/mlflow.db")
+    client = MlflowClient(f"sqlite:///{home}/mlruns/mlflow.db")
     parent = client.get_run(result["run_id"])
     children = client.search_runs([parent.info.experiment_id], f"tags.mlflow.parentRunId = '{parent.info.run_id}'")
     steps = [child.data.tags["varjepa.step"] for child in children]
     assert (steps.count("encoder"), steps.count("benchmark")) == (2, 12)
     names = {file.path for file in client.list_artifacts(parent.info.run_id)}
     assert {"benchmark.csv", "duels.csv", "benchmark.md", "report.html", "job.png", "config.json"} <= names
-    page = (tmp_path / "home" / result["report"]).read_text()
+    page = (home / result["report"]).read_text()
     assert "Var-T-JEPA" in page
     assert "CPython" in page  # how it was made
     assert "http" not in page
-    with (tmp_path / "home" / result["report"]).with_name("benchmark.csv").open() as file:
+    with (home / result["report"]).with_name("benchmark.csv").open() as file:
         lines = list(csv.DictReader(file))
     assert len(lines) == len(result["table"])
 
     # A cell that is lost is made again, all others are reused, and the table stays what it was.
-    lost = next((tmp_path / "home/mlruns/work").glob("cell-*/result.json"))
+    lost = next((home / "mlruns/work").glob("cell-*/result.json"))
     lost.unlink()
-    again = varjepa("benchmark", "--datasets", job, *SMALL).json
+    again = caller(home, migrated, monkeypatch)("benchmark", "--datasets", job, *SMALL).json
     assert table_of(again) == table_of(result)
     kept = [a["seconds"] == b["seconds"] for a, b in zip(again["cells"], result["cells"], strict=True)]
     assert kept.count(False) <= 1
 
 
-@pytest.mark.parametrize("runner", ["processes", "dask"])
-def test_a_cell_is_the_same_wherever_it_is_computed(varjepa, job: Path, runner: str) -> None:
-    words = ["benchmark", "--datasets", job, "--features", "raw", "--predictors", "mlp,ft_transformer", "--seeds", 2,
-             "--json", "--trials", 2, "--set", "training.epochs=2"]  # fmt: skip
-    here = varjepa(*words, "--runner", "threads")
-    there = varjepa(*words, "--runner", runner, "--workers", 2, "--fresh")
+@pytest.mark.parametrize(("runner", "workers"), [("processes", 2), ("dask", 1)])
+def test_a_cell_is_the_same_wherever_it_is_computed(cells: SimpleNamespace, runner: str, workers: int) -> None:
+    there = cells.call(runner, "--workers", workers, "--fresh")
     assert there.code == 0, there.err
-    assert there.json["report"] != here.json["report"]
-    assert table_of(there.json) == table_of(here.json)
+    assert there.json["report"] != cells.answer["report"]
+    assert table_of(there.json) == table_of(cells.answer)
 
 
 def test_the_papers_protocol_shows_all_rows_to_the_encoder(varjepa, job: Path) -> None:
@@ -85,20 +107,20 @@ def test_the_papers_protocol_shows_all_rows_to_the_encoder(varjepa, job: Path) -
 
 
 def test_a_killed_benchmark_ends_with_the_same_table(
-    prefect_server: None, job: Path, tmp_path: Path, migrated: Path
+    whole: SimpleNamespace, job: Path, tmp_path: Path, migrated: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from prefect.settings import PREFECT_API_URL
 
-    words = [sys.executable, "-m", "varjepa.flows.cli", "benchmark", "--datasets", str(job), *map(str, SMALL)]
+    words = ["benchmark", "--datasets", str(job), *map(str, SMALL)]
     # The server of the tests, so that the process need not start one of its own.
     root, url = str(Path(__file__).parents[2]), PREFECT_API_URL.value()
     environment = {**os.environ, "PYTHONPATH": root, "PREFECT_API_URL": url, "OMP_NUM_THREADS": "1"}
-    homes = [tmp_path / name for name in ("whole", "killed")]
-    for home in homes:
-        (home / "mlruns").mkdir(parents=True)
-        (home / "mlruns/mlflow.db").write_bytes(migrated.read_bytes())
-    home = homes[1]
-    killed = subprocess.Popen(words, cwd=home, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    home = tmp_path / "killed"
+    varjepa = caller(home, migrated, monkeypatch)
+    killed = subprocess.Popen(
+        [sys.executable, "-m", "varjepa.flows.cli", *words], cwd=home, env=environment, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
     deadline = time.monotonic() + 240
     while not list(home.glob("mlruns/work/cell-*/result.json")) and time.monotonic() < deadline:
         assert killed.poll() is None
@@ -107,11 +129,9 @@ def test_a_killed_benchmark_ends_with_the_same_table(
     killed.wait()
     done = len(list(home.glob("mlruns/work/cell-*/result.json")))
     assert 0 < done < 12
-    tables = []
-    for place in homes:
-        finished = subprocess.run(words, cwd=place, env=environment, capture_output=True, text=True, check=True)
-        tables.append(table_of(json.loads(finished.stdout.strip().splitlines()[-1])))
-    assert tables[0] == tables[1]
+    finished = varjepa(*words)
+    assert finished.code == 0, finished.err
+    assert table_of(finished.json) == table_of(whole.answer.json)
 
 
 def test_encoders_and_splits_stand_beside_each_other(varjepa, job: Path) -> None:

@@ -6,9 +6,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -20,7 +20,6 @@ from tests.store_servers import free_port
 from tests.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
-DEADLINE = 300
 
 
 def prefect_pages_ask(port: int) -> str:
@@ -28,61 +27,65 @@ def prefect_pages_ask(port: int) -> str:
     return httpx.get(f"http://127.0.0.1:{port}/ui-settings").json()["api_url"]
 
 
-@contextmanager
-def scheduled(home: Path, *words: object) -> Iterator[subprocess.Popen]:
-    """`varjepa schedule ...` as a person starts it, with nothing configured."""
+@pytest.fixture(scope="module")
+def served(
+    migrated: Path, prefect_database: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SimpleNamespace]:
+    """`varjepa schedule ... --server` as a person starts it, with nothing configured; and clients of its servers."""
+    from mlflow import MlflowClient
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    home, port = tmp_path_factory.mktemp("scheduled"), free_port()
+    for database, place in ((migrated, "mlruns/mlflow.db"), (prefect_database, "prefect/prefect.db")):
+        (home / place).parent.mkdir()
+        (home / place).write_bytes(database.read_bytes())
+    job = write_job(
+        home, person_table(100), data={"label": "rich"}, generator={"n_layers": 0}, probe={"head": "linear"}
+    )
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT", "MLFLOW"))}
     environment = kept | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PREFECT_HOME": str(home / "prefect"),
                           "PREFECT_RUNNER_POLL_FREQUENCY": "1"}  # fmt: skip
-    command = [sys.executable, "-m", "varjepa.flows.cli", "schedule", *map(str, words)]
+    command = [sys.executable, "-m", "varjepa.flows.cli", "schedule", job, "--interval", "12s", "--server"]
     with (home / "schedule.log").open("w") as log:
-        process = subprocess.Popen(command, cwd=home, env=environment, stdout=log, stderr=log)
+        process = subprocess.Popen([*command, "--port", str(port)], cwd=home, env=environment, stdout=log, stderr=log)
+    mlflow = MlflowClient(f"sqlite:///{home}/mlruns/mlflow.db")
     try:
-        yield process
+        with temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{port}/api"}):
+            yield SimpleNamespace(home=home, port=port, process=process, mlflow=mlflow)
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=90)
 
 
-def test_a_schedule_retrains_by_itself_and_only_when_something_changed(migrated: Path, tmp_path: Path) -> None:
+def runs_of(mlflow: Any, status: str) -> list[Any]:
+    experiments = [e.experiment_id for e in mlflow.search_experiments()]
+    return mlflow.search_runs(experiments, f"status = '{status}'", order_by=["attributes.start_time"])
+
+
+def test_a_schedule_retrains_by_itself_and_only_when_something_changed(served: SimpleNamespace) -> None:
     """Three runs come: the table's, one of changed data and parameters, and one that finds nothing to do."""
-    from mlflow import MlflowClient
     from prefect.client.orchestration import get_client
     from prefect.exceptions import PrefectHTTPStatusError
-    from prefect.settings import PREFECT_API_URL, temporary_settings
 
-    (tmp_path / "mlruns").mkdir()
-    (tmp_path / "mlruns/mlflow.db").write_bytes(migrated.read_bytes())
-    job, port = write_job(tmp_path, person_table(100), data={"label": "rich"}, generator={"n_layers": 0}), free_port()
-    mlflow = MlflowClient(f"sqlite:///{tmp_path}/mlruns/mlflow.db")
-
-    def runs(status: str) -> list[Any]:
-        experiments = [e.experiment_id for e in mlflow.search_experiments()]
-        return mlflow.search_runs(experiments, f"status = '{status}'", order_by=["attributes.start_time"])
-
-    with (
-        scheduled(tmp_path, job, "--interval", "12s", "--server", "--port", port),
-        temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{port}/api"}),
-    ):
-        eventually(lambda: runs("RUNNING"), "a first run")  # which has its snapshot
-        person_table(120, seed=1).write_csv(tmp_path / "people.csv")
-        with get_client(sync_client=True) as prefect:
-            (deployment,) = prefect.read_deployments()
-            assert (deployment.name, deployment.schedules[0].active) == ("people", True)
-            assert prefect_pages_ask(port) == f"http://127.0.0.1:{port}/api"
-            overlapping = prefect.create_flow_run_from_deployment(deployment.id)
-            config = deployment.parameters["config"]
-            edited = config | {"training": config["training"] | {"max_epochs": 1}}
-            prefect.update_deployment(deployment.id, deployment_update(parameters={"config": edited}))
-            wrong = config | {"training": config["training"] | {"max_epochs": "many"}}
-            with pytest.raises(PrefectHTTPStatusError, match="many"):
-                prefect.create_flow_run_from_deployment(deployment.id, parameters={"config": wrong})
-            eventually(lambda: len(runs("FINISHED")) > 2, "three runs")
-            one, two, three = runs("FINISHED")[:3]
-            assert prefect.read_flow_run(overlapping.id).state.name == "Cancelled"
-            eventually(lambda: "Skipped" in {run.state.name for run in prefect.read_flow_runs()}, "a skipped flow run")
-            logged = {entry.message.partition(":")[0] for entry in prefect.read_logs(limit=200)}
-            assert {"validate starts", "pretrain starts", "epoch 1/2"} <= logged
+    mlflow = served.mlflow
+    eventually(lambda: runs_of(mlflow, "RUNNING"), "a first run")  # which has its snapshot
+    person_table(120, seed=1).write_csv(served.home / "people.csv")
+    with get_client(sync_client=True) as prefect:
+        (deployment,) = prefect.read_deployments()
+        assert (deployment.name, deployment.schedules[0].active) == ("people", True)
+        assert prefect_pages_ask(served.port) == f"http://127.0.0.1:{served.port}/api"
+        overlapping = prefect.create_flow_run_from_deployment(deployment.id)
+        config = deployment.parameters["config"]
+        prefect.update_deployment(deployment.id, with_training(config, max_epochs=1))
+        wrong = config | {"training": config["training"] | {"max_epochs": "many"}}
+        with pytest.raises(PrefectHTTPStatusError, match="many"):
+            prefect.create_flow_run_from_deployment(deployment.id, parameters={"config": wrong})
+        eventually(lambda: len(runs_of(mlflow, "FINISHED")) > 2, "three runs")
+        one, two, three = runs_of(mlflow, "FINISHED")[:3]
+        assert prefect.read_flow_run(overlapping.id).state.name == "Cancelled"
+        eventually(lambda: "Skipped" in {run.state.name for run in prefect.read_flow_runs()}, "a skipped flow run")
+        logged = {entry.message.partition(":")[0] for entry in prefect.read_logs(limit=200)}
+        assert {"validate starts", "pretrain starts", "epoch 1/2"} <= logged
 
     def said(run: Any) -> tuple[Any, ...]:
         return run.data.tags["varjepa.step"], run.data.params["training.max_epochs"], run.data.tags.get("varjepa.model")
@@ -95,35 +98,46 @@ def test_a_schedule_retrains_by_itself_and_only_when_something_changed(migrated:
     assert len(mlflow.search_model_versions("name = 'people'")) == 2
 
 
-def test_ctrl_c_in_the_middle_of_a_run_ends_the_run_before_its_server(migrated: Path, tmp_path: Path) -> None:
-    from mlflow import MlflowClient
+def test_ctrl_c_in_the_middle_of_a_run_ends_the_run_before_its_server(served: SimpleNamespace) -> None:
+    """The schedule goes on with a training that is not over when the signal comes."""
+    from prefect.client.orchestration import get_client
 
-    (tmp_path / "mlruns").mkdir()
-    (tmp_path / "mlruns/mlflow.db").write_bytes(migrated.read_bytes())
-    # The network is large enough that the run is still training when the signal comes.
-    job = write_job(tmp_path, person_table(300), data={"label": "rich"}, training={"max_epochs": 2000})
-    mlflow = MlflowClient(f"sqlite:///{tmp_path}/mlruns/mlflow.db")
+    mlflow = served.mlflow
+    with get_client(sync_client=True) as prefect:
+        (deployment,) = eventually(lambda: answered(prefect.read_deployments), "a deployment")
+        config = deployment.parameters["config"]
+        prefect.update_deployment(deployment.id, with_training(config, max_epochs=100_000, patience=100_000))
 
-    def runs() -> list[Any]:
-        return mlflow.search_runs([one.experiment_id for one in mlflow.search_experiments()])
+    def in_training() -> list[str]:
+        return [run.info.run_id for run in runs_of(mlflow, "RUNNING")
+                if run.data.params.get("training.max_epochs") == "100000"
+                and "training/rows_per_second" in run.data.metrics]  # fmt: skip
 
-    with scheduled(tmp_path, job, "--interval", "10s", "--server", "--port", free_port()) as schedule:
-        eventually(lambda: runs() and "training/rows_per_second" in runs()[0].data.metrics, "an epoch")
-        family = psutil.Process(schedule.pid).children(recursive=True)
-        began = time.monotonic()
-        schedule.send_signal(signal.SIGINT)
-        schedule.wait(timeout=60)
+    (run_id,) = eventually(in_training, "an epoch")
+    family = psutil.Process(served.process.pid).children(recursive=True)
+    began = time.monotonic()
+    served.process.send_signal(signal.SIGINT)
+    served.process.wait(timeout=60)
     assert time.monotonic() - began < 20
     assert not psutil.wait_procs(family, timeout=5)[1]
-    said = (tmp_path / "schedule.log").read_text()
+    said = (served.home / "schedule.log").read_text()
     assert "Unable to connect" not in said
-    assert runs()[0].info.status == "KILLED"
+    assert mlflow.get_run(run_id).info.status == "KILLED"
 
 
-def deployment_update(**values: Any) -> Any:
+def with_training(config: dict[str, Any], **settings: int) -> Any:
+    """The change of a deployment to other settings of the training."""
     from prefect.client.schemas.actions import DeploymentUpdate
 
-    return DeploymentUpdate(**values)
+    return DeploymentUpdate(parameters={"config": config | {"training": config["training"] | settings}})
+
+
+def answered(ask: Callable[[], Any]) -> Any:
+    """What a server says, or None while there is none."""
+    try:
+        return ask()
+    except httpx.TransportError:
+        return None
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """The search for better settings, called as a person calls it; small, so that its numbers mean nothing."""
 
-import json
 import signal
 import subprocess
 import sys
@@ -104,23 +103,22 @@ def test_a_search_leaves_nested_runs_and_a_config_that_retrain_runs(
 
 
 def test_a_search_that_was_interrupted_and_killed_ends_like_one_that_was_not(
-    searched: SimpleNamespace, prefect_server: None, tmp_path: Path, migrated: Path
+    searched: SimpleNamespace, tmp_path: Path, migrated: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from mlflow import MlflowClient
     from prefect.settings import PREFECT_API_URL
 
     whole, job, home = searched.answer.json, small_job(tmp_path), tmp_path / "stopped"
-    (home / "mlruns").mkdir(parents=True)
-    (home / "mlruns/mlflow.db").write_bytes(migrated.read_bytes())
-    words = [sys.executable, "-m", "varjepa.flows.cli", "tune", str(job), "--trials", "3", "--json", *SETTING]
+    words, varjepa = ["tune", str(job), "--trials", "3", "--json", *SETTING], caller(home, migrated, monkeypatch)
     # The server of the tests, so that the process need not start one of its own.
     own = environment(PREFECT_API_URL=str(PREFECT_API_URL.value()))
     client = MlflowClient(f"sqlite:///{home}/mlruns/mlflow.db")
 
     def stopped_at(folders: int, how: signal.Signals) -> subprocess.Popen:
         process = subprocess.Popen(
-            words, cwd=home, env=own, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-        )
+            [sys.executable, "-m", "varjepa.flows.cli", *words], cwd=home, env=own, stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
         deadline = time.monotonic() + 240
         while len(list(home.glob("mlruns/work/pretrain-*/"))) < folders and time.monotonic() < deadline:
             assert process.poll() is None
@@ -131,8 +129,9 @@ def test_a_search_that_was_interrupted_and_killed_ends_like_one_that_was_not(
     _, said = stopped_at(1, signal.SIGTERM).communicate(timeout=60)
     assert "Run the same command again to resume." in said
     stopped_at(3, signal.SIGKILL).communicate()
-    done = subprocess.run(words, cwd=home, env=own, capture_output=True, text=True, check=True)
-    answer = json.loads(done.stdout.strip().splitlines()[-1])
+    done = varjepa(*words)  # of this process: those that were stopped are others
+    assert done.code == 0, done.err
+    answer = done.json
     assert outcome(answer) == outcome(whole)
     assert answer["comparison"] == whole["comparison"]
     parents = client.search_runs(["1"], "tags.`varjepa.step` = 'tune'")

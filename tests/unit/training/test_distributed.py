@@ -1,10 +1,13 @@
 """Processes that share every batch learn what one learns alone."""
 
+import json
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -18,41 +21,51 @@ ONE_MACHINE = {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
 TIMES = {"training/seconds", "training/rows_per_second"}
 
 
-def run_together(out: Path, kind: str, rows: int, processes: int = 2, **files: Path) -> dict:
+def run_together(*jobs: dict[str, Any], processes: int = 2) -> list[dict]:
+    """What came of jobs that the same processes trained one after the other (see `shared_batches.py`)."""
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}",
-               shared_batches.__file__, str(out), kind, str(rows)]  # fmt: skip
-    command += [f"{name}={path}" for name, path in files.items()]
+               shared_batches.__file__, json.dumps(jobs, default=str)]  # fmt: skip
     root = str(Path(__file__).parents[3])
     subprocess.run(command, check=True, env=os.environ | ONE_MACHINE | {"PYTHONPATH": root}, timeout=300)
-    return torch.load(out)
+    return [torch.load(job["out"]) for job in jobs]
+
+
+# 193 rows in batches of 32: the last batch has one row, which two processes cannot divide.
+# 305 rows: 10 steps an epoch, a checkpoint after 8 of them.
+@pytest.fixture(scope="module")
+def together(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+    """Both kinds of networks on 193 rows, and one whose checkpoints are kept, trained by two processes."""
+    home = tmp_path_factory.mktemp("together")
+    kept = {"out": home / "kept.pt", "kind": "t_jepa", "rows": 305, "checkpoint": home / "checkpoint.pt"}
+    jobs = [{"out": home / f"{kind}.pt", "kind": kind, "rows": 193} for kind in ("var_t_jepa", "t_jepa")]
+    var_t_jepa, t_jepa, whole = run_together(*jobs, kept | {"keep": home / "within.pt"})
+    return SimpleNamespace(home=home, var_t_jepa=var_t_jepa, t_jepa=t_jepa, kept=kept, whole=whole)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["var_t_jepa", "t_jepa"])
-def test_two_processes_have_the_loss_curve_of_one(kind: str, tmp_path: Path) -> None:
-    # 193 rows in batches of 32: the last batch has one row, which two processes cannot divide.
-    together = run_together(tmp_path / "together.pt", kind, 193)
-    shared_batches.main(tmp_path / "alone.pt", kind, 193)
+def test_two_processes_have_the_loss_curve_of_one(kind: str, together: SimpleNamespace, tmp_path: Path) -> None:
+    both = getattr(together, kind)
+    shared_batches.main([{"out": tmp_path / "alone.pt", "kind": kind, "rows": 193}])
     alone = torch.load(tmp_path / "alone.pt")
-    assert (alone["size"], together["size"]) == (1, 2)
-    for mine, theirs in zip(alone["history"], together["history"], strict=True):
+    assert (alone["size"], both["size"]) == (1, 2)
+    for mine, theirs in zip(alone["history"], both["history"], strict=True):
         assert mine.keys() == theirs.keys()
         for name in mine.keys() - TIMES:
             assert theirs[name] == pytest.approx(mine[name], abs=1e-4, rel=1e-4), name
     for name, value in alone["weights"].items():
-        torch.testing.assert_close(together["weights"][name], value, atol=1e-3, rtol=1e-3)
+        torch.testing.assert_close(both["weights"][name], value, atol=1e-3, rtol=1e-3)
 
 
 @pytest.mark.slow
-def test_processes_go_on_from_the_leaders_checkpoint(tmp_path: Path) -> None:
-    # 10 steps an epoch, a checkpoint after 8 of them: what is left there is put back as if a kill had followed.
-    checkpoint, within = tmp_path / "checkpoint.pt", tmp_path / "within.pt"
-    whole = run_together(tmp_path / "whole.pt", "t_jepa", 305, checkpoint=checkpoint, keep=within)
+def test_processes_go_on_from_the_leaders_checkpoint(together: SimpleNamespace) -> None:
+    # What is left after 8 steps is put back as if a kill had followed.
+    checkpoint, within, whole = together.kept["checkpoint"], together.home / "within.pt", together.whole
     assert len(torch.load(checkpoint)["history"]) == 4
     content = torch.load(within)
     assert (len(content["history"]), content["position"]["step"]) == (3, 8)
     within.replace(checkpoint)
-    again = run_together(tmp_path / "again.pt", "t_jepa", 305, checkpoint=checkpoint)
+    (again,) = run_together(together.kept | {"out": together.home / "again.pt"})
     for mine, theirs in zip(whole["history"], again["history"], strict=True):
         assert {k: mine[k] for k in mine.keys() - TIMES} == {k: theirs[k] for k in theirs.keys() - TIMES}
     assert all(torch.equal(again["weights"][name], value) for name, value in whole["weights"].items())

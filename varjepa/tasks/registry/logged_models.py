@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 VARIABLE = "MLFLOW_TRACKING_URI"
 DIGEST_TAG = "varjepa.model_digest"
+MODULES = "_MODULES_TO_PACKAGES"
+"""Where MLflow keeps the packages of modules once it has looked for them."""
 
 
 def use_store(uri: str) -> None:
@@ -41,6 +43,22 @@ def active_run(run_id: str) -> Iterator[None]:
         yield
     finally:
         mlflow.end_run("RUNNING")
+
+
+@contextmanager
+def unlisted_packages() -> Iterator[None]:
+    """Spares MLflow the lists of files of all installed packages, which take most of a second per process.
+
+    It would look there for the module of every requirement of a model, to warn of other versions.
+    """
+    from mlflow.utils import requirements_utils
+
+    known = getattr(requirements_utils, MODULES, None)
+    setattr(requirements_utils, MODULES, known or {})
+    try:
+        yield
+    finally:
+        setattr(requirements_utils, MODULES, known)
 
 
 def logged_before(client: "MlflowClient", run_id: str, fingerprint: str) -> str | None:

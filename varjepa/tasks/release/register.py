@@ -14,7 +14,7 @@ from varjepa.errors import ModelError, listed
 from varjepa.inference.manifest import manifest_digest, require_intact
 from varjepa.inference.storage import FILES, model_digest
 from varjepa.tasks.registry.champion import CHALLENGER
-from varjepa.tasks.registry.logged_models import DIGEST_TAG, active_run, logged_before, use_store
+from varjepa.tasks.registry.logged_models import DIGEST_TAG, active_run, logged_before, unlisted_packages, use_store
 from varjepa.tasks.registry.names import REGISTRY, inside
 from varjepa.tasks.registry.open_model import fetched
 from varjepa.tasks.registry.search import versions_of
@@ -191,7 +191,7 @@ def _log_model(model: Path, clean: Path, tags: dict[str, str]) -> str:
     frame = pl.scan_parquet(clean).select(by_name(trained.preprocessor.columns))
     example = frame.drop_nulls().head(EXAMPLE_ROWS).collect()
     example = example if example.height else frame.head(EXAMPLE_ROWS).collect()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, unlisted_packages():  # the only requirement is our own wheel
         wheel = write_wheel(Path(folder))
         info = mlflow.pyfunc.log_model(
             name="model",

@@ -17,14 +17,17 @@ def main(path: str) -> None:
 
     from pydantic import TypeAdapter
 
-    from varjepa.config import RetrainConfig
-    from varjepa.errors import VarjepaError
-    from varjepa.tasks.joint_training.launch import FAILURE, FINISHED, TRAINED, Job
-    from varjepa.tasks.retrain.pretrain import Pretrained, train
-    from varjepa.tasks.steps.files import write_text
-    from varjepa.tasks.tracking.runs import CurveLogger
-    from varjepa.training.device import resolve_device
-    from varjepa.training.distributed import joined_world, leave
+    from varjepa.tasks.steps.imports import quick_imports
+
+    with quick_imports():
+        from varjepa.config import RetrainConfig
+        from varjepa.errors import VarjepaError
+        from varjepa.tasks.joint_training.launch import FAILURE, FINISHED, TRAINED, Job
+        from varjepa.tasks.retrain.pretrain import Pretrained, train
+        from varjepa.tasks.steps.files import write_text
+        from varjepa.tasks.tracking.runs import CurveLogger
+        from varjepa.training.device import resolve_device
+        from varjepa.training.distributed import joined_world, leave
 
     logging.basicConfig(format="%(asctime)s  %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     logging.getLogger("varjepa").setLevel(logging.INFO)
