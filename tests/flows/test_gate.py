@@ -16,6 +16,7 @@ from tests.flows.conftest import Answer, caller, candidate_of, write_job
 
 ROWS = {"train": 900, "validation": 200, "calibration": 300, "test": 1000}
 LEARNED = ("train", "validation", "calibration")
+CELLS = ("x", "y", "job", "region", "fit")
 DATA = {"label": "fit", "drop": ["region"], "split": {"by": "column", "column": "part"}}
 GATE = {"margin": 0.03, "subgroups": ["job", "region"], "latency_ratio": None}  # other work may slow a model down
 TRAINING = {"max_epochs": 4, "lr": 5e-3, "batch_size": 64, "warmup_epochs": 0.1}
@@ -52,21 +53,28 @@ def shuffled(table: pl.DataFrame, *columns: str, parts: tuple[str, ...] = tuple(
 class Registry:
     """Retrains under a name of its own, in a folder that all tests share, so that equal steps are made once."""
 
-    def __init__(self, home: Path, call: Callable[..., Answer], name: str) -> None:
+    def __init__(self, home: Path, call: Callable[..., Answer], name: str, database: str = "mlflow.db") -> None:
         self.home, self.call, self.name = home, call, name
+        self.database = home / "home/mlruns" / database
+
+    @property
+    def uri(self) -> str:
+        return f"sqlite:///{self.database}"
 
     @property
     def client(self) -> Any:
         from mlflow import MlflowClient
 
-        return MlflowClient(f"sqlite:///{self.home}/home/mlruns/mlflow.db")
+        return MlflowClient(self.uri)
 
     @property
     def champion(self) -> int:
         return int(self.client.get_registered_model(self.name).aliases["champion"])
 
     def retrain(self, table: pl.DataFrame, *words: str, code: int = 0, **more: Any) -> dict[str, Any]:
-        sections = {"data": DATA, "gate": GATE, "training": TRAINING, "generator": {"n_layers": 0}}
+        sections = {
+            "data": DATA, "gate": GATE, "training": TRAINING, "generator": {"n_layers": 0}, "probe": {"head": "linear"},
+        }  # fmt: skip
         merged = {name: sections.get(name, {}) | more.get(name, {}) for name in sections | more}
         job = write_job(self.home / "jobs", table, **merged)
         answer = self.call("retrain", job, "--set", f"registry.name={self.name}", "--json", *words)
@@ -87,16 +95,21 @@ def shared(prefect_server, migrated, tmp_path_factory) -> Iterator[Callable[[str
         yield lambda name: Registry(home, call, name)
 
 
-@pytest.fixture
-def registry(shared, request) -> Registry:
-    """A registry with a champion, version 1, under a name of the test's own."""
-    return with_champion(shared(request.node.name))
-
-
 @pytest.fixture(scope="module")
 def standing(shared) -> Registry:
     """A registry whose champion, version 1, stays: tests bring challengers that are not promoted."""
-    return with_champion(shared("standing"))
+    registry = with_champion(shared("standing"))
+    registry.database.with_suffix(".first").write_bytes(registry.database.read_bytes())
+    return registry
+
+
+@pytest.fixture
+def registry(standing: Registry, request, monkeypatch) -> Registry:
+    """A registry with a champion, version 1, in a database of the test's own: a copy, as to retrain takes seconds."""
+    own = Registry(standing.home, standing.call, standing.name, f"{request.node.name}.db")
+    own.database.write_bytes(standing.database.with_suffix(".first").read_bytes())
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", own.uri)
+    return own
 
 
 def with_champion(registry: Registry) -> Registry:
@@ -128,7 +141,7 @@ def test_an_equal_challenger_takes_over_and_the_registry_says_why(registry: Regi
 
 
 def test_shuffled_data_are_refused_though_their_own_test_rows_are_shuffled_too(standing: Registry) -> None:
-    answer = standing.retrain(shuffled(job_table(), "x", "y", "job", "region", "fit"))
+    answer = standing.retrain(shuffled(job_table(), *CELLS))
     assert not answer["promoted"]
     assert standing.champion == 1
     verdict = standing.verdict(answer["model"]["version"])
@@ -139,7 +152,7 @@ def test_shuffled_data_are_refused_though_their_own_test_rows_are_shuffled_too(s
 
 
 def test_a_model_of_shuffled_rows_is_worse_on_real_ones(standing: Registry) -> None:
-    answer = standing.retrain(shuffled(job_table(), "x", "y", "job", "region", "fit", parts=LEARNED))
+    answer = standing.retrain(shuffled(job_table(), *CELLS, parts=LEARNED))
     outcome = standing.verdict(answer["model"]["version"]).outcome
     assert (answer["promoted"], outcome, standing.champion) == (False, "worse", 1)
     assert "worse: accuracy 0.5" in answer["reason"]
@@ -148,9 +161,9 @@ def test_a_model_of_shuffled_rows_is_worse_on_real_ones(standing: Registry) -> N
 def test_without_a_label_shuffled_rows_show_in_what_cells_say_of_each_other(shared, request) -> None:
     table = job_table().select("x", "job", "region", "part").with_columns(work=pl.col("job"), area=pl.col("region"))
     registry, columns = shared(request.node.name), [name for name in table.columns if name != "part"]
-    more = {"data": {"label": None, "drop": []}, "gate": {"margin": 10},
-            "generator": {"n_layers": 1, "max_steps": 800, "lr": 5e-3, "assess_rows": 0}}  # fmt: skip
-    registry.retrain(table, **more)
+    more = {"data": {"label": None, "drop": []}, "gate": {"margin": 10}, "training": {"max_epochs": 2},
+            "generator": {"n_layers": 1, "max_steps": 200, "lr": 1e-2, "assess_rows": 0}}  # fmt: skip
+    assert registry.retrain(table, **more)["promoted"]
     equal = registry.retrain(table, "--set", "training.seed=1", **more)
     assert equal["promoted"], equal["reason"]
     assert "ELBO" in equal["reason"]
@@ -202,7 +215,7 @@ def test_a_dry_run_shows_the_decision_and_leaves_nothing(standing: Registry) -> 
     assert answer["reason"].startswith("dry run, would be promoted: not worse")
     assert answer["model"] == {"name": standing.name, "version": None, "uri": None, "aliases": []}
     assert answer["promoted"] is False
-    bad = standing.retrain(shuffled(job_table(), "x", "y", "fit", parts=LEARNED), "--dry-run")
+    bad = standing.retrain(shuffled(job_table(), *CELLS, parts=LEARNED), "--dry-run")
     assert bad["reason"].startswith("dry run, would not be promoted: worse")
     assert standing.call("models", standing.name, "--json").json == before
 
@@ -216,7 +229,7 @@ def test_too_few_rows_prove_nothing(standing: Registry) -> None:
 def test_without_a_label_in_any_test_row_nothing_is_promoted(shared, request) -> None:
     """As in a split by time, where the labels of the newest rows have not arrived."""
     late = job_table().with_columns(pl.when(pl.col("part") != "test").then("fit"))
-    answer = shared(request.node.name).retrain(late)
+    answer = shared(request.node.name).retrain(late, training={"max_epochs": 1})
     assert (answer["promoted"], answer["reason"]) == (False, "no test row has a label to judge by")
 
 
@@ -224,7 +237,7 @@ def test_rows_that_a_model_has_learned_from_do_not_judge_for_it(standing: Regist
     """The parts change places: each model's test rows are those that the other has learned from."""
     parts = dict(zip(ROWS, ("test", "calibration", "validation", "train"), strict=True))
     other = job_table().with_columns(pl.col("part").replace_strict(parts))
-    reason = standing.retrain(other, "--dry-run")["reason"]
+    reason = standing.retrain(other, "--dry-run", training={"max_epochs": 1})["reason"]
     assert "the champion has learned from 900 of 900 test rows, which favours it" in reason
     assert "1,000 of 1,000 test rows of version 1 are not used, as the challenger has learned from them" in reason
 
@@ -245,8 +258,7 @@ def test_two_that_beat_the_champion_at_once_meet_each_other(registry: Registry) 
     barrier = Barrier(2)
 
     def challenge(seed: int) -> tuple[int, Any]:
-        uri = f"sqlite:///{registry.home}/home/mlruns/mlflow.db"
-        words = [f"training.seed={seed}", f"registry.name={registry.name}", f"tracking.uri={uri}"]
+        words = [f"training.seed={seed}", f"registry.name={registry.name}", f"tracking.uri={registry.uri}"]
         config = load_config(str(registry.home / "jobs/job.yaml"), words)
         run_id = registry.client.create_run("0").info.run_id
         candidate = candidate_of(config, run_id)
@@ -269,7 +281,7 @@ def test_two_that_beat_the_champion_at_once_meet_each_other(registry: Registry) 
 def test_by_hand_forwards_and_back(registry: Registry) -> None:
     for seed in (1, 2):
         assert registry.retrain(job_table(), "--set", f"training.seed={seed}")["promoted"]
-    bad = registry.retrain(shuffled(job_table(), "x", "y", "fit", parts=LEARNED))
+    bad = registry.retrain(shuffled(job_table(), *CELLS, parts=LEARNED))
     name, uri = registry.name, f"models:/{registry.name}"
 
     def does(*words: str, code: int = 0) -> dict[str, Any]:
@@ -311,8 +323,7 @@ def candidate_for(registry: Registry, seed: int) -> tuple[Any, str, Any]:
     from varjepa.config import load_config
 
     registry.retrain(job_table(), "--set", f"training.seed={seed}", "--dry-run")
-    uri = f"sqlite:///{registry.home}/home/mlruns/mlflow.db"
-    words = [f"training.seed={seed}", f"registry.name={registry.name}", f"tracking.uri={uri}"]
+    words = [f"training.seed={seed}", f"registry.name={registry.name}", f"tracking.uri={registry.uri}"]
     config = load_config(str(registry.home / "jobs/job.yaml"), words)
     run_id = registry.client.create_run("0").info.run_id
     return config, run_id, candidate_of(config, run_id)
@@ -343,8 +354,8 @@ def test_a_champion_whose_files_are_gone_counts_as_none(shared, request) -> None
     from varjepa.tasks.registry.open_model import fetched
 
     registry = with_champion(shared(f"café, {'very ' * 20}old"))
-    name, uri = registry.name, f"sqlite:///{registry.home}/home/mlruns/mlflow.db"
-    shutil.rmtree(fetched(f"models:/{name}/1", uri))
+    name = registry.name
+    shutil.rmtree(fetched(f"models:/{name}/1", registry.uri))
     found = registry.retrain(job_table(), "--set", "training.seed=1")
     assert found["promoted"]
     assert "version 1, the champion, counts as none, because it cannot be read" in found["reason"]

@@ -287,8 +287,8 @@ def test_files_are_scored_side_by_side_and_once(made: SimpleNamespace, runner: s
         pytest.importorskip("prefect_dask")
     whole, out = made.home / "whole.parquet", made.home / f"scored-{runner}"
     assert made.call("score", MODEL, "parts", whole, "--keep", "customer_id", "--force").code == 0
-    words = ["score", MODEL, "parts", out, "--keep", "customer_id", "--runner", runner, "--workers", 2, "--json"]
-    answer = made.call(*words)
+    words = ["score", MODEL, "parts", out, "--keep", "customer_id", "--workers", 2, "--json", "--runner"]
+    answer = made.call(*words, runner)
     assert answer.code == 0, answer.err
     assert (answer.json["rows"], answer.json["scored"]) == (250, 3)
     expected = pl.read_parquet(whole).drop("row")
@@ -296,13 +296,13 @@ def test_files_are_scored_side_by_side_and_once(made: SimpleNamespace, runner: s
     assert found["customer_id"].equals(expected["customer_id"])
     assert found["prediction"].equals(expected["prediction"])
     np.testing.assert_allclose(np.stack(found["embedding"]), np.stack(expected["embedding"]), atol=1e-5)
-    # What is there stays; what is lost is made again; another model's scores are not mixed in.
+    # What is there stays; what is lost is made again, by whatever runner; another model's scores are not mixed in.
     kept = (out / "0.parquet").stat().st_mtime_ns
     (out / "1.parquet").unlink()
-    again = made.call(*words)
+    again = made.call(*words, "threads")
     assert (again.json["rows"], again.json["scored"]) == (100, 1)
     assert (out / "0.parquet").stat().st_mtime_ns == kept
-    other = made.call(*words, "--columns", "uncertainty")
+    other = made.call(*words, runner, "--columns", "uncertainty")
     assert other.code == 2
     assert "is not empty and was not scored with this model, precision and columns" in other.json["error"]
 
