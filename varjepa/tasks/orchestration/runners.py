@@ -21,13 +21,15 @@ def task_runner(runner: str, workers: int = 0, dask_address: str | None = None) 
     Raises:
         SetupError: Dask is not installed.
     """
-    from prefect.task_runners import ProcessPoolTaskRunner, ThreadPoolTaskRunner
+    from prefect.task_runners import ThreadPoolTaskRunner
+
+    from varjepa.tasks.orchestration.process_runner import ProcessRunner
 
     workers = workers or cores()
     if runner == "threads":
         return ThreadPoolTaskRunner(max_workers=workers)
     if runner == "processes":
-        return ProcessPoolTaskRunner(max_workers=workers)
+        return ProcessRunner(max_workers=workers)
     try:
         from prefect_dask import DaskTaskRunner  # type: ignore[import-not-found,unused-ignore]
     except ImportError as error:
