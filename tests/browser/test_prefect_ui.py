@@ -25,15 +25,21 @@ def test_the_pages_find_their_api(browser: Any, prefect_pages: str, path: str) -
     assert 200 in {status for url, status in answers if url.path.startswith("/api/")}
 
 
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of both servers, one after the other: the second finds its tables made."""
+    return tmp_path_factory.mktemp("prefect")
+
+
 @pytest.fixture(scope="module", params=["127.0.0.1", "0.0.0.0"])
-def prefect_pages(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def prefect_pages(request: pytest.FixtureRequest, home: Path) -> Any:
     """Address of a server without runs, with the environment of one that listens on this host."""
     from varjepa.tasks.processes.child import HOST, Child
     from varjepa.tasks.servers.prefect import ui_environment
 
-    home, port = tmp_path_factory.mktemp("prefect"), free_port()
+    port = free_port()
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(port)]
     environment = {**ui_environment(request.param, port), "PREFECT_HOME": str(home), "PREFECT_API_URL": None}
-    with Child("Prefect", command, Path(home) / "server.log", environment=environment, quick=True) as server:
+    with Child("Prefect", command, home / "server.log", environment=environment, quick=True) as server:
         server.require_up(f"http://{HOST}:{port}/api")
         yield f"http://{HOST}:{port}"

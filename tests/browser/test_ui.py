@@ -25,20 +25,27 @@ EPOCHS = 4
 PATIENCE = 60_000  # milliseconds; a page of the UI takes seconds on a busy machine
 
 
+TWO_RETRAINS = """
+import sys
+from varjepa.flows.cli import cli
+for seed in (1, 2):
+    cli.main(["retrain", sys.argv[1], "--set", f"training.seed={seed}", "--json"], standalone_mode=False)
+"""
+
+
 @pytest.fixture(scope="module")
 def ui(browser, tmp_path_factory) -> Iterator[SimpleNamespace]:
     """Two versions of a model, and `varjepa ui` over them; all by processes of the command line."""
     home = tmp_path_factory.mktemp("ui")
-    job = write_job(home, person_table(300), data={"label": "rich"}, training={"max_epochs": EPOCHS})
+    small = {"training": {"max_epochs": EPOCHS}, "probe": {"head": "linear"}}
+    job = write_job(home, person_table(300), data={"label": "rich"}, **small)
     environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
     environment |= {"PYTHONPATH": str(CODE), "OMP_NUM_THREADS": "1"}
     program, options = [sys.executable, "-m", "varjepa.flows.cli"], {"cwd": home, "env": environment, "text": True}
-    runs = []
-    for seed in (1, 2):
-        command = [*program, "retrain", str(job), "--set", f"training.seed={seed}", "--json"]
-        done = subprocess.run(command, capture_output=True, check=False, **options)
-        assert done.returncode == 0, done.stderr
-        runs.append(json.loads(done.stdout.splitlines()[-1]))
+    command = [sys.executable, "-c", TWO_RETRAINS, str(job)]
+    done = subprocess.run(command, capture_output=True, check=False, **options)
+    assert done.returncode == 0, done.stderr
+    runs = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     port = free_port()
     server = subprocess.Popen([*program, "ui", "--no-browser", "--port", str(port)], stderr=subprocess.PIPE, **options)
     try:

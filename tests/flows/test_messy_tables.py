@@ -47,7 +47,7 @@ def test_a_messy_table_becomes_a_model_unedited(varjepa, tmp_path: Path, name: s
     columns = started.json["columns"]
     assert {column: facts["kind"] for column, facts in columns.items()} == KINDS[name]
     assert {column: facts["format"] for column, facts in columns.items() if "format" in facts} == FORMATS[name]
-    sizes = {**SMALL, "preprocess": {"text_dimensions": 3}}
+    sizes = {**SMALL, "preprocess": {"text_dimensions": 3}, "probe": {"head": "linear"}}
     small = [f"--set={section}.{key}={value}" for section, keys in sizes.items() for key, value in keys.items()]
     answer = varjepa("retrain", f"{name}.yaml", *small, "--json")
     assert answer.code == 0, answer.err

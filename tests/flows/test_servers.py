@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.flows.conftest import person_table, write_job
+from tests.flows.conftest import caller, person_table, write_job
 from tests.store_servers import free_port
 
 CODE = Path(__file__).parents[2]
@@ -58,17 +58,23 @@ def started(folder: Path) -> Callable[..., object]:
     return start
 
 
-def test_servers_keep_what_a_team_registers(started, folder: Path, tmp_path: Path) -> None:
+def test_servers_keep_what_a_team_registers(
+    started, folder: Path, tmp_path: Path, migrated: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from mlflow import MlflowClient
+    from prefect.settings import PREFECT_API_URL, temporary_settings
 
-    job = write_job(tmp_path, person_table(120), data={"label": "rich"}, generator={"n_layers": 0})
-    with started() as exports:
-        environment = os.environ | exports | {"PYTHONPATH": str(CODE), "OMP_NUM_THREADS": "1"}
-        done = subprocess.run([*PROGRAM, "retrain", str(job)], env=environment, cwd=tmp_path, capture_output=True,
-                              text=True, check=False)  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        assert exports["MLFLOW_TRACKING_URI"] in done.stderr.replace("\n", "")
-    assert not (tmp_path / "mlruns" / "mlflow.db").exists()
+    small = {"generator": {"n_layers": 0}, "probe": {"head": "linear"}}
+    job = write_job(tmp_path, person_table(120), data={"label": "rich"}, **small)
+    varjepa = caller(tmp_path, migrated, monkeypatch)
+    with started() as exports, temporary_settings({PREFECT_API_URL: exports["PREFECT_API_URL"]}):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", exports["MLFLOW_TRACKING_URI"])
+        done = varjepa("retrain", job)
+        assert done.code == 0, done.err
+        assert exports["MLFLOW_TRACKING_URI"] in done.err.replace("\n", "")
+        flow_runs = httpx.post(f"{exports['PREFECT_API_URL']}/flow_runs/filter", json={}).json()
+        assert [run["state_name"] for run in flow_runs] == ["Completed"]
+    assert (tmp_path / "mlruns" / "mlflow.db").read_bytes() == migrated.read_bytes()  # nobody has written to it
     assert list((folder / "team" / "artifacts").rglob("model_card.html"))
     assert (folder / "team" / "password").stat().st_mode & 0o077 == 0
     password = (folder / "team" / "password").read_text()

@@ -19,7 +19,7 @@ from varjepa.tasks.retrain.ingest import ingest
 def small_job(home: Path, name: str) -> Path:
     """The config that `init` wrote, with a network that trains in seconds."""
     file = home / name
-    file.write_text(yaml.safe_dump(yaml.safe_load(file.read_text()) | SMALL))
+    file.write_text(yaml.safe_dump(yaml.safe_load(file.read_text()) | SMALL | {"probe": {"head": "linear"}}))
     return file
 
 
