@@ -28,6 +28,9 @@ NGRAMS = (2, 4)
 MOST_REMEMBERED = 32 * 2**20
 """Bytes of texts and their numbers that an embedding remembers."""
 
+FEWEST_LOOKED_UP = 256
+"""Texts from which on it pays to look among those that are remembered: fewer are embedded in less time."""
+
 _EMBEDDING = "__embedding__"
 
 
@@ -122,6 +125,8 @@ class _Embedder:
 
     def table(self, distinct: pl.Series) -> pl.DataFrame:
         """Texts with their k numbers: at least those that are asked for, each once."""
+        if len(distinct) < FEWEST_LOOKED_UP:
+            return self._made(distinct.sort())
         known = self._known  # read once: threads that embed at the same time replace it
         new = distinct.to_frame("text").join(known, on="text", how="anti").to_series().sort()
         if not len(new):
