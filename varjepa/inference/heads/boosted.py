@@ -12,6 +12,7 @@ from torch import Tensor
 
 from varjepa.config.heads import FEATURES, HEAD
 from varjepa.evaluation.arrays import Bools, Floats
+from varjepa.evaluation.gate.paired_tests import Pairs, p_worse
 from varjepa.inference.heads.aside import threads_for
 from varjepa.inference.heads.inputs import Components, HeadRows, tree_inputs, tree_types
 from varjepa.inference.heads.trees import opened_booster, tree_outputs
@@ -20,19 +21,46 @@ from varjepa.machine import cores
 if TYPE_CHECKING:
     import xgboost
 
+_N = TypeVar("_N")
 _T = TypeVar("_T")
 
-DEPTHS = (6, 10)
-"""Depths of the trees to choose from."""
-
-LEARNING_RATE, SUBSAMPLE, COLUMNS = 0.05, 0.8, 0.6
-"""Step size, share of rows per tree, and share of columns per node."""
+COLUMNS = 0.6
+"""Share of columns per node."""
 
 MOST_TREES, PATIENCE = 1500, 25
 """Most trees, over all classes together from 10 classes on; trees without improvement after which fitting stops."""
 
 REFIT = 1.1
 """The final trees are fitted on more rows than those that chose their number, and can bear as many more of them."""
+
+DOUBT = 0.05
+"""Chance at most that equally good trees replace those of the usual shape, for each change that is tried."""
+
+FASTER = (0.1, 0.2)
+"""Step sizes to try in turn where the most trees are too few for small steps: many rows, or many classes."""
+
+SEARCH_ROWS = 50_000
+"""Rows, drawn at random, that the shapes are compared on; the number of trees is chosen on all of them."""
+
+ONE_HOT_BELOW = 200
+"""Columns of so many categories are always parted into two groups: a split that takes out one would be too small."""
+
+
+class Shape(NamedTuple):
+    """How trees grow.
+
+    Attributes:
+        depth: of the deepest leaf.
+        one_hot: whether a split by a column takes one category from the others; otherwise it parts them into two
+            groups, which fits more closely.
+        subsample: share of rows per tree.
+        rate: the step size.
+    """
+
+    depth: int = 6
+    one_hot: bool = False
+    subsample: float = 0.8
+    rate: float = 0.05
 
 
 class BoostedData(NamedTuple):
@@ -63,6 +91,23 @@ class BoostedData(NamedTuple):
             nthread=threads_for(self.x.size),
         )  # fmt: skip
 
+    def watched(self) -> "xgboost.DMatrix":
+        """The rows for watching."""
+        import xgboost
+
+        return xgboost.DMatrix(
+            self.x, label=self.y, feature_types=list(self.types), enable_categorical=True,
+            nthread=threads_for(self.x.size),
+        )  # fmt: skip
+
+    def losses(self, predicted: Floats) -> Floats:
+        """Log losses or squared errors [N] of probabilities [N], [N, C] or values [N]."""
+        if self.n_classes == 0:
+            return np.asarray((predicted - self.y) ** 2, dtype=np.float64)
+        each = np.stack([1 - predicted, predicted], axis=1) if predicted.ndim == 1 else predicted  # [N, C]
+        chances = each[np.arange(len(self.y)), self.y.astype(np.int64)].astype(np.float64)
+        return -np.log(np.maximum(chances, np.finfo(np.float32).tiny))
+
 
 @dataclass(frozen=True)
 class BoostedHead:
@@ -73,7 +118,7 @@ class BoostedHead:
         features: what they read.
         components: of the embedding; None where only raw columns are read.
         n_classes: C, or 0 for regression.
-        depth: of the trees.
+        shape: of the trees.
         center: of the label of a regression.
         spread: of the label of a regression.
     """
@@ -82,7 +127,7 @@ class BoostedHead:
     features: FEATURES
     components: Components | None
     n_classes: int
-    depth: int
+    shape: Shape
     center: float = 0.0
     spread: float = 1.0
 
@@ -120,8 +165,9 @@ class BoostedHead:
         return components | {"trees": torch.frombuffer(bytearray(self.model), dtype=torch.uint8)}
 
     def facts(self) -> dict[str, Any]:
-        """Number of classes, depth, and the scale of the label."""
-        return {"n_classes": self.n_classes, "depth": self.depth, "center": self.center, "spread": self.spread}
+        """Number of classes, shape, and the scale of the label."""
+        scale = {"center": self.center, "spread": self.spread}
+        return {"n_classes": self.n_classes} | self.shape._asdict() | scale
 
 
 def fit_boosted(
@@ -134,7 +180,7 @@ def fit_boosted(
     held: Bools,
     seed: int,
 ) -> BoostedHead:
-    """Fits trees on some training rows, lets the others choose depth and number, and fits again on all of them.
+    """Fits trees on some training rows, lets the others choose shape and number, and fits again on all of them.
 
     Args:
         rows: training rows.
@@ -153,15 +199,15 @@ def fit_boosted(
         tree_types(rows.table, features, read), n_classes,
     )  # fmt: skip
     mixed = bool(held.any()) and not bool(held.all())
-    depth, trees = _chosen_size(data.of(~held), data.of(held), seed) if mixed else (DEPTHS[0], 100)
-    model = boosted_again(data, depth, trees, seed=seed)
-    return BoostedHead(model, features, read, n_classes, depth, center, spread)
+    shape, trees = _chosen_size(data.of(~held), data.of(held), seed) if mixed else (Shape(), 100)
+    model = boosted_again(data, shape, trees, seed=seed)
+    return BoostedHead(model, features, read, n_classes, shape, center, spread)
 
 
 def resampled_boosted(
     head: BoostedHead, rows: HeadRows, labels: Tensor, *, count: int, seed: int
 ) -> tuple[BoostedHead, ...]:
-    """Heads with as many trees of the same depth, on bootstrap samples of the training rows.
+    """Heads with as many trees of the same shape, on bootstrap samples of the training rows.
 
     Args:
         head: a classifier.
@@ -174,7 +220,7 @@ def resampled_boosted(
     types, y = tree_types(rows.table, head.features, head.components), labels.double().cpu().numpy()
     data, trees, rng = BoostedData(x, y, types, head.n_classes), head.booster.num_boosted_rounds(), _random(seed)
     picks = [rng.integers(len(y), size=len(y)) for _ in range(count)]
-    models = _each(lambda number: boosted_again(data.of(picks[number]), head.depth, trees, seed=seed + number),
+    models = _each(lambda number: boosted_again(data.of(picks[number]), head.shape, trees, seed=seed + number),
                    range(count), data)  # fmt: skip
     return tuple(replace(head, model=model) for model in models)
 
@@ -183,46 +229,95 @@ def _random(seed: int) -> np.random.Generator:
     return np.random.default_rng([seed, 37])
 
 
-def boosted_again(data: BoostedData, depth: int, trees: int, *, seed: int) -> bytes:
-    """Trees of a known size, as XGBoost's UBJSON."""
+def boosted_again(data: BoostedData, shape: Shape, trees: int, *, seed: int) -> bytes:
+    """Trees of a known shape and number, as XGBoost's UBJSON."""
     import xgboost
 
-    booster = xgboost.train(_options(data, depth, seed), data.matrix(), trees, verbose_eval=False)
+    booster = xgboost.train(_options(data, shape, seed), data.matrix(), trees, verbose_eval=False)
     return bytes(booster.save_raw("ubj"))
 
 
-def _chosen_size(fitting: BoostedData, held: BoostedData, seed: int) -> tuple[int, int]:
-    """Depth and number of trees with the smallest loss on the held rows."""
+def most_rounds(n_classes: int) -> int:
+    """Most trees of each class.
+
+    Examples:
+        >>> most_rounds(2), most_rounds(100)
+        (1500, 150)
+    """
+    return max(50, MOST_TREES * 10 // max(10, n_classes))
+
+
+class _Tried(NamedTuple):
+    """Trees of one shape.
+
+    Attributes:
+        shape: of them.
+        trees: number with the smallest loss on the held rows.
+        losses: of the held rows [M].
+    """
+
+    shape: Shape
+    trees: int
+    losses: Floats
+
+
+def _chosen_size(fitting: BoostedData, held: BoostedData, seed: int) -> tuple[Shape, int]:
+    """Shape and number of trees with the smallest loss on the held rows.
+
+    The usual shape is compared with shallower trees, or else with deeper ones. The better of them stays, and then gives
+    way to a change only where that is better beyond doubt: held rows that are few would choose by chance.
+    """
+    watched, few = held.watched(), fitting
+    if len(fitting.y) > SEARCH_ROWS:
+        few = fitting.of(_random(seed).permutation(len(fitting.y))[:SEARCH_ROWS])
+
+    def tried(shape: Shape, data: BoostedData = few) -> _Tried:
+        return _tried(data, held, watched, shape, seed)
+
+    best, shallow = _each(tried, [Shape(), Shape(depth=4)], few)
+    if shallow.losses.mean() < best.losses.mean():
+        best = shallow
+    else:
+        best = min(best, tried(Shape(depth=10)), key=lambda one: one.losses.mean())
+    changes: list[dict[str, Any]] = [{"one_hot": True}] if "c" in fitting.types else []
+    for change in (*changes, {"subsample": 1.0}):
+        other = tried(best.shape._replace(**change))
+        if p_worse(Pairs(other.losses - best.losses)) <= DOUBT:
+            best = other
+    if few is not fitting:
+        best = tried(best.shape, fitting)
+    for rate in FASTER:
+        if best.trees > 0.9 * most_rounds(fitting.n_classes):
+            best = min(best, tried(best.shape._replace(rate=rate), fitting), key=lambda one: one.losses.mean())
+    return best.shape, round(REFIT * best.trees)
+
+
+def _tried(fitting: BoostedData, held: BoostedData, watched: "xgboost.DMatrix", shape: Shape, seed: int) -> _Tried:
+    """Trees that are fitted until more of them make the held rows' loss no smaller."""
     import xgboost
 
-    most = max(50, MOST_TREES * 10 // max(10, fitting.n_classes))
-    watched = xgboost.DMatrix(
-        held.x, label=held.y, feature_types=list(held.types), enable_categorical=True, nthread=threads_for(held.x.size)
-    )
-
-    def tried(depth: int) -> tuple[float, int, int]:
-        booster = xgboost.train(
-            _options(fitting, depth, seed), fitting.matrix(), most, evals=[(watched, "held")],
-            early_stopping_rounds=PATIENCE, verbose_eval=False,
-        )  # fmt: skip
-        return booster.best_score, depth, round(REFIT * (booster.best_iteration + 1))
-
-    best = min(_each(tried, DEPTHS, fitting))
-    return best[1], best[2]
+    booster = xgboost.train(
+        _options(fitting, shape, seed), fitting.matrix(), most_rounds(fitting.n_classes), evals=[(watched, "held")],
+        early_stopping_rounds=PATIENCE, verbose_eval=False,
+    )  # fmt: skip
+    trees = booster.best_iteration + 1
+    return _Tried(shape, trees, held.losses(booster.predict(watched, iteration_range=(0, trees))))
 
 
-def _each(fit: Callable[[int], _T], numbers: Iterable[int], data: BoostedData) -> list[_T]:
-    """One fit per number; side by side where each uses one thread: XGBoost lets go of Python's lock."""
+def _each(fit: Callable[[_N], _T], inputs: Iterable[_N], data: BoostedData) -> list[_T]:
+    """One fit per input; side by side where each uses one thread: XGBoost lets go of Python's lock."""
     at_once = cores() if threads_for(data.x.size) == 1 else 1
     with ThreadPoolExecutor(at_once, "trees") as pool:
-        return list(pool.map(fit, numbers))
+        return list(pool.map(fit, inputs))
 
 
-def _options(data: BoostedData, depth: int, seed: int) -> dict[str, Any]:
+def _options(data: BoostedData, shape: Shape, seed: int) -> dict[str, Any]:
     options: dict[str, Any] = {
-        "tree_method": "hist", "max_depth": depth, "eta": LEARNING_RATE, "subsample": SUBSAMPLE,
+        "tree_method": "hist", "max_depth": shape.depth, "eta": shape.rate, "subsample": shape.subsample,
         "colsample_bynode": COLUMNS, "seed": seed, "nthread": threads_for(data.x.size), "verbosity": 0,
     }  # fmt: skip
+    if shape.one_hot:
+        options["max_cat_to_onehot"] = ONE_HOT_BELOW
     if data.n_classes == 0:
         return options | {"objective": "reg:squarederror", "eval_metric": "rmse"}
     if data.n_classes == 2:

@@ -61,7 +61,7 @@ def _refitted(head: Head, train: HeadData, rows: np.ndarray, seed: int) -> Head:
         x = tree_inputs(part, head.features, head.components).cpu().numpy()
         y = (labels.double().cpu().numpy() - head.center) / head.spread
         data = BoostedData(x, y, tree_types(part.table, head.features, head.components), 0)
-        return replace(head, model=boosted_again(data, head.depth, head.booster.num_boosted_rounds(), seed=seed))
+        return replace(head, model=boosted_again(data, head.shape, head.booster.num_boosted_rounds(), seed=seed))
     if isinstance(head, ForestHead):
         none = np.zeros(len(labels), dtype=bool)  # no rows choose the size of leaves again
         return fit_forest(

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.evaluation.probe import LinearProbe
-from varjepa.inference.heads.boosted import BoostedHead
+from varjepa.inference.heads.boosted import BoostedHead, Shape
 from varjepa.inference.heads.forest import ForestHead, Nodes
 from varjepa.inference.heads.head import Head
 from varjepa.inference.heads.inputs import Components, RawColumns
@@ -95,8 +95,9 @@ def _components(tensors: dict[str, Tensor]) -> Components | None:
 
 
 def _boosted(facts: dict[str, Any], tensors: dict[str, Tensor], _: Preprocessor) -> Head:
-    named = {name: facts[name] for name in ("features", "n_classes", "depth", "center", "spread")}
-    return BoostedHead(tensors["trees"].cpu().numpy().tobytes(), components=_components(tensors), **named)
+    named = {name: facts[name] for name in ("features", "n_classes", "center", "spread")}
+    shape = Shape(**{name: facts[name] for name in Shape._fields if name in facts})  # older models have the depth alone
+    return BoostedHead(tensors["trees"].cpu().numpy().tobytes(), components=_components(tensors), shape=shape, **named)
 
 
 def _forest(facts: dict[str, Any], tensors: dict[str, Tensor], _: Preprocessor) -> Head:
