@@ -87,5 +87,6 @@ def test_where_the_most_trees_are_too_few_for_small_steps_the_steps_are_larger(m
     slow = fitted(frame)[0]
     monkeypatch.setattr("varjepa.inference.heads.boosted.MOST_TREES", 60)
     fast = fitted(frame)[0]
-    assert (slow.shape.rate, fast.shape.rate) == (Shape().rate, FASTER[-1])
+    assert slow.shape.rate == Shape().rate
+    assert fast.shape.rate in FASTER
     assert fast.booster.num_boosted_rounds() <= 66
