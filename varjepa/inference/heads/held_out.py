@@ -7,7 +7,7 @@ import torch
 
 from varjepa.evaluation.arrays import Floats, Ints
 from varjepa.evaluation.probe import fit_probe
-from varjepa.inference.heads.boosted import BoostedData, BoostedHead, boosted_again
+from varjepa.inference.heads.boosted import BoostedHead
 from varjepa.inference.heads.candidates import HeadData, all_outputs
 from varjepa.inference.heads.forest import ForestHead, fit_forest
 from varjepa.inference.heads.head import Head
@@ -16,6 +16,7 @@ from varjepa.inference.heads.label_transform import TransformedHead
 from varjepa.inference.heads.linear import LinearHead
 from varjepa.inference.heads.mlp import MLPHead
 from varjepa.inference.heads.stacked import StackedHead
+from varjepa.inference.heads.tree_growth import BoostedData, boosted_again
 
 
 def held_out_values(head: Head, train: HeadData, folds: Ints, seed: int) -> Floats:

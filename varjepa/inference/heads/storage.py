@@ -10,7 +10,7 @@ from torch import Tensor
 
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.evaluation.probe import LinearProbe
-from varjepa.inference.heads.boosted import BoostedHead, Shape
+from varjepa.inference.heads.boosted import BoostedHead
 from varjepa.inference.heads.forest import ForestHead, Nodes
 from varjepa.inference.heads.head import Head
 from varjepa.inference.heads.inputs import Components, RawColumns
@@ -18,6 +18,7 @@ from varjepa.inference.heads.label_transform import LabelTransform, TransformedH
 from varjepa.inference.heads.linear import LinearHead
 from varjepa.inference.heads.mlp import MLPHead, Networks
 from varjepa.inference.heads.stacked import StackedHead
+from varjepa.inference.heads.tree_growth import Shape
 from varjepa.models.weights import read_file, write_tensors
 
 HEAD_FILE = "head.safetensors"

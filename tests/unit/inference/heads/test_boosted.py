@@ -13,9 +13,10 @@ from varjepa.data.encode.features import LABEL
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.encode.tensors import to_tensors
 from varjepa.data.fit.preprocessor_fit import fit
-from varjepa.inference.heads.boosted import FASTER, BoostedHead, Shape, fit_boosted
+from varjepa.inference.heads.boosted import BoostedHead, fit_boosted
 from varjepa.inference.heads.inputs import HeadRows
 from varjepa.inference.heads.storage import FACTS, HEAD_FILE, load_head, save_head
+from varjepa.inference.heads.tree_growth import FASTER, Shape
 from varjepa.models.weights import read_file, write_tensors
 
 ROWS = 5000
@@ -85,7 +86,7 @@ def test_trees_of_older_versions_know_their_depth_alone(tmp_path: Path) -> None:
 def test_where_the_most_trees_are_too_few_for_small_steps_the_steps_are_larger(monkeypatch: pytest.MonkeyPatch) -> None:
     frame = sums(np.random.default_rng(0))
     slow = fitted(frame)[0]
-    monkeypatch.setattr("varjepa.inference.heads.boosted.MOST_TREES", 60)
+    monkeypatch.setattr("varjepa.inference.heads.tree_growth.MOST_TREES", 60)
     fast = fitted(frame)[0]
     assert slow.shape.rate == Shape().rate
     assert fast.shape.rate in FASTER
