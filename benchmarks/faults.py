@@ -88,11 +88,9 @@ class Job:
 
     def group(self, limit: int) -> Path:
         """A control group whose memory is limited (versions 1 and 2)."""
-        first, second = GROUPS / "memory", GROUPS / "cgroup.controllers"
-        group = (GROUPS if second.is_file() else first) / f"faults-{os.getpid()}"
-        group.mkdir(exist_ok=True)
-        (group / ("memory.max" if second.is_file() else "memory.limit_in_bytes")).write_text(str(limit))
-        return group
+        OWN_GROUP.mkdir(exist_ok=True)
+        (OWN_GROUP / ("memory.max" if SECOND_VERSION else "memory.limit_in_bytes")).write_text(str(limit))
+        return OWN_GROUP
 
     def wait_for(self, words: str) -> None:
         """Waits until the log has these words, or the command has ended."""
@@ -214,6 +212,12 @@ FAULTS: dict[str, Callable[[Job], None]] = {
 GROUPS = Path("/sys/fs/cgroup")
 """Where control groups are mounted."""
 
+SECOND_VERSION = (GROUPS / "cgroup.controllers").is_file()
+"""Whether all limits of a group are in one folder; the first version has a tree of groups for each kind of limit."""
+
+OWN_GROUP = (GROUPS if SECOND_VERSION else GROUPS / "memory") / f"faults-{os.getpid()}"
+"""The control group of commands whose memory is limited."""
+
 SILENT = ("command killed",)
 """Faults after which nobody can say anything."""
 
@@ -289,8 +293,8 @@ def _clear(job: Job) -> None:
         job.process.wait()
     if os.path.ismount(job.folder / "mlruns/work"):
         subprocess.run(["umount", "-l", str(job.folder / "mlruns/work")], check=True)
-    for group in (*GROUPS.glob(f"faults-{os.getpid()}"), *GROUPS.glob(f"memory/faults-{os.getpid()}")):
-        group.rmdir()
+    if OWN_GROUP.is_dir():
+        OWN_GROUP.rmdir()
 
 
 def _message(job: Job) -> str:

@@ -42,6 +42,8 @@ class NoRoomError(VarjepaError):
         else:
             usage = shutil.disk_usage(_existing(place))
             free = f"{usage.free / MIB:,.1f} of {usage.total / MIB:,.1f} MiB are free"
+            if not needs and how.startswith("is full") and LITTLE / 2 < usage.free < ROOM:
+                free += " now that the file which did not fit is gone again"
             found = f"The disk of {place} {how}: {free}{f', and {needs}' if needs else ''}."
         super().__init__(found, fix="Make room, or work in another folder; then run the same command again to resume.")
 

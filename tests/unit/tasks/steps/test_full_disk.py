@@ -7,6 +7,7 @@ import signal
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -61,6 +62,15 @@ def test_a_limit_of_the_size_of_files_is_said_in_words(name: str, tmp_path: Path
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, handler)
+
+
+@pytest.mark.parametrize(("free", "gone"), [(300_000, True), (50_000, False), (2**34, False)])
+def test_room_that_a_file_has_left_again_is_not_taken_for_enough(
+    free: int, gone: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(total=2 * free, free=free))
+    assert ("the file which did not fit is gone again" in str(NoRoomError(tmp_path, "is full"))) == gone
+    assert "gone again" not in str(NoRoomError(tmp_path, "is read-only"))
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG])
