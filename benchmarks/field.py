@@ -65,12 +65,15 @@ def main() -> None:
     parser = ArgumentParser(description=__doc__)
     parser.add_argument("datasets", nargs="+", metavar="NAME[=FILE]", help="a config in configs/, and its file")
     parser.add_argument("--out", type=Path, default=Path("field"))
+    parser.add_argument("--last", choices=STAGES, default="all", help="the last stage to compute")
     parser.add_argument("--set", action="append", default=[], dest="more", metavar="KEY=VALUE")
     asked = parser.parse_args()
     datasets = {name: path for name, _, path in (item.partition("=") for item in asked.datasets)}
     for stage, predictors in STAGES.items():
         shutil.copytree(report(datasets, predictors, asked.more), asked.out / stage, dirs_exist_ok=True)
         print(f"stage {stage}: {asked.out / stage}", flush=True)
+        if stage == asked.last:
+            break
 
 
 if __name__ == "__main__":

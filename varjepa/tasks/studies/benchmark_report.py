@@ -143,7 +143,7 @@ def _made(config: BenchmarkConfig, cells: Sequence[Cell]) -> Table:
         "encoders of each kind and split": f"{config.encoder_seeds}, epochs selected by {config.selection}",
         "seeds of a predictor on each encoder": str(config.seeds),
         "trials of a predictor": str(config.training.trials),
-        "cells": f"{len(cells)}, {sum(cell.seconds for cell in cells) / 60:.0f} minutes of one thread each",
+        "cells": f"{len(cells)}, each on one thread, {sum(cell.seconds for cell in cells) / 60:.0f} minutes in all",
     }
     return "How it was made", ["", ""], [list(fact) for fact in (facts | provenance()).items()]
 

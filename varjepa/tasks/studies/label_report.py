@@ -105,6 +105,6 @@ def _made(config: BenchmarkConfig, cells: Sequence[LabelCell]) -> Table:
         "protocol": config.protocol,
         "draws": f"seeds {config.seed} to {config.seed + config.seeds - 1}",
         "encoder": "one per data set, trained on all training rows without labels, its epoch selected without labels",
-        "cells": f"{len(cells)}, {sum(cell.seconds for cell in cells) / 60:.0f} minutes of one thread each",
+        "cells": f"{len(cells)}, each on one thread, {sum(cell.seconds for cell in cells) / 60:.0f} minutes in all",
     }
     return "How it was made", ["", ""], [list(fact) for fact in (facts | provenance()).items()]
