@@ -35,8 +35,11 @@ FASTER = (0.1, 0.2)
 SEARCH_ROWS = 50_000
 """Rows, drawn at random, that the shapes are compared on; the number of trees is chosen on all of them."""
 
-ONE_HOT_BELOW = 200
-"""Columns of so many categories are always parted into two groups: a split that takes out one would be too small."""
+FEW_CATEGORIES, ONE_HOT_BELOW = 4, 200
+"""Splits always take out one of fewer categories, and always part that many, as one alone would have too few rows."""
+
+MOST_BINS, FEWEST_BINS, ROWS_PER_BIN = 256, 32, 40
+"""Numbers are sorted into bins. More of them take longer, and on few rows are no better."""
 
 
 class Shape(NamedTuple):
@@ -80,9 +83,20 @@ class BoostedData(NamedTuple):
         import xgboost
 
         return xgboost.QuantileDMatrix(
-            self.x, label=self.y, feature_types=list(self.types), enable_categorical=True,
+            self.x, label=self.y, feature_types=list(self.types), enable_categorical=True, max_bin=self.bins,
             nthread=threads_for(self.x.size),
         )  # fmt: skip
+
+    @property
+    def bins(self) -> int:
+        """Bins of a number, about one per `ROWS_PER_BIN` rows."""
+        return min(MOST_BINS, max(FEWEST_BINS, len(self.y) // ROWS_PER_BIN))
+
+    @property
+    def parted(self) -> bool:
+        """Whether splits part the categories of a column unless they are told to take out one."""
+        codes = [self.x[:, number] for number, kind in enumerate(self.types) if kind == "c"]
+        return any(FEW_CATEGORIES <= np.nanmax(each, initial=-1.0) + 1 < ONE_HOT_BELOW for each in codes)
 
     def watched(self) -> "xgboost.DMatrix":
         """The rows for watching."""
@@ -157,7 +171,7 @@ def chosen_shape(fitting: BoostedData, held: BoostedData, seed: int) -> tuple[Sh
         best = shallow
     else:
         best = min(best, tried(Shape(depth=10)), key=lambda one: one.losses.mean())
-    changes: list[dict[str, Any]] = [{"one_hot": True}] if "c" in fitting.types else []
+    changes: list[dict[str, Any]] = [{"one_hot": True}] if fitting.parted else []
     for change in (*changes, {"subsample": 1.0}):
         other = tried(best.shape._replace(**change))
         if p_worse(Pairs(other.losses - best.losses)) <= DOUBT:
@@ -193,6 +207,7 @@ def _options(data: BoostedData, shape: Shape, seed: int) -> dict[str, Any]:
     options: dict[str, Any] = {
         "tree_method": "hist", "max_depth": shape.depth, "eta": shape.rate, "subsample": shape.subsample,
         "colsample_bynode": COLUMNS, "seed": seed, "nthread": threads_for(data.x.size), "verbosity": 0,
+        "max_bin": data.bins,
     }  # fmt: skip
     if shape.one_hot:
         options["max_cat_to_onehot"] = ONE_HOT_BELOW
