@@ -166,22 +166,30 @@ def chosen_shape(fitting: BoostedData, held: BoostedData, seed: int) -> tuple[Sh
     def tried(shape: Shape, data: BoostedData = few) -> Tried:
         return _tried(data, held, watched, shape, seed)
 
-    best, shallow = side_by_side(tried, [Shape(), Shape(depth=4)], few)
-    if shallow.losses.mean() < best.losses.mean():
-        best = shallow
-    else:
-        best = min(best, tried(Shape(depth=10)), key=lambda one: one.losses.mean())
-    changes: list[dict[str, Any]] = [{"one_hot": True}] if fitting.parted else []
-    for change in (*changes, {"subsample": 1.0}):
-        other = tried(best.shape._replace(**change))
-        if p_worse(Pairs(other.losses - best.losses)) <= DOUBT:
-            best = other
+    usual, shallow = side_by_side(tried, [Shape(), Shape(depth=4)], few)
+    other = shallow if _mean_loss(shallow) < _mean_loss(usual) else tried(Shape(depth=10))
+    best = min(usual, other, key=_mean_loss)
+    changes: list[dict[str, Any]] = [{"subsample": 1.0}, *([{"one_hot": True}] if fitting.parted else [])]
+    shapes = [best.shape._replace(**change) for change in changes]
+    better = [each for each in side_by_side(tried, shapes, few) if _beyond_doubt(each, best)]
+    if len(better) == 2:
+        better.append(tried(best.shape._replace(subsample=1.0, one_hot=True)))
+    best = min(better, key=_mean_loss, default=best)
     if few is not fitting:
         best = tried(best.shape, fitting)
     for rate in FASTER:
         if best.trees > 0.9 * most_rounds(fitting.n_classes):
-            best = min(best, tried(best.shape._replace(rate=rate), fitting), key=lambda one: one.losses.mean())
+            best = min(best, tried(best.shape._replace(rate=rate), fitting), key=_mean_loss)
     return best.shape, round(REFIT * best.trees)
+
+
+def _mean_loss(tried: Tried) -> float:
+    return float(tried.losses.mean())
+
+
+def _beyond_doubt(tried: Tried, other: Tried) -> bool:
+    """Whether it has the smaller losses, and not by chance."""
+    return p_worse(Pairs(tried.losses - other.losses)) <= DOUBT
 
 
 def _tried(fitting: BoostedData, held: BoostedData, watched: "xgboost.DMatrix", shape: Shape, seed: int) -> Tried:
