@@ -6,7 +6,8 @@ different computations share nothing, so each has its own cores.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import copy_context
+from contextvars import ContextVar, copy_context
+from dataclasses import dataclass
 from threading import Thread
 from typing import Generic, TypeVar
 
@@ -18,6 +19,17 @@ SMALL = 2**18
 """Cells of a table up to which trees are faster on one thread: theirs are the shortest of all steps."""
 
 
+@dataclass
+class _Share:
+    """What a computation has of the machine; another thread changes it when it is done itself."""
+
+    threads: int
+
+
+_SHARE: ContextVar[_Share | None] = ContextVar("share", default=None)
+"""Of this thread and those that it starts; torch keeps a number for each thread, which no other thread can change."""
+
+
 def threads_for(cells: int) -> int:
     """Threads that trees should use for so many cells; their number does not change the trees.
 
@@ -25,7 +37,8 @@ def threads_for(cells: int) -> int:
         >>> threads_for(6_000 * 32)
         1
     """
-    return 1 if cells <= SMALL else torch.get_num_threads()
+    share = _SHARE.get()
+    return 1 if cells <= SMALL else torch.get_num_threads() if share is None else share.threads
 
 
 class Aside(Generic[_T]):
@@ -62,10 +75,17 @@ class Aside(Generic[_T]):
 
 @contextmanager
 def halved_threads() -> Iterator[bool]:
-    """Within it this thread and another one have half of the cores each; says whether there are cores for two."""
+    """Within it this thread and another one have half of the cores each; says whether there are cores for two.
+
+    After it, trees that the other one begins to fit have all of them.
+    """
     every = torch.get_num_threads()
-    torch.set_num_threads(max(1, every // 2))
+    share = _Share(max(1, every // 2))
+    token = _SHARE.set(share)
+    torch.set_num_threads(share.threads)
     try:
         yield every > 1
     finally:
         torch.set_num_threads(every)
+        share.threads = every
+        _SHARE.reset(token)

@@ -124,7 +124,7 @@ class Fitting:
             for key in keys:
                 if key not in trees:
                     self.head(*key)
-            self.fitted |= aside.result()
+        self.fitted |= aside.result()
 
     def _needed(self) -> list[tuple[HEAD, FEATURES]]:
         """The baselines, and the heads that the configuration asks for."""

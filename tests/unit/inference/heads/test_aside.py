@@ -1,6 +1,7 @@
 """Computations on another core."""
 
 import threading
+import time
 from contextvars import ContextVar
 
 import pytest
@@ -45,6 +46,28 @@ def test_threads_are_halved_and_come_back(every: int, each: int) -> None:
         assert torch.get_num_threads() == every
         assert threads_for(SMALL) == 1
         assert threads_for(SMALL + 1) == every
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_who_goes_on_alone_has_all_threads() -> None:
+    before, alone = torch.get_num_threads(), threading.Event()
+    found: list[int] = []
+
+    def trees() -> int:
+        found.append(threads_for(SMALL + 1))
+        alone.wait(60)
+        return threads_for(SMALL + 1)
+
+    try:
+        torch.set_num_threads(4)
+        with halved_threads():
+            aside = Aside(trees)
+            while not found:
+                time.sleep(0.001)
+        alone.set()
+        assert aside.result() == 4
+        assert found == [2]
     finally:
         torch.set_num_threads(before)
 
