@@ -10,7 +10,7 @@ from torch import Tensor
 from varjepa.config.heads import FEATURES, HEAD
 from varjepa.evaluation.arrays import Bools
 from varjepa.inference.heads.inputs import Components, HeadRows, tree_inputs, tree_types
-from varjepa.inference.heads.tree_growth import BoostedData, Shape, boosted_again, chosen_shape, random_of, side_by_side
+from varjepa.inference.heads.tree_growth import BoostedData, Shape, boosted_again, chosen_shape, fit_each, random_of
 from varjepa.inference.heads.trees import opened_booster, tree_outputs
 
 if TYPE_CHECKING:
@@ -128,6 +128,6 @@ def resampled_boosted(
     types, y = tree_types(rows.table, head.features, head.components), labels.double().cpu().numpy()
     data, trees, rng = BoostedData(x, y, types, head.n_classes), head.booster.num_boosted_rounds(), random_of(seed)
     picks = [rng.integers(len(y), size=len(y)) for _ in range(count)]
-    models = side_by_side(lambda number: boosted_again(data.of(picks[number]), head.shape, trees, seed=seed + number),
-                   range(count), data)  # fmt: skip
+    models = fit_each(lambda number: boosted_again(data.of(picks[number]), head.shape, trees, seed=seed + number),
+                      range(count), data)  # fmt: skip
     return tuple(replace(head, model=model) for model in models)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 import numpy as np
 
 from varjepa.evaluation.arrays import Bools, Floats
-from varjepa.evaluation.gate.paired_tests import Pairs, p_worse
+from varjepa.evaluation.gate.paired_tests import p_worse
 from varjepa.inference.heads.aside import threads_for
 from varjepa.machine import cores
 
@@ -166,12 +166,11 @@ def chosen_shape(fitting: BoostedData, held: BoostedData, seed: int) -> tuple[Sh
     def tried(shape: Shape, data: BoostedData = few) -> Tried:
         return _tried(data, held, watched, shape, seed)
 
-    usual, shallow = side_by_side(tried, [Shape(), Shape(depth=4)], few)
+    usual, shallow = fit_each(tried, [Shape(), Shape(depth=4)], few)
     other = shallow if _mean_loss(shallow) < _mean_loss(usual) else tried(Shape(depth=10))
     best = min(usual, other, key=_mean_loss)
-    changes: list[dict[str, Any]] = [{"subsample": 1.0}, *([{"one_hot": True}] if fitting.parted else [])]
-    shapes = [best.shape._replace(**change) for change in changes]
-    better = [each for each in side_by_side(tried, shapes, few) if _beyond_doubt(each, best)]
+    changed = [best.shape._replace(subsample=1.0), *([best.shape._replace(one_hot=True)] if fitting.parted else [])]
+    better = [each for each in fit_each(tried, changed, few) if _beyond_doubt(each, best)]
     if len(better) == 2:
         better.append(tried(best.shape._replace(subsample=1.0, one_hot=True)))
     best = min(better, key=_mean_loss, default=best)
@@ -189,7 +188,7 @@ def _mean_loss(tried: Tried) -> float:
 
 def _beyond_doubt(tried: Tried, other: Tried) -> bool:
     """Whether it has the smaller losses, and not by chance."""
-    return p_worse(Pairs(tried.losses - other.losses)) <= DOUBT
+    return p_worse(tried.losses - other.losses) <= DOUBT
 
 
 def _tried(fitting: BoostedData, held: BoostedData, watched: "xgboost.DMatrix", shape: Shape, seed: int) -> Tried:
@@ -204,7 +203,7 @@ def _tried(fitting: BoostedData, held: BoostedData, watched: "xgboost.DMatrix", 
     return Tried(shape, trees, held.losses(booster.predict(watched, iteration_range=(0, trees))))
 
 
-def side_by_side(fit: Callable[[_N], _T], inputs: Iterable[_N], data: BoostedData) -> list[_T]:
+def fit_each(fit: Callable[[_N], _T], inputs: Iterable[_N], data: BoostedData) -> list[_T]:
     """One fit per input; side by side where each uses one thread: XGBoost lets go of Python's lock."""
     at_once = cores() if threads_for(data.x.size) == 1 else 1
     with ThreadPoolExecutor(at_once, "trees") as pool:

@@ -86,7 +86,7 @@ def test_trees_of_older_versions_know_their_depth_alone(tmp_path: Path) -> None:
 def test_where_the_most_trees_are_too_few_for_small_steps_the_steps_are_larger(monkeypatch: pytest.MonkeyPatch) -> None:
     frame = sums(np.random.default_rng(0))
     slow = fitted(frame)[0]
-    monkeypatch.setattr("varjepa.inference.heads.tree_growth.MOST_TREES", 60)
+    monkeypatch.setattr("varjepa.inference.heads.tree_growth.MOST_TREES", 60)  # 1,500 would take a minute
     fast = fitted(frame)[0]
     assert slow.shape.rate == Shape().rate
     assert fast.shape.rate in FASTER

@@ -68,6 +68,7 @@ def test_a_limit_of_the_size_of_files_is_said_in_words(name: str, tmp_path: Path
 def test_room_that_a_file_has_left_again_is_not_taken_for_enough(
     free: int, gone: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # The room is measured after the file is gone, which no real disk does at a moment of the test's choice.
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(total=2 * free, free=free))
     assert ("the file which did not fit is gone again" in str(NoRoomError(tmp_path, "is full"))) == gone
     assert "gone again" not in str(NoRoomError(tmp_path, "is read-only"))
