@@ -1,10 +1,11 @@
 """The head that ships against the linear probe and boosted trees on raw columns, and its uncertainty; several seeds.
 
-    python -m benchmarks.heads [adult=adult.csv.gz] [covertype=covertype.parquet] [--seeds 5]
+    python -m benchmarks.heads [adult=adult.csv.gz] [covertype=covertype.parquet] [--seeds 5] [--rows 500]
 
 Every seed splits the rows anew (of Covertype it draws 10,000 anew), trains a small encoder, chooses heads and the
 uncertainty measure on validation rows, and measures on test rows once. SIM and simulated house prices need no file.
-Writes `results/heads_NAME.json`.
+With `--rows`, the table is small: so many rows are for training, validation and calibration, and 5,000 others for
+testing. Writes `results/heads_NAME.json`, or `heads_NAME_ROWS.json`.
 """
 
 import argparse
@@ -46,6 +47,9 @@ DATA: dict[str, dict[str, Any]] = {
 }
 GROUPS = ("head", "probe", "raw", "boosted")
 
+TEST_ROWS = 5000
+"""Of a small table."""
+
 
 class Trained(NamedTuple):
     """A job up to the calibrated model.
@@ -63,7 +67,16 @@ class Trained(NamedTuple):
     model: "TrainedModel"
 
 
-def trained(name: str, path: str | None, seed: int) -> Trained:
+def small(rows: int | None) -> dict[str, Any]:
+    """Settings of a table of which so many rows are not for testing; none where it is not small."""
+    if rows is None:
+        return {}
+    share = rows / (rows + TEST_ROWS)
+    return {"rows": rows + TEST_ROWS, "split": {"train": 0.6 * share, "validation": 0.2 * share,
+                                                "calibration": 0.2 * share}}  # fmt: skip
+
+
+def trained(name: str, path: str | None, seed: int, rows: int | None = None) -> Trained:
     """Runs the steps of a retrain in the working folder, without a tracking store or a generator."""
     from varjepa.config import parse_config
     from varjepa.inference.storage import load_parts, model_parts
@@ -76,8 +89,10 @@ def trained(name: str, path: str | None, seed: int) -> Trained:
     if name == "california":
         path = str(Path("california.parquet").resolve())
         california_like(seed=seed).write_parquet(path)
-    data = DATA[name] | ({"path": path} if path else {}) | {"split": {"seed": seed}}
-    config = parse_config(ENCODER | {"data": data, "training": ENCODER["training"] | {"seed": seed}})
+    data = DATA[name] | ({"path": path} if path else {}) | small(rows)
+    data["split"] = data.get("split", {}) | {"seed": seed}
+    training = ENCODER["training"] | {"seed": seed} | ({} if rows is None else {"max_epochs": 12})
+    config = parse_config(ENCODER | {"data": data, "training": training})
     snapshot = ingest.fn(config)
     prepared = preprocess.fn(check_contract.fn(snapshot, config).clean, snapshot.told(config))
     pretrained = pretrained_alone(prepared, config)
@@ -87,13 +102,15 @@ def trained(name: str, path: str | None, seed: int) -> Trained:
     return Trained(prepared, probed, calibrated, load_parts(config, parts))
 
 
-def measured(name: str, path: str | None, seed: int) -> tuple[dict[str, float], dict[str, Floats], str]:
+def measured(
+    name: str, path: str | None, seed: int, rows: int | None
+) -> tuple[dict[str, float], dict[str, Floats], str]:
     """Metrics of one seed on test rows, correctness or minus squared errors [N] per group, and the head's name."""
     with tempfile.TemporaryDirectory() as folder, chdir(folder):
-        found = trained(name, path, seed)
-        rows = {group: _goodness(pl.read_parquet(found.probed.predictions), group) for group in GROUPS}
+        found = trained(name, path, seed, rows)
+        each = {group: _goodness(pl.read_parquet(found.probed.predictions), group) for group in GROUPS}
     head = found.probed.decisions["head"].partition(": ")[0]
-    return found.probed.metrics | found.calibrated.metrics, rows, head
+    return found.probed.metrics | found.calibrated.metrics, each, head
 
 
 def _goodness(predictions: pl.DataFrame, group: str) -> Floats:
@@ -106,11 +123,11 @@ def _goodness(predictions: pl.DataFrame, group: str) -> Floats:
     return (outputs.argmax(1) == labels).astype(np.float64)
 
 
-def figures(name: str, path: str | None, seeds: int) -> list[Figure]:
+def figures(name: str, path: str | None, seeds: int, rows: int | None) -> list[Figure]:
     """Means over seeds, and differences with 95% intervals of Student's t over seeds."""
     runs = []
     for seed in range(seeds):
-        runs.append(measured(name, path, seed))
+        runs.append(measured(name, path, seed, rows))
         print(name, seed, runs[-1][2], {k: round(v, 4) for k, v in runs[-1][0].items() if k.startswith(GROUPS)})
     unit = "accuracy" if "head/accuracy" in runs[0][0] else "r2"
     found = [Figure(f"{name}: {group}, {unit}", statistics.mean(run[0][f"{group}/{unit}"] for run in runs), unit)
@@ -158,6 +175,7 @@ def main() -> None:
     )
     parser.add_argument("--only", help="names to measure, separated by commas")
     parser.add_argument("--seeds", type=int, default=5, help="at least 2")
+    parser.add_argument("--rows", type=int, help="all but the test rows, of a small table")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON file")
     words = parser.parse_args()
     tables = {table.name: table for table in (GivenTable("california", None), GivenTable("sim", None), *words.tables)}
@@ -165,7 +183,9 @@ def main() -> None:
         path = tables[name].path
         given = f"{tables[name]} " if path else ""
         command = f"python -m benchmarks.heads {given}--only {name} --seeds {words.seeds}"
-        publish(f"heads_{name}", figures(name, str(path) if path else None, words.seeds), words.out, command=command)
+        command += f" --rows {words.rows}" if words.rows else ""
+        found = figures(name, str(path) if path else None, words.seeds, words.rows)
+        publish(f"heads_{name}_{words.rows}" if words.rows else f"heads_{name}", found, words.out, command=command)
 
 
 if __name__ == "__main__":

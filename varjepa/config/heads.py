@@ -26,8 +26,8 @@ class ProbeSection(Section):
     head: Literal["auto", HEAD] = "auto"
     """The classifier or regressor that ships. linear: logistic or ridge regression. boosted: gradient-boosted trees.
     forest: extremely randomised trees. mlp: an ensemble of small networks. stacked: a weighted combination of all of
-    them. auto: the simplest one, unless another is better on validation rows beyond doubt. The linear probe on the
-    embedding is reported in any case."""
+    them. auto: the best of linear models and boosted trees on validation rows, unless another is better on them beyond
+    doubt. The linear probe on the embedding is reported in any case."""
     features: Literal["auto", FEATURES] = "auto"
     """What the head reads: the embedding, the raw columns, or both. auto: as for `head`. A stacked head combines heads
     on each."""

@@ -13,9 +13,12 @@ from varjepa.data.encode.features import LABEL
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.encode.tensors import to_tensors
 from varjepa.data.fit.preprocessor_fit import fit
-from varjepa.inference.heads.candidates import Chosen, Fitting, HeadData, all_outputs, choose_head
+from varjepa.evaluation.probe import LinearProbe
+from varjepa.inference.heads.candidates import Chosen, Fitting, HeadData, Judged, _best, all_outputs, choose_head
 from varjepa.inference.heads.forest import fit_forest
+from varjepa.inference.heads.head import Head
 from varjepa.inference.heads.inputs import HeadRows, RawColumns, tree_inputs
+from varjepa.inference.heads.linear import LinearHead
 from varjepa.inference.heads.soundness import HeadSizes, require_head
 from varjepa.inference.heads.stacked import stacking_weights
 from varjepa.inference.heads.storage import HEAD_FILE, load_head, save_head
@@ -95,10 +98,29 @@ def test_every_head_learns_comes_back_and_ignores_the_rows_beside_a_row(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("label", ["class", "value"])
-def test_the_simplest_head_ships_where_the_label_is_linear_or_noise(label: str) -> None:
-    for pattern, expected in (("line", "linear"), ("none", "linear")):
+def test_no_complex_head_ships_where_the_label_is_linear_or_noise(label: str) -> None:
+    for pattern, expected in (("line", {"linear"}), ("none", {"linear", "boosted"})):
         fitting, _ = fitting_of(pattern, label=label)
-        assert choose_head(fitting).head.kind == expected, pattern
+        assert choose_head(fitting).head.kind in expected, pattern
+
+
+def test_of_the_heads_that_all_are_compared_with_the_smallest_loss_ships_and_others_only_beyond_doubt() -> None:
+    rng, one, zero = np.random.default_rng(0), torch.ones(1), torch.zeros(1)
+    probe = LinearProbe(zero, one, one[None], zero, 1.0)
+    noise, signs = rng.standard_normal((2, 200)), rng.permutation(np.repeat([-1.0, 1.0], 100))
+    noise -= noise.mean(1, keepdims=True)  # so that the means are the numbers below
+    first, second, doubtful, certain = (
+        Judged(LinearHead(probe), losses)
+        for losses in (0.5 + noise[0], 0.5 + noise[0] + 0.01 * signs - 1e-5, 0.49 + noise[1], 0.49 + noise[0])
+    )
+
+    def best(compared: int, *judged: Judged) -> Head:
+        return _best(judged, range(compared), {}, None).head
+
+    assert best(2, first, second) is second.head
+    assert best(2, first, second, doubtful) is second.head
+    assert best(2, first, second, doubtful, certain) is certain.head
+    assert best(1, first, second) is first.head
 
 
 @pytest.mark.slow
