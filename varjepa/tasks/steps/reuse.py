@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from filelock import FileLock
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from varjepa.config import result_settings
 from varjepa.config.base import Section
@@ -160,9 +160,14 @@ def reuse(folder: Path, result: type[_T], make: Callable[[], _T], *, shared: boo
     where = sharing.get() if shared else ThisMachine()
     with FileLock(folder.with_suffix(".lock")), where.turn(folder):
         if done.is_file():
-            os.utime(done)  # the time of its last use, for `varjepa clean`
-            log.info("%s: nothing has changed, reusing %s", step, folder)
-            return adapter.validate_json(done.read_bytes())
+            try:
+                value = adapter.validate_json(done.read_bytes())
+            except ValidationError:  # the machine lost its power before the file was on the disk
+                log.warning("%s: the result in %s cannot be read, so it is made again", step, folder)
+            else:
+                os.utime(done)  # the time of its last use, for `varjepa clean`
+                log.info("%s: nothing has changed, reusing %s", step, folder)
+                return value
         log.info("%s starts", step)  # on a large table, minutes may pass before the next message
         value = make()
         # Not `dump_json`, which writes NaN and infinity as null and cannot read it back as a number.

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from varjepa.tasks.steps.code import code_files
-from varjepa.tasks.steps.reuse import reuse, step_folder
+from varjepa.tasks.steps.reuse import DONE, reuse, step_folder
 
 
 def names(module: str) -> set[str]:
@@ -81,6 +81,14 @@ def test_a_result_comes_back_as_it_was_even_where_a_figure_is_no_number(tmp_path
     assert math.isnan(again.values.pop("nan"))
     assert again.values == {"inf": math.inf, "one": 1.0}
     assert (first.place, again.place) == (tmp_path / "a", tmp_path / "a")
+
+
+@pytest.mark.parametrize("content", [b"", b'{"values": {"one"', bytes(20)])
+def test_a_result_that_a_loss_of_power_has_left_empty_is_made_again(tmp_path: Path, content: bytes) -> None:
+    figures = Figures({"one": 1.0}, tmp_path)
+    reuse(tmp_path / "step-0", Figures, lambda: figures)
+    (tmp_path / "step-0" / DONE).write_bytes(content)
+    assert [reuse(tmp_path / "step-0", Figures, lambda: figures) for _ in range(2)] == [figures, figures]
 
 
 def test_only_the_templates_that_a_page_renders_count_as_its_code() -> None:
