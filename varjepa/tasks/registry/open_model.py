@@ -1,6 +1,7 @@
 """Finds a model by its name: a registry URI, a run id, or a folder."""
 
 import atexit
+import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -188,5 +189,11 @@ def _place(uri: str, tracking_uri: str | None) -> str:
 def _until_the_end() -> str:
     """A new temporary folder, which goes with this process."""
     folder = tempfile.mkdtemp(prefix="varjepa-model-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    atexit.register(_removed, folder, os.getpid())
     return folder
+
+
+def _removed(folder: str, process: int) -> None:
+    # A forked child must not remove what its parent reads.
+    if os.getpid() == process:
+        shutil.rmtree(folder, ignore_errors=True)

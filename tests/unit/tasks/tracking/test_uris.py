@@ -6,6 +6,7 @@ import pytest
 
 from varjepa.config.operations import TrackingSection
 from varjepa.errors import SetupError
+from varjepa.tasks.setup.doctor import _tracking
 from varjepa.tasks.tracking.uris import database_file, tracking_uri
 
 
@@ -23,3 +24,5 @@ def test_a_store_lies_in_the_folder_or_is_refused(
         return
     with pytest.raises(SetupError, match="question mark"):
         tracking_uri(TrackingSection())
+    check = _tracking()  # one of several: the doctor goes on
+    assert (check.ok, "question mark" in check.found) == (False, True)
