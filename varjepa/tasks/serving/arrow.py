@@ -8,11 +8,15 @@ import polars as pl
 
 from varjepa.errors import DataError, VarjepaError
 
-MOST = 2**30
-"""Bytes that the buffers of a stream, or the texts of its cells, may have together once they are unpacked."""
+MOST = 2**28
+"""Most bytes of the buffers of a stream, or of the texts of a column, once they are unpacked; most rows, too. A larger
+body may become as large as it is."""
 
 RECORDS, DICTIONARY = 3, 2
 """Kinds of messages that hold buffers: a batch of rows, and the values of a dictionary."""
+
+PACKED = b"ARROW:experimental_compression"
+"""Stands in the messages of streams that were packed before there was a field that says so."""
 
 CONTINUES = b"\xff\xff\xff\xff"
 """Stands before the length of a message in streams of today, and not in those of before 2019."""
@@ -25,8 +29,7 @@ def from_arrow(body: bytes) -> pl.DataFrame:
         DataError: it is no such stream, a cell is a list or a structure, or the rows are too large.
     """
     try:
-        size = unpacked_size(body)
-        _require_small("The body, when it is unpacked,", size)
+        _require_small("The body, when it is unpacked,", unpacked_size(body), "bytes", len(body))
         return _read(body)
     except VarjepaError:
         raise
@@ -45,17 +48,18 @@ def _read(body: bytes) -> pl.DataFrame:
         if pa.types.is_nested(field.type):
             raise DataError(f'The column "{field.name}" holds {field.type}.', expected="Expected one number or text "
                             "per cell.")  # fmt: skip
-    _require_small("The body, by its number of rows,", table.num_rows)
+    _require_small("The body", table.num_rows, "rows", len(body))
     frame = pl.DataFrame(pl.from_arrow(table))
     for name, dtype in frame.schema.items():
         if dtype == pl.String:  # cells may share one long text, which is in the body once
-            _require_small(f'The text of the column "{name}"', int(frame[name].str.len_bytes().sum()))
+            text = int(frame[name].str.len_bytes().sum())
+            _require_small(f'The text of the column "{name}"', text, "bytes", len(body))
     return frame
 
 
-def _require_small(what: str, size: int) -> None:
-    if size > MOST:
-        raise DataError(f"{what} has {size:,} bytes.", expected=f"Expected {MOST:,} at most.")
+def _require_small(what: str, size: int, unit: str, body: int) -> None:
+    if size > (most := max(MOST, body)):
+        raise DataError(f"{what} has {size:,} {unit}.", expected=f"Expected {most:,} at most.")
 
 
 def unpacked_size(body: bytes) -> int:
@@ -119,7 +123,7 @@ def _buffers(message: _Table, body: bytes, start: int) -> int:
     batch = batch.inner(1) if kind == DICTIONARY else batch
     if not batch.field(2):
         return 0
-    vector, packed, total = batch.inner(2).place, bool(batch.field(3)), 0
+    vector, packed, total = batch.inner(2).place, bool(batch.field(3)) or PACKED in message.data, 0
     for number in range(_number("<I", batch.data, vector)):
         offset, length = struct.unpack_from("<qq", batch.data, vector + 4 + 16 * number)
         # A packed buffer begins with its size when it is unpacked; -1 says that it is as it is.

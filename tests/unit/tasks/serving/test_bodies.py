@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -85,6 +86,12 @@ def test_what_grows_beyond_measure_is_refused_before_it_is_unpacked(monkeypatch:
     shared = pl.DataFrame({"a": ["x" * 20_000]}).select(pl.col("a").gather([0] * 100))
     with pytest.raises(DataError, match=r'"a" has 2,000,000 bytes'):
         rows_of(_stream(shared), "arrow", data)
+    nothing = pa.RecordBatch.from_arrays([pa.nulls(2**21)], ["a"])  # cells that take no room at all
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, nothing.schema) as stream:
+        stream.write_batch(nothing)
+    with pytest.raises(DataError, match="The body has 2,097,152 rows"):
+        rows_of(sink.getvalue().to_pybytes(), "arrow", data)
     sparse = [{f"c{number}": 1} for number in range(4_000)]
     with pytest.raises(DataError, match="4,000 rows have 4,000 columns"):
         rows_of(orjson.dumps({"rows": sparse}), "json", data)
