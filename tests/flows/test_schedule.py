@@ -145,6 +145,7 @@ def answered(ask: Callable[[], Any]) -> Any:
     [
         (["--cron", "99 3 * * *"], '--cron "99 3 * * *" is not a valid schedule'),
         (["--cron", "0 3 * * *", "--timezone", "Mars"], "in Mars is not a valid schedule"),
+        (["--cron", "0 3 * * *", "--timezone", "Europe"], "in Europe is not a valid schedule"),
         (["--interval", "soon"], "--interval soon is not a valid schedule"),
         (["--interval", "0"], "--interval 0 is not a valid schedule"),
         ([], "needs --cron or --interval"),

@@ -105,6 +105,7 @@ def test_past_days_are_compared_once_each_and_a_missing_one_stops_no_other(
     (["--from", "2026-06-01", "--to", "2026-06-02", "--once"], "leave out --once"),
     (["--from", "2026-06-01", "--to", "2026-06-02"], "are the same on every day"),
     (["--once", "--cron", "0 3 * * *"], "--once runs now"),
+    (["--once", "--timezone", "Mars"], '"Mars" is not a time zone'),
     (["--cron", "99 3 * * *"], "is not a valid schedule"),
     ([], "needs --cron or --interval"),
 ])  # fmt: skip

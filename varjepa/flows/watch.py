@@ -1,9 +1,7 @@
 """The monitoring flow as a Prefect deployment: compares new rows with the champion on a schedule, and acts on drift."""
 
 import time
-from datetime import UTC
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from prefect.schedules import Schedule
 from prefect.states import Completed
@@ -18,7 +16,7 @@ from varjepa.tasks.notify.events import failures_told
 from varjepa.tasks.notify.silence import tell_silence
 from varjepa.tasks.orchestration.flow_runs import claimed
 from varjepa.tasks.orchestration.recorded_flow import flow
-from varjepa.tasks.sources.run_day import on_day, planned_day
+from varjepa.tasks.sources.run_day import on_day, planned_day, zone_of
 from varjepa.tasks.sources.watched import depends_on_day, require_rows
 from varjepa.tasks.tracking.runs import log_results
 
@@ -31,7 +29,7 @@ def watch(config: RetrainConfig, timezone: str | None = None) -> Any:
         config: the job that makes the model, with the keys of a config file.
         timezone: of the schedule, for `{{ run_date }}`; None means UTC.
     """
-    started, day = time.perf_counter(), planned_day(UTC if timezone is None else ZoneInfo(timezone))
+    started, day = time.perf_counter(), planned_day(zone_of(timezone))
     of_day = day if depends_on_day(config) else None
     config = on_day(config, day)
     with claimed(), lineage("watch", config.registry.name), failures_told(config):

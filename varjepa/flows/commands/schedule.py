@@ -71,10 +71,12 @@ def watch(
     if days:
         return _watch_days(settings, days, json_out=json_out)
     from varjepa.tasks.orchestration.schedules import schedule_of
+    from varjepa.tasks.sources.run_day import zone_of
 
     if once and (cron or interval):
         raise click.UsageError("--once runs now: leave out --cron and --interval.")
     when = None if once else schedule_of(cron, interval, timezone)
+    zone_of(timezone)
     from varjepa.flows.watch import serve
     from varjepa.flows.watch import watch as flow
 

@@ -71,20 +71,25 @@ def _lock_files(cutoff: float, policy: Policy) -> list[Removed]:
     """Locks whose folder is gone."""
     removed = []
     for file in sorted(WORK.glob("*-*.lock")):
-        if file.name.startswith(MARK) or file.with_suffix("").exists() or file.stat().st_mtime >= cutoff:
+        if file.name.startswith(MARK) or file.with_suffix("").exists():
             continue
-        with suppress(Timeout, FileNotFoundError), FileLock(file, timeout=0):
-            removed.append(Removed("lock file", str(file), 0, "its folder is gone"))
-            if not policy.dry_run:
-                file.unlink(missing_ok=True)
+        with suppress(Timeout, FileNotFoundError):  # in use; removed by another process
+            if file.stat().st_mtime >= cutoff:
+                continue
+            with FileLock(file, timeout=0):
+                removed.append(Removed("lock file", str(file), 0, "its folder is gone"))
+                if not policy.dry_run:
+                    file.unlink(missing_ok=True)
     return removed
 
 
 def _tracebacks(policy: Policy) -> list[Removed]:
     removed = []
     for file in sorted(ERRORS.glob("varjepa-*.log")):
-        if file.stat().st_mtime < policy.cutoff:
-            removed.append(Removed("traceback", str(file), size_of(file), f"written {_ago(file.stat().st_mtime)}"))
-            if not policy.dry_run:
-                file.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # removed by another process
+            written = file.stat().st_mtime
+            if written < policy.cutoff:
+                removed.append(Removed("traceback", str(file), size_of(file), f"written {_ago(written)}"))
+                if not policy.dry_run:
+                    file.unlink(missing_ok=True)
     return removed

@@ -22,6 +22,8 @@ def clean_work_store(place: Place, policy: Policy) -> list[Removed]:
     removed, cutoff = [], datetime.fromtimestamp(policy.cutoff, UTC)
     with reaching(f"The work store {place.uri}", "used"):
         for name, items in _things(place):
+            if not items:  # another machine removes it just now
+                continue
             used = max(item.changed for item in items)
             if used >= cutoff:
                 continue

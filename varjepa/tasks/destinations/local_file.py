@@ -1,5 +1,6 @@
 """A Parquet or CSV file that appears only when it is complete."""
 
+import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -80,13 +81,34 @@ def table_writer(out: Path, *, force: bool, append: bool = False) -> Iterator[Ta
     """
     require_file(out, force=force, append=append)
     part = out.with_name(out.name + ".part")
-    writer = TableWriter(part)
-    try:
-        yield writer
-        writer.close()
-    except BaseException:
-        with suppress(Exception):
+    with _alone(part, out):
+        writer = TableWriter(part)
+        try:
+            yield writer
             writer.close()
-        part.unlink(missing_ok=True)
-        raise
-    part.replace(out)
+            require_file(out, force=force)  # somebody else may have written it meanwhile
+        except BaseException:
+            with suppress(Exception):
+                writer.close()
+            part.unlink(missing_ok=True)
+            raise
+        part.replace(out)
+
+
+@contextmanager
+def _alone(part: Path, out: Path) -> Iterator[None]:
+    """Keeps the unfinished file for this process, as long as it lives. One of a killed process is taken over.
+
+    Raises:
+        ConfigError: another process writes it.
+    """
+    with part.open("ab") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(
+                f"Another process is writing {out}.", fix="Wait for it, or choose another name."
+            ) from None
+        except OSError:
+            pass  # a file system without locks
+        yield

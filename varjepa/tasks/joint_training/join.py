@@ -5,15 +5,13 @@ import time
 from functools import partial
 from typing import NamedTuple
 
-from filelock import FileLock
-
 from varjepa.config import RetrainConfig
 from varjepa.redaction import redacted_uri
 from varjepa.tasks.answers.retrain import JoinAnswer, JoinedAnswer
 from varjepa.tasks.joint_training.call import Call, found_call, open_calls, seldom
 from varjepa.tasks.joint_training.launch import FINISHED, Machines, run_processes
 from varjepa.tasks.steps.log import log
-from varjepa.tasks.steps.reuse import DONE, WORK, code_digest
+from varjepa.tasks.steps.reuse import DONE, WORK, code_digest, step_lock
 from varjepa.tasks.work_store.lease import RENEWALS, Lease
 from varjepa.tasks.work_store.opened import opened_place
 from varjepa.tasks.work_store.results import SharedResults
@@ -88,8 +86,7 @@ def _seat(store: SharedResults, other_code: set[str]) -> Seat | None:
 def _rows_are_here(call: Call, store: SharedResults) -> bool:
     """Fetches the encoded rows, unless an earlier training has."""
     folder = WORK / call.rows
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.with_suffix(".lock")):
+    with step_lock(folder):
         return (folder / DONE).is_file() or store.fetch(folder)
 
 

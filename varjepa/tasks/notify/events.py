@@ -65,9 +65,9 @@ def in_run(run_id: str) -> None:
         runs.append(run_id)
 
 
-def tell(config: RetrainConfig, message: Message) -> None:
-    """Sends a message by the rules of a job."""
-    notify(config.notify, tracking_uri(config.tracking), message)
+def tell(config: RetrainConfig, message: Message) -> int:
+    """Sends a message by the rules of a job; returns how many addresses have accepted it."""
+    return notify(config.notify, tracking_uri(config.tracking), message)
 
 
 def tell_decision(config: RetrainConfig, run_id: str, registered: Registered | None, decision: Decision) -> None:
@@ -82,7 +82,8 @@ def tell_decision(config: RetrainConfig, run_id: str, registered: Registered | N
     if event is None or told == f"{event} {decision.reason}"[:LONGEST]:
         return
     commands = _commands(registered.uri) if event == "pending" else ()
-    tell(config, Message(event, name, decision.reason, version, run_id, commands))
+    if not tell(config, Message(event, name, decision.reason, version, run_id, commands)):
+        return  # tried again when the job is resumed, or finds the same model
     client.set_model_version_tag(name, str(version), TOLD_TAG, f"{event} {decision.reason}"[:LONGEST])
 
 

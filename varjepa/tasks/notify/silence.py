@@ -45,8 +45,8 @@ def _silence(config: RetrainConfig) -> str | None:
     with host_lock(tracking_uri(config.tracking), f"told of {name}"):  # two processes may notice at once
         model = registered_model(client, name)  # None if no retrain has ever made a version
         noted = last.data.tags.get(SILENT) if model is None else model.tags.get(SILENT)
-        if noted != last.info.run_id:
-            tell(config, Message("silent", name, words, run_id=last.info.run_id))
+        message = Message("silent", name, words, run_id=last.info.run_id)
+        if noted != last.info.run_id and tell(config, message):  # otherwise tried again by whoever looks next
             if model is None:
                 client.set_tag(last.info.run_id, SILENT, last.info.run_id)
             else:

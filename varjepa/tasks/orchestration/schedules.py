@@ -1,11 +1,10 @@
 """Schedules of Prefect."""
 
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
-
 from prefect.schedules import Cron, Interval, Schedule
 
 from varjepa.config.durations import duration
 from varjepa.errors import ConfigError
+from varjepa.tasks.sources.run_day import zone_of
 
 
 def schedule_of(cron: str | None, interval: str | None, timezone: str | None) -> Schedule:
@@ -26,12 +25,11 @@ def schedule_of(cron: str | None, interval: str | None, timezone: str | None) ->
     if (cron is None) == (interval is None):
         raise ConfigError("A schedule needs --cron or --interval.", expected="Expected exactly one of them.")
     try:
-        if timezone is not None:
-            ZoneInfo(timezone)
+        zone_of(timezone)
         if cron is not None:
             return Cron(cron, timezone=timezone)
         return Interval(duration(interval or ""), timezone=timezone)
-    except (ValueError, ZoneInfoNotFoundError) as error:
+    except ValueError as error:
         option = f'--cron "{cron}"' if cron is not None else f"--interval {interval}"
         raise ConfigError(
             f"{option}{f' in {timezone}' if timezone else ''} is not a valid schedule.",

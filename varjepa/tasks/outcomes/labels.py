@@ -12,11 +12,13 @@ from varjepa.data.cells import column
 from varjepa.data.encode.features import Label
 from varjepa.data.read.named_columns import require_present
 from varjepa.data.read.sources import open_path
-from varjepa.errors import DataError, ModelError
+from varjepa.errors import DataError, ModelError, listed
 from varjepa.inference.answer_columns import ON_REQUEST
 from varjepa.inference.model import TrainedModel
+from varjepa.tasks.registry.open_model import REGISTRY, version_of
 from varjepa.tasks.scoring.one_file import batch_rows
 from varjepa.tasks.scoring.stream import batches_of
+from varjepa.tasks.serving.prediction_log import OWN
 from varjepa.tasks.sources.address import section_at
 from varjepa.tasks.sources.open_table import opened_table
 
@@ -95,7 +97,9 @@ def scored_before(model: TrainedModel, question: Labelled, label: Label) -> tupl
     with opened_table(data, [*model.preprocessor.text, key]) as source:
         labels = source.frame.rename(data.rename, strict=False).collect()
     require_present((key, label.name), labels.columns, question.labelled)
-    scores = _scores(str(question.scored), key)
+    version = version_of(question.model, question.tracking_uri)
+    served = None if version is None else f"{REGISTRY}{version[0]}/{version[1]}"
+    scores = answers_of(_scores(str(question.scored), key), str(question.scored), key, served)
     for frame, place in ((labels, question.labelled), (scores, str(question.scored))):
         if (twice := frame.height - frame[key].n_unique()) > 0:
             words = f'{place} has {twice:,} repeated values in the key "{key}".'
@@ -125,3 +129,27 @@ def _scores(place: str, key: str) -> pl.DataFrame:
     frame = open_path(place, DataSection(path=place)).frame.collect()
     require_present((key, "prediction"), frame.columns, place)
     return frame
+
+
+def answers_of(frame: pl.DataFrame, place: str, key: str, version: str | None) -> pl.DataFrame:
+    """Scores as they are; of the log of `varjepa serve`, the model's newest answer to each key.
+
+    The log also holds answers of other versions and of a shadow, and those to requests that were made again.
+
+    Args:
+        frame: scores, or rows of the log.
+        place: of them, for messages.
+        key: column that names a row.
+        version: that is judged, such as models:/people/3; None for a folder, which only answers count for.
+
+    Raises:
+        DataError: the log has no answer of the model.
+    """
+    if not set(OWN) <= set(frame.columns):
+        return frame
+    mine = frame.filter(pl.col("role") == "answer" if version is None else pl.col("version") == version)
+    if mine.is_empty():
+        raise DataError(f"{place} holds no answers of {version or 'a model'}.",
+                        expected=f"It holds those of {listed(frame['version'].unique().sort())}.")  # fmt: skip
+    mine = mine.sort("time", maintain_order=True)
+    return mine.filter(mine[key].is_last_distinct())

@@ -4,6 +4,7 @@ import os
 import socket
 from collections.abc import Mapping
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Protocol
 
 import psutil
@@ -71,12 +72,27 @@ def require_turn() -> None:
 
 
 SLACK = 2.0
-"""Tolerance in seconds for the start time of a process, because the system clock may be adjusted."""
+"""Tolerance in seconds for the start time of a process, where nothing better than the system's clock tells it."""
+
+
+BOOT = Path("/proc/sys/kernel/random/boot_id")
+"""File of Linux with another id after each start of the machine."""
 
 
 def this_process() -> str:
-    """This process as `pid@start`. A process number alone is not unique, because it is reused."""
-    return f"{os.getpid()}@{psutil.Process().create_time():.2f}"
+    """This process as `pid@start`, on Linux `pid@start@ticks.boot`. A number alone is not unique: it is reused."""
+    own = f"{os.getpid()}@{psutil.Process().create_time():.2f}"
+    return f"{own}@{since_boot}" if (since_boot := _since_boot(os.getpid())) else own
+
+
+def _since_boot(pid: int) -> str:
+    """When a process has started, by a clock that nobody sets, and in which life of the machine; empty if unknown."""
+    try:
+        # The name of the program stands in parentheses, and may hold any character.
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        return f"{fields[19]}.{BOOT.read_text(encoding='utf-8')[:8]}"
+    except (OSError, IndexError):
+        return ""
 
 
 def owner_tags() -> dict[str, str]:
@@ -96,10 +112,13 @@ def lives(process: str) -> bool:
         >>> lives(this_process()), lives(f"{os.getpid()}@1.00")
         (True, False)
     """
-    pid, _, started = process.partition("@")
+    pid, started, since_boot = [*process.split("@"), ""][:3]
     try:
         running = psutil.Process(int(pid))
-        return abs(running.create_time() - float(started)) < SLACK and running.status() != psutil.STATUS_ZOMBIE
+        # The system's clock may have been set since; all times of psutil move with it.
+        found = _since_boot(int(pid)) if since_boot else ""
+        same = found == since_boot if found else abs(running.create_time() - float(started)) < SLACK
+        return same and running.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
     except psutil.AccessDenied:

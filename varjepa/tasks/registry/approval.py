@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Literal
 
 from varjepa.errors import ModelError, UserError
 from varjepa.tasks.answers.registry import ApprovalAnswer
-from varjepa.tasks.registry.champion import PENDING_ALIAS, champion_of, move_champion
+from varjepa.tasks.registry.champion import (
+    PENDING_ALIAS,
+    champion_of,
+    end_waiting,
+    history,
+    move_champion,
+    rolled_back,
+)
 from varjepa.tasks.registry.open_model import REGISTRY, registered_version
 from varjepa.tasks.registry.tags import APPROVAL_TAG, GATE_TAG
 from varjepa.tasks.registry.verify import verify
@@ -89,8 +96,8 @@ def decide(model: str, uri: str | None, *, approve: bool, why: str) -> ApprovalA
 
     Raises:
         UserError: no reason is given.
-        ModelError: the version does not wait, has waited too long, was compared with another champion, or cannot be
-            read.
+        ModelError: the version does not wait, is the champion, has waited too long, was compared with another champion,
+            or cannot be read.
     """
     why = " ".join(why.split())[:LONGEST]
     if not why:
@@ -102,7 +109,8 @@ def decide(model: str, uri: str | None, *, approve: bool, why: str) -> ApprovalA
         verify(f"{REGISTRY}{name}/{number}", uri)  # a version that cannot be read must not become the champion
     with registry_lock(place, name):
         approval, before = approval_of(client, name, version), champion_of(client, name)
-        approval = _required(name, version, approval, before, approve=approve)
+        undone = rolled_back(history(client, name), version) is not None
+        approval = _required(name, version, approval, before, approve=approve, undone=undone)
         decided = replace(
             approval,
             state="approved" if approve else "rejected",
@@ -117,15 +125,17 @@ def decide(model: str, uri: str | None, *, approve: bool, why: str) -> ApprovalA
             gate = client.get_model_version(name, number).tags.get(GATE_TAG, "")
             move_champion(client, name, version, by="approve", reason=f"approved: {why}; {gate}")
         else:
-            client.delete_registered_model_alias(name, PENDING_ALIAS)
+            end_waiting(client, name, version)  # another one may wait by now
     return {
         "name": name, "version": version, "uri": f"{REGISTRY}{name}/{version}", "before": before, "moved": approve,
         "state": decided.state, "who": decided.who, "why": why,
     }  # fmt: skip
 
 
-def _required(name: str, version: int, approval: Approval | None, champion: int | None, *, approve: bool) -> Approval:
-    """The state of a version that may be decided about.
+def _required(
+    name: str, version: int, approval: Approval | None, champion: int | None, *, approve: bool, undone: bool
+) -> Approval:
+    """The state of a version that may be decided about; `undone` if it was the champion and somebody rolled it back.
 
     Raises:
         ModelError: see `decide`.
@@ -133,12 +143,14 @@ def _required(name: str, version: int, approval: Approval | None, champion: int 
     what, by_hand = f"Version {version} of {name}", f"`varjepa promote {REGISTRY}{name}/{version}` promotes it by hand."
     if approval is None:
         raise ModelError(f"{what} does not wait for approval.", fix=by_hand)
-    if approve and approval.state == "approved" and champion == approval.against:
+    if approve and approval.state == "approved" and champion == approval.against and not undone:
         return approval  # the process that approved it died before the alias moved
     if approval.state != "pending":
         raise ModelError(
             f"{what} was {approval.state} by {approval.who} at {approval.time}: {approval.why}.", fix=by_hand
         )
+    if champion == version:
+        raise ModelError(f"{what} is the champion already.", fix=f"`varjepa rollback {name}` withdraws it.")
     if approve and approval.expired:
         raise ModelError(f"{what} has waited longer than gate.approve_within, until {approval.until}.", fix=by_hand)
     if approve and approval.against != champion:

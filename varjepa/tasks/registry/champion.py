@@ -139,7 +139,7 @@ def move_champion(client: "MlflowClient", name: str, version: int, *, by: By, re
     client.set_registered_model_tag(name, PENDING, json.dumps(asdict(event)))
     client.set_registered_model_alias(name, CHAMPION, str(version))
     try:
-        _end_waiting(client, name, version)
+        end_waiting(client, name, version)
         settle(client, name)
     except Exception as error:  # noqa: BLE001 (the move itself has succeeded)
         log.warning(
@@ -148,8 +148,8 @@ def move_champion(client: "MlflowClient", name: str, version: int, *, by: By, re
     return event
 
 
-def _end_waiting(client: "MlflowClient", name: str, version: int) -> None:
-    """Takes the alias `pending` from a version that has become the champion."""
+def end_waiting(client: "MlflowClient", name: str, version: int) -> None:
+    """Takes the alias `pending` from a version, if it is that one which waits."""
     model = registered_model(client, name)
     if model is not None and int(model.aliases.get(PENDING_ALIAS, 0)) == version:
         client.delete_registered_model_alias(name, PENDING_ALIAS)

@@ -1,8 +1,13 @@
 """Finds a model by its name: a registry URI, a run id, or a folder."""
 
+import atexit
+import os
+import shutil
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from varjepa.errors import ModelError
 from varjepa.inference.manifest import manifest_digest
@@ -162,10 +167,33 @@ def fetched(uri: str, tracking_uri: str | None) -> Path:
 
     use_store(store(tracking_uri))
     try:
-        return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri))
+        # MLflow would leave a download in the temporary folder for ever; files of this machine stay where they are.
+        to = None if urlsplit(_place(uri, tracking_uri)).scheme in ("", "file") else _until_the_end()
+        return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=to))
     except Exception as error:
         reason = " ".join(str(error).split())[:300]
         raise ModelError(
             f"The files of {uri} cannot be read: {reason}.",
             fix="Were its artifacts moved or deleted? `varjepa rollback NAME` returns to an earlier version.",
         ) from error
+
+
+def _place(uri: str, tracking_uri: str | None) -> str:
+    """Where the files of an MLflow model lie."""
+    client, name = _client(tracking_uri), uri.removeprefix(REGISTRY)
+    if LOGGED.fullmatch(uri) is not None:
+        return str(client.get_logged_model(name).artifact_location)
+    return str(client.get_model_version_download_uri(*name.rsplit("/", 1)))
+
+
+def _until_the_end() -> str:
+    """A new temporary folder, which goes with this process."""
+    folder = tempfile.mkdtemp(prefix="varjepa-model-")
+    atexit.register(_removed, folder, os.getpid())
+    return folder
+
+
+def _removed(folder: str, process: int) -> None:
+    # A forked child must not remove what its parent reads.
+    if os.getpid() == process:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -174,17 +174,20 @@ def _owner(folder: Path) -> str | None:
 def _password(folder: Path) -> str:
     """The password of the server; generated if there is none yet."""
     file = folder / "password"
-    if not file.is_file():
+    if not file.is_file() or not file.stat().st_size:  # empty: the process was killed before it had written
         file.touch(mode=0o600)
         file.write_text(secrets.token_urlsafe(24), encoding="utf-8")
     return file.read_text(encoding="utf-8")
 
 
 def _initialise(initdb: str, data: Path, password: str, owner: str | None) -> None:
-    """Creates the data folder; removes it if that fails."""
-    data.mkdir(mode=0o700, exist_ok=True)
+    """Creates the data folder, under another name until it is complete: half of one looks like a whole one."""
+    unfinished = data.with_name(f"{data.name}.unfinished")
+    if unfinished.exists():  # of a process that was killed
+        shutil.rmtree(unfinished)
+    unfinished.mkdir(mode=0o700)
     if owner is not None:
-        shutil.chown(data, owner)
+        shutil.chown(unfinished, owner)
     options = ["--username", USER, "--auth", "scram-sha-256", "--encoding", "UTF8"]
     with NamedTemporaryFile("w", dir=data.parent) as file:
         file.write(password)
@@ -192,10 +195,11 @@ def _initialise(initdb: str, data: Path, password: str, owner: str | None) -> No
         if owner is not None:
             shutil.chown(file.name, owner)
         initialised = subprocess.run(  # noqa: S603
-            [initdb, "-D", str(data), *options, "--pwfile", file.name], capture_output=True, text=True, check=False,
-            **as_user(owner),
+            [initdb, "-D", str(unfinished), *options, "--pwfile", file.name],
+            capture_output=True, text=True, check=False, **as_user(owner),
         )  # fmt: skip
     if initialised.returncode:
-        shutil.rmtree(data)
+        shutil.rmtree(unfinished)
         reason = " ".join(initialised.stderr.split())[-500:]
         raise SetupError(f"PostgreSQL cannot create its data folder: {reason}.", fix=INSTALL + ".")
+    unfinished.rename(data)

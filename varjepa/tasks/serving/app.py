@@ -3,10 +3,12 @@
 import asyncio
 import os
 import secrets
+import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import polars as pl
 from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
@@ -14,7 +16,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.requests import ClientDisconnect
 
 from varjepa import __version__
-from varjepa.errors import VarjepaError
+from varjepa.errors import SetupError, VarjepaError
 from varjepa.redaction import redacted
 from varjepa.tasks.serving.batches import Batches, BusyError
 from varjepa.tasks.serving.bodies import FORMAT, MEDIA, SHAPES, TYPES, body_of, rows_of
@@ -26,6 +28,9 @@ from varjepa.tasks.steps.log import log
 from varjepa.visible import visible
 
 VERSION_HEADER = "X-Model-Version"
+
+PLAIN = "".join(map(chr, range(32, 127)))
+"""What a header can hold; any other character of a name stands there by the numbers of its bytes, as in a URL."""
 
 AT_ONCE = 2**16
 """Bytes that are read or written at once, within a millisecond: handing them to another thread takes longer."""
@@ -126,8 +131,13 @@ class Service:
         except HTTPException as error:
             self.measures.request(error.status_code, time.perf_counter() - began, 0)
             raise
+        except (Exception, pl.exceptions.PanicException) as error:
+            # A bug. Its traceback is not for whoever asked.
+            log.exception("a request could not be answered")
+            self.measures.request(500, time.perf_counter() - began, 0)
+            raise HTTPException(500, "The model could not answer. Its log says why.") from error
         self.measures.request(200, time.perf_counter() - began, rows)
-        return Response(content, media_type=MEDIA[wanted], headers={VERSION_HEADER: version})
+        return Response(content, media_type=MEDIA[wanted], headers={VERSION_HEADER: quote(version, safe=PLAIN)})
 
     def _counted(self, frame: pl.DataFrame) -> int:
         if frame.height > self.settings.most_rows:
@@ -146,20 +156,19 @@ class Service:
             raise HTTPException(503, "Too many requests wait.", headers={"Retry-After": "1"}) from error
         except VarjepaError as error:
             raise _bad(error) from error
-        except Exception as error:
-            # A bug. Its traceback is not for whoever asked.
-            log.exception("a request could not be answered")
-            raise HTTPException(500, "The model could not answer. Its log says why.") from error
 
     async def _body(self, request: Request) -> bytes:
         """The body, as far as the limit allows: its length is what arrives, whatever the header says."""
         parts, size = [], 0
         try:
-            async for part in request.stream():
-                size += len(part)
-                if size > self.settings.most_bytes:
-                    raise HTTPException(413, f"A body may have {self.settings.most_bytes:,} bytes at most.")
-                parts.append(part)
+            async with asyncio.timeout(self.settings.timeout):
+                async for part in request.stream():
+                    size += len(part)
+                    if size > self.settings.most_bytes:
+                        raise HTTPException(413, f"A body may have {self.settings.most_bytes:,} bytes at most.")
+                    parts.append(part)
+        except TimeoutError as error:
+            raise HTTPException(408, f"The body has not arrived within {self.settings.timeout:g} s.") from error
         except ClientDisconnect as error:  # nobody is there to read the answer; it is counted as such
             raise HTTPException(499, "The client has gone.") from error
         return b"".join(parts)
@@ -206,14 +215,43 @@ def serve(settings: ServeSettings, host: str, port: int) -> None:
 
     Raises:
         ModelError: see `Versions`.
+        SetupError: nobody can listen at this address.
     """
     import uvicorn
 
-    log.info("loading %s", settings.model)
-    service = Service(settings)
-    log.info("%s answers at http://%s:%d/predict; Ctrl-C stops it", service.versions.current.name, host, port)
-    uvicorn.run(
-        service.app, host=host, port=port, log_level="warning", access_log=False, server_header=False,
-        timeout_graceful_shutdown=round(settings.timeout) + 1,
-    )  # fmt: skip
+    with bound(host, port) as listener:
+        log.info("loading %s", settings.model)
+        service = Service(settings)
+        log.info("%s answers at http://%s:%d/predict; Ctrl-C stops it", service.versions.current.name, host, port)
+        server = uvicorn.Server(uvicorn.Config(
+            service.app, log_level="warning", access_log=False, server_header=False,
+            timeout_graceful_shutdown=round(settings.timeout) + 1,
+        ))  # fmt: skip
+        with suppress(KeyboardInterrupt):
+            server.run(sockets=[listener])
+    if not server.started:
+        raise VarjepaError("The service could not start. The lines above say why.")
     log.info("stopped; every request that had begun was answered")
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """A socket for this address, taken before a model is loaded; nobody can connect to it yet.
+
+    Raises:
+        SetupError: there is no such address of this machine, or the port is in use or not for this user.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        taken = socket.socket(family, kind, protocol)
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            taken.bind(address)
+        except OSError:
+            taken.close()
+            raise
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise SetupError(
+            f"Nobody can listen at {host}:{port}: {reason}.", fix="Check --host, try another --port."
+        ) from error
+    return taken

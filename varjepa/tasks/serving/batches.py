@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from varjepa.errors import VarjepaError
 from varjepa.inference.column_groups import require_known
 from varjepa.inference.columns import require_groups, scored
 from varjepa.tasks.serving.measures import Measures
 from varjepa.tasks.serving.prediction_log import PredictionLog
 from varjepa.tasks.serving.versions import Served, Versions
+from varjepa.tasks.steps.log import log
 
 MOST_ROWS = 4096
 """Rows of a batch, unless a single request has more."""
@@ -99,7 +99,10 @@ class Batches:
                 else:
                     asked.done.set_result((served.name, outcome))
                     answered.append((asked, outcome))
-            self._follow_up(served, answered)
+            try:
+                self._follow_up(served, answered)
+            except (Exception, pl.exceptions.PanicException):  # noqa: BLE001 (who asks next must be answered)
+                log.exception("answers could not be logged, or compared with the shadow")
 
     def _outcomes(self, served: Served, batch: Sequence[Asked]) -> list[pl.DataFrame | Exception]:
         """The answer to each request of a batch, or why there is none; the fault of one does not reach the others."""
@@ -120,9 +123,9 @@ class Batches:
                 outcomes[asked] = found.slice(start, asked.rows.height)
                 start += asked.rows.height
             self.measures.batch(rows.height)
-        except Exception as error:  # noqa: BLE001 (each request hears of its own fault)
-            if len(alike) == 1 or not isinstance(error, VarjepaError):
-                return dict.fromkeys(alike, error)
+        except (Exception, pl.exceptions.PanicException) as error:  # noqa: BLE001 (each hears of its own fault)
+            if len(alike) == 1:
+                return {alike[0]: error if isinstance(error, Exception) else RuntimeError(str(error))}
             return {asked: outcome for one in alike for asked, outcome in self._together(served, [one]).items()}
         return dict(outcomes)
 

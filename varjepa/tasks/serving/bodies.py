@@ -11,6 +11,7 @@ from varjepa.config.data import DataSection
 from varjepa.data.cells import by_name, column
 from varjepa.data.mixed import mixed_as_text, require_single
 from varjepa.errors import DataError
+from varjepa.tasks.serving.arrow import from_arrow
 
 FORMAT = Literal["json", "csv", "arrow"]
 
@@ -23,6 +24,12 @@ MEDIA = {form: name for name, form in TYPES.items()}
 
 PLAIN = {bool, int, float, str, type(None)}
 """Types of single cells in JSON."""
+
+MARK = "\ufeff".encode()
+"""Begin of a text in UTF-8. Polars unpacks what begins like a compressed file, to a thousand times its size."""
+
+MOST_GAPS = 10_000_000
+"""Cells that the rows of a JSON body may lack together: rows of different columns make a table of their product."""
 
 SHAPES = 'Expected {"rows": [{"COLUMN": VALUE, ...}, ...]} or {"columns": [...], "data": [[...], ...]}.'
 
@@ -43,13 +50,20 @@ def rows_of(body: bytes, form: FORMAT, data: DataSection) -> pl.DataFrame:
     try:
         # All cells of CSV as text: the model knows how its columns are spelled.
         frame = (
-            _from_json(body) if form == "json" else
-            pl.read_csv(body, infer_schema=False) if form == "csv" else _from_arrow(body)
+            _from_json(body) if form == "json" else _from_csv(body) if form == "csv" else from_arrow(body)
         )  # fmt: skip
         frame = frame.rename(data.rename, strict=False) if data.rename else frame
+    except DataError:
+        raise
     except (pl.exceptions.PolarsError, OSError, ValueError) as error:
-        raise DataError(f"The body is not valid {form}: {str(error).splitlines()[0][:200]}") from error
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise DataError(f"The body is not valid {form}: {reason[:200]}") from error
     return _with_gaps(frame, data) if form == "csv" else frame
+
+
+def _from_csv(body: bytes) -> pl.DataFrame:
+    body.decode()  # Polars leaves out what is no UTF-8 in some places
+    return pl.read_csv(MARK + body.removeprefix(MARK), infer_schema=False)
 
 
 def _with_gaps(frame: pl.DataFrame, data: DataSection) -> pl.DataFrame:
@@ -59,14 +73,6 @@ def _with_gaps(frame: pl.DataFrame, data: DataSection) -> pl.DataFrame:
     return frame.with_columns(
         pl.when(column(name).is_in(gaps).not_()).then(column(name)).alias(name) for name, gaps in words.items()
     )
-
-
-def _from_arrow(body: bytes) -> pl.DataFrame:
-    frame = pl.read_ipc_stream(io.BytesIO(body))
-    for name, dtype in frame.schema.items():
-        if dtype.is_nested():
-            raise DataError(f'The column "{name}" holds {dtype}.', expected="Expected one number or text per cell.")
-    return frame
 
 
 def _from_json(body: bytes) -> pl.DataFrame:
@@ -84,6 +90,9 @@ def _from_json(body: bytes) -> pl.DataFrame:
         if alike is not None:
             return alike
         names = list(dict.fromkeys(name for row in rows for name in row))
+        if len(names) * len(rows) - sum(map(len, rows)) > MOST_GAPS:
+            raise DataError(f"{len(rows):,} rows have {len(names):,} columns, of which each row lacks most.")
+        _require_columns(names, rows)
         return frame_of({name: [row.get(name) for row in rows] for name in names})
     if isinstance(content, dict) and isinstance(content.get("columns"), list) and isinstance(content.get("data"), list):
         return _from_table(content["columns"], content["data"])
@@ -114,7 +123,18 @@ def _from_table(names: Sequence[Any], data: Sequence[Any]) -> pl.DataFrame:
         raise DataError("The columns are not different texts.", expected=SHAPES)
     if not all(isinstance(row, list) and len(row) == len(names) for row in data):
         raise DataError(f"A row has not {len(names)} cells, one for each column.", expected=SHAPES)
+    _require_columns(names, data)
     return frame_of({name: [row[place] for row in data] for place, name in enumerate(names)})
+
+
+def _require_columns(names: Sequence[Any], rows: Sequence[Any]) -> None:
+    """Checks that rows have cells: a table without columns has no rows, so that they would have no answers.
+
+    Raises:
+        DataError: they have none.
+    """
+    if rows and not names:
+        raise DataError("The rows have no columns.", expected=SHAPES)
 
 
 def frame_of(columns: Mapping[str, Sequence[Any]]) -> pl.DataFrame:

@@ -2,12 +2,14 @@
 
 import os
 import threading
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
 
 from varjepa.data.cells import by_name
+from varjepa.data.mixed import mixed_as_text
 from varjepa.tasks.steps.log import log
 
 PREFIX = "predictions-"
@@ -70,10 +72,10 @@ class PredictionLog:
             file = self.folder / f"{PREFIX}{stamp}-{os.getpid()}-{self._number:06}.parquet"
             try:
                 unfinished = file.with_suffix(".unfinished")
-                pl.concat(parts, how="diagonal_relaxed").write_parquet(unfinished)
+                _together(parts).write_parquet(unfinished)
                 unfinished.replace(file)
                 self._limit()
-            except (OSError, pl.exceptions.PolarsError) as error:
+            except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
                 log.warning("%d answers are missing in the prediction log: %s", len(parts), error)
 
     def _limit(self) -> None:
@@ -94,3 +96,17 @@ class PredictionLog:
         """Writes the rest."""
         self._end.set()
         self.write()
+
+
+def _together(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """The rows of several requests. Columns whose types do not go together are text: one request spoils no others'."""
+    try:
+        return pl.concat(parts, how="diagonal_relaxed")
+    except pl.exceptions.PolarsError:
+        types: dict[str, set[pl.DataType]] = {}
+        for name, dtype in (item for part in parts for item in part.schema.items()):
+            types.setdefault(name, set()).add(dtype)
+        mixed = {name for name, found in types.items() if len(found) > 1}
+        texts = [part.with_columns(mixed_as_text(name, part[name]) for name in part.columns if name in mixed)
+                 for part in parts]  # fmt: skip
+        return pl.concat(texts, how="diagonal")

@@ -79,7 +79,7 @@ class Versions:
             try:
                 self.refresh()
                 self.fault = ""
-            except Exception as error:  # noqa: BLE001 (the old version goes on whatever is wrong with the new one)
+            except (Exception, pl.exceptions.PanicException) as error:  # noqa: BLE001 (the old version goes on)
                 if (fault := f"{type(error).__name__}: {error}") != self.fault:
                     log.warning("%s goes on, because the alias cannot be followed: %s", self.current.name, error)
                 self.fault = fault

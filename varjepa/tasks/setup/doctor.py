@@ -137,11 +137,11 @@ def _work_store() -> Check:
 
 
 def _tracking() -> Check:
-    uri = store(None)
-    database = database_file(uri)
-    if database is not None and not database.exists() and _may_come(database.parent):
-        return Check("tracking store", ok=True, found=f"{redacted_uri(uri)}: none yet, the first run creates it")
     try:
+        uri = store(None)
+        database = database_file(uri)
+        if database is not None and not database.exists() and _may_come(database.parent):
+            return Check("tracking store", ok=True, found=f"{redacted_uri(uri)}: none yet, the first run creates it")
         models = every_model(client_for(uri))
     except VarjepaError as error:
         return Check("tracking store", ok=False, found=str(error), fix="Check MLFLOW_TRACKING_URI.")

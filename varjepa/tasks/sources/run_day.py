@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from varjepa.config import DataSection, RetrainConfig
 from varjepa.config.data import Parameter
@@ -30,9 +30,25 @@ def with_run_date(config: RetrainConfig, timezone: str | None = None) -> Retrain
         timezone: of the schedule; None means UTC.
 
     Raises:
-        ConfigError: another template.
+        ConfigError: another template, or there is no such time zone.
     """
-    return on_day(config, planned_day(UTC if timezone is None else ZoneInfo(timezone)))
+    return on_day(config, planned_day(zone_of(timezone)))
+
+
+def zone_of(name: str | None) -> tzinfo:
+    """A time zone by its IANA name; None means UTC.
+
+    Raises:
+        ConfigError: there is none of this name.
+
+    Examples:
+        >>> str(zone_of("Europe/Berlin")), str(zone_of(None))
+        ('Europe/Berlin', 'UTC')
+    """
+    try:
+        return UTC if name is None else ZoneInfo(name)
+    except (ValueError, OSError, ZoneInfoNotFoundError):  # "Europe" is a folder of zones
+        raise ConfigError(f'"{name}" is not a time zone.', expected="Expected, for example, Europe/Berlin.") from None
 
 
 def on_day(config: RetrainConfig, day: date) -> RetrainConfig:

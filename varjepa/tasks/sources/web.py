@@ -20,6 +20,8 @@ logging.getLogger("httpx").setLevel(logging.WARNING)  # below that, it logs whol
 
 ATTEMPTS = 4
 WAIT_SECONDS = 1.0
+LONGEST_NAME = 60
+"""Characters of the name of a copy, which a file system may take for four bytes each."""
 TIMEOUT = httpx.Timeout(60, connect=15)
 
 
@@ -45,7 +47,7 @@ def find_web_file(address: str, data: DataSection, stage: Path, description: str
         DataError: there is none, or the address answers with a page for people.
     """
     tag = _tag(_headers(address, description))
-    file = stage / (unquote(Path(urlsplit(address).path).name) or "table")
+    file = stage / _name(address)
 
     def fingerprint() -> str:
         # A server that tells no versions: the content decides.
@@ -65,6 +67,12 @@ def find_web_file(address: str, data: DataSection, stage: Path, description: str
         return fingerprint_of("web", _tag(_headers(address, description)))
 
     return FoundTable(description, fingerprint, opened, now)
+
+
+def _name(address: str) -> str:
+    """A name for the copy, of which the ending counts: no path, whatever slashes the address holds in coded form."""
+    name = Path(unquote(urlsplit(address).path).replace("\0", "")).name[-LONGEST_NAME:]
+    return "table" if name in ("", "..") else name
 
 
 def _headers(address: str, description: str) -> httpx.Headers:

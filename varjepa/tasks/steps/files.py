@@ -1,6 +1,7 @@
 """Files that are written completely or not at all, and words for a disk that takes no more."""
 
 import errno
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -49,11 +50,22 @@ class NoRoomError(VarjepaError):
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a file atomically."""
-    # A rename within a folder is atomic; a reader never sees half of the text.
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    """Writes a file atomically, also if another process writes the same one.
+
+    Raises:
+        OSError: it cannot be written; nothing is left of it.
+    """
+    # A rename within a folder is atomic; a reader never sees half of the text. The name is that of no file of the user.
+    temporary = path.with_name(f".{path.name[:40]}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except BaseException as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is not None:
+            error.filename = str(path)  # what the user has named
+        raise
 
 
 def require_room(place: Path, size: int, what: str) -> None:

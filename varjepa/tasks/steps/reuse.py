@@ -12,8 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from filelock import FileLock
-from pydantic import TypeAdapter
+from filelock import FileLock, Timeout
+from pydantic import TypeAdapter, ValidationError
 
 from varjepa.config import result_settings
 from varjepa.config.base import Section
@@ -139,6 +139,27 @@ def step_folder(step: str, *inputs: Any, code: str) -> Path:
     return WORK / f"{step}-{digest(code_digest(code), *_fresh.get(), *inputs)}"
 
 
+@contextmanager
+def step_lock(folder: Path) -> Iterator[None]:
+    """Holds the lock of a step, whose folder is there in the block. Who has waited finds the result of the other one.
+
+    Args:
+        folder: of the step; the lock lies beside it.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder.with_suffix(".lock"))
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        log.info("%s: another process works on the same step; waiting for it", folder.name.rsplit("-", 1)[0])
+        lock.acquire()
+    try:
+        folder.mkdir(exist_ok=True)  # now: `varjepa clean` may have removed it meanwhile
+        yield
+    finally:
+        lock.release()
+
+
 def reuse(folder: Path, result: type[_T], make: Callable[[], _T], *, shared: bool = True) -> _T:
     """Returns the stored result of `make` for this folder, or calls it and stores the result.
 
@@ -153,16 +174,20 @@ def reuse(folder: Path, result: type[_T], make: Callable[[], _T], *, shared: boo
     """
     adapter = TypeAdapter(result)
     done = folder / DONE
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
     mark_in_use(folder.parent)
     step = folder.name.rsplit("-", 1)[0]
-    # The lock lies beside the folder. A process that waited for it finds the result of the other one.
     where = sharing.get() if shared else ThisMachine()
-    with FileLock(folder.with_suffix(".lock")), where.turn(folder):
+    with step_lock(folder), where.turn(folder):
         if done.is_file():
-            os.utime(done)  # the time of its last use, for `varjepa clean`
-            log.info("%s: nothing has changed, reusing %s", step, folder)
-            return adapter.validate_json(done.read_bytes())
+            try:
+                value = adapter.validate_json(done.read_bytes())
+            except ValidationError:  # the machine lost its power before the file was on the disk
+                log.warning("%s: the result in %s cannot be read, so it is made again", step, folder)
+            else:
+                os.utime(done)  # the time of its last use, for `varjepa clean`
+                log.info("%s: nothing has changed, reusing %s", step, folder)
+                return value
         log.info("%s starts", step)  # on a large table, minutes may pass before the next message
         value = make()
         # Not `dump_json`, which writes NaN and infinity as null and cannot read it back as a number.

@@ -23,7 +23,7 @@ def normal_uri(uri: str) -> str:
     Locks and caches are named by it, so two spellings of a store must not give two of them.
 
     Raises:
-        SetupError: the URI names a SQLite database without a file.
+        SetupError: the URI names a SQLite database without a file, or one that no URI can name.
 
     Examples:
         >>> normal_uri("sqlite:////data/../runs.db?timeout=60")
@@ -32,7 +32,15 @@ def normal_uri(uri: str) -> str:
         'https://tracking.example.org'
     """
     database = database_file(uri)
-    return uri.rstrip("/") if database is None else f"{SQLITE}{os.path.abspath(database)}"  # noqa: PTH100 (no links)
+    if database is None:
+        return uri.rstrip("/")
+    place = os.path.abspath(database)  # noqa: PTH100 (no links)
+    if "?" in place:
+        raise SetupError(
+            f"The tracking store cannot lie in {place}: in the address of a database, options follow a question mark.",
+            fix="Rename the folder, work in another one, or set MLFLOW_TRACKING_URI.",
+        )
+    return f"{SQLITE}{place}"
 
 
 def database_file(uri: str) -> Path | None:

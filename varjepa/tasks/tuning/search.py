@@ -216,7 +216,7 @@ def study_folder(prepared: Prepared, config: RetrainConfig) -> Path:
 def opened_search(prepared: Prepared, config: RetrainConfig) -> Iterator[Search]:
     """Opens the study of a job, which may have trials of earlier runs; waits while another process works on it."""
     folder = study_folder(prepared, config)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder.with_suffix(".lock"))
     try:
         lock.acquire(blocking=False)
@@ -224,6 +224,7 @@ def opened_search(prepared: Prepared, config: RetrainConfig) -> Iterator[Search]
         log.info("another process searches for this job; waiting for it")
         lock.acquire()
     try:
+        folder.mkdir(exist_ok=True)  # now: `varjepa clean` may have removed it meanwhile
         search = Search(folder, config)
         if earlier := len(search.finished()):
             log.info("going on with %s, which has %d finished trials", folder, earlier)

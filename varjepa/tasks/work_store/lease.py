@@ -69,7 +69,7 @@ class Lease:
             return False
         # Whoever looked long ago may have created an old number again.
         items = self.place.items(self.folder)
-        if _number(items[-1]) != number:
+        if not items or _number(items[-1]) != number:
             self.place.delete([self._key(number)])
             return False
         self.generation = number
@@ -92,7 +92,9 @@ class Lease:
         """Removes it: there is a result, at which everybody looks first."""
         self._over.set()
         if not self.lost:
-            self.place.delete(item.key for item in self.place.items(self.folder))
+            items = self.place.items(self.folder)
+            # A later one is that of a process which has succeeded this one just now.
+            self.place.delete(item.key for item in items if _number(item) <= self.generation)
 
     def _key(self, number: int) -> str:
         return f"{self.folder}/{number:09}"

@@ -13,7 +13,9 @@ from filelock import FileLock
 
 from varjepa.tasks.cleaning.policy import Policy
 from varjepa.tasks.cleaning.work import clean_work
+from varjepa.tasks.cleaning.work_store import clean_work_store
 from varjepa.tasks.steps.reuse import reuse, step_folder
+from varjepa.tasks.work_store.place import Place
 
 DAY = 86400
 USER = """
@@ -135,3 +137,15 @@ def test_old_tracebacks_go() -> None:
         os.utime(folder / name, (time.time() - age * DAY,) * 2)
     assert [one.kind for one in clean_work(Policy())] == ["traceback"]
     assert sorted(path.name for path in folder.iterdir()) == ["notes.txt", "varjepa-2.log"]
+
+
+def test_a_shared_result_that_another_machine_removes_meanwhile_is_left_alone(tmp_path: Path) -> None:
+    class Shared(Place):
+        def folders(self) -> list[str]:
+            return [*super().folders(), "probe-0123456789ab"]  # listed, and gone by now
+
+    place = Shared(f"file://{tmp_path}/store")
+    place.write("fit-0123456789ab/rows", b"old")
+    os.utime(tmp_path / "store" / "fit-0123456789ab" / "rows", (0, 0))
+    assert [one.name.rpartition("/")[2] for one in clean_work_store(place, Policy())] == ["fit-0123456789ab"]
+    assert place.items() == []

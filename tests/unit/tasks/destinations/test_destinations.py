@@ -300,3 +300,28 @@ def test_rows_in_lancedb_can_be_searched(tmp_path: Path) -> None:
         write(place.partition("#")[0], VECTORS)
     with pytest.raises(ConfigError, match="lancedb"):
         content(place)  # rows are written to it, none are read
+
+
+@pytest.mark.parametrize("name", ["out.csv", "out.parquet"])
+def test_two_who_write_the_same_file_do_not_mix(name: str) -> None:
+    with destination(name) as first:
+        first.write(ROWS)
+        with pytest.raises(ConfigError, match="Another process is writing"), destination(name) as second:
+            second.write(ROWS)
+        first.write(ROWS)
+    assert opened_rows(name) == 6
+    assert sorted(path.name for path in Path().iterdir()) == [name]
+
+
+def test_a_file_that_has_come_meanwhile_is_not_replaced() -> None:
+    writing = destination("out.csv")
+    writing.__enter__().write(ROWS)
+    Path("out.csv").write_text("theirs")
+    with pytest.raises(ConfigError, match="already exists"):
+        writing.__exit__(None, None, None)
+    assert Path("out.csv").read_text() == "theirs"
+    assert len(list(Path().iterdir())) == 1
+
+
+def opened_rows(name: str) -> int:
+    return (pl.read_csv(name) if name.endswith(".csv") else pl.read_parquet(name)).height

@@ -1,6 +1,7 @@
 """Decisions about versions that wait: what is refused, and what is written down."""
 
 import json
+import re
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from varjepa.errors import ModelError, UserError
 from varjepa.tasks.registry.approval import Approval, approval_of, ask, decide, waiting
-from varjepa.tasks.registry.champion import champion_of
+from varjepa.tasks.registry.champion import champion_of, history, move_champion
 from varjepa.tasks.tracking.store import client_for
 
 
@@ -24,7 +25,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
 @pytest.fixture
 def waits(place: SimpleNamespace, request: pytest.FixtureRequest) -> SimpleNamespace:
     """A model with the champion 1, and version 2, which waits."""
-    name = request.node.name.replace("[", "-").replace("]", "")
+    name = re.sub(r"\W+", "-", request.node.name)
     place.client.create_registered_model(name)
     for _ in range(2):
         place.client.create_model_version(name, str(Path(place.folder) / "model"))
@@ -94,3 +95,46 @@ def test_the_same_job_does_not_prolong_the_time() -> None:
     assert late.expired
     assert not waiting(late, 1, timedelta(days=1)).expired
     assert not Approval("rejected", late.since, late.until, 1).expired
+
+
+def test_a_rejection_leaves_the_version_that_waits_now_alone(place: SimpleNamespace, waits: SimpleNamespace) -> None:
+    """Version 3 has taken the place of version 2, which nobody has decided about."""
+    place.client.create_model_version(waits.name, str(Path(place.folder) / "model"))
+    ask(place.client, waits.name, 3, waits.approval)
+    assert decide(f"models:/{waits.name}/2", place.uri, approve=False, why="older")["version"] == 2
+    assert place.client.get_registered_model(waits.name).aliases == {"champion": 1, "pending": 3}
+    assert decide(waits.name, place.uri, approve=False, why="no better")["version"] == 3
+
+
+def test_the_champion_cannot_be_rejected(place: SimpleNamespace, waits: SimpleNamespace) -> None:
+    """Somebody has promoted it by hand while it waited."""
+    move_champion(place.client, waits.name, 2, by="promote", reason="at once")
+    with pytest.raises(ModelError, match=r"Version 2 .* is the champion.*varjepa rollback"):
+        decide(f"models:/{waits.name}/2", place.uri, approve=False, why="too late")
+    assert approval_of(place.client, waits.name, 2).state == "pending"
+
+
+def test_an_approval_that_was_rolled_back_is_not_completed(
+    place: SimpleNamespace, waits: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("varjepa.tasks.registry.approval.verify", lambda *_: None)
+    move_champion(place.client, waits.name, 1, by="promote", reason="first")
+    assert decide(waits.name, place.uri, approve=True, why="good")["moved"]
+    move_champion(place.client, waits.name, 1, by="rollback", reason="not good", steps=1)
+    with pytest.raises(ModelError, match=r"was approved by .* good"):
+        decide(f"models:/{waits.name}/2", place.uri, approve=True, why="again")
+    assert champion_of(place.client, waits.name) == 1
+
+
+@pytest.mark.parametrize("why", ['the token="abcde" is old', "-----BEGIN PRIVATE KEY----- found", "password={", "x"])
+def test_whatever_a_reason_holds_the_decision_can_be_read_again(
+    place: SimpleNamespace, waits: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    """The redactor must not break what is kept as JSON; the value of a secret may be a word of JSON, too."""
+    monkeypatch.setattr("varjepa.tasks.registry.approval.verify", lambda *_: None)
+    monkeypatch.setenv("ODD_TOKEN", "null")
+    move_champion(place.client, waits.name, 1, by="promote", reason=why)
+    decide(waits.name, place.uri, approve=True, why=why)
+    assert approval_of(place.client, waits.name, 2).state == "approved"
+    assert history(place.client, waits.name)[-1].version == 2
+    assert "abcde" not in str(place.client.get_registered_model(waits.name).tags)

@@ -1,9 +1,13 @@
 """Rows of a request become the same frame by either way."""
 
+import gzip
+import io
+from contextlib import suppress
 from typing import Any
 
 import orjson
 import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +15,7 @@ from polars.testing import assert_frame_equal
 
 from varjepa.config import DataSection
 from varjepa.errors import DataError
+from varjepa.tasks.serving.arrow import unpacked_size
 from varjepa.tasks.serving.bodies import frame_of, rows_of
 
 WHOLE = st.integers(-(2**63), 2**63 - 1) | st.integers(2**63, 2**64 - 1)
@@ -34,6 +39,8 @@ def tables(draw: st.DrawFn) -> list[dict[str, Any]]:
 def test_rows_give_the_frame_of_their_columns(rows: list[dict[str, Any]]) -> None:
     content = orjson.loads(orjson.dumps({"rows": rows}))["rows"]
     names = list(dict.fromkeys(name for row in content for name in row))
+    if not names:  # the only row has lost its only cell
+        return
     expected = frame_of({name: [row.get(name) for row in content] for name in names})
     assert_frame_equal(rows_of(orjson.dumps({"rows": rows}), "json", DataSection(path="a.csv")), expected)
 
@@ -58,3 +65,57 @@ def test_csv_has_the_gaps_and_names_of_the_table_of_training() -> None:
     with pytest.raises(DataError, match="not valid csv"):
         rows_of(b"old,new\n1,2\n", "csv", data)
     assert rows_of(b'{"rows": [{"old": "?", "x1": 1}]}', "json", data).to_dicts() == [{"new": "?", "x1": 1}]
+
+
+def _stream(frame: pl.DataFrame, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    frame.write_ipc_stream(buffer, **options)
+    return buffer.getvalue()
+
+
+def test_what_grows_beyond_measure_is_refused_before_it_is_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of them has some kilobytes, and would become gigabytes if it were a thousand times as long."""
+    monkeypatch.setattr("varjepa.tasks.serving.arrow.MOST", 2**20)
+    data = DataSection(path="a.csv")
+    with pytest.raises(DataError, match="not valid csv"):
+        rows_of(gzip.compress(b"a\n" + b"1\n" * 100_000), "csv", data)
+    zeros = _stream(pl.DataFrame({"a": pl.zeros(200_000, eager=True)}), compression="zstd")
+    assert len(zeros) < 10_000
+    with pytest.raises(DataError, match=r"when it is unpacked, has 1,6\d\d,\d\d\d bytes"):
+        rows_of(zeros, "arrow", data)
+    shared = pl.DataFrame({"a": ["x" * 20_000]}).select(pl.col("a").gather([0] * 100))
+    with pytest.raises(DataError, match=r'"a" has 2,000,000 bytes'):
+        rows_of(_stream(shared), "arrow", data)
+    nothing = pa.RecordBatch.from_arrays([pa.nulls(2**21)], ["a"])  # cells that take no room at all
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, nothing.schema) as stream:
+        stream.write_batch(nothing)
+    with pytest.raises(DataError, match="The body has 2,097,152 rows"):
+        rows_of(sink.getvalue().to_pybytes(), "arrow", data)
+    sparse = [{f"c{number}": 1} for number in range(4_000)]
+    with pytest.raises(DataError, match="4,000 rows have 4,000 columns"):
+        rows_of(orjson.dumps({"rows": sparse}), "json", data)
+
+
+def test_size_of_a_stream_that_is_unpacked_is_that_of_its_buffers() -> None:
+    frame = pl.DataFrame({"a": [1.5, None] * 500, "b": ["x", "yy"] * 500, "c": [True] * 1000})
+    for compression in ("uncompressed", "lz4", "zstd"):
+        stream = _stream(frame, compression=compression, compat_level=pl.CompatLevel.oldest())
+        assert 8_000 + 1_500 <= unpacked_size(stream) < 30_000
+        assert_frame_equal(rows_of(stream, "arrow", DataSection(path="a.csv")), frame)
+    words = frame.select(pl.col("b").cast(pl.Categorical))
+    assert_frame_equal(rows_of(_stream(words), "arrow", DataSection(path="a.csv")), words)
+
+
+@given(st.integers(0, 2**31), st.integers(0, 255))
+def test_a_damaged_stream_is_refused_in_words(place: int, byte: int) -> None:
+    stream = bytearray(_stream(pl.DataFrame({"a": [1.5, None], "b": ["x", "y"]}), compression="zstd"))
+    stream[place % len(stream)] = byte  # Polars itself ends the process at some of them
+    with suppress(DataError):
+        rows_of(bytes(stream), "arrow", DataSection(path="a.csv"))
+
+
+@pytest.mark.parametrize("body", [b'{"rows": [{}, {}]}', b'{"columns": [], "data": [[], []]}'])
+def test_rows_without_columns_are_refused(body: bytes) -> None:
+    with pytest.raises(DataError, match="The rows have no columns"):
+        rows_of(body, "json", DataSection(path="a.csv"))

@@ -11,6 +11,7 @@ import pytest
 
 from tests.unit.tasks.sources.conftest import PEOPLE, Read
 from varjepa.errors import DataError, InterruptedReadError
+from varjepa.tasks.sources.web import _name
 
 CSV = PEOPLE.write_csv().encode()
 
@@ -135,3 +136,12 @@ def test_a_signature_is_shown_nowhere(
     with pytest.raises(InterruptedReadError, match="503") as raised:
         read("${PLACE}")
     assert not any(secret in text for secret in ("sesame", "swordfish") for text in (str(raised.value), caplog.text))
+
+
+@pytest.mark.parametrize(("address", "name"), [
+    ("https://host/%2Fetc%2Fpeople.csv", "people.csv"), ("https://host/a%2F..%2F..%2Fpeople.csv?v=1", "people.csv"),
+    ("https://host/..", "table"), ("https://host/%2E%2E", "table"), ("https://host", "table"),
+    ("https://host/%00.csv", ".csv"), ("https://host/" + "%C3%A4" * 300 + ".csv", "ä" * 56 + ".csv"),
+])  # fmt: skip
+def test_an_address_cannot_choose_where_its_copy_lies(address: str, name: str) -> None:
+    assert _name(address) == name

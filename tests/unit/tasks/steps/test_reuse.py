@@ -1,15 +1,19 @@
 """Results of steps are reused as long as neither their inputs nor their code change."""
 
+import logging
 import math
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
+from tests.waiting import eventually
 from varjepa.tasks.steps.code import code_files
-from varjepa.tasks.steps.reuse import reuse, step_folder
+from varjepa.tasks.steps.reuse import DONE, reuse, step_folder
 
 
 def names(module: str) -> set[str]:
@@ -81,6 +85,35 @@ def test_a_result_comes_back_as_it_was_even_where_a_figure_is_no_number(tmp_path
     assert math.isnan(again.values.pop("nan"))
     assert again.values == {"inf": math.inf, "one": 1.0}
     assert (first.place, again.place) == (tmp_path / "a", tmp_path / "a")
+
+
+@pytest.mark.parametrize("content", [b"", b'{"values": {"one"', bytes(20)])
+def test_a_result_that_a_loss_of_power_has_left_empty_is_made_again(tmp_path: Path, content: bytes) -> None:
+    figures = Figures({"one": 1.0}, tmp_path)
+    reuse(tmp_path / "step-0", Figures, lambda: figures)
+    (tmp_path / "step-0" / DONE).write_bytes(content)
+    assert [reuse(tmp_path / "step-0", Figures, lambda: figures) for _ in range(2)] == [figures, figures]
+
+
+def test_who_waits_for_a_step_says_so_and_finds_a_folder_even_if_it_was_removed_meanwhile(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As `varjepa clean` removes it: under the lock, and under another name first."""
+    caplog.set_level(logging.INFO, "varjepa")
+    folder = tmp_path / "step-0"
+    folder.mkdir()
+
+    def make() -> Figures:
+        (folder / "rows").write_text("made")
+        return Figures({}, folder)
+
+    with ThreadPoolExecutor(1) as other:
+        with FileLock(folder.with_suffix(".lock")):
+            waiting = other.submit(reuse, folder, Figures, make)
+            eventually(lambda: "another process works on the same step" in caplog.text, "a word")
+            folder.rename(tmp_path / "removed")
+        assert waiting.result(30).place == folder
+    assert (folder / "rows").read_text() == "made"
 
 
 def test_only_the_templates_that_a_page_renders_count_as_its_code() -> None:

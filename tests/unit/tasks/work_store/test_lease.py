@@ -113,3 +113,16 @@ def test_who_has_looked_long_ago_backs_off(tmp_path: Path) -> None:
         heir.release()
     assert not lease(LooksTooEarly(f"file://{tmp_path}")).take()
     assert [item.key for item in place.items()] == ["leases/model/000000004"]
+
+
+def test_who_is_done_leaves_the_lease_of_a_successor_alone(tmp_path: Path) -> None:
+    """A machine that slept too long has finished its work, and does not know yet that another one has begun it."""
+    place = Place(f"file://{tmp_path}")
+    first, heir = lease(place), lease(place)
+    assert first.take()
+    first.release()
+    assert heir.take()
+    first.forget()
+    assert heir.held()
+    heir.forget()
+    assert place.items() == []
