@@ -102,14 +102,17 @@ def fit_boosted(
     values = labels.double().cpu().numpy()
     center, spread = (0.0, 1.0) if n_classes else (float(values.mean()), float(values.std()) or 1.0)
     read = None if features == "raw" else components
-    data = BoostedData(
-        tree_inputs(rows, features, read).cpu().numpy(), (values - center) / spread,
-        tree_types(rows.table, features, read), n_classes,
-    )  # fmt: skip
-    mixed = bool(held.any()) and not bool(held.all())
-    shape, trees = chosen_shape(data.of(~held), data.of(held), seed) if mixed else (Shape(), 100)
-    model = boosted_again(data, shape, trees, seed=seed)
-    return BoostedHead(model, features, read, n_classes, shape, center, spread)
+    empty = BoostedHead(b"", features, read, n_classes, Shape(), center, spread)
+    data, mixed = boosted_data(empty, rows, labels), bool(held.any()) and not bool(held.all())
+    shape, trees = chosen_shape(data.of(~held), data.of(held), seed) if mixed else (empty.shape, 100)
+    return replace(empty, model=boosted_again(data, shape, trees, seed=seed), shape=shape)
+
+
+def boosted_data(head: BoostedHead, rows: HeadRows, labels: Tensor) -> BoostedData:
+    """Rows as the trees of a head read them, with class numbers or values [N]; values become standardised ones."""
+    y = (labels.double().cpu().numpy() - head.center) / head.spread
+    types = tree_types(rows.table, head.features, head.components)
+    return BoostedData(tree_inputs(rows, head.features, head.components).cpu().numpy(), y, types, head.n_classes)
 
 
 def resampled_boosted(
@@ -124,10 +127,8 @@ def resampled_boosted(
         count: of heads.
         seed: of the samples.
     """
-    x = tree_inputs(rows, head.features, head.components).cpu().numpy()
-    types, y = tree_types(rows.table, head.features, head.components), labels.double().cpu().numpy()
-    data, trees, rng = BoostedData(x, y, types, head.n_classes), head.booster.num_boosted_rounds(), random_of(seed)
-    picks = [rng.integers(len(y), size=len(y)) for _ in range(count)]
+    data, trees, rng = boosted_data(head, rows, labels), head.booster.num_boosted_rounds(), random_of(seed)
+    picks = [rng.integers(len(labels), size=len(labels)) for _ in range(count)]
     models = fit_each(lambda number: boosted_again(data.of(picks[number]), head.shape, trees, seed=seed + number),
                       range(count), data)  # fmt: skip
     return tuple(replace(head, model=model) for model in models)

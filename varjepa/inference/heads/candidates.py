@@ -19,6 +19,7 @@ from varjepa.evaluation.gate.paired_tests import Pairs, p_worse
 from varjepa.evaluation.uncertainty.calibration import fit_temperature
 from varjepa.inference.heads.aside import Aside, halved_threads
 from varjepa.inference.heads.boosted import fit_boosted
+from varjepa.inference.heads.few_rows import ENOUGH, MOST, refitted_outputs
 from varjepa.inference.heads.forest import fit_forest
 from varjepa.inference.heads.head import Head, name_of
 from varjepa.inference.heads.inputs import Components, HeadRows, RawColumns
@@ -215,10 +216,11 @@ def choose_head(fitting: Fitting) -> Chosen:
     """The best head that every model is compared with, unless another is better on the validation rows beyond doubt.
 
     Linear models and boosted trees are fitted anyway, and none of them is the simpler one: of these the smallest mean
-    loss (log loss, or squared error) decides. More complex heads are compared with it, from simple to complex, by
-    paired one-sided tests of their losses. One replaces the best so far if it is better at a level that holds for all
-    tests together. Asking linear models to be beaten beyond doubt, too, cost two points of accuracy on tables of 500 to
-    1,500 rows, whose few validation rows prove nothing (docs/measured/heads.md).
+    loss (log loss, or squared error) decides, where validation rows are few also on training rows (`few_rows`). More
+    complex heads are compared with it, from simple to complex, by paired one-sided tests of their losses. One replaces
+    the best so far if it is better at a level that holds for all tests together. Asking linear models to be beaten
+    beyond doubt, too, cost two points of accuracy on tables of 500 rows, whose few validation rows prove nothing
+    (docs/measured/heads.md).
     """
     candidates, labels = list(fitting.simple()), fitting.validation.labels.double().cpu().numpy()
     if not len(labels):
@@ -235,7 +237,24 @@ def choose_head(fitting: Fitting) -> Chosen:
     if fitting.section.head == "stacked" or len(judged) == 1:
         return Chosen(judged[-1].head, "the configuration names it", losses)
     compared = [number for number, key in enumerate(fitting.wanted()) if key in BASELINES] or [0]
-    return _best(judged, compared, losses, cluster_numbers(fitting.validation.clusters))
+    more = len(compared) > 1 and len(labels) < ENOUGH and len(fitting.train.labels) <= MOST
+    means = [_mean_loss(fitting, judged[number], outputs[number], more=more) for number in compared]
+    start = compared[int(np.argmin(means))]
+    others = [one for number, one in enumerate(judged) if number not in compared]
+    where = "rows that it was not fitted on" if more else "the validation rows"
+    reason = f"its mean loss on {where} is {min(means):.4g}, and " if len(compared) > 1 else ""
+    return _best(judged[start], others, reason, losses, cluster_numbers(fitting.validation.clusters))
+
+
+def _mean_loss(fitting: Fitting, one: Judged, outputs: Floats, *, more: bool) -> float:
+    """Of a head that every model is compared with, on validation rows, or on training rows left out in turn as well."""
+    if not more:
+        return float(one.losses.mean())
+    train, labels = fitting.train, fitting.validation.labels.double().cpu().numpy()
+    folds = folds_of(len(train.labels), train.clusters, fitting.seed)
+    again = refitted_outputs(one.head, train.rows, train.labels, folds, n_classes=fitting.n_classes, seed=fitting.seed)
+    each = np.concatenate([train.labels.double().cpu().numpy(), labels])
+    return float(Judged.of(one.head, np.concatenate([again, outputs]), each).losses.mean())
 
 
 def _of_transformed_labels(fitting: Fitting, best: Head) -> Iterator[Head]:
@@ -244,19 +263,23 @@ def _of_transformed_labels(fitting: Fitting, best: Head) -> Iterator[Head]:
         yield from (fitting.transformed(best.kind, best.features, name) for name in TRANSFORMS)
 
 
-def _best(judged: Sequence[Judged], compared: Sequence[int], losses: dict[str, float], clusters: Ints | None) -> Chosen:
-    """The best of the compared heads (their positions), or a later one that is better beyond doubt."""
-    level = DOUBT / max(1, len(judged) - len(compared))
-    best = min((judged[number] for number in compared), key=lambda one: one.losses.mean())
-    reason = "no other head is better on the validation rows beyond doubt"
-    if len(compared) > 1:
-        reason = f"its mean loss on the validation rows is {best.losses.mean():.4g}, and {reason}"
-    for number, one in enumerate(judged):
-        if number in compared:
-            continue
+def _best(
+    start: Judged, others: Sequence[Judged], reason: str, losses: dict[str, float], clusters: Ints | None
+) -> Chosen:
+    """The head to start with, unless one of the others is better on the validation rows beyond doubt.
+
+    Args:
+        start: the best head that every model is compared with.
+        others: from simple to complex.
+        reason: of the start.
+        losses: mean loss of every candidate, by its name.
+        clusters: number of each row's cluster [N]; None where rows are independent.
+    """
+    best, reason = start, f"{reason}no other head is better on the validation rows beyond doubt"
+    for one in others:
         gains = one.losses - best.losses  # below 0 where the candidate is better
         p = p_worse(Pairs(gains, clusters))
-        if gains.mean() < 0 and p <= level:
+        if gains.mean() < 0 and p <= DOUBT / len(others):
             reason = (
                 f"its mean loss on the validation rows is {one.losses.mean():.4g}, that of {name_of(best.head)} "
                 f"{best.losses.mean():.4g} (p {p:.1g})"
