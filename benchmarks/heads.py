@@ -1,11 +1,12 @@
 """The head that ships against the linear probe and boosted trees on raw columns, and its uncertainty; several seeds.
 
     python -m benchmarks.heads [adult=adult.csv.gz] [covertype=covertype.parquet] [--seeds 5] [--rows 500]
+        [--head stacked]
 
 Every seed splits the rows anew (of Covertype it draws 10,000 anew), trains a small encoder, chooses heads and the
 uncertainty measure on validation rows, and measures on test rows once. SIM and simulated house prices need no file.
 With `--rows`, the table is small: so many rows are for training, validation and calibration, and 5,000 others for
-testing. Writes `results/heads_NAME.json`, or `heads_NAME_ROWS.json`.
+testing. Writes `results/heads_NAME.json`, or `heads_NAME_ROWS.json`, or with `--head` `heads_NAME_ROWS_HEAD.json`.
 """
 
 import argparse
@@ -76,7 +77,7 @@ def small(rows: int | None) -> dict[str, Any]:
                                                 "calibration": 0.2 * share}}  # fmt: skip
 
 
-def trained(name: str, path: str | None, seed: int, rows: int | None = None) -> Trained:
+def trained(name: str, path: str | None, seed: int, rows: int | None = None, head: str = "auto") -> Trained:
     """Runs the steps of a retrain in the working folder, without a tracking store or a generator."""
     from varjepa.config import parse_config
     from varjepa.inference.storage import load_parts, model_parts
@@ -92,7 +93,7 @@ def trained(name: str, path: str | None, seed: int, rows: int | None = None) -> 
     data = DATA[name] | ({"path": path} if path else {}) | small(rows)
     data["split"] = data.get("split", {}) | {"seed": seed}
     training = ENCODER["training"] | {"seed": seed} | ({} if rows is None else {"max_epochs": 12})
-    config = parse_config(ENCODER | {"data": data, "training": training})
+    config = parse_config(ENCODER | {"data": data, "training": training, "probe": {"head": head}})
     snapshot = ingest.fn(config)
     prepared = preprocess.fn(check_contract.fn(snapshot, config).clean, snapshot.told(config))
     pretrained = pretrained_alone(prepared, config)
@@ -103,14 +104,14 @@ def trained(name: str, path: str | None, seed: int, rows: int | None = None) -> 
 
 
 def measured(
-    name: str, path: str | None, seed: int, rows: int | None
+    name: str, path: str | None, seed: int, rows: int | None, head: str
 ) -> tuple[dict[str, float], dict[str, Floats], str]:
     """Metrics of one seed on test rows, correctness or minus squared errors [N] per group, and the head's name."""
     with tempfile.TemporaryDirectory() as folder, chdir(folder):
-        found = trained(name, path, seed, rows)
+        found = trained(name, path, seed, rows, head)
         each = {group: _goodness(pl.read_parquet(found.probed.predictions), group) for group in GROUPS}
-    head = found.probed.decisions["head"].partition(": ")[0]
-    return found.probed.metrics | found.calibrated.metrics, each, head
+    ships = found.probed.decisions["head"].partition(": ")[0]
+    return found.probed.metrics | found.calibrated.metrics, each, ships
 
 
 def _goodness(predictions: pl.DataFrame, group: str) -> Floats:
@@ -123,11 +124,11 @@ def _goodness(predictions: pl.DataFrame, group: str) -> Floats:
     return (outputs.argmax(1) == labels).astype(np.float64)
 
 
-def figures(name: str, path: str | None, seeds: int, rows: int | None) -> list[Figure]:
+def figures(name: str, path: str | None, seeds: int, rows: int | None, head: str) -> list[Figure]:
     """Means over seeds, and differences with 95% intervals of Student's t over seeds."""
     runs = []
     for seed in range(seeds):
-        runs.append(measured(name, path, seed, rows))
+        runs.append(measured(name, path, seed, rows, head))
         print(name, seed, runs[-1][2], {k: round(v, 4) for k, v in runs[-1][0].items() if k.startswith(GROUPS)})
     unit = "accuracy" if "head/accuracy" in runs[0][0] else "r2"
     found = [Figure(f"{name}: {group}, {unit}", statistics.mean(run[0][f"{group}/{unit}"] for run in runs), unit)
@@ -176,6 +177,7 @@ def main() -> None:
     parser.add_argument("--only", help="names to measure, separated by commas")
     parser.add_argument("--seeds", type=int, default=5, help="at least 2")
     parser.add_argument("--rows", type=int, help="all but the test rows, of a small table")
+    parser.add_argument("--head", default="auto", help="probe.head")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON file")
     words = parser.parse_args()
     tables = {table.name: table for table in (GivenTable("california", None), GivenTable("sim", None), *words.tables)}
@@ -183,9 +185,11 @@ def main() -> None:
         path = tables[name].path
         given = f"{tables[name]} " if path else ""
         command = f"python -m benchmarks.heads {given}--only {name} --seeds {words.seeds}"
-        command += f" --rows {words.rows}" if words.rows else ""
-        found = figures(name, str(path) if path else None, words.seeds, words.rows)
-        publish(f"heads_{name}_{words.rows}" if words.rows else f"heads_{name}", found, words.out, command=command)
+        more = {"rows": words.rows, "head": words.head if words.head != "auto" else None}
+        command += "".join(f" --{key} {value}" for key, value in more.items() if value)
+        found = figures(name, str(path) if path else None, words.seeds, words.rows, words.head)
+        publish("_".join(["heads", name, *(str(value) for value in more.values() if value)]), found, words.out,
+                command=command)  # fmt: skip
 
 
 if __name__ == "__main__":
