@@ -8,9 +8,11 @@ import polars as pl
 
 from varjepa.config.operations import TrackingSection
 from varjepa.data.encode.features import LABEL, Label
+from varjepa.data.read.clusters import known_clusters
 from varjepa.evaluation.accuracy_estimate import EstimatedAccuracy, estimate_accuracy
 from varjepa.evaluation.arrays import Bools, Floats
-from varjepa.evaluation.gate.groups import dependent_rows, truth_of
+from varjepa.evaluation.bootstrap import cluster_numbers
+from varjepa.evaluation.gate.groups import truth_of
 from varjepa.evaluation.outcomes import Outcomes, Promise, outcome_metrics, promises_of
 from varjepa.inference.drift_counts import estimated_accuracy
 from varjepa.inference.model import TrainedModel
@@ -85,7 +87,7 @@ def outcomes_of(model: TrainedModel, label: Label, answers: pl.DataFrame, rows: 
         rows: with the label, in the same order; the columns of clusters where they are known.
     """
     accepted = answers["accept"].to_numpy() if "accept" in answers.columns else None
-    clusters = dependent_rows(rows, model.config.data.split)
+    clusters = cluster_numbers(known_clusters(rows, model.config.data.split))
     if label.classes:
         truth = truth_of(rows, label)
         correct = (answers["prediction"].cast(pl.String) == truth).to_numpy()
