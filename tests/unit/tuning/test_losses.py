@@ -63,3 +63,9 @@ def test_a_job_gains_nothing_over_itself() -> None:
     values = torch.rand(50, dtype=torch.float64).numpy()
     gain = paired_gain(losses(values), losses(values))
     assert (gain.gain, gain.low, gain.high) == (0.0, 0.0, 0.0)
+
+
+def test_rows_of_one_cluster_show_no_gain() -> None:
+    gains, clusters = np.random.default_rng(0).normal(1, 0.1, 100), np.zeros(100, dtype=np.uint64)
+    gain = paired_gain(losses(-gains, clusters), losses(np.zeros(100), clusters))
+    assert gain.low == 0 < gain.gain <= gain.high
