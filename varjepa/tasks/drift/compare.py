@@ -158,7 +158,7 @@ def compare(question: Question) -> Drift:
         question, model_name(question.model, model), tracking, section, counted.rows,
         counted.chosen.height, find_drift(subjects, section), counted.words,
         {name: (before[name], value) for name, value in now.items() if name in before},
-        estimated_accuracy(profile.counts, statistics), counted.words.get(label or "", {}),
+        estimated_accuracy(profile.counts, statistics, cluster_rows[1]), counted.words.get(label or "", {}),
         () if model.preprocessor.label is None else model.preprocessor.label.classes, watch.notify, known,
     )  # fmt: skip
 
