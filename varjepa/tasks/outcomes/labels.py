@@ -97,8 +97,8 @@ def scored_before(model: TrainedModel, question: Labelled, label: Label) -> tupl
         labels = source.frame.rename(data.rename, strict=False).collect()
     require_present((key, label.name), labels.columns, question.labelled)
     # As text, so that a class 1.50 or a customer 007 is no number.
-    words = [*(["prediction"] if label.classes else []), *([key] if labels.schema[key] == pl.String else [])]
-    scores = _scores(str(question.scored), key, words)
+    text = [*(["prediction"] if label.classes else []), *([key] if labels.schema[key] == pl.String else [])]
+    scores = _scores(str(question.scored), key, text)
     for frame, place in ((labels, question.labelled), (scores, str(question.scored))):
         if (twice := frame.height - frame[key].n_unique()) > 0:
             words = f'{place} has {twice:,} repeated values in the key "{key}".'
