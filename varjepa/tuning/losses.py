@@ -77,12 +77,13 @@ def losses_of(output: torch.Tensor, rows: Part, *, n_classes: int) -> RowLosses:
 @torch.inference_mode()
 def hidden_cell_losses(network: TableNetwork, sizes: TableSizes, *, train: Part, rows: Part) -> RowLosses:
     """Errors on hidden cells (`varjepa.evaluation.hidden_cells`), for jobs without a label."""
-    return _losses("hidden_cells", HiddenCells(train.table, sizes).row_errors(network, rows.table), {}, rows)
+    errors = HiddenCells(train.table, sizes).row_errors(network, rows.table)
+    # A row without any cell has no error: it counts as one predicted by the mean.
+    return _losses("hidden_cells", errors.nan_to_num(1.0), {}, rows)
 
 
 def _losses(criterion: str, losses: torch.Tensor, figures: dict[str, float], rows: Part) -> RowLosses:
-    # A row without any cell has no error: it counts as one predicted by the mean.
-    return RowLosses(criterion, losses.double().nan_to_num(1.0).cpu().numpy(), figures, rows.clusters)
+    return RowLosses(criterion, losses.double().cpu().numpy(), figures, rows.clusters)
 
 
 @dataclass(frozen=True)
