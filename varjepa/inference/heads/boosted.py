@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -87,6 +88,7 @@ def fit_boosted(
     n_classes: int,
     held: Bools,
     seed: int,
+    clusters: np.ndarray | None = None,
 ) -> BoostedHead:
     """Fits trees on some training rows, lets the others choose shape and number, and fits again on all of them.
 
@@ -98,13 +100,14 @@ def fit_boosted(
         n_classes: C, or 0 for regression.
         held: which training rows choose [N].
         seed: of the subsamples.
+        clusters: training rows with the same number belong together [N]; None for independent rows.
     """
     values = labels.double().cpu().numpy()
     center, spread = (0.0, 1.0) if n_classes else (float(values.mean()), float(values.std()) or 1.0)
     read = None if features == "raw" else components
     data = BoostedData(
         tree_inputs(rows, features, read).cpu().numpy(), (values - center) / spread,
-        tree_types(rows.table, features, read), n_classes,
+        tree_types(rows.table, features, read), n_classes, clusters,
     )  # fmt: skip
     mixed = bool(held.any()) and not bool(held.all())
     shape, trees = chosen_shape(data.of(~held), data.of(held), seed) if mixed else (Shape(), 100)
