@@ -75,8 +75,8 @@ def mean_difference(differences: Floats, clusters: Ints | None = None) -> Paired
     The error of the mean has two parts: that between draws, which share their test rows, and that between test rows.
     Each is widened by Student's quantile of its own degrees of freedom, and their squares add up. With a single draw
     only the test rows count. One pooled count of degrees of freedom (Satterthwaite) would hold the mean too rarely with
-    five draws. Without any spread there is no statistic: all rows (clusters) then point one way, as they do by chance with
-    a probability of 2 / 2^N.
+    five draws. Without any spread there is no statistic: all rows (clusters) then point one way, as N of them do by
+    chance with a probability of 2 / 2^N.
 
     Args:
         differences: [R, N], per draw and test row.
