@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.special import ndtr
 
 from varjepa.evaluation.accuracy_estimate import (
     FEWEST,
@@ -10,6 +11,7 @@ from varjepa.evaluation.accuracy_estimate import (
     estimate_accuracy,
     fit_accuracy_reference,
 )
+from varjepa.evaluation.drift.dependence import Clustering
 
 WORLDS = 40
 
@@ -122,3 +124,30 @@ def test_the_interval_allows_for_the_damage_that_it_has_seen() -> None:
                 held, blind = held + (holds and place == 0), blind + (holds and place == 1)
     assert held >= 133
     assert blind < held
+
+
+def customers(seed: int, count: int, rows: int) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray], np.ndarray]:
+    """Rows of customers, each of whom is as surely known and as often right as half of the variance says."""
+    rng, numbers = np.random.default_rng([seed, 71]), np.repeat(np.arange(count), rows)
+
+    def mixed() -> np.ndarray:
+        return ndtr((rng.normal(size=count)[numbers] + rng.normal(size=count * rows)) / 2**0.5)
+
+    confidence = 0.5 + 0.5 * mixed()
+    return confidence, mixed() < confidence, {"probability": confidence, "x": mixed()}, numbers.astype(np.uint64)
+
+
+def test_intervals_allow_for_rows_of_one_customer() -> None:
+    held = []
+    for seed in range(20):
+        *known, numbers = customers(seed, 100, 20)
+        reference = fit_accuracy_reference(*known, clusters=Clustering.of(numbers))
+        assert reference is not None
+        for batch in range(3):
+            confidence, correct, statistics, _ = customers(1000 + 3 * seed + batch, 25, 20)
+            found = estimate_accuracy(confidence, statistics, reference, cluster_rows=20.0)
+            held.append(found.low <= correct.mean() <= found.high)
+            assert (
+                estimate_accuracy(confidence, statistics, reference) == found
+            )  # they come like those of the reference
+    assert np.mean(held) > 0.8  # of 90%; 60% where each row counts as independent

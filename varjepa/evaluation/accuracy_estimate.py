@@ -6,6 +6,9 @@ the reference, by batches whose true accuracies are known: some lean towards any
 the classes, and some have damaged cells. Their estimates are compared with their true accuracies, and the spread of the
 errors beyond chance is put down per unit of shift. A batch that has shifted twice as far has an interval that is about
 twice as wide.
+
+Chance is that of independent rows, and more of it where rows come in clusters: as many as an independent row stands for
+(`varjepa.evaluation.drift.dependence`).
 """
 
 import math
@@ -15,8 +18,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import ndtri, stdtrit
 
-from varjepa.config.base import Section
 from varjepa.evaluation.arrays import Bools, Floats, Ints
+from varjepa.evaluation.drift.dependence import Clustering, alike, rows_of_a_row
+from varjepa.evaluation.drift.samples import Dependent
 from varjepa.evaluation.uncertainty.calibration import confidence_bins
 
 N_BINS = 20
@@ -41,8 +45,10 @@ FEWEST = 100
 """Labelled reference rows that an estimate needs."""
 
 
-class AccuracyReference(Section):
+class AccuracyReference(Dependent):
     """What labelled reference rows say about rows without labels.
+
+    How alike rows of a cluster are is that of right answers beyond what confidence says.
 
     Attributes:
         gains: accuracy minus mean confidence per bin of confidence.
@@ -94,7 +100,7 @@ class EstimatedAccuracy(NamedTuple):
 
 def fit_accuracy_reference(
     confidence: Floats, correct: Bools, statistics: Mapping[str, Floats], *, classes: Ints | None = None,
-    damaged: Sequence[DamagedRows] = (), seed: int = 0,
+    damaged: Sequence[DamagedRows] = (), clusters: Clustering | None = None, seed: int = 0,
 ) -> AccuracyReference | None:  # fmt: skip
     """Learns from labelled rows that the model was not fitted to.
 
@@ -104,6 +110,7 @@ def fit_accuracy_reference(
         statistics: of the rows, by name, [N] each.
         classes: true class of each row [N], for batches with other shares of the classes; None draws none of these.
         damaged: batches of rows whose cells were damaged.
+        clusters: of the rows; None where they come in none.
         seed: of the drawn batches.
 
     Returns:
@@ -114,7 +121,10 @@ def fit_accuracy_reference(
     means = {name: float(values.mean()) for name, values in statistics.items()}
     deviations = {name: float(values.std()) or 1.0 for name, values in statistics.items()}
     reference = _binned(confidence, correct, means, deviations)
-    known = _Rows(confidence, correct, _standardised(statistics, reference))
+    if clusters is not None:
+        reference = reference.clustered(alike(correct - _chances(confidence, reference), clusters), clusters.size)
+    numbers = np.arange(len(confidence)) if clusters is None else clusters.numbers
+    known = _Rows(confidence, correct, _standardised(statistics, reference), numbers)
     rng = np.random.default_rng([seed, 41])
     kinds = [_drawn(known, lambda part: _leaning(known.x[part], rng), reference, rng)]
     if classes is not None:
@@ -122,7 +132,7 @@ def fit_accuracy_reference(
     if damaged:
         kinds.append([
             _judged(
-                _Rows(each.confidence, each.correct, _standardised(each.statistics, reference)),
+                _Rows(each.confidence, each.correct, _standardised(each.statistics, reference), numbers[each.rows]),
                 _fitted(known, np.isin(np.arange(len(confidence)), each.rows, invert=True), reference),
             )
             for each in damaged
@@ -131,8 +141,9 @@ def fit_accuracy_reference(
 
 
 def estimate_accuracy(
-    confidence: Floats, statistics: Mapping[str, Floats], reference: AccuracyReference, *, level: float = LEVEL
-) -> EstimatedAccuracy:
+    confidence: Floats, statistics: Mapping[str, Floats], reference: AccuracyReference, *, level: float = LEVEL,
+    cluster_rows: float | None = None,
+) -> EstimatedAccuracy:  # fmt: skip
     """Accuracy of rows whose labels are not known.
 
     Args:
@@ -140,8 +151,11 @@ def estimate_accuracy(
         statistics: of the rows, by name, [N] each; those that the reference does not know are not used.
         reference: of the model.
         level: of the interval, in (0, 1).
+        cluster_rows: rows in the cluster of a row, on average over rows; None: as in the reference.
     """
-    estimate, variance = _estimate(confidence, reference)
+    estimate, variance = _estimate(
+        confidence, reference, reference.cluster_rows if cluster_rows is None else cluster_rows
+    )
     known = {name: values for name, values in statistics.items() if name in reference.means}
     shift = _shift(_standardised(known, reference).mean(0)) if known else 0.0
     reach = float(ndtri((1 + level) / 2)) * math.sqrt(variance + (reference.bias * shift) ** 2)
@@ -158,15 +172,21 @@ def _binned(
     return AccuracyReference(gains=gains, rows=tuple(rows.tolist()), means=means, deviations=deviations, bias=0.0)
 
 
-def _estimate(confidence: Floats, reference: AccuracyReference) -> tuple[float, float]:
-    """Estimated accuracy, and its variance by chance: of the labels of these rows, and of the corrections."""
+def _chances(confidence: Floats, reference: AccuracyReference) -> Floats:
+    """Probability that the prediction is right [N]: the confidence, corrected."""
     bins = confidence_bins(confidence, len(reference.gains))
-    chance = np.clip(confidence + np.array(reference.gains)[bins], 0.0, 1.0)  # [N]
-    labels = float((chance * (1 - chance)).sum()) / len(chance) ** 2
+    return np.clip(confidence + np.array(reference.gains)[bins], 0.0, 1.0)
+
+
+def _estimate(confidence: Floats, reference: AccuracyReference, cluster_rows: float) -> tuple[float, float]:
+    """Estimated accuracy, and its variance by chance: of the labels of these rows, and of the corrections."""
+    bins, chance = confidence_bins(confidence, len(reference.gains)), _chances(confidence, reference)  # [N] each
+    rows = reference.clustered(reference.alike, cluster_rows)
+    labels = float((chance * (1 - chance)).sum()) / len(chance) ** 2 / rows.independent
     shares = np.bincount(bins, minlength=len(reference.gains)) / len(chance)
     middle = (np.arange(len(shares)) + 0.5) / len(shares)
     corrections = shares**2 * middle * (1 - middle) / (np.array(reference.rows) + PRIOR_ROWS)
-    return float(chance.mean()), labels + float(corrections.sum())
+    return float(chance.mean()), labels + float(corrections.sum()) / reference.independent
 
 
 def _standardised(statistics: Mapping[str, Floats], reference: AccuracyReference) -> Floats:
@@ -184,14 +204,15 @@ def _shift(means: Floats) -> float:
 
 
 class _Rows(NamedTuple):
-    """Confidence [N], whether the prediction is right [N], and standardised statistics [N, K]."""
+    """Confidence [N], whether the prediction is right [N], standardised statistics [N, K], and clusters [N], from 0."""
 
     confidence: Floats
     correct: Bools
     x: Floats
+    clusters: Ints
 
     def of(self, rows: Ints) -> "_Rows":
-        return _Rows(self.confidence[rows], self.correct[rows], self.x[rows])
+        return _Rows(self.confidence[rows], self.correct[rows], self.x[rows], self.clusters[rows])
 
 
 class _Judged(NamedTuple):
@@ -203,20 +224,22 @@ class _Judged(NamedTuple):
 
 
 def _judged(batch: _Rows, fitted: AccuracyReference) -> _Judged:
-    estimate, variance = _estimate(batch.confidence, fitted)
+    cluster_rows = rows_of_a_row(np.unique(batch.clusters, return_counts=True)[1])
+    estimate, variance = _estimate(batch.confidence, fitted, cluster_rows)
     return _Judged(float(batch.correct.mean()) - estimate, _shift(batch.x.mean(0)), variance)
 
 
 def _fitted(known: _Rows, fitting: Bools, reference: AccuracyReference) -> AccuracyReference:
     """Bins from other rows than those of the batch that they judge: a bin knows its own rows too well."""
-    return _binned(known.confidence[fitting], known.correct[fitting], reference.means, reference.deviations)
+    fitted = _binned(known.confidence[fitting], known.correct[fitting], reference.means, reference.deviations)
+    return fitted.clustered(reference.alike, reference.cluster_rows)
 
 
 def _drawn(
     known: _Rows, weights: Callable[[Bools], Floats], reference: AccuracyReference, rng: np.random.Generator
 ) -> list[_Judged]:
     """Batches of one half of the rows, drawn by their weights, and judged by the other half."""
-    half, batches = rng.random(len(known.confidence)) < 0.5, []
+    half, batches = (rng.random(int(known.clusters.max()) + 1) < 0.5)[known.clusters], []
     for batch in range(BATCHES):
         part = half if batch % 2 else ~half
         weight = weights(part)

@@ -111,6 +111,36 @@ def percentile_interval(values: Floats, level: float) -> Interval:
     return Interval(float(low), float(high))
 
 
+def can_show(rows: int, clusters: Ints | None, level: float) -> bool:
+    """Whether so many rows, or clusters of rows, can show anything at a level.
+
+    All of them may point one way by chance, and then so do all of their resamples: of a few the bootstrap says nothing.
+
+    Args:
+        rows: N, how many there are.
+        clusters: number of each row's cluster [N]; None where every row is independent.
+        level: of a two-sided interval, in (0, 1).
+
+    Examples:
+        >>> can_show(100, None, 0.95), can_show(100, np.zeros(100, dtype=int), 0.95), can_show(5, None, 0.95)
+        (True, False, False)
+    """
+    return 0.5 ** (rows if clusters is None else len(np.unique(clusters))) <= (1 - level) / 2
+
+
+def difference_interval(values: Floats, level: float, rows: int, clusters: Ints | None) -> Interval:
+    """The percentile interval of a difference; of too few rows or clusters to show one it holds 0 as well.
+
+    Args:
+        values: one difference per resample [R].
+        level: share of the resamples inside, in (0, 1).
+        rows: see `can_show`.
+        clusters: see `can_show`.
+    """
+    low, high = percentile_interval(values, level)
+    return Interval(low, high) if can_show(rows, clusters, level) else Interval(min(low, 0.0), max(high, 0.0))
+
+
 def _portions(resamples: int, width: int) -> Iterator[int]:
     """Sizes of portions whose draws, `width` numbers per resample, fit into memory."""
     # At least one resample, however many rows it has.

@@ -4,11 +4,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
 from scipy.optimize import brentq
 from scipy.stats import t as student
 
 from varjepa.evaluation.arrays import Floats, Ints
 from varjepa.evaluation.benchmark.tables import FALSE_OUTCOMES, Outcome, outcome
+from varjepa.evaluation.bootstrap import difference_interval
 from varjepa.evaluation.holm import holm
 from varjepa.evaluation.uncertainty.intervals import independent_rows
 from varjepa.evaluation.uncertainty.paired_bootstrap import PairedDifference
@@ -73,7 +75,8 @@ def mean_difference(differences: Floats, clusters: Ints | None = None) -> Paired
     The error of the mean has two parts: that between draws, which share their test rows, and that between test rows.
     Each is widened by Student's quantile of its own degrees of freedom, and their squares add up. With a single draw
     only the test rows count. One pooled count of degrees of freedom (Satterthwaite) would hold the mean too rarely with
-    five draws.
+    five draws. Without any spread there is no statistic: all rows (clusters) then point one way, as N of them do by
+    chance with a probability of 2 / 2^N.
 
     Args:
         differences: [R, N], per draw and test row.
@@ -91,6 +94,10 @@ def mean_difference(differences: Floats, clusters: Ints | None = None) -> Paired
     parts = [(float(by_row.var(ddof=1)) / independent, max(1.0, independent - 1))] if rows > 1 else []
     parts += [(float(by_draw.var(ddof=1)) / draws, draws - 1)] if draws > 1 else []
     mean = float(differences.mean())
+    if not any(variance for variance, _ in parts):  # there is no statistic without a spread: the signs alone count
+        units = rows if clusters is None else len(np.unique(clusters))
+        interval = difference_interval(np.full(1, mean), LEVEL, rows, clusters)
+        return PairedDifference(mean, *interval, min(1.0, 2 * 0.5**units) if mean else 1.0)
     half = _half_width(1 - LEVEL, parts)
     return PairedDifference(mean, mean - half, mean + half, _p_value(abs(mean), parts))
 
@@ -106,8 +113,6 @@ def _half_width(p: float, parts: Variances) -> float:
 
 def _p_value(distance: float, parts: Variances) -> float:
     """The p at which an interval around the mean ends at 0, which is this far away."""
-    if not any(variance for variance, _ in parts):
-        return 0.0 if distance else 1.0
     if distance >= _half_width(SMALLEST_P, parts):
         return SMALLEST_P
     # In the logarithm of p, as small ones matter most.

@@ -105,8 +105,8 @@ def _ridge(x: Tensor, y: Tensor, l2: float) -> tuple[Tensor, Tensor]:
 def probe_loss(probe: LinearProbe, x: Tensor, y: Tensor, *, n_classes: int) -> float:
     """Mean log loss of a classifier, or mean squared error of a regression; lower is better."""
     output = probe.predict(x)
-    loss = F.cross_entropy(output, y.long()) if n_classes else F.mse_loss(output[:, 0], y.to(output.dtype))
-    return float(loss)
+    # Squares of labels of 1e-20 or 1e20 are no 32-bit floats.
+    return float(F.cross_entropy(output, y.long()) if n_classes else F.mse_loss(output[:, 0].double(), y.double()))
 
 
 def best_probe(

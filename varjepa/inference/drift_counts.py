@@ -66,14 +66,15 @@ def make_profile(
     statistics = {name: values.counted(clusters=clusters) for name, values in row_values.items()}
     counts = Counts(
         columns=columns, label=label, statistics=statistics, quality=quality(row_values), cluster_rows=cluster_rows,
-        accuracy=_accuracy_reference(model, untouched, directions, row_values),
+        accuracy=_accuracy_reference(model, untouched, directions, row_values, split),
     )  # fmt: skip
     return Profile(counts, directions)
 
 
 def _accuracy_reference(
-    model: TrainedModel, frame: pl.DataFrame, directions: Directions, statistics: Mapping[str, RowValues]
-) -> AccuracyReference | None:
+    model: TrainedModel, frame: pl.DataFrame, directions: Directions, statistics: Mapping[str, RowValues],
+    split: SplitSection,
+) -> AccuracyReference | None:  # fmt: skip
     """What estimates the accuracy of rows without labels; None without labelled rows of classes."""
     if "correct" not in statistics:
         return None
@@ -85,6 +86,7 @@ def _accuracy_reference(
     return fit_accuracy_reference(
         statistics["probability"].values[known], statistics["correct"].values[known] == 1, moving,
         classes=classes, damaged=_damaged(model, frame[known], directions),
+        clusters=Clustering.of(row_clusters(frame[known], split)),
     )  # fmt: skip
 
 
@@ -105,12 +107,22 @@ def shift_statistics(statistics: Mapping[str, RowValues]) -> dict[str, Floats]:
     return {name: each.values for name, each in statistics.items() if not each.names and name not in labelled}
 
 
-def estimated_accuracy(reference: Counts, statistics: Mapping[str, RowValues]) -> EstimatedAccuracy | None:
-    """Accuracy of rows as if no label was known; None without classes or without a reference for it."""
+def estimated_accuracy(
+    reference: Counts, statistics: Mapping[str, RowValues], cluster_rows: float | None = None
+) -> EstimatedAccuracy | None:
+    """Accuracy of rows as if no label was known; None without classes or without a reference for it.
+
+    Args:
+        reference: of the model.
+        statistics: of the rows.
+        cluster_rows: rows in the cluster of a row, on average over rows; None: as in the reference.
+    """
     if reference.accuracy is None or "probability" not in statistics:
         return None
     confidence = statistics["probability"].values
-    return estimate_accuracy(confidence, shift_statistics(statistics), reference.accuracy) if len(confidence) else None
+    if not len(confidence):
+        return None
+    return estimate_accuracy(confidence, shift_statistics(statistics), reference.accuracy, cluster_rows=cluster_rows)
 
 
 def count_columns(

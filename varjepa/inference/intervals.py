@@ -168,11 +168,12 @@ def fit_intervals(fitting: Fitting, head: Head) -> FittedIntervals:
     predictions = held_out_values(head, train, folds, fitting.seed)
     error = train.labels.double().cpu().numpy() - predictions
     spread = float(error.std()) or 1.0
-    if len(error) < FEWEST_ROWS:
+    held = folds == 0
+    if len(error) < FEWEST_ROWS or held.all():  # all rows of one cluster leave none to fit on
         return FittedIntervals(spread, 1.0, None, {}, default_tolerance(labels))
     log.info("intervals: fitting trees to %s errors", f"{len(error):,}")
     x, types = _inputs(train.rows, predictions, fitting.components)
-    held, scaled = folds == 0, error / spread
+    scaled = error / spread
     data = _Errors(x, types, held, fitting.seed)
     size, quantiles = data.trees(np.abs(scaled), (SIZE_LEVEL,)), data.trees(scaled, LEVELS)
     fitted = FittedIntervals(

@@ -11,7 +11,7 @@ from varjepa.config import RetrainConfig
 from varjepa.data.encode.encoded import Part
 from varjepa.data.encode.features import Label
 from varjepa.data.tensors.sizes import TableSizes
-from varjepa.evaluation.bootstrap import bootstrap_rows, cluster_numbers, percentile_interval
+from varjepa.evaluation.bootstrap import bootstrap_rows, cluster_numbers, difference_interval
 from varjepa.evaluation.hidden_cells import HiddenCells
 from varjepa.evaluation.probe import best_probe
 from varjepa.models.embedding import embed
@@ -77,12 +77,13 @@ def losses_of(output: torch.Tensor, rows: Part, *, n_classes: int) -> RowLosses:
 @torch.inference_mode()
 def hidden_cell_losses(network: TableNetwork, sizes: TableSizes, *, train: Part, rows: Part) -> RowLosses:
     """Errors on hidden cells (`varjepa.evaluation.hidden_cells`), for jobs without a label."""
-    return _losses("hidden_cells", HiddenCells(train.table, sizes).row_errors(network, rows.table), {}, rows)
+    errors = HiddenCells(train.table, sizes).row_errors(network, rows.table)
+    # A row without any cell has no error: it counts as one predicted by the mean.
+    return _losses("hidden_cells", errors.nan_to_num(1.0), {}, rows)
 
 
 def _losses(criterion: str, losses: torch.Tensor, figures: dict[str, float], rows: Part) -> RowLosses:
-    # A row without any cell has no error: it counts as one predicted by the mean.
-    return RowLosses(criterion, losses.double().nan_to_num(1.0).cpu().numpy(), figures, rows.clusters)
+    return RowLosses(criterion, losses.double().cpu().numpy(), figures, rows.clusters)
 
 
 @dataclass(frozen=True)
@@ -102,9 +103,8 @@ class PairedGain:
 
 def paired_gain(tuned: RowLosses, default: RowLosses, *, seed: int = 0) -> PairedGain:
     """The gain of a tuned job over the default one, with a bootstrap interval over rows, or over clusters of rows."""
-    gains = default.values - tuned.values  # [N]
+    gains, clusters = default.values - tuned.values, cluster_numbers(tuned.clusters)  # [N] each
     drawn = bootstrap_rows(
-        len(gains), lambda counts: counts @ gains / counts.sum(1), resamples=RESAMPLES, seed=seed,
-        clusters=cluster_numbers(tuned.clusters),
-    )  # fmt: skip
-    return PairedGain(float(gains.mean()), *percentile_interval(drawn, 0.95))
+        len(gains), lambda counts: counts @ gains / counts.sum(1), resamples=RESAMPLES, seed=seed, clusters=clusters
+    )
+    return PairedGain(float(gains.mean()), *difference_interval(drawn, 0.95, len(gains), clusters))

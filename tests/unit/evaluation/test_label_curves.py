@@ -24,9 +24,15 @@ def test_draws_without_any_spread_of_rows_are_students_t_over_draws() -> None:
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 50), (5, 1), (5, 50)])
-@pytest.mark.parametrize(("value", "p"), [(0.0, 1.0), (0.5, 0.0)])
-def test_equal_values_have_no_interval(shape: tuple[int, int], value: float, p: float) -> None:
-    assert mean_difference(np.full(shape, value)) == (value, value, value, p)
+@pytest.mark.parametrize("value", [0.0, 0.5])
+def test_of_equal_values_only_many_show_anything(shape: tuple[int, int], value: float) -> None:
+    low = value if shape[1] > 1 else 0.0  # a single row says nothing, whatever the number of draws
+    p = min(1.0, 2 * 0.5 ** shape[1]) if value else 1.0
+    assert mean_difference(np.full(shape, value)) == (value, low, value, p)
+
+
+def test_equal_values_of_one_cluster_show_nothing() -> None:
+    assert mean_difference(np.full((3, 50), 0.5), np.zeros(50, dtype=int)) == (0.5, 0.0, 0.5, 1.0)
 
 
 def test_rows_of_a_cluster_count_for_fewer() -> None:

@@ -104,3 +104,11 @@ def test_an_ill_conditioned_probe_converges_within_the_usual_iterations() -> Non
 def test_few_rows_are_fitted(rows: int, width: int) -> None:
     x, y = torch.randn(rows, width, generator=torch.Generator().manual_seed(0)), torch.arange(rows) % 2
     assert fit_probe(x, y, n_classes=2, l2=1e-2).predict(x).isfinite().all()
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-25, 1.0, 1e25, 1e30])
+def test_the_penalty_does_not_depend_on_the_unit_of_the_label(scale: float) -> None:
+    x, _ = labelled(300)
+    y = (x[:, 0] * 2 + x[:, 3]).double() * scale
+    best = best_probe((x[:200], y[:200]), (x[200:], y[200:]), n_classes=0, l2=(1.0, 1e-3))
+    assert best.l2 == 1e-3

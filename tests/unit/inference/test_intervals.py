@@ -1,5 +1,6 @@
 """Intervals of a regressor: sizes of errors are learned from rows that it was not fitted on."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -120,3 +121,10 @@ def test_all_probabilities_are_there_without_a_rule() -> None:
     assert {name: values.to_list() for name, values in columns.items()} == {
         "probability.no": [0.2], "probability.yes": [0.8]
     }  # fmt: skip
+
+
+def test_rows_of_one_cluster_leave_none_to_learn_the_size_of_errors_from(fitting: Fitting) -> None:
+    together = fitting.train._replace(clusters=np.zeros(ROWS, dtype=np.uint64))
+    fitted = fit_intervals(replace(fitting, train=together), fitting.head("linear", "raw"))
+    assert fitted.methods == ("split",)
+    assert fitted.spread > 0

@@ -8,7 +8,7 @@ from tests.conftest import SIZES, random_table, small_network
 from varjepa.config import parse_config
 from varjepa.data.encode.encoded import Part
 from varjepa.data.encode.features import Label
-from varjepa.tuning.losses import RowLosses, hidden_cell_losses, label_losses, paired_gain
+from varjepa.tuning.losses import RowLosses, hidden_cell_losses, label_losses, losses_of, paired_gain
 
 JOB = parse_config({"data": {"name": "sim", "label": "label"}})
 
@@ -63,3 +63,16 @@ def test_a_job_gains_nothing_over_itself() -> None:
     values = torch.rand(50, dtype=torch.float64).numpy()
     gain = paired_gain(losses(values), losses(values))
     assert (gain.gain, gain.low, gain.high) == (0.0, 0.0, 0.0)
+
+
+def test_rows_of_one_cluster_show_no_gain() -> None:
+    gains, clusters = np.random.default_rng(0).normal(1, 0.1, 100), np.zeros(100, dtype=np.uint64)
+    gain = paired_gain(losses(-gains, clusters), losses(np.zeros(100), clusters))
+    assert gain.low == 0 < gain.gain <= gain.high
+
+
+@pytest.mark.parametrize("classes", [3, 0])
+def test_predictions_that_are_no_numbers_have_no_loss_to_compare(classes: int) -> None:
+    """A loss of 1 would be the best of all for a label in thousands: a trial without a finite loss has failed."""
+    output = torch.full((20, classes or 1), torch.nan, dtype=torch.float64)
+    assert np.isnan(losses_of(output, part(20, 0, classes), n_classes=classes).mean)

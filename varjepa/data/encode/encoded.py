@@ -52,7 +52,7 @@ class Part(NamedTuple):
 
     def to(self, device: torch.device) -> "Part":
         """The same rows on another device."""
-        return self._replace(table=self.table.to(device), labels=self.labels.to(device, torch.float32))
+        return self._replace(table=self.table.to(device), labels=self.labels.to(device))
 
 
 def read_part(path: Path, preprocessor: Preprocessor, *parts: str) -> Part:

@@ -21,6 +21,9 @@ LABEL = "__label__"
 PRECISION = 5
 """Digits that numbers keep beyond the size of their standard deviation, if the column has too many to be counted."""
 
+FURTHEST = 1e30
+"""Distance beyond which numbers are equally far: of larger ones sums would not be finite in 32 bits."""
+
 MOST_DIGITS = 15
 """Numbers of 64 bits cannot be rounded to more."""
 
@@ -105,9 +108,13 @@ class NumericFeature(SingleColumn):
         return (series.round() if target.is_integer() else series).cast(target).alias(self.name)
 
     def outside(self, schema: Mapping[str, pl.DataType]) -> pl.Expr:
-        """Float32 expression: distance from the range of the training rows, in standard deviations; 0 inside of it."""
+        """Float32 expression: distance from the range of the training rows, in standard deviations; 0 inside of it.
+
+        At most `FURTHEST`.
+        """
         column = self.number(schema)
         beyond = pl.max_horizontal(column - self.largest, self.smallest - column, 0.0) / self.std
+        beyond = pl.min_horizontal(beyond, FURTHEST)
         return beyond.fill_null(0.0).cast(pl.Float32).alias(self.name)
 
 

@@ -21,3 +21,13 @@ def row_clusters(frame: pl.DataFrame, split: SplitSection) -> Hashes | None:
     if split.by != "hash":
         return None
     return np.concatenate([np.zeros(0, dtype=np.uint64), *split_hashes(frame.lazy(), split)])
+
+
+def known_clusters(frame: pl.DataFrame, split: SplitSection) -> Hashes | None:
+    """The same for rows that may lack columns; None also where they lack those that say which rows belong together.
+
+    What is left of the columns would join rows that have nothing to do with each other, such as all rows of a class.
+    """
+    columns = split.columns if isinstance(split.columns, tuple) else ()
+    needed = [split.column] if split.column is not None else columns
+    return row_clusters(frame, split) if set(needed) <= set(frame.columns) else None

@@ -1,12 +1,13 @@
 """The finding of a test in one sentence, for people."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from varjepa.data.cells import FALSE_WORDS, TRUE_WORDS
 from varjepa.evaluation.drift.samples import Categories, Numbers
-from varjepa.evaluation.drift.tests import Finding
+from varjepa.evaluation.drift.tests import Finding, Subject
 
 STATISTICS = {
     "elbo": "the ELBO of the rows",
@@ -24,6 +25,8 @@ STATISTICS = {
 }
 """Statistics of rows, in words; latents are named by their number."""
 
+_LATENT = re.compile(r"latent_\d+")
+
 WORDS_SHOWN = 5
 
 
@@ -38,6 +41,18 @@ def described(name: str) -> str:
     return f"the embedding along direction {number}" if kind == "latent" and number.isdigit() else STATISTICS[name]
 
 
+def title(subject: Subject) -> str:
+    """Its name; with a word before it where a column or the label is called like something that the model says.
+
+    Examples:
+        >>> empty = Categories(names=(), counts=())
+        >>> title(Subject("age", "column", empty, empty)), title(Subject("probability", "column", empty, empty))
+        ('age', 'column probability')
+    """
+    name, group = subject.name, subject.group
+    return name if group == "model" or not (name in STATISTICS or _LATENT.fullmatch(name)) else f"{group} {name}"
+
+
 def sentence(finding: Finding, words: Mapping[str, int] | None = None) -> str:
     """What changed, from what to what.
 
@@ -46,7 +61,7 @@ def sentence(finding: Finding, words: Mapping[str, int] | None = None) -> str:
         words: new categories of the column and their rows.
     """
     subject, test = finding.subject, finding.comparison
-    what = described(subject.name) if subject.group == "model" or subject.name in STATISTICS else subject.name
+    what = described(subject.name) if subject.group == "model" else title(subject)
     match finding.aspect, subject.reference, subject.new:
         case "missing", reference, new:
             before, now = (sample.missing / max(sample.missing + sample.present, 1) for sample in (reference, new))

@@ -298,8 +298,8 @@ def p_worse(pairs: Pairs | Floats) -> float:
     if pairs.answers:
         return p_signs(pairs.sums)
     units = -pairs.units()
-    if len(units) < 2 or np.ptp(units) == 0:  # without a spread there is no statistic
-        return float(units.mean() <= 0)
+    if np.ptp(units) == 0:
+        return 0.5 ** len(units) if units[0] > 0 else 1.0
     rows, spread = len(units), units.std(ddof=1)
     statistic = units.mean() / spread * math.sqrt(rows)
     skew = (((units - units.mean()) / spread) ** 3).mean() / math.sqrt(rows)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from varjepa.config.heads import MEASURE
 from varjepa.evaluation.arrays import Bools, Floats, Ints
 from varjepa.evaluation.auroc import auroc
-from varjepa.evaluation.bootstrap import bootstrap_rows, percentile_interval
+from varjepa.evaluation.bootstrap import bootstrap_rows, difference_interval
 from varjepa.evaluation.uncertainty.selective import selective_metrics, surest
 
 BASELINE: MEASURE = "max_probability"
@@ -65,7 +65,7 @@ def compare(
         metrics = selective_metrics(values, error)
         constant = np.ptp(values) == 0 or error.all() or not error.any()  # there is no correlation with a constant
         metrics["spearman"] = float("nan") if constant else float(spearmanr(values, error).statistic)
-        interval = percentile_interval(resampled[name] - resampled[BASELINE], level)
+        interval = difference_interval(resampled[name] - resampled[BASELINE], level, len(error), clusters)
         compared[name] = Comparison(metrics, metrics["aurc"] - base, *interval)
     return compared
 

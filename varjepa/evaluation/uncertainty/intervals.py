@@ -6,7 +6,13 @@ The model is held fixed: the intervals say nothing of other training rows or oth
 import numpy as np
 
 from varjepa.evaluation.arrays import Floats, Ints
-from varjepa.evaluation.bootstrap import Interval, bootstrap_counts, bootstrap_rows, percentile_interval
+from varjepa.evaluation.bootstrap import (
+    Interval,
+    bootstrap_counts,
+    bootstrap_rows,
+    can_show,
+    percentile_interval,
+)
 from varjepa.evaluation.distributions import normal_quantile, student_quantile
 from varjepa.evaluation.uncertainty.metrics import Classified
 
@@ -75,7 +81,8 @@ def classification_intervals(
 ) -> dict[str, Interval]:
     """Intervals of accuracy (Wilson) and of balanced accuracy and both F1 scores (percentile bootstrap).
 
-    All of them follow from the confusion matrix, so a resample of rows is a draw of its cells.
+    All of them follow from the confusion matrix, so a resample of rows is a draw of its cells. Of too few rows or
+    clusters for a bootstrap (`can_show`) there is only the first.
 
     Args:
         result: what a probe says of N labelled rows, N at least 1.
@@ -109,6 +116,8 @@ def classification_intervals(
         drawn = bootstrap_rows(rows, scores_of_rows, resamples=resamples, seed=seed, clusters=clusters)
     independent = independent_rows(result.error.astype(np.float64), clusters)
     accuracy = wilson(float((~result.error).mean()), independent, level)
+    if not can_show(rows, clusters, level):
+        return {"accuracy": accuracy}
     intervals = (percentile_interval(column, level) for column in drawn.T)
     return {"accuracy": accuracy} | dict(zip(SCORES, intervals, strict=True))
 
@@ -131,7 +140,7 @@ def regression_intervals(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> dict[str, Interval]:
-    """Intervals of RMSE and R2: percentile bootstrap.
+    """Intervals of RMSE and R2: percentile bootstrap; none of too few rows or clusters for it (`can_show`).
 
     Args:
         predicted: [N], N at least 2.
@@ -141,6 +150,8 @@ def regression_intervals(
         resamples: number of bootstrap resamples.
         seed: of the resamples.
     """
+    if not can_show(len(values), clusters, level):
+        return {}
     squares = (predicted - values) ** 2  # [N]
     centered = values - values.mean()  # [N]
 

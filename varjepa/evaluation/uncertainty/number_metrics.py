@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from varjepa.evaluation.arrays import Floats, Ints
-from varjepa.evaluation.bootstrap import Interval, bootstrap_rows, percentile_interval
+from varjepa.evaluation.bootstrap import Interval, bootstrap_rows, can_show, percentile_interval
 from varjepa.evaluation.uncertainty.certificate import Certificate, RankedRows, certify, coverage_error
 from varjepa.evaluation.uncertainty.intervals import LEVEL, independent_rows, wilson
 from varjepa.evaluation.uncertainty.predictive import IntervalRule, RowQuantiles
@@ -51,11 +51,12 @@ def interval_metrics(rule: IntervalRule, maps: RowQuantiles, labels: Floats) -> 
 def number_intervals(
     rule: IntervalRule, maps: RowQuantiles, labels: Floats, clusters: Ints | None = None, seed: int = 0
 ) -> dict[str, Interval]:
-    """95% intervals of coverage (Wilson), mean width and CRPS (bootstrap over rows or clusters)."""
+    """95% intervals of coverage (Wilson), mean width and CRPS (bootstrap over rows or clusters, of enough of them)."""
     low, high = rule.interval(maps)
     inside = ((low <= labels) & (labels <= high)).astype(np.float64)
     means = {"interval/width": high - low, "head/crps": rule.crps(maps, labels)}
-    spans = {name: _mean_interval(values, clusters, seed) for name, values in means.items()}
+    enough = can_show(len(labels), clusters, LEVEL)
+    spans = {name: _mean_interval(values, clusters, seed) for name, values in means.items() if enough}
     return {"interval/coverage": wilson(float(inside.mean()), max(1.0, independent_rows(inside, clusters)))} | spans
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from varjepa.evaluation.arrays import Floats
-from varjepa.evaluation.bootstrap import bootstrap_counts, percentile_interval
+from varjepa.evaluation.bootstrap import bootstrap_counts, difference_interval
 from varjepa.evaluation.distributions import student_above
 from varjepa.evaluation.sign_flips import p_signs
 
@@ -62,7 +62,8 @@ def paired_bootstrap(
     means = bootstrap_counts(
         counts, lambda drawn: drawn @ distinct / len(differences), resamples=resamples, seed=seed
     )  # fmt: skip
-    return PairedDifference(float(differences.mean()), *percentile_interval(means, level), p_equal(first, second))
+    interval = difference_interval(means, level, len(differences), None)
+    return PairedDifference(float(differences.mean()), *interval, p_equal(first, second))
 
 
 def p_equal(first: Floats, second: Floats) -> float:

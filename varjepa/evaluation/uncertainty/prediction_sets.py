@@ -83,6 +83,12 @@ class LabelledRows(NamedTuple):
         )
 
     @property
+    def can_be_halved(self) -> bool:
+        """Whether both halves have rows, and enough of them to set thresholds."""
+        clusters = self.clusters
+        return len(self.labels) >= 2 * CLASS_ROWS and (clusters is None or bool((clusters != clusters[0]).any()))
+
+    @property
     def classified(self) -> Classified:
         """Without the clusters."""
         return Classified.of(self.probabilities, self.labels)
@@ -123,7 +129,7 @@ def choose_score(rows: LabelledRows, level: float, largest: int, seed: int) -> t
     first = CANDIDATES[0]
     if rows.probabilities.shape[1] < 3:
         return first, f"{first.name}, as all scores rank two classes alike"
-    if len(rows.labels) < 2 * CLASS_ROWS:
+    if not rows.can_be_halved:
         return first, f"{first.name}, as validation rows are too few to choose"
     means = {score: cross_fitted(score, rows, level, largest, seed) for score in CANDIDATES}
     small = [score for score in CANDIDATES if means[score]["size"] <= LARGER * means[first]["size"]]

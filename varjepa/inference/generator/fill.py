@@ -116,7 +116,7 @@ class Imputer:
         for rows in batches(table.n_rows, batch_size):
             part = table.rows(rows)
             parts.append(generator.complete(part, Draws.next(rng, part.n_rows, generator.n_features)))
-        numbers, codes = decoded(parts, generator.preprocessor)
+        numbers, codes = decoded(parts or [_blank(generator, 0)], generator.preprocessor)
         return written(frame, generator.preprocessor, numbers, codes, missing)
 
 

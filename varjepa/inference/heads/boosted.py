@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -87,6 +88,7 @@ def fit_boosted(
     n_classes: int,
     held: Bools,
     seed: int,
+    clusters: np.ndarray | None = None,
 ) -> BoostedHead:
     """Fits trees on some training rows, lets the others choose shape and number, and fits again on all of them.
 
@@ -98,21 +100,23 @@ def fit_boosted(
         n_classes: C, or 0 for regression.
         held: which training rows choose [N].
         seed: of the subsamples.
+        clusters: training rows with the same number belong together [N]; None for independent rows.
     """
     values = labels.double().cpu().numpy()
     center, spread = (0.0, 1.0) if n_classes else (float(values.mean()), float(values.std()) or 1.0)
     read = None if features == "raw" else components
     empty = BoostedHead(b"", features, read, n_classes, Shape(), center, spread)
-    data, mixed = boosted_data(empty, rows, labels), bool(held.any()) and not bool(held.all())
+    data, mixed = boosted_data(empty, rows, labels, clusters), bool(held.any()) and not bool(held.all())
     shape, trees = chosen_shape(data.of(~held), data.of(held), seed) if mixed else (empty.shape, 100)
     return replace(empty, model=boosted_again(data, shape, trees, seed=seed), shape=shape)
 
 
-def boosted_data(head: BoostedHead, rows: HeadRows, labels: Tensor) -> BoostedData:
+def boosted_data(head: BoostedHead, rows: HeadRows, labels: Tensor, clusters: np.ndarray | None = None) -> BoostedData:
     """Rows as the trees of a head read them, with class numbers or values [N]; values become standardised ones."""
     y = (labels.double().cpu().numpy() - head.center) / head.spread
     types = tree_types(rows.table, head.features, head.components)
-    return BoostedData(tree_inputs(rows, head.features, head.components).cpu().numpy(), y, types, head.n_classes)
+    x = tree_inputs(rows, head.features, head.components).cpu().numpy()
+    return BoostedData(x, y, types, head.n_classes, clusters)
 
 
 def resampled_boosted(

@@ -142,9 +142,15 @@ class Fitting:
             return fit_linear(
                 (train.rows, train.labels), validation, features, readings, n_classes=n_classes, l2=self.section.l2
             )
-        if kind in ("boosted", "forest"):
-            fit = fit_boosted if kind == "boosted" else fit_forest
-            return fit(train.rows, train.labels, features, components, n_classes=n_classes, held=folds == 0, seed=seed)
+        if kind == "boosted":
+            return fit_boosted(
+                train.rows, train.labels, features, components, n_classes=n_classes, held=folds == 0, seed=seed,
+                clusters=train.clusters,
+            )  # fmt: skip
+        if kind == "forest":
+            return fit_forest(
+                train.rows, train.labels, features, components, n_classes=n_classes, held=folds == 0, seed=seed
+            )
         return fit_mlp(
             train.rows, train.labels, features, components, sizes=self.preprocessor.sizes, n_classes=n_classes,
             folds=folds, seed=seed,

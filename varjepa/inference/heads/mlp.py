@@ -174,8 +174,9 @@ def fit_mlp(
         seed: of weights, order and dropout.
     """
     read = None if features == "raw" else components
-    center, spread = (0.0, 1.0) if n_classes else (float(labels.mean()), float(labels.std(correction=0)) or 1.0)
-    y = labels.long() if n_classes else ((labels - center) / spread).float()
+    wide = labels.double()
+    center, spread = (0.0, 1.0) if n_classes else (float(wide.mean()), float(wide.std(correction=0)) or 1.0)
+    y = labels.long() if n_classes else ((wide - center) / spread).float()
     inputs = network_inputs(rows, features, sizes, read)
     numbers = [fold for fold in np.unique(folds) if (folds != fold).any()] or [-1]
     with initial_weights(seed):

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar
 import numpy as np
 
 from varjepa.evaluation.arrays import Bools, Floats
-from varjepa.evaluation.gate.paired_tests import p_worse
+from varjepa.evaluation.bootstrap import cluster_numbers
+from varjepa.evaluation.gate.paired_tests import Pairs, p_worse
 from varjepa.inference.heads.aside import threads_for
 from varjepa.machine import cores
 
@@ -67,16 +68,19 @@ class BoostedData(NamedTuple):
         y: class numbers or standardised values, float [N].
         types: of the inputs [F].
         n_classes: C, or 0 for regression.
+        clusters: rows with the same number belong together [N]; None for independent rows.
     """
 
     x: Floats
     y: Floats
     types: Sequence[str]
     n_classes: int
+    clusters: np.ndarray | None = None
 
     def of(self, rows: Bools | np.ndarray) -> Self:
         """Some of the rows, by a mask or their positions."""
-        return self._replace(x=self.x[rows], y=self.y[rows])
+        clusters = None if self.clusters is None else self.clusters[rows]
+        return self._replace(x=self.x[rows], y=self.y[rows], clusters=clusters)
 
     def matrix(self) -> "xgboost.QuantileDMatrix":
         """The rows for fitting."""
@@ -170,7 +174,7 @@ def chosen_shape(fitting: BoostedData, held: BoostedData, seed: int) -> tuple[Sh
     other = shallow if _mean_loss(shallow) < _mean_loss(usual) else tried(Shape(depth=10))
     best = min(usual, other, key=_mean_loss)
     changed = [best.shape._replace(subsample=1.0), *([best.shape._replace(one_hot=True)] if fitting.parted else [])]
-    better = [each for each in fit_each(tried, changed, few) if _beyond_doubt(each, best)]
+    better = [each for each in fit_each(tried, changed, few) if _beyond_doubt(each, best, held.clusters)]
     if len(better) == 2:
         better.append(tried(best.shape._replace(subsample=1.0, one_hot=True)))
     best = min(better, key=_mean_loss, default=best)
@@ -186,9 +190,9 @@ def _mean_loss(tried: Tried) -> float:
     return float(tried.losses.mean())
 
 
-def _beyond_doubt(tried: Tried, other: Tried) -> bool:
-    """Whether it has the smaller losses, and not by chance."""
-    return p_worse(tried.losses - other.losses) <= DOUBT
+def _beyond_doubt(tried: Tried, other: Tried, clusters: np.ndarray | None) -> bool:
+    """Whether it has the smaller losses, and not by chance; rows of a cluster are no independent witnesses."""
+    return p_worse(Pairs(tried.losses - other.losses, cluster_numbers(clusters))) <= DOUBT
 
 
 def _tried(fitting: BoostedData, held: BoostedData, watched: "xgboost.DMatrix", shape: Shape, seed: int) -> Tried:

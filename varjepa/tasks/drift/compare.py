@@ -10,7 +10,7 @@ import polars as pl
 
 from varjepa.config import DataSection
 from varjepa.config.operations import DriftSection, NotifySection, TrackingSection
-from varjepa.data.read.clusters import row_clusters
+from varjepa.data.read.clusters import known_clusters
 from varjepa.data.read.row_hash import Hashes
 from varjepa.data.read.sources import Source
 from varjepa.errors import DataError, ModelError
@@ -149,8 +149,8 @@ def compare(question: Question) -> Drift:
     reads_model(question.model, question.tracking_uri)
     statistics = row_statistics(model, counted.chosen, profile.directions)
     label = None if model.preprocessor.label is None else model.preprocessor.label.name
-    whole = profile.counts.cluster_rows
-    cluster_rows = _cluster_rows(counted.clusters, whole), _cluster_rows([_clusters(model, counted.chosen)], whole)
+    whole, sampled = profile.counts.cluster_rows, known_clusters(counted.chosen, model.config.data.split)
+    cluster_rows = _cluster_rows(counted.clusters, whole), _cluster_rows([sampled], whole)
     subjects = subjects_of(profile.counts, counted.columns, (label, counted.label), statistics, cluster_rows)
     now, before = quality(statistics), profile.counts.quality
     tracking = TrackingSection(uri=store(question.tracking_uri), experiment=watch.experiment)
@@ -158,7 +158,7 @@ def compare(question: Question) -> Drift:
         question, model_name(question.model, model), tracking, section, counted.rows,
         counted.chosen.height, find_drift(subjects, section), counted.words,
         {name: (before[name], value) for name, value in now.items() if name in before},
-        estimated_accuracy(profile.counts, statistics), counted.words.get(label or "", {}),
+        estimated_accuracy(profile.counts, statistics, cluster_rows[1]), counted.words.get(label or "", {}),
         () if model.preprocessor.label is None else model.preprocessor.label.classes, watch.notify, known,
     )  # fmt: skip
 
@@ -180,14 +180,6 @@ def _cluster_rows(clusters: Sequence[Hashes | None], reference: float | None) ->
     if len(known) < len(clusters):
         return reference
     return rows_of_a_row(np.unique(np.concatenate(known), return_counts=True)[1])
-
-
-def _clusters(model: TrainedModel, frame: pl.DataFrame) -> Hashes | None:
-    """The cluster of each row [N]; None where the rows lack the column that names it."""
-    split = model.config.data.split
-    if split.by != "hash" or (split.column is not None and split.column not in frame.columns):
-        return None
-    return row_clusters(frame, split)
 
 
 def _profile(model: TrainedModel, name: str) -> Profile:
@@ -244,7 +236,7 @@ def _count(model: TrainedModel, source: Source, data: DataSection, *, like: Coun
         }
         counted.label = together(counted.label, label) if counted.label is not None and label is not None else label
         _add_words(counted.words, unseen_words(model.preprocessor, frame))
-        counted.clusters.append(_clusters(model, frame))
+        counted.clusters.append(known_clusters(frame, model.config.data.split))
         counted.rows += frame.height
         if len(kept) % 100 == 0:
             log.info("%s of %s rows counted", f"{counted.rows:,}", f"{total:,}")

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from varjepa.evaluation.drift.words import title
 from varjepa.tasks.drift.compare import Drift
 from varjepa.tasks.drift.report import verdict
 from varjepa.tasks.steps.orchestrated import without_orchestration
@@ -21,7 +22,7 @@ def drift_metrics(drift: Drift) -> dict[str, float]:
     for finding in drift.findings:
         # One metric per column and aspect, so that monitoring runs form curves.
         aspect = {"values": "effect", "missing": "missing", "new categories": "new"}[finding.aspect]
-        metrics[metric_name(f"drift/{aspect}", finding.subject.name)] = finding.comparison.effect
+        metrics[metric_name(f"drift/{aspect}", title(finding.subject))] = finding.comparison.effect
     if drift.estimate is not None:
         ends = {"": drift.estimate.accuracy, "_low": drift.estimate.low, "_high": drift.estimate.high}
         metrics |= {f"drift/estimated_accuracy{end}": value for end, value in ends.items()}

@@ -14,7 +14,7 @@ from varjepa.data.files.formulas import for_spreadsheets
 from varjepa.evaluation.accuracy_estimate import EstimatedAccuracy
 from varjepa.evaluation.drift.samples import Sample
 from varjepa.evaluation.drift.tests import Finding
-from varjepa.evaluation.drift.words import respelled, sentence
+from varjepa.evaluation.drift.words import respelled, sentence, title
 from varjepa.tasks.answers.drift import DriftSummary, DriftTestAnswer, EstimateAnswer, UnseenClassAnswer
 from varjepa.tasks.drift.compare import Drift
 from varjepa.tasks.reports.page import Picture, render
@@ -108,7 +108,8 @@ def _line(drift: Drift, finding: Finding) -> DriftTestAnswer:
 
 
 def _described(drift: Drift, finding: Finding) -> str:
-    return sentence(finding, drift.words.get(finding.subject.name))
+    subject = finding.subject
+    return sentence(finding, None if subject.group == "model" else drift.words.get(subject.name))
 
 
 def _number(value: float | None) -> float | None:
@@ -133,18 +134,18 @@ def _figures(drift: Drift) -> dict[str, Figure]:
 def _effect(finding: Finding) -> tuple[str, tuple[float, str]]:
     """The bar of a test: its name, effect and verdict."""
     aspect = "" if finding.aspect == "values" else f": {finding.aspect}"
-    return f"{finding.subject.name}{aspect}", (finding.comparison.effect, finding.verdict)
+    return f"{title(finding.subject)}{aspect}", (finding.comparison.effect, finding.verdict)
 
 
 def _samples(findings: list[Finding]) -> dict[str, tuple[Sample, Sample]]:
-    return {finding.subject.name: (finding.subject.reference, finding.subject.new) for finding in findings}
+    return {title(finding.subject): (finding.subject.reference, finding.subject.new) for finding in findings}
 
 
 def _cells(finding: Finding) -> list[str]:
     """A line of the table of all tests."""
     test = finding.comparison
     numbers = ["" if value is None else f"{value:.2f}" for value in (test.shift, test.psi)]
-    return [finding.subject.name, finding.aspect, test.method, f"{test.effect:.2%}", *numbers,
+    return [title(finding.subject), finding.aspect, test.method, f"{test.effect:.2%}", *numbers,
             f"{finding.adjusted:.3g}", finding.verdict]  # fmt: skip
 
 

@@ -8,9 +8,12 @@ import polars as pl
 
 from varjepa.config.operations import TrackingSection
 from varjepa.data.encode.features import LABEL, Label
+from varjepa.data.read.clusters import known_clusters
 from varjepa.evaluation.accuracy_estimate import EstimatedAccuracy, estimate_accuracy
 from varjepa.evaluation.arrays import Bools, Floats
-from varjepa.evaluation.gate.groups import dependent_rows, truth_of
+from varjepa.evaluation.bootstrap import cluster_numbers
+from varjepa.evaluation.drift.dependence import Clustering
+from varjepa.evaluation.gate.groups import truth_of
 from varjepa.evaluation.outcomes import Outcomes, Promise, outcome_metrics, promises_of
 from varjepa.inference.drift_counts import estimated_accuracy
 from varjepa.inference.model import TrainedModel
@@ -85,7 +88,7 @@ def outcomes_of(model: TrainedModel, label: Label, answers: pl.DataFrame, rows: 
         rows: with the label, in the same order; the columns of clusters where they are known.
     """
     accepted = answers["accept"].to_numpy() if "accept" in answers.columns else None
-    clusters = dependent_rows(rows, model.config.data.split)
+    clusters = cluster_numbers(known_clusters(rows, model.config.data.split))
     if label.classes:
         truth = truth_of(rows, label)
         correct = (answers["prediction"].cast(pl.String) == truth).to_numpy()
@@ -129,6 +132,14 @@ def _estimate(model: TrainedModel, answers: pl.DataFrame, rows: pl.DataFrame) ->
         sample = rows[np.sort(np.random.default_rng(SEED).permutation(rows.height)[:most])]
         label = model.preprocessor.label
         unlabelled = sample.drop([] if label is None else [label.name])
-        return estimated_accuracy(model.profile.counts, row_statistics(model, unlabelled, model.profile.directions))
+        statistics = row_statistics(model, unlabelled, model.profile.directions)
+        return estimated_accuracy(model.profile.counts, statistics, _cluster_rows(model, sample))
     confidence = answers["probability"].to_numpy()
-    return estimate_accuracy(confidence, {"probability": confidence}, model.profile.counts.accuracy)
+    reference, cluster_rows = model.profile.counts.accuracy, _cluster_rows(model, rows)
+    return estimate_accuracy(confidence, {"probability": confidence}, reference, cluster_rows=cluster_rows)
+
+
+def _cluster_rows(model: TrainedModel, rows: pl.DataFrame) -> float | None:
+    """Rows in the cluster of a row, on average over rows; None where rows do not say their clusters."""
+    clusters = Clustering.of(known_clusters(rows, model.config.data.split))
+    return None if clusters is None else clusters.size

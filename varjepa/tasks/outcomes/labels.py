@@ -1,6 +1,6 @@
 """Reads labelled rows, and joins labels that arrived later to the scores of their rows."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from varjepa.data.read.named_columns import require_present
 from varjepa.data.read.sources import open_path
 from varjepa.errors import DataError, ModelError, listed
 from varjepa.inference.answer_columns import ON_REQUEST
+from varjepa.inference.gate_evidence import judged_rows
 from varjepa.inference.model import TrainedModel
 from varjepa.tasks.registry.open_model import REGISTRY, version_of
 from varjepa.tasks.scoring.one_file import batch_rows
@@ -77,7 +78,7 @@ def scored_now(model: TrainedModel, question: Labelled, label: Label) -> tuple[p
     with opened_table(data, model.preprocessor.text) as source:
         for frame in batches_of(source, data, batch_rows(model, 0)):
             require_present([label.name], frame.columns, question.labelled)
-            rows = frame.filter(frame.select(label.words(frame.schema[label.name])).to_series().is_not_null())
+            rows = judged_rows(frame, label)
             found = model.predict(rows, also=() if model.sets is None else SETS)
             answers.append(found.select([name for name in ANSWERS if name in found.columns]))
             kept.append(rows)
@@ -99,15 +100,18 @@ def scored_before(model: TrainedModel, question: Labelled, label: Label) -> tupl
     require_present((key, label.name), labels.columns, question.labelled)
     version = version_of(question.model, question.tracking_uri)
     served = None if version is None else f"{REGISTRY}{version[0]}/{version[1]}"
-    scores = answers_of(_scores(str(question.scored), key), str(question.scored), key, served)
+    # As text, so that a class 1.50 or a customer 007 is no number.
+    text = [*(["prediction"] if label.classes else []), *([key] if labels.schema[key] == pl.String else [])]
+    scores = answers_of(_scores(str(question.scored), key, text), str(question.scored), key, served)
     for frame, place in ((labels, question.labelled), (scores, str(question.scored))):
         if (twice := frame.height - frame[key].n_unique()) > 0:
             words = f'{place} has {twice:,} repeated values in the key "{key}".'
             raise DataError(words, expected="Expected every value once.")
     own = [name for name in ANSWERS if name in scores.columns]
     renamed = scores.select(column(key).cast(pl.String), *(column(name).alias(f"answer {name}") for name in own))
-    right = labels.select(column(key).cast(pl.String), column(label.name).alias("label of the row"))
-    right = right.filter(pl.col("label of the row").is_not_null())
+    right = judged_rows(labels, label).select(
+        column(key).cast(pl.String), *(column(name).alias(f"of the row {name}") for name in labels.columns)
+    )
     joined = renamed.join(right, on=key, how="inner", maintain_order="left")
     if joined.is_empty():
         raise DataError(
@@ -115,18 +119,18 @@ def scored_before(model: TrainedModel, question: Labelled, label: Label) -> tupl
             fix="Score with --keep KEY, and give the same column here.",
         )
     answers = joined.select(column(f"answer {name}").alias(name) for name in own)
-    return answers, joined.select(column("label of the row").alias(label.name))
+    return answers, joined.select(column(f"of the row {name}").alias(name) for name in labels.columns)
 
 
-def _scores(place: str, key: str) -> pl.DataFrame:
-    """Scores as `varjepa score` has written them.
+def _scores(place: str, key: str, text: Collection[str]) -> pl.DataFrame:
+    """Scores as `varjepa score` has written them, some columns of them as text.
 
     Raises:
         DataError: there are none, or they lack the key or the prediction.
     """
     if not Path(place).exists():
         raise DataError(f"{place} does not exist.", expected="Expected an output of `varjepa score`.")
-    frame = open_path(place, DataSection(path=place)).frame.collect()
+    frame = open_path(place, DataSection(path=place), text).frame.collect()
     require_present((key, "prediction"), frame.columns, place)
     return frame
 

@@ -61,7 +61,12 @@ def _sentence(
 
 
 def _word(own: str, rival: str, metrics: Mapping[str, float], intervals: Mapping[str, Interval]) -> str:
-    """Better and worse are said where neither lies within the interval of the other; else the rows cannot tell."""
+    """Better and worse are said where neither lies within the interval of the other; else the rows cannot tell.
+
+    Nor can they where they are too few for an interval of either.
+    """
+    if own not in intervals and rival not in intervals:
+        return "about as good as"
     for one, other in ((own, rival), (rival, own)):
         low, high = intervals.get(one, (metrics[one], metrics[one]))
         if low <= metrics[other] <= high:

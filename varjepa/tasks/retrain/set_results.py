@@ -11,7 +11,7 @@ from varjepa.evaluation.bootstrap import Interval
 from varjepa.evaluation.uncertainty.class_scores import ClassScore
 from varjepa.evaluation.uncertainty.conformal import largest_cluster
 from varjepa.evaluation.uncertainty.intervals import independent_rows, wilson
-from varjepa.evaluation.uncertainty.prediction_sets import CLASS_ROWS, LabelledRows, SetRule, cross_fitted
+from varjepa.evaluation.uncertainty.prediction_sets import LabelledRows, SetRule, cross_fitted
 from varjepa.evaluation.uncertainty.set_metrics import class_groups, covered, group_coverage, set_metrics
 from varjepa.inference.calibration import Calibration
 from varjepa.tasks.steps.files import write_text
@@ -65,7 +65,7 @@ def compared_sets(rule: SetRule, head: LabelledRows, boosted: LabelledRows) -> d
     score, largest = ClassScore(rule.score, rule.penalty, rule.free), largest_cluster(head.clusters)
     metrics: dict[str, float] = {}
     for name, rows in (("head", head), ("boosted", boosted)):
-        if len(rows.labels) >= 2 * CLASS_ROWS:
+        if rows.can_be_halved:
             found = cross_fitted(score, rows, rule.level, largest, 0)
             metrics |= {f"set_halves/{name}_{key}": found[key] for key in ("sscs", "size")}
     return metrics

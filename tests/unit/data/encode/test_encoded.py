@@ -34,3 +34,11 @@ def test_packed_rows_and_samples_are_those_of_the_whole_part(stored, monkeypatch
     assert len(np.unique(sample.rows)) == 400
     assert (np.diff(sample.rows) > 0).all()
     assert abs(sample.rows.mean() / ROWS - 0.5) < 5 * 0.29 / 20  # five standard errors
+
+
+def test_labels_keep_their_digits_on_every_device(stored) -> None:
+    """Around 1.7e12, such as moments in milliseconds, 32-bit floats are two minutes apart."""
+    part = read_part(stored[0], stored[1], "train").take(torch.arange(3))
+    labels = 1.7e12 + torch.tensor([0.0, 1.0, 2.5], dtype=torch.float64)
+    moved = part._replace(labels=labels).to(torch.device("cpu"))
+    assert torch.equal(moved.labels, labels)

@@ -95,3 +95,12 @@ def test_signs_of_clusters_are_as_likely_either_way() -> None:
     patterns = np.array(np.meshgrid(*[[size, 0] for size in (2, 1, 1, 1)])).reshape(4, -1).sum(0)
     assert p_worse(pairs) == pytest.approx((patterns >= 4).mean())
     assert p_worse(pairs._replace(clusters=np.arange(6))) == p_worse(values)
+
+
+def test_one_independent_unit_shows_nothing() -> None:
+    assert p_worse(np.array([-0.3])) == 0.5
+    assert p_worse(np.array([0.3])) == 1.0
+    assert p_worse(np.array([-0.3, -0.3])) == 0.25
+    values = np.random.default_rng(0).normal(-0.3, 0.1, 50)
+    assert p_worse(Pairs(values, np.zeros(50, dtype=int))) == 0.5  # fifty rows of one customer
+    assert p_worse(values) < 1e-6

@@ -72,3 +72,12 @@ def test_a_measure_of_the_truth_is_found_to_go_with_it() -> None:
     assert found["distance_auc"] == 1.0
     assert found["surprise_spearman"] == pytest.approx(-1)
     assert found["surprise_auc"] == 0.0
+
+
+def test_rows_of_few_clusters_choose_no_measure() -> None:
+    """All of them may rank well by chance, and then so do all resamples of them."""
+    rng = np.random.default_rng(0)
+    error = rng.random(300) < 0.3
+    measures = {"max_probability": rng.random(300), "entropy": error + rng.random(300)}
+    names = {count: choose(measures, error, clusters=np.arange(300) % count)[0] for count in (1, 3, 30)}
+    assert names == {1: "max_probability", 3: "max_probability", 30: "entropy"}

@@ -5,7 +5,12 @@ import pytest
 from scipy.stats import binomtest
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
-from varjepa.evaluation.uncertainty.intervals import _scores, wilson
+from varjepa.evaluation.uncertainty.intervals import (
+    _scores,
+    classification_intervals,
+    regression_intervals,
+    wilson,
+)
 from varjepa.evaluation.uncertainty.metrics import Classified
 
 
@@ -37,3 +42,14 @@ def test_shares_of_all_rows_and_of_none_have_an_interval() -> None:
 def test_wilsons_interval_equals_scipy_on_whole_numbers(right: int, rows: int) -> None:
     theirs = binomtest(right, rows).proportion_ci(0.9, method="wilson")
     assert wilson(right / rows, rows, 0.9) == pytest.approx((theirs.low, theirs.high), abs=1e-12)
+
+
+def test_no_interval_has_no_width_because_all_rows_are_of_one_cluster() -> None:
+    rng = np.random.default_rng(0)
+    result, clusters = table(100, rng), np.zeros(100, dtype=int)
+    low, high = classification_intervals(result, clusters=clusters)["accuracy"]
+    assert high - low > 0.5
+    assert list(classification_intervals(result, clusters=clusters)) == ["accuracy"]
+    values = rng.normal(size=100)
+    assert regression_intervals(values + rng.normal(size=100), values, clusters=clusters) == {}
+    assert set(regression_intervals(values + rng.normal(size=100), values)) == {"rmse", "r2"}

@@ -63,3 +63,9 @@ def test_rows_of_unseen_classes_widen_the_sets_of_rare_ones_and_count_as_misses(
     )
     assert plain.basis == unseen.basis == ("rare", "rare", "rare")
     assert set_metrics(unseen.sets(known.probabilities), labels)["coverage"] <= 1 - 10 / 120
+
+
+def test_rows_of_one_cluster_choose_no_score() -> None:
+    together = rows([100, 100, 100])._replace(clusters=np.zeros(300, dtype=int))
+    assert choose_score(together, 0.9, 300, seed=0)[1].endswith("too few to choose")
+    assert not together.can_be_halved

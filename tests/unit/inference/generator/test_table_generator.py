@@ -170,3 +170,19 @@ def test_ends_of_intervals_look_like_cells_of_their_column(world: SimpleNamespac
             assert len(ends)
             assert ends.equals(ends.round(decimals))
     assert bounds["day.low"].dtype == pl.Date
+
+
+def test_a_number_beyond_all_measure_is_the_oddest_cell(world: SimpleNamespace) -> None:
+    frame = known_table(20, 12)
+    far = frame.with_columns(price=pl.when(pl.int_range(pl.len()) == 3).then(1e90).otherwise("price"))
+    found = world.model.anomalies(far)
+    numbers = found.drop("odd_columns")
+    assert np.isfinite(numbers.to_numpy()).all()
+    assert (found["anomaly"].arg_max(), found["odd_columns"][3][0]) == (3, "price")
+    assert numbers[:3].equals(world.model.anomalies(frame).drop("odd_columns")[:3])
+
+
+def test_a_table_without_rows_has_draws_without_rows(world: SimpleNamespace) -> None:
+    found = world.model.impute(known_table(3, 13).clear(), draws=2)
+    assert [drawn.height for drawn in (found.filled, *found.draws)] == [0, 0, 0]
+    assert found.draws[0].schema == found.filled.schema

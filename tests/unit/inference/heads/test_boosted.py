@@ -16,7 +16,7 @@ from varjepa.data.fit.preprocessor_fit import fit
 from varjepa.inference.heads.boosted import BoostedHead, fit_boosted
 from varjepa.inference.heads.inputs import HeadRows
 from varjepa.inference.heads.storage import FACTS, HEAD_FILE, load_head, save_head
-from varjepa.inference.heads.tree_growth import FASTER, Shape
+from varjepa.inference.heads.tree_growth import FASTER, BoostedData, Shape, Tried, _beyond_doubt
 from varjepa.models.weights import read_file, write_tensors
 
 ROWS = 5000
@@ -91,3 +91,13 @@ def test_where_the_most_trees_are_too_few_for_small_steps_the_steps_are_larger(m
     assert slow.shape.rate == Shape().rate
     assert fast.shape.rate in FASTER
     assert fast.booster.num_boosted_rounds() <= 66
+
+
+def test_rows_of_few_customers_change_no_shape() -> None:
+    """Each of 4 customers has 50 rows, of which all trees of another shape know a little more: 1 in 16 by chance."""
+    rng, customers = np.random.default_rng(0), np.repeat(np.arange(4), 50)
+    usual = Tried(Shape(), 100, rng.normal(1.0, 0.1, 200))
+    other = Tried(Shape(subsample=1.0), 100, usual.losses - np.array([0.01, 0.2, 0.03, 0.3])[customers])
+    data = BoostedData(rng.normal(size=(200, 1)), np.zeros(200), ["q"], 0, customers).of(rng.permutation(200) < 200)
+    assert _beyond_doubt(other, usual, None)
+    assert not _beyond_doubt(other, usual, data.clusters)

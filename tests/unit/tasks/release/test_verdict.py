@@ -19,7 +19,7 @@ def test_a_rival_inside_of_the_interval_is_about_as_good(name: str, rival: float
 
 def test_the_embedding_is_judged_by_itself_and_the_head_comes_first() -> None:
     metrics = {"head/accuracy": 0.9, "probe/accuracy": 0.7, "raw/accuracy": 0.8}
-    first, second = verdicts(metrics, {})
+    first, second = verdicts(metrics, {name: Interval(value - 0.02, value + 0.02) for name, value in metrics.items()})
     assert "The predictions" in first
     assert "better than a linear model on raw columns" in first
     assert "on the embedding alone has accuracy 0.7000: worse than a linear model on raw columns (0.8000)." in second
@@ -42,4 +42,9 @@ def test_the_paired_test_outranks_intervals(tested: str, word: str) -> None:
 def test_a_model_inside_of_the_interval_of_a_rival_is_about_as_good() -> None:
     intervals = {"head/accuracy": Interval(0.79, 0.81), "raw/accuracy": Interval(0.75, 0.95)}
     (sentence,) = verdicts({"head/accuracy": 0.8, "raw/accuracy": 0.85}, intervals)
+    assert "about as good as a linear model" in sentence
+
+
+def test_rows_too_few_for_any_interval_cannot_tell() -> None:
+    (sentence,) = verdicts({"head/r2": 0.9, "raw/r2": 0.2}, {"interval/coverage": Interval(0.1, 0.99)})
     assert "about as good as a linear model" in sentence
