@@ -29,10 +29,10 @@ def log(tmp_path: Path) -> str:
     (OLD, [(1, "a"), (2, "e")]), (NEW, [(1, "c"), (2, "d"), (3, "f")]), (None, [(1, "a"), (2, "e"), (3, "f")]),
 ])  # fmt: skip
 def test_a_version_is_judged_by_its_own_newest_answers(log: str, version: str | None, expected: list) -> None:
-    found = answers_of(_scores(log, "id"), log, "id", version)
+    found = answers_of(_scores(log, "id", ()), log, "id", version)
     assert found.select("id", "prediction").rows() == expected
 
 
 def test_a_log_without_answers_of_the_model_is_refused(log: str) -> None:
     with pytest.raises(DataError, match=r'no answers of models:/people/3\. .*"models:/people/1", "models:/people/2"'):
-        answers_of(_scores(log, "id"), log, "id", "models:/people/3")
+        answers_of(_scores(log, "id", ()), log, "id", "models:/people/3")
