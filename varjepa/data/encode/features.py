@@ -27,7 +27,8 @@ MOST_DIGITS = 15
 
 def _ends(dtype: pl.DataType) -> tuple[float, float]:
     """The least and the largest float that a type of whole numbers holds."""
-    least, largest = (float(end) for end in pl.select(least=dtype.min(), largest=dtype.max()).row(0))
+    ends = pl.select(least=dtype.min(), largest=dtype.max())  # type: ignore[attr-defined] # whole numbers have ends
+    least, largest = map(float, ends.row(0))
     return least, largest if largest < 2**53 else math.nextafter(largest, 0.0)
 
 
