@@ -39,6 +39,16 @@ ROW_RULES = {
         {1: "x is 212, above 120", 3: "x is -4, below 0"},
     ),
     "fractions": ([0.25, 0.5, 0.75], {"kind": "numeric", "max": 0.5}, {2: "x is 0.75, above 0.5"}),
+    "32-bit floats": (
+        pl.Series([0.1, 0.3, 0.2, None], dtype=pl.Float32),
+        {"kind": "numeric", "min": 0.1, "max": 0.2},
+        {1: "x is 0.3, above 0.2"},
+    ),
+    "whole numbers beside a gap": (
+        [1.0, 2.0, 2.5, 7.0, -0.0, nan, None],
+        {"kind": "categorical", "values": ["1", "2", "2.5", "0"]},
+        {3: 'x is "7", not one of "1", "2", "2.5", "0"'},
+    ),
     "large": ([2**53, 1, 5], {"kind": "numeric", "max": 1e6}, {0: "x is 9007199254740992, above 1000000"}),
     "infinity": (
         [1.0, inf, -inf],

@@ -2,7 +2,9 @@
 
 import json
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -58,6 +60,26 @@ def test_similar_rows_with_an_index_that_is_kept(call: Callable[..., Answer], tm
     again = call(*words[:4], "third.csv", "--json")
     assert not again.json["reused"]
     assert again.json["table_rows"] == 300
+
+
+def test_rows_of_a_database_keep_their_columns_in_whatever_order_they_come(
+    call: Callable[..., Answer], tmp_path: Path
+) -> None:
+    """The fingerprint of a query leaves the order out, and an index gives numbers of rows."""
+    people = person_table(60)
+    people = pl.concat([people, people[:1].with_columns(customer_id=pl.lit(999, people.schema["customer_id"]))])
+    words = ("duplicates", "model", "sqlite:///people.db#people", "--within", "1e-3", "--keep", "customer_id", "--json")
+    for at, rows in enumerate((people, pl.concat([people[7:], people[:7]]))):
+        with closing(sqlite3.connect(tmp_path / "people.db")) as connection:
+            connection.execute("DROP TABLE IF EXISTS people")
+            names, places = '", "'.join(rows.columns), ", ".join("?" * rows.width)
+            connection.execute(f'CREATE TABLE people ("{names}")')
+            connection.executemany(f"INSERT INTO people VALUES ({places})", rows.rows())
+            connection.commit()
+        answer = call(*words[:3], f"{at}.parquet", *words[3:])
+        assert (answer.code, answer.json["reused"]) == (0, False), answer.err
+        pairs = pl.read_parquet(f"{at}.parquet").select("customer_id", "other.customer_id").rows()
+        assert {people["customer_id"][0], 999} in map(set, pairs)
 
 
 def test_a_folder_for_the_index(call: Callable[..., Answer], tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from varjepa.config.base import Section
-from varjepa.data.cells import as_text
+from varjepa.data.cells import as_text, without_gaps
 from varjepa.data.encode.features import NumericFeature
 
 if TYPE_CHECKING:
@@ -86,13 +86,14 @@ class TextEmbedding(Section):
         return cls(source=source, names=tuple(names), rarity=_packed(rarity), directions=_packed(directions))
 
     def read(self, dtype: pl.DataType) -> pl.Expr:
-        """Expression of a struct of k Float64 fields, null where the text is missing.
+        """Expression of a struct of k Float64 fields, null where the text is missing or blank, as in an opened table.
 
         Args:
             dtype: of the source now.
         """
         fields = pl.Struct(dict.fromkeys(self.names, pl.Float64))
-        return as_text(self.source, dtype).map_batches(self._embed, return_dtype=fields, is_elementwise=True)
+        texts = without_gaps(as_text(self.source, dtype))
+        return texts.map_batches(self._embed, return_dtype=fields, is_elementwise=True)
 
     def _embed(self, texts: pl.Series) -> pl.Series:
         texts = texts.alias("text")

@@ -28,6 +28,13 @@ MOST_DIGITS = 15
 """Numbers of 64 bits cannot be rounded to more."""
 
 
+def _ends(dtype: pl.DataType) -> tuple[float, float]:
+    """The least and the largest float that a type of whole numbers holds."""
+    ends = pl.select(least=dtype.min(), largest=dtype.max())  # type: ignore[attr-defined] # whole numbers have ends
+    least, largest = map(float, ends.row(0))
+    return least, largest if largest < 2**53 else math.nextafter(largest, 0.0)
+
+
 class SingleColumn(Section):
     """A feature or label from one column. It has the name and type of that column."""
 
@@ -105,7 +112,9 @@ class NumericFeature(SingleColumn):
             moment = (series * 86_400e6).round().cast(pl.Int64).cast(pl.Datetime("us"))
             day = target == pl.String and named_type(self.dtype) == pl.Date
             return (moment.cast(pl.Date) if day else moment).cast(target).alias(self.name)
-        return (series.round() if target.is_integer() else series).cast(target).alias(self.name)
+        if target.is_integer():  # of fewer bits than in training: the nearest number that the column can hold
+            series = series.round().clip(*_ends(target))
+        return series.cast(target).alias(self.name)
 
     def outside(self, schema: Mapping[str, pl.DataType]) -> pl.Expr:
         """Float32 expression: distance from the range of the training rows, in standard deviations; 0 inside of it.

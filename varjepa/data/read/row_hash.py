@@ -1,7 +1,7 @@
 """Hashes of rows by their content: equal content has equal hashes, in any file format and storage type.
 
 - A cell is a number, a text, or missing. A whole number has the same hash stored as 1, 1.0, true or "1". Fractions are
-  compared as 32-bit floats. Dates are numbers.
+  compared as 32-bit floats. Dates are numbers. Keys with more digits than a float holds differ if any digit does.
 - Missing cells (null, NaN, empty text) do not contribute. So a new column without values changes no hash.
 - The names of columns contribute, their order does not.
 - The arithmetic uses 64-bit integers in NumPy. Polars has hashes, too, but they may change between its versions.
@@ -91,9 +91,11 @@ def mixed(values: Hashes, cells: pl.Series | None = None) -> Hashes:
 
 def cell_hashes(cells: pl.Series) -> Hashes:
     """The hash of every cell of a column, uint64 [N]; arbitrary where the cell is missing."""
+    cells = cells.cast(pl.String) if cells.dtype in (pl.Int128, pl.UInt128) else cells
     dtype = cells.dtype
     if dtype.is_integer() or dtype == pl.Boolean:
-        return _whole_hashes(cells.cast(pl.Int64, strict=False).fill_null(0).to_numpy())
+        whole = cells if dtype == pl.UInt64 else cells.cast(pl.Int64)
+        return _whole_hashes(whole.fill_null(0).to_numpy())
     if dtype in (pl.Date, pl.Datetime):
         return _whole_hashes(cells.cast(pl.Datetime("us")).cast(pl.Int64).fill_null(0).to_numpy())
     if dtype.is_numeric():
@@ -113,7 +115,28 @@ def cell_hashes(cells: pl.Series) -> Hashes:
     # Text that reads as a number has the hash of the number, so that "1" and 1 are equal.
     numbers = text.cast(pl.Float64, strict=False)
     as_numbers = _number_hashes(numbers.fill_null(0.0).to_numpy())
-    return np.where(numbers.is_not_null().to_numpy(), as_numbers, _text_hashes(text))[places]
+    hashes = np.where(numbers.is_not_null().to_numpy(), as_numbers, _text_hashes(text))
+    return _with_keys(hashes, text, numbers)[places]
+
+
+def _with_keys(hashes: Hashes, text: pl.Series, numbers: pl.Series) -> Hashes:
+    """The hashes of texts, those of keys that a float cannot tell apart replaced: of 17 digits and more, and 12e4567.
+
+    Args:
+        hashes: as of numbers, where the texts read as some; changed in place.
+        text: the texts.
+        numbers: the same as numbers, null where they are none.
+    """
+    whole, infinite = (numbers.abs() >= WHOLE) & text.str.contains(r"^-?\d+$"), numbers.is_infinite()
+    rest = (whole | (infinite & text.str.contains(r"\d"))).fill_null(value=False).arg_true()
+    if not len(rest):
+        return hashes
+    keys, places = text.gather(rest), rest.to_numpy()
+    hashes[places] = _text_hashes(keys)
+    for dtype in (pl.UInt64, pl.Int64):
+        exact = keys.cast(dtype, strict=False)
+        hashes[places[exact.is_not_null().to_numpy()]] = _whole_hashes(exact.drop_nulls().to_numpy())
+    return hashes
 
 
 def _present(cells: pl.Series) -> NDArray[np.bool_]:
@@ -126,7 +149,7 @@ def _present(cells: pl.Series) -> NDArray[np.bool_]:
     return present.to_numpy()
 
 
-def _whole_hashes(values: NDArray[np.int64]) -> Hashes:
+def _whole_hashes(values: NDArray[np.int64] | NDArray[np.uint64]) -> Hashes:
     return mixed(values.astype(np.int64).view(np.uint64) ^ NUMBER)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 import polars as pl
 
@@ -12,6 +13,8 @@ from varjepa.data.spelling.detect import Verdict, detect, grouped_by_points
 from varjepa.data.spelling.readers import TEXT, Reader, native_numbers, reader_of
 
 _WIDE = (pl.Int128, pl.UInt128)
+_EXACT = 15
+"""Digits of which every whole number is a float of its own."""
 
 _KEYS_FROM = 10**16
 """No measurement has so many digits."""
@@ -110,11 +113,11 @@ def _may_read(reader: Reader, dtype: pl.DataType) -> bool:
 def _in_plain_types(frame: pl.LazyFrame) -> pl.LazyFrame:
     """The table with columns of rarer types as numbers, seconds, moments in UTC, and text."""
     schema = dict(frame.collect_schema())
-    wide = [name for name, dtype in schema.items() if dtype in _WIDE]
+    wide = [name for name, dtype in schema.items() if _is_wide(dtype)]
     plain = [column(name).cast(dtype) for name, dtype in _narrower(frame, wide).items()]
     for name, dtype in schema.items():
         cells = column(name)
-        if isinstance(dtype, pl.Decimal):
+        if isinstance(dtype, pl.Decimal) and name not in wide:
             plain.append(cells.cast(pl.Float64))
         elif dtype in (pl.Duration, pl.Time):
             plain.append(mapped(name, native_numbers, pl.Float64()))
@@ -127,8 +130,15 @@ def _in_plain_types(frame: pl.LazyFrame) -> pl.LazyFrame:
     return frame.with_columns(plain)
 
 
+def _is_wide(dtype: pl.DataType) -> bool:
+    """Whether a type holds whole numbers that may be too large for a float; databases give keys as decimals."""
+    if isinstance(dtype, pl.Decimal):
+        return dtype.scale == 0 and (dtype.precision is None or dtype.precision > _EXACT)
+    return dtype in _WIDE
+
+
 def _narrower(frame: pl.LazyFrame, wide: Sequence[str]) -> dict[str, pl.DataType]:
-    """Types for whole numbers of more than 64 bits, which other programs cannot read.
+    """Types for whole numbers of more than 64 bits, which other programs cannot read, and for decimals without places.
 
     If all have more digits than any measurement, they are keys and become text, so that none equals another.
     """
@@ -137,11 +147,22 @@ def _narrower(frame: pl.LazyFrame, wide: Sequence[str]) -> dict[str, pl.DataType
     ends = [column(name).min().alias(f"least {at}") for at, name in enumerate(wide)]
     ends += [column(name).max().alias(f"most {at}") for at, name in enumerate(wide)]
     found = frame.select(ends).collect(engine="streaming").row(0)
-    types: dict[str, pl.DataType] = {}
-    for name, least, most in zip(wide, found[: len(wide)], found[len(wide) :], strict=True):
-        fit = least is None or (least >= -(2**63) and most < 2**63)
-        types[name] = pl.Int64() if fit else pl.String() if least >= _KEYS_FROM else pl.Float64()
-    return types
+    schema = frame.collect_schema()
+    return {
+        name: _holding(schema[name], least or 0, most or 0)
+        for name, least, most in zip(wide, found[: len(wide)], found[len(wide) :], strict=True)
+    }
+
+
+def _holding(dtype: pl.DataType, least: int | Decimal, most: int | Decimal) -> pl.DataType:
+    """The type for whole numbers from `least` to `most`, which are of type `dtype` now."""
+    if isinstance(dtype, pl.Decimal) and max(-least, most) < 10**_EXACT:
+        return pl.Float64()  # as decimals with places
+    if least >= -(2**63) and most < 2**63:
+        return pl.Int64()
+    if least >= _KEYS_FROM:
+        return pl.String()
+    return pl.UInt64() if least >= 0 and most < 2**64 else pl.Float64()
 
 
 def _read(name: str, verdict: Verdict) -> pl.Expr:

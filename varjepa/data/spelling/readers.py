@@ -14,6 +14,7 @@ from varjepa.data.spelling.numbers import NumberStyle, read_numbers
 from varjepa.errors import ConfigError
 
 TEXT, TIME, DURATION = "text", "time of day", "duration"
+DAY_SECONDS = 86_400.0
 
 Family = Literal["numbers", "dates", "seconds"]
 
@@ -124,13 +125,19 @@ def reader_of(section: ColumnSection, name: str = "") -> Reader | None:
 
 def _read(cells: pl.Series, form: str) -> pl.Series:
     if form == TIME:
-        return read_times(cells)
+        return _within_day(read_times(cells))
     if form == DURATION:
         return read_durations(cells)
     if is_date_pattern(form):
         return read_dates(cells, form)
     style = NumberStyle.of(form)
     return read_numbers(cells, style or NumberStyle())
+
+
+def _within_day(seconds: pl.Series) -> pl.Series:
+    """Times of day: half past midnight two hours ahead of UTC is an hour and a half before midnight."""
+    away = (seconds < 0) | (seconds > DAY_SECONDS)  # the leap second stays where it is
+    return (seconds % DAY_SECONDS).zip_with(away.fill_null(value=False), seconds).rename(seconds.name)
 
 
 def native_numbers(cells: pl.Series) -> pl.Series:

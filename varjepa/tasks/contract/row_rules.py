@@ -1,8 +1,10 @@
 """Row rules: the expectation, the SQL condition for rows that break it, and the reason in words."""
 
 from collections.abc import Callable, Iterator
+from ctypes import c_float
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from math import isfinite
 from sys import float_info
 from typing import Any
 
@@ -86,6 +88,8 @@ def _finite(reading: Reading) -> Rule:
 def _bounds(reading: Reading, promise: ColumnContract) -> Rule:
     _check_bounds(reading.column, promise)
     value, least, most = quoted(reading.value), promise.min, promise.max
+    if reading.single:
+        least, most = _single(least), _single(most)
     below, above = ("before", "after") if promise.kind == "date" else ("below", "above")
     # A day includes all its hours, so "at most the 3rd" means "before the 4th". The calendar has no day after its last.
     is_day = isinstance(most, date) and most != date.max
@@ -93,10 +97,11 @@ def _bounds(reading: Reading, promise: ColumnContract) -> Rule:
     upper = last if most == date.max else most + timedelta(days=1) if isinstance(most, date) else most
     cases = []
     if least is not None:
-        cases.append((f"at least {_plain(least)}", f"{value} < {_constant(least)}", f", {below} {_plain(least)}"))
+        told = _plain(promise.min)
+        cases.append((f"at least {told}", f"{value} < {_constant(least)}", f", {below} {told}"))
     if most is not None and upper is not None:
         beyond = f"{value} {'>=' if is_day else '>'} {_constant(upper)}"
-        cases.append((f"at most {_plain(most)}", beyond, f", {above} {_plain(most)}"))
+        cases.append((f"at most {_plain(promise.max)}", beyond, f", {above} {_plain(promise.max)}"))
     reasons = " ".join(f"WHEN {broken} THEN {_reason(reading, problem)}" for _, broken, problem in cases)
     return Rule(
         column=reading.column,
@@ -107,6 +112,14 @@ def _bounds(reading: Reading, promise: ColumnContract) -> Rule:
         broken=" OR ".join(broken for _, broken, _ in cases),
         reason=f"CASE {reasons} END",
     )
+
+
+def _single(bound: float | date | None) -> float | date | None:
+    """A bound as a column of 32-bit floats holds it, so that the value 0.1 is not above 0.1."""
+    if not isinstance(bound, int | float):
+        return bound
+    near = c_float(bound).value
+    return near if isfinite(near) else bound
 
 
 def _check_bounds(column: str, promise: ColumnContract) -> None:
@@ -157,7 +170,7 @@ def _like(least: float | date | None, upper: float | date | None) -> float | dat
     return least
 
 
-def _plain(bound: float | date) -> str:
+def _plain(bound: float | date | None) -> str:
     return f"{bound:.15g}" if isinstance(bound, float) else str(bound)
 
 

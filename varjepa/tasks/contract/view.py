@@ -63,6 +63,8 @@ class Reading:
     """Whether the column could hold infinity."""
     is_text: bool
     """Whether the file holds text for a column of another kind."""
+    single: bool
+    """Whether the file holds 32-bit floats."""
     select: str
     """The part of the SELECT of the view that defines these view columns."""
 
@@ -136,6 +138,7 @@ def _read(column: str, kind: str, *, cell: str, type_: str, name: str, taken: se
             shown=_shown(quoted(name), "[.]0$" if is_float else " 00:00:00$" if kind == "date" else ""),
             may_be_infinite=is_float,
             is_text=False,
+            single=type_ == "FLOAT",
             select=f"{cell if column == ROW else _native(cell, type_, kind)} AS {quoted(name)}",
         )
     value, unread = free(f"{name} as {KINDS[kind]}", taken), free(f"{name} not {KINDS[kind]}", taken)
@@ -153,6 +156,7 @@ def _read(column: str, kind: str, *, cell: str, type_: str, name: str, taken: se
         shown=_shown(quoted(name)),
         may_be_infinite=False,
         is_text=type_ == "VARCHAR",
+        single=False,
         select=f"{text} AS {quoted(name)}, {read} AS {quoted(value)}, {rest} AS {quoted(unread)}",
     )
 
@@ -172,8 +176,14 @@ def _native(cell: str, type_: str, kind: str) -> str:
         cell = f"CASE WHEN isfinite({cell}) OR isinf({cell}) THEN {cell} END"
     if type_ == "TIMESTAMP WITH TIME ZONE":
         return f"make_timestamp(epoch_us({cell}))"
-    # The allowed values of a contract are texts.
-    return f"CAST({cell} AS VARCHAR)" if kind == "categorical" else cell
+    if kind != "categorical":
+        return cell
+    # The allowed values of a contract are texts; a whole number is the same text however it is stored.
+    text = f"CAST({cell} AS VARCHAR)"
+    if type_ not in ("FLOAT", "DOUBLE"):
+        return text
+    whole = f"{cell} = trunc({cell}) AND abs({cell}) < {2**53}"
+    return f"CASE WHEN {whole} THEN CAST(CAST({cell} AS BIGINT) AS VARCHAR) ELSE {text} END"
 
 
 def _converted(text: str, kind: str) -> str:

@@ -1,8 +1,11 @@
 """Scoring tables of many files: one task per file, on any runner."""
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
+from glob import has_magic
+from itertools import takewhile
 from pathlib import Path
 
 from varjepa.data.files.found import name_within
@@ -20,7 +23,7 @@ from varjepa.tasks.steps.log import log
 from varjepa.tasks.steps.retries import retried_task
 
 STAMP = "scored.json"
-"""File that records the model and the columns that a folder was scored with."""
+"""File that records the model and the columns that a folder was scored with, and the file of each of its scores."""
 
 
 @dataclass(frozen=True)
@@ -56,15 +59,45 @@ def parts_of(source: str, out: Path) -> list[tuple[Path, Path]]:
     """The files of a table, each with the path of its scores.
 
     Raises:
-        ConfigError: OUT is a file or the folder of the table.
+        ConfigError: OUT is a file or the folder of the table, or two files would have the same scores.
         DataError: the files cannot be found, or have an unknown or mixed format.
     """
-    files = source_files(expanded(source))
+    place = expanded(source)
+    files = source_files(place)
     if out.is_file() or out.suffix in (".parquet", ".csv"):
         raise is_a_file(str(out))
     if any(file.parent.resolve() == out.resolve() for file in files):
         raise ConfigError(f"{out} is the folder of the table itself.", fix="Choose another folder for the scores.")
-    return [(file, out / scores_name(name_within(file))) for file in files]
+    parts = [(file, out / scores_name(_name_of(file, place))) for file in files]
+    require_apart([(str(file), scores.name) for file, scores in parts])
+    return parts
+
+
+def _name_of(file: Path, source: str) -> str:
+    """The name of a file after those of the folders that a pattern left open, and of its key=value folders."""
+    named = name_within(file)
+    if not has_magic(source):
+        return named
+    fixed = list(takewhile(lambda part: not has_magic(part), Path(source).expanduser().parts))
+    return max(named, "/".join(file.parts[len(fixed) :]), key=len)
+
+
+def require_apart(scored: Sequence[tuple[str, str]]) -> None:
+    """Checks that no two files have the same scores.
+
+    Args:
+        scored: files, and the names of their scores.
+
+    Raises:
+        ConfigError: the scores of one would replace those of the other.
+    """
+    first: dict[str, str] = {}
+    for file, name in scored:
+        if first.setdefault(name, file) != file:
+            raise ConfigError(
+                f"The scores of {first[name]} and of {file} would both be {name}.",
+                fix="Rename one of them, or score them into two folders.",
+            )
 
 
 def is_a_file(out: str) -> ConfigError:
@@ -88,13 +121,18 @@ def waiting(parts: list[tuple[Path, Path]], job: Job, out: Path, *, force: bool)
     """The files without scores, or with scores that are older than the file. Creates the folder and writes `STAMP`.
 
     Raises:
-        ConfigError: OUT contains scores of another model or precision, or other columns.
+        ConfigError: OUT contains scores of another model or precision, of other columns, or of other files of the same
+            names.
     """
     out.mkdir(parents=True, exist_ok=True)
-    text, place = stamp_of(job), out / STAMP
-    same = place.is_file() and place.read_text(encoding="utf-8") == text
-    if not same and not force and any(file != place for file in out.iterdir()):
-        raise another_model(str(out))
+    place = out / STAMP
+    before = place.read_bytes() if place.is_file() else None
+    there = {file.name for file in out.iterdir()} - {STAMP}
+    sources = {scores.name: str(file.resolve()) for file, scores in parts}
+    text = stamped(before, job, sources, there, str(out), force=force)
+    if force:  # what a killed process has not made again must not look like the new scores
+        for _, scores in parts:
+            scores.unlink(missing_ok=True)
     write_text(place, text)
     if force:
         return parts
@@ -104,10 +142,36 @@ def waiting(parts: list[tuple[Path, Path]], job: Job, out: Path, *, force: bool)
     return unscored
 
 
-def stamp_of(job: Job) -> str:
-    """Content of `STAMP`."""
-    kept = {name: value for name, value in asdict(job).items() if name in ("digest", "precision", "columns", "keep")}
-    return json.dumps(kept, default=list)
+def stamped(
+    before: bytes | None, job: Job, sources: Mapping[str, str], there: Collection[str], out: str, *, force: bool
+) -> str:
+    """The new content of `STAMP`: what OUT is scored with, and whose scores each of its files holds.
+
+    Args:
+        before: its content now; None if there is none.
+        job: settings of scoring.
+        sources: names of scores -> the file or object that they are of.
+        there: names of the files in OUT.
+        out: for messages.
+        force: replace what is there.
+
+    Raises:
+        ConfigError: OUT holds scores of other settings, or of other files of the same names.
+    """
+    settings = json.loads(json.dumps({name: getattr(job, name) for name in ("digest", "precision", "columns", "keep")}))
+    found = json.loads(before) if before is not None else {}
+    held: dict[str, str] = found.pop("sources", {})
+    if found != settings:
+        if there and not force:
+            raise another_model(out)
+        held = {}
+    others = [name for name, source in sources.items() if name in there and held.get(name, source) != source]
+    if others and not force:
+        raise ConfigError(
+            f"{out} holds the scores of other files of the same names: {others[0]} is of {held[others[0]]}.",
+            fix="Choose another folder for each table, or pass --force to overwrite the files.",
+        )
+    return json.dumps({**settings, "sources": {**held, **sources}})
 
 
 def another_model(out: str) -> ConfigError:

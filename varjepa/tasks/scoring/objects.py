@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from varjepa.config.uris import OBJECTS, scheme_of
 from varjepa.errors import ConfigError
-from varjepa.tasks.scoring.many_files import STAMP, Job, another_model, is_a_file, scores_name, stamp_of
+from varjepa.tasks.scoring.many_files import STAMP, Job, is_a_file, require_apart, scores_name, stamped
 from varjepa.tasks.sources.bucket import Bucket
 from varjepa.tasks.sources.failures import reaching
 from varjepa.tasks.steps.log import log
@@ -31,7 +31,8 @@ def object_parts(source: str, out: str) -> list[ObjectPart]:
     """The objects of a table, each with the address of its scores.
 
     Raises:
-        ConfigError: OUT is no folder of an object store, or that of the table.
+        ConfigError: OUT is no folder of an object store, or that of the table, or two objects would have the same
+            scores.
         DataError: there are no objects.
     """
     if scheme_of(source) not in OBJECTS or scheme_of(out) not in OBJECTS:
@@ -47,23 +48,26 @@ def object_parts(source: str, out: str) -> list[ObjectPart]:
     folder = out.rstrip("/")
     if any(f"{bucket.root}/{item.key}".rpartition("/")[0] == folder for item in objects):
         raise ConfigError(f"{out} is the folder of the table itself.", fix="Choose another folder for the scores.")
-    return [
+    parts = [
         ObjectPart(f"{bucket.root}/{item.key}", f"{folder}/{scores_name(item.name)}", item.changed) for item in objects
     ]
+    require_apart([(part.source, name_of(part)) for part in parts])
+    return parts
 
 
 def unscored_objects(parts: list[ObjectPart], job: Job, out: str, *, force: bool) -> list[ObjectPart]:
     """The objects without scores, or with scores that are older than the object. Writes the stamp.
 
     Raises:
-        ConfigError: OUT contains scores of another model or precision, or other columns.
+        ConfigError: see `varjepa.tasks.scoring.many_files.stamped`.
     """
     with reaching(out, "written"):
-        place, stamp = Place(out), stamp_of(job).encode()
+        place, sources = Place(out), {name_of(part): part.source for part in parts}
         scored = {item.key: item.changed for item in place.items()}
-        if place.read(STAMP) != stamp and not force and scored.keys() - {STAMP}:
-            raise another_model(out)
-        place.write(STAMP, stamp)
+        stamp = stamped(place.read(STAMP), job, sources, scored.keys() - {STAMP}, out, force=force)
+        if force:  # as with files
+            place.delete(scored.keys() & sources.keys())
+        place.write(STAMP, stamp.encode())
     if force:
         return parts
     waiting = [part for part in parts if scored.get(name_of(part), datetime.min.replace(tzinfo=part.changed.tzinfo))

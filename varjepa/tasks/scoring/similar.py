@@ -15,11 +15,8 @@ from varjepa.inference.vectors.neighbours import near_duplicates, outliers, simi
 from varjepa.redaction import redacted_uri
 from varjepa.tasks.answers.tables import SimilarAnswer
 from varjepa.tasks.destinations.destination import destination
-from varjepa.tasks.scoring.checks import kept_columns
 from varjepa.tasks.scoring.one_file import beside, source_batches
 from varjepa.tasks.scoring.vector_index import TableIndex, table_index
-from varjepa.tasks.sources.address import section_at
-from varjepa.tasks.sources.open_table import opened_table, reads
 
 
 @dataclass(frozen=True)
@@ -65,13 +62,12 @@ def similar(model: TrainedModel, search: Search, query: str, *, k: int, leave_sa
         ModelError: the model has no compact vectors.
     """
     started = time.perf_counter()
-    kept = _kept(model, search)  # first, so that a wrong name costs no index
     table, first = _opened(model, search), 0
     with destination(search.out, force=search.force, append=search.append) as writer:
         for frame in source_batches(model, query, search.batch_size):
             vectors = model.vectors(frame, search.size)
             found = similar_rows(table.index, vectors, k, leave_same=leave_same, first=first)
-            writer.write(_with_kept(found, kept))
+            writer.write(_with_kept(found, table.kept))
             first += frame.height
         rows = writer.rows
     answer = _answer(search, table, rows, time.perf_counter() - started)
@@ -94,27 +90,19 @@ def _opened(model: TrainedModel, search: Search) -> TableIndex:
     if search.index is not None and search.index.is_file():
         raise ConfigError(f"{search.index} is a file.", expected="--index names a folder.")
     return table_index(
-        model, search.digest, search.table, size=search.size, folder=search.index, batch_size=search.batch_size
-    )
+        model, search.digest, search.table, size=search.size, folder=search.index, batch_size=search.batch_size,
+        keep=search.keep,
+    )  # fmt: skip
 
 
 def _listed(model: TrainedModel, search: Search, rows_of: Callable[[VectorIndex], pl.DataFrame]) -> SimilarAnswer:
     """Writes a list of rows of the table itself."""
     started = time.perf_counter()
-    kept, table = _kept(model, search), _opened(model, search)
+    table = _opened(model, search)
     found = rows_of(table.index)
     with destination(search.out, force=search.force, append=search.append) as writer:
-        writer.write(_with_kept(found, kept))
+        writer.write(_with_kept(found, table.kept))
     return _answer(search, table, found.height, time.perf_counter() - started)
-
-
-def _kept(model: TrainedModel, search: Search) -> pl.DataFrame | None:
-    """The wanted columns of the table, all of its rows; None if there are none to copy."""
-    if not search.keep:
-        return None
-    data = section_at(model.config.data, search.table)
-    with opened_table(data, model.preprocessor.text) as source, reads(data):
-        return kept_columns(source.frame.rename(data.rename, strict=False), search.keep).collect()
 
 
 def _with_kept(found: pl.DataFrame, kept: pl.DataFrame | None) -> pl.DataFrame:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 from filelock import FileLock
 from numpy.typing import NDArray
 
@@ -13,11 +14,12 @@ from varjepa.config import DataSection
 from varjepa.errors import ConfigError
 from varjepa.inference.model import TrainedModel
 from varjepa.inference.vectors.index import GRAPH, VECTORS, VectorIndex
+from varjepa.tasks.scoring.checks import kept_columns
 from varjepa.tasks.scoring.one_file import batch_rows
 from varjepa.tasks.scoring.stream import batches_of
 from varjepa.tasks.sources.address import section_at
 from varjepa.tasks.sources.found_table import FoundTable
-from varjepa.tasks.sources.open_table import find_table, require_unchanged
+from varjepa.tasks.sources.open_table import find_table, reads, require_unchanged
 from varjepa.tasks.sources.run_day import dated, planned_day
 from varjepa.tasks.sources.stages import stage_for
 from varjepa.tasks.steps.files import write_text
@@ -36,7 +38,7 @@ class Facts:
     """What an index was made of. It is used again only where all of this is the same.
 
     Attributes:
-        table: fingerprint of the table.
+        table: fingerprint of the table, whose order counts: the index gives numbers of rows.
         model: digest of the model.
         size: numbers of a vector.
         format: of the files.
@@ -56,16 +58,19 @@ class TableIndex:
         index: open.
         folder: where it is kept.
         reused: whether it was there already.
+        kept: the wanted columns of the table, in the order of the index; None if there are none to copy.
     """
 
     index: VectorIndex
     folder: Path
     reused: bool
+    kept: pl.DataFrame | None = None
 
 
 def table_index(
-    model: TrainedModel, digest: str, table: str, *, size: int, folder: Path | None = None, batch_size: int = 0
-) -> TableIndex:
+    model: TrainedModel, digest: str, table: str, *, size: int, folder: Path | None = None, batch_size: int = 0,
+    keep: tuple[str, ...] = (),
+) -> TableIndex:  # fmt: skip
     """Opens the index of a table; makes it where there is none, or where table or model have changed.
 
     Args:
@@ -75,6 +80,7 @@ def table_index(
         size: numbers of a vector.
         folder: where to keep the index; None for a folder of our own.
         batch_size: rows embedded at a time; 0 means as many as suit the model.
+        keep: columns of the table to copy.
 
     Raises:
         ConfigError: the folder holds something else.
@@ -85,7 +91,8 @@ def table_index(
     data = dated(section_at(model.config.data, table), planned_day())
     with stage_for(data.path or "") as stage:
         found = find_table(data, stage)
-        facts = Facts(found.fingerprint(), digest, size)
+        kept = _kept(model, found, data, keep)  # first, so that a wrong name costs no index
+        facts = Facts(found.fingerprint() + found.order(), digest, size)
         folder = folder or step_folder("similar", asdict(facts), code="varjepa.inference.vectors.index")
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.with_name(folder.name + ".lock")):
@@ -94,7 +101,20 @@ def table_index(
                 _make(folder, facts, _vectors(model, found, data, size, batch_rows(model, batch_size)))
                 require_unchanged(found, facts.table)
                 write_text(folder / FACTS, json.dumps(asdict(facts)))
-            return TableIndex(VectorIndex.open(folder, size), folder, reused)
+            return TableIndex(VectorIndex.open(folder, size), folder, reused, kept)
+
+
+def _kept(model: TrainedModel, found: FoundTable, data: DataSection, keep: tuple[str, ...]) -> pl.DataFrame | None:
+    """The wanted columns of the table, all of its rows. A database that is asked again may give them in another order.
+
+    Raises:
+        DataError: there is no such column.
+    """
+    if not keep:
+        return None
+    with reads(data):
+        frame = found.open(model.preprocessor.text).frame.rename(data.rename, strict=False)
+        return kept_columns(frame, keep).collect()
 
 
 def _is_current(folder: Path, facts: Facts) -> bool:

@@ -14,7 +14,7 @@ from varjepa.tasks.sources.duckdb_rows import stage_duckdb
 from varjepa.tasks.sources.found_table import FoundTable, Text
 from varjepa.tasks.sources.postgres_rows import stage_postgres
 from varjepa.tasks.sources.query_text import whole_table
-from varjepa.tasks.sources.staged_rows import StagedRows, rows_digest
+from varjepa.tasks.sources.staged_rows import StagedRows, order_digest, rows_digest
 
 QUOTES = {"mysql": "``", "mariadb": "``", "mssql": "[]"}
 """Characters around names; double quotes elsewhere."""
@@ -42,7 +42,7 @@ def read_database(data: DataSection, stage: Path) -> FoundTable:
     def opened(text: Text) -> Source:
         return replace(open_path(str(out), data, text), files=(), description=description)
 
-    return FoundTable(description, lambda: rows_digest(out), opened)
+    return FoundTable(description, lambda: rows_digest(out), opened, order=lambda: order_digest(out))
 
 
 def _stage(server: str, query: str, data: DataSection, out: Path, description: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from varjepa.data.files.found import name_within
+from varjepa.data.files.found import keys_of, name_within
 from varjepa.tasks.steps.reuse import digest
 
 TICK_SECONDS = 2.0
@@ -14,13 +14,16 @@ TICK_SECONDS = 2.0
 
 
 def file_fingerprint(files: tuple[Path, ...]) -> str:
-    """SHA-256 of one file, or of the names and SHA-256s of many; empty for none."""
+    """SHA-256 of one file, or of the names and SHA-256s of many; empty for none.
+
+    The names of key=value folders count, also of one file, because they make columns.
+    """
     # One file: its plain SHA-256, which `sha256sum` confirms.
     sums = []
     for file in files:
         with file.open("rb") as stream:
             sums.append((name_within(file), hashlib.file_digest(stream, "sha256").hexdigest()))
-    if len(sums) <= 1:
+    if len(sums) <= 1 and not any(map(keys_of, files)):
         return sums[0][1] if sums else ""
     return hashlib.sha256(digest(sums).encode()).hexdigest()
 

@@ -11,7 +11,7 @@ import polars as pl
 
 from varjepa.config import DataSection
 from varjepa.data.files.columnar import reader_of
-from varjepa.data.files.found import keys_of
+from varjepa.data.files.found import keys_of, name_within
 from varjepa.data.files.part import Part
 from varjepa.data.files.union import united
 from varjepa.data.read.sources import Source, open_path
@@ -53,9 +53,12 @@ def find_objects(address: str, data: DataSection, stage: Path, description: str)
 
 
 def fingerprint(objects: Sequence[Object]) -> str:
-    """Digest of tag and size of every object; names count only where there are several."""
-    several = len(objects) > 1
-    return fingerprint_of("objects", [(item.name if several else "", item.tag, item.size) for item in objects])
+    """Digest of tag and size of every object; names count only where there are several, or key=value folders."""
+    named = len(objects) > 1 or any(keys_of(Path("/", item.key)) for item in objects)
+    facts = [
+        (name_within(Path("/", item.key)) if len(objects) == 1 else item.name) if named else "" for item in objects
+    ]
+    return fingerprint_of("objects", [(name, item.tag, item.size) for name, item in zip(facts, objects, strict=True)])
 
 
 def _scan(bucket: Bucket, objects: Sequence[Object]) -> Source:
@@ -82,5 +85,12 @@ def _hashable(keys: Mapping[str, str | None], schema: Mapping[str, pl.DataType])
 
 def _copied(bucket: Bucket, objects: Sequence[Object], folder: Path) -> Path:
     """Files of other formats, copied to be read like local ones: the file, or the folder of several."""
-    files = [bucket.copy(item, folder) for item in objects]
+    files = [bucket.copy(replace(item, name=_copy_name(item, at)), folder) for at, item in enumerate(objects)]
     return folder if len(files) > 1 else files[0]
+
+
+def _copy_name(item: Object, number: int) -> str:
+    """The name of a copy: in its key=value folders, which make columns; other folders would not be entered."""
+    named = name_within(Path("/", item.key))
+    folders, _, last = named.rpartition("/")
+    return named if len(item.name) <= len(named) else f"{folders}/{number:06}-{last}".lstrip("/")

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-Order = {pl.Null: 0, pl.Boolean: 1, pl.Int64: 2, pl.Float64: 3}
+Order = {pl.Null: 0, pl.Boolean: 1, pl.Int64: 2, pl.Int128: 3, pl.Float64: 4}
 """Types that include those before them."""
 
 
@@ -41,7 +41,7 @@ def stage_batches(batches: Iterable[Sequence[Sequence[Any]]], names: Sequence[st
 
 
 def series(name: str, cells: Sequence[Any]) -> pl.Series:
-    """A column of plain type: decimals become floats, durations seconds, everything else without a number text.
+    """A column of plain type: decimals with places become floats, durations seconds, all else without a number text.
 
     Examples:
         >>> series("a", [1, None, 2.5]).to_list()
@@ -53,14 +53,20 @@ def series(name: str, cells: Sequence[Any]) -> pl.Series:
     if not kinds:
         return pl.Series(name, cells, dtype=pl.Null)
     for dtype, members, convert in _KINDS:
-        if kinds <= members and (dtype != pl.Int64 or all(_fits(cell) for cell in cells if cell is not None)):
+        bits = _BITS.get(dtype)
+        if kinds <= members and (bits is None or all(_fits(cell, bits) for cell in cells if cell is not None)):
             return pl.Series(name, [None if cell is None else convert(cell) for cell in cells], dtype=dtype)
     return pl.Series(name, [None if cell is None else _text(cell) for cell in cells], dtype=pl.String)
 
 
-def _fits(cell: int) -> bool:
-    """Whether a whole number has 64 bits; a column of larger ones becomes floats."""
-    return -(2**63) <= cell < 2**63
+_BITS = {pl.Int64: 64, pl.Int128: 128}
+"""Of types of whole numbers: keys of more than 64 bits stay exact, those beyond 128 become floats."""
+
+
+def _fits(cell: int | Decimal, bits: int) -> bool:
+    """Whether a number is whole, a decimal without places for example, and has so many bits."""
+    whole = not isinstance(cell, Decimal) or cell.as_tuple().exponent == 0
+    return whole and -(2 ** (bits - 1)) <= cell < 2 ** (bits - 1)
 
 
 def _moment(cell: Any) -> datetime:
@@ -72,7 +78,8 @@ def _moment(cell: Any) -> datetime:
 
 _KINDS: tuple[tuple[Any, set[type], Any], ...] = (
     (pl.Boolean, {bool}, bool),
-    (pl.Int64, {bool, int}, int),
+    (pl.Int64, {bool, int, Decimal}, int),
+    (pl.Int128, {bool, int, Decimal}, int),
     (pl.Float64, {bool, int, float, Decimal}, float),
     (pl.Float64, {timedelta}, timedelta.total_seconds),
     (pl.Date, {date}, lambda cell: cell),

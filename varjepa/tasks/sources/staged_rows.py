@@ -46,6 +46,14 @@ def note_texts(names: list[str]) -> None:
         log.info("%s: types without numbers (such as arrays, JSON or bytes), read as text", listed(names))
 
 
+def order_digest(path: Path) -> str:
+    """Digest of the rows of a Parquet file in their order, for what refers to rows by their number."""
+    told = hashlib.sha256()
+    for batch in pl.scan_parquet(path).collect_batches(chunk_size=CHUNK, maintain_order=True):
+        told.update(batch.hash_rows().to_numpy().tobytes())
+    return told.hexdigest()
+
+
 class StagedRows:
     """Appends Arrow tables of one schema to a Parquet file."""
 

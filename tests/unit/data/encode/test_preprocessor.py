@@ -119,3 +119,12 @@ def test_blank_text_and_gap_words_are_missing_whatever_opened_the_table() -> Non
     feature = CategoricalFeature(name="a", dtype="String", kind="categorical", vocabulary=("x", "y"), spelling=told)
     table = pl.DataFrame({"a": ["x", "", "  ", "Refused", "z", None]})
     assert table.select(feature.encode(dict(table.schema)))["a"].to_list() == [2, 0, 0, 0, 1, 0]
+
+
+@pytest.mark.parametrize(("stored", "expected"), [(pl.UInt8, [0, 3, 255]), (pl.Int64, [-5, 3, 1000]),
+                                                  (pl.UInt64, [0, 3, 1000])])  # fmt: skip
+def test_a_filled_cell_fits_a_column_of_fewer_bits_than_in_training(stored: type[pl.DataType], expected: list) -> None:
+    feature = fitted(frame(whole=np.arange(N) % 51 * 20 - 5)).numeric
+    (whole,) = (each for each in feature if each.name == "whole")
+    assert whole.column(np.array([-5.0, 3.2, 1000.0]), stored()).to_list() == expected
+    assert whole.column(np.array([1e30, np.nan]), stored())[1] is None

@@ -70,3 +70,19 @@ def test_a_table_of_few_distinct_rows_is_told_so() -> None:
     advice = r"For small tables and tables with few distinct rows use data\.split\.by: random"
     with pytest.raises(DataError, match=advice):
         assign_parts(pl.DataFrame({"x": [1] * 100}).lazy(), BY_HASH)
+
+
+def test_keys_with_more_digits_than_a_float_holds_differ() -> None:
+    """They had one hash, so that the rows of half of all customers were in one part."""
+    keys = [2**63 + 5, 2**63 + 6, 2**63 - 1, 2**53 + 1, 2**53, 7]
+    table = pl.DataFrame({"key": pl.Series(keys, dtype=pl.UInt64)})
+    hashes = row_hashes(table.lazy()).tolist()
+    assert len(set(hashes)) == len(keys)
+    for stored in (pl.String, pl.Int128):
+        assert row_hashes(table.cast(stored).lazy()).tolist() == hashes
+    assert row_hashes(table[2:].cast(pl.Int64).lazy()).tolist() == hashes[2:]
+    words = [str(10**30 + number) for number in range(4)] + ["12e4567", "33e9999", "-" + "9" * 30]
+    assert len(set(row_hashes(pl.DataFrame({"key": words}).lazy()).tolist())) == len(words)
+    split = SplitSection(by="hash", column="key")
+    rows = pl.DataFrame({"key": pl.Series(range(2**63, 2**63 + 400), dtype=pl.UInt64)})
+    assert assign_parts(rows.lazy(), split).value_counts().height == 4

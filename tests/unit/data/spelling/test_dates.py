@@ -9,7 +9,7 @@ from varjepa.config.data import ColumnSection
 from varjepa.data.spelling.dates import read_dates
 from varjepa.data.spelling.durations import read_durations, read_times
 from varjepa.data.spelling.propose import proposals
-from varjepa.data.spelling.readers import reader_of
+from varjepa.data.spelling.readers import TIME, Reader, reader_of
 from varjepa.data.spelling.whole_numbers import whole_number_readers
 from varjepa.errors import ConfigError
 
@@ -70,6 +70,12 @@ def test_a_date_is_read(pattern: str, text: str, moment: str | None) -> None:
 @pytest.mark.parametrize(("text", "seconds"), TIMES)
 def test_a_time_of_day_is_read(text: str, seconds: float | None) -> None:
     assert read_times(pl.Series([text, None])).to_list() == [seconds, None]
+
+
+def test_times_of_other_zones_stay_within_a_day() -> None:
+    reader = Reader((TIME,))
+    cells = pl.Series(["00:30+02:00", "23:30-05:00", "23:59:60", "12:00Z", None])
+    assert reader.values(cells).to_list() == [81_000.0, 16_200.0, 86_400.0, 43_200.0, None]
 
 
 @pytest.mark.parametrize(("text", "seconds"), DURATIONS)

@@ -202,6 +202,18 @@ def test_rarer_types_become_plain() -> None:
     ] * 2
 
 
+@pytest.mark.parametrize(("numbers", "dtype"), [
+    ([2**63 + 1, 2**63 + 2], pl.String()), ([2**64 - 1, 5], pl.UInt64()), ([2**53 + 1, -1], pl.Int64()),
+    ([10**20, -1], pl.Float64()), ([7, -1], None),
+])  # fmt: skip
+def test_wide_whole_numbers_stay_exact(numbers: list[int], dtype: pl.DataType | None) -> None:
+    """Keys that are hashes of 64 bits may be small; as floats, those that are large were equal."""
+    for wide, few in ((pl.Int128(), pl.Int64()), (pl.Decimal(38, 0), pl.Float64())):
+        cells = spelled(pl.LazyFrame({"key": pl.Series(numbers).cast(wide)}), DATA).frame.collect()["key"]
+        assert cells.dtype == (dtype or few)
+        assert cells.cast(wide).to_list() == numbers
+
+
 def test_whole_numbers_are_times_only_where_all_are() -> None:
     days = [20_150_101 + k for k in range(20)]
     assert column(days).to_list()[:2] == [date(2015, 1, 1), date(2015, 1, 2)]

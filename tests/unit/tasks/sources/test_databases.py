@@ -4,13 +4,17 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from tests.unit.tasks.sources.conftest import Read
+from varjepa.config import DataSection
+from varjepa.data.read.sources import open_path
 from varjepa.errors import ConfigError, DataError, InterruptedReadError
+from varjepa.tasks.sources.python_rows import stage_batches
 
 pytestmark = pytest.mark.slow  # servers start
 
@@ -166,11 +170,13 @@ def test_types_of_postgresql(postgres_people: str, read: Callable[..., Read], mo
 def test_types_of_duckdb(duckdb_people: str, read: Callable[..., Read]) -> None:
     query = """SELECT 1.25::DECIMAL(5, 2) AS n, INTERVAL 26 HOUR AS i, [1, 2] AS l, {'a': 1} AS s, 5::HUGEINT AS h,
         'a'::BLOB AS b, TIMESTAMPTZ '2026-05-31 12:00+02' AS z, 'infinity'::TIMESTAMP AS never, TIME '12:30' AS o,
-        '6f1c0a54-0000-4000-8000-000000000000'::UUID AS u, 'x'::ENUM('x', 'y') AS e, 3::UTINYINT AS t"""
+        '6f1c0a54-0000-4000-8000-000000000000'::UUID AS u, 'x'::ENUM('x', 'y') AS e, 3::UTINYINT AS t,
+        12345678901234567891::DECIMAL(20, 0) AS k, 7::DECIMAL(20, 0) AS few"""
     (row,) = read(duckdb_people, query=query).frame.to_dicts()
     assert row == {
         "n": 1.25, "i": 93600.0, "l": "[1, 2]", "s": "{'a': 1}", "h": 5.0, "b": "a", "o": 45_000.0, "never": None,
         "z": TEN, "u": "6f1c0a54-0000-4000-8000-000000000000", "e": "x", "t": 3,
+        "k": "12345678901234567891", "few": 7.0,
     }  # fmt: skip
 
 
@@ -181,8 +187,18 @@ def test_types_of_mariadb(mariadb_people: str, read: Callable[..., Read]) -> Non
     (row,) = read(mariadb_people, query=query).frame.to_dicts()
     assert row == {
         "n": 1.25, "i": 93600.0, "j": '{"a": 1}', "b": "01ff", "t": 1, "l": NOON,
-        "d": date(2026, 5, 31), "q": "it's :day", "nothing": None, "huge": 18446744073709551615.0,
+        "d": date(2026, 5, 31), "q": "it's :day", "nothing": None, "huge": "18446744073709551615",
     }  # fmt: skip
+
+
+def test_keys_of_drivers_stay_exact_in_batches_of_any_size(tmp_path: Path) -> None:
+    """Unsigned and decimal keys became floats, of which neighbours were equal."""
+    keys = [2**64 - 1, 2**64 - 2, 5, Decimal(2**63 + 1), Decimal(7), None]
+    batches = [[(key, float(at), Decimal("1.00")) for at, key in enumerate(keys)][at : at + 2] for at in (0, 2, 4)]
+    stage_batches(batches, ["key", "at", "money"], tmp_path / "rows.parquet")
+    frame = open_path(str(tmp_path / "rows.parquet"), DataSection(name="t")).frame.collect()
+    assert frame["key"].to_list() == keys
+    assert frame.dtypes == [pl.UInt64, pl.Float64, pl.Float64]
 
 
 def test_columns_of_sqlite_hold_what_they_like(tmp_path: Path, read: Callable[..., Read]) -> None:

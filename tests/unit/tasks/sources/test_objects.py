@@ -51,6 +51,18 @@ def test_folders_and_globs_are_one_table(s3: S3, read: Callable[..., Read]) -> N
     assert read(f"s3://{BUCKET}/lots/**/part ?0]*.parquet").frame.height == 8
 
 
+def test_folders_make_columns_of_text_and_of_single_objects_too(s3: S3, read: Callable[..., Read]) -> None:
+    for year in (2025, 2026):
+        s3.put(f"keyed/year={year}/part.csv", CSV)
+        s3.put(f"apart/{year}/part.csv", CSV)
+    one, other = (read(f"s3://{BUCKET}/keyed/year={year}/part.csv") for year in (2025, 2026))
+    assert one.frame["year"].to_list() == [2025] * 4
+    assert one.fingerprint != other.fingerprint
+    assert read(f"s3://{BUCKET}/keyed/year=2026").frame["year"].to_list() == [2026] * 4
+    assert read(f"s3://{BUCKET}/keyed").frame["year"].to_list() == [2025] * 4 + [2026] * 4
+    assert read(f"s3://{BUCKET}/apart/*/part.csv").frame.height == 8
+
+
 def test_a_fingerprint_changes_with_the_content_only(s3: S3, read: Callable[..., Read]) -> None:
     uri = s3.put_parquet("changing/people.parquet", PEOPLE)
     before = read(uri).fingerprint

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from tests.unit.tasks.sources.conftest import PEOPLE
 from varjepa.config import DataSection
 from varjepa.errors import InterruptedReadError
+from varjepa.tasks.sources.fingerprints import file_fingerprint
 from varjepa.tasks.sources.open_table import find_table, require_unchanged
 
 
@@ -69,3 +71,13 @@ def test_a_change_while_files_are_read_is_noticed(
         return
     with pytest.raises(InterruptedReadError, match="changed while it was read"):
         require_unchanged(found, fingerprint)
+
+
+def test_a_file_of_another_folder_that_makes_a_column_is_another_table(tmp_path: Path) -> None:
+    files = [tmp_path / folder / "a.csv" for folder in ("year=2025", "year=2026", "2025", "2026")]
+    for file in files:
+        file.parent.mkdir()
+        PEOPLE.write_csv(file)
+    one, other, plain, same = (file_fingerprint((file,)) for file in files)
+    assert one != other
+    assert plain == same == sha256(files[0].read_bytes()).hexdigest()
