@@ -171,7 +171,7 @@ def test_the_registry_shows_aliases_and_what_versions_are_worth(page, ui) -> Non
     for number, run in enumerate(ui.runs, start=1):
         # What the gate says of a version names others, too.
         version = page.get_by_text(f"Version {number}", exact=True)
-        worth = re.compile(rf"^accuracy {run['metrics']['probe/accuracy']:.4f} \(")
+        worth = re.compile(rf"^accuracy {run['metrics']['head/accuracy']:.4f} \(")
         assert page.get_by_role("row").filter(has=version).get_by_text(worth).count() == 1
 
 

@@ -56,6 +56,7 @@ def known_figures(run: SimpleNamespace) -> set[str]:
     quarantined = pl.read_parquet(run.client.download_artifacts(run.id, "validation/quarantine.parquet")).height
     facts += [rows + quarantined, quarantined, run.version.version]
     history = run.client.get_metric_history(run.id, "validation/elbo")
+    facts += [f"{loss:.4g}" for losses in json.loads(run.text("heads.json")).values() for loss in losses.values()]
     facts += [len(history), *(point.step for point in history)]
     facts += ["5.0", "90", "95.0", "95"]  # shares of the contract and of the certificate in percent; level of intervals
     return {figure for fact in facts for figure in FIGURE.findall(str(fact))}

@@ -30,7 +30,8 @@ def made(prefect_server, migrated, tmp_path_factory) -> Iterator[SimpleNamespace
     data = {"label": "rich", "drop": ["hard"]}
     # Few features: what is asserted of 16 bits holds for a probe with small weights.
     few = {"date_parts": False}
-    job = write_job(home, table, data=data, uncertainty=promise, training={"max_epochs": 4}, preprocess=few)
+    read = {"head": "linear", "features": "embedding"}  # in 16 bits others answer the same
+    job = write_job(home, table, data=data, uncertainty=promise, training={"max_epochs": 4}, preprocess=few, probe=read)
     with pytest.MonkeyPatch.context() as patch:
         call = caller(home, migrated, patch)
         answer = call("retrain", job, "--json")

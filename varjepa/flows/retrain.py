@@ -144,7 +144,7 @@ def _make(config: RetrainConfig, snapshot: Snapshot, run_id: str, watch: Stopwat
         artifacts = {"figures": calibrated.figures, "uncertainty": calibrated.tables}
         artifacts |= {"generation": assessed.tables} if assessed.tables is not None else {}
         artifacts |= {"labels": labelled.folder} if labelled.folder is not None else {}
-        log_artifacts(run_id, tracking, artifacts)
+        log_artifacts(run_id, tracking, artifacts | probed.choice)
         log_artifacts(run_id, tracking, {"figures": explained.figures})
     return facts, Candidate(assembled.model, prepared, snapshot.fingerprint, probed.decisions.get("raw columns", ""))
 

@@ -211,11 +211,13 @@ class Chosen(NamedTuple):
         head: it.
         reason: of the choice, in words.
         losses: mean loss of every candidate on the validation rows, by its name.
+        compared: mean loss that those that every model is compared with start by, where it is another.
     """
 
     head: Head
     reason: str
     losses: dict[str, float]
+    compared: dict[str, float]
 
 
 def choose_head(fitting: Fitting) -> Chosen:
@@ -230,7 +232,7 @@ def choose_head(fitting: Fitting) -> Chosen:
     """
     candidates, labels = list(fitting.simple()), fitting.validation.labels.double().cpu().numpy()
     if not len(labels):
-        return Chosen(candidates[0], "there are no validation rows to choose by", {})
+        return Chosen(candidates[0], "there are no validation rows to choose by", {}, {})
     outputs = [all_outputs(head, fitting.validation.rows) for head in candidates]
     judged = [Judged.of(head, output, labels) for head, output in zip(candidates, outputs, strict=True)]
     for head in _of_transformed_labels(fitting, min(judged, key=lambda one: one.losses.mean()).head):
@@ -241,7 +243,7 @@ def choose_head(fitting: Fitting) -> Chosen:
         judged.append(_stacked(candidates, outputs, labels, fitting))
     losses = {name_of(one.head): float(one.losses.mean()) for one in judged}
     if fitting.section.head == "stacked" or len(judged) == 1:
-        return Chosen(judged[-1].head, "the configuration names it", losses)
+        return Chosen(judged[-1].head, "the configuration names it", losses, {})
     compared = [number for number, key in enumerate(fitting.wanted()) if key in BASELINES] or [0]
     more = len(compared) > 1 and len(labels) < ENOUGH and len(fitting.train.labels) <= MOST
     means = [_mean_loss(fitting, judged[number], outputs[number], more=more) for number in compared]
@@ -249,7 +251,9 @@ def choose_head(fitting: Fitting) -> Chosen:
     others = [one for number, one in enumerate(judged) if number not in compared]
     where = "rows that it was not fitted on" if more else "the validation rows"
     reason = f"its mean loss on {where} is {min(means):.4g}, and " if len(compared) > 1 else ""
-    return _best(judged[start], others, reason, losses, cluster_numbers(fitting.validation.clusters))
+    head, reason = _best(judged[start], others, reason, cluster_numbers(fitting.validation.clusters))
+    names = [name_of(judged[number].head) for number in compared]
+    return Chosen(head, reason, losses, dict(zip(names, means, strict=True)) if more else {})
 
 
 def _mean_loss(fitting: Fitting, one: Judged, outputs: Floats, *, more: bool) -> float:
@@ -269,16 +273,13 @@ def _of_transformed_labels(fitting: Fitting, best: Head) -> Iterator[Head]:
         yield from (fitting.transformed(best.kind, best.features, name) for name in TRANSFORMS)
 
 
-def _best(
-    start: Judged, others: Sequence[Judged], reason: str, losses: dict[str, float], clusters: Ints | None
-) -> Chosen:
-    """The head to start with, unless one of the others is better on the validation rows beyond doubt.
+def _best(start: Judged, others: Sequence[Judged], reason: str, clusters: Ints | None) -> tuple[Head, str]:
+    """The head to start with, unless one of the others is better on the validation rows beyond doubt; and why.
 
     Args:
         start: the best head that every model is compared with.
         others: from simple to complex.
         reason: of the start.
-        losses: mean loss of every candidate, by its name.
         clusters: number of each row's cluster [N]; None where rows are independent.
     """
     best, reason = start, f"{reason}no other head is better on the validation rows beyond doubt"
@@ -291,7 +292,7 @@ def _best(
                 f"{best.losses.mean():.4g} (p {p:.1g})"
             )
             best = one
-    return Chosen(best.head, reason, losses)
+    return best.head, reason
 
 
 def _stacked(members: Sequence[Head], outputs: Sequence[Floats], labels: Floats, fitting: Fitting) -> Judged:

@@ -27,6 +27,9 @@ from varjepa.tasks.steps.reuse import Step, reuse
 
 STEP = Step("probe", __name__, settings=("probe", "uncertainty.aggregate", "uncertainty.ensemble"))
 
+HEADS_FILE = "heads.json"
+"""Mean losses that the choice of the head rests on, by the rows that they are of."""
+
 LATENT_ROWS = 5000
 """Number of first test rows for the diagnostics of the embedding."""
 
@@ -49,6 +52,12 @@ class Probed:
     metrics: dict[str, float]
     decisions: dict[str, str]
 
+    @property
+    def choice(self) -> dict[str, Path]:
+        """The file of losses that the choice of the head rests on, for the run; none without a label."""
+        file = self.folder / HEADS_FILE
+        return {"": file} if file.is_file() else {}
+
 
 @task(name="probe", task_run_name="probe")
 def probe(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig) -> Probed:
@@ -70,7 +79,11 @@ def _probe(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig, fo
         probes = fit_probes(embedder, preprocessor, config, train=train, validation=validation)
         model = _with(model, probes, folder)
         baselines, decisions = probes.baselines, {"head": f"{name_of(probes.chosen.head)}: {probes.chosen.reason}"}
-        write_text(folder / "heads.json", json.dumps(probes.chosen.losses, indent=1))
+        losses = {
+            "validation rows": probes.chosen.losses,
+            "rows that were left out in turn too": probes.chosen.compared,
+        }
+        write_text(folder / HEADS_FILE, json.dumps(losses, indent=1))
     predictions, embedding = predict_rows(model, baselines, test, keep=LATENT_ROWS, embedder=embedder)
     predictions.write_parquet(folder / "predictions.parquet")
     np.save(folder / "points.npy", embedding_points(embedding).cpu().numpy())

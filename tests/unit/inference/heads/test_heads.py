@@ -116,7 +116,7 @@ def test_another_head_replaces_the_first_only_beyond_doubt() -> None:
     )
 
     def best(start: Judged, *others: Judged) -> Head:
-        return _best(start, others, "", {}, None).head
+        return _best(start, others, "", None)[0]
 
     assert best(first) is first.head
     assert best(first, doubtful) is first.head
