@@ -24,7 +24,7 @@ def readable(path: object) -> Iterator[None]:
         yield
     except pl.exceptions.NoDataError:
         raise empty(path) from None
-    except pl.exceptions.PolarsError as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:  # a panic is no `Exception`
         reason = str(error).strip().splitlines()[0].rstrip(".")
         raise DataError(f"{path} cannot be read: {reason}.", fix=DAMAGED) from error
     except _BROKEN as error:

@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import polars as pl
+
 from varjepa.errors import DataError, InterruptedReadError, VarjepaError
 from varjepa.redaction import redacted
 
@@ -61,6 +63,8 @@ def reaching(description: str, done: str = "read") -> Iterator[None]:
         yield
     except VarjepaError:
         raise
+    except pl.exceptions.PanicException as error:  # no `Exception`: Polars at the end of its wits, over a damaged file
+        raise failure(RuntimeError(str(error)), description, done) from None
     except Exception as error:
         if not isinstance(error, OSError) and type(error).__module__.partition(".")[0] not in LIBRARIES:
             raise
