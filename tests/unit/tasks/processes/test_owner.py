@@ -16,6 +16,7 @@ LINUX = pytest.mark.skipif(sys.platform != "linux", reason="there only the clock
 def test_a_clock_that_was_set_ends_nobody(monkeypatch: pytest.MonkeyPatch, step: float) -> None:
     """Its runs would be taken over, and its training processes killed."""
     before, began = this_process(), psutil.Process.create_time
+    # The machine's clock cannot be set here; psutil's times move with it.
     monkeypatch.setattr(psutil.Process, "create_time", lambda process: began(process) + step)
     assert lives(before)
     assert not lives(before.replace("@", "@1", 1).rsplit("@", 1)[0])  # a mark without the other clock goes by this one

@@ -73,7 +73,7 @@ def test_an_approval_that_died_before_the_alias_moved_is_completed(
     place: SimpleNamespace, waits: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _changed(place, waits, state="approved", who="ada", why="good", time="2026-01-01T00:00:00+00:00")
-    monkeypatch.setattr("varjepa.tasks.registry.approval.verify", lambda *_: None)
+    monkeypatch.setattr("varjepa.tasks.registry.approval.verify", lambda *_: None)  # its files are another test's
     assert decide(waits.name, place.uri, approve=True, why="again")["before"] == 1
     assert champion_of(place.client, waits.name) == 2
 
@@ -117,7 +117,7 @@ def test_the_champion_cannot_be_rejected(place: SimpleNamespace, waits: SimpleNa
 def test_an_approval_that_was_rolled_back_is_not_completed(
     place: SimpleNamespace, waits: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("varjepa.tasks.registry.approval.verify", lambda *_: None)
+    monkeypatch.setattr("varjepa.tasks.registry.approval.verify", lambda *_: None)  # its files are another test's
     move_champion(place.client, waits.name, 1, by="promote", reason="first")
     assert decide(waits.name, place.uri, approve=True, why="good")["moved"]
     move_champion(place.client, waits.name, 1, by="rollback", reason="not good", steps=1)
@@ -131,7 +131,7 @@ def test_whatever_a_reason_holds_the_decision_can_be_read_again(
     place: SimpleNamespace, waits: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, why: str
 ) -> None:
     """The redactor must not break what is kept as JSON; the value of a secret may be a word of JSON, too."""
-    monkeypatch.setattr("varjepa.tasks.registry.approval.verify", lambda *_: None)
+    monkeypatch.setattr("varjepa.tasks.registry.approval.verify", lambda *_: None)  # its files are another test's
     monkeypatch.setenv("ODD_TOKEN", "null")
     move_champion(place.client, waits.name, 1, by="promote", reason=why)
     decide(waits.name, place.uri, approve=True, why=why)

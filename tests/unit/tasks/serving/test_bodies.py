@@ -75,7 +75,7 @@ def _stream(frame: pl.DataFrame, **options: Any) -> bytes:
 
 def test_what_grows_beyond_measure_is_refused_before_it_is_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of them has some kilobytes, and would become gigabytes if it were a thousand times as long."""
-    monkeypatch.setattr("varjepa.tasks.serving.arrow.MOST", 2**20)
+    monkeypatch.setattr("varjepa.tasks.serving.arrow.MOST", 2**20)  # the real limit would take the memory it guards
     data = DataSection(path="a.csv")
     with pytest.raises(DataError, match="not valid csv"):
         rows_of(gzip.compress(b"a\n" + b"1\n" * 100_000), "csv", data)

@@ -52,8 +52,9 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Service:
             pl.Series([2**31 - 1]).cast(pl.Int32).cast(pl.Date).to_list()  # as Polars does
         return pl.DataFrame({"prediction": rows["a"]})
 
+    # No model is known that makes Polars panic, so one stands in; the service around it is real.
     monkeypatch.setattr(versions.Versions, "_wanted", lambda _: "models:/kunden-日本/1")
-    monkeypatch.setattr(versions.Versions, "_loaded", lambda _, name: versions.Served(name, model))  # type: ignore[arg-type]
+    monkeypatch.setattr(versions.Versions, "_loaded", lambda _, name: versions.Served(name, model))  # type: ignore[arg-type] # stands in
     monkeypatch.setattr(batches, "require_groups", lambda *_: None)
     monkeypatch.setattr(batches, "scored", scored)
     return Service(ServeSettings("models:/kunden-日本@champion", timeout=2.0, every=60.0))
