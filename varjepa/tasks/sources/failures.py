@@ -4,14 +4,12 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import polars as pl
-
 from varjepa.errors import DataError, InterruptedReadError, VarjepaError
 from varjepa.redaction import redacted
 
 LIBRARIES = (
     "polars", "obstore", "deltalake", "_internal", "adbc_driver_manager", "duckdb", "_duckdb", "sqlalchemy", "pymysql",
-    "sqlite3", "pyiceberg", "httpx", "httpcore", "pyarrow", "botocore",
+    "sqlite3", "pyiceberg", "httpx", "httpcore", "pyarrow", "botocore", "pyo3_runtime",
 )  # fmt: skip
 """Modules whose errors speak of the place, not of a fault of ours."""
 
@@ -63,15 +61,13 @@ def reaching(description: str, done: str = "read") -> Iterator[None]:
         yield
     except VarjepaError:
         raise
-    except pl.exceptions.PanicException as error:  # no `Exception`: Polars at the end of its wits, over a damaged file
-        raise failure(RuntimeError(str(error)), description, done) from None
-    except Exception as error:
+    except BaseException as error:  # a panic of a library in Rust, as over a damaged file, is no `Exception`
         if not isinstance(error, OSError) and type(error).__module__.partition(".")[0] not in LIBRARIES:
             raise
         raise failure(error, description, done) from None  # the original error may hold a password
 
 
-def failure(error: Exception, description: str, done: str = "read") -> DataError:
+def failure(error: BaseException, description: str, done: str = "read") -> DataError:
     """The error that says what happened at a place, and what to do."""
     text = DURATION.sub("", redacted(" ".join(str(getattr(error, "orig", None) or error).split())))
     # The address at which machines of a cloud ask for the credentials of their role, as the last resort.

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from filelock import FileLock, Timeout
-
 from varjepa.config import RetrainConfig
 from varjepa.tasks.retrain.preprocess import Prepared
 from varjepa.tasks.steps.log import log
-from varjepa.tasks.steps.reuse import Step
+from varjepa.tasks.steps.reuse import Step, step_lock
 from varjepa.tuning.space import Choice, Range, Settings, changed_settings, default_point, neighbour, search_space
 
 if TYPE_CHECKING:
@@ -216,18 +214,8 @@ def study_folder(prepared: Prepared, config: RetrainConfig) -> Path:
 def opened_search(prepared: Prepared, config: RetrainConfig) -> Iterator[Search]:
     """Opens the study of a job, which may have trials of earlier runs; waits while another process works on it."""
     folder = study_folder(prepared, config)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder.with_suffix(".lock"))
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        log.info("another process searches for this job; waiting for it")
-        lock.acquire()
-    try:
-        folder.mkdir(exist_ok=True)  # now: `varjepa clean` may have removed it meanwhile
+    with step_lock(folder):
         search = Search(folder, config)
         if earlier := len(search.finished()):
             log.info("going on with %s, which has %d finished trials", folder, earlier)
         yield search
-    finally:
-        lock.release()
