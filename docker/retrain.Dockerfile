@@ -1,7 +1,6 @@
 # Runs retrains for work pools of Docker and Kubernetes (docs/operations.md). From the repository's root:
 #   docker build -f docker/retrain.Dockerfile -t varjepa-retrain .
-# Pin the base image to what you have tested (SECURITY.md): --build-arg PYTHON_IMAGE=python:3.11-slim@sha256:...
-ARG PYTHON_IMAGE=python:3.11-slim
+ARG PYTHON_IMAGE=python:3.11-slim-trixie@sha256:90744cff8f32887f075c47d747a173ff333e9e98801667af93c357fa9f5e28ff
 FROM ${PYTHON_IMAGE}
 # As in serve.Dockerfile: an index with CPU builds of torch saves gigabytes.
 ARG PIP_EXTRA_INDEX_URL

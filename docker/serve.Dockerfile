@@ -5,8 +5,7 @@
 # MLflow checks no signature. `varjepa serve` does (docs/signing.md); mount the public key, and add to the arguments of docker run:
 #       -v "$PWD/trusted.pem:/run/secrets/trusted.pem:ro" -e VARJEPA_TRUSTED_KEYS=/run/secrets/trusted.pem
 #   and after the name of the image: varjepa serve models:/customers@champion --host 0.0.0.0
-# Pin the base image to what you have tested (SECURITY.md): --build-arg PYTHON_IMAGE=python:3.11-slim@sha256:...
-ARG PYTHON_IMAGE=python:3.11-slim
+ARG PYTHON_IMAGE=python:3.11-slim-trixie@sha256:90744cff8f32887f075c47d747a173ff333e9e98801667af93c357fa9f5e28ff
 FROM ${PYTHON_IMAGE}
 # An index with CPU builds of torch saves gigabytes: --build-arg PIP_EXTRA_INDEX_URL=... Its files have other hashes than
 # those in requirements.lock, so versions then follow pyproject.toml alone.

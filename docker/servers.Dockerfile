@@ -1,5 +1,5 @@
 # The tracking server and the Prefect server; docker/compose.yaml starts both from this image.
-ARG PYTHON_IMAGE=python:3.11-slim
+ARG PYTHON_IMAGE=python:3.11-slim-trixie@sha256:90744cff8f32887f075c47d747a173ff333e9e98801667af93c357fa9f5e28ff
 FROM ${PYTHON_IMAGE}
 # Version bounds as in pyproject.toml (a test compares them). boto3 is for artifacts in s3.
 RUN pip install --no-cache-dir \

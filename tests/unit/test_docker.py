@@ -57,6 +57,19 @@ def test_credentials_come_from_the_environment_alone() -> None:
             assert not re.search(r"//[^/@]+:[^/@]+@", str(value)), f"a password in {name}"
 
 
+def test_base_images_are_pinned_to_one_digest_everywhere() -> None:
+    scaffold = ROOT / "varjepa" / "tasks" / "setup" / "scaffold"
+    files = [*DOCKER.glob("*.Dockerfile"), DOCKER / "compose.yaml", scaffold / "Dockerfile", scaffold / "gitlab.yml"]
+    named: dict[str, set[str]] = {}
+    for path in files:
+        images = re.findall(r"\b(python|postgres):\d([\w.@:-]*)", path.read_text())
+        assert images, path
+        for name, rest in images:
+            assert re.search(r"@sha256:[0-9a-f]{64}$", rest), f"{path.name}: {name} has no digest"
+            named.setdefault(name, set()).add(rest)
+    assert {name: len(found) for name, found in named.items()} == {"python": 1, "postgres": 1}
+
+
 def test_what_can_be_set_is_documented() -> None:
     text = (DOCKER / "compose.yaml").read_text()
     handed_on = {name for service in SERVICES.values() for name, value in service["environment"].items() if not value}
