@@ -38,12 +38,17 @@ _HEADER = re.compile(
 _IN_MAPPING = re.compile(
     rf"([\"']{_NAME}[\"']\s*:\s*)(?:'(?:[^'\\]|\\.){{1,400}}'|\"(?:[^\"\\]|\\.){{1,400}}\")", re.IGNORECASE
 )
+# The end of a line of YAML, as readers quote it in their errors. Not `token: 12`, which may be a column.
+_IN_YAML = re.compile(
+    r"(?<![\w-])([\w.-]{0,40}(?:pass(?:word|wd|phrase)|pwd|secret|(?:api|access|account|private)[_-]?key)"
+    rf"[ \t]*:[ \t]+){_FROM_ENVIRONMENT}(?:{_VALUE})(?=[ \t]*(?:#.*)?$)", re.IGNORECASE | re.MULTILINE
+)  # fmt: skip
 _IN_SQL = re.compile(r"\b((?:password|identified\s+by)\s+)'(?:[^'\\]|\\.|''){1,400}'", re.IGNORECASE)
 _OPTION = re.compile(rf"(--{_NAME}\s+)(?!-)\S+", re.IGNORECASE)
 _KEY_FILE = re.compile(r"(-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
 _FORMS = {
     _KEY_FILE: rf"\1{HIDDEN}", _HEADER: rf"\1{HIDDEN}", _ASSIGNED: rf"\1{HIDDEN}", _IN_QUERY: rf"\1{HIDDEN}",
-    _IN_MAPPING: rf'\1"{HIDDEN}"', _IN_SQL: rf"\1'{HIDDEN}'", _OPTION: rf"\1{HIDDEN}",
+    _IN_MAPPING: rf'\1"{HIDDEN}"', _IN_YAML: rf"\1{HIDDEN}", _IN_SQL: rf"\1'{HIDDEN}'", _OPTION: rf"\1{HIDDEN}",
 }  # fmt: skip
 """What a secret may look like -> what stands in its place. Repetitions are bounded: texts of strangers come here."""
 

@@ -48,6 +48,7 @@ def test_secrets_in_uris(text: str) -> None:
     f"CREATE USER me PASSWORD '{CANARY}'", f"IDENTIFIED BY '{CANARY}'", f"tool --password {CANARY}",
     f"tool --api-key={CANARY}",
     f"-----BEGIN RSA PRIVATE KEY-----\n{CANARY}\n-----END RSA PRIVATE KEY-----",
+    f"in line 3\n  password: {CANARY}\n  ^", f"- api_key:  '{CANARY} x'  # mine\n", f"\tdb.pwd : {CANARY}\nport: 1",
 ])  # fmt: skip
 def test_secrets_in_other_texts(text: str) -> None:
     for message in (text, f"the driver says: {text}", f"{text}\nTraceback"):
@@ -64,7 +65,8 @@ def test_secrets_in_other_texts(text: str) -> None:
     "postgresql://me:${PASSWORD}@host/db#t", "${DATABASE_URL}", "https://host/a?token=${TOKEN}",
     "https://${TOKEN}@host/a",
     "https://host/a.csv?v=1&format=csv", "no password supplied", "a token of 3 parts", "C:/data/people.csv",
-    "a@b.example",
+    "a@b.example", "token: 12", "  token: Categorical", "password: must not be empty", "secrets:\n  a: 1",
+    "password: ${DB_PASSWORD}",
 ])  # fmt: skip
 def test_texts_without_secrets_stay(text: str) -> None:
     assert redacted(text) == redacted_uri(text) == text
