@@ -86,7 +86,8 @@ def points_of(name: str, seeds: int, stages: Sequence[str] | None = None) -> lis
 
 def _varied(size: Point) -> list[Point]:
     changes: list[dict[str, Any]] = [
-        {"masks": 1}, {"rate": 2.0}, {"passes": 2.0}, {"passes": 0.5}, {"passes": 2.0, "masks": 1}, {"rate": 4.0},
+        {"masks": 1}, {"rate": 2.0}, {"passes": 2.0}, {"passes": 0.5}, {"passes": 0.25}, {"passes": 2.0, "masks": 1},
+        {"rate": 4.0},
     ]  # fmt: skip
     return [size._replace(**change) for change in changes]
 

@@ -25,6 +25,7 @@ from varjepa.tasks.sources.stages import stage_for
 from varjepa.tasks.steps.files import write_text
 from varjepa.tasks.steps.log import log
 from varjepa.tasks.steps.reuse import step_folder
+from varjepa.tasks.steps.turns import in_turn
 
 FACTS = "index.json"
 """File of an index that says what it was made of; written last."""
@@ -95,7 +96,8 @@ def table_index(
         facts = Facts(found.fingerprint() + found.order(), digest, size)
         folder = folder or step_folder("similar", asdict(facts), code="varjepa.inference.vectors.index")
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.with_name(folder.name + ".lock")):
+        lock = FileLock(folder.with_name(folder.name + ".lock"))
+        with in_turn(lock, "another process makes the same index"):
             reused = _is_current(folder, facts)
             if not reused:
                 _make(folder, facts, _vectors(model, found, data, size, batch_rows(model, batch_size)))

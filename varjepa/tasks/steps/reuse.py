@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 from pydantic import TypeAdapter, ValidationError
 
 from varjepa.config import result_settings
@@ -21,6 +21,7 @@ from varjepa.tasks.steps.code import code_files, library_versions, source
 from varjepa.tasks.steps.files import write_text
 from varjepa.tasks.steps.in_use import mark_in_use
 from varjepa.tasks.steps.log import log
+from varjepa.tasks.steps.turns import in_turn
 
 WORK = Path("mlruns/work")
 """Folder of intermediate results; may be deleted while nothing runs."""
@@ -148,16 +149,9 @@ def step_lock(folder: Path) -> Iterator[None]:
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder.with_suffix(".lock"))
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        log.info("%s: another process works on the same step; waiting for it", folder.name.rsplit("-", 1)[0])
-        lock.acquire()
-    try:
+    with in_turn(lock, f"{folder.name.rsplit('-', 1)[0]}: another process works on the same step"):
         folder.mkdir(exist_ok=True)  # now: `varjepa clean` may have removed it meanwhile
         yield
-    finally:
-        lock.release()
 
 
 def reuse(folder: Path, result: type[_T], make: Callable[[], _T], *, shared: bool = True) -> _T:

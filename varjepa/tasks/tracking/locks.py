@@ -15,8 +15,8 @@ from sqlalchemy.pool import NullPool
 
 from varjepa.config import RetrainConfig
 from varjepa.errors import SetupError
-from varjepa.tasks.steps.log import log
 from varjepa.tasks.steps.reuse import digest
+from varjepa.tasks.steps.turns import acquire, in_turn, wait_for
 from varjepa.tasks.tracking.uris import database_file, tracking_uri
 
 PATIENCE = 600.0
@@ -88,11 +88,15 @@ def store_lock(uri: str, what: str) -> Iterator[None]:
         with _server_lock(uri, dialect, what):
             yield
         return
+    lock = host_lock(uri, what)
     try:
-        with host_lock(uri, what).acquire(timeout=PATIENCE):
-            yield
+        acquire(lock, _holder(what), soon=True, patience=PATIENCE)
     except Timeout:
         raise _held(what) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager
@@ -121,11 +125,20 @@ def _server_lock(uri: str, dialect: str, what: str) -> Iterator[None]:
 
 
 def _wait(connection: Connection, dialect: str, key: int | str, what: str) -> None:
-    began = time.monotonic()
-    while not connection.execute(text(TAKE[dialect]), {"key": key}).scalar():
-        if time.monotonic() - began > PATIENCE:
-            raise _held(what)
-        time.sleep(0.05)
+    def taken(seconds: float) -> bool:
+        until = time.monotonic() + seconds
+        while not connection.execute(text(TAKE[dialect]), {"key": key}).scalar():
+            if time.monotonic() >= until:
+                return False
+            time.sleep(0.05)
+        return True
+
+    if not wait_for(taken, _holder(what), soon=True, patience=PATIENCE):
+        raise _held(what)
+
+
+def _holder(what: str) -> str:
+    return f"another process holds the {what} of the tracking store"
 
 
 def _held(what: str) -> SetupError:
@@ -147,14 +160,15 @@ def model_lock(config: RetrainConfig, *, wait: bool = True) -> Iterator[bool]:
         Whether the lock is held.
     """
     lock = host_lock(tracking_uri(config.tracking), f"model {config.registry.name}")
+    if wait:
+        with in_turn(lock, f"another run for the model {config.registry.name} is in progress"):
+            yield True
+        return
     try:
         lock.acquire(blocking=False)
     except Timeout:
-        if not wait:
-            yield False
-            return
-        log.info("another run for the model %s is in progress; waiting for it", config.registry.name)
-        lock.acquire()
+        yield False
+        return
     try:
         yield True
     finally:
