@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from varjepa.evaluation.latents import components
 from varjepa.evaluation.latents.components import principal_components
 
 
@@ -12,15 +13,26 @@ def rows(count: int, width: int) -> torch.Tensor:
     return drawn * 2.0 ** -torch.arange(width) + 5
 
 
-def test_equal_a_full_decomposition_up_to_sign() -> None:
-    x = rows(300, 12)
+@pytest.mark.parametrize("exact", [True, False])
+@pytest.mark.parametrize(("count", "width"), [(300, 12), (20, 60)])
+def test_equal_a_full_decomposition_up_to_sign(
+    count: int, width: int, monkeypatch: pytest.MonkeyPatch, *, exact: bool
+) -> None:
+    if not exact:
+        monkeypatch.setattr(components, "MOST_EXACT", 1)  # as for many rows of many dimensions
+    x = rows(count, width)
     found = principal_components(x, 4, seed=0)
     _, values, basis = torch.linalg.svd(x - x.mean(0), full_matrices=False)
     torch.testing.assert_close((found.basis * basis.T[:, :4]).sum(0).abs(), torch.ones(4), atol=1e-4, rtol=0)
-    torch.testing.assert_close(found.deviations, values[:4] / 300**0.5, rtol=1e-4, atol=0)
+    torch.testing.assert_close(found.deviations, values[:4] / count**0.5, rtol=1e-4, atol=0)
     points = found.project(x, 4)
     torch.testing.assert_close(points.std(0, correction=0), found.deviations, rtol=1e-4, atol=0)
     torch.testing.assert_close(found.project(x, 2), points[:, :2])
+
+
+def test_directions_are_orthonormal_also_where_rows_do_not_vary() -> None:
+    basis = principal_components(rows(10, 40), 10, seed=0).basis  # ten rows about their mean span nine directions
+    torch.testing.assert_close(basis.T @ basis, torch.eye(10), atol=1e-5, rtol=0)
 
 
 def test_equal_seeds_give_equal_directions_and_leave_torchs_generator_alone() -> None:
