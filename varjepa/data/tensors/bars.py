@@ -38,7 +38,7 @@ def cut(values: NDArray[np.float32], n_bars: int) -> Bars:
     """Cuts the observed values of a feature into at most about `n_bars` bars.
 
     Args:
-        values: [N], at least one; encoded, without missing ones.
+        values: [N], encoded, without missing ones. Without any there is a single bar, at the mean of the column.
         n_bars: if there are at most this many distinct values, each has its own bar. So has every value that more than
             one in `n_bars` rows share.
 
@@ -46,7 +46,8 @@ def cut(values: NDArray[np.float32], n_bars: int) -> Bars:
         >>> cut(np.array([0, 0, 0, 1, 2], dtype=np.float32), 8).edges
         (0.5, 1.5)
     """
-    distinct, counts = np.unique(values.astype(np.float64), return_counts=True)
+    # A nearly empty column may have its few cells in other rows than these.
+    distinct, counts = np.unique(values.astype(np.float64) if len(values) else np.zeros(1), return_counts=True)
     if len(distinct) <= n_bars:
         starts = np.arange(len(distinct))
     else:
