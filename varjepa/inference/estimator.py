@@ -1,6 +1,7 @@
 """Var-T-JEPA as a scikit-learn transformer: tables in, embeddings out."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from itertools import compress
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,7 +13,8 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from varjepa.config import RetrainConfig, load_config, parse_config
+from varjepa.config import DataSection, RetrainConfig, load_config, parse_config
+from varjepa.data.cells import by_name
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.encode.tensors import to_tensors
 from varjepa.data.fit.preprocessor_fit import fit
@@ -57,7 +59,7 @@ class VarTJEPA(TransformerMixin, BaseEstimator):
     Attributes:
         model_: the trained model.
         history_: metrics per epoch.
-        n_features_in_: number of columns given to `fit`.
+        n_features_in_: number of columns given to `fit`, without the label and dropped ones, which new rows may lack.
         feature_names_in_: their names, if they have names.
 
     Examples:
@@ -89,8 +91,8 @@ class VarTJEPA(TransformerMixin, BaseEstimator):
             ConfigError: the configuration is invalid.
             DataError: too few rows, no column can be a feature, or the configuration names a column that is not there.
         """
-        frame = self._frame(X, reset=True)
         config = as_config(self.config, self.device)
+        frame = self._frame(X, reset=True, data=config.data)
         require_named(frame.columns, named_in_data(config.data))
         if frame.height < FEWEST_ROWS:
             raise DataError(
@@ -233,15 +235,22 @@ class VarTJEPA(TransformerMixin, BaseEstimator):
         loaded.model_, loaded.history_ = model, []
         return loaded
 
-    def _frame(self, X: Table, *, reset: bool) -> pl.DataFrame:
-        """The table as a Polars frame. Columns without names become x0, x1, ..."""
+    def _frame(self, X: Table, *, reset: bool, data: DataSection | None = None) -> pl.DataFrame:
+        """The table as a Polars frame. Columns without names become x0, x1, ...
+
+        Args:
+            X: table [N, D].
+            reset: whether its columns are those that later tables must have.
+            data: names the columns that these may lack; None for those that `fit` was told.
+        """
         if isinstance(X, pl.LazyFrame):
             X = X.collect()
         if isinstance(X, pl.DataFrame) or hasattr(X, "iloc"):
             frame = X if isinstance(X, pl.DataFrame) else _from_pandas(X)
             # A loaded model has no names from `fit` to check against; its preprocessor checks the columns.
             if hasattr(self, "n_features_in_") or reset:
-                validate_data(self, X, reset=reset, skip_check_array=True)
+                data = data or self.model_.config.data
+                validate_data(self, _without(X, {data.label, *data.drop}), reset=reset, skip_check_array=True)
             return frame
         values = validate_data(self, X, reset=reset, dtype=None, ensure_all_finite=False)
         return pl.DataFrame({f"x{j}": _column(values[:, j]) for j in range(values.shape[1])})
@@ -276,6 +285,16 @@ def as_config(config: RetrainConfig | Mapping[str, Any] | str | Path | None, dev
     if device is None:
         return config
     return config.model_copy(update={"training": config.training.model_copy(update={"device": device})})
+
+
+def _without(table: Any, names: Collection[str | None]) -> Any:
+    """A frame of Polars or pandas without some columns, of which it may lack any."""
+    kept = [str(name) not in names for name in table.columns]
+    if all(kept):
+        return table
+    if isinstance(table, pl.DataFrame):
+        return table.select(by_name(compress(table.columns, kept)))
+    return table.loc[:, kept]
 
 
 def _from_pandas(table: Any) -> pl.DataFrame:

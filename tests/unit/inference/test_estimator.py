@@ -46,6 +46,16 @@ def test_polars_and_pandas_give_the_same_embedding_without_a_label() -> None:
     assert (uncertainty > 0).all()
 
 
+@pytest.mark.parametrize("pandas", [False, True])
+def test_new_rows_need_neither_the_label_nor_dropped_columns(pandas: bool) -> None:
+    table, config = person_table().head(60), TINY | {"data": {"label": "rich", "drop": ["country"]}}
+    model, without = VarTJEPA(config).fit(table.to_pandas() if pandas else table), table.drop("rich", "country")
+    for rows in (without, table, table.drop("country")):
+        np.testing.assert_array_equal(model.transform(rows.to_pandas() if pandas else rows), model.transform(without))
+    with pytest.raises(ValueError, match="age"):
+        model.transform(table.drop("age"))
+
+
 @pytest.mark.slow
 def test_a_saved_model_comes_back(tmp_path: Path) -> None:
     table = person_table()
