@@ -160,6 +160,7 @@ class VarTJEPA(TransformerMixin, BaseEstimator):
         Raises:
             ModelError: the loaded model is of a kind without latent scales.
         """
+        check_is_fitted(self)
         uncertainty = self.model_.latent_uncertainty(self.embed(X))
         if uncertainty is None:
             raise ModelError(
@@ -278,8 +279,15 @@ def as_config(config: RetrainConfig | Mapping[str, Any] | str | Path | None, dev
     if isinstance(config, (str, Path)):
         config = load_config(config)
     if not isinstance(config, RetrainConfig):
-        content = dict(config or {})
-        config = parse_config(content | {"data": {"name": "table"} | dict(content.get("data", {}))}, "the settings")
+        if not isinstance(config, Mapping | None):
+            raise ConfigError(
+                f"The settings are of type {type(config).__name__}.",
+                expected="Expected keys and values, or a YAML file.",
+            )
+        content = {"data": {}} | dict(config or {})
+        if isinstance(content["data"], Mapping):
+            content["data"] = {"name": "table"} | dict(content["data"])
+        config = parse_config(content, "the settings")
     if not config.model.is_variational:
         raise ConfigError(f"VarTJEPA cannot train model.kind {config.model.kind}.", fix="Use `varjepa retrain`.")
     if device is None:

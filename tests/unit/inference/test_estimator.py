@@ -2,13 +2,17 @@
 
 import pickle
 import re
+from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -126,6 +130,43 @@ def test_a_name_that_is_no_column_is_an_error(data: dict[str, object], words: st
     """A misspelt label was a feature."""
     with pytest.raises(DataError, match=re.escape(words)):
         VarTJEPA(TINY | {"data": data}).fit(person_table())
+
+
+@pytest.mark.parametrize("config", [{"data": None}, {"data": "x"}, 5, ["data"]])
+def test_settings_that_are_none_are_explained(config: Any) -> None:
+    with pytest.raises(ConfigError, match=r"data|type"):
+        VarTJEPA(config).fit(person_table())
+
+
+def test_impossible_questions_are_explained(tmp_path: Path) -> None:
+    """A level of 95 gave the widest intervals in silence, a batch size of 0 no end, a table without rows an error."""
+    table = person_table().select("age", "job").head(60)
+    model = VarTJEPA(TINY | {"generator": {"max_epochs": 1}, "uncertainty": {"aggregate": "p90"}}).fit(table)
+    asked: dict[str, Callable[[], object]] = {
+        "level is 95": lambda: model.impute(table, level=95), "level is nan": lambda: model.impute(table, level=np.nan),
+        "draws is -1": lambda: model.impute(table, draws=-1), "seed is -1": lambda: model.sample(3, seed=-1),
+        "rows is -5": lambda: model.sample(-5), "rows is 2.5": lambda: model.sample(2.5),
+        "k is 0": lambda: model.similar(table, table, k=0), "top is -1": lambda: model.outliers(table, -1),
+        "within is nan": lambda: model.near_duplicates(table, np.nan),
+        "A vector of 2.0 numbers": lambda: model.vectors(table, 2.0),
+        "batch_size is 0": lambda: model.model_.predict(table, batch_size=0),
+        "batch_size is -1": lambda: clone_with_batches(model, -1).transform(table),
+    }  # fmt: skip
+    for words, ask in asked.items():
+        with pytest.raises(ConfigError, match=re.escape(words)):
+            ask()
+    assert model.similar(table, table[:2], k=10**9).height == 2 * table.height
+    assert not len(model.uncertainty(table.head(0)))
+    assert model.similar(table.head(0), table[:2]).is_empty()
+    with pytest.raises(ModelError, match="There is no folder"):
+        VarTJEPA.load(tmp_path / "typo")
+    with pytest.raises(NotFittedError):
+        VarTJEPA().uncertainty(table)
+
+
+def clone_with_batches(model: VarTJEPA, batch_size: int) -> VarTJEPA:
+    """The same trained model with another size of batches."""
+    return deepcopy(model).set_params(batch_size=batch_size)
 
 
 def test_a_column_of_several_types_is_named() -> None:
