@@ -38,6 +38,12 @@ def retyped(frame: pl.DataFrame, schema: Mapping[str, pl.DataType]) -> pl.DataFr
     return frame.select(column(name).cast(dtype) for name, dtype in schema.items())
 
 
+def without_extensions(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """The frame with what columns of extension types store: of periods of pandas, whole numbers."""
+    names = [name for name, dtype in frame.collect_schema().items() if isinstance(dtype, pl.BaseExtension)]
+    return frame.with_columns(column(name).ext.storage() for name in names) if names else frame
+
+
 def nameless(cells: pl.Series) -> pl.Series:
     """The same cells without a name: in most methods of a series Polars takes its name `^a.*$` for a pattern, too."""
     return cells.alias("")

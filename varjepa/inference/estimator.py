@@ -1,7 +1,6 @@
 """Var-T-JEPA as a scikit-learn transformer: tables in, embeddings out."""
 
-from collections.abc import Collection, Mapping
-from itertools import compress
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,16 +13,17 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from varjepa.config import DataSection, RetrainConfig, load_config, parse_config
-from varjepa.data.cells import by_name
+from varjepa.data.cells import without_extensions
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.encode.tensors import to_tensors
 from varjepa.data.fit.preprocessor_fit import fit
 from varjepa.data.read.named_columns import named_in_data, require_named
 from varjepa.data.read.splits import FEWEST_ROWS
 from varjepa.data.spelling.read import spelled
-from varjepa.errors import ConfigError, DataError, ModelError, listed
+from varjepa.errors import ConfigError, DataError, ModelError
 from varjepa.inference.generator.fill import Imputation, outside_range
 from varjepa.inference.generator.fitting import fitted_generator
+from varjepa.inference.given_tables import array_column, from_pandas, without
 from varjepa.inference.model import TrainedModel
 from varjepa.inference.storage import load_model, save_model
 from varjepa.inference.vectors.compact import USUAL
@@ -246,15 +246,15 @@ class VarTJEPA(TransformerMixin, BaseEstimator):
         """
         if isinstance(X, pl.LazyFrame):
             X = X.collect()
-        if isinstance(X, pl.DataFrame) or hasattr(X, "iloc"):
-            frame = X if isinstance(X, pl.DataFrame) else _from_pandas(X)
+        if isinstance(X, pl.DataFrame) or (hasattr(X, "iloc") and hasattr(X, "columns")):
+            frame = X if isinstance(X, pl.DataFrame) else from_pandas(X)
             # A loaded model has no names from `fit` to check against; its preprocessor checks the columns.
             if hasattr(self, "n_features_in_") or reset:
                 data = data or self.model_.config.data
-                validate_data(self, _without(X, {data.label, *data.drop}), reset=reset, skip_check_array=True)
-            return frame
+                validate_data(self, without(X, {data.label, *data.drop}), reset=reset, skip_check_array=True)
+            return without_extensions(frame.lazy()).collect()
         values = validate_data(self, X, reset=reset, dtype=None, ensure_all_finite=False)
-        return pl.DataFrame({f"x{j}": _column(values[:, j]) for j in range(values.shape[1])})
+        return pl.DataFrame({f"x{j}": array_column(values[:, j]) for j in range(values.shape[1])})
 
     def _html_repr(self) -> str:
         """The estimator in a notebook: scikit-learn's diagram, and the trained model below it."""
@@ -293,51 +293,6 @@ def as_config(config: RetrainConfig | Mapping[str, Any] | str | Path | None, dev
     if device is None:
         return config
     return config.model_copy(update={"training": config.training.model_copy(update={"device": device})})
-
-
-def _without(table: Any, names: Collection[str | None]) -> Any:
-    """A frame of Polars or pandas without some columns, of which it may lack any."""
-    kept = [str(name) not in names for name in table.columns]
-    if all(kept):
-        return table
-    if isinstance(table, pl.DataFrame):
-        return table.select(by_name(compress(table.columns, kept)))
-    return table.loc[:, kept]
-
-
-def _from_pandas(table: Any) -> pl.DataFrame:
-    """A Polars frame from one of pandas, without its index.
-
-    Raises:
-        DataError: a column holds several types, or two have the same name.
-    """
-    names = [str(name) for name in table.columns]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise DataError(f"The table has several columns named {listed(twice)}.", expected="Expected every name once.")
-    # By name: in a list of columns, Polars gives the one with the empty name another.
-    return pl.DataFrame({name: _pandas_column(name, table.iloc[:, place]) for place, name in enumerate(names)})
-
-
-def _pandas_column(name: str, cells: Any) -> pl.Series:
-    try:
-        return pl.from_pandas(cells).alias(name)
-    except (pl.exceptions.PolarsError, ValueError, TypeError, OverflowError) as error:
-        kinds = sorted({type(cell).__name__ for cell in cells.dropna()})
-        raise DataError(
-            f'The column "{name}" holds cells of the types {listed(kinds)}.',
-            expected="Expected one type per column.",
-            fix=f"For text: table[{name!r}] = table[{name!r}].astype('string').",
-        ) from error
-
-
-def _column(values: NDArray[Any]) -> pl.Series:
-    """A column of an array. Objects become numbers if all of them are numbers, otherwise text."""
-    if values.dtype.kind != "O":
-        return pl.Series(values)
-    try:
-        return pl.Series(values.astype(np.float64), nan_to_null=True)
-    except (TypeError, ValueError):
-        return pl.Series([None if value is None or value != value else str(value) for value in values])  # noqa: PLR0124 (NaN)
 
 
 def _trained(
