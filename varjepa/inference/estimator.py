@@ -26,6 +26,7 @@ from varjepa.inference.generator.fitting import fitted_generator
 from varjepa.inference.given_tables import array_column, from_pandas, without
 from varjepa.inference.model import TrainedModel
 from varjepa.inference.storage import load_model, save_model
+from varjepa.inference.torch_settings import torch_as_usual
 from varjepa.inference.vectors.compact import USUAL
 from varjepa.inference.vectors.fitting import fit_compact
 from varjepa.inference.vectors.neighbours import NEAR
@@ -117,11 +118,13 @@ class VarTJEPA(TransformerMixin, BaseEstimator):
         """
         return self.embed(X).mean.flatten(1).cpu().numpy()
 
+    @torch_as_usual()
     def embed(self, X: Table) -> Embedding:
         """Means and scales of the latents of rows, [N, D, d] each."""
         check_is_fitted(self)
         return self.model_.embed(self._frame(X, reset=False), self.batch_size)
 
+    @torch_as_usual()
     def vectors(self, X: Table, size: int = USUAL) -> NDArray[np.float32]:
         """Compact vectors of rows [N, size], for search and for vector databases; see `TrainedModel.vectors`.
 
@@ -136,6 +139,7 @@ class VarTJEPA(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         return self.model_.vectors(self._frame(X, reset=False), size, self.batch_size)
 
+    @torch_as_usual()
     def similar(
         self, X: Table, query: Table, k: int = 10, *, size: int = USUAL, leave_same: bool = False
     ) -> pl.DataFrame:
@@ -144,16 +148,19 @@ class VarTJEPA(TransformerMixin, BaseEstimator):
         table, rows = (self._frame(part, reset=False) for part in (X, query))
         return self.model_.similar(table, rows, k, size=size, leave_same=leave_same)
 
+    @torch_as_usual()
     def near_duplicates(self, X: Table, within: float = NEAR, *, size: int = USUAL) -> pl.DataFrame:
         """Pairs of rows that hardly differ; see `TrainedModel.near_duplicates`."""
         check_is_fitted(self)
         return self.model_.near_duplicates(self._frame(X, reset=False), within, size=size)
 
+    @torch_as_usual()
     def outliers(self, X: Table, top: int = 100, *, k: int = 10, size: int = USUAL) -> pl.DataFrame:
         """The rows that are farthest from their neighbours; see `TrainedModel.outliers`."""
         check_is_fitted(self)
         return self.model_.outliers(self._frame(X, reset=False), top, k=k, size=size)
 
+    @torch_as_usual()
     def uncertainty(self, X: Table) -> NDArray[np.float32]:
         """One number per row [N] from the scales of its latents; larger = less sure.
 
@@ -169,6 +176,7 @@ class VarTJEPA(TransformerMixin, BaseEstimator):
             )
         return uncertainty.cpu().numpy()
 
+    @torch_as_usual()
     def impute(self, X: Table, *, draws: int = 0, level: float = 0.9, seed: int = 0) -> Imputation:
         """Fills missing cells. Returns the filled table, bounds per imputed cell and, if wanted, joint draws.
 
@@ -185,6 +193,7 @@ class VarTJEPA(TransformerMixin, BaseEstimator):
         frame = self._frame(X, reset=False)
         return self.model_.impute(frame, draws=draws, level=level, seed=seed, batch_size=self.batch_size)
 
+    @torch_as_usual()
     def sample(self, rows: int, *, seed: int = 0, gaps: bool = True) -> pl.DataFrame:
         """New rows from the learned distribution, with the feature columns of the table.
 
@@ -201,6 +210,7 @@ class VarTJEPA(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         return self.model_.sampler(seed=seed, gaps=gaps).sample(rows, self.batch_size)
 
+    @torch_as_usual()
     def score(self, X: Table, y: object = None) -> pl.DataFrame:  # noqa: ARG002 (labels are not used)
         """Anomaly scores in nats: `anomaly` per row and `oddity.FEATURE` per cell, minus the log of a p-value each.
 
@@ -225,6 +235,7 @@ class VarTJEPA(TransformerMixin, BaseEstimator):
         save_model(Path(path), self.model_)
 
     @classmethod
+    @torch_as_usual()
     def load(cls, path: str | Path, device: str = "auto") -> Self:
         """Reads a model that `save` or a retrain wrote.
 
@@ -295,6 +306,7 @@ def as_config(config: RetrainConfig | Mapping[str, Any] | str | Path | None, dev
     return config.model_copy(update={"training": config.training.model_copy(update={"device": device})})
 
 
+@torch_as_usual(gradients=True)
 def _trained(
     frame: pl.DataFrame, preprocessor: Preprocessor, config: RetrainConfig
 ) -> tuple[TrainedModel, list[dict[str, float]]]:

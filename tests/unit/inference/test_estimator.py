@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
@@ -162,6 +163,31 @@ def test_impossible_questions_are_explained(tmp_path: Path) -> None:
         VarTJEPA.load(tmp_path / "typo")
     with pytest.raises(NotFittedError):
         VarTJEPA().uncertainty(table)
+
+
+def test_settings_of_torch_change_nothing(tmp_path: Path) -> None:
+    """With another default type models were others, and those that were saved could not be read."""
+    table = person_table().select("age", "job", "since").head(60)
+    config = TINY | {"generator": {"max_epochs": 1}}
+
+    def answers(model: VarTJEPA) -> list[object]:
+        filled = model.impute(table.with_columns(age=None), draws=1).draws[0]
+        near = model.similar(table, table[:1])
+        tables = filled, near, model.sample(5), model.score(table)
+        return [model.transform(table).tolist(), *(part.rows() for part in tables)]
+
+    usual = answers(VarTJEPA(config).fit(table))
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.inference_mode():
+            model = VarTJEPA(config).fit(table)
+        model.save(tmp_path / "model")
+        assert answers(model) == usual
+        assert answers(VarTJEPA.load(tmp_path / "model")) == usual
+        assert torch.get_default_dtype() == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert answers(VarTJEPA.load(tmp_path / "model")) == usual
 
 
 def clone_with_batches(model: VarTJEPA, batch_size: int) -> VarTJEPA:
