@@ -32,7 +32,7 @@ from varjepa.inference.vectors.fitting import fit_compact
 from varjepa.inference.vectors.neighbours import NEAR
 from varjepa.models.embedding import Embedding
 from varjepa.models.new_network import new_network
-from varjepa.training.device import resolve_device
+from varjepa.training.device import give_back_memory, resolve_device
 from varjepa.training.loop import Trainer
 
 VALIDATION_SHARE = 0.1
@@ -107,7 +107,10 @@ class VarTJEPA(TransformerMixin, BaseEstimator):
         label = () if config.data.label is None else (config.data.label,)
         features = config.data.model_copy(update={"label": None, "drop": (*config.data.drop, *label)})
         preprocessor = fit(frame.lazy(), features, config.preprocess)
-        self.model_, self.history_ = _trained(frame, preprocessor, config)
+        try:
+            self.model_, self.history_ = _trained(frame, preprocessor, config)
+        finally:
+            give_back_memory()
         return self
 
     def transform(self, X: Table) -> NDArray[np.float32]:

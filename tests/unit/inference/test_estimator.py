@@ -1,8 +1,10 @@
 """Var-T-JEPA as people call it from a notebook, and as scikit-learn calls it."""
 
+import mmap
 import pickle
 import re
 from collections.abc import Callable
+from contextlib import nullcontext
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -188,6 +190,27 @@ def test_settings_of_torch_change_nothing(tmp_path: Path) -> None:
     finally:
         torch.set_default_dtype(torch.float32)
     assert answers(VarTJEPA.load(tmp_path / "model")) == usual
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").is_file(), reason="the system does not tell the memory of a process")
+@pytest.mark.parametrize("fails", [False, True])
+def test_after_a_fit_memory_that_is_freed_is_free(fails: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Training keeps freed memory for the next step. The rest of a notebook kept it, too, for good."""
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    if fails:
+        monkeypatch.setattr("varjepa.inference.estimator.fit_compact", interrupted)
+    with pytest.raises(KeyboardInterrupt) if fails else nullcontext():
+        VarTJEPA(TINY).fit(person_table().select("age", "job").head(60))
+
+    def used() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
+
+    before, numbers = used(), torch.ones(2**25)  # 128 MiB
+    del numbers
+    assert used() < before + 2**26
 
 
 def clone_with_batches(model: VarTJEPA, batch_size: int) -> VarTJEPA:
