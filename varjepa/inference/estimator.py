@@ -13,7 +13,6 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from varjepa.config import DataSection, RetrainConfig, load_config, parse_config
-from varjepa.data.cells import without_extensions
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.encode.tensors import to_tensors
 from varjepa.data.fit.preprocessor_fit import fit
@@ -266,7 +265,7 @@ class VarTJEPA(TransformerMixin, BaseEstimator):
             if hasattr(self, "n_features_in_") or reset:
                 data = data or self.model_.config.data
                 validate_data(self, without(X, {data.label, *data.drop}), reset=reset, skip_check_array=True)
-            return without_extensions(frame.lazy()).collect()
+            return frame
         values = validate_data(self, X, reset=reset, dtype=None, ensure_all_finite=False)
         return pl.DataFrame({f"x{j}": array_column(values[:, j]) for j in range(values.shape[1])})
 
