@@ -131,8 +131,9 @@ class NumericFeature(SingleColumn):
             return (moment.cast(pl.Date) if day else moment).cast(target)
         if target.is_integer():  # of fewer bits than in training: the nearest number that the column can hold
             series = series.round().clip(*_ends(target))
-        if target == pl.String and self.decimals == 0:  # 24 and not 24.0
-            series = series.cast(pl.Int64)
+        if target == pl.String and self.decimals == 0:  # 24 and not 24.0, as far as whole numbers go
+            whole = series.cast(pl.Int64, strict=False)
+            series = whole if whole.null_count() == series.null_count() else series
         return series.cast(target)
 
     def outside(self, schema: Mapping[str, pl.DataType]) -> pl.Expr:
