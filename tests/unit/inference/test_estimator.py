@@ -167,6 +167,21 @@ def test_impossible_questions_are_explained(tmp_path: Path) -> None:
         VarTJEPA().uncertainty(table)
 
 
+@pytest.mark.parametrize("numeric", ["standard", "quantile"])
+def test_a_column_whose_few_cells_are_no_training_rows_is_as_wide_as_it_is(numeric: str) -> None:
+    """Training was an error of an index. Nothing is known of the column but its range, and so intervals span it."""
+    order, cells = np.random.default_rng(0).permutation(200), [None] * 200
+    for row, value in zip(order[:20], [1.0, 2.0, 3.0, 1e6], strict=False):  # the first tenth validates
+        cells[row] = value
+    table = pl.DataFrame({"rare": cells, "plain": np.random.default_rng(1).normal(size=200)})
+    model = VarTJEPA(TINY | {"generator": {"max_epochs": 1}, "preprocess": {"numeric": numeric}}).fit(table)
+    bounds = model.impute(table).bounds.drop_nulls()
+    assert bounds["rare.low"].to_list() == pytest.approx([1.0] * bounds.height)
+    assert bounds["rare.high"].to_list() == pytest.approx([1e6] * bounds.height)
+    assert len(model.score(table)) == 200
+    assert model.sample(20, gaps=False)["rare"].null_count() == 0
+
+
 def test_settings_of_torch_change_nothing(tmp_path: Path) -> None:
     """With another default type models were others, and those that were saved could not be read."""
     table = person_table().select("age", "job", "since").head(60)

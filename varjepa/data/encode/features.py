@@ -83,6 +83,15 @@ class NumericFeature(SingleColumn):
             column = ((column - self.mean) / self.std).clip(-self.clip, self.clip)
         return column.cast(pl.Float32).alias(self.name)
 
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The encoded values of the smallest and the largest training value."""
+        if self.transform == "quantile":
+            return self.scores[0], self.scores[-1]
+        low, high = (np.clip((end - self.mean) / self.std, -self.clip, self.clip)
+                     for end in (self.smallest, self.largest))  # fmt: skip
+        return float(low), float(high)
+
     def decode(self, values: np.ndarray) -> np.ndarray:
         """Numbers of the column (dates: days since 1970) from encoded numbers, float64 of the same shape."""
         if self.transform == "quantile":

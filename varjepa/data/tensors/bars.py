@@ -38,7 +38,7 @@ def cut(values: NDArray[np.float32], n_bars: int) -> Bars:
     """Cuts the observed values of a feature into at most about `n_bars` bars.
 
     Args:
-        values: [N], encoded, without missing ones. Without any there is a single bar, at the mean of the column.
+        values: [N], at least one; encoded, without missing ones.
         n_bars: if there are at most this many distinct values, each has its own bar. So has every value that more than
             one in `n_bars` rows share.
 
@@ -46,8 +46,7 @@ def cut(values: NDArray[np.float32], n_bars: int) -> Bars:
         >>> cut(np.array([0, 0, 0, 1, 2], dtype=np.float32), 8).edges
         (0.5, 1.5)
     """
-    # A nearly empty column may have its few cells in other rows than these.
-    distinct, counts = np.unique(values.astype(np.float64) if len(values) else np.zeros(1), return_counts=True)
+    distinct, counts = np.unique(values.astype(np.float64), return_counts=True)
     if len(distinct) <= n_bars:
         starts = np.arange(len(distinct))
     else:
@@ -62,6 +61,11 @@ def cut(values: NDArray[np.float32], n_bars: int) -> Bars:
     edges = 0.5 * (distinct[starts[1:] - 1] + distinct[starts[1:]])
     groups = zip(np.split(distinct, starts[1:]), np.split(counts, starts[1:]), strict=True)
     return Bars(edges=tuple(edges.tolist()), points=tuple(tuple(_points(members, c).tolist()) for members, c in groups))
+
+
+def one_bar(low: float, high: float) -> Bars:
+    """A single bar between two encoded values, of a feature of which nothing else is known."""
+    return Bars(edges=(), points=(tuple(np.linspace(low, high, N_POINTS).tolist()),))
 
 
 def _points(members: NDArray[np.float64], counts: NDArray[np.int64]) -> NDArray[np.float64]:

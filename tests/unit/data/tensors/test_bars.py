@@ -23,10 +23,6 @@ def test_what_many_rows_share_has_a_bar_of_its_own() -> None:
     assert rows[1:].max() < 2 * rows[1:].mean()  # the others hold about equally many
 
 
-def test_a_column_without_a_cell_has_one_bar() -> None:
-    assert cut(np.zeros(0, dtype=np.float32), 8) == cut(np.zeros(3, dtype=np.float32), 8)
-
-
 def test_drawing_places_evenly_gives_the_column_back() -> None:
     sample = np.random.default_rng(1).normal(size=20_000).astype(np.float32)
     cells = Cells([cut(sample, 32)], [])
