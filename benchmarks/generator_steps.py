@@ -73,7 +73,8 @@ def measured(
 ) -> dict[str, Any]:
     """Lowest loss on validation rows, in nats per hidden cell, the steps that were made, and processor seconds."""
     section = config.generator.model_copy(update={"max_steps": steps})
-    cells = Cells(cut_bars(tables[0], section.n_bars), preprocessor.sizes.cardinalities)
+    bars = cut_bars(tables[0], section.n_bars, [feature.ends for feature in preprocessor.numeric])
+    cells = Cells(bars, preprocessor.sizes.cardinalities)
     looks = list[tuple[int, float]]()
     began = time.process_time()
     trainer = GeneratorTrainer(

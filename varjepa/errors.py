@@ -5,6 +5,7 @@ The command line maps each class to its exit code. Any other exception is a bug 
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from numbers import Integral
 from pathlib import Path
 
 from varjepa.redaction import redacted
@@ -69,6 +70,21 @@ class ContractError(VarjepaError):
     """The data broke its contract; nothing was trained and nothing was registered."""
 
     exit_code = 3
+
+
+def require_whole(value: int, name: str, least: int) -> None:
+    """Checks an argument that is a whole number.
+
+    Args:
+        value: of the argument.
+        name: of the argument.
+        least: smallest value.
+
+    Raises:
+        ConfigError: it is smaller, or no whole number.
+    """
+    if not isinstance(value, Integral) or value < least:
+        raise ConfigError(f"{name} is {value!r}.", expected=f"Expected a whole number from {least} on.")
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from threading import Event, Thread
 from typing import TypeVar
 
-from varjepa.errors import VarjepaError
+from varjepa.errors import VarjepaError, require_whole
 from varjepa.machine import GIB, memory_left
 
 T = TypeVar("T")
@@ -119,8 +119,10 @@ def in_parts(compute: Callable[[slice], T], rows: int, size: int) -> Iterator[T]
         size: rows of a part.
 
     Raises:
+        ConfigError: `size` is below 1.
         OutOfMemoryError: memory does not suffice for one row.
     """
+    require_whole(size, "batch_size", 1)
     start = 0
     while start < max(rows, 1):
         part = slice(start, start + size)

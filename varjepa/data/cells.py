@@ -38,6 +38,38 @@ def retyped(frame: pl.DataFrame, schema: Mapping[str, pl.DataType]) -> pl.DataFr
     return frame.select(column(name).cast(dtype) for name, dtype in schema.items())
 
 
+def stored(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """The frame with what columns of extension types store: of periods of pandas, whole numbers."""
+    names = [name for name, dtype in frame.collect_schema().items() if isinstance(dtype, pl.BaseExtension)]
+    return frame.with_columns(column(name).ext.storage() for name in names) if names else frame
+
+
+def in_common_types(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """The frame with categories as text, and `stored`."""
+    frame = stored(frame)
+    words = [column(name).cast(pl.String) for name, dtype in frame.collect_schema().items()
+             if dtype in (pl.Categorical, pl.Enum)]  # fmt: skip
+    return frame.with_columns(words) if words else frame
+
+
+def untyped(frame: pl.DataFrame, names: Iterable[str]) -> pl.DataFrame:
+    """The frame `stored`, and columns that have no cell without a type: pandas holds what is missing as numbers.
+
+    Args:
+        frame: any.
+        names: of the columns to look at, which the frame may lack.
+    """
+    frame = stored(frame.lazy()).collect()
+    there = [name for name in names if name in frame.columns and frame.height]
+    empty = [name for name in there if not _present(nameless(frame[name]))]
+    return frame.with_columns(pl.lit(None).alias(name) for name in empty)
+
+
+def _present(cells: pl.Series) -> int:
+    """Number of cells that are neither null nor NaN."""
+    return cells.len() - (cells.fill_nan(None) if cells.dtype.is_float() else cells).null_count()
+
+
 def nameless(cells: pl.Series) -> pl.Series:
     """The same cells without a name: in most methods of a series Polars takes its name `^a.*$` for a pattern, too."""
     return cells.alias("")

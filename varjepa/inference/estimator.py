@@ -12,24 +12,26 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from varjepa.config import RetrainConfig, load_config, parse_config
+from varjepa.config import DataSection, RetrainConfig, load_config, parse_config
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.encode.tensors import to_tensors
 from varjepa.data.fit.preprocessor_fit import fit
 from varjepa.data.read.named_columns import named_in_data, require_named
 from varjepa.data.read.splits import FEWEST_ROWS
 from varjepa.data.spelling.read import spelled
-from varjepa.errors import ConfigError, DataError, ModelError, listed
+from varjepa.errors import ConfigError, DataError, ModelError
 from varjepa.inference.generator.fill import Imputation, outside_range
 from varjepa.inference.generator.fitting import fitted_generator
+from varjepa.inference.given_tables import array_column, from_pandas, without
 from varjepa.inference.model import TrainedModel
 from varjepa.inference.storage import load_model, save_model
+from varjepa.inference.torch_settings import torch_as_usual
 from varjepa.inference.vectors.compact import USUAL
 from varjepa.inference.vectors.fitting import fit_compact
 from varjepa.inference.vectors.neighbours import NEAR
 from varjepa.models.embedding import Embedding
 from varjepa.models.new_network import new_network
-from varjepa.training.device import resolve_device
+from varjepa.training.device import give_back_memory, resolve_device
 from varjepa.training.loop import Trainer
 
 VALIDATION_SHARE = 0.1
@@ -57,7 +59,7 @@ class VarTJEPA(TransformerMixin, BaseEstimator):
     Attributes:
         model_: the trained model.
         history_: metrics per epoch.
-        n_features_in_: number of columns given to `fit`.
+        n_features_in_: number of columns given to `fit`, without the label and dropped ones, which new rows may lack.
         feature_names_in_: their names, if they have names.
 
     Examples:
@@ -89,8 +91,8 @@ class VarTJEPA(TransformerMixin, BaseEstimator):
             ConfigError: the configuration is invalid.
             DataError: too few rows, no column can be a feature, or the configuration names a column that is not there.
         """
-        frame = self._frame(X, reset=True)
         config = as_config(self.config, self.device)
+        frame = self._frame(X, reset=True, data=config.data)
         require_named(frame.columns, named_in_data(config.data))
         if frame.height < FEWEST_ROWS:
             raise DataError(
@@ -104,7 +106,10 @@ class VarTJEPA(TransformerMixin, BaseEstimator):
         label = () if config.data.label is None else (config.data.label,)
         features = config.data.model_copy(update={"label": None, "drop": (*config.data.drop, *label)})
         preprocessor = fit(frame.lazy(), features, config.preprocess)
-        self.model_, self.history_ = _trained(frame, preprocessor, config)
+        try:
+            self.model_, self.history_ = _trained(frame, preprocessor, config)
+        finally:
+            give_back_memory()
         return self
 
     def transform(self, X: Table) -> NDArray[np.float32]:
@@ -115,11 +120,13 @@ class VarTJEPA(TransformerMixin, BaseEstimator):
         """
         return self.embed(X).mean.flatten(1).cpu().numpy()
 
+    @torch_as_usual()
     def embed(self, X: Table) -> Embedding:
         """Means and scales of the latents of rows, [N, D, d] each."""
         check_is_fitted(self)
         return self.model_.embed(self._frame(X, reset=False), self.batch_size)
 
+    @torch_as_usual()
     def vectors(self, X: Table, size: int = USUAL) -> NDArray[np.float32]:
         """Compact vectors of rows [N, size], for search and for vector databases; see `TrainedModel.vectors`.
 
@@ -134,6 +141,7 @@ class VarTJEPA(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         return self.model_.vectors(self._frame(X, reset=False), size, self.batch_size)
 
+    @torch_as_usual()
     def similar(
         self, X: Table, query: Table, k: int = 10, *, size: int = USUAL, leave_same: bool = False
     ) -> pl.DataFrame:
@@ -142,22 +150,26 @@ class VarTJEPA(TransformerMixin, BaseEstimator):
         table, rows = (self._frame(part, reset=False) for part in (X, query))
         return self.model_.similar(table, rows, k, size=size, leave_same=leave_same)
 
+    @torch_as_usual()
     def near_duplicates(self, X: Table, within: float = NEAR, *, size: int = USUAL) -> pl.DataFrame:
         """Pairs of rows that hardly differ; see `TrainedModel.near_duplicates`."""
         check_is_fitted(self)
         return self.model_.near_duplicates(self._frame(X, reset=False), within, size=size)
 
+    @torch_as_usual()
     def outliers(self, X: Table, top: int = 100, *, k: int = 10, size: int = USUAL) -> pl.DataFrame:
         """The rows that are farthest from their neighbours; see `TrainedModel.outliers`."""
         check_is_fitted(self)
         return self.model_.outliers(self._frame(X, reset=False), top, k=k, size=size)
 
+    @torch_as_usual()
     def uncertainty(self, X: Table) -> NDArray[np.float32]:
         """One number per row [N] from the scales of its latents; larger = less sure.
 
         Raises:
             ModelError: the loaded model is of a kind without latent scales.
         """
+        check_is_fitted(self)
         uncertainty = self.model_.latent_uncertainty(self.embed(X))
         if uncertainty is None:
             raise ModelError(
@@ -166,6 +178,7 @@ class VarTJEPA(TransformerMixin, BaseEstimator):
             )
         return uncertainty.cpu().numpy()
 
+    @torch_as_usual()
     def impute(self, X: Table, *, draws: int = 0, level: float = 0.9, seed: int = 0) -> Imputation:
         """Fills missing cells. Returns the filled table, bounds per imputed cell and, if wanted, joint draws.
 
@@ -182,6 +195,7 @@ class VarTJEPA(TransformerMixin, BaseEstimator):
         frame = self._frame(X, reset=False)
         return self.model_.impute(frame, draws=draws, level=level, seed=seed, batch_size=self.batch_size)
 
+    @torch_as_usual()
     def sample(self, rows: int, *, seed: int = 0, gaps: bool = True) -> pl.DataFrame:
         """New rows from the learned distribution, with the feature columns of the table.
 
@@ -198,6 +212,7 @@ class VarTJEPA(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         return self.model_.sampler(seed=seed, gaps=gaps).sample(rows, self.batch_size)
 
+    @torch_as_usual()
     def score(self, X: Table, y: object = None) -> pl.DataFrame:  # noqa: ARG002 (labels are not used)
         """Anomaly scores in nats: `anomaly` per row and `oddity.FEATURE` per cell, minus the log of a p-value each.
 
@@ -222,6 +237,7 @@ class VarTJEPA(TransformerMixin, BaseEstimator):
         save_model(Path(path), self.model_)
 
     @classmethod
+    @torch_as_usual()
     def load(cls, path: str | Path, device: str = "auto") -> Self:
         """Reads a model that `save` or a retrain wrote.
 
@@ -233,18 +249,25 @@ class VarTJEPA(TransformerMixin, BaseEstimator):
         loaded.model_, loaded.history_ = model, []
         return loaded
 
-    def _frame(self, X: Table, *, reset: bool) -> pl.DataFrame:
-        """The table as a Polars frame. Columns without names become x0, x1, ..."""
+    def _frame(self, X: Table, *, reset: bool, data: DataSection | None = None) -> pl.DataFrame:
+        """The table as a Polars frame. Columns without names become x0, x1, ...
+
+        Args:
+            X: table [N, D].
+            reset: whether its columns are those that later tables must have.
+            data: names the columns that these may lack; None for those that `fit` was told.
+        """
         if isinstance(X, pl.LazyFrame):
             X = X.collect()
-        if isinstance(X, pl.DataFrame) or hasattr(X, "iloc"):
-            frame = X if isinstance(X, pl.DataFrame) else _from_pandas(X)
+        if isinstance(X, pl.DataFrame) or (hasattr(X, "iloc") and hasattr(X, "columns")):
+            frame = X if isinstance(X, pl.DataFrame) else from_pandas(X)
             # A loaded model has no names from `fit` to check against; its preprocessor checks the columns.
             if hasattr(self, "n_features_in_") or reset:
-                validate_data(self, X, reset=reset, skip_check_array=True)
+                data = data or self.model_.config.data
+                validate_data(self, without(X, {data.label, *data.drop}), reset=reset, skip_check_array=True)
             return frame
         values = validate_data(self, X, reset=reset, dtype=None, ensure_all_finite=False)
-        return pl.DataFrame({f"x{j}": _column(values[:, j]) for j in range(values.shape[1])})
+        return pl.DataFrame({f"x{j}": array_column(values[:, j]) for j in range(values.shape[1])})
 
     def _html_repr(self) -> str:
         """The estimator in a notebook: scikit-learn's diagram, and the trained model below it."""
@@ -269,8 +292,15 @@ def as_config(config: RetrainConfig | Mapping[str, Any] | str | Path | None, dev
     if isinstance(config, (str, Path)):
         config = load_config(config)
     if not isinstance(config, RetrainConfig):
-        content = dict(config or {})
-        config = parse_config(content | {"data": {"name": "table"} | dict(content.get("data", {}))}, "the settings")
+        if not isinstance(config, Mapping | None):
+            raise ConfigError(
+                f"The settings are of type {type(config).__name__}.",
+                expected="Expected keys and values, or a YAML file.",
+            )
+        content = {"data": {}} | dict(config or {})
+        if isinstance(content["data"], Mapping):
+            content["data"] = {"name": "table"} | dict(content["data"])
+        config = parse_config(content, "the settings")
     if not config.model.is_variational:
         raise ConfigError(f"VarTJEPA cannot train model.kind {config.model.kind}.", fix="Use `varjepa retrain`.")
     if device is None:
@@ -278,41 +308,7 @@ def as_config(config: RetrainConfig | Mapping[str, Any] | str | Path | None, dev
     return config.model_copy(update={"training": config.training.model_copy(update={"device": device})})
 
 
-def _from_pandas(table: Any) -> pl.DataFrame:
-    """A Polars frame from one of pandas, without its index.
-
-    Raises:
-        DataError: a column holds several types, or two have the same name.
-    """
-    names = [str(name) for name in table.columns]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise DataError(f"The table has several columns named {listed(twice)}.", expected="Expected every name once.")
-    # By name: in a list of columns, Polars gives the one with the empty name another.
-    return pl.DataFrame({name: _pandas_column(name, table.iloc[:, place]) for place, name in enumerate(names)})
-
-
-def _pandas_column(name: str, cells: Any) -> pl.Series:
-    try:
-        return pl.from_pandas(cells).alias(name)
-    except (pl.exceptions.PolarsError, ValueError, TypeError, OverflowError) as error:
-        kinds = sorted({type(cell).__name__ for cell in cells.dropna()})
-        raise DataError(
-            f'The column "{name}" holds cells of the types {listed(kinds)}.',
-            expected="Expected one type per column.",
-            fix=f"For text: table[{name!r}] = table[{name!r}].astype('string').",
-        ) from error
-
-
-def _column(values: NDArray[Any]) -> pl.Series:
-    """A column of an array. Objects become numbers if all of them are numbers, otherwise text."""
-    if values.dtype.kind != "O":
-        return pl.Series(values)
-    try:
-        return pl.Series(values.astype(np.float64), nan_to_null=True)
-    except (TypeError, ValueError):
-        return pl.Series([None if value is None or value != value else str(value) for value in values])  # noqa: PLR0124 (NaN)
-
-
+@torch_as_usual(gradients=True)
 def _trained(
     frame: pl.DataFrame, preprocessor: Preprocessor, config: RetrainConfig
 ) -> tuple[TrainedModel, list[dict[str, float]]]:

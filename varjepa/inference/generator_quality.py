@@ -104,20 +104,20 @@ def imputed_columns(
     gaps = before & ~after  # [N, D]; cells that were missing before have no truth to compare with
     own, n_numeric = preprocessor.own, len(preprocessor.numeric)
     train_numbers, holes = (_plain(frame, preprocessor) for frame in (train, holed))
-    # With a single column there is nothing to regress on.
-    iterative = _iterative(train_numbers, holes) if 1 < train_numbers.shape[1] <= WIDEST else None
-    truth, filled = _plain(test, preprocessor), _plain(imputed.filled, preprocessor)
     places = [j for j in range(n_numeric) if own[j]]
+    means = np.array([preprocessor.numeric[j].mean for j in places])
+    # With a single column there is nothing to regress on.
+    iterative = _iterative(train_numbers, holes, means) if 1 < train_numbers.shape[1] <= WIDEST else None
+    truth, filled = _plain(test, preprocessor), _plain(imputed.filled, preprocessor)
     for k, j in enumerate(places):
         feature, gap = preprocessor.numeric[j], gaps[:, j]
         if gap.any():
             low, high = (_days(imputed.bounds[f"{feature.name}{end}"])[gap] for end in (".low", ".high"))
             # The slack forgives rounding where a bound is the value itself.
             right, slack = truth[gap, k], 1e-6 * feature.std
-            mean = float(np.nanmean(train_numbers[:, k]))
             yield {
                 "feature": feature.name, "kind": feature.kind, "cells": int(gap.sum()),
-                "rmse": _rmse(filled[gap, k], right), "rmse_mean": _rmse(mean, right),
+                "rmse": _rmse(filled[gap, k], right), "rmse_mean": _rmse(feature.mean, right),
                 "rmse_iterative": None if iterative is None else _rmse(iterative[gap, k], right),
                 "coverage": float(((low <= right + slack) & (right - slack <= high)).mean()),
                 "width": float((high - low).mean()), "accuracy": None, "accuracy_mode": None,
@@ -166,10 +166,15 @@ def _plain(frame: pl.DataFrame, preprocessor: Preprocessor) -> NDArray[np.float6
     return np.stack(columns, 1) if columns else np.zeros((frame.height, 0))
 
 
-def _iterative(train: NDArray[np.float64], holed: NDArray[np.float64]) -> NDArray[np.float64]:
+def _iterative(
+    train: NDArray[np.float64], holed: NDArray[np.float64], means: NDArray[np.float64]
+) -> NDArray[np.float64]:
     from sklearn.experimental import enable_iterative_imputer  # noqa: F401 (importing it enables the next one)
     from sklearn.impute import IterativeImputer
 
+    # A column of which these rows hold no cell would be left out, and the columns behind it would take its place.
+    if (empty := np.isnan(train).all(0)).any():
+        train = np.vstack([train, np.where(empty, means, np.nan)])
     return IterativeImputer(random_state=0).fit(train).transform(holed)
 
 

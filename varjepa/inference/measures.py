@@ -120,6 +120,8 @@ class Measures:
             names: some of `available`.
             chances: their `probabilities` [N, C], where they are known already.
         """
+        if not table.n_rows:  # layers and quantiles take at least one row
+            return {name: torch.zeros(0, dtype=torch.float64, device=table.device) for name in names}
         rows = HeadRows(embedding.mean.flatten(1), table)
         given = _Rows(rows, self.probabilities(rows) if chances is None else chances)
         needed = set(names) | (set(self.fitted.error_inputs) if "error_model" in names else set())

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from varjepa.config import RetrainConfig
+from varjepa.data.cells import untyped
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.encode.row_encoder import RowEncoder
 from varjepa.data.encode.tensors import to_tensors
@@ -333,7 +334,8 @@ class TrainedModel(VectorSearch):
             DataError: see `encode`.
             ModelError: the model has no generator.
         """
-        return self.imputer(draws=draws, level=level, seed=seed).impute(frame, self.encode(frame), batch_size)
+        imputer, frame = self.imputer(draws=draws, level=level, seed=seed), untyped(frame, self.preprocessor.columns)
+        return imputer.impute(frame, self.encode(frame), batch_size)
 
     def sampler(self, *, seed: int = 0, gaps: bool = True) -> Sampler:
         """A sampler of new rows from the learned distribution; see `Sampler`.

@@ -233,6 +233,8 @@ def _readable(folder: Path) -> Iterator[None]:
     except ModelError:
         raise
     except FileNotFoundError as error:
+        if not folder.exists():
+            raise ModelError(f"There is no folder {folder}.", fix="Check the path.") from None
         raise ModelError(f"{folder} holds no complete model: {Path(error.filename).name} is missing.") from None
     except MemoryError:
         raise ModelError(f"The model in {folder} does not fit into memory.") from None

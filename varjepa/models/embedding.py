@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from varjepa.data.tensors.table import TableTensors
+from varjepa.errors import require_whole
 from varjepa.memory import in_parts
 from varjepa.models.network import Embedding, TableNetwork
 from varjepa.side_by_side import parts_at_once, side_by_side
@@ -28,9 +29,14 @@ def embed(network: TableNetwork, table: TableTensors, batch_size: int | None = N
         network: put into evaluation mode for the call.
         table: rows on the network's device.
         batch_size: rows at a time; None means as many as suit the device.
+
+    Raises:
+        ConfigError: `batch_size` is below 1.
     """
     training = network.training
-    batch_size = batch_size or (CPU_ROWS if table.device.type == "cpu" else GPU_ROWS)
+    if batch_size is None:
+        batch_size = CPU_ROWS if table.device.type == "cpu" else GPU_ROWS
+    require_whole(batch_size, "batch_size", 1)
     if training:
         network.eval()
     # Filled batch by batch: parts that are joined at the end would be in memory twice.
@@ -81,4 +87,6 @@ def row_uncertainty(scale: Tensor, aggregate: str) -> Tensor:
         float32 [N].
     """
     flat = scale.flatten(1)
-    return flat.mean(1) if aggregate == "mean" else flat.quantile(0.9, dim=1)
+    if aggregate == "mean" or not len(flat):  # torch refuses a quantile of no rows
+        return flat.mean(1)
+    return flat.quantile(0.9, dim=1)

@@ -1,14 +1,21 @@
 """Var-T-JEPA as people call it from a notebook, and as scikit-learn calls it."""
 
+import mmap
 import pickle
 import re
+from collections.abc import Callable
+from contextlib import nullcontext
+from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import torch
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -44,6 +51,16 @@ def test_polars_and_pandas_give_the_same_embedding_without_a_label() -> None:
     uncertainty = model.uncertainty(table)
     assert uncertainty.shape == (400,)
     assert (uncertainty > 0).all()
+
+
+@pytest.mark.parametrize("pandas", [False, True])
+def test_new_rows_need_neither_the_label_nor_dropped_columns(pandas: bool) -> None:
+    table, config = person_table().head(60), TINY | {"data": {"label": "rich", "drop": ["country"]}}
+    model, without = VarTJEPA(config).fit(table.to_pandas() if pandas else table), table.drop("rich", "country")
+    for rows in (without, table, table.drop("country")):
+        np.testing.assert_array_equal(model.transform(rows.to_pandas() if pandas else rows), model.transform(without))
+    with pytest.raises(ValueError, match="age"):
+        model.transform(table.drop("age"))
 
 
 @pytest.mark.slow
@@ -116,6 +133,104 @@ def test_a_name_that_is_no_column_is_an_error(data: dict[str, object], words: st
     """A misspelt label was a feature."""
     with pytest.raises(DataError, match=re.escape(words)):
         VarTJEPA(TINY | {"data": data}).fit(person_table())
+
+
+@pytest.mark.parametrize("config", [{"data": None}, {"data": "x"}, 5, ["data"]])
+def test_settings_that_are_none_are_explained(config: Any) -> None:
+    with pytest.raises(ConfigError, match=r"data|type"):
+        VarTJEPA(config).fit(person_table())
+
+
+def test_impossible_questions_are_explained(tmp_path: Path) -> None:
+    """A level of 95 gave the widest intervals in silence, a batch size of 0 no end, a table without rows an error."""
+    table = person_table().select("age", "job").head(60)
+    model = VarTJEPA(TINY | {"generator": {"max_epochs": 1}, "uncertainty": {"aggregate": "p90"}}).fit(table)
+    asked: dict[str, Callable[[], object]] = {
+        "level is 95": lambda: model.impute(table, level=95), "level is nan": lambda: model.impute(table, level=np.nan),
+        "draws is -1": lambda: model.impute(table, draws=-1), "seed is -1": lambda: model.sample(3, seed=-1),
+        "rows is -5": lambda: model.sample(-5), "rows is 2.5": lambda: model.sample(2.5),
+        "k is 0": lambda: model.similar(table, table, k=0), "top is -1": lambda: model.outliers(table, -1),
+        "within is nan": lambda: model.near_duplicates(table, np.nan),
+        "A vector of 2.0 numbers": lambda: model.vectors(table, 2.0),
+        "batch_size is 0": lambda: model.model_.predict(table, batch_size=0),
+        "batch_size is -1": lambda: clone_with_batches(model, -1).transform(table),
+    }  # fmt: skip
+    for words, ask in asked.items():
+        with pytest.raises(ConfigError, match=re.escape(words)):
+            ask()
+    assert model.similar(table, table[:2], k=10**9).height == 2 * table.height
+    assert not len(model.uncertainty(table.head(0)))
+    assert model.similar(table.head(0), table[:2]).is_empty()
+    with pytest.raises(ModelError, match="There is no folder"):
+        VarTJEPA.load(tmp_path / "typo")
+    with pytest.raises(NotFittedError):
+        VarTJEPA().uncertainty(table)
+
+
+@pytest.mark.parametrize("numeric", ["standard", "quantile"])
+def test_a_column_whose_few_cells_are_no_training_rows_is_as_wide_as_it_is(numeric: str) -> None:
+    """Training was an error of an index. Nothing is known of the column but its range, and so intervals span it."""
+    order, cells = np.random.default_rng(0).permutation(200), [None] * 200
+    for row, value in zip(order[:20], [1.0, 2.0, 3.0, 1e6], strict=False):  # the first tenth validates
+        cells[row] = value
+    table = pl.DataFrame({"rare": cells, "plain": np.random.default_rng(1).normal(size=200)})
+    model = VarTJEPA(TINY | {"generator": {"max_epochs": 1}, "preprocess": {"numeric": numeric}}).fit(table)
+    bounds = model.impute(table).bounds.drop_nulls()
+    assert bounds["rare.low"].to_list() == pytest.approx([1.0] * bounds.height)
+    assert bounds["rare.high"].to_list() == pytest.approx([1e6] * bounds.height)
+    assert len(model.score(table)) == 200
+    assert model.sample(20, gaps=False)["rare"].null_count() == 0
+
+
+def test_settings_of_torch_change_nothing(tmp_path: Path) -> None:
+    """With another default type models were others, and those that were saved could not be read."""
+    table = person_table().select("age", "job", "since").head(60)
+    config = TINY | {"generator": {"max_epochs": 1}}
+
+    def answers(model: VarTJEPA) -> list[object]:
+        filled = model.impute(table.with_columns(age=None), draws=1).draws[0]
+        near = model.similar(table, table[:1])
+        tables = filled, near, model.sample(5), model.score(table)
+        return [model.transform(table).tolist(), *(part.rows() for part in tables)]
+
+    usual = answers(VarTJEPA(config).fit(table))
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.inference_mode():
+            model = VarTJEPA(config).fit(table)
+        model.save(tmp_path / "model")
+        assert answers(model) == usual
+        assert answers(VarTJEPA.load(tmp_path / "model")) == usual
+        assert torch.get_default_dtype() == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert answers(VarTJEPA.load(tmp_path / "model")) == usual
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").is_file(), reason="the system does not tell the memory of a process")
+@pytest.mark.parametrize("fails", [False, True])
+def test_after_a_fit_memory_that_is_freed_is_free(fails: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Training keeps freed memory for the next step. The rest of a notebook kept it, too, for good."""
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    if fails:
+        monkeypatch.setattr("varjepa.inference.estimator.fit_compact", interrupted)
+    with pytest.raises(KeyboardInterrupt) if fails else nullcontext():
+        VarTJEPA(TINY).fit(person_table().select("age", "job").head(60))
+
+    def used() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * mmap.PAGESIZE
+
+    before, numbers = used(), torch.ones(2**25)  # 128 MiB
+    del numbers
+    assert used() < before + 2**26
+
+
+def clone_with_batches(model: VarTJEPA, batch_size: int) -> VarTJEPA:
+    """The same trained model with another size of batches."""
+    return deepcopy(model).set_params(batch_size=batch_size)
 
 
 def test_a_column_of_several_types_is_named() -> None:

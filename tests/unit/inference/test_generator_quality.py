@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from tests.unit.inference.known_table import known_table
-from varjepa.inference.generator_quality import assess, corrupt, discrimination_auc, hidden
+from varjepa.inference.generator_quality import assess, corrupt, discrimination_auc, hidden, imputed_columns
 
 
 def test_a_good_generator_is_told_from_its_baselines(world: SimpleNamespace) -> None:
@@ -24,6 +24,18 @@ def test_a_good_generator_is_told_from_its_baselines(world: SimpleNamespace) -> 
     assert price["rmse"] < price["rmse_mean"]
     assert price["coverage"] == pytest.approx(0.9, abs=0.06)
     assert price["cells"] == pytest.approx(240, abs=50)
+
+
+def test_a_column_without_a_cell_among_the_training_rows_is_assessed(world: SimpleNamespace) -> None:
+    """The baseline left it out, and answered for the columns behind it by one place."""
+    empty = world.train.with_columns(price=pl.lit(None, pl.Float64))
+    lines = {name: list(imputed_columns(world.model, rows, known_table(400, 20), share=0.2, seed=0))
+             for name, rows in (("full", world.train), ("empty", empty))}  # fmt: skip
+    for full, without in zip(lines["full"], lines["empty"], strict=True):
+        if full["feature"] == "price":
+            assert without["rmse_iterative"] == pytest.approx(full["rmse_mean"], rel=0.1)
+        if full["feature"] == "count":
+            assert full["rmse_iterative"] < without["rmse_iterative"] * 1.01 < 1.2 * full["rmse_mean"]
 
 
 def test_a_single_row_is_assessed_as_far_as_it_goes(world: SimpleNamespace) -> None:

@@ -58,6 +58,9 @@ def test_measures_do_not_depend_on_the_rows_beside_them() -> None:
         torch.testing.assert_close(part[name], whole[name][index], rtol=1e-3, atol=1e-5)
         alone = measures(table, embed(network, table), [name])
         torch.testing.assert_close(alone[name], whole[name])
+    # A table without rows has measures without rows: a quantile of none was an error.
+    nothing = table.rows(slice(0, 0))
+    assert all(not len(values) for values in measures(nothing, embed(network, nothing), names).values())
 
 
 def test_parts_of_the_propagated_entropy_add_up() -> None:

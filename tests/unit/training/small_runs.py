@@ -39,7 +39,7 @@ def trainer(
 
 def generator_trainer(checkpoint: Path | None = None, **settings: int) -> GeneratorTrainer:
     tables = correlated()
-    cells = Cells(cut_bars(tables[0], 8), SIZES.cardinalities)
+    cells = Cells(cut_bars(tables[0], 8, [(-1.0, 1.0)] * SIZES.n_numeric), SIZES.cardinalities)
     section = GeneratorSection(n_layers=1, evaluations=5, **({"max_steps": 40, "batch_size": 32} | settings))
     training = TrainingSection(seed=3, checkpoint_minutes=0.0)
     return GeneratorTrainer(network=small_network(), cells=cells, tables=tables, section=section, n_heads=2,

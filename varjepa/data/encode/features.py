@@ -14,6 +14,7 @@ from varjepa.data.cells import as_text, named_type, positions, without_gaps
 from varjepa.data.encode.interpolation import interpolation
 from varjepa.data.spelling.learned import learned_cells, learned_number
 from varjepa.data.tensors.sizes import MISSING, N_RESERVED, OTHER
+from varjepa.errors import DataError
 
 LABEL = "__label__"
 """Column of the encoded label: a class number (see `Label.encode`), or the value itself; null where it is missing."""
@@ -82,6 +83,15 @@ class NumericFeature(SingleColumn):
             column = ((column - self.mean) / self.std).clip(-self.clip, self.clip)
         return column.cast(pl.Float32).alias(self.name)
 
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The encoded values of the smallest and the largest training value."""
+        if self.transform == "quantile":
+            return self.scores[0], self.scores[-1]
+        low, high = (np.clip((end - self.mean) / self.std, -self.clip, self.clip)
+                     for end in (self.smallest, self.largest))  # fmt: skip
+        return float(low), float(high)
+
     def decode(self, values: np.ndarray) -> np.ndarray:
         """Numbers of the column (dates: days since 1970) from encoded numbers, float64 of the same shape."""
         if self.transform == "quantile":
@@ -104,17 +114,36 @@ class NumericFeature(SingleColumn):
         return pl.Float64()
 
     def column(self, numbers: np.ndarray, dtype: pl.DataType | None = None) -> pl.Series:
-        """Decoded numbers [N] in the type of the column, NaN as null; `dtype` is that of the current table."""
+        """Decoded numbers [N] in the type of the column, NaN as null; `dtype` is that of the current table.
+
+        Raises:
+            DataError: a column of this type cannot hold them.
+        """
         target = dtype or named_type(self.dtype)
+        try:
+            if target in (pl.Categorical, pl.Enum):  # an enumeration may lack the number
+                text = self._column(numbers, pl.String()).alias(self.name)
+                return text.cast(target) if target == pl.Categorical else text
+            return self._column(numbers, target).alias(self.name)
+        except pl.exceptions.PolarsError as error:
+            raise DataError(
+                f'The column "{self.name}" is of type {target}, which cannot hold what the model writes into it.',
+                fix=f"Give it the type of training, {self.dtype}.",
+            ) from error
+
+    def _column(self, numbers: np.ndarray, target: pl.DataType) -> pl.Series:
         series = pl.Series("", self.rounded(numbers), nan_to_null=True)
         if self.kind == "date" and not target.is_numeric():
             # Days to microseconds, the unit of Datetime.
             moment = (series * 86_400e6).round().cast(pl.Int64).cast(pl.Datetime("us"))
             day = target == pl.String and named_type(self.dtype) == pl.Date
-            return (moment.cast(pl.Date) if day else moment).cast(target).alias(self.name)
+            return (moment.cast(pl.Date) if day else moment).cast(target)
         if target.is_integer():  # of fewer bits than in training: the nearest number that the column can hold
             series = series.round().clip(*_ends(target))
-        return series.cast(target).alias(self.name)
+        if target == pl.String and self.decimals == 0:  # 24 and not 24.0, as far as whole numbers go
+            whole = series.cast(pl.Int64, strict=False)
+            series = whole if whole.null_count() == series.null_count() else series
+        return series.cast(target)
 
     def outside(self, schema: Mapping[str, pl.DataType]) -> pl.Expr:
         """Float32 expression: distance from the range of the training rows, in standard deviations; 0 inside of it.
@@ -156,13 +185,23 @@ class CategoricalFeature(SingleColumn):
         return as_text(self.name, dtype) if dtype == pl.Boolean else self.cells(dtype)
 
     def decode(self, codes: np.ndarray, schema: Mapping[str, pl.DataType]) -> list[pl.Series]:
-        """The column from codes [N] of known categories; other codes become null."""
+        """The column from codes [N] of known categories; other codes become null.
+
+        Of a type in `schema` that does not hold all of the categories it is text.
+        """
         words = pl.Series([None] * N_RESERVED + list(self.vocabulary), dtype=pl.String)
         text = words.gather(codes)
         target = schema.get(self.name) or named_type(self.dtype)
         if target == pl.Boolean:
             return [(text == "1").alias(self.name)]
-        return [text.cast(target, strict=False).alias(self.name)]
+        return [(text.cast(target) if self._fits(target) else text).alias(self.name)]
+
+    def _fits(self, target: pl.DataType) -> bool:
+        """Whether a type holds all categories."""
+        try:
+            return not pl.Series(self.vocabulary, dtype=pl.String).cast(target, strict=False).null_count()
+        except pl.exceptions.PolarsError:  # from text to dates there is no cast at all
+            return False
 
 
 class Label(SingleColumn):

@@ -10,7 +10,7 @@ from typing import Self
 import polars as pl
 
 from varjepa.config.base import Section
-from varjepa.data.cells import by_name
+from varjepa.data.cells import by_name, in_common_types
 from varjepa.data.encode.derived import DatePart, TextEmbedding, with_date_parts, with_text
 from varjepa.data.encode.features import CategoricalFeature, Label, NumericFeature
 from varjepa.data.encode.one_hot import OneHotFeature
@@ -161,6 +161,7 @@ class Preprocessor(Section):
         Raises:
             DataError: a column of a feature is missing.
         """
+        frame = in_common_types(frame)
         require_present(self.columns, frame.collect_schema().names())
         dates = {feature.name: feature for feature in self.numeric if feature.kind == "date"}
         frame = with_date_parts(frame, [made for made in self.derived if isinstance(made, DatePart)], dates)

@@ -24,7 +24,7 @@ HASHES = 2**12
 """Number of hashed n-grams and words. Two with the same hash are one; few of the frequent ones are."""
 
 TEXTS = 20_000
-"""About this many training rows, evenly spaced, teach the embedding of a column."""
+"""About this many texts of training rows, evenly spaced, teach the embedding of a column."""
 
 FLAT = 1e-6
 """Directions in which texts have a smaller standard deviation are kept as they are."""
@@ -93,7 +93,9 @@ def text_embeddings(
         taken: names of columns; those of the embeddings are added.
     """
     for facts in columns if preprocess.text_dimensions else ():
-        texts = rows.texts(facts, max(1, rows.rows // TEXTS))
+        # Of a nearly empty column, evenly spaced rows would show next to nothing.
+        present = round(rows.rows * (1 - facts.missing / facts.rows))
+        texts = rows.texts(facts, max(1, present // TEXTS))
         if texts.n_unique() < FEWEST_TEXTS:
             continue
         size = min(preprocess.text_dimensions, texts.n_unique() - 1)

@@ -97,11 +97,7 @@ class PartitionedRows:
         """In one round."""
         before = accumulate(self._heights[:-1], initial=0)
         placed = zip(self._partitions, before, strict=True)
-        return (
-            pl.concat(self._parallel_map(partial(picked_texts, facts=facts, stride=stride), placed))
-            .alias("")
-            .drop_nulls()
-        )
+        return pl.concat(self._parallel_map(partial(picked_texts, facts=facts, stride=stride), placed)).alias("")
 
     def derived(self, add: Callable[[pl.LazyFrame], pl.LazyFrame]) -> Self:
         """The further columns are made where a partition is read."""
@@ -175,10 +171,10 @@ def picked(placed: tuple[OpenRows, int], columns: Sequence[ColumnProfile], strid
 
 
 def picked_texts(placed: tuple[OpenRows, int], facts: ColumnProfile, stride: int) -> pl.Series:
-    """The same for the text of a column."""
+    """The same for the text of a column, without missing cells."""
     rows, before = placed
     text = rows().select(as_text(facts.name, facts.dtype))
-    return text.gather_every(stride, offset=-before % stride).collect().to_series()
+    return text.gather_every(stride, offset=-before % stride).drop_nulls().collect().to_series()
 
 
 def with_added(rows: OpenRows, add: Callable[[pl.LazyFrame], pl.LazyFrame]) -> pl.LazyFrame:

@@ -43,6 +43,10 @@ GLANCE_ROWS = 10_000
 KNOT_ROWS = 1_000_000
 """Larger tables: quantiles come from about this many training rows, evenly spaced."""
 
+FEWEST_KNOTS = 2
+"""A nearly empty column of which the sample holds fewer different values is standardised: mean and deviation are those
+of all rows."""
+
 SCARCE = 3
 """Categories that fewer training rows than this have on average belong to single rows."""
 
@@ -233,6 +237,8 @@ def _fit_numbers(
         }
     for facts in numbers:
         column_moments, (places, scores) = moments[facts.name], knots.get(facts.name, ((), ()))
+        if len(places) < FEWEST_KNOTS:
+            chosen[facts.name], places, scores = "standard", (), ()
         yield NumericFeature(
             name=facts.name, dtype=str(facts.dtype), kind=number_kind(facts), transform=chosen[facts.name],
             mean=column_moments.mean, std=column_moments.std or 1.0, clip=preprocess.clip,

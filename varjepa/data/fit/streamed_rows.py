@@ -219,10 +219,10 @@ class StreamedRows:
         return (
             self._frame.select(text)
             .gather_every(stride)
+            .drop_nulls()
             .collect(engine=self._engine)
             .to_series()
             .alias("")
-            .drop_nulls()
         )
 
     def derived(self, add: Callable[[pl.LazyFrame], pl.LazyFrame]) -> Self:

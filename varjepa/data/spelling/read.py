@@ -8,7 +8,7 @@ import polars as pl
 
 from varjepa.config import DataSection
 from varjepa.config.data import ColumnSection
-from varjepa.data.cells import as_text, column, mapped, without_gaps
+from varjepa.data.cells import as_text, column, in_common_types, mapped, without_gaps
 from varjepa.data.spelling.detect import Verdict, detect, grouped_by_points
 from varjepa.data.spelling.readers import TEXT, Reader, native_numbers, reader_of
 
@@ -112,6 +112,7 @@ def _may_read(reader: Reader, dtype: pl.DataType) -> bool:
 
 def _in_plain_types(frame: pl.LazyFrame) -> pl.LazyFrame:
     """The table with columns of rarer types as numbers, seconds, moments in UTC, and text."""
+    frame = in_common_types(frame)
     schema = dict(frame.collect_schema())
     wide = [name for name, dtype in schema.items() if _is_wide(dtype)]
     plain = [column(name).cast(dtype) for name, dtype in _narrower(frame, wide).items()]
@@ -125,8 +126,6 @@ def _in_plain_types(frame: pl.LazyFrame) -> pl.LazyFrame:
             zoned = cells.dt.convert_time_zone("UTC").dt.replace_time_zone(None) if dtype.time_zone else cells
             if dtype != pl.Datetime("us"):
                 plain.append(zoned.cast(pl.Datetime("us")))
-        elif dtype in (pl.Categorical, pl.Enum):
-            plain.append(cells.cast(pl.String))
     return frame.with_columns(plain)
 
 

@@ -63,6 +63,11 @@ def cut(values: NDArray[np.float32], n_bars: int) -> Bars:
     return Bars(edges=tuple(edges.tolist()), points=tuple(tuple(_points(members, c).tolist()) for members, c in groups))
 
 
+def one_bar(low: float, high: float) -> Bars:
+    """A single bar between two encoded values, of a feature of which nothing else is known."""
+    return Bars(edges=(), points=(tuple(np.linspace(low, high, N_POINTS).tolist()),))
+
+
 def _points(members: NDArray[np.float64], counts: NDArray[np.int64]) -> NDArray[np.float64]:
     """Values of one bar at evenly spaced ranks, [N_POINTS]."""
     # Ranks count rows, not distinct values: cumulative counts turn a rank into a value.

@@ -12,6 +12,7 @@ from varjepa.data.cells import nameless
 from varjepa.data.encode.features import NumericFeature
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.tensors.table import MISSING, TableTensors
+from varjepa.errors import ConfigError, require_whole
 from varjepa.inference.generator.table_generator import Draws, TableGenerator, batches
 from varjepa.visible import html_table
 
@@ -62,9 +63,16 @@ class Imputer:
         draws: joint draws per table.
         level: share of cells whose intervals hold the truth, in (0, 1).
         seed: of the draws.
+
+    Raises:
+        ConfigError: one of them is out of range.
     """
 
     def __init__(self, generator: TableGenerator, *, draws: int = 0, level: float = 0.9, seed: int = 0) -> None:
+        require_whole(draws, "draws", 0)
+        require_whole(seed, "seed", 0)
+        if not 0 < level < 1:
+            raise ConfigError(f"level is {level!r}.", expected="Expected a share between 0 and 1, such as 0.9.")
         self.generator, self.level = generator, level
         self.streams = [np.random.default_rng([seed, draw]) for draw in range(draws)]
 
@@ -190,9 +198,13 @@ class Sampler:
         generator: with a reference.
         seed: the same seed gives the same rows.
         gaps: leave cells empty as in rows of the table.
+
+    Raises:
+        ConfigError: `seed` is no whole number from 0 on.
     """
 
     def __init__(self, generator: TableGenerator, *, seed: int = 0, gaps: bool = True) -> None:
+        require_whole(seed, "seed", 0)
         self.generator, self.gaps = generator, gaps
         # Two streams: `gaps` does not change the values that are drawn.
         self.numbers, self.chooser = np.random.default_rng([seed, 0]), np.random.default_rng([seed, 1])
@@ -203,7 +215,11 @@ class Sampler:
         Args:
             rows: number of rows.
             batch_size: rows at a time; affects only memory.
+
+        Raises:
+            ConfigError: `rows` is no whole number from 0 on.
         """
+        require_whole(rows, "rows", 0)
         generator, preprocessor, parts = self.generator, self.generator.preprocessor, []
         for piece in batches(rows, batch_size):
             count = min(piece.stop, rows) - piece.start

@@ -1,5 +1,6 @@
 """From a trained network to a finished generator: bars, training, reference."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from varjepa.config import RetrainConfig
 from varjepa.data.encode.preprocessor import Preprocessor
-from varjepa.data.tensors.bars import CUT_ROWS, Bars, Cells, cut
+from varjepa.data.tensors.bars import CUT_ROWS, Bars, Cells, cut, one_bar
 from varjepa.data.tensors.table import TableTensors
 from varjepa.inference.generator.reference import Reference
 from varjepa.inference.generator.table_generator import GROUPINGS, TableGenerator, batches
@@ -43,7 +44,7 @@ def fitted_generator(
         on_progress: see `GeneratorTrainer.fit`.
         checkpoint: see `GeneratorTrainer`.
     """
-    bars = cut_bars(tables[0], config.generator.n_bars)
+    bars = cut_bars(tables[0], config.generator.n_bars, [feature.ends for feature in preprocessor.numeric])
     cells = Cells(bars, preprocessor.sizes.cardinalities).to(tables[0].device)
     trainer = GeneratorTrainer(
         network=network,
@@ -63,12 +64,19 @@ def fitted_generator(
     return generator
 
 
-def cut_bars(table: Table, n_bars: int) -> tuple[Bars, ...]:
-    """Bars of the numeric features from evenly spaced training rows."""
+def cut_bars(table: Table, n_bars: int, ranges: Sequence[tuple[float, float]]) -> tuple[Bars, ...]:
+    """Bars of the numeric features from evenly spaced training rows.
+
+    Args:
+        table: the training rows.
+        n_bars: see `varjepa.data.tensors.bars.cut`.
+        ranges: encoded ends of the numeric features. One of which these rows hold no cell has a single bar: its range.
+    """
     rows = table.rows(slice(None, None, max(1, table.n_rows // CUT_ROWS)))
     # `observed` has columns of categorical features as well, after the numeric ones: not strict.
+    cells = (values[seen].cpu().numpy() for values, seen in zip(rows.numeric.T, rows.observed.T, strict=False))
     return tuple(
-        cut(values[seen].cpu().numpy(), n_bars) for values, seen in zip(rows.numeric.T, rows.observed.T, strict=False)
+        cut(values, n_bars) if len(values) else one_bar(*ends) for values, ends in zip(cells, ranges, strict=True)
     )
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.tensors.bars import Bars, Cells
 from varjepa.data.tensors.table import TableTensors
+from varjepa.errors import require_whole
 from varjepa.inference.generator.reference import Reference, conformal_reach
 from varjepa.inference.generator.tails import bounded, of_rows, tail
 from varjepa.inference.ranges import require_numbers
@@ -322,5 +323,10 @@ def score_groups(n_features: int, groupings: int) -> list[list[list[int]]]:
 
 
 def batches(rows: int, size: int) -> Iterator[slice]:
-    """Slices that cover `rows` rows."""
+    """Slices that cover `rows` rows.
+
+    Raises:
+        ConfigError: `size` is below 1.
+    """
+    require_whole(size, "batch_size", 1)
     yield from (slice(start, start + size) for start in range(0, rows, size))

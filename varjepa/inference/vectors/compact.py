@@ -9,6 +9,7 @@ Reference: Perronnin, Sanchez, Mensink (2010), Improving the Fisher kernel for l
 """
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import NamedTuple
 
 import torch.nn.functional as F
@@ -79,7 +80,7 @@ def require_size(size: int) -> None:
     Raises:
         ConfigError: it is not in 1 to `LARGEST`.
     """
-    if not 1 <= size <= LARGEST:
+    if not isinstance(size, Integral) or not 1 <= size <= LARGEST:
         raise ConfigError(f"A vector of {size} numbers was asked for.", expected=f"Expected 1 to {LARGEST}.")
 
 

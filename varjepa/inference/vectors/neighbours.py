@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from varjepa.errors import ConfigError, require_whole
 from varjepa.inference.vectors.index import VectorIndex
 
 SAME = 1e-3
@@ -30,8 +31,13 @@ def similar_rows(
 
     Returns:
         `query` and `row`, row numbers from 0, `rank` from 1, and `distance`.
+
+    Raises:
+        ConfigError: `k` is no whole number from 1 on.
     """
-    found = index.search(queries, k, beyond=SAME if leave_same else None)
+    require_whole(k, "k", 1)
+    # No more than there are: room for every neighbour is taken, also for those that are lacking.
+    found = index.search(queries, min(k, len(index.vectors)), beyond=SAME if leave_same else None)
     numbers, ranks = np.indices(found.rows.shape)
     frame = pl.DataFrame({
         "query": first + numbers.ravel(), "rank": (1 + ranks.ravel()).astype(np.int32),
@@ -50,7 +56,12 @@ def near_duplicates(index: VectorIndex, within: float = NEAR, k: int = 10) -> pl
 
     Returns:
         `row` and `other`, row numbers from 0, the smaller one first, and `distance`.
+
+    Raises:
+        ConfigError: `within` is below 0, or no number.
     """
+    if not within >= 0:
+        raise ConfigError(f"within is {within!r}.", expected="Expected a distance from 0 on.")
     pairs = []
     for start in range(0, max(len(index.vectors), 1), PIECE):
         rows = np.arange(start, min(start + PIECE, len(index.vectors)))
@@ -74,7 +85,12 @@ def outliers(index: VectorIndex, top: int = 100, k: int = 10) -> pl.DataFrame:
 
     Returns:
         `row`, its number from 0, and `distance` to the k-th nearest other row, the largest first.
+
+    Raises:
+        ConfigError: `top` or `k` is no whole number from 1 on.
     """
+    require_whole(top, "top", 1)
+    require_whole(k, "k", 1)
     distances = [np.empty(0, np.float32)]
     k = min(k, len(index.vectors) - 1)
     for start in range(0, len(index.vectors) if k > 0 else 0, PIECE):

@@ -12,6 +12,7 @@ from mlflow.pyfunc import PythonModel, PythonModelContext
 from varjepa.data.mixed import mixed_as_text, require_single
 from varjepa.errors import DataError, VarjepaError
 from varjepa.inference.columns import named_groups, require_groups, scored
+from varjepa.inference.given_tables import pandas_column
 from varjepa.inference.model import TrainedModel
 from varjepa.inference.storage import load_model
 
@@ -66,7 +67,7 @@ def to_polars(frame: pd.DataFrame) -> pl.DataFrame:
         if column.dtype == object:
             require_single(str(name), column)
         try:
-            columns[str(name)] = pl.from_pandas(column)
+            columns[str(name)] = pandas_column(column)
         except (TypeError, ValueError, OverflowError):
             cells = (None if pd.isna(value) else value for value in column)
             columns[str(name)] = mixed_as_text(str(name), cells)

@@ -16,6 +16,7 @@ from varjepa.data.encode import derived
 from varjepa.data.encode.derived import TextEmbedding
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.encode.tensors import to_tensors
+from varjepa.data.fit import derived_columns
 from varjepa.data.fit.partitioned_rows import PartitionedRows
 from varjepa.data.fit.preprocessor_fit import fit, fit_rows
 from varjepa.data.fit.streamed_rows import StreamedRows
@@ -143,6 +144,20 @@ def test_categories_of_which_many_are_rare_are_read_as_text_too() -> None:
     few = fitted(frame, min_count=1)
     assert not few.derived
     assert not few.rare
+
+
+def test_texts_of_a_nearly_empty_column_are_read_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Evenly spaced rows held next to none of them, and the column was left out: "it has too few different texts"."""
+    frame, _ = people()
+    rows = pl.DataFrame({"x": np.arange(20 * 60) % 7}).with_columns(
+        name=pl.Series([frame["name"][row // 20] if row % 20 == 1 else None for row in range(20 * 60)], dtype=pl.String)
+    )
+    monkeypatch.setattr(derived_columns, "TEXTS", 60)
+    whole = fit_rows(StreamedRows(rows.lazy()), DATA, PreprocessSection())
+    assert whole.kinds == {"x": "numeric", "name": "text"}
+    parts = [partial(rows[low:high].lazy) for low, high in pairwise([0, 7, 650, 651, rows.height])]
+    parted = fit_rows(PartitionedRows(parts), DATA, PreprocessSection())
+    assert parted.derived == whole.derived
 
 
 def test_partitions_choose_and_fit_the_same() -> None:

@@ -128,3 +128,5 @@ def test_a_filled_cell_fits_a_column_of_fewer_bits_than_in_training(stored: type
     (whole,) = (each for each in feature if each.name == "whole")
     assert whole.column(np.array([-5.0, 3.2, 1000.0]), stored()).to_list() == expected
     assert whole.column(np.array([1e30, np.nan]), stored())[1] is None
+    assert whole.column(np.array([24.0, np.nan]), pl.String()).to_list() == ["24", None]
+    assert whole.column(np.array([24.0, 1e30]), pl.String()).to_list() == ["24.0", "1e+30"]

@@ -8,6 +8,7 @@ from tests.unit.data.small_tables import N, fitted, frame
 from varjepa.config import DataSection, PreprocessSection
 from varjepa.data.encode.features import LABEL
 from varjepa.data.encode.preprocessor import Preprocessor
+from varjepa.data.fit import preprocessor_fit
 from varjepa.data.fit.preprocessor_fit import fit
 from varjepa.errors import DataError
 
@@ -61,3 +62,18 @@ def test_what_is_learned_in_memory_repeats_to_the_last_digit() -> None:
     frame = pl.DataFrame({f"x{k}": rng.normal(300, 20, size=400_000) for k in range(6)})
     data, settings = DataSection(path="x.csv"), PreprocessSection()
     assert len({fit(frame.lazy(), data, settings).model_dump_json() for _ in range(6)}) == 1
+
+
+def test_a_nearly_empty_skewed_column_is_standardised_where_the_sample_misses_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Encoding it was an error of an index: there were no knots."""
+    cells = {7: 343.0, 11: 1331.0, 13: 2197.0, 1001: 1e9}
+    table = pl.DataFrame({"rare": [cells.get(row) for row in range(3000)], "often": np.arange(3000) ** 3 / 7})
+    monkeypatch.setattr(preprocessor_fit, "KNOT_ROWS", 300)
+    preprocessor = fit(table.lazy(), DataSection(name="t"), PreprocessSection())
+    assert {feature.name: feature.transform for feature in preprocessor.numeric} == {
+        "rare": "standard", "often": "quantile",
+    }  # fmt: skip
+    encoded = preprocessor.encode(table.lazy()).collect()["rare"].drop_nulls()
+    assert encoded.to_list() == pytest.approx([-0.577, -0.577, -0.577, 1.732], abs=1e-3)
