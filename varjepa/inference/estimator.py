@@ -22,7 +22,7 @@ from varjepa.data.spelling.read import spelled
 from varjepa.errors import ConfigError, DataError, ModelError
 from varjepa.inference.generator.fill import Imputation, outside_range
 from varjepa.inference.generator.fitting import fitted_generator
-from varjepa.inference.given_tables import array_column, from_pandas, without
+from varjepa.inference.given_tables import array_column, from_pandas, is_arrow, without
 from varjepa.inference.model import TrainedModel
 from varjepa.inference.storage import load_model, save_model
 from varjepa.inference.torch_settings import torch_as_usual
@@ -259,6 +259,8 @@ class VarTJEPA(TransformerMixin, BaseEstimator):
         """
         if isinstance(X, pl.LazyFrame):
             X = X.collect()
+        elif is_arrow(X):
+            X = pl.DataFrame(X)
         if isinstance(X, pl.DataFrame) or (hasattr(X, "iloc") and hasattr(X, "columns")):
             frame = X if isinstance(X, pl.DataFrame) else from_pandas(X)
             # A loaded model has no names from `fit` to check against; its preprocessor checks the columns.

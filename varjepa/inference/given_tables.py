@@ -1,4 +1,4 @@
-"""Tables as people hold them, frames of Polars and pandas and arrays, as frames of Polars."""
+"""Tables as people hold them, frames of Polars, pandas and Arrow and arrays, as frames of Polars."""
 
 from collections.abc import Collection
 from itertools import compress
@@ -10,6 +10,21 @@ from numpy.typing import NDArray
 
 from varjepa.data.cells import by_name
 from varjepa.errors import DataError, listed
+
+
+def is_arrow(table: Any) -> bool:
+    """Whether a table is none of Polars or pandas, and hands its columns over as Arrow: PyArrow's, DuckDB's, ...
+
+    Examples:
+        >>> is_arrow(pl.DataFrame({"a": [1]})), is_arrow(pl.DataFrame({"a": [1]}).to_arrow())
+        (False, True)
+    """
+    named = hasattr(table, "column_names") or hasattr(table, "columns")
+    return hasattr(table, "__arrow_c_stream__") and named and not hasattr(table, "iloc") and not _is_polars(table)
+
+
+def _is_polars(table: Any) -> bool:
+    return isinstance(table, pl.DataFrame | pl.Series)
 
 
 def without(table: Any, names: Collection[str | None]) -> Any:

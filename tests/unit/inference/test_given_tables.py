@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -105,3 +106,13 @@ def test_columns_that_hold_nothing_are_filled_in_the_types_of_training() -> None
     plain = next(each for each in model.model_.preprocessor.numeric if each.name == "plain")
     with pytest.raises(DataError, match=r'"plain" is of type Decimal.*cannot hold'):
         plain.column(np.array([1e6]), pl.Decimal(3, 1))
+
+
+def test_tables_of_arrow_keep_their_names() -> None:
+    """They were taken for arrays, whose columns are x0, x1, ..."""
+    table = pl.from_pandas(frame(np.arange(N) % 7))
+    relation = duckdb.from_arrow(table.to_arrow())
+    model = VarTJEPA(TINY).fit(table.to_arrow())
+    assert model.model_.preprocessor.kinds == {"odd": "numeric", "plain": "numeric"}
+    for same in (table, table.to_arrow(), relation):
+        np.testing.assert_array_equal(model.transform(same), model.transform(table))
