@@ -16,7 +16,7 @@ from varjepa.config.data import ColumnSection
 from varjepa.config.edited import changed_content, edited_yaml
 from varjepa.config.encoder_sizes import AUTO, preset_for
 from varjepa.config.load import override_values, parse_config
-from varjepa.config.uris import VARIABLE, beside, is_local, scheme_of, without_scheme
+from varjepa.config.uris import VARIABLE, beside, home_expanded, is_local, scheme_of, without_scheme
 from varjepa.config.yaml_text import dump_yaml
 from varjepa.data.cells import as_text, beyond_counts, beyond_words, by_name, column
 from varjepa.data.fit.derived_columns import SHOWN_RARE, rare_words
@@ -284,7 +284,7 @@ def draft_range(smallest: Any, largest: Any, *, whole: bool) -> tuple[Any, Any]:
 def _place(data: DataSection, home: Path) -> dict[str, Any]:
     """The keys that say where the table lies, in a config of the folder `home`."""
     if is_local(str(data.path)):
-        place = Path(str(data.path)).expanduser().absolute()
+        place = home_expanded(str(data.path)).absolute()
         path = str(place.relative_to(home) if place.is_relative_to(home) else place)
     else:
         path = str(data.path) if home == Path.cwd() else beside(Path.cwd(), str(data.path))
