@@ -49,7 +49,8 @@ class SplitSection(Section):
             raise ValueError(f"split.by is {self.by}, which needs split.column")
         if self.columns == ():
             raise ValueError("split.columns is empty: list the columns to hash, or leave it out")
-        if not 0 < self.train < 1 or self.train + self.validation + self.calibration >= 1:
+        # Rounded: 0.7 + 0.2 + 0.1 is a little less than 1, and would leave a single row.
+        if not 0 < self.train < 1 or round(self.train + self.validation + self.calibration, 9) >= 1:
             raise ValueError(
                 "split.train must lie between 0 and 1, and the shares together must leave rows for the test part"
             )

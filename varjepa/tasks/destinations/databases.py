@@ -1,6 +1,5 @@
 """A table of a database: all rows in one transaction."""
 
-
 from varjepa.config.uris import VECTORS, database_file, home_expanded, scheme_of, without_scheme
 from varjepa.errors import ConfigError
 from varjepa.tasks.destinations.alchemy_table import AlchemyTable
