@@ -17,7 +17,9 @@ from varjepa.errors import ConfigError, listed, nearest
 from varjepa.redaction import has_secret, redacted_uri
 from varjepa.visible import shortened
 
-PATH_KEYS = (("data", "path"), ("contract", "path"), ("signing", "key_file"), ("signing", "trusted_keys"))
+PATH_KEYS = (
+    ("data", "path"), ("contract", "path"), ("watch", "path"), ("signing", "key_file"), ("signing", "trusted_keys"),
+)  # fmt: skip
 """Keys whose local paths in a file are relative to the folder of that file (on the command line: to the working
 folder)."""
 

@@ -129,3 +129,16 @@ def test_text_that_is_written_as_yaml_is_read_as_text(text: str) -> None:
     content = {"values": [text, "other"], text: {"format": text}}
     assert read_yaml(dump_yaml(content), "x") == content
     assert read_yaml(dump_yaml(content, flow=False), "x") == content
+
+
+def test_all_local_paths_of_a_config_lie_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "job.yaml").write_text(
+        "data: {path: a.csv}\ncontract: {path: c.yaml}\nwatch: {path: 'new/{{ run_date }}.csv'}\n"
+        "signing: {key_file: k.pem, trusted_keys: t.pem}\n"
+    )
+    config = load_config(tmp_path / "job.yaml")
+    places = (config.data.path, config.contract.path, config.watch.path, *config.signing.model_dump().values())
+    assert places == tuple(
+        str(tmp_path / name) for name in ("a.csv", "c.yaml", "new/{{ run_date }}.csv", "k.pem", "t.pem")
+    )
+    assert load_config(tmp_path / "job.yaml", ["watch.path=b.csv"]).watch.path == "b.csv"

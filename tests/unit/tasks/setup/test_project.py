@@ -1,6 +1,9 @@
 """`varjepa init --project` writes files that are valid, and overwrites none."""
 
+import os
+import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -79,3 +82,26 @@ def test_nothing_is_overwritten(project: Path, tmp_path: Path) -> None:
     assert (project / "Dockerfile").read_text() == "mine"
     start_project(str(tmp_path / "table.csv"), project, label="y", force=True)
     assert "FROM" in (project / "Dockerfile").read_text()
+
+
+def test_its_schedule_ends_where_another_program_has_the_port(project: Path) -> None:
+    with socket.socket() as other:  # it takes connections and never answers
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        variables = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
+        path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+        ended = subprocess.run(
+            ["sh", project / "schedule.sh"], env=variables | {"PATH": path, "PREFECT_PORT": str(port)},
+            capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+    assert ended.returncode == 1
+    assert f"Port {port} is in use" in ended.stderr
+
+
+def test_runs_of_its_image_lie_where_its_user_may_write(project: Path) -> None:
+    image = (project / "Dockerfile").read_text()
+    assert "-v my-model-runs:/project/mlruns" in image
+    assert (
+        image.index("mkdir -p /project/mlruns") < image.index("chown -R runner /project") < image.index("USER runner")
+    )
