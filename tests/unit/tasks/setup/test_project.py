@@ -11,10 +11,11 @@ import polars as pl
 import pytest
 import yaml
 
+from varjepa import __version__
 from varjepa.config.load import load_config
 from varjepa.errors import ConfigError
 from varjepa.flows.cli import cli
-from varjepa.tasks.setup.project import FILES, start_project
+from varjepa.tasks.setup.project import FILES, package_for, start_project
 
 
 @pytest.fixture
@@ -105,3 +106,20 @@ def test_runs_of_its_image_lie_where_its_user_may_write(project: Path) -> None:
     assert (
         image.index("mkdir -p /project/mlruns") < image.index("chown -R runner /project") < image.index("USER runner")
     )
+
+
+@pytest.mark.parametrize(
+    ("data", "extra"),
+    [
+        ("${TABLE}", "[sql]"), ("gs://b/t.parquet", "[s3]"), ("delta://s3://b/t", "[delta]"), ("duckdb:///a.db#t", ""),
+        ("iceberg://c/t", "[iceberg]"), ("mysql+pymysql://h/d#t", "[sql]"), ("a.csv", ""), ("https://h/t.csv", ""),
+    ],
+)  # fmt: skip
+def test_its_image_and_ci_can_read_the_table(data: str, extra: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TABLE", "postgresql://host/shop#people")
+    assert package_for(data) == f"varjepa{extra}=={__version__}"
+
+
+def test_all_files_install_the_same_package(project: Path) -> None:
+    for place in ("Dockerfile", "README.md", ".gitlab-ci.yml", ".github/workflows/model.yml"):
+        assert f'"varjepa=={__version__}"' in (project / place).read_text(), place
