@@ -148,7 +148,9 @@ def _fault(schema: type[BaseModel], fault: Any) -> str:
     if fault["type"] == SECRET:
         return f"{where} {message}."
     if fault["type"] == "value_error":
-        return f"{message}."
+        # What a whole section says names its keys; of a single value, the key may be missing.
+        named = isinstance(fault["input"], Mapping | BaseModel) or where in message
+        return f"{message}." if named else f'"{where}": {message}.'
     return f'"{where}" is {_shown(fault["input"])}: {message[0].lower()}{message[1:]}.'
 
 
