@@ -68,13 +68,29 @@ def _takes_words(annotation: Any) -> bool:
     return (isinstance(annotation, type) and issubclass(annotation, BaseModel)) or any(map(_takes_words, kinds))
 
 
-class Section(BaseModel):
-    """Base of all sections: unknown keys are errors, values do not change, and none holds a secret."""
+class Facts(BaseModel):
+    """Base of what is learned from a table, or said about one: unknown keys are errors, and values do not change.
+
+    Names and cells of the table may be any text, also one that looks like a secret.
+    """
 
     model_config = ConfigDict(
         extra="forbid", frozen=True, use_attribute_docstrings=True, protected_namespaces=(), allow_inf_nan=False,
         hide_input_in_errors=True,  # an input may hold a password
     )  # fmt: skip
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_words_for_numbers(cls, value: Any, info: ValidationInfo) -> Any:
+        # YAML reads yes, no, on and off as true and false, and Python counts true as 1.
+        field = cls.model_fields[str(info.field_name)]
+        if any(isinstance(item, bool) for item in _items(value)) and not _takes_words(field.annotation):
+            raise PydanticCustomError("boolean", "Input should be a number or a text, not true or false")
+        return value
+
+
+class Section(Facts):
+    """Base of all sections of a config: what `Facts` asks for, and no value holds a secret."""
 
     instead_of_secrets: ClassVar[str] = (
         "Write ${NAME} in its place and put it into the variable NAME of the environment"
@@ -83,13 +99,9 @@ class Section(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _well_formed(cls, value: Any, info: ValidationInfo) -> Any:
-        # YAML reads yes, no, on and off as true and false, and Python counts true as 1.
-        field = cls.model_fields[str(info.field_name)]
+    def _without_nul(cls, value: Any, info: ValidationInfo) -> Any:
         if isinstance(value, str) and "\0" in value and info.field_name not in NAMES_OF_COLUMNS:
             raise PydanticCustomError("nul", "Input should not hold a NUL character")
-        if any(isinstance(item, bool) for item in _items(value)) and not _takes_words(field.annotation):
-            raise PydanticCustomError("boolean", "Input should be a number or a text, not true or false")
         return value
 
     @field_validator("*")

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self, get_args
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from varjepa.config.base import OPERATIONAL, Draws, Positive, Section, Seed, Workers
 from varjepa.config.operations import TrackingSection
@@ -33,9 +33,9 @@ class BenchmarkConfig(Section):
 
     datasets: dict[str, RetrainConfig]
     """Name -> configuration of its retrain job, whose encoders are trained and compared."""
-    features: tuple[FeatureSet, ...] = FEATURE_SETS
+    features: Annotated[tuple[FeatureSet, ...], Field(min_length=1)] = FEATURE_SETS
     """Feature sets that the predictors are trained on."""
-    predictors: tuple[PredictorName, ...] = PUBLISHED
+    predictors: Annotated[tuple[PredictorName, ...], Field(min_length=1)] = PUBLISHED
     """Predictors that are compared. Those that read raw columns themselves (skrub_linear, skrub_trees) are computed for
     raw features only."""
     labels: tuple[Positive | Literal["all"], ...] = ()

@@ -49,7 +49,8 @@ class SplitSection(Section):
             raise ValueError(f"split.by is {self.by}, which needs split.column")
         if self.columns == ():
             raise ValueError("split.columns is empty: list the columns to hash, or leave it out")
-        if not 0 < self.train < 1 or self.train + self.validation + self.calibration >= 1:
+        # Rounded: 0.7 + 0.2 + 0.1 is a little less than 1, and would leave a single row.
+        if not 0 < self.train < 1 or round(self.train + self.validation + self.calibration, 9) >= 1:
             raise ValueError(
                 "split.train must lie between 0 and 1, and the shares together must leave rows for the test part"
             )
@@ -84,8 +85,12 @@ class ColumnSection(Section):
 
 def _as_date(value: Any) -> Any:
     """A text such as 2026-05-31 as a date, because JSON has no dates and databases do not compare dates with text."""
-    written = isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value)
-    return date.fromisoformat(value) if written else value
+    if not isinstance(value, str) or not re.fullmatch(r"\d{4}-\d\d-\d\d", value):
+        return value
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        raise ValueError(f"there is no day {value}") from None
 
 
 def _as_version(value: Any) -> Any:
@@ -102,7 +107,7 @@ Version = Annotated[int | str | None, BeforeValidator(_as_version)]
 class DataSection(Section):
     """The source of the table and the meaning of its columns."""
 
-    path: Annotated[str | None, OPERATIONAL] = None
+    path: Annotated[Annotated[str, Field(min_length=1)] | None, OPERATIONAL] = None
     """A file of delimited text, Parquet, Arrow, Excel or JSON lines, also compressed, or a folder or glob of files of
     one of those formats; or a URI: `s3://`, `gs://`, `az://`, `https://`, `delta://`, `iceberg://`, `postgresql://`,
     `mysql://`, `sqlite://`, `duckdb://`, `mssql://` (`#TABLE` at the end names a table of a database). `${NAME}` is a

@@ -17,7 +17,9 @@ from varjepa.errors import ConfigError, listed, nearest
 from varjepa.redaction import has_secret, redacted_uri
 from varjepa.visible import shortened
 
-PATH_KEYS = (("data", "path"), ("contract", "path"), ("signing", "key_file"), ("signing", "trusted_keys"))
+PATH_KEYS = (
+    ("data", "path"), ("contract", "path"), ("watch", "path"), ("signing", "key_file"), ("signing", "trusted_keys"),
+)  # fmt: skip
 """Keys whose local paths in a file are relative to the folder of that file (on the command line: to the working
 folder)."""
 
@@ -146,7 +148,9 @@ def _fault(schema: type[BaseModel], fault: Any) -> str:
     if fault["type"] == SECRET:
         return f"{where} {message}."
     if fault["type"] == "value_error":
-        return f"{message}."
+        # What a whole section says names its keys; of a single value, the key may be missing.
+        named = isinstance(fault["input"], Mapping | BaseModel) or where in message
+        return f"{message}." if named else f'"{where}": {message}.'
     return f'"{where}" is {_shown(fault["input"])}: {message[0].lower()}{message[1:]}.'
 
 

@@ -163,7 +163,7 @@ class TrackingSection(Section):
         "ones of an artifact store, such as AWS_SECRET_ACCESS_KEY; or MLFLOW_TRACKING_URI for the whole URI"
     )
 
-    uri: str = "sqlite:///mlruns/mlflow.db"
+    uri: Annotated[str, Field(min_length=1)] = "sqlite:///mlruns/mlflow.db"
     """Tracking store: a database (sqlite, postgresql), or the address of a tracking server. Without a password; see
     the page on secrets."""
     experiment: Annotated[str, Field(min_length=1, max_length=500)] = "varjepa"

@@ -53,7 +53,7 @@ class JEPASection(Section):
 class StudyConfig(Section):
     """The settings of one simulation study."""
 
-    variants: tuple[VariantName, ...] = VARIANTS
+    variants: Annotated[tuple[VariantName, ...], Field(min_length=1)] = VARIANTS
     """Which of the ten variants to train."""
     runs: Draws = 5
     """Runs per variant, seeds `seed`, `seed` + 1, ...; run r of every variant has the same data and initial weights."""

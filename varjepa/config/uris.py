@@ -53,6 +53,19 @@ def is_local(path: str) -> bool:
     return not scheme_of(path) and not VARIABLE.match(path)
 
 
+def home_expanded(path: str | Path) -> Path:
+    """The path with the home of a user in place of `~`; as it is where nobody is called so, as in `~$book.xlsx`.
+
+    Examples:
+        >>> home_expanded("~$book.xlsx").name
+        '~$book.xlsx'
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
 def beside(folder: Path, path: str) -> str:
     """The address with its local path relative to `folder`; URIs of other machines stay as they are.
 
@@ -64,12 +77,12 @@ def beside(folder: Path, path: str) -> str:
     """
     scheme = scheme_of(path)
     if is_local(path):
-        return str(folder / Path(path).expanduser())
+        return str(folder / home_expanded(path))
     if scheme in IN_FILES:
-        return f"{path.partition('://')[0]}:///{folder / Path(database_file(path)).expanduser()}" + fragment(path)
+        return f"{path.partition('://')[0]}:///{folder / home_expanded(database_file(path))}" + fragment(path)
     rest = without_scheme(path)
     if is_local(rest) and (scheme == "delta" or (scheme == "iceberg" and rest.endswith(METADATA))):
-        return f"{scheme}://{folder / Path(rest).expanduser()}"
+        return f"{scheme}://{folder / home_expanded(rest)}"
     return path
 
 

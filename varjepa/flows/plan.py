@@ -28,6 +28,7 @@ def plan(config: RetrainConfig) -> PlanAnswer:
 
 def _planned(config: RetrainConfig) -> PlanAnswer:
     config = with_run_date(config)
+    pretrain.require_machine(config)
     snapshot = ingest(config)
     validation = check_contract(snapshot, config)
     config = snapshot.told(config)

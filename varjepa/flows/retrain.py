@@ -30,7 +30,7 @@ from varjepa.tasks.retrain.generate import generate
 from varjepa.tasks.retrain.ingest import Snapshot, ingest
 from varjepa.tasks.retrain.intervals import measure_intervals
 from varjepa.tasks.retrain.preprocess import preprocess
-from varjepa.tasks.retrain.pretrain import pretrain
+from varjepa.tasks.retrain.pretrain import pretrain, require_machine
 from varjepa.tasks.retrain.probe import probe
 from varjepa.tasks.retrain.record import log_prepared, log_setup, tracked_run
 from varjepa.tasks.retrain.reference import make_reference
@@ -59,6 +59,7 @@ def retrain(config: RetrainConfig, *, dry_run: bool = False) -> RetrainAnswer:
     config = with_run_date(config)
     with claimed(), lineage("retrain", config.registry.name), failures_told(config), model_turn(config):
         require_keys(config.signing, sign=not dry_run)
+        require_machine(config)
         claim_turn()
         watch = Stopwatch()
         with watch("ingest"):

@@ -20,6 +20,7 @@ from varjepa.tasks.notify.silence import tell_silence
 from varjepa.tasks.orchestration.flow_runs import claim_turn, claimed, end_abandoned, labels
 from varjepa.tasks.orchestration.recorded_flow import flow
 from varjepa.tasks.retrain.ingest import ingest
+from varjepa.tasks.retrain.pretrain import require_machine
 from varjepa.tasks.retrain.unchanged import job_digest, last_retrain, skip
 from varjepa.tasks.signing.keys import require_keys
 from varjepa.tasks.sources.run_day import with_run_date
@@ -53,6 +54,7 @@ def scheduled_retrain(
             tell_skipped(config, reason)
             return Completed(name="Skipped", message=reason, data={"skipped": True, "reason": reason})
         require_keys(config.signing)
+        require_machine(config)
         claim_turn()
         watch = Stopwatch()
         with watch("ingest"):

@@ -11,6 +11,7 @@ from varjepa.tasks.orchestration.flow_runs import claimed
 from varjepa.tasks.orchestration.recorded_flow import flow
 from varjepa.tasks.retrain.ingest import ingest
 from varjepa.tasks.retrain.preprocess import preprocess
+from varjepa.tasks.retrain.pretrain import require_machine
 from varjepa.tasks.retrain.validate import check_contract
 from varjepa.tasks.sources.run_day import with_run_date
 from varjepa.tasks.tuning.compare import Comparison, compare_on_test
@@ -37,6 +38,7 @@ def tune(config: RetrainConfig, trials: int | None = 20, seconds: float | None =
     """
     started, config = time.perf_counter(), with_run_date(config)
     with claimed(), lineage("tune", config.registry.name), shared_work(config.work):
+        require_machine(config)
         snapshot = ingest(config)
         clean, config = check_contract(snapshot, config).clean, snapshot.told(config)
         # Once, for all trials: the search changes nothing that the encoded rows depend on.

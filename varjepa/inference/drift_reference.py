@@ -5,12 +5,12 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from varjepa.config.base import Section
+from varjepa.config.base import Facts
 from varjepa.evaluation.accuracy_estimate import AccuracyReference
 from varjepa.evaluation.drift.samples import Categories, Numbers
 
 
-class Counts(Section):
+class Counts(Facts):
     """Samples of the reference rows.
 
     Attributes:

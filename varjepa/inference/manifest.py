@@ -15,7 +15,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Literal
 
-from varjepa.config.base import NonNegative, Section
+from varjepa.config.base import Facts, NonNegative
 
 MANIFEST = "manifest.json"
 
@@ -25,14 +25,14 @@ LARGEST = 16 * 2**20
 TENSORS = ".safetensors"
 
 
-class TensorEntry(Section):
+class TensorEntry(Facts):
     """A tensor: its type as safetensors names it, and its shape."""
 
     dtype: str
     shape: tuple[int, ...]
 
 
-class FileEntry(Section):
+class FileEntry(Facts):
     """A file.
 
     Attributes:
@@ -46,7 +46,7 @@ class FileEntry(Section):
     tensors: dict[str, TensorEntry] = {}
 
 
-class Manifest(Section):
+class Manifest(Facts):
     """The files of a model by name, its configuration included, but not the manifest itself."""
 
     version: Literal[1] = 1

@@ -18,8 +18,8 @@ def resolve_device(requested: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(requested)
-        torch.empty(0, device=device)  # a valid name may still be that of a device that is absent
-    except (RuntimeError, AssertionError) as error:
+        torch.empty(1, device=device).item()  # it may be absent, or, as meta, hold no values
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise ConfigError(
             f'training.device is "{requested}", which cannot be used here.', fix="Use auto, cpu, or the name of a GPU."
         ) from error

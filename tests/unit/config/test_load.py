@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from varjepa.config import RetrainConfig, as_flat, load_config
+from varjepa.config.load import benchmark_config, study_config
 from varjepa.config.yaml_text import dump_yaml, read_yaml
 from varjepa.data.read.contract import load_contract
 from varjepa.errors import ConfigError
@@ -129,3 +130,45 @@ def test_text_that_is_written_as_yaml_is_read_as_text(text: str) -> None:
     content = {"values": [text, "other"], text: {"format": text}}
     assert read_yaml(dump_yaml(content), "x") == content
     assert read_yaml(dump_yaml(content, flow=False), "x") == content
+
+
+def test_all_local_paths_of_a_config_lie_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "job.yaml").write_text(
+        "data: {path: a.csv}\ncontract: {path: c.yaml}\nwatch: {path: 'new/{{ run_date }}.csv'}\n"
+        "signing: {key_file: k.pem, trusted_keys: t.pem}\n"
+    )
+    config = load_config(tmp_path / "job.yaml")
+    places = (config.data.path, config.contract.path, config.watch.path, *config.signing.model_dump().values())
+    assert places == tuple(
+        str(tmp_path / name) for name in ("a.csv", "c.yaml", "new/{{ run_date }}.csv", "k.pem", "t.pem")
+    )
+    assert load_config(tmp_path / "job.yaml", ["watch.path=b.csv"]).watch.path == "b.csv"
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("probe.l2=[]", '"probe.l2" is'), ("data.path=''", '"data.path" is'), ("tracking.uri=''", '"tracking.uri" is'),
+        ("watch.silent_after=soon", '"watch.silent_after": soon is not a duration'),
+        ("retention.older=0s", '"retention.older": 0s is not between'),
+        ("gate.approve_within=1x", '"gate.approve_within": 1x is not a duration'),
+    ],
+)  # fmt: skip
+def test_empty_and_wrong_values_are_refused_by_name(tmp_path: Path, override: str, said: str) -> None:
+    (tmp_path / "job.yaml").write_text("data: {path: a.csv}")
+    with pytest.raises(ConfigError, match=said):
+        load_config(tmp_path / "job.yaml", [override])
+
+
+def test_a_day_that_there_is_not_is_named(tmp_path: Path) -> None:
+    (tmp_path / "job.yaml").write_text(
+        "data: {path: 'sqlite:///a.db', query: 'SELECT :d', parameters: {d: '2026-02-31'}}"
+    )
+    with pytest.raises(ConfigError, match=r'"data.parameters.d.*there is no day 2026-02-31'):
+        load_config(tmp_path / "job.yaml")
+
+
+@pytest.mark.parametrize("key", ["variants", "predictors", "features"])
+def test_a_study_of_nothing_is_refused(key: str) -> None:
+    with pytest.raises(ConfigError, match=f'"{key}" is'):
+        study_config([f"{key}=[]"]) if key == "variants" else benchmark_config(["sim"], [f"{key}=[]"])

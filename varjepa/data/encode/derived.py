@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from varjepa.config.base import Section
+from varjepa.config.base import Facts
 from varjepa.data.cells import as_text, without_gaps
 from varjepa.data.encode.features import NumericFeature
 
@@ -34,7 +34,7 @@ FEWEST_LOOKED_UP = 256
 _EMBEDDING = "__embedding__"
 
 
-class DatePart(Section):
+class DatePart(Facts):
     """The hour, weekday or month of a date column, as a category: what repeats in time is no number that grows."""
 
     kind: Literal["date part"] = "date part"
@@ -57,7 +57,7 @@ class DatePart(Section):
         return getattr(moment, self.part)().cast(pl.Int8).alias(self.name)
 
 
-class TextEmbedding(Section):
+class TextEmbedding(Facts):
     """Numbers that are alike for texts with the same words and n-grams of characters: hashed, weighted, projected.
 
     Words and n-grams are hashed, so there is no vocabulary that could be too small. Each is weighted by how rare it is

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
-from varjepa.config.base import Section
+from varjepa.config.base import Facts
 from varjepa.config.data import ColumnSection
 from varjepa.data.cells import as_text, named_type, positions, without_gaps
 from varjepa.data.encode.interpolation import interpolation
@@ -36,7 +36,7 @@ def _ends(dtype: pl.DataType) -> tuple[float, float]:
     return least, largest if largest < 2**53 else math.nextafter(largest, 0.0)
 
 
-class SingleColumn(Section):
+class SingleColumn(Facts):
     """A feature or label from one column. It has the name and type of that column."""
 
     name: str

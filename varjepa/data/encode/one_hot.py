@@ -6,12 +6,12 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from varjepa.config.base import Section
+from varjepa.config.base import Facts
 from varjepa.data.cells import flag
 from varjepa.data.tensors.sizes import MISSING, N_RESERVED, OTHER
 
 
-class OneHotFeature(Section):
+class OneHotFeature(Facts):
     """A category in several 0/1 columns: code 0 missing, 1 other, then `vocabulary` in its order.
 
     A row with none of the known columns set, or with several, gets the code "other": its category is unknown.

@@ -9,7 +9,7 @@ from typing import Self
 
 import polars as pl
 
-from varjepa.config.base import Section
+from varjepa.config.base import Facts
 from varjepa.data.cells import by_name, in_common_types
 from varjepa.data.encode.derived import DatePart, TextEmbedding, with_date_parts, with_text
 from varjepa.data.encode.features import CategoricalFeature, Label, NumericFeature
@@ -21,7 +21,7 @@ NEAR_UNIQUE = 0.5
 """A categorical column of which a larger share of the cells holds rare categories consists of values of single rows."""
 
 
-class Preprocessor(Section):
+class Preprocessor(Facts):
     """Everything learned from the training rows; features are ordered numeric first, then categorical.
 
     Attributes:

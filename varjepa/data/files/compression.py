@@ -28,6 +28,9 @@ _BLOCK = 1 << 18
 _DEPTH = 3
 """Compressions around each other that are undone, such as a gzip file in a zip archive."""
 
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+"""Methods of packing in zip archives that are undone."""
+
 _SPREADSHEET = ("xl/workbook.xml", "xl/workbook.bin", "content.xml")
 """Members that make a zip archive a spreadsheet of Excel or OpenDocument."""
 
@@ -80,11 +83,14 @@ def _inside(place: Path, file: Path) -> tuple[str | None, Callable[..., Any] | N
         return format_of(file if place == file else _bare(file), head), None
     if packed != "zip":
         return None, lambda: _OPENERS[packed](place, "rb")
-    with zipfile.ZipFile(place) as archive:
-        members = archive.namelist()
-        if any(name in members for name in _SPREADSHEET):
-            return "excel", None
-        member = _only_table(archive, file)
+    try:
+        with zipfile.ZipFile(place) as archive:
+            members = archive.namelist()
+            if any(name in members for name in _SPREADSHEET):
+                return "excel", None
+            member = _only_table(archive, file)
+    except UnicodeDecodeError as error:
+        raise zipfile.BadZipFile("a name in the archive is not in UTF-8, as the archive says") from error
     return None, lambda: _member(place, member)
 
 
@@ -104,6 +110,11 @@ def _only_table(archive: zipfile.ZipFile, file: Path) -> str:
         raise DataError(f"{file} {holds}.", expected="Expected an archive of one table.", fix="Unpack it first.")
     if archive.getinfo(names[0]).flag_bits & 1:
         raise DataError(f"{file} is encrypted.", fix="Unpack it first.")
+    if archive.getinfo(names[0]).compress_type not in _METHODS:
+        raise DataError(
+            f"{file} is packed by a method that is not read, such as Deflate64, by which Windows packs large files.",
+            fix="Unpack it first.",
+        )
     return names[0]
 
 

@@ -33,6 +33,9 @@ _REFUSED = {
 
 _MARKUP = re.compile(rb"\s*<(!doctype|html|\?xml|table|head|body)\b", re.IGNORECASE)
 _PROMISED = {".parquet": "Parquet", ".pq": "Parquet", ".arrow": "Arrow", ".feather": "Arrow", ".ipc": "Arrow"}
+_OBJECTS = (".json", ".jsonl", ".ndjson")
+"""Endings of names that promise JSON."""
+
 _CONTROL = bytes(set(range(32)) - set(b"\t\n\r\f\x1a\x1b")) + b"\x7f"
 
 
@@ -75,13 +78,19 @@ def _format_of_text(file: Path, head: bytes) -> str:
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if re.match(rb"\[\s*(\{|\]\s*$)", text):
         return "json"
-    if re.match(rb'\{\s*("|\}\s*$)', text):
+    if re.match(rb'\{\s*("|\}\s*(\n|$))', text):
         if _is_json_object(text.splitlines()[0]) or len(text.splitlines()[0]) >= HEAD // 2:
             return "json lines"
         raise DataError(
             f"{file} holds JSON over several lines.",
             expected="Expected one JSON object per line, or an array of objects.",
             fix="Write it as JSON lines, for example with `jq -c '.[]'`.",
+        )
+    if file.suffix.lower() in _OBJECTS:
+        raise DataError(
+            f"{file} holds no JSON objects, as its name says.",
+            expected="Expected one JSON object per line, or an array of objects.",
+            fix="If it is delimited text, give it the ending .csv.",
         )
     return "csv"
 

@@ -185,7 +185,7 @@ def _is_header(line: str, rest: Sample, dialect: Dialect) -> bool:
 
 def _reads_as_is(dialect: Dialect, header: Header, sample: Sample) -> bool:
     """True if Polars splits the cells of this dialect as it should and the header is the first line."""
-    known = dialect == Dialect(dialect.separator) and dialect.separator != " "
+    known = dialect == Dialect(dialect.separator) and dialect.separator != " " and dialect.separator.isascii()
     named = header.present and not header.units and header.names and header.skip == 0 and not sample.skipped
     first = next(iter(sample.records(dialect, 1)), None)
     return bool(known and named and first is not None and first.width == len(header.names))

@@ -1,6 +1,7 @@
 """The character encoding of text files."""
 
 import codecs
+import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -74,6 +75,7 @@ def encoding_of(file: Path, wanted: str | None) -> tuple[str, str, str | None]:
 def _declared(file: Path, wanted: str) -> str:
     try:
         name = codecs.lookup(wanted).name
+        io.TextIOWrapper(io.BytesIO(), encoding=name)  # base64 and its like are no encodings of text
     except LookupError:
         raise DataError(
             f'data.encoding is "{wanted}", which is unknown.', expected="Expected a name such as utf-8 or cp1252."
@@ -114,14 +116,22 @@ def _accents(file: Path) -> tuple[int, int, bytes]:
 
 
 def _chunks(file: Path) -> Iterator[bytes]:
-    """Parts of the file that end with a line, so that no character is cut."""
+    """Parts of the file that cut no character; they end with a line where they hold an end of one."""
     rest = b""
     with file.open("rb") as stream:
         while block := stream.read(_CHUNK):
-            cut = max(block.rfind(b"\n"), block.rfind(b"\r")) + 1
-            yield rest + block[:cut]
-            rest = block[cut:]
+            rest += block
+            # A line may be longer than a block: then it ends before the first byte of a character.
+            cut = max(rest.rfind(b"\n"), rest.rfind(b"\r")) + 1 or _before_last_character(rest)
+            yield rest[:cut]
+            rest = rest[cut:]
     yield rest
+
+
+def _before_last_character(text: bytes) -> int:
+    """Where the last character of a text in UTF-8 begins; the end of a text that is not in UTF-8."""
+    starts = (at for at in range(1, 5) if at <= len(text) and text[-at] & 0xC0 != 0x80)
+    return len(text) - next(starts, 0)
 
 
 def _guess(sample: bytes) -> str:

@@ -7,6 +7,7 @@ from glob import has_magic
 from pathlib import Path
 from urllib.parse import unquote
 
+from varjepa.config.uris import home_expanded
 from varjepa.data.files.compression import format_inside
 from varjepa.errors import DataError, listed, nearest_path
 
@@ -81,19 +82,28 @@ def name_within(file: Path) -> str:
 
 
 def _found(path: str) -> Found:
-    place = Path(path).expanduser()
+    place = home_expanded(path)
     if place.is_file():
         return Found((place,))
     if place.is_dir():
         return _in_folder(path, place)
     if has_magic(path):
-        anchor = Path(place.anchor) if place.anchor else Path()
-        files = sorted(file for file in anchor.glob(str(place.relative_to(anchor))) if file.is_file())
+        files = [file for file in _matches(path, place) if file.is_file()]
         full = [file for file in files if file.stat().st_size and _may_be_table(file)]
         if not files:
             raise DataError(f"No file matches {path}.")
         return Found(tuple(full or files), _skipped(file for file in files if full and file not in full))
     raise DataError(f"No such file or folder: {path}.", fix=_hint(Path(path), place.parent))
+
+
+def _matches(path: str, place: Path) -> list[Path]:
+    anchor = Path(place.anchor) if place.anchor else Path()
+    try:
+        return sorted(anchor.glob(str(place.relative_to(anchor))))
+    except ValueError:
+        raise DataError(
+            f"{path} is no pattern of files.", expected="Expected ** between slashes only, as in data/**/*.csv."
+        ) from None
 
 
 def _hint(path: Path, folder: Path) -> str:

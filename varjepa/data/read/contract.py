@@ -11,7 +11,7 @@ from typing import Literal, Self
 
 from pydantic import model_validator
 
-from varjepa.config.base import Rows, Section, Share
+from varjepa.config.base import Facts, Rows, Share
 from varjepa.config.data import KIND
 from varjepa.config.load import validated
 from varjepa.config.yaml_text import dump_yaml, read_text, read_yaml
@@ -19,7 +19,7 @@ from varjepa.errors import listed
 from varjepa.visible import html_table
 
 
-class ColumnContract(Section):
+class ColumnContract(Facts):
     """Rules for one column."""
 
     kind: KIND
@@ -62,7 +62,7 @@ class ColumnContract(Section):
         return self
 
 
-class Contract(Section):
+class Contract(Facts):
     """Rules for a whole table."""
 
     max_quarantined: Share = 0.05

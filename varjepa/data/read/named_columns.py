@@ -1,6 +1,9 @@
 """Checks that the columns exist that a configuration names."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+
+import polars as pl
 
 from varjepa.config import DataSection, RetrainConfig
 from varjepa.errors import DataError, listed, suggested
@@ -47,6 +50,19 @@ def named_in_job(config: RetrainConfig) -> Named:
         "gate.subgroups": config.gate.subgroups,
     }
     return {**named_in_data(config.data), **others}
+
+
+def renamed(frame: pl.LazyFrame, names: Mapping[str, str]) -> pl.LazyFrame:
+    """The frame with other names of some columns; old names that do not occur are left out (`data.rename`).
+
+    Raises:
+        DataError: two columns would have the same name.
+    """
+    columns = [names.get(name, name) for name in frame.collect_schema()]
+    twice = sorted(name for name, times in Counter(columns).items() if times > 1)
+    if twice:
+        raise DataError(f"After data.rename, several columns are called {listed(twice)}.", fix="Change data.rename.")
+    return frame.rename(names, strict=False)
 
 
 def require_present(names: Iterable[str], columns: Sequence[str], place: str = "") -> None:

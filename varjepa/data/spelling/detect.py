@@ -4,7 +4,7 @@ The first rows propose readings. All rows then check them, batch by batch; cells
 the rows are read once more. A column whose first rows are plainly words is not read any further.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -149,6 +149,7 @@ def _verdict(evidence: Evidence, customs: Customs) -> Verdict | None:
     style = NumberStyle.of(reader.formats[0])
     beside = signs(pl.Series(list(evidence.texts), dtype=pl.String)) if style is not None and not style.unit else []
     doubt = doubt or (f"{listed(beside)} beside its numbers are read alike" if len(beside) > 1 else "")
+    doubt = doubt or ("" if evidence.given else _bare_beside_percent(evidence.texts))
     named = Reader(reader.formats if not beside or evidence.given else (f"{reader.formats[0]} {beside[0]}",), gaps)
     plain = is_plain(named)
     section = (
@@ -158,6 +159,21 @@ def _verdict(evidence: Evidence, customs: Customs) -> Verdict | None:
     )
     dtype = pl.String() if unread else _dtype(evidence, chosen)
     return Verdict(reader, dtype, section, "" if plain and not doubt else described(named), doubt)
+
+
+def _bare_beside_percent(texts: Iterable[str]) -> str:
+    """What to say of numbers with and without a percent sign in one column, which may differ by a factor of 100.
+
+    Examples:
+        >>> _bare_beside_percent(["45%", "50", "n/a"])
+        '"45%" is read as a hundredth of 45, but "50" beside it as it stands'
+    """
+    numbers = sorted(text.strip() for text in texts if any(map(str.isdigit, text)))
+    percent, bare = (next((text for text in numbers if ("%" in text) is signed), "") for signed in (True, False))
+    if not percent or not bare:
+        return ""
+    amount = percent.replace("%", "").strip()
+    return f'"{percent}" is read as a hundredth of {amount}, but "{bare}" beside it as it stands'
 
 
 def _dtype(evidence: Evidence, reader: Reader) -> pl.DataType:

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from varjepa.config.base import Section
+from varjepa.config.base import Facts
 from varjepa.data.tensors.table import TableTensors
 
 N_POINTS = 17
@@ -22,7 +22,7 @@ CUT_ROWS = 200_000
 """The edges of bars come from at most this many training rows."""
 
 
-class Bars(Section):
+class Bars(Facts):
     """Bars of one numeric feature, in encoded units.
 
     Attributes:

@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from varjepa.config.base import Section
+from varjepa.config.base import Facts
 from varjepa.data.tensors.table import PackedTable, TableSizes
 
 INDEX = "shards.json"
 
 
-class Shards(Section):
+class Shards(Facts):
     """A table in shards.
 
     Attributes:

@@ -5,14 +5,14 @@ from typing import Self
 
 import numpy as np
 
-from varjepa.config.base import Section
+from varjepa.config.base import Facts
 from varjepa.evaluation.arrays import Floats
 
 MOST_KNOTS = 128
 """A sample of more different numbers is counted between so many of them."""
 
 
-class Dependent(Section):
+class Dependent(Facts):
     """What is known of rows that come in clusters, such as those of a customer.
 
     Attributes:

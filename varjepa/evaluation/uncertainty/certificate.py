@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from varjepa.config.base import Section
+from varjepa.config.base import Facts
 from varjepa.evaluation.arrays import Bools, Floats, Ints
 from varjepa.evaluation.uncertainty.error_share import ClusterErrors, p_too_many_errors
 from varjepa.visible import html_table
@@ -23,7 +23,7 @@ STRICTEST = 0.05
 """The first threshold accepts at least this share of the rows that thresholds come from."""
 
 
-class Certificate(Section):
+class Certificate(Facts):
     """What is promised of accepted rows.
 
     Attributes:

@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from varjepa.config.base import Section
+from varjepa.config.base import Facts
 from varjepa.evaluation.arrays import Bools, Floats, Ints
 from varjepa.evaluation.uncertainty.class_scores import CANDIDATES, SCORE, ClassScore, of_labels
 from varjepa.evaluation.uncertainty.conformal import conformal_threshold, fewest_rows, halves, largest_cluster
@@ -25,7 +25,7 @@ Basis = Literal["class", "rare", "all"]
 """The rows behind a class's threshold: its own, those of all rare classes, or all rows."""
 
 
-class SetRule(Section):
+class SetRule(Facts):
     """How prediction sets are made, and what is promised of them.
 
     Attributes:

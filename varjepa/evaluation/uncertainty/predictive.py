@@ -19,7 +19,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from varjepa.config.base import Section
+from varjepa.config.base import Facts
 from varjepa.evaluation.arrays import Bools, Floats, Ints
 from varjepa.evaluation.uncertainty.conformal import conformal_threshold, halves
 
@@ -109,7 +109,7 @@ class Arms(NamedTuple):
         return -low, conformal_threshold(standard, 1 - missed * (1 - self.lower), largest)
 
 
-class IntervalRule(Section):
+class IntervalRule(Facts):
     """How intervals are made from the maps of rows, and what is promised of them.
 
     Attributes:

@@ -53,7 +53,7 @@ def require_files(
 
 
 def require_job(path: str | Path, overrides: Sequence[str] = (), *, now: bool = True) -> RetrainConfig:
-    """Reads a job, and checks that its contract and its table are there, and the columns that it names.
+    """Reads a job, and checks its templates and variables, that contract and table are there, and columns it names.
 
     Args:
         path: of the YAML file.
@@ -66,10 +66,16 @@ def require_job(path: str | Path, overrides: Sequence[str] = (), *, now: bool = 
     from varjepa.config.load import load_config
     from varjepa.data.read.contract import load_contract
     from varjepa.data.read.named_columns import named_in_job, require_named
+    from varjepa.tasks.sources.address import expanded
     from varjepa.tasks.sources.glance import columns_at_hand, require_table
+    from varjepa.tasks.sources.run_day import with_run_date
 
     config = load_config(path, overrides)
     try:
+        dated = with_run_date(config)
+        for place in (dated.data.path, dated.watch.path):
+            if place is not None:
+                expanded(place)  # a variable that is not set would end every run of a schedule
         if now and config.data.path is not None:
             reading = {"query": config.data.query, "parameters": dict(config.data.parameters), "at": config.data.at}
             require_table(config.data.path, reading)

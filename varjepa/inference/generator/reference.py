@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 
-from varjepa.config.base import Section
+from varjepa.config.base import Facts
 
 
-class Reference(Section):
+class Reference(Facts):
     """Measurements of the generator on rows outside of training.
 
     Attributes:

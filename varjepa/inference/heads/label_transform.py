@@ -22,7 +22,7 @@ import torch
 from scipy.special import ndtri
 from torch import Tensor
 
-from varjepa.config.base import Section
+from varjepa.config.base import Facts
 from varjepa.config.heads import FEATURES, HEAD
 from varjepa.evaluation.arrays import Floats
 from varjepa.inference.heads.head import Head
@@ -40,7 +40,7 @@ N_KNOTS, N_ERRORS = 201, 51
 """Knots of normal scores, and errors that are stored for smearing."""
 
 
-class LabelTransform(Section):
+class LabelTransform(Facts):
     """A rising transformation of a label.
 
     Attributes:

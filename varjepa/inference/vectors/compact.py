@@ -102,6 +102,7 @@ def fit_bases(embedding: Tensor, shapes: tuple[Shape, ...] = SHAPES, *, seed: in
         damped = _damped((flat - center) / spread, power)
         components = principal_components(damped, LARGEST, seed=seed)
         kept = components.deviations > SMALLEST_DEVIATION * components.deviations[:1]
+        kept[:1] = True  # an embedding that has collapsed varies in no direction: its vectors are all alike
         directions, deviations = components.basis[:, kept], components.deviations[kept]
         for shape in (shape for shape in shapes if shape.power == power):
             scaled = _scaled(directions, deviations, shape.whitening)
@@ -118,4 +119,4 @@ def _scaled(directions: Tensor, deviations: Tensor, whitening: float) -> Tensor:
     left = deviations.pow(1 - whitening)  # deviations after whitening
     # Two independent rows are twice the variance apart, in squares.
     usual = (2 * left[:USUAL].square().sum()).sqrt().clamp(min=1e-12)
-    return directions / deviations.pow(whitening) / usual
+    return (directions / deviations.pow(whitening) / usual).where(deviations > 0, 0.0)

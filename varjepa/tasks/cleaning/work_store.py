@@ -1,17 +1,20 @@
 """Removes results, checkpoints and leases from a work store that no machine has used for long."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from varjepa.tasks.cleaning.policy import Policy, Removed
 from varjepa.tasks.joint_training.call import CALLS
 from varjepa.tasks.sources.failures import reaching
 from varjepa.tasks.steps.reuse import DONE
-from varjepa.tasks.work_store.lease import LEASES
+from varjepa.tasks.work_store.lease import LEASES, in_progress
 from varjepa.tasks.work_store.partial import FOLDER
 from varjepa.tasks.work_store.place import CLOCK, Item, Place
 
 DAY = 86_400
+
+SIGNS = timedelta(days=2)
+"""Signs of life of a job may be a day apart (`work.lost_after`, `work.checkpoint_seconds`): leases, checkpoints."""
 
 
 def clean_work_store(place: Place, policy: Policy) -> list[Removed]:
@@ -19,13 +22,16 @@ def clean_work_store(place: Place, policy: Policy) -> list[Removed]:
 
     A machine that downloads one of them at this moment makes it again.
     """
-    removed, cutoff = [], datetime.fromtimestamp(policy.cutoff, UTC)
+    removed, cutoff = list[Removed](), datetime.fromtimestamp(policy.cutoff, UTC)
+    lately = min(cutoff, datetime.now(UTC) - SIGNS)
     with reaching(f"The work store {place.uri}", "used"):
+        running = in_progress(place, lately)
         for name, items in _things(place):
             if not items:  # another machine removes it just now
                 continue
             used = max(item.changed for item in items)
-            if used >= cutoff:
+            # What a job works on stays, and so does what it has made or read since it began.
+            if used >= (lately if running or "/" in name else cutoff):
                 continue
             size, days = sum(item.size for item in items), (datetime.now(UTC) - used).total_seconds() / DAY
             removed.append(Removed("shared result", f"{place.uri}/{name}", size, f"last used {days:.0f} days ago"))

@@ -1,8 +1,6 @@
 """A table of a database: all rows in one transaction."""
 
-from pathlib import Path
-
-from varjepa.config.uris import VECTORS, database_file, scheme_of, without_scheme
+from varjepa.config.uris import VECTORS, database_file, home_expanded, scheme_of, without_scheme
 from varjepa.errors import ConfigError
 from varjepa.tasks.destinations.alchemy_table import AlchemyTable
 from varjepa.tasks.destinations.duckdb_table import DuckdbTable
@@ -26,5 +24,5 @@ def database_target(address: str, description: str, mode: Mode) -> Target:
     if scheme == VECTORS:
         return LanceTable(without_scheme(server), table, description, mode)
     if scheme == "duckdb":
-        return DuckdbTable(Path(database_file(server)).expanduser(), table, description, mode)
+        return DuckdbTable(home_expanded(database_file(server)), table, description, mode)
     return AlchemyTable(server, table, description, mode)

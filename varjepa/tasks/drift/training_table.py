@@ -4,6 +4,7 @@ import polars as pl
 
 from varjepa.config import DataSection
 from varjepa.config.uris import is_local
+from varjepa.data.read.named_columns import renamed
 from varjepa.data.read.splits import PART, assign_parts
 from varjepa.errors import DataError
 from varjepa.tasks.registry.names import REGISTRY, registered_version
@@ -41,7 +42,7 @@ def unlearned_rows(frame: pl.LazyFrame, data: DataSection) -> pl.LazyFrame | Non
     if data.split.by not in ("hash", "column") or data.split.seen == "all":
         return None
     try:
-        parts = assign_parts(frame.rename(data.rename, strict=False), data.split)
+        parts = assign_parts(renamed(frame, data.rename), data.split)
     except (DataError, pl.exceptions.ColumnNotFoundError):
         return None
     learned = parts.cast(pl.String).eq("train").rename(PART)

@@ -1,8 +1,11 @@
 """A machine that joins trainings which other machines lead."""
 
+import os
 import shutil
 import time
+from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 from varjepa.config import RetrainConfig
@@ -101,8 +104,13 @@ def _trained(seat: Seat, store: SharedResults) -> JoinedAnswer | None:
     log.info("%s begins on %d machines; this one is number %d", call.training, machines.size, machines.rank + 1)
     folder = WORK / f"join-{call.attempt[:12]}"
     folder.mkdir(parents=True, exist_ok=True)
-    goes_on = seldom(lambda: store.outage.call(lambda: _goes_on(seat, store)) is not False, call.lost_after / RENEWALS)
+
+    def look() -> bool:
+        _keep_young(folder, WORK / call.rows)
+        return store.outage.call(lambda: _goes_on(seat, store)) is not False
+
     try:
+        goes_on = seldom(look, call.lost_after / RENEWALS)
         run_processes(call.job(folder), RetrainConfig.model_validate(call.config), machines, goes_on)
         finished = (folder / FINISHED).is_file()
     finally:
@@ -113,6 +121,13 @@ def _trained(seat: Seat, store: SharedResults) -> JoinedAnswer | None:
         return None
     log.info("%s is trained, after %.0f s", call.training, seconds)
     return {"training": call.training, "machines": machines.size, "seconds": seconds}
+
+
+def _keep_young(*folders: Path) -> None:
+    """Tells `varjepa clean` that folders are in use. They may be read for days after the last file was written."""
+    for folder in folders:
+        with suppress(FileNotFoundError):
+            os.utime(folder)
 
 
 def _members(seat: Seat, store: SharedResults) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from varjepa.config.uris import DATABASES, IN_FILES, LAKES, WEB, scheme_of, without_scheme
+from varjepa.config.uris import DATABASES, IN_FILES, LAKES, WEB, home_expanded, scheme_of, without_scheme
 from varjepa.redaction import redacted_uri
 
 
@@ -53,7 +53,7 @@ def name_of(address: str) -> Name:
     if scheme in LAKES or scheme == "file":
         shown, scheme = without_scheme(shown), ""
     if not scheme:
-        return Name("file", str(Path(shown).expanduser().absolute()))
+        return Name("file", str(home_expanded(shown).absolute()))
     if scheme in DATABASES:
         return _in_database(shown, scheme)
     parts = urlsplit(shown)

@@ -1,10 +1,17 @@
 """Schedules of Prefect."""
 
+import re
+from collections.abc import Iterator
+
 from prefect.schedules import Cron, Interval, Schedule
 
 from varjepa.config.durations import duration
 from varjepa.errors import ConfigError
 from varjepa.tasks.sources.run_day import zone_of
+
+MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+"""Days of each month, at most."""
 
 
 def schedule_of(cron: str | None, interval: str | None, timezone: str | None) -> Schedule:
@@ -27,11 +34,50 @@ def schedule_of(cron: str | None, interval: str | None, timezone: str | None) ->
     try:
         zone_of(timezone)
         if cron is not None:
-            return Cron(cron, timezone=timezone)
-        return Interval(duration(interval or ""), timezone=timezone)
+            schedule = Cron(cron, timezone=timezone)
+        else:
+            schedule = Interval(duration(interval or ""), timezone=timezone)
     except ValueError as error:
         option = f'--cron "{cron}"' if cron is not None else f"--interval {interval}"
         raise ConfigError(
             f"{option}{f' in {timezone}' if timezone else ''} is not a valid schedule.",
             expected='Expected, for example, --cron "0 3 * * *" --timezone Europe/Berlin, or --interval 1h.',
         ) from error
+    if cron is not None:
+        _require_runs(cron)
+    return schedule
+
+
+def _require_runs(cron: str) -> None:
+    """Checks what Prefect takes, but nobody means: six or seven fields run every second, some days never come.
+
+    Raises:
+        ConfigError: the schedule is such a one.
+    """
+    fields = cron.lower().split()
+    if len(fields) > 5:
+        raise ConfigError(
+            f'--cron "{cron}" has {len(fields)} fields.',
+            expected="Expected five: minute, hour, day of month, month, day of week.",
+        )
+    if len(fields) == 5 and fields[4] in ("*", "?") and (days := _first_days(fields[2])):
+        months = list(_months(fields[3]))
+        if months and min(days) > max(DAYS[month - 1] for month in months):
+            raise ConfigError(
+                f'--cron "{cron}" never runs: no such month has a day {min(days)}.', fix="Choose another day or month."
+            )
+
+
+def _first_days(field: str) -> list[int]:
+    """The first day of each item of a list; none where an item is no number."""
+    found = [re.match(r"\d+", item) for item in field.split(",")]
+    return [int(match[0]) for match in found if match] if all(found) else []
+
+
+def _months(field: str) -> Iterator[int]:
+    """The months of a list of months and ranges; none where it has other items, such as every third month."""
+    numbered = re.sub("|".join(MONTHS), lambda match: str(MONTHS.index(match[0]) + 1), field)
+    items = [re.fullmatch(r"(\d+)(?:-(\d+))?", item) for item in numbered.split(",")]
+    if all(items):
+        for item in filter(None, items):
+            yield from range(int(item[1]), int(item[2] or item[1]) + 1)

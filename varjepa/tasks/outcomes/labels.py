@@ -10,7 +10,7 @@ import polars as pl
 from varjepa.config import DataSection
 from varjepa.data.cells import column
 from varjepa.data.encode.features import Label
-from varjepa.data.read.named_columns import require_present
+from varjepa.data.read.named_columns import renamed, require_present
 from varjepa.data.read.sources import open_path
 from varjepa.errors import DataError, ModelError, listed
 from varjepa.inference.answer_columns import ON_REQUEST
@@ -96,7 +96,7 @@ def scored_before(model: TrainedModel, question: Labelled, label: Label) -> tupl
     key = str(question.key)
     data = section_at(model.config.data, question.labelled, **question.reading)
     with opened_table(data, [*model.preprocessor.text, key]) as source:
-        labels = source.frame.rename(data.rename, strict=False).collect()
+        labels = renamed(source.frame, data.rename).collect()
     require_present((key, label.name), labels.columns, question.labelled)
     version = version_of(question.model, question.tracking_uri)
     served = None if version is None else f"{REGISTRY}{version[0]}/{version[1]}"
@@ -108,11 +108,11 @@ def scored_before(model: TrainedModel, question: Labelled, label: Label) -> tupl
             words = f'{place} has {twice:,} repeated values in the key "{key}".'
             raise DataError(words, expected="Expected every value once.")
     own = [name for name in ANSWERS if name in scores.columns]
-    renamed = scores.select(column(key).cast(pl.String), *(column(name).alias(f"answer {name}") for name in own))
+    answers = scores.select(column(key).cast(pl.String), *(column(name).alias(f"answer {name}") for name in own))
     right = judged_rows(labels, label).select(
         column(key).cast(pl.String), *(column(name).alias(f"of the row {name}") for name in labels.columns)
     )
-    joined = renamed.join(right, on=key, how="inner", maintain_order="left")
+    joined = answers.join(right, on=key, how="inner", maintain_order="left")
     if joined.is_empty():
         raise DataError(
             f'No value of the key "{key}" of {question.labelled} is in {question.scored}.',

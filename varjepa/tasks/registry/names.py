@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from varjepa.config.uris import home_expanded
 from varjepa.errors import ModelError, VarjepaError, listed, nearest
 from varjepa.redaction import redacted_uri
 from varjepa.tasks.registry.reader import FileRegistry, ModelEntry, Registry, registry_at
@@ -36,7 +37,7 @@ def require_model(name: str, tracking_uri: str | None = None) -> None:
         return
     if name.startswith(REGISTRY):
         registered_version(name, tracking_uri)
-    elif not Path(name).expanduser().is_dir() and RUN.fullmatch(name) is None:
+    elif not home_expanded(name).is_dir() and RUN.fullmatch(name) is None:
         raise ModelError(f"No such model: {name}.", expected=EXAMPLES, fix=_registered_hint(name, tracking_uri))
 
 
@@ -86,7 +87,7 @@ def folder_at_hand(name: str, tracking_uri: str | None = None) -> Path | None:
         tracking_uri: see `require_model`.
     """
     if not name.startswith(REGISTRY) or LOGGED.fullmatch(name) is not None:
-        folder = Path(name).expanduser()
+        folder = home_expanded(name)
         return _signed(folder) if folder.is_dir() else None
     registry = registry_at(store(tracking_uri))
     found = registry.folder(*registered_version(name, tracking_uri)) if isinstance(registry, FileRegistry) else None

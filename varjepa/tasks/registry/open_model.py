@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from varjepa.config.uris import home_expanded
 from varjepa.errors import ModelError
 from varjepa.inference.manifest import manifest_digest
 from varjepa.inference.model import TrainedModel
@@ -63,7 +64,7 @@ def model_folder(name: str, tracking_uri: str | None = None, trust: Trust | None
     run = RUN.fullmatch(name)
     if name.startswith(REGISTRY):
         return _registered(name, tracking_uri, trust)
-    folder = Path(name).expanduser()
+    folder = home_expanded(name)
     if run is not None and not folder.exists():
         return _of_run(run.group(1), tracking_uri, trust)
     if not folder.is_dir():
@@ -83,7 +84,7 @@ def version_of(name: str, tracking_uri: str | None) -> tuple[str, str] | None:
         ModelError: there is no such model or version.
     """
     run = RUN.fullmatch(name)
-    if run is not None and not Path(name).expanduser().exists():
+    if run is not None and not home_expanded(name).exists():
         # A run whose model was already registered names that version, too.
         name = _client(tracking_uri).get_run(run.group(1)).data.tags.get(MODEL_TAG, "")
     return registered_version(name, tracking_uri) if name.startswith(REGISTRY) else None

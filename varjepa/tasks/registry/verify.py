@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
+from varjepa.config.uris import home_expanded
 from varjepa.errors import ModelError
 from varjepa.inference.manifest import manifest_digest
 from varjepa.inference.storage import load_model
@@ -33,7 +34,7 @@ def verify(model: str, uri: str | None, trust: Trust | None = None) -> VerifyAns
     """
     trust, found = trusted() if trust is None else trust, _outer(model, uri)
     inner = model_folder(model, uri, trust) if found is None else checked(*found, trust)
-    outer = Path(model).expanduser() if found is None else found[0]
+    outer = home_expanded(model) if found is None else found[0]
     trained, digest = load_model(inner, "cpu"), manifest_digest(inner)
     trained.require_trees()
     done = {"model": digest is not None, "registry": False, "files": False}
@@ -54,7 +55,7 @@ def verify(model: str, uri: str | None, trust: Trust | None = None) -> VerifyAns
 
 def _outer(model: str, uri: str | None) -> tuple[Path, Mapping[str, str]] | None:
     """The folder of an MLflow model and the tags that the registry keeps of it; None for a folder of the user."""
-    run, folder = RUN.fullmatch(model), Path(model).expanduser()
+    run, folder = RUN.fullmatch(model), home_expanded(model)
     if (run is None or folder.exists()) and not model.startswith(REGISTRY):
         return None
     require_store(store(uri))

@@ -99,13 +99,14 @@ def _snapshot(data: DataSection, folder: Path, table: "FoundTable", fingerprint:
     import polars as pl
 
     from varjepa.data.cells import beyond_counts, beyond_words, without_beyond
+    from varjepa.data.read.named_columns import renamed
     from varjepa.data.read.sim_table import blended_with_noise
     from varjepa.data.read.sources import ROW
     from varjepa.tasks.sources.fingerprints import file_fingerprint
     from varjepa.tasks.sources.open_table import reads, require_unchanged
 
     source = table.open(None)
-    frame, path = source.frame.rename(data.rename, strict=False).with_row_index(ROW), folder / "snapshot.parquet"
+    frame, path = renamed(source.frame, data.rename).with_row_index(ROW), folder / "snapshot.parquet"
     total = 0
     with reads(data):
         if data.rows is not None and data.path is not None:

@@ -1,7 +1,9 @@
 """Step 3: split the rows, fit the preprocessing on the training part, encode all rows."""
 
+import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from varjepa.config import DataSection, PreprocessSection, RetrainConfig, SplitSection
 from varjepa.config.data import KIND
+from varjepa.errors import DataError
 from varjepa.tasks.orchestration.parallel_map import workers
 from varjepa.tasks.retrain.partitions import (
     Partition,
@@ -109,7 +112,8 @@ def preprocess(clean: Path, config: RetrainConfig) -> Prepared:
 
     promised = {name: column.kind for name, column in contract_of(config).columns.items()}
     folder = STEP.folder(config, str(clean), promised)
-    prepared = reuse(folder, Prepared, lambda: _preprocess(clean, config.data, config.preprocess, folder, promised))
+    with _text_in_words():
+        prepared = reuse(folder, Prepared, lambda: _preprocess(clean, config.data, config.preprocess, folder, promised))
     for name, reason in prepared.left_out.items():
         log.warning('The column "%s" is left out: %s.', name, reason)
     for name, columns in prepared.joined.items():
@@ -123,6 +127,22 @@ def preprocess(clean: Path, config: RetrainConfig) -> Prepared:
             "predict, list it in data.drop.", name, 100 * share,
         )  # fmt: skip
     return prepared
+
+
+@contextmanager
+def _text_in_words() -> Iterator[None]:
+    """Says which column holds text where numbers are encoded: a label of words whose task is regression."""
+    import polars as pl
+
+    try:
+        yield
+    except pl.exceptions.InvalidOperationError as error:
+        said = re.search(r'the (column ".*" holds text, for example ".*")$', str(error), re.MULTILINE)
+        if said is None:
+            raise
+        raise DataError(
+            f"The {said[1]}.", expected="Expected numbers.", fix="Check data.task, data.kinds and data.columns."
+        ) from error
 
 
 def _preprocess(

@@ -18,6 +18,7 @@ from varjepa.models.new_network import new_network
 from varjepa.models.weights import NETWORK, save_network
 from varjepa.tasks.joint_training.launch import TRAINED, Job, require_success, run_processes
 from varjepa.tasks.joint_training.lead import train_together
+from varjepa.tasks.joint_training.network import own_address
 from varjepa.tasks.retrain.encoded_rows import EncodedRows
 from varjepa.tasks.retrain.preprocess import Prepared
 from varjepa.tasks.retrain.progress import training_progress, why_selected
@@ -26,6 +27,7 @@ from varjepa.tasks.steps.log import log
 from varjepa.tasks.steps.orchestrated import task
 from varjepa.tasks.steps.reuse import Step, reuse
 from varjepa.tasks.tracking.runs import CurveLogger
+from varjepa.tasks.tracking.uris import tracking_uri
 from varjepa.training.device import give_back_memory, resolve_device
 from varjepa.training.distributed import World, local_device
 from varjepa.training.loop import Evaluator, Trainer
@@ -66,6 +68,17 @@ class Pretrained:
         network = new_network(preprocessor.sizes, config)
         network.load_state_dict(load_file(self.weights))
         return network.to(resolve_device(config.training.device)).eval()
+
+
+def require_machine(config: RetrainConfig) -> None:
+    """Checks that this machine can train as the job says, before hours of other work.
+
+    Raises:
+        ConfigError: it has no such device, or other machines cannot learn its address.
+    """
+    resolve_device(config.training.device)
+    if config.work.machines > 1:
+        own_address(config.work.address, tracking_uri(config.tracking))
 
 
 @task(name="pretrain", task_run_name="pretrain {config.model.kind}")

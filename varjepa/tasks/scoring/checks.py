@@ -13,7 +13,7 @@ from varjepa.config.retrain import RetrainConfig
 from varjepa.config.uris import is_local
 from varjepa.data.cells import by_name
 from varjepa.data.encode.preprocessor import Preprocessor
-from varjepa.data.read.named_columns import Named, require_named, require_present
+from varjepa.data.read.named_columns import Named, renamed, require_named, require_present
 from varjepa.tasks.registry.names import CONFIG, PREPROCESSOR
 from varjepa.tasks.sources.address import section_at
 from varjepa.tasks.sources.glance import columns_at_hand
@@ -44,7 +44,7 @@ def require_columns(
     columns = columns_at_hand(data)
     if columns is None and any(named.values()):
         with opened_table(data) as opened:
-            columns = opened.frame.rename(data.rename, strict=False).collect_schema().names()
+            columns = renamed(opened.frame, data.rename).collect_schema().names()
     if columns is None:
         return
     require_named(columns, named)

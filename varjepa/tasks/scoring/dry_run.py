@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from varjepa.config.uris import is_local
+from varjepa.config.uris import home_expanded, is_local
 from varjepa.inference.column_groups import ARRAYS
 from varjepa.redaction import redacted_uri
 from varjepa.tasks.answers.tables import FilePlan, SourcePlan
@@ -34,7 +34,7 @@ def planned(
     folder = folder_at_hand(model, tracking_uri)
     reads = [] if folder is None else columns_of(folder)
     left_out = [name for name in groups if name in ARRAYS and not holds_arrays(out)]
-    exists = is_local(out) and Path(out).expanduser().exists()
+    exists = is_local(out) and home_expanded(out).exists()
     return {
         "dry_run": True,
         "model": _resolved(model, tracking_uri),

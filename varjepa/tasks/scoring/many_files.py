@@ -8,6 +8,7 @@ from glob import has_magic
 from itertools import takewhile
 from pathlib import Path
 
+from varjepa.config.uris import home_expanded
 from varjepa.data.files.found import name_within
 from varjepa.data.read.sources import source_files
 from varjepa.errors import ConfigError, ModelError
@@ -78,7 +79,7 @@ def _name_of(file: Path, source: str) -> str:
     named = name_within(file)
     if not has_magic(source):
         return named
-    fixed = list(takewhile(lambda part: not has_magic(part), Path(source).expanduser().parts))
+    fixed = list(takewhile(lambda part: not has_magic(part), home_expanded(source).parts))
     return max(named, "/".join(file.parts[len(fixed) :]), key=len)
 
 

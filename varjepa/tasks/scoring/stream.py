@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import polars as pl
 
 from varjepa.config import DataSection
+from varjepa.data.read.named_columns import renamed
 from varjepa.data.read.sources import Source
 from varjepa.tasks.sources.open_table import reads
 
@@ -21,7 +22,7 @@ def batches_of(source: Source, data: DataSection, rows: int) -> Iterator[pl.Data
         DataError: the table cannot be read.
     """
     with reads(data):
-        frame = source.frame.rename(data.rename, strict=False)
+        frame = renamed(source.frame, data.rename)
         empty = True
         for batch in frame.collect_batches(chunk_size=rows, maintain_order=True):
             for start in range(0, batch.height, rows):

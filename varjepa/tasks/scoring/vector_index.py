@@ -11,6 +11,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 
 from varjepa.config import DataSection
+from varjepa.data.read.named_columns import renamed
 from varjepa.errors import ConfigError
 from varjepa.inference.model import TrainedModel
 from varjepa.inference.vectors.index import GRAPH, VECTORS, VectorIndex
@@ -115,7 +116,7 @@ def _kept(model: TrainedModel, found: FoundTable, data: DataSection, keep: tuple
     if not keep:
         return None
     with reads(data):
-        frame = found.open(model.preprocessor.text).frame.rename(data.rename, strict=False)
+        frame = renamed(found.open(model.preprocessor.text).frame, data.rename)
         return kept_columns(frame, keep).collect()
 
 

@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -16,20 +16,22 @@ from varjepa.config.data import ColumnSection
 from varjepa.config.edited import changed_content, edited_yaml
 from varjepa.config.encoder_sizes import AUTO, preset_for
 from varjepa.config.load import override_values, parse_config
-from varjepa.config.uris import VARIABLE, beside, is_local, scheme_of, without_scheme
-from varjepa.config.yaml_text import dump_yaml
+from varjepa.config.uris import VARIABLE, beside, home_expanded, is_local, scheme_of, without_scheme
+from varjepa.config.yaml_text import dump_yaml, read_yaml
 from varjepa.data.cells import as_text, beyond_counts, beyond_words, by_name, column
+from varjepa.data.files.found import find_files
 from varjepa.data.fit.derived_columns import SHOWN_RARE, rare_words
 from varjepa.data.fit.rows_protocol import Wanted
 from varjepa.data.fit.streamed_rows import StreamedRows
 from varjepa.data.read.column_profile import ColumnProfile
 from varjepa.data.read.contract import ColumnContract, Contract, dump_contract
+from varjepa.data.read.named_columns import named_in_job, renamed, require_named
 from varjepa.errors import ConfigError, DataError, listed, suggested
 from varjepa.tasks.answers.tables import ColumnAnswer, InitAnswer
 from varjepa.tasks.setup.gap_words import gap_words
 from varjepa.tasks.setup.natural_bounds import future_words, natural_bounds
 from varjepa.tasks.setup.obstacles import obstacles
-from varjepa.tasks.sources.address import require_place, table_of
+from varjepa.tasks.sources.address import expanded, require_place, table_of
 from varjepa.tasks.sources.glance import columns_at_hand, require_table
 from varjepa.tasks.sources.open_table import opened_table, reads
 from varjepa.tasks.steps.files import write_text
@@ -55,8 +57,11 @@ MARGIN = 0.1
 """Draft ranges are wider than the observed range by this share of it, on both sides."""
 
 
-_REFUSED = re.compile(r"[/:.%\"'@]+")
+_REFUSED = re.compile(r"[/:.%\"'@\x00-\x1f\x7f]+")
 """What `registry.name` does not accept."""
+
+LONGEST_NAME = 200
+"""Characters that `registry.name` accepts."""
 
 
 @dataclass(frozen=True)
@@ -118,31 +123,50 @@ def initialise(
     config = out or Path(f"{_table_name(data)}.yaml")
     contract = config.parent / "contracts" / f"{config.stem}.yaml"
     require_label(section, label)
+    _require_other_files(section, (config, contract))
     existing = [str(path) for path in (config, contract) if path.exists()]
     if existing and not force:
         raise ConfigError(f"{listed(existing)} would be overwritten.", fix="Pass --force, or choose another --out.")
     with opened_table(section) as source, reads(section):
-        rows = StreamedRows(source.frame)
+        frame = renamed(source.frame, section.rename)
+        rows = StreamedRows(frame)
         if not rows.rows:
             raise DataError(f"{source.description} has no rows.", expected="Expected a header line and rows.")
         _require_label(list(rows.schema), label, source.description)
         profiles = rows.whole_profiles()
-        beyond = beyond_counts(source.frame)
-        drafted = _contract_text(source.frame, rows.rows, profiles, beyond)
-        few = has_few_contents(source.frame, rows.rows, _features(profiles, label))
+        beyond = beyond_counts(frame)
+        drafted = _contract_text(frame, rows.rows, profiles, beyond)
+        few = has_few_contents(frame, rows.rows, _features(profiles, label))
         remarks = {name: beyond_words(count) for name, count in beyond.items()}
         remarks |= rare_columns(rows, {name: facts for name, facts in profiles.items() if name != label})
         remarks |= future_columns(profiles)
     for name, words in gap_words(section, profiles.values()).items():
         remarks[name] = f"{remarks[name]}; {words}" if name in remarks else words
-    contract.parent.mkdir(parents=True, exist_ok=True)
-    write_text(contract, drafted)
     started = Started(
         config, contract, rows.rows, label, profiles, source.columns, source.words, {**remarks, **source.doubts},
         tuple(obstacles(rows.rows, profiles, label, section.drop)),
     )  # fmt: skip
-    write_text(config, edited_yaml(_config_text(section, started, few_contents=few), changes))
+    text = edited_yaml(_config_text(section, started, few_contents=few), changes)
+    # What is written, a retrain accepts.
+    require_named(list(profiles), named_in_job(parse_config(read_yaml(text, str(config)), str(config))))
+    contract.parent.mkdir(parents=True, exist_ok=True)
+    write_text(contract, drafted)
+    write_text(config, text)
     return started
+
+
+def _require_other_files(section: DataSection, places: Iterable[Path]) -> None:
+    """Checks that no file of the table would be overwritten, not even by --force.
+
+    Raises:
+        ConfigError: one would.
+    """
+    address = expanded(str(section.path))
+    if not is_local(address) or home_expanded(address).is_dir():
+        return
+    for place in places:
+        if place.exists() and any(place.samefile(file) for file in find_files(address).files):
+            raise ConfigError(f"{place} is the table itself.", fix="Choose another --out.")
 
 
 def require_label(section: DataSection, label: str | None) -> None:
@@ -284,7 +308,7 @@ def draft_range(smallest: Any, largest: Any, *, whole: bool) -> tuple[Any, Any]:
 def _place(data: DataSection, home: Path) -> dict[str, Any]:
     """The keys that say where the table lies, in a config of the folder `home`."""
     if is_local(str(data.path)):
-        place = Path(str(data.path)).expanduser().absolute()
+        place = home_expanded(str(data.path)).absolute()
         path = str(place.relative_to(home) if place.is_relative_to(home) else place)
     else:
         path = str(data.path) if home == Path.cwd() else beside(Path.cwd(), str(data.path))
@@ -330,7 +354,7 @@ def _config_text(data: DataSection, seen: Started, *, few_contents: bool) -> str
         },
         "contract": {"path": str(seen.contract.relative_to(seen.config.parent))},
         "model": {"size": AUTO},
-        "registry": {"name": _REFUSED.sub("-", seen.config.stem)},
+        "registry": {"name": _REFUSED.sub("-", seen.config.stem)[:LONGEST_NAME]},
     }
     # In JSON a name takes one line, whatever it holds.
     shown = {name: visible(json.dumps(name, ensure_ascii=False)) for name in seen.profiles}

@@ -8,10 +8,10 @@ from string import Template
 from typing import Any
 
 from varjepa import __version__
-from varjepa.config.uris import is_local
+from varjepa.config.uris import DATABASES, IN_FILES, LAKES, OBJECTS, is_local, scheme_of
 from varjepa.errors import ConfigError
 from varjepa.tasks.setup.initialise import Started, initialise, require_label
-from varjepa.tasks.sources.address import require_place
+from varjepa.tasks.sources.address import expanded, require_place
 from varjepa.tasks.steps.files import write_text
 from varjepa.visible import visible
 
@@ -73,10 +73,23 @@ def start_project(
         data, label=label, out=folder / f"{name}.yaml", force=force, reading=reading, overrides=overrides
     )
     few = f"--set data.rows={FEW_ROWS}" if started.rows > FEW_ROWS and is_local(data) else ""
-    values = {"name": started.config.stem, "version": __version__, "few": few}
+    values = {"name": started.config.stem, "version": __version__, "few": few, "package": package_for(data)}
     for template, place in FILES.items():
         text = files("varjepa.tasks.setup").joinpath("scaffold", template).read_text(encoding="utf-8")
         filled = Template(text).substitute(values)
         (folder / place).parent.mkdir(parents=True, exist_ok=True)
         write_text(folder / place, "\n".join(line.rstrip() for line in filled.splitlines()) + "\n")
     return started
+
+
+def package_for(data: str) -> str:
+    """The package, with the extra that reads the table, for pip.
+
+    Examples:
+        >>> package_for("s3://bucket/people.csv").partition("==")[0], package_for("people.csv").partition("==")[0]
+        ('varjepa[s3]', 'varjepa')
+    """
+    scheme = scheme_of(expanded(data))
+    servers = [name for name in DATABASES if name not in IN_FILES]
+    extras = dict.fromkeys(OBJECTS, "s3") | {lake: lake for lake in LAKES} | dict.fromkeys(servers, "sql")
+    return f"varjepa{f'[{extras[scheme]}]' if scheme in extras else ''}=={__version__}"

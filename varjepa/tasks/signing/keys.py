@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from varjepa.config.signing import SigningSection
+from varjepa.config.uris import home_expanded
 from varjepa.errors import SetupError
 from varjepa.tasks.sources.extras import required
 
@@ -88,7 +89,7 @@ def signing_key(signing: SigningSection) -> SigningKey | None:
     if place is None:
         return None
     required("model_signing", EXTRA, "Signing a model")
-    path = Path(place).expanduser()
+    path = home_expanded(place)
     content = _content(path, name)
     if not _PRIVATE.search(content):
         raise SetupError(f"{path} ({name}) holds no private key in PEM.", fix=_MAKE)
@@ -153,7 +154,7 @@ def read_trust(place: str, name: str) -> Trust:
         SetupError: the extra is missing, or the file cannot be read, or holds no such keys.
     """
     required("model_signing", EXTRA, "Checking the signature of a model")
-    path = Path(place).expanduser()
+    path = home_expanded(place)
     content = _content(path, name)
     if _PRIVATE.search(content):
         raise SetupError(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from varjepa.config.uris import database_file, scheme_of
+from varjepa.config.uris import database_file, home_expanded, scheme_of
 from varjepa.errors import DataError, SetupError
 from varjepa.tasks.sources.extras import required
 from varjepa.tasks.sources.python_rows import stage_batches
@@ -115,7 +115,7 @@ def _engine(uri: str, *, writes: bool) -> dict[str, Any]:
 
 
 def _sqlite(uri: str, *, writes: bool) -> sqlite3.Connection:
-    file = Path(database_file(uri)).expanduser()
+    file = home_expanded(database_file(uri))
     if writes:
         return sqlite3.connect(file, isolation_level=None)
     if not file.is_file():

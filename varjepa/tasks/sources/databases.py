@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from varjepa.config import DataSection
-from varjepa.config.uris import database_file, scheme_of
+from varjepa.config.uris import database_file, home_expanded, scheme_of
 from varjepa.data.read.sources import Source, open_path
 from varjepa.errors import ConfigError
 from varjepa.redaction import redacted_uri
@@ -48,7 +48,7 @@ def read_database(data: DataSection, stage: Path) -> FoundTable:
 def _stage(server: str, query: str, data: DataSection, out: Path, description: str) -> None:
     scheme, parameters = scheme_of(server), data.parameters
     if scheme == "duckdb":
-        stage_duckdb(Path(database_file(server)).expanduser(), query, parameters, out, description)
+        stage_duckdb(home_expanded(database_file(server)), query, parameters, out, description)
     elif scheme in ("postgresql", "postgres"):
         rows = StagedRows(out)
         uri = f"postgresql://{server.partition('://')[2]}"

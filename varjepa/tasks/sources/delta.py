@@ -1,12 +1,12 @@
 """Delta tables: one version of them, whatever is committed meanwhile."""
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from varjepa.config import DataSection
+from varjepa.config.uris import home_expanded
 from varjepa.data.read.sources import Source
 from varjepa.errors import DataError
 from varjepa.tasks.sources.credentials import storage_options
@@ -60,7 +60,7 @@ def open_delta(place: str, description: str) -> Any:
 
 def is_delta(place: str) -> bool:
     """Whether a local folder holds a Delta table."""
-    return (Path(place).expanduser() / LOG).is_dir()
+    return (home_expanded(place) / LOG).is_dir()
 
 
 def _fingerprint(table: Any) -> str:

@@ -1,11 +1,10 @@
 """A glance at a table before anything heavy is imported: whether there is one at a local place, and its columns."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from varjepa.config import DataSection
-from varjepa.config.uris import IN_FILES, METADATA, database_file, is_local, scheme_of
+from varjepa.config.uris import IN_FILES, METADATA, database_file, home_expanded, is_local, scheme_of
 from varjepa.errors import DataError
 from varjepa.tasks.sources.address import expanded, require_place
 from varjepa.tasks.sources.run_day import planned_day, with_day
@@ -27,9 +26,9 @@ def require_table(path: str, reading: Mapping[str, Any] | None = None) -> None:
     if is_local(address):
         from varjepa.data.files.found import find_files
 
-        if not Path(address).expanduser().is_dir():  # what lies in a folder, its reader says
+        if not home_expanded(address).is_dir():  # what lies in a folder, its reader says
             find_files(address)
-    elif scheme_of(address) in IN_FILES and not Path(database_file(address)).expanduser().is_file():
+    elif scheme_of(address) in IN_FILES and not home_expanded(database_file(address)).is_file():
         raise DataError(f"There is no database file {database_file(address)}.", fix="Check data.path.")
 
 

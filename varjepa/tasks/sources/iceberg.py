@@ -1,13 +1,12 @@
 """Iceberg tables: one snapshot of them, from a catalog or from a file of metadata."""
 
 import os
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from varjepa.config import DataSection
-from varjepa.config.uris import METADATA, is_local
+from varjepa.config.uris import METADATA, home_expanded, is_local
 from varjepa.data.read.sources import Source
 from varjepa.errors import ConfigError, DataError, listed
 from varjepa.tasks.sources.credentials import endpoint, region
@@ -55,7 +54,7 @@ def open_iceberg(place: str, description: str) -> Any:
     from pyiceberg.table import StaticTable
 
     if place.endswith(METADATA):
-        path = str(Path(place).expanduser().absolute()) if is_local(place) else place
+        path = str(home_expanded(place).absolute()) if is_local(place) else place
         return StaticTable.from_metadata(path, _properties())
     catalog, _, name = place.partition("/")
     try:

@@ -4,6 +4,7 @@ from datetime import date
 
 from varjepa.config import RetrainConfig
 from varjepa.errors import ConfigError
+from varjepa.tasks.sources.address import section_at
 from varjepa.tasks.sources.run_day import on_day
 
 
@@ -11,11 +12,15 @@ def require_rows(config: RetrainConfig) -> str:
     """Where the new rows lie.
 
     Raises:
-        ConfigError: the job names no place.
+        ConfigError: the job names no place, or one that cannot be read as it says.
     """
-    place = config.watch.path or config.data.path
+    place, query = config.watch.path or config.data.path, config.watch.query
     if place is None:
         raise ConfigError("watch.path is not set, and the table of the job lies at no path.", fix="Set watch.path.")
+    if config.watch.path is not None:
+        section_at(config.data, place, query=query)
+    elif query is not None:
+        raise ConfigError("watch.query is a query of watch.path, which is missing.", fix="Set watch.path, too.")
     return place
 
 

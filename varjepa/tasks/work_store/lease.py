@@ -131,6 +131,12 @@ class Lease:
             self.place.write(self._key(self.generation), self._content(released=True))
 
 
+def in_progress(place: Place, since: datetime) -> bool:
+    """Whether a process may be at work in a store: it has renewed a lease since then, and has not released it."""
+    items = (item for item in place.items(LEASES) if item.changed >= since)
+    return any(not _facts(place.read(item.key)).get("released") for item in items)
+
+
 def _number(item: Item) -> int:
     return int(item.key.rpartition("/")[2])
 

@@ -264,3 +264,29 @@ def test_a_first_line_of_values_stops_the_run_though_its_numbers_grow(tmp_path: 
         opened(put(tmp_path, "59,red,1450.3\n61,blue,1460.5\n48,red,1300.1\n33,blue,1200.5\n"))
     names = "sample,400.5,401.5\nred,1,2\nblue,3,4\n"
     assert opened(put(tmp_path, names))[0].columns == ["sample", "400.5", "401.5"]
+
+
+@pytest.mark.parametrize("encoding", ["base64", "hex", "rot13", "uu", "quopri", "zlib", "no-such"])
+def test_what_is_no_encoding_of_text_is_unknown(tmp_path: Path, encoding: str) -> None:
+    with pytest.raises(DataError, match=f'data.encoding is "{encoding}", which is unknown'):
+        opened(put(tmp_path, "a,b\n1,2\n"), encoding=encoding)
+
+
+@pytest.mark.parametrize("separator", ["€", "é", "🦄"])
+def test_separators_beyond_ascii_separate_or_leave_one_column(tmp_path: Path, separator: str) -> None:
+    table, _ = opened(put(tmp_path, f"a{separator}b\n1{separator}2\n"), separator=separator)
+    assert table.rows() == [(1, 2)]
+    table, _ = opened(put(tmp_path, "a,b\nx,y\n"), separator=separator)
+    assert table.rows() == [("x,y",)]
+
+
+def test_a_character_at_the_end_of_a_block_within_a_long_line_is_not_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("varjepa.data.files.encoding._CHUNK", 64)
+    for place in range(55, 66):
+        for character in "é€🦄":
+            cell = "x" * place + character + "y" * 200
+            table, notes = opened(put(tmp_path, f'a,b\n1,"{cell}"\n2,z\n'))
+            assert table["b"].to_list() == [cell, "z"]
+            assert not notes

@@ -9,6 +9,7 @@ from tests.unit.data.files.opening import opened, put
 from varjepa.data.read.sources import source_files
 from varjepa.errors import DataError
 from varjepa.tasks.sources.fingerprints import file_fingerprint
+from varjepa.tasks.sources.glance import require_table
 
 WRITERS = {"csv": pl.DataFrame.write_csv, "parquet": pl.DataFrame.write_parquet, "arrow": pl.DataFrame.write_ipc}
 FORMATS = list(WRITERS)
@@ -181,3 +182,16 @@ def test_names_with_patterns_are_no_patterns(tmp_path: Path) -> None:
     write(pl.DataFrame({"a": [0.5], "*": [1]}), tmp_path / "u*.parquet")
     assert opened(tmp_path / "t[1].parquet")[0].row(0) == (1, 2, 3)
     assert opened(tmp_path)[0].rows() == [(1, 2, 3.0), (1, None, 0.5)]
+
+
+@pytest.mark.parametrize("pattern", ["t**.csv", "a/**b/*.csv"])
+def test_a_pattern_that_python_does_not_read_is_refused(tmp_path: Path, pattern: str) -> None:
+    with pytest.raises(DataError, match=r"is no pattern of files.*data/\*\*/\*\.csv"):
+        opened(tmp_path / pattern)
+
+
+def test_a_name_that_begins_like_a_home_is_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    put(tmp_path, "a,b\n1,2\n", "~$book.csv")
+    assert opened(Path("~$book.csv"))[0].rows() == [(1, 2)]
+    assert require_table("~$book.csv") is None

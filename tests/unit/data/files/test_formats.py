@@ -196,3 +196,27 @@ def test_a_pointer_of_git_lfs_is_called_one(tmp_path: Path, name: str) -> None:
 def test_json_keeps_the_empty_name(tmp_path: Path) -> None:
     table, _ = opened(put(tmp_path, '{"": 1, "a": NaN}\n{"": 2, "a": 1.5}\n', "t.json"))
     assert table.columns == ["", "a"]
+
+
+def test_an_empty_first_object_is_a_row_of_gaps(tmp_path: Path) -> None:
+    table, _ = opened(put(tmp_path, '{}\n{"a": 1}\n', "t.jsonl"))
+    assert table["a"].to_list() == [None, 1]
+
+
+@pytest.mark.parametrize("text", ["[1, 2]\n[3, 4]\n", "a,b\n1,2\n", "null"])
+@pytest.mark.parametrize("name", ["t.jsonl", "t.JSON"])
+def test_what_is_called_json_and_is_none_is_refused(tmp_path: Path, text: str, name: str) -> None:
+    with pytest.raises(DataError, match=r"no JSON objects, as its name says.*\.csv"):
+        opened(put(tmp_path, text, name))
+
+
+def test_an_archive_of_another_method_or_with_a_wrong_name_is_refused(tmp_path: Path) -> None:
+    packed = bytearray(zipped(t_csv=TEXT * 50))
+    entry = packed.find(b"PK\x01\x02")
+    other, misnamed = bytearray(packed), bytearray(packed)
+    other[8], other[entry + 10] = 9, 9  # Deflate64
+    with pytest.raises(DataError, match=r"Deflate64.*Unpack it first"):
+        opened(put(tmp_path, bytes(other), "t.zip"))
+    misnamed[entry + 8 : entry + 10], misnamed[entry + 46] = b"\0\x08", 0xFF  # said to be UTF-8
+    with pytest.raises(DataError, match="cannot be read: a name in the archive"):
+        opened(put(tmp_path, bytes(misnamed), "t.zip"))

@@ -369,3 +369,10 @@ def test_digits_of_other_scripts_are_read(zero: str) -> None:
 def test_leading_zeros_in_quotes_mean_a_code(form: str) -> None:
     codes = [form.format(7 * row) for row in range(40)]
     assert column(codes).to_list() == codes
+
+
+def test_numbers_with_and_without_a_percent_sign_are_a_doubt() -> None:
+    found = read({"mixed": ["45%", "50", "60%", "n/a"] * 12, "alike": ["45%", "5 %", "60%", "n/a"] * 12})
+    assert found.frame.collect()["mixed"].to_list()[:4] == [0.45, 50.0, 0.6, None]
+    assert list(found.doubts) == ["mixed"]
+    assert '"45%" is read as a hundredth of 45, but "50" beside it as it stands' in found.doubts["mixed"]

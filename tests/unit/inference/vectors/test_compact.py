@@ -154,3 +154,10 @@ def test_no_label_takes_part() -> None:
     assert (found["query"] != found["row"]).all()
     assert model.near_duplicates(pl.concat([table, table.head(2)]), 1e-3).head(2)["distance"].max() < 1e-3
     assert model.outliers(table, 5, k=3).height == 5
+
+
+def test_vectors_of_a_collapsed_embedding_are_alike_and_have_a_number() -> None:
+    """Without one, a finished model could not be read, and the gate had nothing to refuse."""
+    for basis in fit_bases(torch.ones(30, 4, 2)):
+        assert basis.basis.shape == (8, 1)
+        assert basis.project(torch.ones(5, 8), 1).abs().max() == 0

@@ -15,6 +15,8 @@ from varjepa.tasks.cleaning.policy import Policy
 from varjepa.tasks.cleaning.work import clean_work
 from varjepa.tasks.cleaning.work_store import clean_work_store
 from varjepa.tasks.steps.reuse import reuse, step_folder
+from varjepa.tasks.work_store.lease import Lease
+from varjepa.tasks.work_store.outage import Outage
 from varjepa.tasks.work_store.place import Place
 
 DAY = 86400
@@ -149,3 +151,21 @@ def test_a_shared_result_that_another_machine_removes_meanwhile_is_left_alone(tm
     os.utime(tmp_path / "store" / "fit-0123456789ab" / "rows", (0, 0))
     assert [one.name.rpartition("/")[2] for one in clean_work_store(place, Policy())] == ["fit-0123456789ab"]
     assert place.items() == []
+
+
+def test_what_a_running_job_works_on_stays_however_short_the_age(tmp_path: Path) -> None:
+    place, second = Place(f"file://{tmp_path}/store"), Policy(older=timedelta(seconds=1))
+    lease = Lease(place, "model-0123456789ab", 86_400.0, Outage("The work store"))
+    assert lease.take()
+    for key in ("partial/fit-0123456789ab/000000001/checkpoint.pt", "preprocess-0123456789ab/result.json"):
+        place.write(key, b"1")
+    hour = time.time() - 3600
+    for item in place.items():  # renewed every six hours
+        os.utime(tmp_path / "store" / item.key, (hour, hour))
+    assert clean_work_store(place, second) == []
+    lease.release()
+    place.write("fit-0123456789ab/result.json", b"1")
+    os.utime(tmp_path / "store" / "fit-0123456789ab" / "result.json", (hour, hour))
+    gone = [one.name.rpartition("/")[2] for one in clean_work_store(place, second)]
+    assert gone == ["fit-0123456789ab", "preprocess-0123456789ab"]
+    assert not Lease(place, "model-0123456789ab", 60.0, Outage("The work store")).held()

@@ -1,6 +1,10 @@
 """Calls for machines in a work store: who joins, and what they refuse."""
 
 import logging
+import os
+import time
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -8,6 +12,8 @@ from pydantic import ValidationError
 
 from varjepa.config.operations import WorkSection
 from varjepa.errors import ConfigError
+from varjepa.tasks.cleaning.policy import Policy
+from varjepa.tasks.cleaning.work import clean_work
 from varjepa.tasks.joint_training import join as joining
 from varjepa.tasks.joint_training.call import Call, found_call, open_calls, seldom
 from varjepa.tasks.joint_training.network import address_towards, interface_to, own_address
@@ -103,3 +109,29 @@ def test_a_question_that_is_seldom_asked_keeps_its_answer() -> None:
     answers = iter([True, False])
     ask = seldom(lambda: next(answers), 3600.0)
     assert [ask(), ask(), ask()] == [True] * 3
+
+
+def test_cleaning_leaves_what_a_machine_trains_with(store: SharedResults, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A training of days: nothing has been written to the rows, nor to the folder of the attempt, for two of them."""
+    job = {"data": {"name": "sim"}}
+    leading = called(store).leading(store.place, store.outage)
+    assert leading.take()
+    seat = joining._seat(store, set())
+    assert seat is not None
+    seat = seat._replace(call=called(store, members=[0, 1], config=job))
+    attempt, kept = WORK / f"join-{'a' * 12}", list[bool]()
+
+    def trained(_job: object, _config: object, _machines: object, still: Callable[[], bool]) -> int:
+        for folder in (attempt, WORK / ROWS):
+            for path in (folder, *folder.iterdir()):
+                os.utime(path, (time.time() - 2 * 86_400,) * 2)
+        still()
+        clean_work(Policy(older=timedelta(hours=12)))
+        kept.extend(folder.is_dir() for folder in (attempt, WORK / ROWS))
+        return 0
+
+    monkeypatch.setattr(joining, "run_processes", trained)  # a training of two days
+    joining._trained(seat, store)
+    assert kept == [True, True]
+    for held in (leading, seat.lease):
+        held.forget()

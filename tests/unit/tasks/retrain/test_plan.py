@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from varjepa.config import RetrainConfig, as_flat, parse_config
 from varjepa.config.learning import MOST_EPOCHS, PASSED_ROWS, TrainingSection, epochs_for
 from varjepa.config.quick import QUICK, quick_config
+from varjepa.errors import ConfigError
+from varjepa.flows.plan import plan
 from varjepa.tasks.retrain.ingest import Snapshot
 from varjepa.tasks.retrain.validate import contract_for
 
@@ -95,3 +97,19 @@ def test_a_plan_of_a_sample_says_what_would_happen_and_records_nothing(tmp_path:
     assert plan["seconds"]["total"] > 0
     assert "time      about" in done.stderr
     assert {path.name for path in (tmp_path / "mlruns").iterdir()} == {"work"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"training": {"device": "meta"}}, 'training.device is "meta", which cannot be used here'),
+        ({"training": {"device": "cuda:99"}}, "cannot be used here"),
+        ({"work": {"machines": 2}}, "have to know the address of this one.*Set work.address"),
+    ],
+)
+def test_where_this_machine_cannot_train_nothing_is_read(
+    settings: dict[str, object], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with pytest.raises(ConfigError, match=said):
+        plan(parse_config({"data": {"path": "nowhere.csv"}} | settings))

@@ -1,6 +1,9 @@
 """`varjepa init --project` writes files that are valid, and overwrites none."""
 
+import os
+import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -8,10 +11,11 @@ import polars as pl
 import pytest
 import yaml
 
+from varjepa import __version__
 from varjepa.config.load import load_config
 from varjepa.errors import ConfigError
 from varjepa.flows.cli import cli
-from varjepa.tasks.setup.project import FILES, start_project
+from varjepa.tasks.setup.project import FILES, package_for, start_project
 
 
 @pytest.fixture
@@ -79,3 +83,43 @@ def test_nothing_is_overwritten(project: Path, tmp_path: Path) -> None:
     assert (project / "Dockerfile").read_text() == "mine"
     start_project(str(tmp_path / "table.csv"), project, label="y", force=True)
     assert "FROM" in (project / "Dockerfile").read_text()
+
+
+def test_its_schedule_ends_where_another_program_has_the_port(project: Path) -> None:
+    with socket.socket() as other:  # it takes connections and never answers
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        variables = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
+        path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+        ended = subprocess.run(
+            ["sh", project / "schedule.sh"], env=variables | {"PATH": path, "PREFECT_PORT": str(port)},
+            capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+    assert ended.returncode == 1
+    assert f"Port {port} is in use" in ended.stderr
+
+
+def test_runs_of_its_image_lie_where_its_user_may_write(project: Path) -> None:
+    image = (project / "Dockerfile").read_text()
+    assert "-v my-model-runs:/project/mlruns" in image
+    assert (
+        image.index("mkdir -p /project/mlruns") < image.index("chown -R runner /project") < image.index("USER runner")
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "extra"),
+    [
+        ("${TABLE}", "[sql]"), ("gs://b/t.parquet", "[s3]"), ("delta://s3://b/t", "[delta]"), ("duckdb:///a.db#t", ""),
+        ("iceberg://c/t", "[iceberg]"), ("mysql+pymysql://h/d#t", "[sql]"), ("a.csv", ""), ("https://h/t.csv", ""),
+    ],
+)  # fmt: skip
+def test_its_image_and_ci_can_read_the_table(data: str, extra: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TABLE", "postgresql://host/shop#people")
+    assert package_for(data) == f"varjepa{extra}=={__version__}"
+
+
+def test_all_files_install_the_same_package(project: Path) -> None:
+    for place in ("Dockerfile", "README.md", ".gitlab-ci.yml", ".github/workflows/model.yml"):
+        assert f'"varjepa=={__version__}"' in (project / place).read_text(), place
