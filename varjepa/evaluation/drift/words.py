@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from varjepa.amounts import counted, share
 from varjepa.data.cells import FALSE_WORDS, TRUE_WORDS
 from varjepa.evaluation.drift.samples import Categories, Numbers
 from varjepa.evaluation.drift.tests import Finding, Subject
@@ -65,22 +66,23 @@ def sentence(finding: Finding, words: Mapping[str, int] | None = None) -> str:
     match finding.aspect, subject.reference, subject.new:
         case "missing", reference, new:
             before, now = (sample.missing / max(sample.missing + sample.present, 1) for sample in (reference, new))
-            return f"{what} is missing in {now:.2%} of the rows; in the reference, in {before:.2%}."
+            return f"{what} is missing in {share(now, 2)} of the rows; in the reference, in {share(before, 2)}."
         case "new categories", Categories() as reference, Categories() as new:
             before, now = ((sample.other or 0) / max(sample.present, 1) for sample in (reference, new))
             such_as = _such_as(words or {})
             if subject.group == "label":
                 spelled = _spelled_otherwise(words or {}, reference.names)
                 return (
-                    f"{what} holds classes that the model does not know in {now:.2%} of the labelled rows{such_as}; in "
-                    f"the reference, in {before:.2%}.{spelled}"
+                    f"{what} holds classes that the model does not know in {share(now, 2)} of the labelled "
+                    f"rows{such_as}; in the reference, in {share(before, 2)}.{spelled}"
                 )
-            return f"{what} has a new category in {now:.2%} of the rows{such_as}; in the reference, in {before:.2%}."
+            in_reference = f"in the reference, in {share(before, 2)}"
+            return f"{what} has a new category in {share(now, 2)} of the rows{such_as}; {in_reference}."
         case _, Numbers() as reference, Numbers() as new:
             shift = f"{test.shift:+.2f} standard deviations" if test.shift is not None else ""
             means = [_mean(sample, days=reference.days) for sample in (reference, new)]
             return (
-                f"{what}: {test.effect:.1%} of the rows have moved; the mean went from {means[0]} to {means[1]} "
+                f"{what}: {share(test.effect)} of the rows have moved; the mean went from {means[0]} to {means[1]} "
                 f"({shift})."
             )
         case _, Categories() as reference, Categories() as new:
@@ -125,4 +127,4 @@ def _largest(reference: Categories, new: Categories) -> str:
 def _such_as(words: Mapping[str, int]) -> str:
     """The most frequent new categories, in words; equally frequent ones in alphabetical order."""
     top = sorted(words.items(), key=lambda item: (-item[1], item[0]))[:WORDS_SHOWN]
-    return ", such as " + ", ".join(f'"{word}" ({count:,} rows)' for word, count in top) if top else ""
+    return ", such as " + ", ".join(f'"{word}" ({counted(count, "row")})' for word, count in top) if top else ""

@@ -1,5 +1,6 @@
 """What `varjepa clean` removed, on the terminal."""
 
+from varjepa.amounts import counted
 from varjepa.flows.show.console import console, shows_plain, whole_table
 from varjepa.tasks.answers.registry import CleanAnswer, RemovedAnswer
 
@@ -27,7 +28,7 @@ def show_cleaned(result: CleanAnswer) -> None:
 
 def _sum(kind: str, things: list[RemovedAnswer]) -> str:
     sizes = [one["bytes"] for one in things if one["bytes"] is not None]
-    return f"{len(things)} {kind}{'s' if len(things) != 1 else ''}" + (f", {_megabytes(sum(sizes))}" if sizes else "")
+    return counted(len(things), kind) + (f", {_megabytes(sum(sizes))}" if sizes else "")
 
 
 def _megabytes(size: int | None) -> str:

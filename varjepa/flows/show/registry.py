@@ -3,6 +3,7 @@
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from varjepa.amounts import figure
 from varjepa.flows.show.console import console, shows_plain
 from varjepa.flows.show.results import show_reason
 from varjepa.tasks.answers.registry import (
@@ -37,7 +38,7 @@ def show_models(versions: list[VersionAnswer]) -> None:
         quality = entry["quality"]
         table.add_row(
             entry["name"], str(entry["version"]), "\n".join(entry["aliases"]), _gate(entry["gate"]),
-            "" if quality is None else f"{quality:.4f}", entry["created"] if wide else entry["created"][:10],
+            "" if quality is None else figure(quality), entry["created"] if wide else entry["created"][:10],
             *((entry["rows"], entry["run_id"] or "") if wide else ()),
         )  # fmt: skip
     console.print(

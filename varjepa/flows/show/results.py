@@ -4,6 +4,7 @@ import os
 
 from rich.table import Table
 
+from varjepa.amounts import counted, figure, share
 from varjepa.config import RetrainConfig
 from varjepa.config.durations import in_words
 from varjepa.flows.show.console import console, plain, shows_plain
@@ -63,7 +64,9 @@ def show_result(result: RetrainAnswer, config: RetrainConfig) -> None:
     _figures(metrics)
     if losing := losing_sentence(metrics):
         console.print(losing)
-    console.print(f"{data['rows']:,} rows, {data['quarantined']:,} quarantined, {data['features']} features")
+    console.print(
+        f"{counted(data['rows'], 'row')}, {data['quarantined']:,} quarantined, {counted(data['features'], 'feature')}"
+    )
     slow = sorted(seconds.items(), key=lambda item: -item[1])
     parts = ", ".join(f"{step} {in_words(value)}" for step, value in slow if step != "total" and value >= 1)
     console.print(f"{in_words(seconds['total'])} in all: {parts or 'no step took a second'}")
@@ -83,7 +86,7 @@ def show_result(result: RetrainAnswer, config: RetrainConfig) -> None:
 def _rows_title(metrics: dict[str, float], model: ModelAnswer) -> str:
     """What the figures rest on: the test rows that have a label, which may be few."""
     rows = metrics.get("data/labelled_test_rows")
-    where = "test rows" if rows is None else f"{rows:,.0f} labelled test rows"
+    where = "test rows" if rows is None else counted(rows, "labelled test row")
     version = f"version {model['version']}" if model["version"] else "not registered"
     return f"{model['name']} {version}: {where}"
 
@@ -97,7 +100,7 @@ def _groups(title: str, names: dict[str, str], groups: dict[str, str], metrics: 
     for words in present.values():
         table.add_column(words, justify="right")
     for name, words in names.items():
-        cells = [f"{metrics[key]:.4f}" if (key := f"{group}/{name}") in metrics else "" for group in present]
+        cells = [figure(metrics[key]) if (key := f"{group}/{name}") in metrics else "" for group in present]
         if any(cells):
             table.add_row(words, *cells)
     console.print(table)
@@ -116,16 +119,16 @@ def _promises(metrics: dict[str, float]) -> None:
         if f"{group}/coverage" in metrics:
             promised, measured = metrics[f"{group}/promised"], metrics[f"{group}/coverage"]
             table.add_row(
-                words, f"{promised:.1%}", f"{measured:.1%}", "100%", f"{metrics[f'{group}/{size}']:.4g}",
+                words, share(promised), share(measured), "100%", f"{metrics[f'{group}/{size}']:.4g}",
                 kept(promised, measured, rows),
             )  # fmt: skip
     if "certificate/coverage" in metrics:
         accuracy, within = metrics.get("certificate/accuracy"), metrics.get("certificate/tolerance")
         words = "accepted rows are right" + ("" if within is None else f" to {within:.4g}")
-        promised, share = metrics["certificate/promised"], metrics["certificate/coverage"]
-        shown = "accepts none" if accuracy is None else f"{accuracy:.1%}"
-        judged = "" if accuracy is None else kept(promised, accuracy, share * rows)
-        table.add_row(words, f"{promised:.1%}", shown, f"{share:.1%}", "", judged)
+        promised, accepted = metrics["certificate/promised"], metrics["certificate/coverage"]
+        shown = "accepts none" if accuracy is None else share(accuracy)
+        judged = "" if accuracy is None else kept(promised, accuracy, accepted * rows)
+        table.add_row(words, share(promised), shown, share(accepted), "", judged)
     if table.row_count:
         console.print(table)
     if "certificate/coverage" in metrics and "certificate/accuracy" not in metrics:
@@ -139,9 +142,9 @@ def _figures(metrics: dict[str, float]) -> None:
     table = Table("figure", title="The model itself", title_justify="left")
     table.add_column("value", justify="right")
     table.add_column("verdict")
-    for name, figure in FIGURES.items():
+    for name, shown in FIGURES.items():
         if name in metrics:
-            table.add_row(figure.words, f"{metrics[name]:{figure.digits}}", verdict(name, metrics[name]))
+            table.add_row(shown.words, f"{metrics[name]:z{shown.digits}}", verdict(name, metrics[name]))
     if table.row_count:
         console.print(table)
 

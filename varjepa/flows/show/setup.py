@@ -1,5 +1,6 @@
 """The results of `varjepa init` and `varjepa doctor`, on the terminal."""
 
+from varjepa.amounts import counted, share
 from varjepa.flows.show.console import console, plain, whole_table
 from varjepa.tasks.setup.doctor import Check
 from varjepa.tasks.setup.initialise import TEXT_WORDS, Started
@@ -8,13 +9,13 @@ from varjepa.tasks.setup.initialise import TEXT_WORDS, Started
 def show_profile(started: Started) -> None:
     """The profile of the table, and the written files."""
     spelling = ["spelling"] if started.words else []
-    table = whole_table("column", "kind", *spelling, "missing", "distinct", "range", title=f"{started.rows:,} rows")
+    table = whole_table("column", "kind", *spelling, "missing", "distinct", "range", title=counted(started.rows, "row"))
     for name, facts in started.profiles.items():
         span = "" if facts.smallest is None else plain(f"{facts.smallest} to {facts.largest}")
         kind = f"{facts.kind} (left out)" if facts.left_out else facts.kind
         kind = "label" if name == started.label else kind
         spelled = [plain(started.words.get(name, ""))] if spelling else []
-        table.add_row(plain(name), kind, *spelled, f"{facts.missing_share:.1%}", f"{facts.distinct:,}", span)
+        table.add_row(plain(name), kind, *spelled, share(facts.missing_share), f"{facts.distinct:,}", span)
     console.print(table)
     for name, facts in started.profiles.items():
         if facts.kind == "text" and name != started.label:

@@ -10,6 +10,7 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from varjepa import plots
+from varjepa.amounts import counted, figure, share
 from varjepa.data.files.formulas import for_spreadsheets
 from varjepa.evaluation.accuracy_estimate import EstimatedAccuracy
 from varjepa.evaluation.drift.samples import Sample
@@ -55,8 +56,8 @@ def report_drift(drift: Drift, folder: Path, out: Path | None) -> DriftReport:
     """
     folder.mkdir(parents=True, exist_ok=True)
     figures = _figures(drift)
-    for name, figure in figures.items():
-        figure.savefig(folder / f"{name}.png")
+    for name, drawn in figures.items():
+        drawn.savefig(folder / f"{name}.png")
     # The page embeds its figures, so it can be copied alone.
     write_text(folder / PAGE, drift_page(drift, [folder / f"{name}.png" for name in figures]))
     lines = lines_of(drift)
@@ -145,7 +146,7 @@ def _cells(finding: Finding) -> list[str]:
     """A line of the table of all tests."""
     test = finding.comparison
     numbers = ["" if value is None else f"{value:.2f}" for value in (test.shift, test.psi)]
-    return [title(finding.subject), finding.aspect, test.method, f"{test.effect:.2%}", *numbers,
+    return [title(finding.subject), finding.aspect, test.method, share(test.effect, 2), *numbers,
             f"{finding.adjusted:.3g}", finding.verdict]  # fmt: skip
 
 
@@ -161,7 +162,8 @@ def estimated(drift: Drift) -> str:
     if drift.estimate is None:
         return ""
     accuracy, low, high, _ = drift.estimate
-    return f" Without labels, their accuracy is estimated at {accuracy:.1%} (90% interval {low:.1%} to {high:.1%})."
+    interval = f"90% interval {share(low)} to {share(high)}"
+    return f" Without labels, their accuracy is estimated at {share(accuracy)} ({interval})."
 
 
 def verdict(drift: Drift) -> str:
@@ -171,10 +173,10 @@ def verdict(drift: Drift) -> str:
             f"No drift: none of {len(drift.findings)} tests found a change that is both significant and large enough."
         )
     reached = "reaches" if drift.alarm else "does not reach"
-    level = f"{drift.section.level:.1%}" if drift.section.level else "any drift"
+    level = share(drift.section.level) if drift.section.level else "any drift"
     return (
         f"Drift: {len(drift.drifted)} of {len(drift.findings)} tests found a change. The largest change affects "
-        f"{drift.score:.1%} of the rows, which {reached} the level of a retrain ({level})."
+        f"{share(drift.score)} of the rows, which {reached} the level of a retrain ({level})."
     )
 
 
@@ -190,19 +192,20 @@ def drift_page(drift: Drift, figures: list[Path]) -> str:
         figures: PNG files, named as in `FIGURES`.
     """
     section = drift.section
-    small = f"{section.smallest_effect:.1%} of the rows (missing cells, new categories: {section.smallest_share:.1%})"
+    of_cells = f"missing cells, new categories: {share(section.smallest_share)}"
     explained = (
-        f"{drift.rows:,} new rows were compared with the reference of the model; {drift.model_rows:,} of them went "
-        f"through the model. If the new rows are drawn like the reference, at most {section.false_alarms:.0%} of such "
-        f"reports show drift: p-values are corrected for all {len(drift.findings)} tests (Holm). Changes of less than "
-        f'{small} get the verdict "trifle".{estimated(drift)}'
+        f"The reference of the model was compared with {counted(drift.rows, 'new row')}, {drift.model_rows:,} of which "
+        f"went through the model. If the new rows are drawn like the reference, at most "
+        f"{share(section.false_alarms, 0)} of such reports show drift: p-values are corrected for all "
+        f"{len(drift.findings)} tests (Holm). Changes of less than {share(section.smallest_effect)} of the rows "
+        f'({of_cells}) get the verdict "trifle".{estimated(drift)}'
     )
     return render(
         "drift.html", name=drift.name, verdict=verdict(drift), explained=explained,
         asked=[("model", drift.question.model), ("new rows", drift.question.new)],
         changes=[_described(drift, finding) for finding in drift.drifted],
         unseen=[(each["name"], f"{each['rows']:,}", each["spelling_of"] or "") for each in unseen_classes(drift)],
-        quality=[(name, f"{before:.4f}", f"{now:.4f}") for name, (before, now) in drift.quality.items()],
+        quality=[(name, figure(before), figure(now)) for name, (before, now) in drift.quality.items()],
         figures=[(FIGURES[figure.stem], Picture.of(figure)) for figure in figures],
         tests=[_cells(finding) for finding in drift.findings], made=provenance().items(),
     )  # fmt: skip

@@ -12,6 +12,7 @@ import torch
 from matplotlib.figure import Figure
 
 from varjepa import plots
+from varjepa.amounts import share
 from varjepa.config import RetrainConfig
 from varjepa.config.heads import MEASURE
 from varjepa.data.cells import by_name
@@ -196,11 +197,10 @@ def _decisions(outcome: Calibration) -> dict[str, str]:
     """The measure that ships and the certificate, as text for people."""
     certificate, promise = outcome.fitted.certificate, "none: there are no calibration rows"
     if certificate is not None:
-        target = (
-            f"at least {certificate.accuracy:.1%} of accepted rows right, with {certificate.confidence:.0%} confidence"
-        )
+        sure = f"with {share(certificate.confidence, 0)} confidence"
+        target = f"at least {share(certificate.accuracy)} of accepted rows right, {sure}"
         promise = f"{target}, if {certificate.assumption}; {certificate.reason}"
-        log.info("certificate for %.1f%%: %s", 100 * certificate.accuracy, certificate.reason)
+        log.info("certificate for %s: %s", share(certificate.accuracy), certificate.reason)
     log.info("uncertainty by %s: %s", outcome.fitted.measure, outcome.fitted.reason)
     return {"uncertainty": f"{outcome.fitted.measure}: {outcome.fitted.reason}", "certificate": promise}
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from varjepa.amounts import share
 from varjepa.evaluation.arrays import Bools, Floats
 from varjepa.evaluation.bootstrap import Interval
 from varjepa.evaluation.uncertainty.class_scores import ClassScore
@@ -77,7 +78,7 @@ def set_decisions(outcome: Calibration) -> dict[str, str]:
     if rule is None or label is None:
         return {}
     words = [
-        f"{name} {certificate.coverage:.0%}" if certificate.threshold is not None else f"{name} none"
+        f"{name} {share(certificate.coverage, 0)}" if certificate.threshold is not None else f"{name} none"
         for name, certificate in outcome.by_class.items()
     ]
     accepted = f"share of the rows predicted as a class that its own certificate accepts: {', '.join(words)}"
