@@ -1,7 +1,8 @@
 """The finding of a test in one sentence, for people."""
 
+import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -79,8 +80,10 @@ def sentence(finding: Finding, words: Mapping[str, int] | None = None) -> str:
             in_reference = f"in the reference, in {share(before, 2)}"
             return f"{what} has a new category in {share(now, 2)} of the rows{such_as}; {in_reference}."
         case _, Numbers() as reference, Numbers() as new:
-            shift = f"{test.shift:+.2f} standard deviations" if test.shift is not None else ""
-            means = [_mean(sample, days=reference.days) for sample in (reference, new)]
+            if test.shift is None:
+                return f"{what}: there are no values to compare{' in the reference' if new.present else ''}."
+            means = _means(reference, new)
+            shift = f"{test.shift:+z.2f} standard deviations" if math.isfinite(test.shift) else "from one value only"
             return (
                 f"{what}: {share(test.effect)} of the rows have moved; the mean went from {means[0]} to {means[1]} "
                 f"({shift})."
@@ -111,8 +114,26 @@ def _spelled_otherwise(words: Mapping[str, int], classes: Sequence[str]) -> str:
     return f" They look like known classes in another spelling: {', '.join(pairs[:WORDS_SHOWN])}." if pairs else ""
 
 
-def _mean(sample: Numbers, *, days: bool) -> str:
-    return str(np.datetime64(round(sample.mean), "D")) if days else f"{sample.mean:.4g}"
+def _means(reference: Numbers, new: Numbers) -> tuple[str, str]:
+    """Both means, with as many digits as it takes to tell them apart."""
+    if reference.days:
+        return str(np.datetime64(round(reference.mean), "D")), str(np.datetime64(round(new.mean), "D"))
+    return apart(lambda digits: (f"{reference.mean:z.{digits}g}", f"{new.mean:z.{digits}g}"), 4)
+
+
+def apart(written: Callable[[int], tuple[str, str]], digits: int) -> tuple[str, str]:
+    """Two numbers in words that differ, if the numbers do.
+
+    Args:
+        written: both with so many digits.
+        digits: that are enough where the numbers differ by more.
+
+    Examples:
+        >>> apart(lambda digits: (f"{2014.6:.{digits}g}", f"{2015.2:.{digits}g}"), 4)
+        ('2014.6', '2015.2')
+    """
+    pairs = [written(more) for more in range(digits, digits + 5)]
+    return next((pair for pair in pairs if pair[0] != pair[1]), pairs[0])
 
 
 def _largest(reference: Categories, new: Categories) -> str:
@@ -121,7 +142,8 @@ def _largest(reference: Categories, new: Categories) -> str:
     # As in `cells`: other categories are the last of them.
     names = [*(f'"{name}"' for name in reference.names), "other categories"]
     place = int(np.abs(shares[1] - shares[0]).argmax())
-    return f"{names[place]} from {shares[0][place]:.1%} to {shares[1][place]:.1%}"
+    before, now = apart(lambda digits: (share(shares[0][place], digits), share(shares[1][place], digits)), 1)
+    return f"{names[place]} from {before} to {now}"
 
 
 def _such_as(words: Mapping[str, int]) -> str:

@@ -145,7 +145,7 @@ def _samples(findings: list[Finding]) -> dict[str, tuple[Sample, Sample]]:
 def _cells(finding: Finding) -> list[str]:
     """A line of the table of all tests."""
     test = finding.comparison
-    numbers = ["" if value is None else f"{value:.2f}" for value in (test.shift, test.psi)]
+    numbers = ["" if value is None else figure(value, 2) for value in (test.shift, test.psi)]
     return [title(finding.subject), finding.aspect, test.method, share(test.effect, 2), *numbers,
             f"{finding.adjusted:.3g}", finding.verdict]  # fmt: skip
 
@@ -172,11 +172,12 @@ def verdict(drift: Drift) -> str:
         return (
             f"No drift: none of {len(drift.findings)} tests found a change that is both significant and large enough."
         )
-    reached = "reaches" if drift.alarm else "does not reach"
+    reached = "reaches" if drift.reached else "does not reach"
     level = share(drift.section.level) if drift.section.level else "any drift"
+    known = " But they are the table that the model was trained on: no retrain follows." if drift.training_table else ""
     return (
         f"Drift: {len(drift.drifted)} of {len(drift.findings)} tests found a change. The largest change affects "
-        f"{share(drift.score)} of the rows, which {reached} the level of a retrain ({level})."
+        f"{share(drift.score)} of the rows, which {reached} the level of a retrain ({level}).{known}"
     )
 
 
