@@ -1,7 +1,7 @@
 """What `varjepa clean` removed, on the terminal."""
 
 from varjepa.amounts import counted
-from varjepa.flows.show.console import console, shows_plain, whole_table
+from varjepa.flows.show.console import console, print_table, shows_plain, whole_table
 from varjepa.tasks.answers.registry import CleanAnswer, RemovedAnswer
 
 MOST = 20
@@ -19,7 +19,7 @@ def show_cleaned(result: CleanAnswer) -> None:
     table = whole_table(would, "", "size", "why")
     for one in ordered[:MOST]:
         table.add_row(one["kind"], one["name"], _megabytes(one["bytes"]), one["why"])
-    console.print(table)
+    print_table(table, console)
     if len(ordered) > MOST:
         console.print(f"... and {len(ordered) - MOST} more")
     kinds = sorted({one["kind"] for one in ordered})

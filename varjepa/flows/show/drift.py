@@ -2,7 +2,7 @@
 
 from varjepa.amounts import counted, figure, share
 from varjepa.errors import listed
-from varjepa.flows.show.console import console, shows_plain, whole_table
+from varjepa.flows.show.console import console, print_table, shows_plain, whole_table
 from varjepa.tasks.answers.drift import BackfillAnswer, DriftAnswer
 from varjepa.visible import visible
 
@@ -17,7 +17,7 @@ def show_backfill(result: BackfillAnswer) -> None:
         score = "" if day["score"] is None else share(day["score"])
         words = "alarm" if day["alarm"] else day["state"]
         table.add_row(day["day"], f"{day['rows']:,}", score, f"{words}: {day['reason']}" if day["reason"] else words)
-    console.print(table)
+    print_table(table, console)
     failed = [day["day"] for day in result["days"] if day["state"] == "failed"]
     if failed:
         console.print(f"without rows that can be read: {listed(failed, 20)}")
@@ -32,7 +32,7 @@ def show_drift(result: DriftAnswer) -> None:
         for test in drifted[:MOST_LINES]:
             effect, p = share(test["effect"]), f"{test['adjusted']:.2g}"
             table.add_row(test["name"], test["aspect"], effect, p, test["says"])
-        console.print(table)
+        print_table(table, console)
     rest = f" ({len(drifted) - MOST_LINES} more in the report)" if len(drifted) > MOST_LINES else ""
     alarms = result["settings"]["false_alarms"]
     console.print(

@@ -1,7 +1,7 @@
 """The result of `varjepa evaluate`, on the terminal."""
 
 from varjepa.amounts import counted, figure
-from varjepa.flows.show.console import console, shows_plain, whole_table
+from varjepa.flows.show.console import console, print_table, shows_plain, whole_table
 from varjepa.tasks.answers.drift import EvaluateAnswer
 
 COLOURS = {"held": "green", "broken": "red", "open": "yellow"}
@@ -19,7 +19,7 @@ def show_evaluation(result: EvaluateAnswer) -> None:
             verdict = f"[{COLOURS[promise['verdict']]}]{promise['verdict']}[/]"
             figures = (figure(promise["promised"]), figure(promise["measured"]), interval, f"{promise['rows']:,}")
             table.add_row(promise["name"], *figures, verdict)
-        console.print(table)
+        print_table(table, console)
     if (estimate := result["estimate"]) is not None:
         console.print(
             f"without labels, the accuracy was estimated at {figure(estimate['accuracy'])} "

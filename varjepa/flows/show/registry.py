@@ -4,7 +4,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from varjepa.amounts import figure
-from varjepa.flows.show.console import console, shows_plain
+from varjepa.flows.show.console import console, print_table, shows_plain
 from varjepa.flows.show.results import show_reason
 from varjepa.tasks.answers.registry import (
     ApprovalAnswer,
@@ -41,11 +41,10 @@ def show_models(versions: list[VersionAnswer]) -> None:
             "" if quality is None else figure(quality), entry["created"] if wide else entry["created"][:10],
             *((entry["rows"], entry["run_id"] or "") if wide else ()),
         )  # fmt: skip
-    console.print(
-        table
-        if versions
-        else "No model is registered yet. Start with: [b]varjepa demo[/b] or [b]varjepa init TABLE[/b]"
-    )
+    if versions:
+        print_table(table, console)
+    else:
+        console.print("No model is registered yet. Start with: [b]varjepa demo[/b] or [b]varjepa init TABLE[/b]")
 
 
 def _gate(decision: GateAnswer) -> str:

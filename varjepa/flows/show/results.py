@@ -7,7 +7,7 @@ from rich.table import Table
 from varjepa.amounts import counted, figure, share
 from varjepa.config import RetrainConfig
 from varjepa.config.durations import in_words
-from varjepa.flows.show.console import console, plain, shows_plain
+from varjepa.flows.show.console import console, plain, print_table, shows_plain
 from varjepa.flows.show.verdicts import FIGURES, kept, losing_sentence, verdict
 from varjepa.redaction import redacted_uri
 from varjepa.tasks.answers.retrain import ModelAnswer, RetrainAnswer
@@ -103,7 +103,7 @@ def _groups(title: str, names: dict[str, str], groups: dict[str, str], metrics: 
         cells = [figure(metrics[key]) if (key := f"{group}/{name}") in metrics else "" for group in present]
         if any(cells):
             table.add_row(words, *cells)
-    console.print(table)
+    print_table(table, console)
     if meanings := [f"{words}: {LEGEND[group]}" for group, words in present.items() if group in LEGEND]:
         console.print("; ".join(meanings), style="dim")
 
@@ -130,7 +130,7 @@ def _promises(metrics: dict[str, float]) -> None:
         judged = "" if accuracy is None else kept(promised, accuracy, accepted * rows)
         table.add_row(words, share(promised), shown, share(accepted), "", judged)
     if table.row_count:
-        console.print(table)
+        print_table(table, console)
     if "certificate/coverage" in metrics and "certificate/accuracy" not in metrics:
         lower = next((level for level in LEVELS if level < metrics["certificate/promised"]), None)
         hint = "" if lower is None else f" Rows may be at a lower one:\n  [b]--set uncertainty.accuracy={lower}[/b]"
@@ -146,7 +146,7 @@ def _figures(metrics: dict[str, float]) -> None:
         if name in metrics:
             table.add_row(shown.words, f"{metrics[name]:z{shown.digits}}", verdict(name, metrics[name]))
     if table.row_count:
-        console.print(table)
+        print_table(table, console)
 
 
 def show_reason(reason: str) -> None:

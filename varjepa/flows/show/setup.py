@@ -1,7 +1,7 @@
 """The results of `varjepa init` and `varjepa doctor`, on the terminal."""
 
 from varjepa.amounts import counted, share
-from varjepa.flows.show.console import console, plain, whole_table
+from varjepa.flows.show.console import console, plain, print_table, whole_table
 from varjepa.tasks.setup.doctor import Check
 from varjepa.tasks.setup.initialise import TEXT_WORDS, Started
 
@@ -16,7 +16,7 @@ def show_profile(started: Started) -> None:
         kind = "label" if name == started.label else kind
         spelled = [plain(started.words.get(name, ""))] if spelling else []
         table.add_row(plain(name), kind, *spelled, share(facts.missing_share), f"{facts.distinct:,}", span)
-    console.print(table)
+    print_table(table, console)
     for name, facts in started.profiles.items():
         if facts.kind == "text" and name != started.label:
             console.print(f'"{plain(name)}" {TEXT_WORDS}.')
@@ -44,4 +44,4 @@ def show_checks(checks: list[Check]) -> None:
         table.add_row(
             "[green]ok[/green]" if check.ok else "[red]failed[/red]", check.name, plain(check.found), plain(check.fix)
         )
-    console.print(table)
+    print_table(table, console)

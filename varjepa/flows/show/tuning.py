@@ -2,7 +2,7 @@
 
 from rich.table import Table
 
-from varjepa.flows.show.console import console, shows_plain, whole_table
+from varjepa.flows.show.console import console, print_table, shows_plain, whole_table
 from varjepa.tasks.answers.studies import TuneAnswer
 
 MOST_LINES = 10
@@ -20,10 +20,10 @@ def show_search(result: TuneAnswer) -> None:
         trials.add_row(
             str(trial["number"]), f"{trial['value']:.5f}", str(trial["epochs"]), f"{trial['seconds']:.0f}", changes
         )
-    console.print(trials)
+    print_table(trials, console)
     ended = [trial["state"] for trial in result["trials"]]
     console.print(f"{ended.count('pruned')} pruned, {ended.count('failed')} failed")
-    console.print(_comparison(result))
+    print_table(_comparison(result), console)
     console.print(result["comparison"]["sentence"])
     if "config" in result:
         console.print(f"Wrote [b]{result['config']}[/b]. Run:", soft_wrap=True)
