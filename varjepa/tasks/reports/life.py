@@ -43,7 +43,8 @@ def life_page(name: str, uri: str, *, remember: bool = False) -> str:
         remember: write the interval of each version to its tag, so that the next page need not fetch it again.
     """
     client = client_for(uri)
-    versions = sorted(versions_of(client, name), key=lambda version: int(version.version))[-MOST:]
+    every = sorted(versions_of(client, name), key=lambda version: int(version.version))
+    versions = every[-MOST:]
     events, experiments = history(client, name), _experiments(client)
     champions, now = {event.version for event in events}, champion_of(client, name)
     runs = _runs_of(client, experiments, versions)
@@ -65,11 +66,12 @@ def life_page(name: str, uri: str, *, remember: bool = False) -> str:
     with tempfile.TemporaryDirectory() as folder:
         drawn.savefig(file := Path(folder) / "life.png")
         image = Picture.of(file)
+    newest = f" (the newest {MOST} are shown)" if len(every) > MOST else ""
     champion = "no champion" if now is None else f"version {now} is the champion"
     alarms = sum(run.data.metrics.get("drift/alarm", 0) > 0 for run in drift)
     return render(
         "life.html", name=name, image=image, quality=measure or "quality", versions=made[::-1],
-        summary=f"{counted(len(versions), 'version')}, {champion}. "
+        summary=f"{counted(len(every), 'version')}{newest}, {champion}. "
         f"{counted(len(drift), 'comparison')} with new rows, {counted(alarms, 'alarm')}.",
         champions=[
             (_minute(datetime.fromisoformat(each.time)), each.version, each.by, each.who,
@@ -129,10 +131,22 @@ def _stored_interval(client: "MlflowClient", run: "Run", metric: str) -> tuple[f
 def _runs(client: "MlflowClient", experiments: list[str], name: str, step: str) -> list["Run"]:
     """The newest runs of a command about a model, oldest first."""
     finished = f"tags.`varjepa.step` = '{step}' and attributes.status = 'FINISHED'"
-    asked = f"{finished} and tags.`varjepa.model` LIKE 'models:/{name}%'"
-    found = client.search_runs(experiments, asked, order_by=["attributes.start_time DESC"], max_results=MOST)
-    ours = (f"models:/{name}/", f"models:/{name}@")
-    return sorted((run for run in found if run.data.tags["varjepa.model"].startswith(ours)), key=_when)
+    found = [run for mark in "/@" for run in _newest(client, experiments, finished, f"models:/{name}{mark}")]
+    return sorted(sorted(found, key=lambda run: -run.info.start_time)[:MOST], key=_when)
+
+
+def _newest(client: "MlflowClient", experiments: list[str], asked: str, begin: str) -> list["Run"]:
+    """The newest runs whose model begins so. An underline in a search stands for any letter: others are found, too."""
+    asked, order = f"{asked} and tags.`varjepa.model` LIKE {quoted(f'{begin}%')}", ["attributes.start_time DESC"]
+    found: list[Run] = []
+    token: str | None = None
+    while len(found) < MOST:
+        page = client.search_runs(experiments, asked, order_by=order, max_results=MOST, page_token=token)
+        found += [run for run in page if run.data.tags["varjepa.model"].startswith(begin)]
+        token = page.token
+        if not token:
+            break
+    return found[:MOST]
 
 
 def _failed(client: "MlflowClient", experiments: list[str], name: str) -> list["Run"]:
