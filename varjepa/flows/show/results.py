@@ -1,6 +1,7 @@
 """The result of a retrain, on the terminal: tables of at most 80 columns, with units, directions and verdicts."""
 
 import os
+from shlex import quote
 
 from rich.table import Table
 
@@ -158,4 +159,4 @@ def show_reason(reason: str) -> None:
 
 def _ui_command(config: RetrainConfig) -> str:
     changed = not os.environ.get("MLFLOW_TRACKING_URI") and config.tracking.uri != type(config.tracking)().uri
-    return f"varjepa ui --tracking-uri {plain(redacted_uri(config.tracking.uri))}" if changed else "varjepa ui"
+    return f"varjepa ui --tracking-uri {plain(quote(redacted_uri(config.tracking.uri)))}" if changed else "varjepa ui"

@@ -1,5 +1,7 @@
 """The results of `varjepa init` and `varjepa doctor`, on the terminal."""
 
+from shlex import quote
+
 from varjepa.amounts import counted, share
 from varjepa.flows.show.console import console, plain, print_table, whole_table
 from varjepa.tasks.setup.doctor import Check
@@ -31,10 +33,9 @@ def show_profile(started: Started) -> None:
             console.print(f"  [yellow]{plain(obstacle)}[/yellow]", soft_wrap=True)
         return
     console.print(f"{wrote} Review both, then run:", soft_wrap=True)
-    console.print(
-        f"  [b]varjepa retrain {config} --plan[/b]   # what the run would do, and how long it takes", soft_wrap=True
-    )
-    console.print(f"  [b]varjepa retrain {config}[/b]", soft_wrap=True)
+    retrain = f"varjepa retrain {plain(quote(str(started.config)))}"
+    console.print(f"  [b]{retrain} --plan[/b]   # what the run would do, and how long it takes", soft_wrap=True)
+    console.print(f"  [b]{retrain}[/b]", soft_wrap=True)
 
 
 def show_checks(checks: list[Check]) -> None:

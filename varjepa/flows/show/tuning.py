@@ -1,5 +1,7 @@
 """The result of `varjepa tune`, on the terminal."""
 
+from shlex import quote
+
 from rich.table import Table
 
 from varjepa.flows.show.console import console, print_table, shows_plain, whole_table
@@ -27,7 +29,7 @@ def show_search(result: TuneAnswer) -> None:
     console.print(result["comparison"]["sentence"])
     if "config" in result:
         console.print(f"Wrote [b]{result['config']}[/b]. Run:", soft_wrap=True)
-        console.print(f"  [b]varjepa retrain {result['config']}[/b]", soft_wrap=True)
+        console.print(f"  [b]varjepa retrain {quote(result['config'])}[/b]", soft_wrap=True)
     console.print(f"run {result['run_id']}, study {result['study']}, {result['seconds']:.0f} s", soft_wrap=True)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from shlex import quote
 from typing import Any
 
 from varjepa.config import RetrainConfig
@@ -92,7 +93,7 @@ LONGEST = 3000
 
 
 def _commands(uri: str) -> tuple[str, ...]:
-    return tuple(f'varjepa {word} {uri} --why "..."' for word in ("approve", "reject"))
+    return tuple(f'varjepa {word} {quote(uri)} --why "..."' for word in ("approve", "reject"))
 
 
 def tell_skipped(config: RetrainConfig, reason: str, run_id: Any = None) -> None:

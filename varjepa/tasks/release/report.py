@@ -1,5 +1,7 @@
 """The report of a run for people who decide: one page, in words, that needs neither a network nor scripts."""
 
+from shlex import quote
+
 from varjepa.amounts import counted, figure, share
 from varjepa.tasks.registry.champion import CHAMPION
 from varjepa.tasks.release.card import MEASURES, CardFacts
@@ -129,7 +131,7 @@ def _watch(facts: CardFacts) -> list[str]:
     if name := main_figure(facts.metrics):
         odd.append(f"Whether {SHARES[name]} holds up shows when labels of new rows are known: `varjepa evaluate`.")
     model = facts.version.get("registered as", "MODEL")
-    return [*odd, f"Compare new rows with those of training before you trust them: `varjepa drift {model} NEW`."]
+    return [*odd, f"Compare new rows with those of training before you trust them: `varjepa drift {quote(model)} NEW`."]
 
 
 def _headlines(facts: CardFacts) -> list[tuple[str, str, str]]:
