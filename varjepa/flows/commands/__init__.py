@@ -1,6 +1,5 @@
 """The commands of `varjepa`, grouped by purpose. Each composes flows and steps, and imports them only when it runs."""
 
-import json
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -12,6 +11,7 @@ import click
 
 from varjepa.errors import ConfigError
 from varjepa.redaction import has_secret
+from varjepa.tasks.steps.json_text import json_text
 
 
 class Command(click.Command):
@@ -170,13 +170,4 @@ def names(text: str) -> tuple[str, ...]:
 def finish(result: Mapping[str, Any], *, json_out: bool) -> None:
     """Prints the JSON object of a command if `--json` was given. What is no finite number is null in it."""
     if json_out:
-        click.echo(json.dumps(_finite(result), allow_nan=False))
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no NaN and no infinity, though Python writes them."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
-    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
+        click.echo(json_text(result))

@@ -1,6 +1,5 @@
 """Report of a comparison with the reference: one self-contained page, a table, JSON, figures."""
 
-import json
 import math
 import shutil
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from varjepa.tasks.drift.compare import Drift
 from varjepa.tasks.reports.page import Picture, render
 from varjepa.tasks.reports.provenance import provenance
 from varjepa.tasks.steps.files import write_text
+from varjepa.tasks.steps.json_text import json_text
 from varjepa.tasks.steps.orchestrated import task
 
 PAGE, TABLE, FACTS = "report.html", "tests.csv", "drift.json"
@@ -62,7 +62,7 @@ def report_drift(drift: Drift, folder: Path, out: Path | None) -> DriftReport:
     write_text(folder / PAGE, drift_page(drift, [folder / f"{name}.png" for name in figures]))
     lines = lines_of(drift)
     for_spreadsheets(pl.DataFrame(lines, infer_schema_length=None)).write_csv(folder / TABLE)
-    write_text(folder / FACTS, json.dumps(summary(drift) | {"tests": lines}, indent=1))
+    write_text(folder / FACTS, json_text(summary(drift) | {"tests": lines}, indent=1))
     if out is None:
         return DriftReport(folder, folder / PAGE)
     if out.suffix == ".html":
