@@ -28,6 +28,7 @@ from varjepa.tasks.tracking.headlines import SHORT, VERDICT
 from varjepa.tasks.tracking.locks import registry_lock
 from varjepa.tasks.tracking.store import client_for
 from varjepa.tasks.tracking.uris import tracking_uri
+from varjepa.visible import markdown_text
 
 if TYPE_CHECKING:
     from varjepa.evaluation.gate.verdict import Verdict
@@ -210,7 +211,7 @@ def _write_down(
     for ending, value in tags.items():
         client.set_model_version_tag(name, version, f"{GATE_TAG}{ending}", value)
     vetoes = [f"{veto.name}: {veto.reason}" for veto in verdict.vetoes]
-    lines = [f"- {line}" for line in (*vetoes, verdict.compared, *verdict.notes)]
+    lines = [f"- {markdown_text(line)}" for line in (*vetoes, verdict.compared, *verdict.notes)]
     met = "" if champion is None else f", against version {champion}"
     ours = f"{HEADLINE}\n{'Promoted' if promoted else 'Not promoted'}{met}.\n\n{chr(10).join(lines)}\n"[:LONGEST]
     # Replaces the verdict of an earlier comparison; where both are too long, the card is cut, not the verdict.
