@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from tests.flows.conftest import recorded
+from varjepa.amounts import figure
 
 FIGURE = re.compile(r"(?<![\w.])-?\d(?:[\d,]*\d)?(?:\.\d+)?(?![\w.]*\w)")
 
@@ -49,7 +50,7 @@ def known_figures(run: SimpleNamespace) -> set[str]:
     facts += [f"{rows:,}" for rows in prepared["parts"].values()]
     intervals = pl.read_csv(run.client.download_artifacts(run.id, "intervals.csv"))
     measured = [*run.metrics.values(), *intervals["low"], *intervals["high"]]
-    facts += [f"{value:.4f}" for value in measured]
+    facts += [figure(value) for value in measured]
     page = run.text("validation/docs/index.html")
     facts.append(re.search(r"(\d+) rules", page).group(1))
     rows = sum(prepared["parts"].values())

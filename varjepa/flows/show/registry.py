@@ -14,6 +14,7 @@ from varjepa.tasks.answers.registry import (
     VerifyAnswer,
     VersionAnswer,
 )
+from varjepa.visible import visible
 
 WIDE = 120
 """Columns of a terminal from which all facts are shown."""
@@ -82,7 +83,7 @@ def show_approval(result: ApprovalAnswer) -> None:
 
 def show_verified(result: VerifyAnswer) -> None:
     """What `verify` has checked and what not; nothing differs, or it would have raised an error."""
-    console.print(f"{result['model']}: nothing differs", markup=False)
+    console.print(f"{visible(result['model'])}: nothing differs", markup=False)
     for title, lines in (("checked", result["checked"]), ("not checked", result["not_checked"])):
         for line in lines:
-            console.print(f"  {title}: {line}", markup=False)
+            console.print(f"  {title}: {visible(line)}", markup=False)

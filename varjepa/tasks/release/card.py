@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from textwrap import shorten
 from typing import Self
 
 from varjepa import __version__
@@ -22,7 +21,7 @@ from varjepa.tasks.retrain.few_labels import TEST_ROWS, TRAIN_ROWS
 from varjepa.tasks.retrain.ingest import Snapshot
 from varjepa.tasks.retrain.preprocess import Prepared
 from varjepa.tasks.retrain.pretrain import Pretrained
-from varjepa.visible import markdown_text
+from varjepa.visible import markdown_text, shortened
 
 FEW_LABELS = "few_labels"
 """Not a group of metrics: its figures are those of `CardFacts.few_labels`."""
@@ -321,7 +320,7 @@ def brief_card(facts: CardFacts) -> str:
     card = ""
     for groups in range(len(BRIEF), -1, -1):
         sections = {
-            title: {name: shorten(value, LONGEST_VALUE, placeholder=" ...") for name, value in rows.items()}
+            title: {name: shortened(value, LONGEST_VALUE) for name, value in rows.items()}
             for title, rows in facts.sections(BRIEF[:groups]).items()
         }
         card = _markdown(facts, sections, REST)
