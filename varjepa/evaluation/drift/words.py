@@ -10,6 +10,7 @@ from varjepa.amounts import counted, share
 from varjepa.data.cells import FALSE_WORDS, TRUE_WORDS
 from varjepa.evaluation.drift.samples import Categories, Numbers
 from varjepa.evaluation.drift.tests import Finding, Subject
+from varjepa.visible import shortened
 
 STATISTICS = {
     "elbo": "the ELBO of the rows",
@@ -63,7 +64,7 @@ def sentence(finding: Finding, words: Mapping[str, int] | None = None) -> str:
         words: new categories of the column and their rows.
     """
     subject, test = finding.subject, finding.comparison
-    what = described(subject.name) if subject.group == "model" else title(subject)
+    what = described(subject.name) if subject.group == "model" else shortened(title(subject))
     match finding.aspect, subject.reference, subject.new:
         case "missing", reference, new:
             before, now = (sample.missing / max(sample.missing + sample.present, 1) for sample in (reference, new))
@@ -110,7 +111,11 @@ def respelled(word: str, classes: Sequence[str]) -> str | None:
 
 
 def _spelled_otherwise(words: Mapping[str, int], classes: Sequence[str]) -> str:
-    pairs = [f'"{word}" for "{name}"' for word in words if (name := respelled(word, classes)) is not None]
+    pairs = [
+        f'"{shortened(word)}" for "{shortened(name)}"'
+        for word in words
+        if (name := respelled(word, classes)) is not None
+    ]
     return f" They look like known classes in another spelling: {', '.join(pairs[:WORDS_SHOWN])}." if pairs else ""
 
 
@@ -140,7 +145,7 @@ def _largest(reference: Categories, new: Categories) -> str:
     """The category whose share changed most, and both shares."""
     shares = [np.array(sample.cells) / max(sample.present, 1) for sample in (reference, new)]  # [cells] each
     # As in `cells`: other categories are the last of them.
-    names = [*(f'"{name}"' for name in reference.names), "other categories"]
+    names = [*(f'"{shortened(name)}"' for name in reference.names), "other categories"]
     place = int(np.abs(shares[1] - shares[0]).argmax())
     before, now = apart(lambda digits: (share(shares[0][place], digits), share(shares[1][place], digits)), 1)
     return f"{names[place]} from {before} to {now}"
@@ -149,4 +154,6 @@ def _largest(reference: Categories, new: Categories) -> str:
 def _such_as(words: Mapping[str, int]) -> str:
     """The most frequent new categories, in words; equally frequent ones in alphabetical order."""
     top = sorted(words.items(), key=lambda item: (-item[1], item[0]))[:WORDS_SHOWN]
-    return ", such as " + ", ".join(f'"{word}" ({counted(count, "row")})' for word, count in top) if top else ""
+    return (
+        ", such as " + ", ".join(f'"{shortened(word)}" ({counted(count, "row")})' for word, count in top) if top else ""
+    )

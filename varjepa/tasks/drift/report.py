@@ -22,6 +22,7 @@ from varjepa.tasks.reports.provenance import provenance
 from varjepa.tasks.steps.files import write_text
 from varjepa.tasks.steps.json_text import json_text
 from varjepa.tasks.steps.orchestrated import task
+from varjepa.visible import shortened
 
 PAGE, TABLE, FACTS = "report.html", "tests.csv", "drift.json"
 
@@ -30,6 +31,9 @@ HEADLINES = ("elbo", "prediction_error", "surprise")
 
 MOST_PANELS, MOST_BARS = 12, 40
 """Largest numbers of panels and of bars in a figure."""
+
+LONGEST_NAME = 60
+"""Characters of a name in a table of the page, where it is not broken."""
 
 
 @dataclass(frozen=True)
@@ -146,7 +150,8 @@ def _cells(finding: Finding) -> list[str]:
     """A line of the table of all tests."""
     test = finding.comparison
     numbers = ["" if value is None else figure(value, 2) for value in (test.shift, test.psi)]
-    return [title(finding.subject), finding.aspect, test.method, share(test.effect, 2), *numbers,
+    name = shortened(title(finding.subject), LONGEST_NAME)
+    return [name, finding.aspect, test.method, share(test.effect, 2), *numbers,
             f"{finding.adjusted:.3g}", finding.verdict]  # fmt: skip
 
 
@@ -201,11 +206,15 @@ def drift_page(drift: Drift, figures: list[Path]) -> str:
         f"{len(drift.findings)} tests (Holm). Changes of less than {share(section.smallest_effect)} of the rows "
         f'({of_cells}) get the verdict "trifle".{estimated(drift)}'
     )
+    unseen = [
+        (shortened(each["name"], LONGEST_NAME), f"{each['rows']:,}", each["spelling_of"] or "")
+        for each in unseen_classes(drift)
+    ]
     return render(
         "drift.html", name=drift.name, verdict=verdict(drift), explained=explained,
         asked=[("model", drift.question.model), ("new rows", drift.question.new)],
         changes=[_described(drift, finding) for finding in drift.drifted],
-        unseen=[(each["name"], f"{each['rows']:,}", each["spelling_of"] or "") for each in unseen_classes(drift)],
+        unseen=unseen,
         quality=[(name, figure(before), figure(now)) for name, (before, now) in drift.quality.items()],
         figures=[(FIGURES[figure.stem], Picture.of(figure)) for figure in figures],
         tests=[_cells(finding) for finding in drift.findings], made=provenance().items(),

@@ -36,3 +36,14 @@ def test_no_mean_is_made_up() -> None:
     constant = Numbers.of(np.ones(100))
     words = said(constant, Numbers.of(np.full(100, 3.0), knots=constant.knots))
     assert "went from 1 to 3 (from one value only)" in words
+
+
+def test_long_names_and_words_are_shortened() -> None:
+    long = "x" * 10_000
+    reference, new = (
+        Categories(names=("a", long), counts=(900, 100), other=0),
+        Categories(names=("a", long), counts=(100, 900), other=90),
+    )
+    findings = find_drift([Subject(long, "column", reference, new)], DriftSection())
+    for finding in findings:
+        assert len(sentence(finding, {long: 90})) < 700
