@@ -80,7 +80,7 @@ def test_the_card_has_all_metrics_with_intervals_of_the_main_ones(run: SimpleNam
     card = plain(run.text("model_card.md"))
     for name, value in run.metrics.items():
         if name.split("/")[0] in ("probe", "raw", "selective_shipped", "certificate", "calibration", "imputation"):
-            assert f"| {name.partition('/')[2]} | {value:.4f}" in card, name
+            assert f"| {name.partition('/')[2]} | {figure(value)}" in card, name
     intervals = {row["metric"]: row for row in pl.read_csv(
         run.client.download_artifacts(run.id, "intervals.csv")).iter_rows(named=True)}  # fmt: skip
     assert set(intervals) >= {"probe/accuracy", "probe/f1_macro", "raw/accuracy", "selective_shipped/accuracy_90"}
@@ -88,7 +88,7 @@ def test_the_card_has_all_metrics_with_intervals_of_the_main_ones(run: SimpleNam
         value = run.metrics[name]
         assert row["low"] - 1e-9 <= value <= row["high"] + 1e-9, name
         assert row["high"] - row["low"] < 0.5, name
-        assert f"{value:.4f} ({row['low']:.4f} to {row['high']:.4f})" in card, name
+        assert f"{figure(value)} ({figure(row['low'])} to {figure(row['high'])})" in card, name
 
 
 def test_the_card_says_where_a_version_comes_from_and_what_it_cannot(run: SimpleNamespace) -> None:
