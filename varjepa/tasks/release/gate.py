@@ -19,7 +19,7 @@ from varjepa.tasks.registry.champion import (
     rolled_back,
     settle,
 )
-from varjepa.tasks.registry.tags import GATE_TAG
+from varjepa.tasks.registry.tags import GATE_TAG, NOT_YET, TOLD_TAG
 from varjepa.tasks.release.compare import Candidate, compare, keep_rows
 from varjepa.tasks.release.register import Registered
 from varjepa.tasks.steps.log import log
@@ -128,6 +128,8 @@ def _settle(
     met = None if verdict.outcome == "first" else champion
     reason = reason if met is None else f"version {met}: {reason}"
     _write_down(client, registered, verdict, met, reason, promoted=promoted)
+    if config.notify and TOLD_TAG not in client.get_model_version(name, str(version)).tags:
+        client.set_model_version_tag(name, str(version), TOLD_TAG, NOT_YET)
     word = "promoted" if promoted else "waiting for a person" if waits is not None else "not promoted"
     client.set_model_version_tag(name, str(version), VERDICT, f"{word}: {reason}"[:SHORT])
     new = {CHAMPION} if promoted else {PENDING_ALIAS} if waits is not None else set()
