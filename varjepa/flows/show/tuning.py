@@ -4,6 +4,7 @@ from shlex import quote
 
 from rich.table import Table
 
+from varjepa.amounts import figure
 from varjepa.flows.show.console import console, print_table, shows_plain, whole_table
 from varjepa.tasks.answers.studies import TuneAnswer
 
@@ -20,7 +21,7 @@ def show_search(result: TuneAnswer) -> None:
     for trial in complete[:MOST_LINES]:
         changes = ", ".join(f"{key}={value}" for key, value in trial["settings"].items()) or "the job as it is"
         trials.add_row(
-            str(trial["number"]), f"{trial['value']:.5f}", str(trial["epochs"]), f"{trial['seconds']:.0f}", changes
+            str(trial["number"]), figure(trial["value"], 5), str(trial["epochs"]), f"{trial['seconds']:.0f}", changes
         )
     print_table(trials, console)
     ended = [trial["state"] for trial in result["trials"]]
@@ -46,7 +47,7 @@ def _comparison(result: TuneAnswer) -> Table:
         rows |= {f"its {comparison['criterion']}, {part}": heads[part] for part in ("validation", "test")}
     for name, values in rows.items():
         if values:
-            table.add_row(name, f"{values['default']:.5f}", f"{values['tuned']:.5f}")
+            table.add_row(name, figure(values["default"], 5), figure(values["tuned"], 5))
     if comparison["optimism"] is not None:
-        table.add_row("optimism of the search", "", f"{comparison['optimism']:.5f}")
+        table.add_row("optimism of the search", "", figure(comparison["optimism"], 5))
     return table
