@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from tests.flows.conftest import recorded
+from varjepa.amounts import figure
 
 FIGURE = re.compile(r"(?<![\w.])-?\d(?:[\d,]*\d)?(?:\.\d+)?(?![\w.]*\w)")
 
@@ -49,7 +50,7 @@ def known_figures(run: SimpleNamespace) -> set[str]:
     facts += [f"{rows:,}" for rows in prepared["parts"].values()]
     intervals = pl.read_csv(run.client.download_artifacts(run.id, "intervals.csv"))
     measured = [*run.metrics.values(), *intervals["low"], *intervals["high"]]
-    facts += [f"{value:.4f}" for value in measured]
+    facts += [figure(value) for value in measured]
     page = run.text("validation/docs/index.html")
     facts.append(re.search(r"(\d+) rules", page).group(1))
     rows = sum(prepared["parts"].values())
@@ -79,7 +80,7 @@ def test_the_card_has_all_metrics_with_intervals_of_the_main_ones(run: SimpleNam
     card = plain(run.text("model_card.md"))
     for name, value in run.metrics.items():
         if name.split("/")[0] in ("probe", "raw", "selective_shipped", "certificate", "calibration", "imputation"):
-            assert f"| {name.partition('/')[2]} | {value:.4f}" in card, name
+            assert f"| {name.partition('/')[2]} | {figure(value)}" in card, name
     intervals = {row["metric"]: row for row in pl.read_csv(
         run.client.download_artifacts(run.id, "intervals.csv")).iter_rows(named=True)}  # fmt: skip
     assert set(intervals) >= {"probe/accuracy", "probe/f1_macro", "raw/accuracy", "selective_shipped/accuracy_90"}
@@ -87,7 +88,7 @@ def test_the_card_has_all_metrics_with_intervals_of_the_main_ones(run: SimpleNam
         value = run.metrics[name]
         assert row["low"] - 1e-9 <= value <= row["high"] + 1e-9, name
         assert row["high"] - row["low"] < 0.5, name
-        assert f"{value:.4f} ({row['low']:.4f} to {row['high']:.4f})" in card, name
+        assert f"{figure(value)} ({figure(row['low'])} to {figure(row['high'])})" in card, name
 
 
 def test_the_card_says_where_a_version_comes_from_and_what_it_cannot(run: SimpleNamespace) -> None:

@@ -35,6 +35,13 @@ def test_pages_need_no_network_and_the_result_is_kept(tmp_path):
     assert result["statistics"]["evaluated_expectations"] == validation.rules == len(result["results"])
 
 
+def test_the_result_is_json_where_cells_are_infinite(tmp_path):
+    columns = {"age": [1.0, float("inf"), float("nan"), 4.0]}
+    check(tmp_path, columns, columns={"age": {"kind": "numeric"}}, max_quarantined=0.5)
+    text = (tmp_path / "out" / "validation.json").read_text()
+    json.loads(text, parse_constant=pytest.fail)  # it held Infinity, which no other program reads
+
+
 QUIET = """
 import socket, sys
 from pathlib import Path

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from shlex import quote
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -48,7 +49,9 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RetrainConfi
     """
     path = Path(path)
     if path.suffix.lower() in TABLES:
-        raise ConfigError(f"{path} is a table, not a config.", fix=f"`varjepa init {path}` writes a config for it.")
+        raise ConfigError(
+            f"{path} is a table, not a config.", fix=f"`varjepa init {quote(str(path))}` writes a config for it."
+        )
     content = read_yaml(read_text(path, "configuration file"), str(path))
     for section, key in PATH_KEYS:
         value = content.get(section)

@@ -4,6 +4,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from varjepa.amounts import counted, share
 from varjepa.evaluation.accuracy_estimate import EstimatedAccuracy
 from varjepa.evaluation.arrays import Bools, Floats, Ints
 from varjepa.evaluation.uncertainty.calibration import expected_calibration_error
@@ -63,8 +64,8 @@ class Promise(NamedTuple):
         """In words."""
         names = {"certificate": "accepted rows that are right", "coverage": "labels inside their interval or set"}
         what = names.get(self.name, "estimated accuracy")
-        measured = f"{self.measured:.1%} ({self.low:.1%} to {self.high:.1%}) of {self.rows:,} rows"
-        return f"{what}: promised {self.promised:.1%}, measured {measured}: {self.verdict}"
+        measured = f"{share(self.measured)} ({share(self.low)} to {share(self.high)}) of {counted(self.rows, 'row')}"
+        return f"{what}: promised {share(self.promised)}, measured {measured}: {self.verdict}"
 
 
 def outcome_metrics(outcomes: Outcomes) -> dict[str, float]:

@@ -3,6 +3,7 @@
 import time
 from datetime import date
 
+from varjepa.amounts import share
 from varjepa.config import RetrainConfig
 from varjepa.errors import DataError
 from varjepa.flows.monitor import monitor_rows
@@ -53,6 +54,6 @@ def _compared(config: RetrainConfig, day: date) -> DayAnswer:
         log.warning("%s: %s", day, error)
         return {**answer, "reason": str(error)}
     log_results(result["run_id"], config.tracking, {}, look.tags)
-    log.info("%s: %s of %s rows differ", day, f"{result['score']:.1%}", f"{result['rows']:,}")
+    log.info("%s: %s of %s rows differ", day, share(result["score"]), f"{result['rows']:,}")
     return {**answer, "state": "compared", "run_id": result["run_id"], "rows": result["rows"],
             "score": result["score"], "alarm": result["alarm"]}  # fmt: skip

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from varjepa.amounts import share
 from varjepa.data.encode.encoded import Part
 from varjepa.evaluation.arrays import Floats, Ints
 from varjepa.evaluation.bootstrap import cluster_numbers
@@ -102,9 +103,9 @@ class NumberCalibration:
             chosen = self.model.config.uncertainty.tolerance is None
             origin = " (half the range between the quartiles of training labels)" if chosen else ""
             promise = (
-                f"at least {certificate.accuracy:.1%} of accepted rows predicted to within {certificate.tolerance:.4g}"
-                f"{origin}, with {certificate.confidence:.0%} confidence, if {certificate.assumption}; "
-                f"{certificate.reason}"
+                f"at least {share(certificate.accuracy)} of accepted rows predicted to within "
+                f"{certificate.tolerance:.4g}{origin}, with {share(certificate.confidence, 0)} confidence, "
+                f"if {certificate.assumption}; {certificate.reason}"
             )
         return {"intervals": intervals, "certificate": promise}
 

@@ -8,7 +8,7 @@ from matplotlib.dates import AutoDateLocator
 from matplotlib.figure import Figure
 
 from varjepa.evaluation.drift.samples import Categories, Numbers, Sample
-from varjepa.plots.style import COLORS, panels
+from varjepa.plots.style import COLORS, named, panels
 from varjepa.visible import visible
 
 N_BARS = 24
@@ -28,9 +28,10 @@ def drift_effects(effects: Mapping[str, tuple[float, str]]) -> Figure:
             places = [place for place, name in enumerate(names) if effects[name][1] == verdict]
             if places:
                 axis.barh(places, [100 * effects[names[place]][0] for place in places], color=color, label=verdict)
-        axis.set_yticks(range(len(names)), [visible(name) for name in names])
+        axis.set_yticks(range(len(names)), [named(name) for name in names])
         axis.set(title="Change", xlabel="points: share of rows that would have to be others", ylim=(-0.6, len(names)))
-        axis.legend(loc="lower right")
+        if names:
+            axis.legend(loc="lower right")
     return figure
 
 
@@ -47,7 +48,7 @@ def reference_and_new(samples: Mapping[str, tuple[Sample, Sample]]) -> Figure:
                 _histograms(axis, reference, new)
             elif isinstance(reference, Categories) and isinstance(new, Categories):
                 _mixes(axis, reference, new)
-            axis.set_title(name)
+            axis.set_title(named(name))
         for axis in axes[len(samples) :]:
             axis.set_axis_off()
         axes[0].legend()
@@ -72,7 +73,7 @@ def _histograms(axis: Axes, reference: Numbers, new: Numbers) -> None:
 def _mixes(axis: Axes, reference: Categories, new: Categories) -> None:
     """Categories whose share changed most, in the order of the reference."""
     shares = [100 * np.array(sample.cells) / max(sample.present, 1) for sample in (reference, new)]
-    names = [*reference.names, *["(other)"] * (reference.other is not None)]
+    names = [*reference.names, "(other)"]  # as in `cells`
     shown = np.sort(np.argsort(-np.abs(shares[1] - shares[0]), kind="stable")[: N_BARS // 3])
     for label, values, shift, color in zip(("reference", "new"), shares, (0.2, -0.2), COLORS, strict=False):
         axis.barh(np.arange(len(shown)) + shift, values[shown], 0.4, color=color, label=label)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 from matplotlib.figure import Figure
@@ -84,6 +85,7 @@ def _bars(axis: Axes, points: Sequence[Point], color: str, words: str) -> None:
     if not points:
         return
     values = [point.value for point in points]
-    ends = [[point.value - point.low for point in points], [point.high - point.value for point in points]]
+    # The interval of a resampled figure need not hold it, and Matplotlib draws no arm of negative length.
+    below, above = [point.value - point.low for point in points], [point.high - point.value for point in points]
     times = [float(date2num(point.time)) for point in points]
-    axis.errorbar(times, values, ends, fmt="o", color=color, capsize=2, label=words)
+    axis.errorbar(times, values, np.clip([below, above], 0, None), fmt="o", color=color, capsize=2, label=words)

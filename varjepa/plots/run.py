@@ -13,7 +13,7 @@ from varjepa.evaluation.latents.pit import PITDistances
 from varjepa.evaluation.uncertainty.calibration import Reliability
 from varjepa.evaluation.uncertainty.intervals import wilson
 from varjepa.evaluation.uncertainty.selective import RiskCoverage, aurc
-from varjepa.plots.style import COLORS, Floats, panels
+from varjepa.plots.style import COLORS, Floats, named, panels
 
 TERMS = {
     "elbo": "ELBO (higher is better)",
@@ -177,7 +177,14 @@ def _by_label(figure: Figure, axis: Axes, points: Floats, labels: Floats, classe
     if not classes:
         figure.colorbar(axis.scatter(points[:, 0], points[:, 1], c=labels, s=5, cmap="plasma"), ax=axis)
         return
-    for number, name in enumerate(classes[: len(COLORS)]):
+    rows = [int((labels == number).sum()) for number in range(len(classes))]
+    # Colours that can be told apart are few: of many classes those of most rows have one, in the order of the classes.
+    shown = sorted(sorted(range(len(classes)), key=lambda number: -rows[number])[: len(COLORS)])
+    if len(classes) > len(shown):
+        axis.set(title=f"Label: the largest {len(shown)} of {len(classes)} classes")
+    x, y = points[~np.isin(labels, shown)].T
+    axis.scatter(x, y, s=5, color="#dddddd")
+    for color, number in zip(COLORS, shown, strict=False):
         x, y = points[labels == number].T
-        axis.scatter(x, y, s=5, color=COLORS[number], label=name)
+        axis.scatter(x, y, s=5, color=color, label=named(classes[number]))
     axis.legend(markerscale=3)

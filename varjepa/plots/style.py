@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from numpy.typing import NDArray
 
-from varjepa.visible import visible
+from varjepa.visible import shortened, visible
 
 MANY_COLORS = tuple(mpl.color_sequences["tab10"])
 COLORS = ("#3366aa", "#cc6633", "#449966", "#aa4477", "#888888", "#ccaa33", "#66bbcc")
@@ -39,6 +39,9 @@ STYLE: Any = {
 
 Floats = NDArray[np.floating]
 
+LONGEST_NAME = 40
+"""Characters of a name in a figure: a longer one would leave no room for what it names."""
+
 
 @contextmanager
 def panels(rows: int, columns: int, *, size: tuple[float, float] = (3.6, 2.7)) -> Iterator[tuple[Figure, list[Axes]]]:
@@ -52,6 +55,17 @@ def panels(rows: int, columns: int, *, size: tuple[float, float] = (3.6, 2.7)) -
         if engine is not None:
             engine.execute(figure)
             figure.set_layout_engine(None)
+
+
+def named(name: str) -> str:
+    """A name of the user for a label or a title: short, visible, and shown by legends whatever it begins with.
+
+    Examples:
+        >>> named("_age"), len(named("a" * 500))
+        (' _age', 41)
+    """
+    text = shortened(visible(name), LONGEST_NAME)
+    return f" {text}" if text.startswith("_") else text  # Matplotlib leaves such labels out of legends
 
 
 def _show_names(figure: Figure) -> None:

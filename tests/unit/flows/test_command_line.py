@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from varjepa.config import benchmark_config
 from varjepa.flows.cli import cli
+from varjepa.flows.commands import _value
 from varjepa.tasks.setup.completion import install
 
 
@@ -54,6 +55,23 @@ def test_verbose_stands_anywhere(words: list[str], monkeypatch: pytest.MonkeyPat
     result = CliRunner().invoke(cli, words)
     assert result.exit_code == 0, result.output
     assert "PREFECT_LOGGING_EXTRA_LOGGERS" not in os.environ
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_numbers_of_options_are_finite(path: tuple[str, ...]) -> None:
+    command: click.Command = cli
+    for name in path:
+        command = command.commands[name]  # type: ignore[attr-defined]  # a group
+    for parameter in command.params:
+        if isinstance(parameter.type, click.types.FloatParamType):
+            for text in ("nan", "-nan", "inf"):  # --level nan was taken, and no drift reached it
+                with pytest.raises(click.BadParameter):
+                    parameter.type.convert(text, parameter, None)
+
+
+@pytest.mark.parametrize("text", ["007", "01.5", "1_000", "nan", "inf", "1e999", "\u0663", " 7", "+7", ""])
+def test_a_parameter_that_is_not_written_like_a_number_stays_text(text: str) -> None:
+    assert _value(text) == text  # a customer 007 was looked for as 7
 
 
 def test_after_two_dashes_verbose_is_a_value() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from varjepa.config import parse_config
-from varjepa.flows.show import results
+from varjepa.flows.show import registry, results
 from varjepa.flows.show.verdicts import FIGURES, losing_sentence, verdict
 
 URI = f"sqlite:////{'a/long/way/to/' * 8}mlflow.db"
@@ -29,8 +29,8 @@ NUMBERS = {
 UNLABELLED = {"elbo/val": -12.3, "latent/rankme": 94.2}
 
 
-def shown(metrics: dict[str, float], monkeypatch: pytest.MonkeyPatch) -> str:
-    console = Console(width=80, record=True, file=open("/dev/null", "w"), emoji=False, highlight=False)  # noqa: SIM115, PTH123 (open for as long as the console)
+def shown(metrics: dict[str, float], monkeypatch: pytest.MonkeyPatch, width: int = 80) -> str:
+    console = Console(width=width, record=True, file=open("/dev/null", "w"), emoji=False, highlight=False)  # noqa: SIM115, PTH123 (open for as long as the console)
     monkeypatch.setattr(results, "console", console)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     result = {
@@ -53,6 +53,26 @@ def test_nothing_is_cut_or_wrapped_at_80_columns(metrics: dict[str, float], monk
     rows = [line for line in lines if line.startswith(("│", "┃"))]
     # A wrapped cell leaves the next line without a first cell, but for the heads of tables without a name there.
     assert not [line for line in rows if line.startswith("│") and not line[1:].split("│")[0].strip()]
+
+
+@pytest.mark.parametrize("width", [40, 20])
+def test_no_number_is_cut_or_broken_on_a_narrow_terminal(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = shown(NUMBERS, monkeypatch, width).splitlines()
+    cells = [cell.strip() for line in lines if line.startswith("│") for cell in line.split("│")]
+    assert cells.count("123456.7890") == 3 * len(results.COLUMNS)  # it read "1234…"
+    assert "1.235e+05" in cells
+    assert not [cell for cell in cells if "…" in cell]
+
+
+def test_models_are_readable_on_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    console = Console(width=40, record=True, file=open("/dev/null", "w"), emoji=False, highlight=False)  # noqa: SIM115, PTH123 (open for as long as the console)
+    monkeypatch.setattr(registry, "console", console)
+    gate = {"outcome": "first", "vetoes": "", "reason": ""}
+    entry = {"name": "people", "version": 1, "aliases": ["challenger", "champion"], "created": "2026-11-29 10:00 UTC",
+             "quality": 0.5472, "rows": "400", "run_id": "0" * 32, "gate": gate}  # fmt: skip
+    registry.show_models([entry])
+    words = console.export_text().split()
+    assert {"people", "challenger", "first", "0.5472", "2026-11-29"} <= set(words)  # one letter stood below the other
 
 
 def test_each_metric_says_where_it_is_better(monkeypatch: pytest.MonkeyPatch) -> None:

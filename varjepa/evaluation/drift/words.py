@@ -1,13 +1,16 @@
 """The finding of a test in one sentence, for people."""
 
+import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from varjepa.amounts import counted, share
 from varjepa.data.cells import FALSE_WORDS, TRUE_WORDS
 from varjepa.evaluation.drift.samples import Categories, Numbers
 from varjepa.evaluation.drift.tests import Finding, Subject
+from varjepa.visible import shortened
 
 STATISTICS = {
     "elbo": "the ELBO of the rows",
@@ -61,26 +64,29 @@ def sentence(finding: Finding, words: Mapping[str, int] | None = None) -> str:
         words: new categories of the column and their rows.
     """
     subject, test = finding.subject, finding.comparison
-    what = described(subject.name) if subject.group == "model" else title(subject)
+    what = described(subject.name) if subject.group == "model" else shortened(title(subject))
     match finding.aspect, subject.reference, subject.new:
         case "missing", reference, new:
             before, now = (sample.missing / max(sample.missing + sample.present, 1) for sample in (reference, new))
-            return f"{what} is missing in {now:.2%} of the rows; in the reference, in {before:.2%}."
+            return f"{what} is missing in {share(now, 2)} of the rows; in the reference, in {share(before, 2)}."
         case "new categories", Categories() as reference, Categories() as new:
             before, now = ((sample.other or 0) / max(sample.present, 1) for sample in (reference, new))
             such_as = _such_as(words or {})
             if subject.group == "label":
                 spelled = _spelled_otherwise(words or {}, reference.names)
                 return (
-                    f"{what} holds classes that the model does not know in {now:.2%} of the labelled rows{such_as}; in "
-                    f"the reference, in {before:.2%}.{spelled}"
+                    f"{what} holds classes that the model does not know in {share(now, 2)} of the labelled "
+                    f"rows{such_as}; in the reference, in {share(before, 2)}.{spelled}"
                 )
-            return f"{what} has a new category in {now:.2%} of the rows{such_as}; in the reference, in {before:.2%}."
+            in_reference = f"in the reference, in {share(before, 2)}"
+            return f"{what} has a new category in {share(now, 2)} of the rows{such_as}; {in_reference}."
         case _, Numbers() as reference, Numbers() as new:
-            shift = f"{test.shift:+.2f} standard deviations" if test.shift is not None else ""
-            means = [_mean(sample, days=reference.days) for sample in (reference, new)]
+            if test.shift is None:
+                return f"{what}: there are no values to compare{' in the reference' if new.present else ''}."
+            means = _means(reference, new)
+            shift = f"{test.shift:+z.2f} standard deviations" if math.isfinite(test.shift) else "from one value only"
             return (
-                f"{what}: {test.effect:.1%} of the rows have moved; the mean went from {means[0]} to {means[1]} "
+                f"{what}: {share(test.effect)} of the rows have moved; the mean went from {means[0]} to {means[1]} "
                 f"({shift})."
             )
         case _, Categories() as reference, Categories() as new:
@@ -105,24 +111,49 @@ def respelled(word: str, classes: Sequence[str]) -> str | None:
 
 
 def _spelled_otherwise(words: Mapping[str, int], classes: Sequence[str]) -> str:
-    pairs = [f'"{word}" for "{name}"' for word in words if (name := respelled(word, classes)) is not None]
+    pairs = [
+        f'"{shortened(word)}" for "{shortened(name)}"'
+        for word in words
+        if (name := respelled(word, classes)) is not None
+    ]
     return f" They look like known classes in another spelling: {', '.join(pairs[:WORDS_SHOWN])}." if pairs else ""
 
 
-def _mean(sample: Numbers, *, days: bool) -> str:
-    return str(np.datetime64(round(sample.mean), "D")) if days else f"{sample.mean:.4g}"
+def _means(reference: Numbers, new: Numbers) -> tuple[str, str]:
+    """Both means, with as many digits as it takes to tell them apart."""
+    if reference.days:
+        return str(np.datetime64(round(reference.mean), "D")), str(np.datetime64(round(new.mean), "D"))
+    return apart(lambda digits: (f"{reference.mean:z.{digits}g}", f"{new.mean:z.{digits}g}"), 4)
+
+
+def apart(written: Callable[[int], tuple[str, str]], digits: int) -> tuple[str, str]:
+    """Two numbers in words that differ, if the numbers do.
+
+    Args:
+        written: both with so many digits.
+        digits: that are enough where the numbers differ by more.
+
+    Examples:
+        >>> apart(lambda digits: (f"{2014.6:.{digits}g}", f"{2015.2:.{digits}g}"), 4)
+        ('2014.6', '2015.2')
+    """
+    pairs = [written(more) for more in range(digits, digits + 5)]
+    return next((pair for pair in pairs if pair[0] != pair[1]), pairs[0])
 
 
 def _largest(reference: Categories, new: Categories) -> str:
     """The category whose share changed most, and both shares."""
     shares = [np.array(sample.cells) / max(sample.present, 1) for sample in (reference, new)]  # [cells] each
     # As in `cells`: other categories are the last of them.
-    names = [*(f'"{name}"' for name in reference.names), "other categories"]
+    names = [*(f'"{shortened(name)}"' for name in reference.names), "other categories"]
     place = int(np.abs(shares[1] - shares[0]).argmax())
-    return f"{names[place]} from {shares[0][place]:.1%} to {shares[1][place]:.1%}"
+    before, now = apart(lambda digits: (share(shares[0][place], digits), share(shares[1][place], digits)), 1)
+    return f"{names[place]} from {before} to {now}"
 
 
 def _such_as(words: Mapping[str, int]) -> str:
     """The most frequent new categories, in words; equally frequent ones in alphabetical order."""
     top = sorted(words.items(), key=lambda item: (-item[1], item[0]))[:WORDS_SHOWN]
-    return ", such as " + ", ".join(f'"{word}" ({count:,} rows)' for word, count in top) if top else ""
+    return (
+        ", such as " + ", ".join(f'"{shortened(word)}" ({counted(count, "row")})' for word, count in top) if top else ""
+    )

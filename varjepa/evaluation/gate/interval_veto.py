@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from varjepa.amounts import share
 from varjepa.config.operations import GateSection
 from varjepa.evaluation.gate.evidence import Evidence
 from varjepa.evaluation.gate.paired_tests import shown_above
@@ -20,10 +21,10 @@ def interval_calibration(challenger: Evidence, champion: Evidence, section: Gate
     margin, covered = section.calibration_margin, challenger.covered
     if margin is None or covered is None or len(covered) < section.min_rows:
         return
-    share = float(covered.mean())
-    if challenger.promised - share <= margin:
+    held = float(covered.mean())
+    if challenger.promised - held <= margin:
         return
-    words = f"the intervals hold {share:.1%} of the labels, promised are {challenger.promised:.1%}"
+    words = f"the intervals hold {share(held)} of the labels, promised are {share(challenger.promised)}"
     if champion.covered is None:
         # Too few labels inside are what too few errors are to a certificate: the same test, of labels inside.
         counts = ClusterErrors.of(covered, challenger.clusters)
@@ -34,4 +35,4 @@ def interval_calibration(challenger: Evidence, champion: Evidence, section: Gate
     pairs = challenger.compared(covered.astype(np.float64), champion.covered.astype(np.float64), bound=1.0).pairs
     if -pairs.mean > margin and shown_above(pairs.reversed(), 0.0, section.risk):
         theirs = float(champion.covered.mean())
-        yield Veto("calibration", f"{words}; the champion's hold {theirs:.1%}, allowed are {margin:g} less")
+        yield Veto("calibration", f"{words}; the champion's hold {share(theirs)}, allowed are {margin:g} less")

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from varjepa.amounts import share
 from varjepa.config.base import Facts
 from varjepa.evaluation.arrays import Bools, Floats, Ints
 from varjepa.evaluation.uncertainty.error_share import ClusterErrors, p_too_many_errors
@@ -59,9 +60,10 @@ class Certificate(Facts):
         if self.threshold is None:
             return f"None: {self.reason}."
         right = "right" if self.tolerance is None else f"within {self.tolerance:g}"
+        sure = f"with {share(self.confidence, 0)} confidence"
         return (
-            f"At least {self.accuracy:.1%} of accepted rows are {right}, with {self.confidence:.0%} confidence; "
-            f"{self.coverage:.1%} of the calibration rows are accepted."
+            f"At least {share(self.accuracy)} of accepted rows are {right}, {sure}; "
+            f"{share(self.coverage)} of the calibration rows are accepted."
         )
 
     def _repr_html_(self) -> str:
@@ -122,12 +124,12 @@ def certify(
     sequence = _Sequence.from_rows(other, largest=largest, most=1 - accuracy, needed=needed / rows)
     threshold = sequence.last_passed(calibration, 1 - confidence)
     if threshold is None:
-        reason = f"no threshold keeps {accuracy:.1%} on accepted rows with {confidence:.0%} confidence"
+        reason = f"no threshold keeps {share(accuracy)} on accepted rows with {share(confidence, 0)} confidence"
         return Certificate(**promise, threshold=None, coverage=0.0, reason=reason)
     coverage = float((calibration.uncertainty <= threshold).mean())
     what = f"{rows} calibration rows" + ("" if clusters is None else f" in {clusters} clusters")
     return Certificate(
-        **promise, threshold=threshold, coverage=coverage, reason=f"{coverage:.1%} of {what} are accepted"
+        **promise, threshold=threshold, coverage=coverage, reason=f"{share(coverage)} of {what} are accepted"
     )
 
 

@@ -39,7 +39,9 @@ def wilson(share: float, rows: float, level: float = LEVEL) -> Interval:
     z = normal_quantile((1 + level) / 2)
     center = (share + z * z / (2 * rows)) / (1 + z * z / rows)
     half = z * np.sqrt(share * (1 - share) / rows + (z / (2 * rows)) ** 2) / (1 + z * z / rows)
-    return Interval(max(0.0, float(center - half)), min(1.0, float(center + half)))
+    # An end that equals the share may be rounded beyond it.
+    low, high = min(share, center - half), max(share, center + half)
+    return Interval(max(0.0, float(low)), min(1.0, float(high)))
 
 
 def independent_rows(values: Floats, clusters: Ints | None) -> float:

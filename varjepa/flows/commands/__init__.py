@@ -1,9 +1,8 @@
 """The commands of `varjepa`, grouped by purpose. Each composes flows and steps, and imports them only when it runs."""
 
-import json
 import math
+import re
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from datetime import date, datetime
 from functools import wraps
 from typing import Any
@@ -12,6 +11,7 @@ import click
 
 from varjepa.errors import ConfigError
 from varjepa.redaction import has_secret
+from varjepa.tasks.steps.json_text import json_text
 
 
 class Command(click.Command):
@@ -66,6 +66,24 @@ dask_option = click.option(
     help="Scheduler of a running Dask cluster (default: start a local cluster).",
 )  # fmt: skip
 port_range = click.IntRange(1, 65535)
+
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+"""A number as it is usually written; 007 is none, as a key must keep its zeros."""
+
+
+class NumberRange(click.FloatRange):
+    """A range of finite numbers: click's own takes nan for a number of every range."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number.
+
+        Raises:
+            click.BadParameter: it is none, or not in the range.
+        """
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number.", param, ctx)
+        return number
 
 
 def from_place(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -125,13 +143,18 @@ def _reading(query: str | None, parameters: tuple[str, ...], at: str | None) -> 
 
 
 def _value(text: str) -> int | float | str | bool | None:
-    """A number, true, false or null as such; anything else as text."""
+    """A number, true, false or null as such; anything else as text.
+
+    Examples:
+        >>> _value("-5"), _value("1e3"), _value("007"), _value("nan"), _value("1_000"), _value("true")
+        (-5, 1000.0, '007', 'nan', '1_000', True)
+    """
     if text in (words := {"true": True, "false": False, "null": None}):
         return words[text]
-    for kind in (int, float):
-        with suppress(ValueError):
-            return kind(text)
-    return text
+    number = _NUMBER.fullmatch(text)
+    if number is None or not math.isfinite(float(text)):
+        return text
+    return float(text) if number[2] or number[3] else int(text)
 
 
 def names(text: str) -> tuple[str, ...]:
@@ -147,13 +170,4 @@ def names(text: str) -> tuple[str, ...]:
 def finish(result: Mapping[str, Any], *, json_out: bool) -> None:
     """Prints the JSON object of a command if `--json` was given. What is no finite number is null in it."""
     if json_out:
-        click.echo(json.dumps(_finite(result), allow_nan=False))
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no NaN and no infinity, though Python writes them."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
-    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
+        click.echo(json_text(result))

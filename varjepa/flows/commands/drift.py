@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from varjepa.flows.commands import as_json, command, finish, from_place, tracking_option
+from varjepa.flows.commands import NumberRange, as_json, command, finish, from_place, tracking_option
 from varjepa.flows.commands.checks import require_columns, require_files, require_job, require_model
 
 DRIFTED = 3
@@ -23,10 +23,10 @@ DRIFTED = 3
 @click.argument("new")
 @from_place
 @click.option("--out", type=click.Path(path_type=Path), help="Folder or .html file for the report.")
-@click.option("--level", type=click.FloatRange(0, 1),
+@click.option("--level", type=NumberRange(0, 1),
               help="Effect, as a share of rows, at which a retrain starts (default: the model's drift.level).",
               )  # fmt: skip
-@click.option("--false-alarms", type=click.FloatRange(0, 1, min_open=True, max_open=True),
+@click.option("--false-alarms", type=NumberRange(0, 1, min_open=True, max_open=True),
               help="Maximum share of unchanged batches that are reported as drift (default: the model's).")  # fmt: skip
 @click.option("--retrain", "job", type=click.Path(),
               help="Job (YAML) to run if drift reaches the level; its data.path names the table.")  # fmt: skip

@@ -6,7 +6,17 @@ from typing import Any
 
 import click
 
-from varjepa.flows.commands import as_json, command, dask_option, finish, from_place, names, over_days, tracking_option
+from varjepa.flows.commands import (
+    NumberRange,
+    as_json,
+    command,
+    dask_option,
+    finish,
+    from_place,
+    names,
+    over_days,
+    tracking_option,
+)
 from varjepa.flows.commands.checks import require_columns, require_files, require_model
 from varjepa.tasks.answers.tables import FileAnswer
 from varjepa.tasks.lineage.run import lineage
@@ -129,7 +139,7 @@ def _score_days(
 @click.argument("out")
 @click.option("--draws", type=click.IntRange(min=0), default=0, show_default=True,
               help="Joint draws of missing cells instead of estimates; OUT has each row once per draw.")  # fmt: skip
-@click.option("--level", type=click.FloatRange(0, 1, min_open=True, max_open=True), default=0.9, show_default=True,
+@click.option("--level", type=NumberRange(0, 1, min_open=True, max_open=True), default=0.9, show_default=True,
               help="Coverage of the intervals.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the draws.")
 @from_place

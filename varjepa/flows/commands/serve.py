@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from varjepa.flows.commands import command, port_range, tracking_option
+from varjepa.flows.commands import NumberRange, command, port_range, tracking_option
 from varjepa.flows.commands.checks import require_model
 
 
@@ -20,7 +20,7 @@ from varjepa.flows.commands.checks import require_model
               help="What an answer holds, as for varjepa score; a request may ask for other columns.")  # fmt: skip
 @click.option("--shadow", metavar="ALIAS",
               help="Alias whose version scores the same rows without answering, such as challenger.")  # fmt: skip
-@click.option("--every", type=click.FloatRange(0.1, 3600), default=5.0, show_default=True,
+@click.option("--every", type=NumberRange(0.1, 3600), default=5.0, show_default=True,
               help="Seconds between looks at the alias.")  # fmt: skip
 @click.option("--log", "folder", type=click.Path(path_type=Path, file_okay=False),
               help="Folder for a log of all answers (Parquet).")  # fmt: skip
@@ -30,7 +30,7 @@ from varjepa.flows.commands.checks import require_model
               help="Largest size of the log; its oldest files are removed.")  # fmt: skip
 @click.option("--max-mib", type=click.IntRange(1, 1024), default=10, show_default=True, help="Largest body.")
 @click.option("--max-rows", type=click.IntRange(1), default=10_000, show_default=True, help="Most rows of a request.")
-@click.option("--timeout", type=click.FloatRange(0.1, 3600), default=30.0, show_default=True,
+@click.option("--timeout", type=NumberRange(0.1, 3600), default=30.0, show_default=True,
               help="Seconds after which a request is given up.")  # fmt: skip
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, or a GPU by name.")
 @tracking_option

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from varjepa.flows.commands import command, finish, names
+from varjepa.flows.commands import NumberRange, command, finish, names
 from varjepa.flows.commands.checks import require_columns, require_files, require_model
 from varjepa.flows.commands.infer import over_files, show_dry_run
 from varjepa.tasks.answers.tables import SimilarAnswer
@@ -55,7 +55,7 @@ def similar(model: str, table: str, query: str, out: str, *, k: int, leave_same:
 @click.argument("model")
 @click.argument("table")
 @click.argument("out")
-@click.option("--within", type=click.FloatRange(min=0), default=0.05, show_default=True,
+@click.option("--within", type=NumberRange(min=0), default=0.05, show_default=True,
               help="Largest distance; 1 is the usual distance of two rows.")  # fmt: skip
 @over_table
 def duplicates(model: str, table: str, out: str, *, within: float, **options: Any) -> None:

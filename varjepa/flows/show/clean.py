@@ -1,6 +1,7 @@
 """What `varjepa clean` removed, on the terminal."""
 
-from varjepa.flows.show.console import console, shows_plain, whole_table
+from varjepa.amounts import counted
+from varjepa.flows.show.console import console, print_table, shows_plain, whole_table
 from varjepa.tasks.answers.registry import CleanAnswer, RemovedAnswer
 
 MOST = 20
@@ -18,7 +19,7 @@ def show_cleaned(result: CleanAnswer) -> None:
     table = whole_table(would, "", "size", "why")
     for one in ordered[:MOST]:
         table.add_row(one["kind"], one["name"], _megabytes(one["bytes"]), one["why"])
-    console.print(table)
+    print_table(table, console)
     if len(ordered) > MOST:
         console.print(f"... and {len(ordered) - MOST} more")
     kinds = sorted({one["kind"] for one in ordered})
@@ -27,7 +28,7 @@ def show_cleaned(result: CleanAnswer) -> None:
 
 def _sum(kind: str, things: list[RemovedAnswer]) -> str:
     sizes = [one["bytes"] for one in things if one["bytes"] is not None]
-    return f"{len(things)} {kind}{'s' if len(things) != 1 else ''}" + (f", {_megabytes(sum(sizes))}" if sizes else "")
+    return counted(len(things), kind) + (f", {_megabytes(sum(sizes))}" if sizes else "")
 
 
 def _megabytes(size: int | None) -> str:

@@ -4,9 +4,11 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, ParamSpec
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
+from rich.text import Text
 
 from varjepa.visible import visible
 
@@ -36,6 +38,25 @@ def whole_table(*titles: str, **options: Any) -> Table:
         options: of `rich.table.Table`.
     """
     return Table(*(Column(title, overflow="fold") for title in titles), **options)
+
+
+WHOLE = 12
+"""Words and numbers of a table that are no longer than this are never broken."""
+
+
+def print_table(table: Table, on: Console) -> None:
+    """Prints a table on a terminal of any width: where it is too narrow, lines are longer than the terminal.
+
+    A number of which an end is missing says another number.
+
+    Args:
+        table: of texts.
+        on: where to print.
+    """
+    for column in table.columns:
+        words = [word for cell in (column.header, *column.cells) for word in Text.from_markup(str(cell)).plain.split()]
+        column.overflow, column.min_width = "fold", min(WHOLE, max(map(cell_len, words), default=0))
+    on.print(table, crop=False)
 
 
 def shows_plain(show: Callable[_P, None]) -> Callable[_P, None]:

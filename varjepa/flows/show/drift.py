@@ -1,7 +1,8 @@
 """The result of `varjepa drift`, on the terminal."""
 
+from varjepa.amounts import counted, figure, share
 from varjepa.errors import listed
-from varjepa.flows.show.console import console, shows_plain, whole_table
+from varjepa.flows.show.console import console, print_table, shows_plain, whole_table
 from varjepa.tasks.answers.drift import BackfillAnswer, DriftAnswer
 from varjepa.visible import visible
 
@@ -13,10 +14,10 @@ def show_backfill(result: BackfillAnswer) -> None:
     """A line for each day."""
     table = whole_table("day", "rows", "score", "result", title=f"drift of {visible(result['name'])}")
     for day in result["days"]:
-        score = "" if day["score"] is None else f"{day['score']:.1%}"
+        score = "" if day["score"] is None else share(day["score"])
         words = "alarm" if day["alarm"] else day["state"]
         table.add_row(day["day"], f"{day['rows']:,}", score, f"{words}: {day['reason']}" if day["reason"] else words)
-    console.print(table)
+    print_table(table, console)
     failed = [day["day"] for day in result["days"] if day["state"] == "failed"]
     if failed:
         console.print(f"without rows that can be read: {listed(failed, 20)}")
@@ -29,14 +30,14 @@ def show_drift(result: DriftAnswer) -> None:
     if drifted:
         table = whole_table("subject", "aspect", "effect", "p, corrected", "description", title="drift")
         for test in drifted[:MOST_LINES]:
-            effect, p = f"{test['effect']:.1%}", f"{test['adjusted']:.2g}"
+            effect, p = share(test["effect"]), f"{test['adjusted']:.2g}"
             table.add_row(test["name"], test["aspect"], effect, p, test["says"])
-        console.print(table)
+        print_table(table, console)
     rest = f" ({len(drifted) - MOST_LINES} more in the report)" if len(drifted) > MOST_LINES else ""
     alarms = result["settings"]["false_alarms"]
     console.print(
-        f"{result['rows']:,} rows, {len(drifted)} of {len(result['tests'])} tests report drift{rest}; "
-        f"false alarms: at most {alarms:.0%} of unchanged batches"
+        f"{counted(result['rows'], 'row')}, {len(drifted)} of {len(result['tests'])} tests report drift{rest}; "
+        f"false alarms: at most {share(alarms, 0)} of unchanged batches"
     )
     if result["training_table"]:
         console.print(
@@ -44,14 +45,14 @@ def show_drift(result: DriftAnswer) -> None:
         )
     for unseen in result["unseen_classes"][:MOST_LINES]:
         spelling = "" if unseen["spelling_of"] is None else f', perhaps a spelling of "{unseen["spelling_of"]}"'
-        console.print(f'label "{unseen["name"]}" is no class of the model: {unseen["rows"]:,} rows{spelling}')
+        console.print(f'label "{unseen["name"]}" is no class of the model: {counted(unseen["rows"], "row")}{spelling}')
     if (estimate := result["estimate"]) is not None:
         console.print(
-            f"estimated accuracy without labels: {estimate['accuracy']:.4f} "
-            f"(90% interval {estimate['low']:.4f} to {estimate['high']:.4f})"
+            f"estimated accuracy without labels: {figure(estimate['accuracy'])} "
+            f"(90% interval {figure(estimate['low'])} to {figure(estimate['high'])})"
         )
     for name, values in result["quality"].items():
-        console.print(f"{name} of the head: {values['new']:.4f}, in the reference {values['reference']:.4f}")
+        console.print(f"{name} of the head: {figure(values['new'])}, in the reference {figure(values['reference'])}")
     if result["retrained"] is not None:
         model, verdict = result["retrained"]["model"], "is" if result["retrained"]["promoted"] else "is not"
         console.print(f"retrained: {model['uri']} {verdict} promoted: {result['retrained']['reason']}")

@@ -1,6 +1,7 @@
 """The result of `varjepa evaluate`, on the terminal."""
 
-from varjepa.flows.show.console import console, shows_plain, whole_table
+from varjepa.amounts import counted, figure
+from varjepa.flows.show.console import console, print_table, shows_plain, whole_table
 from varjepa.tasks.answers.drift import EvaluateAnswer
 
 COLOURS = {"held": "green", "broken": "red", "open": "yellow"}
@@ -9,19 +10,19 @@ COLOURS = {"held": "green", "broken": "red", "open": "yellow"}
 @shows_plain
 def show_evaluation(result: EvaluateAnswer) -> None:
     """Metrics of the labelled rows, and what came of every promise."""
-    shown = "  ".join(f"{name} {value:.4f}" for name, value in result["metrics"].items())
-    console.print(f"{result['rows']:,} labelled rows: {shown}")
+    shown = "  ".join(f"{name} {figure(value)}" for name, value in result["metrics"].items())
+    console.print(f"{counted(result['rows'], 'labelled row')}: {shown}")
     if result["promises"]:
         table = whole_table("promise", "promised", "measured", "95% interval", "rows", "verdict")
         for promise in result["promises"]:
-            interval = f"{promise['low']:.4f} to {promise['high']:.4f}"
+            interval = f"{figure(promise['low'])} to {figure(promise['high'])}"
             verdict = f"[{COLOURS[promise['verdict']]}]{promise['verdict']}[/]"
-            figures = (f"{promise['promised']:.4f}", f"{promise['measured']:.4f}", interval, f"{promise['rows']:,}")
+            figures = (figure(promise["promised"]), figure(promise["measured"]), interval, f"{promise['rows']:,}")
             table.add_row(promise["name"], *figures, verdict)
-        console.print(table)
+        print_table(table, console)
     if (estimate := result["estimate"]) is not None:
         console.print(
-            f"without labels, the accuracy was estimated at {estimate['accuracy']:.4f} "
-            f"(90% interval {estimate['low']:.4f} to {estimate['high']:.4f})"
+            f"without labels, the accuracy was estimated at {figure(estimate['accuracy'])} "
+            f"(90% interval {figure(estimate['low'])} to {figure(estimate['high'])})"
         )
     console.print(f"run {result['run_id']}, {result['seconds']:.1f} s", soft_wrap=True)

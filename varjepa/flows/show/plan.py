@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from varjepa.amounts import counted
 from varjepa.config.durations import in_words
 from varjepa.flows.show.console import console, shows_plain
 from varjepa.tasks.answers.retrain import PlanAnswer
@@ -15,14 +16,13 @@ def show_plan(plan: PlanAnswer) -> None:
     console.print(f"Dry run of [b]{plan['model']}[/b]: nothing is trained or registered.")
     console.print(f"rows      {data['rows']:,}{sample}, {data['quarantined']:,} of them in quarantine")
     kinds = Counter(plan["columns"].values())
-    console.print(
-        f"columns   {', '.join(f'{count} {kind}' for kind, count in kinds.items())}; {data['features']} features"
-    )
+    features = counted(data["features"], "feature")
+    console.print(f"columns   {', '.join(f'{count} {kind}' for kind, count in kinds.items())}; {features}")
     for name, reason in plan["left_out"].items():
         console.print(f"          {name} is left out: {reason}")
     console.print(f"split     {', '.join(f'{rows:,} {part}' for part, rows in plan['parts'].items())}")
-    sizes = plan["size"]
-    console.print(f"network   {sizes['n_layers']} layers of width {sizes['d_hidden']}, at most {plan['epochs']} epochs")
+    layers, epochs = counted(plan["size"]["n_layers"], "layer"), counted(plan["epochs"], "epoch")
+    console.print(f"network   {layers} of width {plan['size']['d_hidden']}, at most {epochs}")
     console.print(f"reused    {', '.join(plan['reused'])}")
     console.print(f"new       {', '.join(step for step in plan['steps'] if step not in plan['reused'])}")
     console.print(

@@ -3,7 +3,8 @@
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from varjepa.flows.show.console import console, shows_plain
+from varjepa.amounts import figure
+from varjepa.flows.show.console import console, print_table, shows_plain
 from varjepa.flows.show.results import show_reason
 from varjepa.tasks.answers.registry import (
     ApprovalAnswer,
@@ -13,6 +14,7 @@ from varjepa.tasks.answers.registry import (
     VerifyAnswer,
     VersionAnswer,
 )
+from varjepa.visible import visible
 
 WIDE = 120
 """Columns of a terminal from which all facts are shown."""
@@ -37,14 +39,13 @@ def show_models(versions: list[VersionAnswer]) -> None:
         quality = entry["quality"]
         table.add_row(
             entry["name"], str(entry["version"]), "\n".join(entry["aliases"]), _gate(entry["gate"]),
-            "" if quality is None else f"{quality:.4f}", entry["created"] if wide else entry["created"][:10],
+            "" if quality is None else figure(quality), entry["created"] if wide else entry["created"][:10],
             *((entry["rows"], entry["run_id"] or "") if wide else ()),
         )  # fmt: skip
-    console.print(
-        table
-        if versions
-        else "No model is registered yet. Start with: [b]varjepa demo[/b] or [b]varjepa init TABLE[/b]"
-    )
+    if versions:
+        print_table(table, console)
+    else:
+        console.print("No model is registered yet. Start with: [b]varjepa demo[/b] or [b]varjepa init TABLE[/b]")
 
 
 def _gate(decision: GateAnswer) -> str:
@@ -82,7 +83,7 @@ def show_approval(result: ApprovalAnswer) -> None:
 
 def show_verified(result: VerifyAnswer) -> None:
     """What `verify` has checked and what not; nothing differs, or it would have raised an error."""
-    console.print(f"{result['model']}: nothing differs", markup=False)
+    console.print(f"{visible(result['model'])}: nothing differs", markup=False)
     for title, lines in (("checked", result["checked"]), ("not checked", result["not_checked"])):
         for line in lines:
-            console.print(f"  {title}: {line}", markup=False)
+            console.print(f"  {title}: {visible(line)}", markup=False)

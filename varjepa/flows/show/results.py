@@ -1,12 +1,14 @@
 """The result of a retrain, on the terminal: tables of at most 80 columns, with units, directions and verdicts."""
 
 import os
+from shlex import quote
 
 from rich.table import Table
 
+from varjepa.amounts import counted, figure, share
 from varjepa.config import RetrainConfig
 from varjepa.config.durations import in_words
-from varjepa.flows.show.console import console, plain, shows_plain
+from varjepa.flows.show.console import console, plain, print_table, shows_plain
 from varjepa.flows.show.verdicts import FIGURES, kept, losing_sentence, verdict
 from varjepa.redaction import redacted_uri
 from varjepa.tasks.answers.retrain import ModelAnswer, RetrainAnswer
@@ -63,7 +65,9 @@ def show_result(result: RetrainAnswer, config: RetrainConfig) -> None:
     _figures(metrics)
     if losing := losing_sentence(metrics):
         console.print(losing)
-    console.print(f"{data['rows']:,} rows, {data['quarantined']:,} quarantined, {data['features']} features")
+    console.print(
+        f"{counted(data['rows'], 'row')}, {data['quarantined']:,} quarantined, {counted(data['features'], 'feature')}"
+    )
     slow = sorted(seconds.items(), key=lambda item: -item[1])
     parts = ", ".join(f"{step} {in_words(value)}" for step, value in slow if step != "total" and value >= 1)
     console.print(f"{in_words(seconds['total'])} in all: {parts or 'no step took a second'}")
@@ -83,7 +87,7 @@ def show_result(result: RetrainAnswer, config: RetrainConfig) -> None:
 def _rows_title(metrics: dict[str, float], model: ModelAnswer) -> str:
     """What the figures rest on: the test rows that have a label, which may be few."""
     rows = metrics.get("data/labelled_test_rows")
-    where = "test rows" if rows is None else f"{rows:,.0f} labelled test rows"
+    where = "test rows" if rows is None else counted(rows, "labelled test row")
     version = f"version {model['version']}" if model["version"] else "not registered"
     return f"{model['name']} {version}: {where}"
 
@@ -97,10 +101,10 @@ def _groups(title: str, names: dict[str, str], groups: dict[str, str], metrics: 
     for words in present.values():
         table.add_column(words, justify="right")
     for name, words in names.items():
-        cells = [f"{metrics[key]:.4f}" if (key := f"{group}/{name}") in metrics else "" for group in present]
+        cells = [figure(metrics[key]) if (key := f"{group}/{name}") in metrics else "" for group in present]
         if any(cells):
             table.add_row(words, *cells)
-    console.print(table)
+    print_table(table, console)
     if meanings := [f"{words}: {LEGEND[group]}" for group, words in present.items() if group in LEGEND]:
         console.print("; ".join(meanings), style="dim")
 
@@ -116,18 +120,18 @@ def _promises(metrics: dict[str, float]) -> None:
         if f"{group}/coverage" in metrics:
             promised, measured = metrics[f"{group}/promised"], metrics[f"{group}/coverage"]
             table.add_row(
-                words, f"{promised:.1%}", f"{measured:.1%}", "100%", f"{metrics[f'{group}/{size}']:.4g}",
+                words, share(promised), share(measured), "100%", f"{metrics[f'{group}/{size}']:.4g}",
                 kept(promised, measured, rows),
             )  # fmt: skip
     if "certificate/coverage" in metrics:
         accuracy, within = metrics.get("certificate/accuracy"), metrics.get("certificate/tolerance")
         words = "accepted rows are right" + ("" if within is None else f" to {within:.4g}")
-        promised, share = metrics["certificate/promised"], metrics["certificate/coverage"]
-        shown = "accepts none" if accuracy is None else f"{accuracy:.1%}"
-        judged = "" if accuracy is None else kept(promised, accuracy, share * rows)
-        table.add_row(words, f"{promised:.1%}", shown, f"{share:.1%}", "", judged)
+        promised, accepted = metrics["certificate/promised"], metrics["certificate/coverage"]
+        shown = "accepts none" if accuracy is None else share(accuracy)
+        judged = "" if accuracy is None else kept(promised, accuracy, accepted * rows)
+        table.add_row(words, share(promised), shown, share(accepted), "", judged)
     if table.row_count:
-        console.print(table)
+        print_table(table, console)
     if "certificate/coverage" in metrics and "certificate/accuracy" not in metrics:
         lower = next((level for level in LEVELS if level < metrics["certificate/promised"]), None)
         hint = "" if lower is None else f" Rows may be at a lower one:\n  [b]--set uncertainty.accuracy={lower}[/b]"
@@ -139,11 +143,11 @@ def _figures(metrics: dict[str, float]) -> None:
     table = Table("figure", title="The model itself", title_justify="left")
     table.add_column("value", justify="right")
     table.add_column("verdict")
-    for name, figure in FIGURES.items():
+    for name, shown in FIGURES.items():
         if name in metrics:
-            table.add_row(figure.words, f"{metrics[name]:{figure.digits}}", verdict(name, metrics[name]))
+            table.add_row(shown.words, f"{metrics[name]:z{shown.digits}}", verdict(name, metrics[name]))
     if table.row_count:
-        console.print(table)
+        print_table(table, console)
 
 
 def show_reason(reason: str) -> None:
@@ -155,4 +159,4 @@ def show_reason(reason: str) -> None:
 
 def _ui_command(config: RetrainConfig) -> str:
     changed = not os.environ.get("MLFLOW_TRACKING_URI") and config.tracking.uri != type(config.tracking)().uri
-    return f"varjepa ui --tracking-uri {plain(redacted_uri(config.tracking.uri))}" if changed else "varjepa ui"
+    return f"varjepa ui --tracking-uri {plain(quote(redacted_uri(config.tracking.uri)))}" if changed else "varjepa ui"

@@ -1,5 +1,6 @@
 """The result of a batch command, on the terminal."""
 
+from varjepa.amounts import counted, share
 from varjepa.errors import listed
 from varjepa.flows.show.console import console, shows_plain
 from varjepa.tasks.answers.tables import FileAnswer, FilePlan, ScoredDaysAnswer, SimilarAnswer
@@ -8,11 +9,11 @@ from varjepa.tasks.answers.tables import FileAnswer, FilePlan, ScoredDaysAnswer,
 @shows_plain
 def show_summary(result: FileAnswer) -> None:
     """Rows, accepted rows, output file and speed."""
-    shares = {name: f", {result[name]:.1%} {name}" for name in ("accepted",) if name in result}
-    cells = f", {result['cells']:,} cells filled" if "cells" in result else ""
-    files = f" of {result['scored']} files" if "files" in result else ""
+    accepted = f", {share(result['accepted'])} accepted" if "accepted" in result else ""
+    cells = f", {counted(result['cells'], 'cell')} filled" if "cells" in result else ""
+    files = f" of {counted(result['scored'], 'file')}" if "files" in result else ""
     console.print(
-        f"{result['rows']:,} rows{files}{cells}{''.join(shares.values())} to [b]{result['out']}[/b], "
+        f"{counted(result['rows'], 'row')}{files}{cells}{accepted} to [b]{result['out']}[/b], "
         f"{result['seconds']:.1f} s, {result['rows_per_second']:,} rows/s",
         soft_wrap=True,
     )
@@ -22,17 +23,18 @@ def show_summary(result: FileAnswer) -> None:
 def show_days(result: ScoredDaysAnswer) -> None:
     """A line for each day."""
     for day in result["days"]:
-        reason = f": {day['reason']}" if day["reason"] else f", {day['rows']:,} rows to {day['out']}"
+        reason = f": {day['reason']}" if day["reason"] else f", {counted(day['rows'], 'row')} to {day['out']}"
         console.print(f"{day['day']} {day['state']}{reason}")
 
 
 @shows_plain
 def show_search(result: SimilarAnswer) -> None:
     """Rows written, rows searched, and the index."""
-    looked = f" for {result['queries']:,} rows" if "queries" in result else ""
+    looked = f" for {counted(result['queries'], 'row')}" if "queries" in result else ""
     made = "reused" if result["reused"] else "made"
     console.print(
-        f"{result['rows']:,} lines{looked} to [b]{result['out']}[/b], {result['table_rows']:,} rows searched, "
+        f"{counted(result['rows'], 'line')}{looked} to [b]{result['out']}[/b], "
+        f"{counted(result['table_rows'], 'row')} searched, "
         f"index {made} in {result['index']}, {result['seconds']:.1f} s",
         soft_wrap=True,
     )
@@ -41,12 +43,12 @@ def show_search(result: SimilarAnswer) -> None:
 @shows_plain
 def show_file_plan(plan: FilePlan) -> None:
     """What a command over a table would read and write."""
-    reads = f", which reads {len(plan['reads'])} columns" if plan["reads"] else ""
+    reads = f", which reads {counted(len(plan['reads']), 'column')}" if plan["reads"] else ""
     console.print("Nothing was written. Names, places and columns are right; the command would")
     console.print(f"  open     [b]{plan['model']}[/b]{reads}", soft_wrap=True)
     for source in plan["sources"]:
         counts = {"file": source["files"], "row": source["rows"]}
-        said = "".join(f", {count:,} {what}{'s' * (count != 1)}" for what, count in counts.items() if count is not None)
+        said = "".join(f", {counted(count, what)}" for what, count in counts.items() if count is not None)
         console.print(f"  read     [b]{source['place']}[/b]{said}", soft_wrap=True)
         if source["unused"]:
             console.print(f"           not used by the model: {listed(source['unused'])}", soft_wrap=True)

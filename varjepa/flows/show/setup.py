@@ -1,6 +1,9 @@
 """The results of `varjepa init` and `varjepa doctor`, on the terminal."""
 
-from varjepa.flows.show.console import console, plain, whole_table
+from shlex import quote
+
+from varjepa.amounts import counted, share
+from varjepa.flows.show.console import console, plain, print_table, whole_table
 from varjepa.tasks.setup.doctor import Check
 from varjepa.tasks.setup.initialise import TEXT_WORDS, Started
 
@@ -8,14 +11,14 @@ from varjepa.tasks.setup.initialise import TEXT_WORDS, Started
 def show_profile(started: Started) -> None:
     """The profile of the table, and the written files."""
     spelling = ["spelling"] if started.words else []
-    table = whole_table("column", "kind", *spelling, "missing", "distinct", "range", title=f"{started.rows:,} rows")
+    table = whole_table("column", "kind", *spelling, "missing", "distinct", "range", title=counted(started.rows, "row"))
     for name, facts in started.profiles.items():
         span = "" if facts.smallest is None else plain(f"{facts.smallest} to {facts.largest}")
         kind = f"{facts.kind} (left out)" if facts.left_out else facts.kind
         kind = "label" if name == started.label else kind
         spelled = [plain(started.words.get(name, ""))] if spelling else []
-        table.add_row(plain(name), kind, *spelled, f"{facts.missing_share:.1%}", f"{facts.distinct:,}", span)
-    console.print(table)
+        table.add_row(plain(name), kind, *spelled, share(facts.missing_share), f"{facts.distinct:,}", span)
+    print_table(table, console)
     for name, facts in started.profiles.items():
         if facts.kind == "text" and name != started.label:
             console.print(f'"{plain(name)}" {TEXT_WORDS}.')
@@ -30,10 +33,9 @@ def show_profile(started: Started) -> None:
             console.print(f"  [yellow]{plain(obstacle)}[/yellow]", soft_wrap=True)
         return
     console.print(f"{wrote} Review both, then run:", soft_wrap=True)
-    console.print(
-        f"  [b]varjepa retrain {config} --plan[/b]   # what the run would do, and how long it takes", soft_wrap=True
-    )
-    console.print(f"  [b]varjepa retrain {config}[/b]", soft_wrap=True)
+    retrain = f"varjepa retrain {plain(quote(str(started.config)))}"
+    console.print(f"  [b]{retrain} --plan[/b]   # what the run would do, and how long it takes", soft_wrap=True)
+    console.print(f"  [b]{retrain}[/b]", soft_wrap=True)
 
 
 def show_checks(checks: list[Check]) -> None:
@@ -43,4 +45,4 @@ def show_checks(checks: list[Check]) -> None:
         table.add_row(
             "[green]ok[/green]" if check.ok else "[red]failed[/red]", check.name, plain(check.found), plain(check.fix)
         )
-    console.print(table)
+    print_table(table, console)

@@ -1,6 +1,6 @@
 """The simulation study and the benchmark, on the terminal."""
 
-from varjepa.flows.show.console import console, shows_plain, whole_table
+from varjepa.flows.show.console import console, print_table, shows_plain, whole_table
 from varjepa.tasks.answers.studies import BenchmarkAnswer, LabelCurvesAnswer, SimulationAnswer
 
 
@@ -15,7 +15,7 @@ def show_study(result: SimulationAnswer) -> None:
     table = whole_table("variant", "latent", *names, title="ours (published)")
     for (variant, latent), cells in rows.items():
         table.add_row(variant, latent, *cells)
-    console.print(table)
+    print_table(table, console)
     for name, metrics in result["models"].items():
         console.print(
             f"{name}: RankMe of s_x {metrics['s_x/rankme']:.2f}, {metrics['s_x/active_units']:.1f} active units"
@@ -35,7 +35,7 @@ def show_label_curves(result: LabelCurvesAnswer) -> None:
         found = (cells[dataset, labels, method] for method in methods)
         shown = [f"{point['mean']:.4f} ({point['low']:.4f} to {point['high']:.4f})" for point in found]
         table.add_row(dataset, f"{labels:,}", *shown)
-    console.print(table)
+    print_table(table, console)
     for key, words in result["verdicts"].items():
         console.print(f"{key}: self-supervision {words}")
     console.print(
@@ -56,7 +56,7 @@ def show_benchmark(result: BenchmarkAnswer) -> None:
     table = whole_table("data set", "predictor", *names, title="accuracy or R2 on test rows, ours (published)")
     for (dataset, predictor), line in rows.items():
         table.add_row(dataset, predictor, *(line.get(name, "") for name in names))
-    console.print(table)
+    print_table(table, console)
     for pair, counts in result["tally"].items():
         console.print(f"{pair}: " + ", ".join(f"{count} {outcome}" for outcome, count in counts.items()))
     console.print(

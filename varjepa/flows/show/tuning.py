@@ -1,8 +1,11 @@
 """The result of `varjepa tune`, on the terminal."""
 
+from shlex import quote
+
 from rich.table import Table
 
-from varjepa.flows.show.console import console, shows_plain, whole_table
+from varjepa.amounts import figure
+from varjepa.flows.show.console import console, print_table, shows_plain, whole_table
 from varjepa.tasks.answers.studies import TuneAnswer
 
 MOST_LINES = 10
@@ -18,16 +21,16 @@ def show_search(result: TuneAnswer) -> None:
     for trial in complete[:MOST_LINES]:
         changes = ", ".join(f"{key}={value}" for key, value in trial["settings"].items()) or "the job as it is"
         trials.add_row(
-            str(trial["number"]), f"{trial['value']:.5f}", str(trial["epochs"]), f"{trial['seconds']:.0f}", changes
+            str(trial["number"]), figure(trial["value"], 5), str(trial["epochs"]), f"{trial['seconds']:.0f}", changes
         )
-    console.print(trials)
+    print_table(trials, console)
     ended = [trial["state"] for trial in result["trials"]]
     console.print(f"{ended.count('pruned')} pruned, {ended.count('failed')} failed")
-    console.print(_comparison(result))
+    print_table(_comparison(result), console)
     console.print(result["comparison"]["sentence"])
     if "config" in result:
         console.print(f"Wrote [b]{result['config']}[/b]. Run:", soft_wrap=True)
-        console.print(f"  [b]varjepa retrain {result['config']}[/b]", soft_wrap=True)
+        console.print(f"  [b]varjepa retrain {quote(result['config'])}[/b]", soft_wrap=True)
     console.print(f"run {result['run_id']}, study {result['study']}, {result['seconds']:.0f} s", soft_wrap=True)
 
 
@@ -44,7 +47,7 @@ def _comparison(result: TuneAnswer) -> Table:
         rows |= {f"its {comparison['criterion']}, {part}": heads[part] for part in ("validation", "test")}
     for name, values in rows.items():
         if values:
-            table.add_row(name, f"{values['default']:.5f}", f"{values['tuned']:.5f}")
+            table.add_row(name, figure(values["default"], 5), figure(values["tuned"], 5))
     if comparison["optimism"] is not None:
-        table.add_row("optimism of the search", "", f"{comparison['optimism']:.5f}")
+        table.add_row("optimism of the search", "", figure(comparison["optimism"], 5))
     return table

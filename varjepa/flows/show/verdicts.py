@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from varjepa.amounts import figure
+
 
 class Figure(NamedTuple):
     """A figure on the terminal.
@@ -96,10 +98,10 @@ def losing_sentence(metrics: dict[str, float]) -> str:
             continue
         words, best = max(raw.items(), key=lambda item: item[1])
         if embedding is not None and best > embedding:
-            what = "" if ships is None else f"; what ships {ships:.4f}"
+            what = "" if ships is None else f"; what ships {figure(ships)}"
             return (
-                f"The embedding loses here: {words} on raw columns have {name} {best:.4f}, a linear model on it "
-                f"{embedding:.4f}{what}."
+                f"The embedding loses here: {words} on raw columns have {name} {figure(best)}, a linear model on it "
+                f"{figure(embedding)}{what}."
             )
     return ""
 

@@ -104,6 +104,7 @@ class Workbench:
         self.rows("SET GLOBAL preserve_insertion_order = false")
         self.rows("SET GLOBAL autoinstall_known_extensions = false")
         self.rows("SET GLOBAL TimeZone = 'UTC'")
+        self.rows("SET enable_progress_bar = false")  # after two seconds it would be drawn on stdout
 
     def close(self) -> None:
         """Closes the database. The workbench cannot be used afterwards."""

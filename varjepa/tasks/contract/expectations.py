@@ -5,9 +5,9 @@ from typing import Any
 
 import great_expectations.expectations as gxe
 
+from varjepa.amounts import counted
 from varjepa.data.read.contract import ColumnContract, Contract
 from varjepa.errors import listed, nearest
-from varjepa.tasks.contract.findings import counted
 from varjepa.tasks.contract.row_rules import Rule, row_rules
 from varjepa.tasks.contract.view import POSITION, ROW, Reading
 
@@ -44,9 +44,9 @@ def _table_rules(contract: Contract, readings: Mapping[str, Reading]) -> Iterato
     promised, least = contract.columns, contract.min_rows
     yield Rule(
         column="",
-        says=f"at least {counted(least)}",
+        says=f"at least {counted(least, 'row')}",
         expectation=gxe.ExpectTableRowCountToBeBetween(min_value=least),
-        tell=lambda rows: f"it has {counted(rows)}, expected at least {least:,}",
+        tell=lambda rows: f"it has {counted(rows, 'row')}, expected at least {least:,}",
     )
     extra = [name for name in readings if name not in promised and name != ROW]
     for name, promise in promised.items():

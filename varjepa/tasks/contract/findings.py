@@ -4,20 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from varjepa.amounts import counted, share
 from varjepa.tasks.contract.view import ROW
 
 if TYPE_CHECKING:
     from varjepa.tasks.contract.row_rules import Rule
-
-
-def counted(rows: int) -> str:
-    """A number of rows in words.
-
-    Examples:
-        >>> counted(1), counted(2000)
-        ('1 row', '2,000 rows')
-    """
-    return f"{rows:,} row{'' if rows == 1 else 's'}"
 
 
 @dataclass(frozen=True)
@@ -51,15 +42,18 @@ class Outcome:
         """Why the table breaks the contract as a whole; empty if it does not."""
         problems = [finding.problem for finding in self.findings if finding.problem]
         if self.quarantined and (self.quarantined > self.allowed * self.rows or self.quarantined == self.rows):
+            part = share(self.quarantined / self.rows, 2)
             problems.append(
-                f"{self.quarantined:,} of {counted(self.rows)} ({self.quarantined / self.rows:.2%}) break row rules,"
-                f" expected at most {self.allowed:.2%}; most often {self._worst()}"
+                f"{self.quarantined:,} of {counted(self.rows, 'row')} ({part}) break row rules,"
+                f" expected at most {share(self.allowed, 2)}; most often {self._worst()}"
             )
         return "; ".join(problems)
 
     def _worst(self) -> str:
         broken = sorted((each for each in self.findings if each.broken), key=lambda each: -each.broken)
-        return ", ".join(f'"{each.rule.column}": {each.rule.says} ({counted(each.broken)})' for each in broken[:3])
+        return ", ".join(
+            f'"{each.rule.column}": {each.rule.says} ({counted(each.broken, "row")})' for each in broken[:3]
+        )
 
 
 def trace(rules: Sequence["Rule"], result: Any) -> tuple[Finding, ...]:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from varjepa.amounts import share
 from varjepa.tasks.contract.findings import Finding, Outcome
 from varjepa.tasks.reports.page import render
 
@@ -18,10 +19,10 @@ def contract_page(outcome: Outcome, docs: str) -> str:
     """
     # Broken rules first, those about the whole table before those about rows, and then by the rows that break them.
     findings = sorted(outcome.findings, key=lambda each: (each.kept, bool(each.rule.broken), -each.broken))
-    share = outcome.quarantined / outcome.rows if outcome.rows else 0
+    part = outcome.quarantined / outcome.rows if outcome.rows else 0.0
     return render(
         "contract.html", trouble=outcome.trouble, rows=f"{outcome.rows:,}", quarantined=f"{outcome.quarantined:,}",
-        share=f"{share:.2%}", allowed=f"{outcome.allowed:.2%}", docs=docs,
+        share=share(part, 2), allowed=share(outcome.allowed, 2), docs=docs,
         findings=[_line(finding, outcome.rows) for finding in findings],
     )  # fmt: skip
 
@@ -30,6 +31,6 @@ def _line(finding: Finding, rows: int) -> dict[str, Any]:
     """What the page shows of one rule; a table rule has words instead of examples."""
     return {
         "column": finding.rule.column, "says": finding.rule.says, "kept": finding.kept,
-        "broken": f"{finding.broken:,} ({finding.broken / rows:.2%})" if finding.broken else "",
+        "broken": f"{finding.broken:,} ({share(finding.broken / rows, 2)})" if finding.broken else "",
         "examples": finding.examples[:EXAMPLES] or (finding.problem,),
     }  # fmt: skip

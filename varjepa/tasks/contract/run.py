@@ -1,6 +1,5 @@
 """The validation step: checks a table against its contract and puts invalid rows into quarantine."""
 
-import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from varjepa.data.read.contract import Contract
 from varjepa.errors import ContractError, VarjepaError
 from varjepa.machine import GIB, cores, memory_left
 from varjepa.tasks.steps.imports import quick_imports
+from varjepa.tasks.steps.json_text import json_text
 from varjepa.tasks.steps.log import log
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def _checked(snapshot: Path, contract: Contract, draft: Path, memory: int, threa
         clean = None if outcome.trouble else draft / "clean.parquet"
         Split(bench, snapshot, readings, findings).write(draft / "beside.parquet", clean, draft / "quarantine.parquet")
     (draft / "docs" / "index.html").write_text(contract_page(outcome, "gx/index.html"), encoding="utf-8")
-    compact = json.dumps(result.to_json_dict(), separators=(",", ":"), ensure_ascii=False)
+    compact = json_text(result.to_json_dict(), separators=(",", ":"), ensure_ascii=False)
     (draft / "validation.json").write_text(compact, encoding="utf-8")
     return outcome
 

@@ -117,9 +117,14 @@ class Drift:
         return drift_score(self.findings)
 
     @property
+    def reached(self) -> bool:
+        """Whether the drift reaches the level of a retrain."""
+        return bool(self.drifted) and self.score >= self.section.level
+
+    @property
     def alarm(self) -> bool:
         """Whether a retrain should start; on the same table again, it would change nothing."""
-        return bool(self.drifted) and not self.training_table and self.score >= self.section.level
+        return self.reached and not self.training_table
 
 
 @task(name="compare", task_run_name="compare")
@@ -158,7 +163,7 @@ def compare(question: Question) -> Drift:
         question, model_name(question.model, model), tracking, section, counted.rows,
         counted.chosen.height, find_drift(subjects, section), counted.words,
         {name: (before[name], value) for name, value in now.items() if name in before},
-        estimated_accuracy(profile.counts, statistics, cluster_rows[1]), counted.words.get(label or "", {}),
+        estimated_accuracy(profile.counts, statistics, cluster_rows[1]), _by_rows(counted.words.get(label or "", {})),
         () if model.preprocessor.label is None else model.preprocessor.label.classes, watch.notify, known,
     )  # fmt: skip
 
@@ -242,6 +247,11 @@ def _count(model: TrainedModel, source: Source, data: DataSection, *, like: Coun
             log.info("%s of %s rows counted", f"{counted.rows:,}", f"{total:,}")
     counted.chosen = pl.concat(kept)
     return counted
+
+
+def _by_rows(words: Mapping[str, int]) -> dict[str, int]:
+    """The most frequent first: batches are in the order of the rows."""
+    return dict(sorted(words.items(), key=lambda item: -item[1]))
 
 
 def _add_words(words: dict[str, dict[str, int]], more: dict[str, dict[str, int]]) -> None:

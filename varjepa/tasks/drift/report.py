@@ -1,6 +1,5 @@
 """Report of a comparison with the reference: one self-contained page, a table, JSON, figures."""
 
-import json
 import math
 import shutil
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from varjepa import plots
+from varjepa.amounts import counted, figure, share
 from varjepa.data.files.formulas import for_spreadsheets
 from varjepa.evaluation.accuracy_estimate import EstimatedAccuracy
 from varjepa.evaluation.drift.samples import Sample
@@ -20,7 +20,9 @@ from varjepa.tasks.drift.compare import Drift
 from varjepa.tasks.reports.page import Picture, render
 from varjepa.tasks.reports.provenance import provenance
 from varjepa.tasks.steps.files import write_text
+from varjepa.tasks.steps.json_text import json_text
 from varjepa.tasks.steps.orchestrated import task
+from varjepa.visible import shortened
 
 PAGE, TABLE, FACTS = "report.html", "tests.csv", "drift.json"
 
@@ -29,6 +31,9 @@ HEADLINES = ("elbo", "prediction_error", "surprise")
 
 MOST_PANELS, MOST_BARS = 12, 40
 """Largest numbers of panels and of bars in a figure."""
+
+LONGEST_NAME = 60
+"""Characters of a name in a table of the page, where it is not broken."""
 
 
 @dataclass(frozen=True)
@@ -55,13 +60,13 @@ def report_drift(drift: Drift, folder: Path, out: Path | None) -> DriftReport:
     """
     folder.mkdir(parents=True, exist_ok=True)
     figures = _figures(drift)
-    for name, figure in figures.items():
-        figure.savefig(folder / f"{name}.png")
+    for name, drawn in figures.items():
+        drawn.savefig(folder / f"{name}.png")
     # The page embeds its figures, so it can be copied alone.
     write_text(folder / PAGE, drift_page(drift, [folder / f"{name}.png" for name in figures]))
     lines = lines_of(drift)
     for_spreadsheets(pl.DataFrame(lines, infer_schema_length=None)).write_csv(folder / TABLE)
-    write_text(folder / FACTS, json.dumps(summary(drift) | {"tests": lines}, indent=1))
+    write_text(folder / FACTS, json_text(summary(drift) | {"tests": lines}, indent=1))
     if out is None:
         return DriftReport(folder, folder / PAGE)
     if out.suffix == ".html":
@@ -144,8 +149,9 @@ def _samples(findings: list[Finding]) -> dict[str, tuple[Sample, Sample]]:
 def _cells(finding: Finding) -> list[str]:
     """A line of the table of all tests."""
     test = finding.comparison
-    numbers = ["" if value is None else f"{value:.2f}" for value in (test.shift, test.psi)]
-    return [title(finding.subject), finding.aspect, test.method, f"{test.effect:.2%}", *numbers,
+    numbers = ["" if value is None else figure(value, 2) for value in (test.shift, test.psi)]
+    name = shortened(title(finding.subject), LONGEST_NAME)
+    return [name, finding.aspect, test.method, share(test.effect, 2), *numbers,
             f"{finding.adjusted:.3g}", finding.verdict]  # fmt: skip
 
 
@@ -161,7 +167,8 @@ def estimated(drift: Drift) -> str:
     if drift.estimate is None:
         return ""
     accuracy, low, high, _ = drift.estimate
-    return f" Without labels, their accuracy is estimated at {accuracy:.1%} (90% interval {low:.1%} to {high:.1%})."
+    interval = f"90% interval {share(low)} to {share(high)}"
+    return f" Without labels, their accuracy is estimated at {share(accuracy)} ({interval})."
 
 
 def verdict(drift: Drift) -> str:
@@ -170,11 +177,12 @@ def verdict(drift: Drift) -> str:
         return (
             f"No drift: none of {len(drift.findings)} tests found a change that is both significant and large enough."
         )
-    reached = "reaches" if drift.alarm else "does not reach"
-    level = f"{drift.section.level:.1%}" if drift.section.level else "any drift"
+    reached = "reaches" if drift.reached else "does not reach"
+    level = share(drift.section.level) if drift.section.level else "any drift"
+    known = " But they are the table that the model was trained on: no retrain follows." if drift.training_table else ""
     return (
         f"Drift: {len(drift.drifted)} of {len(drift.findings)} tests found a change. The largest change affects "
-        f"{drift.score:.1%} of the rows, which {reached} the level of a retrain ({level})."
+        f"{share(drift.score)} of the rows, which {reached} the level of a retrain ({level}).{known}"
     )
 
 
@@ -190,19 +198,24 @@ def drift_page(drift: Drift, figures: list[Path]) -> str:
         figures: PNG files, named as in `FIGURES`.
     """
     section = drift.section
-    small = f"{section.smallest_effect:.1%} of the rows (missing cells, new categories: {section.smallest_share:.1%})"
+    of_cells = f"missing cells, new categories: {share(section.smallest_share)}"
     explained = (
-        f"{drift.rows:,} new rows were compared with the reference of the model; {drift.model_rows:,} of them went "
-        f"through the model. If the new rows are drawn like the reference, at most {section.false_alarms:.0%} of such "
-        f"reports show drift: p-values are corrected for all {len(drift.findings)} tests (Holm). Changes of less than "
-        f'{small} get the verdict "trifle".{estimated(drift)}'
+        f"The reference of the model was compared with {counted(drift.rows, 'new row')}, {drift.model_rows:,} of which "
+        f"went through the model. If the new rows are drawn like the reference, at most "
+        f"{share(section.false_alarms, 0)} of such reports show drift: p-values are corrected for all "
+        f"{len(drift.findings)} tests (Holm). Changes of less than {share(section.smallest_effect)} of the rows "
+        f'({of_cells}) get the verdict "trifle".{estimated(drift)}'
     )
+    unseen = [
+        (shortened(each["name"], LONGEST_NAME), f"{each['rows']:,}", each["spelling_of"] or "")
+        for each in unseen_classes(drift)
+    ]
     return render(
         "drift.html", name=drift.name, verdict=verdict(drift), explained=explained,
         asked=[("model", drift.question.model), ("new rows", drift.question.new)],
         changes=[_described(drift, finding) for finding in drift.drifted],
-        unseen=[(each["name"], f"{each['rows']:,}", each["spelling_of"] or "") for each in unseen_classes(drift)],
-        quality=[(name, f"{before:.4f}", f"{now:.4f}") for name, (before, now) in drift.quality.items()],
+        unseen=unseen,
+        quality=[(name, figure(before), figure(now)) for name, (before, now) in drift.quality.items()],
         figures=[(FIGURES[figure.stem], Picture.of(figure)) for figure in figures],
         tests=[_cells(finding) for finding in drift.findings], made=provenance().items(),
     )  # fmt: skip

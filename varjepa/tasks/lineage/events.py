@@ -62,16 +62,20 @@ def event(record: Record, state: State, reason: str | None = None) -> RunEvent:
     kind = job_type_job.JobTypeJobFacet(processingType="BATCH", integration="VARJEPA", jobType="FLOW")
     return RunEvent(
         eventType=RunState[state], eventTime=datetime.now(UTC).isoformat(), run=Run(record.run_id, facets),
-        job=Job(namespace(), visible(redacted(record.job)), {"jobType": kind}),
+        job=Job(namespace(), _shown(record.job), {"jobType": kind}),
         inputs=[_input(table) for table in record.inputs.values()],
         outputs=[_output(table) for table in record.outputs.values()],
     )  # fmt: skip
 
 
+def _shown(job: str) -> str:
+    return visible(redacted(job))
+
+
 def _parent(record: Record) -> Any:
     """The run that this one is part of: of our own, or the one of the scheduler that has started this process."""
     if record.parent is not None:
-        run, job = parent_run.Run(record.parent.run_id), parent_run.Job(namespace(), record.parent.job)
+        run, job = parent_run.Run(record.parent.run_id), parent_run.Job(namespace(), _shown(record.parent.job))
         return parent_run.ParentRunFacet(run, job)
     parts = os.environ.get("OPENLINEAGE_PARENT_ID", "").rsplit("/", 2)
     if len(parts) != 3:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from shlex import quote
 from typing import Any
 
 from varjepa.config import RetrainConfig
@@ -12,7 +13,7 @@ from varjepa.tasks.notify.killed import tell_killed
 from varjepa.tasks.notify.message import Message
 from varjepa.tasks.notify.send import notify
 from varjepa.tasks.processes.owner import TakenOverError
-from varjepa.tasks.registry.tags import TOLD_TAG
+from varjepa.tasks.registry.tags import NOT_YET, TOLD_TAG
 from varjepa.tasks.release.gate import Decision
 from varjepa.tasks.release.register import Registered
 from varjepa.tasks.reports.keep_life import keep_life
@@ -77,7 +78,7 @@ def tell_decision(config: RetrainConfig, run_id: str, registered: Registered | N
     client, name, version = client_of(config.tracking), registered.name, registered.version
     told = client.get_model_version(name, str(version)).tags.get(TOLD_TAG)
     event = decision.event
-    if event is None and told is None:  # the process that decided died before it could tell
+    if event is None and told == NOT_YET:  # the process that decided died before it could tell
         event = "promoted"
     if event is None or told == f"{event} {decision.reason}"[:LONGEST]:
         return
@@ -92,7 +93,7 @@ LONGEST = 3000
 
 
 def _commands(uri: str) -> tuple[str, ...]:
-    return tuple(f'varjepa {word} {uri} --why "..."' for word in ("approve", "reject"))
+    return tuple(f'varjepa {word} {quote(uri)} --why "..."' for word in ("approve", "reject"))
 
 
 def tell_skipped(config: RetrainConfig, reason: str, run_id: Any = None) -> None:

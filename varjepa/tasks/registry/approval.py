@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
+from shlex import quote
 from typing import TYPE_CHECKING, Literal
 
 from varjepa.errors import ModelError, UserError
@@ -140,7 +141,8 @@ def _required(
     Raises:
         ModelError: see `decide`.
     """
-    what, by_hand = f"Version {version} of {name}", f"`varjepa promote {REGISTRY}{name}/{version}` promotes it by hand."
+    what, uri = f"Version {version} of {name}", quote(f"{REGISTRY}{name}/{version}")
+    by_hand = f"`varjepa promote {uri}` promotes it by hand."
     if approval is None:
         raise ModelError(f"{what} does not wait for approval.", fix=by_hand)
     if approve and approval.state == "approved" and champion == approval.against and not undone:
@@ -150,7 +152,7 @@ def _required(
             f"{what} was {approval.state} by {approval.who} at {approval.time}: {approval.why}.", fix=by_hand
         )
     if champion == version:
-        raise ModelError(f"{what} is the champion already.", fix=f"`varjepa rollback {name}` withdraws it.")
+        raise ModelError(f"{what} is the champion already.", fix=f"`varjepa rollback {quote(name)}` withdraws it.")
     if approve and approval.expired:
         raise ModelError(f"{what} has waited longer than gate.approve_within, until {approval.until}.", fix=by_hand)
     if approve and approval.against != champion:

@@ -8,8 +8,10 @@ GATE_TAG = "varjepa.gate"
 APPROVAL_TAG = "varjepa.approval"
 """Version tag: whether a person has approved or rejected it (see `varjepa.tasks.registry.approval`)."""
 
-TOLD_TAG = "varjepa.told"
-"""Version tag: the last decision that people were sent a message about."""
+TOLD_TAG, NOT_YET = "varjepa.told", "nothing yet"
+"""Version tag: the last decision that people were sent a message about; and its value where they are to be sent one. A
+version without it was decided about when nobody was to be told.
+"""
 
 MODEL_TAG = "varjepa.model"
 """Run tag with the URI of the version that the run registered, or found registered."""

@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from textwrap import shorten
 from typing import Self
 
 from varjepa import __version__
+from varjepa.amounts import counted, figure, share
 from varjepa.config import RetrainConfig
 from varjepa.data.read.contract import Contract
 from varjepa.errors import listed
@@ -21,7 +21,7 @@ from varjepa.tasks.retrain.few_labels import TEST_ROWS, TRAIN_ROWS
 from varjepa.tasks.retrain.ingest import Snapshot
 from varjepa.tasks.retrain.preprocess import Prepared
 from varjepa.tasks.retrain.pretrain import Pretrained
-from varjepa.visible import markdown_text
+from varjepa.visible import markdown_text, shortened
 
 FEW_LABELS = "few_labels"
 """Not a group of metrics: its figures are those of `CardFacts.few_labels`."""
@@ -133,15 +133,15 @@ class CardFacts:
             figures = [f"ELBO {self.figure('elbo/test')}"]
         return (
             f"{', '.join(figures) or 'no label'} on {self._test_rows()}; {self.config.model.kind} "
-            f"trained on {parts.get('train', 0):,} rows of {self.snapshot.source}"
+            f"trained on {counted(parts.get('train', 0), 'row')} of {self.snapshot.source}"
         )
 
     def _test_rows(self) -> str:
         """The rows that figures on the label rest on, and all test rows where some have no label."""
         rows, known = self.prepared.parts.get("test", 0), self.metrics.get(TEST_ROWS)
         if known is None or known >= rows:
-            return f"{rows:,} test rows"
-        return f"{known:,.0f} labelled test rows of {rows:,}"
+            return counted(rows, "test row")
+        return f"{counted(known, 'labelled test row')} of {rows:,}"
 
     def sections(self, groups: Collection[str] = tuple(GROUPS)) -> dict[str, dict[str, str]]:
         """Titles, each with names and values.
@@ -166,8 +166,8 @@ class CardFacts:
     def figure(self, name: str) -> str:
         """A metric with its interval, if it has one."""
         interval = self.intervals.get(name)
-        span = f" ({interval.low:.4f} to {interval.high:.4f})" if interval else ""
-        return f"{self.metrics[name]:.4f}{span}"
+        span = f" ({figure(interval.low)} to {figure(interval.high)})" if interval else ""
+        return f"{figure(self.metrics[name])}{span}"
 
     def _lineage(self) -> dict[str, str]:
         before, name = self.before, self.config.registry.name
@@ -192,15 +192,16 @@ class CardFacts:
         from varjepa.data.fit.derived_columns import SHOWN_RARE
 
         prepared, leaks = self.prepared, self.prepared.leaks
-        rare = {name: share for name, share in prepared.rare.items() if share > SHOWN_RARE}
+        rare = {name: part for name, part in prepared.rare.items() if part > SHOWN_RARE}
         return {
             "source": self.snapshot.source,
             "rows": f"{self.snapshot.rows:,}, of which {self.validation.quarantined:,} in quarantine",
             "parts": ", ".join(f"{name} {prepared.parts[name]:,}" for name in PARTS if name in prepared.parts),
             "features": str(prepared.features),
             "left out": "; ".join(f"{name} ({why})" for name, why in prepared.left_out.items()) or "nothing",
-            "joined": "; ".join(f"{name} ({len(c)} columns)" for name, c in prepared.joined.items()) or "nothing",
-            "rare categories": "; ".join(f"{name} ({share:.0%} of its values)" for name, share in rare.items())
+            "joined": "; ".join(f"{name} ({counted(len(c), 'column')})" for name, c in prepared.joined.items())
+            or "nothing",
+            "rare categories": "; ".join(f"{name} ({share(part, 0)} of its values)" for name, part in rare.items())
             or "few",
             "label": self.config.data.label or "none",
             **self._labelled(),
@@ -219,13 +220,16 @@ class CardFacts:
         contract, kinds = self.contract, Counter(column.kind for column in self.contract.columns.values())
         if self.config.contract.path is None:
             return {"file": f"none; basic rules checked: {self.validation.rules}"}
-        shares = f"{self.validation.quarantined:,} of {self.validation.rows:,}"
+        shares, least = (
+            f"{self.validation.quarantined:,} of {self.validation.rows:,}",
+            counted(contract.min_rows, "row"),
+        )
         return {
             "file": self.config.contract.path,
             "columns": ", ".join(f"{count} {kind}" for kind, count in kinds.items()) or "none named",
             "other columns": "allowed" if contract.extra_columns == "allow" else "forbidden",
-            "rules": f"{self.validation.rules} checked, all table rules hold; at least {contract.min_rows:,} rows",
-            "rows in quarantine": f"{shares}, at most {contract.max_quarantined:.1%} allowed",
+            "rules": f"{self.validation.rules} checked, all table rules hold; at least {least}",
+            "rows in quarantine": f"{shares}, at most {share(contract.max_quarantined)} allowed",
         }
 
     def _made(self) -> dict[str, str]:
@@ -233,7 +237,7 @@ class CardFacts:
         model = self.config.model
         return {
             "model": model.kind,
-            "sizes": f"{model.n_layers} layers of width {model.d_hidden} (model.size: {model.size})",
+            "sizes": f"{counted(model.n_layers, 'layer')} of width {model.d_hidden} (model.size: {model.size})",
             "epochs": f"{epochs}, epoch {best} selected (training.selection: {self.config.training.selection})",
             **self._head(),
             "seed": str(self.config.training.seed),
@@ -316,7 +320,7 @@ def brief_card(facts: CardFacts) -> str:
     card = ""
     for groups in range(len(BRIEF), -1, -1):
         sections = {
-            title: {name: shorten(value, LONGEST_VALUE, placeholder=" ...") for name, value in rows.items()}
+            title: {name: shortened(value, LONGEST_VALUE) for name, value in rows.items()}
             for title, rows in facts.sections(BRIEF[:groups]).items()
         }
         card = _markdown(facts, sections, REST)

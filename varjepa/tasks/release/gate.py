@@ -19,7 +19,7 @@ from varjepa.tasks.registry.champion import (
     rolled_back,
     settle,
 )
-from varjepa.tasks.registry.tags import GATE_TAG
+from varjepa.tasks.registry.tags import GATE_TAG, NOT_YET, TOLD_TAG
 from varjepa.tasks.release.compare import Candidate, compare, keep_rows
 from varjepa.tasks.release.register import Registered
 from varjepa.tasks.steps.log import log
@@ -28,6 +28,7 @@ from varjepa.tasks.tracking.headlines import SHORT, VERDICT
 from varjepa.tasks.tracking.locks import registry_lock
 from varjepa.tasks.tracking.store import client_for
 from varjepa.tasks.tracking.uris import tracking_uri
+from varjepa.visible import markdown_text
 
 if TYPE_CHECKING:
     from varjepa.evaluation.gate.verdict import Verdict
@@ -127,6 +128,8 @@ def _settle(
     met = None if verdict.outcome == "first" else champion
     reason = reason if met is None else f"version {met}: {reason}"
     _write_down(client, registered, verdict, met, reason, promoted=promoted)
+    if config.notify and TOLD_TAG not in client.get_model_version(name, str(version)).tags:
+        client.set_model_version_tag(name, str(version), TOLD_TAG, NOT_YET)
     word = "promoted" if promoted else "waiting for a person" if waits is not None else "not promoted"
     client.set_model_version_tag(name, str(version), VERDICT, f"{word}: {reason}"[:SHORT])
     new = {CHAMPION} if promoted else {PENDING_ALIAS} if waits is not None else set()
@@ -210,7 +213,7 @@ def _write_down(
     for ending, value in tags.items():
         client.set_model_version_tag(name, version, f"{GATE_TAG}{ending}", value)
     vetoes = [f"{veto.name}: {veto.reason}" for veto in verdict.vetoes]
-    lines = [f"- {line}" for line in (*vetoes, verdict.compared, *verdict.notes)]
+    lines = [f"- {markdown_text(line)}" for line in (*vetoes, verdict.compared, *verdict.notes)]
     met = "" if champion is None else f", against version {champion}"
     ours = f"{HEADLINE}\n{'Promoted' if promoted else 'Not promoted'}{met}.\n\n{chr(10).join(lines)}\n"[:LONGEST]
     # Replaces the verdict of an earlier comparison; where both are too long, the card is cut, not the verdict.

@@ -1,5 +1,8 @@
 """The report of a run for people who decide: one page, in words, that needs neither a network nor scripts."""
 
+from shlex import quote
+
+from varjepa.amounts import counted, figure, share
 from varjepa.tasks.registry.champion import CHAMPION
 from varjepa.tasks.release.card import MEASURES, CardFacts
 from varjepa.tasks.release.gate import Decision
@@ -46,11 +49,11 @@ def _trained(facts: CardFacts) -> list[str]:
     target = f'It predicts "{label}".' if label else "No label was given, so it predicts nothing."
     return [
         (
-            f"{facts.snapshot.rows:,} rows of {facts.snapshot.source}: {parts.get('train', 0):,} for training, "
-            f"{parts.get('test', 0):,} kept apart for the figures on this page."
+            f"{counted(facts.snapshot.rows, 'row')} of {facts.snapshot.source}: {parts.get('train', 0):,} for "
+            f"training, {parts.get('test', 0):,} kept apart for the figures on this page."
         ),
-        f"{facts.prepared.features} features. {target} The label was not used to learn the embedding.",
-        f"Run {facts.run_id}, {config.model.kind}, {len(facts.pretrained.curves())} epochs of training.",
+        f"{counted(facts.prepared.features, 'feature')}. {target} The label was not used to learn the embedding.",
+        f"Run {facts.run_id}, {config.model.kind}, {counted(len(facts.pretrained.curves()), 'epoch')} of training.",
     ]
 
 
@@ -69,16 +72,16 @@ def _sure(facts: CardFacts) -> list[str]:
     if name and "selective_shipped/accuracy_90" in metrics:
         sentences.append(
             f"If the least sure 10% of rows go to a person, accuracy on the others is "
-            f"{metrics['selective_shipped/accuracy_90']:.4f} instead of {metrics['head/accuracy']:.4f}."
+            f"{figure(metrics['selective_shipped/accuracy_90'])} instead of {figure(metrics['head/accuracy'])}."
         )
     if "calibration/ece" in metrics:
         sentences.append(
-            f"Stated probabilities differ from observed frequencies by {metrics['calibration/ece']:.4f} on average."
+            f"Stated probabilities differ from observed frequencies by {figure(metrics['calibration/ece'])} on average."
         )
     if {"interval/coverage", "interval/promised"} <= set(metrics):
         sentences.append(
-            f"Intervals are to hold {metrics['interval/promised']:.0%} of the labels; on test rows they held "
-            f"{metrics['interval/coverage']:.1%}."
+            f"Intervals are to hold {share(metrics['interval/promised'], 0)} of the labels; on test rows they held "
+            f"{share(metrics['interval/coverage'])}."
         )
     if "certificate" in facts.decisions:
         sentences.append(f"Certificate: {facts.decisions['certificate']}.")
@@ -96,8 +99,8 @@ def _changed(facts: CardFacts) -> list[str]:
     changed = [f"The champion was version {before.version}, made from {'the same' if same else 'other'} data."]
     if {"gate/metric", "gate/champion_metric"} <= set(metrics):
         changed.append(
-            f"On the same rows, this version has {metrics['gate/metric']:.4f} and the champion "
-            f"{metrics['gate/champion_metric']:.4f}" + _span(metrics) + "."
+            f"On the same rows, this version has {figure(metrics['gate/metric'])} and the champion "
+            f"{figure(metrics['gate/champion_metric'])}" + _span(metrics) + "."
         )
     return changed
 
@@ -107,7 +110,7 @@ def _span(metrics: dict[str, float]) -> str:
     if not set(names) <= set(metrics):
         return ""
     middle, low, high = (metrics[name] for name in names)
-    return f": a difference of {middle:.4f} ({low:.4f} to {high:.4f})"
+    return f": a difference of {figure(middle)} ({figure(low)} to {figure(high)})"
 
 
 def _watch(facts: CardFacts) -> list[str]:
@@ -117,16 +120,18 @@ def _watch(facts: CardFacts) -> list[str]:
     prepared, rows = facts.prepared, facts.prepared.parts.get("test", 0)
     odd = [f'"{name}" was left out: {why}.' for name, why in prepared.left_out.items()]
     odd += [f'"{name}" may leak the label: it predicts it alone.' for name in prepared.leaks]
-    odd += [f'"{name}": {share:.0%} of its values are rare and treated alike.'
-            for name, share in prepared.rare.items() if share > SHOWN_RARE]  # fmt: skip
+    odd += [f'"{name}": {share(part, 0)} of its values are rare and treated alike.'
+            for name, part in prepared.rare.items() if part > SHOWN_RARE]  # fmt: skip
     if facts.validation.quarantined:
-        odd.append(f"{facts.validation.quarantined:,} rows broke the contract and were left out (validation/).")
+        odd.append(
+            f"{counted(facts.validation.quarantined, 'row')} broke the contract and went into quarantine (validation/)."
+        )
     if rows < FEW_ROWS:
-        odd.append(f"Only {rows:,} test rows: the figures on this page are rough.")
+        odd.append(f"Only {counted(rows, 'test row')}: the figures on this page are rough.")
     if name := main_figure(facts.metrics):
         odd.append(f"Whether {SHARES[name]} holds up shows when labels of new rows are known: `varjepa evaluate`.")
     model = facts.version.get("registered as", "MODEL")
-    return [*odd, f"Compare new rows with those of training before you trust them: `varjepa drift {model} NEW`."]
+    return [*odd, f"Compare new rows with those of training before you trust them: `varjepa drift {quote(model)} NEW`."]
 
 
 def _headlines(facts: CardFacts) -> list[tuple[str, str, str]]:

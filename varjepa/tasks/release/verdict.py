@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from varjepa.amounts import figure
 from varjepa.evaluation.bootstrap import Interval
 
 SHARES = {"accuracy": "accuracy", "r2": "R2"}
@@ -56,8 +57,8 @@ def verdicts(metrics: Mapping[str, float], intervals: Mapping[str, Interval], te
 def _sentence(
     start: str, own: float, rivals: Mapping[str, str], words: Mapping[str, str], metrics: Mapping[str, float]
 ) -> str:
-    against = [f"{words[rival]} {text} ({metrics[rival]:.4f})" for text, rival in rivals.items()]
-    return f"{start} {own:.4f}" + (f": {', '.join(against)}." if against else ".")
+    against = [f"{words[rival]} {text} ({figure(metrics[rival])})" for text, rival in rivals.items()]
+    return f"{start} {figure(own)}" + (f": {', '.join(against)}." if against else ".")
 
 
 def _word(own: str, rival: str, metrics: Mapping[str, float], intervals: Mapping[str, Interval]) -> str:

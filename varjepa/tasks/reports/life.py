@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from varjepa.amounts import counted, figure, share
 from varjepa.plots.life import Point, life_plot
 from varjepa.redaction import redacted_uri
 from varjepa.tasks.registry.champion import champion_of, history
@@ -42,7 +43,8 @@ def life_page(name: str, uri: str, *, remember: bool = False) -> str:
         remember: write the interval of each version to its tag, so that the next page need not fetch it again.
     """
     client = client_for(uri)
-    versions = sorted(versions_of(client, name), key=lambda version: int(version.version))[-MOST:]
+    every = sorted(versions_of(client, name), key=lambda version: int(version.version))
+    versions = every[-MOST:]
     events, experiments = history(client, name), _experiments(client)
     champions, now = {event.version for event in events}, champion_of(client, name)
     runs = _runs_of(client, experiments, versions)
@@ -58,18 +60,19 @@ def life_page(name: str, uri: str, *, remember: bool = False) -> str:
             ends = (value, value) if low is None or high is None else (low, high)
             quality.append(Point(_time(version.creation_timestamp), value, *ends, str(number), number in champions))
     drift, evaluated = (_runs(client, experiments, name, step) for step in ("drift", "evaluate"))
-    figure = life_plot(
+    drawn = life_plot(
         quality, [*map(_drift_point, drift)], [*_estimates(drift)], [*_true(evaluated)], measure or "quality"
     )
     with tempfile.TemporaryDirectory() as folder:
-        figure.savefig(file := Path(folder) / "life.png")
+        drawn.savefig(file := Path(folder) / "life.png")
         image = Picture.of(file)
+    newest = f" (the newest {MOST} are shown)" if len(every) > MOST else ""
     champion = "no champion" if now is None else f"version {now} is the champion"
     alarms = sum(run.data.metrics.get("drift/alarm", 0) > 0 for run in drift)
     return render(
         "life.html", name=name, image=image, quality=measure or "quality", versions=made[::-1],
-        summary=f"{_counted(len(versions), 'version')}, {champion}. "
-        f"{_counted(len(drift), 'comparison')} with new rows, {_counted(alarms, 'alarm')}.",
+        summary=f"{counted(len(every), 'version')}{newest}, {champion}. "
+        f"{counted(len(drift), 'comparison')} with new rows, {counted(alarms, 'alarm')}.",
         champions=[
             (_minute(datetime.fromisoformat(each.time)), each.version, each.by, each.who,
              shortened(each.reason, LONGEST))
@@ -128,10 +131,22 @@ def _stored_interval(client: "MlflowClient", run: "Run", metric: str) -> tuple[f
 def _runs(client: "MlflowClient", experiments: list[str], name: str, step: str) -> list["Run"]:
     """The newest runs of a command about a model, oldest first."""
     finished = f"tags.`varjepa.step` = '{step}' and attributes.status = 'FINISHED'"
-    asked = f"{finished} and tags.`varjepa.model` LIKE 'models:/{name}%'"
-    found = client.search_runs(experiments, asked, order_by=["attributes.start_time DESC"], max_results=MOST)
-    ours = (f"models:/{name}/", f"models:/{name}@")
-    return sorted((run for run in found if run.data.tags["varjepa.model"].startswith(ours)), key=_when)
+    found = [run for mark in "/@" for run in _newest(client, experiments, finished, f"models:/{name}{mark}")]
+    return sorted(sorted(found, key=lambda run: -run.info.start_time)[:MOST], key=_when)
+
+
+def _newest(client: "MlflowClient", experiments: list[str], asked: str, begin: str) -> list["Run"]:
+    """The newest runs whose model begins so. An underline in a search stands for any letter: others are found, too."""
+    asked, order = f"{asked} and tags.`varjepa.model` LIKE {quoted(f'{begin}%')}", ["attributes.start_time DESC"]
+    found: list[Run] = []
+    token: str | None = None
+    while len(found) < MOST:
+        page = client.search_runs(experiments, asked, order_by=order, max_results=MOST, page_token=token)
+        found += [run for run in page if run.data.tags["varjepa.model"].startswith(begin)]
+        token = page.token
+        if not token:
+            break
+    return found[:MOST]
 
 
 def _failed(client: "MlflowClient", experiments: list[str], name: str) -> list["Run"]:
@@ -154,8 +169,8 @@ def _version_row(
 ) -> list[str]:
     # The word alone: why stands beside it.
     verdict = str(version.tags.get("verdict") or version.tags.get(f"{GATE_TAG}.outcome", "")).partition(":")[0]
-    value = "" if run is None or metric is None else f"{run.data.metrics[metric]:.4f}"
-    interval = "" if low is None or high is None else f"{low:.4f} to {high:.4f}"
+    value = "" if run is None or metric is None else figure(run.data.metrics[metric])
+    interval = "" if low is None or high is None else f"{figure(low)} to {figure(high)}"
     reason = shortened(version.tags.get(GATE_TAG, ""), LONGEST)
     return [version.version, _day(version.creation_timestamp), value, interval, shortened(verdict, 60), reason]
 
@@ -182,15 +197,15 @@ def _true(runs: list["Run"]) -> Iterator[Point]:
 
 def _drift_row(run: "Run") -> list[str]:
     metrics = run.data.metrics
-    estimate = "" if "drift/estimated_accuracy" not in metrics else f"{metrics['drift/estimated_accuracy']:.4f}"
+    estimate = "" if "drift/estimated_accuracy" not in metrics else figure(metrics["drift/estimated_accuracy"])
     result = "alarm" if metrics.get("drift/alarm", 0) > 0 else run.data.tags.get("varjepa.drift", "")
-    return [_shown(run), f"{metrics.get('drift/rows', 0):,.0f}", f"{metrics.get('drift/score', 0):.2%}",
+    return [_shown(run), f"{metrics.get('drift/rows', 0):,.0f}", share(metrics.get("drift/score", 0.0), 2),
             result, estimate]  # fmt: skip
 
 
 def _evaluation_row(run: "Run") -> list[str]:
     accuracy = run.data.metrics.get("evaluate/accuracy")
-    rows, shown = f"{run.data.metrics.get('evaluate/rows', 0):,.0f}", "" if accuracy is None else f"{accuracy:.4f}"
+    rows, shown = f"{run.data.metrics.get('evaluate/rows', 0):,.0f}", "" if accuracy is None else figure(accuracy)
     return [_shown(run), run.data.tags["varjepa.model"], rows, shown]
 
 
@@ -214,7 +229,3 @@ def _day(milliseconds: int) -> str:
 
 def _minute(time: datetime) -> str:
     return time.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
-
-
-def _counted(number: int, word: str) -> str:
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"

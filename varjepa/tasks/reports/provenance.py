@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from varjepa import __version__
+from varjepa.amounts import counted
 from varjepa.machine import cores
 from varjepa.tasks.steps.code import git_commit
 
@@ -16,7 +17,7 @@ def provenance() -> dict[str, str]:
     return {
         "date": datetime.now(UTC).strftime("%d %B %Y"),
         "commit": git_commit() or "not under git",
-        "machine": f"{_processor()}, {cores()} cores" + (
+        "machine": f"{_processor()}, {counted(cores(), 'core')}" + (
             f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
         ),
         "software": f"varjepa {__version__}, CPython {platform.python_version()}, torch {torch.__version__}",

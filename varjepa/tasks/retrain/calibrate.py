@@ -1,6 +1,5 @@
 """Step 7: choose the model's uncertainty measure, certify it, and draw the figures."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from matplotlib.figure import Figure
 
 from varjepa import plots
+from varjepa.amounts import share
 from varjepa.config import RetrainConfig
 from varjepa.config.heads import MEASURE
 from varjepa.data.cells import by_name
@@ -42,6 +42,7 @@ from varjepa.tasks.retrain.pretrain import Pretrained
 from varjepa.tasks.retrain.probe import Probed, measured_part
 from varjepa.tasks.retrain.set_results import set_decisions, set_results
 from varjepa.tasks.steps.files import write_text
+from varjepa.tasks.steps.json_text import json_text
 from varjepa.tasks.steps.log import log
 from varjepa.tasks.steps.orchestrated import task
 from varjepa.tasks.steps.reuse import Step, reuse
@@ -196,11 +197,10 @@ def _decisions(outcome: Calibration) -> dict[str, str]:
     """The measure that ships and the certificate, as text for people."""
     certificate, promise = outcome.fitted.certificate, "none: there are no calibration rows"
     if certificate is not None:
-        target = (
-            f"at least {certificate.accuracy:.1%} of accepted rows right, with {certificate.confidence:.0%} confidence"
-        )
+        sure = f"with {share(certificate.confidence, 0)} confidence"
+        target = f"at least {share(certificate.accuracy)} of accepted rows right, {sure}"
         promise = f"{target}, if {certificate.assumption}; {certificate.reason}"
-        log.info("certificate for %.1f%%: %s", 100 * certificate.accuracy, certificate.reason)
+        log.info("certificate for %s: %s", share(certificate.accuracy), certificate.reason)
     log.info("uncertainty by %s: %s", outcome.fitted.measure, outcome.fitted.reason)
     return {"uncertainty": f"{outcome.fitted.measure}: {outcome.fitted.reason}", "certificate": promise}
 
@@ -224,7 +224,7 @@ def _measure(
         "temperature": outcome.fitted.temperature,
         "coverage_80_per_class": class_coverage(test.measures[outcome.fitted.measure], test.labels, _classes(model)),
     }
-    write_text(tables / "uncertainty.json", json.dumps(facts, indent=1))
+    write_text(tables / "uncertainty.json", json_text(facts, indent=1))
     if outcome.fitted.certificate is not None:
         write_text(tables / "certificate.json", outcome.fitted.certificate.model_dump_json(indent=1))
     error = result.error.astype(np.float64)

@@ -1,6 +1,5 @@
 """Results of a regressor's calibration: metrics, their intervals, tables and figures."""
 
-import json
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +13,7 @@ from varjepa.evaluation.uncertainty.number_metrics import NumberRows, number_int
 from varjepa.evaluation.uncertainty.selective import oracle, risk_coverage
 from varjepa.inference.number_calibration import NumberCalibration
 from varjepa.tasks.steps.files import write_text
+from varjepa.tasks.steps.json_text import json_text
 from varjepa.tasks.steps.log import log
 
 
@@ -39,7 +39,7 @@ def number_results(outcome: NumberCalibration, tables: Path) -> NumberResults:
     if fitted.rule is not None:
         # The quantiles are in the model; here they would hide the rest.
         facts = fitted.rule.model_dump(exclude={"quantiles"}) | {"test": metrics}
-        write_text(tables / "intervals.json", json.dumps(facts, indent=1))
+        write_text(tables / "intervals.json", json_text(facts, indent=1))
     if fitted.certificate is not None:
         write_text(tables / "certificate.json", fitted.certificate.model_dump_json(indent=1))
     if not len(test.labels):

@@ -22,6 +22,7 @@ from varjepa.tasks.retrain.embeddings import embedder_of
 from varjepa.tasks.retrain.preprocess import Prepared
 from varjepa.tasks.retrain.pretrain import Pretrained
 from varjepa.tasks.steps.files import write_text
+from varjepa.tasks.steps.json_text import json_text
 from varjepa.tasks.steps.orchestrated import task
 from varjepa.tasks.steps.reuse import Step, reuse
 
@@ -83,7 +84,7 @@ def _probe(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig, fo
             "validation rows": probes.chosen.losses,
             "rows that were left out in turn too": probes.chosen.compared,
         }
-        write_text(folder / HEADS_FILE, json.dumps(losses, indent=1))
+        write_text(folder / HEADS_FILE, json_text(losses, indent=1))
     predictions, embedding = predict_rows(model, baselines, test, keep=LATENT_ROWS, embedder=embedder)
     predictions.write_parquet(folder / "predictions.parquet")
     np.save(folder / "points.npy", embedding_points(embedding).cpu().numpy())

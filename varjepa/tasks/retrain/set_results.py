@@ -1,11 +1,11 @@
 """Results of prediction sets: metrics, their intervals, and a table with the coverage of classes and subgroups."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
+from varjepa.amounts import share
 from varjepa.evaluation.arrays import Bools, Floats
 from varjepa.evaluation.bootstrap import Interval
 from varjepa.evaluation.uncertainty.class_scores import ClassScore
@@ -15,6 +15,7 @@ from varjepa.evaluation.uncertainty.prediction_sets import LabelledRows, SetRule
 from varjepa.evaluation.uncertainty.set_metrics import class_groups, covered, group_coverage, set_metrics
 from varjepa.inference.calibration import Calibration
 from varjepa.tasks.steps.files import write_text
+from varjepa.tasks.steps.json_text import json_text
 
 SHOWN_ROWS = 200
 """Classes and subgroups with fewer test rows do not count for the smallest and largest coverage."""
@@ -42,7 +43,7 @@ def set_results(
         "test": set_metrics(sets, test.labels), "classes": classes, "subgroups": group_coverage(right, groups),
         "accepted_by_class": {name: certificate.model_dump() for name, certificate in outcome.by_class.items()},
     }  # fmt: skip
-    write_text(tables / "sets.json", json.dumps(facts, indent=1))
+    write_text(tables / "sets.json", json_text(facts, indent=1))
     metrics = {f"set/{name}": value for name, value in set_metrics(sets, test.labels).items()}
     shares = [found["coverage"] for found in classes.values() if found["rows"] >= SHOWN_ROWS]
     if shares:
@@ -77,7 +78,7 @@ def set_decisions(outcome: Calibration) -> dict[str, str]:
     if rule is None or label is None:
         return {}
     words = [
-        f"{name} {certificate.coverage:.0%}" if certificate.threshold is not None else f"{name} none"
+        f"{name} {share(certificate.coverage, 0)}" if certificate.threshold is not None else f"{name} none"
         for name, certificate in outcome.by_class.items()
     ]
     accepted = f"share of the rows predicted as a class that its own certificate accepts: {', '.join(words)}"

@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
+from varjepa.amounts import figure
 from varjepa.config import RetrainConfig
 from varjepa.errors import ConfigError
 from varjepa.inference.heads.head import name_of
@@ -74,7 +75,7 @@ class Comparison:
 
 
 def _span(value: float, low: float, high: float) -> str:
-    return f"{value:.4f} (95% interval {low:.4f} to {high:.4f})"
+    return f"{figure(value)} (95% interval {figure(low)} to {figure(high)})"
 
 
 @task(name="compare", task_run_name="compare on test rows")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from varjepa.amounts import figure
 from varjepa.config import RetrainConfig
 from varjepa.config.durations import in_words
 from varjepa.config.operations import TrackingSection
@@ -129,8 +130,10 @@ def _say(ended: Finished, search: Search, limits: Limits) -> None:
     """One line on the trial, the best one so far and the time left."""
     finished, best = search.finished(), search.best()
     of_all = f" of {limits.trials}" if limits.trials is not None else ""
-    value = f"value {ended.value:.5f}" if ended.value is not None else f"{ended.state} after epoch {ended.epochs}"
-    named = "none yet" if best is None else f"{best.value:.5f} (trial {best.number})"
+    value = (
+        f"value {figure(ended.value, 5)}" if ended.value is not None else f"{ended.state} after epoch {ended.epochs}"
+    )
+    named = "none yet" if best is None or best.value is None else f"{figure(best.value, 5)} (trial {best.number})"
     left = limits.seconds_left(finished)
     rest = "" if left is None else f", about {in_words(left)} left"
     log.info("trial %d, %d%s finished: %s; best %s%s", ended.number, len(finished), of_all, value, named, rest)

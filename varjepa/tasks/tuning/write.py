@@ -7,6 +7,7 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
+from varjepa.amounts import figure
 from varjepa.config import RetrainConfig, as_flat
 from varjepa.config.edited import commented, edited_yaml
 from varjepa.config.load import PATH_KEYS, override_values
@@ -48,7 +49,7 @@ def remarks(source: Path, answer: TuneAnswer) -> list[str]:
         f"Tuned from {source.name} by `varjepa tune` on {time.strftime('%Y-%m-%d')}.",
         f"{len(trials)} trials, {pruned} of them pruned; the best is trial {best['trial']}.",
         f"Changed: {changed or 'nothing'}.",
-        f"{loss} on validation rows: {found:.5f}; with the settings before: {own:.5f}.",
+        f"{loss} on validation rows: {figure(found, 5)}; with the settings before: {figure(own, 5)}.",
         comparison["sentence"],
     ]
     return [line for sentence in sentences for line in wrap(sentence, WIDTH, break_long_words=False)]

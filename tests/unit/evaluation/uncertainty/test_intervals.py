@@ -36,6 +36,8 @@ def test_shares_of_all_rows_and_of_none_have_an_interval() -> None:
     assert wilson(1.0, 10).low == pytest.approx(0.7225, abs=1e-4)  # of Wilson's formula, by hand
     assert wilson(1.0, 10).high == pytest.approx(1.0)
     assert wilson(0.0, 10).high == pytest.approx(1 - 0.7225, abs=1e-4)
+    # Rounding must not leave the share outside: 10 rows, all right, ended at 0.9999999999999999.
+    assert all(wilson(1.0, rows).high == 1.0 and wilson(0.0, rows).low == 0.0 for rows in range(1, 500))
 
 
 @pytest.mark.parametrize(("right", "rows"), [(0, 7), (3, 7), (7, 7), (812, 1000)])

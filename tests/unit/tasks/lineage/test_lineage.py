@@ -31,21 +31,22 @@ def test_a_run_and_the_one_within_it_send_what_they_read_and_wrote(monkeypatch: 
         monkeypatch.setenv("OPENLINEAGE_URL", url)
         monkeypatch.setenv("OPENLINEAGE_NAMESPACE", "shop")
         monkeypatch.setenv("OPENLINEAGE_PARENT_ID", f"cron/nightly/{parent}")
-        with lineage("watch", "people"):
+        with lineage("watch", "people\u200b"):  # a name is shown alike wherever it stands
             with pytest.raises(DataError):
                 failing_retrain()
             writes(model("people", 3, "postgresql://me:sesame@db/mlflow"))
     for event in events:
         require_valid(event)
     assert [(event["job"]["name"], event["eventType"]) for event in events] == [
-        ("watch.people", "START"), ("retrain.people", "START"),
-        ("retrain.people", "FAIL"), ("watch.people", "COMPLETE"),
+        ("watch.people\\u200b", "START"), ("retrain.people", "START"),
+        ("retrain.people", "FAIL"), ("watch.people\\u200b", "COMPLETE"),
     ]  # fmt: skip
     outer, inner, failed, complete = events
     assert "sesame" not in json.dumps(events)
     assert outer["job"]["namespace"] == "shop"
     assert outer["run"]["facets"]["parent"]["run"]["runId"] == parent
     assert outer["run"]["facets"]["parent"]["job"].items() >= {"namespace": "cron", "name": "nightly"}.items()
+    assert inner["run"]["facets"]["parent"]["job"]["name"] == outer["job"]["name"]
     assert inner["run"]["facets"]["parent"]["run"]["runId"] == outer["run"]["runId"] == complete["run"]["runId"]
     assert "cannot be read" in failed["run"]["facets"]["errorMessage"]["message"]
     tags = {tag["key"]: tag["value"] for tag in failed["run"]["facets"]["tags"]["tags"]}

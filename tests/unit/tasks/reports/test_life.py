@@ -2,12 +2,15 @@
 
 import json
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from varjepa.plots.life import Point, life_plot
 from varjepa.tasks.registry.champion import move_champion
+from varjepa.tasks.reports import life
 from varjepa.tasks.reports.keep_life import keep_life
 from varjepa.tasks.reports.life import life_page
 from varjepa.tasks.tracking.store import client_for
@@ -78,6 +81,23 @@ def test_the_page_tells_the_story(lived: SimpleNamespace) -> None:
     assert "90.00%" not in page
     assert "http" not in page
     (lived.folder / "life.html").write_text(page)
+
+
+def test_runs_of_a_model_whose_name_begins_alike_crowd_out_none(
+    lived: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the six newest runs of models called people... one is of people2: all five of people are shown."""
+    monkeypatch.setattr(life, "MOST", 5)
+    assert "5 comparisons with new rows" in life_page("people", lived.uri)
+    assert "1 comparison with new rows" in life_page("people2", lived.uri)
+    monkeypatch.setattr(life, "MOST", 3)
+    assert "4 versions (the newest 3 are shown), version 4 is the champion." in life_page("people", lived.uri)
+
+
+@pytest.mark.parametrize("interval", [(0.72, 0.9999999999999999), (0.8, 0.9)], ids=["rounded", "resampled"])
+def test_a_figure_beside_its_interval_is_drawn(interval: tuple[float, float]) -> None:
+    point = Point(datetime(2026, 1, 1, tzinfo=UTC), 1.0, *interval, "1")
+    life_plot([point], [], [point], [], "accuracy")  # ended with "'yerr' must not contain negative values"
 
 
 def test_a_model_without_versions_has_a_page(lived: SimpleNamespace) -> None:

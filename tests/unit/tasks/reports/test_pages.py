@@ -2,6 +2,7 @@
 
 import base64
 import json
+from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -24,7 +25,7 @@ from varjepa.tasks.contract.row_rules import Rule
 from varjepa.tasks.contract.run import Validation
 from varjepa.tasks.drift.compare import Drift, Question
 from varjepa.tasks.drift.report import drift_page
-from varjepa.tasks.release.card import CardFacts, html_card
+from varjepa.tasks.release.card import CardFacts, brief_card, html_card
 from varjepa.tasks.release.gate import Decision
 from varjepa.tasks.release.predecessor import Predecessor
 from varjepa.tasks.release.report import html_report
@@ -170,6 +171,12 @@ def test_the_contracts_page_tells_broken_rules_from_kept_ones(figure: Path) -> N
     assert verdicts == ["broken", "broken", "kept"]
     assert {"the table", f"it lacks {HOSTILE}", "1 (33.33%)", "row 1: b"} <= set(texts)
     assert any("3 rules, 1 of them kept" in text for text in texts)
+
+
+def test_the_brief_card_keeps_the_beginning_of_a_long_word(figure: Path) -> None:
+    facts = hostile_facts(figure)
+    snapshot = replace(facts.snapshot, source=f"s3://lake/{'x' * 400}.parquet")
+    assert "| s3\\://lake/xxx" in brief_card(replace(facts, snapshot=snapshot))  # it read "..."
 
 
 def test_a_value_that_a_template_lacks_is_an_error() -> None:

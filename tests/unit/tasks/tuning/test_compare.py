@@ -19,6 +19,7 @@ def comparison(gain: float | None, low: float | None, high: float | None) -> Com
         ),
         ((-0.02, -0.03, -0.01), "is WORSE: its log loss is higher by 0.0200 (95% interval 0.0100 to 0.0300)."),
         ((0.01, -0.01, 0.03), "no gain in log loss is shown: 0.0100 (95% interval -0.0100 to 0.0300)."),
+        ((2e-6, 1e-6, 3e-6), "its log loss is lower by 2e-06 (95% interval 1e-06 to 3e-06)."),  # "better by 0.0000"
         ((0.0, 0.0, 0.0), "The job's own settings are the best on validation rows."),
         ((None, None, None), "No test row has a label"),
     ],

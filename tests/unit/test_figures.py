@@ -1,0 +1,53 @@
+"""Figures show every row and every name, whatever names are and however many there are."""
+
+import warnings
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from varjepa import plots
+from varjepa.evaluation.drift.samples import Categories
+
+POINTS = np.random.default_rng(0).normal(size=(600, 2))
+WORDS = Categories(names=("a",), counts=(3,))
+
+
+def legend(figure: Figure) -> list[str]:
+    return [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+
+
+def test_a_class_whose_name_begins_with_a_line_is_in_the_legend() -> None:
+    figure = plots.embedding_map(POINTS, None, np.arange(600.0) % 2, ["_none", "some"])
+    assert [text.strip() for text in legend(figure)] == ["_none", "some"]
+
+
+def test_of_many_classes_the_largest_have_a_colour_and_all_rows_are_shown() -> None:
+    labels = np.where(np.arange(600) < 300, 299.0, np.arange(600.0) - 300)  # half of the rows are of the last class
+    figure = plots.embedding_map(POINTS, None, labels, [f"c{number}" for number in range(300)])
+    (axis,) = figure.axes
+    assert sum(len(dots.get_offsets()) for dots in axis.collections) == 600
+    assert "c299" in legend(figure)
+    assert axis.get_title(loc="left") == "Label: the largest 7 of 300 classes"
+
+
+@pytest.mark.parametrize(
+    "drawn",
+    [
+        lambda name: plots.drift_effects({name: (0.3, "drift"), "b": (0.1, "none")}),
+        lambda name: plots.embedding_map(POINTS, None, np.arange(600.0) % 2, [name, "b"]),
+        lambda name: plots.reference_and_new({name: (WORDS, WORDS)}),
+    ],
+    ids=["effects", "map", "panels"],
+)
+def test_a_long_name_leaves_room_for_what_it_names(drawn: object) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # "axes sizes collapsed to zero"
+        figure = drawn("x" * 10_000)  # type: ignore[operator]
+    assert figure.axes[0].get_position().width > 0.2
+
+
+def test_no_test_makes_an_empty_figure() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        plots.drift_effects({})

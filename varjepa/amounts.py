@@ -1,0 +1,69 @@
+"""Numbers in the sentences and tables that people read: shares, figures and counts that rounding does not falsify."""
+
+import math
+
+UNDEFINED = "undefined"
+"""What stands for a number that is none, such as the R2 of a single row."""
+
+MOST_DIGITS = 15
+"""Decimals beyond which floating-point numbers do not differ."""
+
+
+def share(value: float, digits: int = 1) -> str:
+    """A share in percent. What is not all and not nothing reads as neither, with more digits where it takes them.
+
+    Args:
+        value: in [0, 1].
+        digits: decimals of the percentage, where they are enough.
+
+    Examples:
+        >>> share(0.95), share(0.9999, 0), share(0.0002), share(1.0)
+        ('95.0%', '99.99%', '0.02%', '100.0%')
+    """
+    if not math.isfinite(value):
+        return UNDEFINED
+    text = f"{value:z.{digits}%}"
+    if value > 0 and not float(text[:-1]):
+        return f"{100 * value:.2g}%"
+    for more in range(digits, MOST_DIGITS if value < 1 else digits):
+        text = f"{value:.{more}%}"
+        if float(text[:-1]) < 100:
+            break
+    return text
+
+
+def figure(value: float, digits: int = 4) -> str:
+    """A figure. What is not 0 and not 1 reads as neither, and nothing reads as minus zero.
+
+    Args:
+        value: any number.
+        digits: decimals, where they are enough; smaller values have two digits that count.
+
+    Examples:
+        >>> figure(0.86), figure(0.99997), figure(0.00000123), figure(-0.0), figure(float("nan"))
+        ('0.8600', '0.99997', '1.2e-06', '0.0000', 'undefined')
+    """
+    if not math.isfinite(value):
+        return UNDEFINED
+    if 0 < abs(value) < 10.0 ** (1 - digits):
+        return f"{value:.2g}"
+    text = f"{value:z.{digits}f}"
+    for more in range(digits, MOST_DIGITS if abs(value) < 1 else digits):
+        text = f"{value:z.{more}f}"
+        if abs(float(text)) < 1:
+            break
+    return text
+
+
+def counted(number: float, noun: str) -> str:
+    """A number of things.
+
+    Args:
+        number: how many, a whole number.
+        noun: for one of them, whose plural ends in s.
+
+    Examples:
+        >>> counted(1, "row"), counted(2000, "row")
+        ('1 row', '2,000 rows')
+    """
+    return f"{number:,.0f} {noun}{'' if number == 1 else 's'}"
