@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from varjepa.config import benchmark_config
 from varjepa.flows.cli import cli
-from varjepa.flows.commands import _value
+from varjepa.flows.commands import _value, model_argument
 from varjepa.tasks.setup.completion import install
 
 
@@ -67,6 +67,21 @@ def test_numbers_of_options_are_finite(path: tuple[str, ...]) -> None:
             for text in ("nan", "-nan", "inf"):  # --level nan was taken, and no drift reached it
                 with pytest.raises(click.BadParameter):
                     parameter.type.convert(text, parameter, None)
+
+
+def test_a_registered_model_may_be_named_for_short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "odd@folder").mkdir()
+    found: list[str] = []
+
+    @click.command()
+    @model_argument
+    def named(model: str) -> None:
+        found.append(model)
+
+    for words in ("people@champion", "models:/people@champion", "odd@folder", "a/people@champion", "people"):
+        assert CliRunner().invoke(named, [words]).exit_code == 0
+    assert found == ["models:/people@champion", "models:/people@champion", "odd@folder", "a/people@champion", "people"]
 
 
 @pytest.mark.parametrize("text", ["007", "01.5", "1_000", "nan", "inf", "1e999", "\u0663", " 7", "+7", ""])

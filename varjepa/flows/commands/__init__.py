@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from functools import wraps
+from pathlib import Path
 from typing import Any
 
 import click
@@ -66,6 +67,15 @@ dask_option = click.option(
     help="Scheduler of a running Dask cluster (default: start a local cluster).",
 )  # fmt: skip
 port_range = click.IntRange(1, 65535)
+
+
+def _full_name(_context: click.Context, _argument: click.Parameter, value: str) -> str:
+    """The URI of a registered model that is written NAME@ALIAS; other names and folders stay as they are."""
+    short = re.fullmatch(r"[^/@\\]+@[^/@\\]+", value)
+    return f"models:/{value}" if short and not Path(value).exists() else value
+
+
+model_argument = click.argument("model", callback=_full_name)
 
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 """A number as it is usually written; 007 is none, as a key must keep its zeros."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from varjepa.flows.commands import NumberRange, as_json, command, finish, from_place, tracking_option
+from varjepa.flows.commands import NumberRange, as_json, command, finish, from_place, model_argument, tracking_option
 from varjepa.flows.commands.checks import require_columns, require_files, require_job, require_model
 
 DRIFTED = 3
@@ -19,7 +19,7 @@ DRIFTED = 3
     "varjepa drift models:/people@champion new.csv --out report.html",
     "varjepa drift models:/people@champion new.csv --retrain people.yaml --set data.path=new.csv",
 )
-@click.argument("model")
+@model_argument
 @click.argument("new")
 @from_place
 @click.option("--out", type=click.Path(path_type=Path), help="Folder or .html file for the report.")

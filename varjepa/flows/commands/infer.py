@@ -13,6 +13,7 @@ from varjepa.flows.commands import (
     dask_option,
     finish,
     from_place,
+    model_argument,
     names,
     over_days,
     tracking_option,
@@ -46,7 +47,7 @@ def over_files(command: Callable[..., Any]) -> Callable[..., Any]:
     "varjepa score models:/people@champion new.csv scores.parquet --dry-run",
     "varjepa score models:/people@champion 'in/{{run_date}}.csv' '{{run_date}}.csv' --from 2026-06-01 --to 2026-06-30",
 )
-@click.argument("model")
+@model_argument
 @click.argument("source", metavar="IN")
 @click.argument("out")
 @click.option("--columns", default="embedding,uncertainty,prediction,anomaly", show_default=True,
@@ -134,7 +135,7 @@ def _score_days(
 
 
 @command("varjepa impute models:/people@champion new.csv filled.csv")
-@click.argument("model")
+@model_argument
 @click.argument("source", metavar="IN")
 @click.argument("out")
 @click.option("--draws", type=click.IntRange(min=0), default=0, show_default=True,
@@ -157,7 +158,7 @@ def impute(
 
 
 @command("varjepa sample models:/people@champion 1000 drawn.csv")
-@click.argument("model")
+@model_argument
 @click.argument("rows", type=click.IntRange(min=0), metavar="N")
 @click.argument("out")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the rows.")

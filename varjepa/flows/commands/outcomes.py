@@ -4,12 +4,12 @@ from typing import Any
 
 import click
 
-from varjepa.flows.commands import as_json, command, finish, from_place, tracking_option
+from varjepa.flows.commands import as_json, command, finish, from_place, model_argument, tracking_option
 from varjepa.flows.commands.checks import require_columns, require_files, require_model
 
 
 @command("varjepa evaluate models:/people@champion labelled.csv")
-@click.argument("model")
+@model_argument
 @click.argument("labelled")
 @click.option("--scored", type=click.Path(), help="An output of `score` for these rows, made before labels were known.")
 @click.option("--key", help="Column that names a row, in LABELLED and in --scored (see `score --keep`).")

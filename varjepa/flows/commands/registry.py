@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from varjepa.errors import ConfigError
-from varjepa.flows.commands import as_json, command, finish, tracking_option
+from varjepa.flows.commands import as_json, command, finish, model_argument, tracking_option
 from varjepa.flows.commands.checks import require_model
 from varjepa.tasks.answers.registry import MoveAnswer
 
@@ -48,7 +48,7 @@ def _require_page(name: str | None, page: Path, *, force: bool) -> None:
 
 
 @command("varjepa promote models:/people/3 --dry-run")
-@click.argument("model")
+@model_argument
 @click.option("--dry-run", is_flag=True, help="Only show what would be done, and the decision of the gate.")
 @click.option("--force", is_flag=True, help="Promote a version that the gate refused.")
 @tracking_option
@@ -82,7 +82,7 @@ why_option = click.option("--why", required=True, help="The reason, for the reco
 
 
 @command('varjepa approve people --why "checked with the sales team"')
-@click.argument("model")
+@model_argument
 @why_option
 @tracking_option
 @as_json
@@ -96,7 +96,7 @@ def approve(model: str, why: str, tracking_uri: str | None, *, json_out: bool) -
 
 
 @command('varjepa reject models:/people/7 --why "trained on the wrong month"')
-@click.argument("model")
+@model_argument
 @why_option
 @tracking_option
 @as_json
@@ -143,7 +143,7 @@ def rollback(name: str, tracking_uri: str | None, *, steps: int, dry_run: bool, 
 
 
 @command("varjepa verify models:/people@champion", "varjepa verify models:/people/3 --public-key trusted.pem")
-@click.argument("model")
+@model_argument
 @click.option("--public-key", metavar="FILE",
               help="PEM file of trusted keys; one must have signed MODEL (default: VARJEPA_TRUSTED_KEYS).")  # fmt: skip
 @tracking_option

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from varjepa.flows.commands import NumberRange, command, port_range, tracking_option
+from varjepa.flows.commands import NumberRange, command, model_argument, port_range, tracking_option
 from varjepa.flows.commands.checks import require_model
 
 
@@ -13,7 +13,7 @@ from varjepa.flows.commands.checks import require_model
     "varjepa serve models:/people@champion",
     "varjepa serve models:/people@champion --shadow challenger --log predictions --keep customer_id",
 )
-@click.argument("model")
+@model_argument
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at; 0.0.0.0 is everybody's.")
 @click.option("--port", type=port_range, default=8080, show_default=True, help="Port.")
 @click.option("--columns", default="prediction,uncertainty", show_default=True,

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from varjepa.flows.commands import NumberRange, command, finish, names
+from varjepa.flows.commands import NumberRange, command, finish, model_argument, names
 from varjepa.flows.commands.checks import require_columns, require_files, require_model
 from varjepa.flows.commands.infer import over_files, show_dry_run
 from varjepa.tasks.answers.tables import SimilarAnswer
@@ -26,7 +26,7 @@ def over_table(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @command("varjepa similar models:/people@champion people.csv new.csv nearest.csv --k 5")
-@click.argument("model")
+@model_argument
 @click.argument("table")
 @click.argument("query")
 @click.argument("out")
@@ -52,7 +52,7 @@ def similar(model: str, table: str, query: str, out: str, *, k: int, leave_same:
 
 
 @command("varjepa duplicates models:/people@champion people.csv pairs.csv")
-@click.argument("model")
+@model_argument
 @click.argument("table")
 @click.argument("out")
 @click.option("--within", type=NumberRange(min=0), default=0.05, show_default=True,
@@ -69,7 +69,7 @@ def duplicates(model: str, table: str, out: str, *, within: float, **options: An
 
 
 @command("varjepa outliers models:/people@champion people.csv outliers.csv --top 50")
-@click.argument("model")
+@model_argument
 @click.argument("table")
 @click.argument("out")
 @click.option("--top", type=click.IntRange(min=1), default=100, show_default=True, help="Number of rows to write.")
