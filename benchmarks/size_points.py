@@ -63,13 +63,16 @@ SMALL, MEDIUM = Point(1, 64), Point(2, 64)
 NARROW = (Point(2, 32), Point(4, 32), Point(1, 32), Point(2, 16), Point(8, 32), Point(4, 16), Point(1, 16))
 
 
+VARIED: tuple[dict[str, Any], ...] = ({"masks": 1}, {"rate": 2.0}, {"passes": 2.0, "masks": 1}, {"rate": 4.0})
+
+
 def points_of(name: str, seeds: int, stages: Sequence[str] | None = None) -> list[Point]:
     """The runs of a data set, in the order in which they are made.
 
     Args:
         name: of the data set.
         seeds: of the contenders.
-        stages: ends, depth, untrained, seeds, varied, trials, narrow; None means all of them.
+        stages: ends, depth, untrained, seeds, passes, varied, trials, narrow; None means all of them.
     """
     ends = (MEDIUM, PUBLISHED[name])
     designed = {
@@ -77,19 +80,12 @@ def points_of(name: str, seeds: int, stages: Sequence[str] | None = None) -> lis
         "depth": (SMALL, Point(4, 64)),
         "untrained": tuple(size._replace(passes=0.0) for size in ends),
         "seeds": tuple(point._replace(seed=seed) for seed in range(1, seeds) for point in (*ends, SMALL)),
-        "varied": tuple(_varied(MEDIUM)),
+        "passes": tuple(MEDIUM._replace(passes=share, seed=seed) for share in (0.25, 0.5, 2.0) for seed in (0, 1)),
+        "varied": tuple(MEDIUM._replace(**change) for change in VARIED),
         "trials": tuple(MEDIUM._replace(trial=trial) for trial in TRIALS),
         "narrow": NARROW,
     }
     return [point for stage, points in designed.items() if stages is None or stage in stages for point in points]
-
-
-def _varied(size: Point) -> list[Point]:
-    changes: list[dict[str, Any]] = [
-        {"masks": 1}, {"rate": 2.0}, {"passes": 2.0}, {"passes": 0.5}, {"passes": 0.25}, {"passes": 2.0, "masks": 1},
-        {"rate": 4.0},
-    ]  # fmt: skip
-    return [size._replace(**change) for change in changes]
 
 
 def sizes_of(point: Point, published: ModelSection) -> dict[str, int]:

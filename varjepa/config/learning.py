@@ -190,8 +190,9 @@ class ObjectiveSection(Section):
     """Epochs in which the weight of the KL divergence of s_y rises from 0."""
 
 
-MOST_EPOCHS, PASSED_ROWS = 12, 1_000_000
-"""Default of `training.max_epochs`: at most so many epochs, which together pass about so many training rows."""
+MOST_EPOCHS, PASSED_ROWS = 12, 200_000
+"""Default of `training.max_epochs`: at most so many epochs, which together pass about so many training rows. More buy a
+better ELBO and no better embedding (docs/measured/sizes.md)."""
 
 
 def epochs_for(rows: int) -> int:
@@ -200,8 +201,8 @@ def epochs_for(rows: int) -> int:
     Each epoch of a large table is worth several of a small one, and the rows that training passes are what it costs.
 
     Examples:
-        >>> epochs_for(30_000), epochs_for(200_000), epochs_for(10_000_000)
-        (12, 5, 1)
+        >>> epochs_for(10_000), epochs_for(60_000), epochs_for(10_000_000)
+        (12, 3, 1)
     """
     return max(1, min(MOST_EPOCHS, PASSED_ROWS // max(1, rows)))
 
@@ -214,8 +215,8 @@ class TrainingSection(Section):
     """
 
     max_epochs: Positive = MOST_EPOCHS
-    """Passes over the training rows, or parts of a pass (`epoch_rows`). If not given, 12, or as many fewer as pass a
-    million rows in all, so that a large table does not take hours."""
+    """Passes over the training rows, or parts of a pass (`epoch_rows`). If not given, 12, or as many fewer as pass
+    200,000 rows in all: more did not improve an embedding."""
     epoch_rows: Rows | None = None
     """Training rows of an epoch, rounded to whole batches. Consecutive epochs share a pass over the table: each takes
     the next rows. For tables so large that one pass takes too long before the first evaluation. If not given, an epoch
@@ -293,7 +294,7 @@ class TrainingSection(Section):
         """The section with its number of epochs, for so many training rows. A given number stays.
 
         Examples:
-            >>> TrainingSection().sized(200_000).max_epochs, TrainingSection(max_epochs=3).sized(200_000).max_epochs
+            >>> TrainingSection().sized(40_000).max_epochs, TrainingSection(max_epochs=3).sized(40_000).max_epochs
             (5, 3)
         """
         if "max_epochs" in self.model_fields_set:

@@ -29,7 +29,7 @@ def test_large_tables_get_fewer_epochs(rows: int) -> None:
     assert epochs_for(rows) >= epochs_for(rows + 1)
 
 
-@pytest.mark.parametrize(("rows", "epochs"), [(8000, 12), (48_842, 12), (336_776, 4), (50_000_000, 1)])
+@pytest.mark.parametrize(("rows", "epochs"), [(8000, 12), (48_842, 6), (100_000, 3), (50_000_000, 1)])
 def test_epochs_follow_the_rows_of_the_table(rows: int, epochs: int) -> None:
     assert parse_config(SIM).sized(rows, ["x"]).training.max_epochs == epochs
 
@@ -45,7 +45,7 @@ def test_open_epochs_stay_open_as_plain_data() -> None:
     config = parse_config(SIM)
     assert as_flat(config)["training.max_epochs"] is None
     again = RetrainConfig.model_validate(json.loads(config.model_dump_json()))
-    assert again.sized(336_776, ["x"]).training.max_epochs == 4
+    assert again.sized(100_000, ["x"]).training.max_epochs == 3
     assert TrainingSection().max_epochs == MOST_EPOCHS
 
 
