@@ -92,7 +92,7 @@ def test_past_days_are_compared_once_each_and_a_missing_one_stops_no_other(
     page = Path(client.download_artifacts(handed_over.answer.json["run_id"], "life.html")).read_text()
     assert "2026-06-04</td>" in page
     tags = client.get_run(first.json["days"][3]["run_id"]).data.tags
-    assert (tags["varjepa.day"], tags["varjepa.new"]) == ("2026-06-04", "days/2026-06-04.csv")
+    assert (tags["varjepa.day"], tags["varjepa.new"]) == ("2026-06-04", str(days / "2026-06-04.csv"))
 
 
 @pytest.mark.parametrize(("words", "message"), [
