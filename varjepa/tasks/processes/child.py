@@ -16,6 +16,10 @@ from varjepa.tasks.processes.bound import start_bound
 from varjepa.tasks.processes.health import require_answer
 
 HOST = "127.0.0.1"
+ONE_HEAP = {"MALLOC_ARENA_MAX": "1"}
+"""Otherwise the C library gives each thread of a server a heap of its own, with gaps that other threads cannot use, and
+the memory of a server that stays up grows for days. Python's threads take turns anyway."""
+
 STARTUP_SECONDS = 120
 END_SECONDS = 20
 
@@ -29,7 +33,7 @@ class Child:
         name: for messages.
         command: program and arguments.
         log: output file, overwritten.
-        environment: additional variables; None removes a variable.
+        environment: additional variables; None removes a variable. See also `ONE_HEAP`.
         owner: user to run as; None means the current user.
         quick: stop it by SIGINT instead of SIGTERM (PostgreSQL waits for its clients after SIGTERM).
     """
@@ -39,7 +43,7 @@ class Child:
         owner: str | None = None, quick: bool = False,
     ) -> None:  # fmt: skip
         self.name, self.command, self.log = name, command, log
-        changed = os.environ | (environment or {})
+        changed = ONE_HEAP | os.environ | (environment or {})
         self.environment = {key: value for key, value in changed.items() if value is not None}
         self.owner, self.signal = owner, signal.SIGINT if quick else signal.SIGTERM
 
