@@ -191,8 +191,8 @@ class ObjectiveSection(Section):
 
 
 MOST_EPOCHS, PASSED_ROWS = 12, 200_000
-"""Default of `training.max_epochs`: at most so many epochs, which together pass about so many training rows. More buy a
-better ELBO and no better embedding (docs/measured/sizes.md)."""
+"""Default of `training.max_epochs`: at most so many epochs, which together pass about so many training rows. More of
+them bought a better ELBO and no better embedding (docs/measured/sizes.md)."""
 
 
 def epochs_for(rows: int) -> int:
@@ -216,7 +216,7 @@ class TrainingSection(Section):
 
     max_epochs: Positive = MOST_EPOCHS
     """Passes over the training rows, or parts of a pass (`epoch_rows`). If not given, 12, or as many fewer as pass
-    200,000 rows in all: more did not improve an embedding."""
+    200,000 rows in all: more did not improve embeddings."""
     epoch_rows: Rows | None = None
     """Training rows of an epoch, rounded to whole batches. Consecutive epochs share a pass over the table: each takes
     the next rows. For tables so large that one pass takes too long before the first evaluation. If not given, an epoch
