@@ -1,6 +1,7 @@
 """Commands that are printed can be copied into a shell, whatever files and models are called."""
 
 import shlex
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,8 @@ NAMES = ["my table", "it's; here $(id)", "a&b [k]"]
 def test_the_commands_after_init_name_the_config(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     sim_table(rows=60, seed=0).write_parquet("t.parquet")
-    console = Console(width=80, record=True, file=open("/dev/null", "w"), emoji=False, highlight=False)  # noqa: SIM115, PTH123 (open for as long as the console)
-    monkeypatch.setattr(setup, "console", console)
+    console = Console(width=80, record=True, file=StringIO(), emoji=False, highlight=False)
+    monkeypatch.setattr(setup, "console", console)  # one that records
     setup.show_profile(initialise("t.parquet", label=None, out=Path(f"{name}.yaml"), force=False))
     last = console.export_text().splitlines()[-1]
     assert shlex.split(last) == ["varjepa", "retrain", f"{name}.yaml"]  # two files of which none exists

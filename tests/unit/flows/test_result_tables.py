@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from io import StringIO
 
 import pytest
 from hypothesis import given
@@ -30,7 +31,7 @@ UNLABELLED = {"elbo/val": -12.3, "latent/rankme": 94.2}
 
 
 def shown(metrics: dict[str, float], monkeypatch: pytest.MonkeyPatch, width: int = 80) -> str:
-    console = Console(width=width, record=True, file=open("/dev/null", "w"), emoji=False, highlight=False)  # noqa: SIM115, PTH123 (open for as long as the console)
+    console = Console(width=width, record=True, file=StringIO(), emoji=False, highlight=False)
     monkeypatch.setattr(results, "console", console)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     result = {
@@ -65,8 +66,8 @@ def test_no_number_is_cut_or_broken_on_a_narrow_terminal(width: int, monkeypatch
 
 
 def test_models_are_readable_on_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    console = Console(width=40, record=True, file=open("/dev/null", "w"), emoji=False, highlight=False)  # noqa: SIM115, PTH123 (open for as long as the console)
-    monkeypatch.setattr(registry, "console", console)
+    console = Console(width=40, record=True, file=StringIO(), emoji=False, highlight=False)
+    monkeypatch.setattr(registry, "console", console)  # a narrow one that records
     gate = {"outcome": "first", "vetoes": "", "reason": ""}
     entry = {"name": "people", "version": 1, "aliases": ["challenger", "champion"], "created": "2026-11-29 10:00 UTC",
              "quality": 0.5472, "rows": "400", "run_id": "0" * 32, "gate": gate}  # fmt: skip

@@ -216,7 +216,7 @@ def test_after_a_fit_memory_that_is_freed_is_free(fails: bool, monkeypatch: pyte
         raise KeyboardInterrupt
 
     if fails:
-        monkeypatch.setattr("varjepa.inference.estimator.fit_compact", interrupted)
+        monkeypatch.setattr("varjepa.inference.estimator.fit_compact", interrupted)  # late in a fit
     with pytest.raises(KeyboardInterrupt) if fails else nullcontext():
         VarTJEPA(TINY).fit(person_table().select("age", "job").head(60))
 

@@ -152,7 +152,7 @@ def test_texts_of_a_nearly_empty_column_are_read_all(monkeypatch: pytest.MonkeyP
     rows = pl.DataFrame({"x": np.arange(20 * 60) % 7}).with_columns(
         name=pl.Series([frame["name"][row // 20] if row % 20 == 1 else None for row in range(20 * 60)], dtype=pl.String)
     )
-    monkeypatch.setattr(derived_columns, "TEXTS", 60)
+    monkeypatch.setattr(derived_columns, "TEXTS", 60)  # as if the column had far more
     whole = fit_rows(StreamedRows(rows.lazy()), DATA, PreprocessSection())
     assert whole.kinds == {"x": "numeric", "name": "text"}
     parts = [partial(rows[low:high].lazy) for low, high in pairwise([0, 7, 650, 651, rows.height])]

@@ -283,7 +283,7 @@ def test_separators_beyond_ascii_separate_or_leave_one_column(tmp_path: Path, se
 def test_a_character_at_the_end_of_a_block_within_a_long_line_is_not_cut(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("varjepa.data.files.encoding._CHUNK", 64)
+    monkeypatch.setattr("varjepa.data.files.encoding._CHUNK", 64)  # lines longer than a block, without MiB of them
     for place in range(55, 66):
         for character in "é€🦄":
             cell = "x" * place + character + "y" * 200

@@ -87,10 +87,10 @@ def test_runs_of_a_model_whose_name_begins_alike_crowd_out_none(
     lived: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of the six newest runs of models called people... one is of people2: all five of people are shown."""
-    monkeypatch.setattr(life, "MOST", 5)
+    monkeypatch.setattr(life, "MOST", 5)  # as if there were hundreds
     assert "5 comparisons with new rows" in life_page("people", lived.uri)
     assert "1 comparison with new rows" in life_page("people2", lived.uri)
-    monkeypatch.setattr(life, "MOST", 3)
+    monkeypatch.setattr(life, "MOST", 3)  # fewer than there are
     assert "4 versions (the newest 3 are shown), version 4 is the champion." in life_page("people", lived.uri)
 
 
