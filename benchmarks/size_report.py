@@ -78,18 +78,17 @@ def _name(point: Point) -> str:
 
 
 def draw(name: str, runs: Runs) -> None:
-    """Draws the figure of a data set."""
-    groups: dict[str, list[tuple[str, float, list[float]]]] = {"layers x width": [], DEFAULT: [], "other settings": []}
+    """Draws the figure of a data set: sizes, and untrained encoders as lines."""
+    groups: dict[str, list[tuple[str, float, list[float]]]] = {"layers x width": [], DEFAULT: []}
     controls = dict[str, list[float]]()
     for point, figures in runs.items():
         qualities = [mean(figures, quality) for quality in QUALITIES]
-        if point.trial:
-            continue  # in the table alone
         if point.passes == 0:
             controls[_name(point)] = qualities
             continue
-        plain = point == Point(point.layers, point.width)
-        group = DEFAULT if point == MEDIUM else "layers x width" if plain else "other settings"
+        if point != Point(point.layers, point.width):
+            continue  # other settings are in the table alone: their names would cover each other
+        group = DEFAULT if point == MEDIUM else "layers x width"
         groups[group].append((_name(point), mean(figures, "training_seconds"), qualities))
     drawn = {group: points for group, points in groups.items() if points}
     titles = [f"{name}: {title}" for title in QUALITIES.values()]
