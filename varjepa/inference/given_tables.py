@@ -19,12 +19,9 @@ def is_arrow(table: Any) -> bool:
         >>> is_arrow(pl.DataFrame({"a": [1]})), is_arrow(pl.DataFrame({"a": [1]}).to_arrow())
         (False, True)
     """
-    named = hasattr(table, "column_names") or hasattr(table, "columns")
-    return hasattr(table, "__arrow_c_stream__") and named and not hasattr(table, "iloc") and not _is_polars(table)
-
-
-def _is_polars(table: Any) -> bool:
-    return isinstance(table, pl.DataFrame | pl.Series)
+    if isinstance(table, pl.DataFrame | pl.Series) or hasattr(table, "iloc"):
+        return False
+    return hasattr(table, "__arrow_c_stream__") and (hasattr(table, "column_names") or hasattr(table, "columns"))
 
 
 def without(table: Any, names: Collection[str | None]) -> Any:

@@ -1,6 +1,6 @@
 """Reads registered models and versions from a registry of any size: by name, and page by page."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from varjepa.errors import listed, nearest
@@ -13,22 +13,26 @@ GONE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 """Codes of MLflow's errors where something does not exist, or no longer."""
 
 
-def every(search: Callable[..., Any], *arguments: Any, **options: Any) -> list[Any]:
-    """All results of one of the client's searches, which answers page by page.
+def results(search: Callable[..., Any], *arguments: Any, **options: Any) -> Iterator[Any]:
+    """The results of one of the client's searches, which answers page by page; a page is asked for when it is needed.
 
     Args:
         search: a method of the client.
         arguments: of the search.
         options: of the search.
     """
-    found: list[Any] = []
     token: str | None = None
     while True:
         page = search(*arguments, **options, page_token=token)
-        found += page
+        yield from page
         token = page.token
         if not token:
-            return found
+            return
+
+
+def every(search: Callable[..., Any], *arguments: Any, **options: Any) -> list[Any]:
+    """All results of one of the client's searches; see `results`."""
+    return list(results(search, *arguments, **options))
 
 
 def registered_model(client: "MlflowClient", name: str) -> "RegisteredModel | None":

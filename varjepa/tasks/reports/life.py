@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from varjepa.plots.life import Point, life_plot
 from varjepa.redaction import redacted_uri
 from varjepa.tasks.registry.champion import champion_of, history
 from varjepa.tasks.registry.listing import QUALITY
-from varjepa.tasks.registry.search import quoted, versions_of
+from varjepa.tasks.registry.search import quoted, results, versions_of
 from varjepa.tasks.registry.tags import DAY_TAG, GATE_TAG, INTERVAL_TAG, RUN_TAG
 from varjepa.tasks.reports.page import Picture, render
 from varjepa.tasks.reports.provenance import provenance
@@ -138,15 +139,8 @@ def _runs(client: "MlflowClient", experiments: list[str], name: str, step: str) 
 def _newest(client: "MlflowClient", experiments: list[str], asked: str, begin: str) -> list["Run"]:
     """The newest runs whose model begins so. An underline in a search stands for any letter: others are found, too."""
     asked, order = f"{asked} and tags.`varjepa.model` LIKE {quoted(f'{begin}%')}", ["attributes.start_time DESC"]
-    found: list[Run] = []
-    token: str | None = None
-    while len(found) < MOST:
-        page = client.search_runs(experiments, asked, order_by=order, max_results=MOST, page_token=token)
-        found += [run for run in page if run.data.tags["varjepa.model"].startswith(begin)]
-        token = page.token
-        if not token:
-            break
-    return found[:MOST]
+    found = results(client.search_runs, experiments, asked, order_by=order, max_results=MOST)
+    return list(islice((run for run in found if run.data.tags["varjepa.model"].startswith(begin)), MOST))
 
 
 def _failed(client: "MlflowClient", experiments: list[str], name: str) -> list["Run"]:
