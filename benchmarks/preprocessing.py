@@ -17,7 +17,7 @@ import polars as pl
 from benchmarks.harness import Figure, child, in_turns
 from varjepa.config import DataSection, PreprocessSection
 from varjepa.data.encode.preprocessor import Preprocessor
-from varjepa.data.fit.preprocessor_fit import KNOT_ROWS
+from varjepa.data.fit.numeric_features import KNOT_ROWS
 from varjepa.data.read.sources import ROW
 
 ROWS = 50_000_000

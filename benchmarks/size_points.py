@@ -23,6 +23,7 @@ class Point(NamedTuple):
         rate: learning rate as a share of that of the configuration.
         seed: of weights, batches and masks.
         trial: a name in `TRIALS`; empty for none.
+        bins: of numbers with spikes; 0: none, as published.
     """
 
     layers: int
@@ -32,6 +33,7 @@ class Point(NamedTuple):
     rate: float = 1.0
     seed: int = 0
     trial: str = ""
+    bins: int = 16
 
     @property
     def words(self) -> str:
@@ -42,7 +44,12 @@ class Point(NamedTuple):
             '2 x 32, K 4, passes 1, rate 1, seed 0'
         """
         words = [f"{self.layers} x {self.width}", f"K {self.masks}", f"passes {self.passes:g}", f"rate {self.rate:g}"]
-        return ", ".join([*words, f"seed {self.seed}", *([self.trial] if self.trial else [])])
+        return ", ".join([*words, f"seed {self.seed}", *self.special])
+
+    @property
+    def special(self) -> list[str]:
+        """What is unusual about it besides sizes, masks, passes and rate, in words."""
+        return [*([self.trial] if self.trial else []), *([] if self.bins else ["no bins"])]
 
 
 TRIALS: dict[str, dict[str, dict[str, float]]] = {
@@ -72,13 +79,14 @@ def points_of(name: str, seeds: int, stages: Sequence[str] | None = None) -> lis
     Args:
         name: of the data set.
         seeds: of the contenders.
-        stages: ends, depth, untrained, seeds, passes, varied, trials, narrow; None means all of them.
+        stages: ends, depth, untrained, no bins, seeds, passes, varied, trials, narrow; None means all of them.
     """
     ends = (MEDIUM, PUBLISHED[name])
     designed = {
         "ends": ends,
         "depth": (SMALL, Point(4, 64)),
         "untrained": tuple(size._replace(passes=0.0) for size in ends),
+        "no bins": tuple(MEDIUM._replace(bins=0, passes=passes, seed=seed) for passes in (0.0, 1.0) for seed in (0, 1)),
         "seeds": tuple(point._replace(seed=seed) for seed in range(1, seeds) for point in (*ends, SMALL)),
         "passes": tuple(MEDIUM._replace(passes=share, seed=seed) for share in (0.25, 0.5, 2.0) for seed in (0, 1)),
         "varied": tuple(MEDIUM._replace(**change) for change in VARIED),
@@ -115,6 +123,7 @@ def settings_of(point: Point, config: RetrainConfig) -> RetrainConfig:
     }  # fmt: skip
     plain["model"] |= sizes_of(point, config.model)
     plain["masking"] |= {"num_targets": point.masks}
+    plain["preprocess"] |= {"n_bins": point.bins}
     plain["objective"] |= {key: point.passes * plain["objective"][key] for key in SCHEDULES}
     for section, changes in TRIALS[point.trial].items() if point.trial else ():
         own = plain[section]

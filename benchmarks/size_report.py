@@ -70,11 +70,11 @@ def _shown(value: float) -> str:
 
 def _name(point: Point) -> str:
     if point.passes == 0:
-        return f"{point.layers}x{point.width} untrained"
+        return " ".join([f"{point.layers}x{point.width} untrained", *point.special])
     usual, values = Point(point.layers, point.width), {"K": point.masks, "passes x": point.passes, "rate x": point.rate}
     plain = dict(zip(values, (usual.masks, usual.passes, usual.rate), strict=True))
     words = [f"{word}{value:g}" for word, value in values.items() if value != plain[word]]
-    return " ".join([f"{point.layers}x{point.width}", *words, *([point.trial] if point.trial else [])])
+    return " ".join([f"{point.layers}x{point.width}", *words, *point.special])
 
 
 def draw(name: str, runs: Runs) -> None:

@@ -152,14 +152,17 @@ def study(name: str, path: str | None, points: list[Point], out: Path) -> None:
     command = f"python -m benchmarks.sizes {name}" + (f" --data {Path(path).name}" if path else "")
     runs = json.loads(file.read_text(encoding="utf-8"))["runs"] if file.is_file() else []
     with tempfile.TemporaryDirectory() as folder, chdir(folder):
-        rows = encoded(config)
+        rows: dict[int, Rows] = {}  # by the bins of their numbers
         for point in points:
             if any(Point(**run["point"]) == point for run in runs):
                 continue
-            runs.append(measured(point, config, rows))
+            if point.bins not in rows:
+                rows[point.bins] = encoded(settings_of(point, config))
+            own = rows[point.bins]
+            runs.append(measured(point, config, own))
             print(name, point.words, {key: round(value, 4) for key, value in runs[-1]["figures"].items()}, flush=True)
-            content = facts() | {"command": command, "rows": {"train": rows.train.table.n_rows,
-                                 "validation": rows.validation.table.n_rows}, "runs": runs}  # fmt: skip
+            content = facts() | {"command": command, "rows": {"train": own.train.table.n_rows,
+                                 "validation": own.validation.table.n_rows}, "runs": runs}  # fmt: skip
             file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 

@@ -203,6 +203,10 @@ class ContractSection(Section):
     """Data contract (YAML, see `varjepa init`). Without one, only the requirements of training are checked."""
 
 
+MOST_BINS = 1000
+"""Largest `preprocess.n_bins`."""
+
+
 class PreprocessSection(Section):
     """How cells are encoded as numbers. Statistics come from training rows only."""
 
@@ -211,6 +215,9 @@ class PreprocessSection(Section):
     skewed or heavy-tailed columns, standard for the others."""
     n_quantiles: Annotated[int, Field(ge=3, le=10_000)] = 256
     """Knots of the quantile transformation."""
+    n_bins: Annotated[int, Field(ge=0, le=MOST_BINS)] = 16
+    """Bins of the values of a numeric column in which few values hold at least half of the rows, such as an amount that
+    is mostly zero: its tokens are then piecewise linear. 0: one line for every column, as published."""
     clip: Annotated[float, Field(gt=0, le=LARGE)] = 8.0
     """Standardised values are clipped to plus and minus this many standard deviations."""
     one_hot: Literal["join", "keep"] = "join"

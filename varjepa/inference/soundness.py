@@ -7,6 +7,7 @@ whose manifest somebody wrote for other files.
 import math
 
 from varjepa.config import RetrainConfig
+from varjepa.config.data import MOST_BINS
 from varjepa.data.encode.features import NumericFeature
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.evaluation.drift.samples import Numbers, Sample
@@ -78,6 +79,8 @@ def _require_numeric(feature: NumericFeature) -> None:
     needed = feature.transform == "quantile"
     sound = len(knots) == len(scores) and (len(knots) > 0 or not needed) and rises(knots) and ordered(scores)
     require(sound, f"the knots of {feature.name} do not rise")
+    ends = feature.bins
+    require(len(ends) != 1 and len(ends) <= MOST_BINS + 1 and rises(ends), f"the bins of {feature.name} do not rise")
 
 
 def _require_uncertainty(model: TrainedModel, fitted: FittedUncertainty, sizes: HeadSizes) -> None:

@@ -120,4 +120,6 @@ class VariationalNetwork(TableNetwork):
 
 def new_tokenizer(sizes: TableSizes, model: ModelSection) -> FeatureTokenizer:
     """The feature tokens that all kinds share."""
-    return FeatureTokenizer(n_numeric=sizes.n_numeric, cardinalities=sizes.cardinalities, d_token=model.d_hidden)
+    return FeatureTokenizer(
+        n_numeric=sizes.n_numeric, cardinalities=sizes.cardinalities, d_token=model.d_hidden, bins=sizes.bins
+    )

@@ -64,6 +64,8 @@ class NumericFeature(SingleColumn):
     """Decimals of the training values, 0 for whole numbers; None if they have more than six."""
     knots: tuple[float, ...] = ()
     scores: tuple[float, ...] = ()
+    bins: tuple[float, ...] = ()
+    """Ends of bins of encoded values, rising; none in a column without spikes."""
 
     def number(self, schema: Mapping[str, pl.DataType]) -> pl.Expr:
         """Float64 expression of the column before encoding, null where missing; dates as days since 1970."""
@@ -71,7 +73,10 @@ class NumericFeature(SingleColumn):
 
     def encode(self, schema: Mapping[str, pl.DataType]) -> pl.Expr:
         """Float32 expression, null where missing."""
-        column = self.number(schema)
+        return self.encoded(self.number(schema)).alias(self.name)
+
+    def encoded(self, column: pl.Expr) -> pl.Expr:
+        """Float32 expression of numbers as `number` gives them."""
         if self.transform == "quantile":
             knots, scores = self.knots, self.scores
 
@@ -81,7 +86,7 @@ class NumericFeature(SingleColumn):
             column = column.map_batches(interpolate, return_dtype=pl.Float64, is_elementwise=True)
         else:
             column = ((column - self.mean) / self.std).clip(-self.clip, self.clip)
-        return column.cast(pl.Float32).alias(self.name)
+        return column.cast(pl.Float32)
 
     @property
     def ends(self) -> tuple[float, float]:

@@ -113,7 +113,8 @@ class Preprocessor(Facts):
     @property
     def sizes(self) -> TableSizes:
         """Sizes that the model is built for."""
-        return TableSizes(len(self.numeric), [len(f.vocabulary) + N_RESERVED for f in self.categorical])
+        cardinalities = [len(feature.vocabulary) + N_RESERVED for feature in self.categorical]
+        return TableSizes(len(self.numeric), cardinalities, [feature.bins for feature in self.numeric])
 
     def encode(self, frame: pl.LazyFrame, keep: Sequence[str] = (), *, with_label: bool = False) -> pl.LazyFrame:
         """Encodes rows lazily, in their order.

@@ -7,31 +7,21 @@ import polars as pl
 
 from varjepa.config import DataSection, PreprocessSection, SplitSection
 from varjepa.config.data import KIND
-from varjepa.data.cells import nameless
 from varjepa.data.encode.features import CategoricalFeature, Label, NumericFeature
 from varjepa.data.encode.one_hot import OneHotFeature
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.fit.derived_columns import date_parts, text_embeddings, text_sources
-from varjepa.data.fit.normal_scores import normal_scores
+from varjepa.data.fit.numeric_features import fit_numbers
 from varjepa.data.fit.one_hot_groups import Group, find_groups, group_name
 from varjepa.data.fit.rows_protocol import (
     CLASSES_OF_NUMBERS,
-    COLUMNS_AT_ONCE,
-    Moments,
     TrainingRows,
     Vocabulary,
     Wanted,
-    number_kind,
 )
 from varjepa.data.fit.streamed_rows import StreamedRows
 from varjepa.data.read.column_profile import ColumnProfile, never_identifies
 from varjepa.errors import DataError
-
-SKEWED = 1.0
-"""auto: columns with a larger absolute skewness are quantile-transformed."""
-
-HEAVY_TAILED = 6.0
-"""auto: columns with a training value further than this many standard deviations from the mean, too."""
 
 REVIEWED = ("categorical", "date", "text", "identifier")
 """Kinds of a contract that the fit obeys as they are. `init` writes numeric for constant columns, too, and boolean for
@@ -39,13 +29,6 @@ any two values, so these two say less."""
 
 GLANCE_ROWS = 10_000
 """First rows that may show that a column identifies no rows."""
-
-KNOT_ROWS = 1_000_000
-"""Larger tables: quantiles come from about this many training rows, evenly spaced."""
-
-FEWEST_KNOTS = 2
-"""A nearly empty column of which the sample holds fewer different values is standardised: mean and deviation are those
-of all rows."""
 
 SCARCE = 3
 """Categories that fewer training rows than this have on average belong to single rows."""
@@ -153,7 +136,7 @@ def fit_rows(
         raise _no_feature()
     groups = find_groups(rows, list(used.values()), data.kinds) if preprocess.one_hot == "join" else []
     # Further passes: moments and quantiles of numeric columns, vocabularies of categorical columns and of the label.
-    numeric = [_spelled(feature, data) for feature in _fit_numbers(rows, list(used.values()), preprocess)]
+    numeric = [_spelled(feature, data) for feature in fit_numbers(rows, list(used.values()), preprocess)]
     words, label = _categories(used, groups), _label(targets[0], data) if targets else None
     wanted = [_wanted(facts, preprocess) for facts in words.values()]
     classes = [Wanted(facts, 1, None) for facts in targets if label and label.task == "classification"]
@@ -215,42 +198,6 @@ def _kept_together(rows: TrainingRows, data: DataSection) -> dict[str, str]:
 
 def _no_feature() -> DataError:
     return DataError("No feature is left to learn from.", expected="Expected at least one column that varies.")
-
-
-def _fit_numbers(
-    rows: TrainingRows, columns: Sequence[ColumnProfile], preprocess: PreprocessSection
-) -> Iterator[NumericFeature]:
-    numbers = [facts for facts in columns if facts.kind in ("numeric", "date")]
-    moments = dict(zip((facts.name for facts in numbers), rows.moments(numbers), strict=True))
-    chosen = {
-        name: preprocess.numeric if preprocess.numeric != "auto" else _transform(column_moments)
-        for name, column_moments in moments.items()
-    }
-    skewed = [facts for facts in numbers if chosen[facts.name] == "quantile"]
-    knots: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {}
-    for start in range(0, len(skewed), COLUMNS_AT_ONCE):
-        # A few columns at a time: their samples are in memory together.
-        sample = rows.sample(skewed[start : start + COLUMNS_AT_ONCE], max(1, rows.rows // KNOT_ROWS))
-        knots |= {
-            cells.name: normal_scores(nameless(cells).drop_nulls().to_numpy(), preprocess.n_quantiles)
-            for cells in sample
-        }
-    for facts in numbers:
-        column_moments, (places, scores) = moments[facts.name], knots.get(facts.name, ((), ()))
-        if len(places) < FEWEST_KNOTS:
-            chosen[facts.name], places, scores = "standard", (), ()
-        yield NumericFeature(
-            name=facts.name, dtype=str(facts.dtype), kind=number_kind(facts), transform=chosen[facts.name],
-            mean=column_moments.mean, std=column_moments.std or 1.0, clip=preprocess.clip,
-            smallest=column_moments.smallest, largest=column_moments.largest, decimals=column_moments.decimals,
-            knots=places, scores=scores,
-        )  # fmt: skip
-
-
-def _transform(moments: Moments) -> Literal["standard", "quantile"]:
-    std = moments.std or 1.0
-    furthest = max(moments.mean - moments.smallest, moments.largest - moments.mean) / std
-    return "quantile" if abs(moments.skew or 0) > SKEWED or furthest > HEAVY_TAILED else "standard"
 
 
 def _categories(used: Mapping[str, ColumnProfile], groups: Sequence[Group]) -> dict[str, ColumnProfile]:

@@ -15,10 +15,12 @@ class TableSizes(NamedTuple):
     Attributes:
         n_numeric: numeric features.
         cardinalities: codes per categorical feature, the two reserved ones included.
+        bins: per numeric feature the rising ends of its bins, none where it has none; empty if no feature has any.
     """
 
     n_numeric: int
     cardinalities: Sequence[int]
+    bins: Sequence[Sequence[float]] = ()
 
     @property
     def n_features(self) -> int:

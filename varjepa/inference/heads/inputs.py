@@ -114,11 +114,11 @@ class RawColumns:
         Returns:
             float32 [N, 2 n_numeric + sum of cardinalities].
         """
-        n_numeric, cardinalities = self.preprocessor.sizes
+        sizes = self.preprocessor.sizes
         numeric, codes = table.blanked()
         numbers = numeric if self.warped else self._unwarped(numeric)
-        one_hot = [torch.nn.functional.one_hot(codes[:, j], size) for j, size in enumerate(cardinalities)]
-        return torch.cat([numbers, table.observed[:, :n_numeric], *one_hot], dim=1).float()
+        one_hot = [torch.nn.functional.one_hot(codes[:, j], size) for j, size in enumerate(sizes.cardinalities)]
+        return torch.cat([numbers, table.observed[:, : sizes.n_numeric], *one_hot], dim=1).float()
 
     def _unwarped(self, numeric: Tensor) -> Tensor:
         cells, columns = numeric.double().cpu().numpy(), self.preprocessor.numeric

@@ -12,7 +12,7 @@ import pytest
 
 from varjepa.config import DataSection, PreprocessSection, SplitSection
 from varjepa.data.encode.preprocessor import Preprocessor
-from varjepa.data.fit import partitioned_rows, preprocessor_fit, ranges
+from varjepa.data.fit import numeric_features, partitioned_rows, ranges
 from varjepa.data.fit.merging import Sums, moments
 from varjepa.data.fit.partitioned_rows import PartitionedRows
 from varjepa.data.fit.preprocessor_fit import fit, fit_rows
@@ -94,8 +94,8 @@ def test_partitions_teach_what_all_rows_teach(seed: int, monkeypatch: pytest.Mon
     monkeypatch.setattr(partitioned_rows, "MOST_VALUES", 7)
     monkeypatch.setattr(ranges, "RANGE_VALUES", 40)
     monkeypatch.setattr(partitioned_rows, "COLUMNS_AT_ONCE", 4)
-    monkeypatch.setattr(preprocessor_fit, "COLUMNS_AT_ONCE", 2)
-    monkeypatch.setattr(preprocessor_fit, "KNOT_ROWS", N // 3)
+    monkeypatch.setattr(numeric_features, "COLUMNS_AT_ONCE", 2)
+    monkeypatch.setattr(numeric_features, "KNOT_ROWS", N // 3)
     same(in_partitions(frame, seed, max_categories=50), fit(frame.lazy(), DATA, settings))
 
 

@@ -8,7 +8,7 @@ from tests.unit.data.small_tables import N, fitted, frame
 from varjepa.config import DataSection, PreprocessSection
 from varjepa.data.encode.features import LABEL
 from varjepa.data.encode.preprocessor import Preprocessor
-from varjepa.data.fit import preprocessor_fit
+from varjepa.data.fit import numeric_features
 from varjepa.data.fit.preprocessor_fit import fit
 from varjepa.errors import DataError
 
@@ -70,7 +70,7 @@ def test_a_nearly_empty_skewed_column_is_standardised_where_the_sample_misses_it
     """Encoding it was an error of an index: there were no knots."""
     cells = {7: 343.0, 11: 1331.0, 13: 2197.0, 1001: 1e9}
     table = pl.DataFrame({"rare": [cells.get(row) for row in range(3000)], "often": np.arange(3000) ** 3 / 7})
-    monkeypatch.setattr(preprocessor_fit, "KNOT_ROWS", 300)  # as in a table of millions of rows
+    monkeypatch.setattr(numeric_features, "KNOT_ROWS", 300)  # as in a table of millions of rows
     preprocessor = fit(table.lazy(), DataSection(name="t"), PreprocessSection())
     assert {feature.name: feature.transform for feature in preprocessor.numeric} == {
         "rare": "standard", "often": "quantile",

@@ -30,7 +30,7 @@ def test_many_rows_are_read_as_a_stream_with_the_same_result(monkeypatch: pytest
     monkeypatch.setattr("varjepa.data.fit.streamed_rows.STREAM_ROWS", n - 1)
     monkeypatch.setattr("varjepa.data.fit.streamed_rows.GLANCE_ROWS", 1000)
     monkeypatch.setattr("varjepa.data.fit.streamed_rows.PIECE_ROWS", 500)
-    monkeypatch.setattr("varjepa.data.fit.preprocessor_fit.COLUMNS_AT_ONCE", 2)
+    monkeypatch.setattr("varjepa.data.fit.numeric_features.COLUMNS_AT_ONCE", 2)
     monkeypatch.setattr("varjepa.data.fit.streamed_rows.COLUMNS_AT_ONCE", 2)
     streamed = fit(frame.lazy(), data, settings).model_dump()
     assert whole["left_out"].keys() == {"identifier", "constant"}

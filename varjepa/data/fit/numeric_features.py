@@ -1,0 +1,78 @@
+"""Fits the features of numbers and dates: moments of all training rows, knots and bins of a sample."""
+
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+import numpy as np
+import polars as pl
+
+from varjepa.config import PreprocessSection
+from varjepa.data.cells import nameless
+from varjepa.data.encode.features import NumericFeature
+from varjepa.data.fit.normal_scores import normal_scores
+from varjepa.data.fit.rows_protocol import COLUMNS_AT_ONCE, Moments, TrainingRows, number_kind
+from varjepa.data.fit.spiked_bins import spiked_bins
+from varjepa.data.read.column_profile import ColumnProfile
+
+SKEWED = 1.0
+"""auto: columns with a larger absolute skewness are quantile-transformed."""
+
+HEAVY_TAILED = 6.0
+"""auto: columns with a training value further than this many standard deviations from the mean, too."""
+
+KNOT_ROWS = 1_000_000
+"""Larger tables: knots and bins come from about this many training rows, evenly spaced."""
+
+FEWEST_KNOTS = 2
+"""A nearly empty column of which the sample holds fewer different values is standardised: mean and deviation are those
+of all rows."""
+
+
+def fit_numbers(
+    rows: TrainingRows, columns: Sequence[ColumnProfile], preprocess: PreprocessSection
+) -> Iterator[NumericFeature]:
+    """The features of the numeric and date columns among `columns`, in their order."""
+    numbers = [facts for facts in columns if facts.kind in ("numeric", "date")]
+    moments = dict(zip((facts.name for facts in numbers), rows.moments(numbers), strict=True))
+    chosen = {
+        name: preprocess.numeric if preprocess.numeric != "auto" else _transform(column_moments)
+        for name, column_moments in moments.items()
+    }
+    for start in range(0, len(numbers), COLUMNS_AT_ONCE):
+        # A few columns at a time: their samples are in memory together.
+        group = numbers[start : start + COLUMNS_AT_ONCE]
+        sampled = [facts for facts in group if preprocess.n_bins or chosen[facts.name] == "quantile"]
+        stride = max(1, rows.rows // KNOT_ROWS)
+        cells = {column.name: column for column in rows.sample(sampled, stride)} if sampled else {}
+        for facts in group:
+            values = nameless(cells[facts.name]).drop_nulls().to_numpy() if facts.name in cells else np.empty(0)
+            yield _fitted(facts, moments[facts.name], chosen[facts.name], values, preprocess)
+
+
+def _fitted(
+    facts: ColumnProfile,
+    moments: Moments,
+    transform: Literal["standard", "quantile"],
+    values: np.ndarray,
+    preprocess: PreprocessSection,
+) -> NumericFeature:
+    places, scores = tuple[float, ...](), tuple[float, ...]()
+    if transform == "quantile" and len(values):
+        places, scores = normal_scores(values, preprocess.n_quantiles)
+    if len(places) < FEWEST_KNOTS:
+        transform, places, scores = "standard", (), ()
+    feature = NumericFeature(
+        name=facts.name, dtype=str(facts.dtype), kind=number_kind(facts), transform=transform, mean=moments.mean,
+        std=moments.std or 1.0, clip=preprocess.clip, smallest=moments.smallest, largest=moments.largest,
+        decimals=moments.decimals, knots=places, scores=scores,
+    )  # fmt: skip
+    ends = pl.DataFrame({"end": spiked_bins(values, preprocess.n_bins)}, schema={"end": pl.Float64})
+    # Ends beyond where values are cut are one and the same.
+    encoded = np.unique(ends.select(feature.encoded(pl.col("end"))).to_series().to_numpy())
+    return feature.model_copy(update={"bins": tuple(encoded.tolist()) if len(encoded) > 1 else ()})
+
+
+def _transform(moments: Moments) -> Literal["standard", "quantile"]:
+    std = moments.std or 1.0
+    furthest = max(moments.mean - moments.smallest, moments.largest - moments.mean) / std
+    return "quantile" if abs(moments.skew or 0) > SKEWED or furthest > HEAVY_TAILED else "standard"
