@@ -1,5 +1,6 @@
 """Masks of any table never overlap and have the stated sizes."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -10,6 +11,7 @@ from varjepa.nn.random import Randomness
 shares = st.floats(0, 1)
 
 
+@pytest.mark.slow
 @settings(max_examples=80)
 @given(
     n=st.integers(1, 40), a=shares, b=shares, c=shares, e=shares, seed=st.integers(0, 10_000), missing=st.floats(0, 1)

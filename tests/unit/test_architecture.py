@@ -19,6 +19,7 @@ def test_imports_run_down_only() -> None:
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.slow
 def test_a_circle_between_rooms_is_refused(tmp_path: Path) -> None:
     """`fit` imports `encode`; the way back breaks the contract, even where it serves type annotations only."""
     shutil.copytree(ROOT / "varjepa", tmp_path / "varjepa", ignore=shutil.ignore_patterns("__pycache__"))
@@ -59,6 +60,7 @@ import varjepa.training.loop, varjepa.study.pair_trainer, varjepa.evaluation.epo
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [["--help"], ["retrain", "--help"], ["simulate", "--help"]])
 def test_help_imports_nothing_heavy(words: list[str]) -> None:
     script = f"""

@@ -88,6 +88,7 @@ def test_images_have_the_bounds_of_the_project() -> None:
     assert all(known[name] == line for name, line in found.items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("image", ["serve", "retrain"])
 def test_what_an_image_copies_reaches_it_and_suffices_to_build_the_package(image: str, tmp_path: Path) -> None:
     copied = re.findall(r"^COPY (.+) \S+$", (DOCKER / f"{image}.Dockerfile").read_text(), flags=re.MULTILINE)

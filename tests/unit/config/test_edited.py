@@ -69,6 +69,7 @@ VALUES: Any = st.none() | st.booleans() | st.integers(-9, 9) | st.floats(-1e9, 1
 CONTENT = st.dictionaries(NAMES, st.dictionaries(KEYS, VALUES | st.lists(VALUES, max_size=2), max_size=3), max_size=3)
 
 
+@pytest.mark.slow
 @given(
     CONTENT,
     st.dictionaries(st.tuples(NAMES, KEYS).map(".".join), VALUES, max_size=3),

@@ -158,6 +158,7 @@ PLAIN = st.recursive(
 KEYS = sorted(RetrainConfig.model_fields)
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=5), PLAIN, max_size=4))
 def test_any_content_is_valid_or_refused_with_words(content: dict[str, Any]) -> None:

@@ -50,6 +50,7 @@ def test_the_penalty_is_chosen_on_validation_rows() -> None:
     assert best_probe(train, validation, n_classes=3, l2=(1e-5, 1e-1)).l2 == 1e-1
 
 
+@pytest.mark.slow
 def test_stacked_probes_find_what_is_there() -> None:
     x = gaussian(3, 9000)
     knows, noise = (x[..., 0] > 0).long(), (gaussian(3, 9000, seed=9)[..., 0] > 0).long()
@@ -64,6 +65,7 @@ def test_stacked_probes_find_what_is_there() -> None:
     assert (accuracy(noise) - 0.5).abs().max() < 5 * 0.5 / 1000**0.5
 
 
+@pytest.mark.slow
 @given(
     classes=st.integers(2, 5), width=st.integers(1, 30), shared=st.floats(0, 0.99), l2=st.sampled_from([1e-4, 1e-2, 1]),
     seed=st.integers(0, 99),

@@ -155,6 +155,7 @@ DRY = {
 PLANNED = {"out": "out.csv", "action": "write", "model": "kept", "reads": ["a", "c"]}
 
 
+@pytest.mark.slow
 def test_a_dry_run_says_what_would_be_read_and_written(home: Path) -> None:
     before = {file.name for file in home.iterdir()}
     found = answers_to({name: [*words, "--dry-run", "--json"] for name, words in DRY.items()}, home)

@@ -53,6 +53,7 @@ def test_polars_and_pandas_give_the_same_embedding_without_a_label() -> None:
     assert (uncertainty > 0).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pandas", [False, True])
 def test_new_rows_need_neither_the_label_nor_dropped_columns(pandas: bool) -> None:
     table, config = person_table().head(60), TINY | {"data": {"label": "rich", "drop": ["country"]}}
@@ -83,6 +84,7 @@ def test_the_table_chooses_sizes_that_nobody_gave(tmp_path: Path) -> None:
         assert section.sized(rows=10**9, columns=100) == section
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("split", [False, True])
 def test_nothing_is_learned_from_a_running_number(split: bool) -> None:
     """Noise, sorted by its label: with the running number an accuracy of .99 was reached, without it .5 is expected.
@@ -182,6 +184,7 @@ def test_a_column_whose_few_cells_are_no_training_rows_is_as_wide_as_it_is(numer
     assert model.sample(20, gaps=False)["rare"].null_count() == 0
 
 
+@pytest.mark.slow
 def test_settings_of_torch_change_nothing(tmp_path: Path) -> None:
     """With another default type models were others, and those that were saved could not be read."""
     table = person_table().select("age", "job", "since").head(60)

@@ -42,6 +42,7 @@ def test_what_is_read_is_what_the_network_says(network: TableNetwork, tmp_path: 
     assert (tmp_path / SCALE).is_file() == network.has_scale
 
 
+@pytest.mark.slow
 def test_a_batch_is_read_or_embedded_as_a_whole_to_the_same_bits(tmp_path: Path, monkeypatch) -> None:
     network, part = small_network(), numbered(5 * CPU_ROWS + 3)
     first, second, nothing = (tmp_path / name for name in ("first", "second", "nothing"))

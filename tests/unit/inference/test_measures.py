@@ -63,6 +63,7 @@ def test_measures_do_not_depend_on_the_rows_beside_them() -> None:
     assert all(not len(values) for values in measures(nothing, embed(network, nothing), names).values())
 
 
+@pytest.mark.slow
 def test_parts_of_the_propagated_entropy_add_up() -> None:
     network, table = small_network(), random_table(200)
     measures = asked(network, table)

@@ -44,6 +44,7 @@ def test_contributions_of_a_sum_are_its_parts() -> None:
     assert (reasons.prediction.base == 0).all()
 
 
+@pytest.mark.slow
 @given(rows=st.integers(1, 20), seed=st.integers(0, 99), columns=st.integers(1, 6))
 @settings(max_examples=20)
 def test_they_add_up_and_do_not_depend_on_the_rows_beside(rows: int, seed: int, columns: int) -> None:

@@ -7,6 +7,7 @@ from tests.conftest import random_table, small_network
 from varjepa.models.embedding import embed, row_uncertainty
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [1, 7, 64])
 def test_embeddings_do_not_depend_on_the_batch(batch_size: int) -> None:
     network, table = small_network(), random_table(64)

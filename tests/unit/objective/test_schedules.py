@@ -30,6 +30,7 @@ def test_learning_rate_warms_up_and_decays() -> None:
     assert [lr_at(step, 10, larger) for step in range(100)] == pytest.approx([2 * rate for rate in rates])
 
 
+@pytest.mark.slow
 @given(steps=st.integers(1, 100_000))
 @example(steps=5000)  # from here on the published share is kept
 @settings(max_examples=60)

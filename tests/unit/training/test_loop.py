@@ -93,6 +93,7 @@ def test_divergence_is_said() -> None:
         trainer(evaluate=lambda _: (float("nan"), {})).fit(quiet, quiet)
 
 
+@pytest.mark.slow
 def test_noise_scales_respect_their_floor() -> None:
     run = trainer(TRAINING.model_copy(update={"max_epochs": 2}))
     with torch.no_grad():

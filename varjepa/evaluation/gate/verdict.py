@@ -133,8 +133,8 @@ def _compare(whole: Compared, unit: Unit, section: GateSection) -> tuple[Outcome
     gain, margin, rows = interval(pairs, section.level), unit.tolerance(section, theirs), len(ours)
     means = unit.sign * float(ours.mean()), unit.sign * float(theirs.mean())
     words = (
-        f"{unit.word} {means[0]:.4f} against {means[1]:.4f} on {_rows(pairs)}, a gain of {pairs.mean:+.4f} "
-        f"({gain.low:+.4f} to {gain.high:+.4f} with {section.level:.0%})"
+        f"{unit.word} {means[0]:z.4f} against {means[1]:z.4f} on {_rows(pairs)}, a gain of {pairs.mean:+z.4f} "
+        f"({gain.low:+z.4f} to {gain.high:+z.4f} with {section.level:.0%})"
     )
     # Goodness is always higher = better; words and numbers give the metric itself, its sign put back.
     names = ("difference", "low", "high", "margin", "metric", "champion_metric", "rows")

@@ -180,7 +180,7 @@ def _worse(
         allowed, rows = limit(part.theirs), len(part.ours)
         if part.lost > allowed and _beyond_chance(part.pairs, risk) and _beyond_noise(part.pairs, risk, noise):
             ours, theirs = unit.sign * part.ours.mean(), unit.sign * part.theirs.mean()
-            values = f"{unit.word} {ours:.4f} against {theirs:.4f}, worse by {part.lost:.4f} (allowed {allowed:.4g})"
+            values = f"{unit.word} {ours:z.4f} against {theirs:z.4f}, worse by {part.lost:z.4f} (allowed {allowed:.4g})"
             # By how often they exceed their limit, the worst first.
             clusters = len(part.pairs.sizes)
             many = f"{rows:,} rows" + (f" in {clusters:,} clusters" if clusters < rows else "")

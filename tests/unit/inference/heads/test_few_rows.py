@@ -9,6 +9,7 @@ from varjepa.inference.heads.candidates import FOLDS, folds_of
 from varjepa.inference.heads.few_rows import refitted_outputs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("label", ["class", "value"])
 @pytest.mark.parametrize(("kind", "features"), [("linear", "embedding"), ("linear", "raw"), ("boosted", "raw")])
 def test_outputs_of_a_fold_depend_on_the_labels_of_the_others_alone(kind: str, features: str, label: str) -> None:

@@ -29,6 +29,7 @@ def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
     return request.param
 
 
+@pytest.mark.slow
 def test_the_nearest_rows_are_found(kind: str) -> None:
     vectors, queries = clouds(3000), clouds(300, seed=1)
     found, true = VectorIndex.build(vectors).search(queries, 10), brute(vectors, queries, 10)

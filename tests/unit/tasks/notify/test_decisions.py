@@ -13,6 +13,7 @@ from varjepa.tasks.release.register import Registered
 from varjepa.tasks.tracking.store import client_for
 
 
+@pytest.mark.slow
 def test_a_champion_of_old_is_no_news(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)

@@ -11,6 +11,7 @@ from varjepa.tasks.notify.silence import SILENT, tell_silence
 from varjepa.tasks.tracking.store import client_of, experiment_id
 
 
+@pytest.mark.slow
 def test_silence_is_told_again_until_somebody_accepts_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = RetrainConfig.model_validate({
         "data": {"path": "a.csv"}, "registry": {"name": "people"}, "watch": {"silent_after": "1d"},

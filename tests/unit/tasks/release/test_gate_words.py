@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from varjepa.evaluation.gate.verdict import Verdict
 from varjepa.evaluation.gate.veto import Veto
 from varjepa.tasks.release.gate import HEADLINE, _write_down
@@ -11,6 +13,7 @@ from varjepa.tasks.tracking.store import client_for
 HOSTILE = "job ![x](https://evil.example/x.png) <b>\n## Gate\n"
 
 
+@pytest.mark.slow
 def test_names_of_groups_are_no_markup(tmp_path: Path) -> None:
     client = client_for(f"sqlite:///{tmp_path}/mlflow.db")
     client.create_registered_model("people")

@@ -83,6 +83,7 @@ def test_the_page_tells_the_story(lived: SimpleNamespace) -> None:
     (lived.folder / "life.html").write_text(page)
 
 
+@pytest.mark.slow
 def test_runs_of_a_model_whose_name_begins_alike_crowd_out_none(
     lived: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -100,6 +101,7 @@ def test_a_figure_beside_its_interval_is_drawn(interval: tuple[float, float]) ->
     life_plot([point], [], [point], [], "accuracy")  # ended with "'yerr' must not contain negative values"
 
 
+@pytest.mark.slow
 def test_a_model_without_versions_has_a_page(lived: SimpleNamespace) -> None:
     assert "0 versions, no champion. 1 comparison with new rows, 1 alarm." in life_page("people2", lived.uri)
 
@@ -122,6 +124,7 @@ def test_a_page_needs_a_name_and_overwrites_nothing(tmp_path: Path, lived: Simpl
     assert call("models", "people", "--page", str(tmp_path / "no" / "life.html")) == 2
 
 
+@pytest.mark.slow
 def test_the_page_is_kept_with_the_newest_version_and_linked_from_the_model(lived: SimpleNamespace) -> None:
     client = client_for(lived.uri)
     client.update_registered_model("people", "Ours. [Life of this model](#/old) Since May.")
@@ -138,6 +141,7 @@ def test_the_page_is_kept_with_the_newest_version_and_linked_from_the_model(live
     assert keep_life("nobody", lived.uri) is None
 
 
+@pytest.mark.slow
 def test_a_page_that_cannot_be_stored_stops_nothing(lived: SimpleNamespace, caplog: pytest.LogCaptureFixture) -> None:
     artifacts, away = lived.folder / "artifacts", lived.folder / "away"
     artifacts.rename(away)

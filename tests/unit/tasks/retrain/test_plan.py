@@ -49,6 +49,7 @@ def test_open_epochs_stay_open_as_plain_data() -> None:
     assert TrainingSection().max_epochs == MOST_EPOCHS
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.sampled_from([*QUICK]), st.integers(1, 100_000)))
 def test_quick_only_ever_lowers(values: dict[str, int]) -> None:
     content: dict = {"data": {"name": "sim"}}

@@ -90,6 +90,7 @@ def test_words_and_fit_agree(name: str, tmp_path: Path, monkeypatch: pytest.Monk
         } | {column: "categorical" for feature in preprocessor.joined.values() for column in feature}
 
 
+@pytest.mark.slow
 def test_a_contract_that_people_have_changed_is_obeyed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     frame = test_identifiers.table(0, order="any").select("running", "age", "full name", "uuid", "word")

@@ -94,6 +94,7 @@ def test_the_table_itself_is_not_overwritten(begun, out: str) -> None:
     assert Path("houses.csv").read_text() == HOUSES
 
 
+@pytest.mark.slow
 def test_cells_and_names_may_look_like_secrets_or_hold_nul(begun) -> None:
     words = ("password=hunter2", "https://u:pw@host/x", "ok")
     rows = {"a\0b": [row % 7 / 3 for row in range(90)], "y": [words[row % 3] for row in range(90)]}

@@ -85,6 +85,7 @@ def test_nothing_is_overwritten(project: Path, tmp_path: Path) -> None:
     assert "FROM" in (project / "Dockerfile").read_text()
 
 
+@pytest.mark.slow
 def test_its_schedule_ends_where_another_program_has_the_port(project: Path) -> None:
     with socket.socket() as other:  # it takes connections and never answers
         other.bind(("127.0.0.1", 0))

@@ -41,6 +41,7 @@ print([name for name in ("varjepa.tasks.retrain", "torch", "sklearn", "xgboost")
 """
 
 
+@pytest.mark.slow
 def test_code_is_read_and_not_imported() -> None:
     done = subprocess.run([sys.executable, "-c", DIGESTED], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

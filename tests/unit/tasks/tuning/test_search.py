@@ -79,6 +79,7 @@ def test_the_seed_changes_the_draws(tmp_path: Path) -> None:
     assert drawn[0] != drawn[1]
 
 
+@pytest.mark.slow
 def test_pruned_and_failed_trials_count_but_are_never_the_best(tmp_path: Path) -> None:
     search = Search(tmp_path, JOB)
     end(search, search.next(), 1.0)
@@ -91,6 +92,7 @@ def test_pruned_and_failed_trials_count_but_are_never_the_best(tmp_path: Path) -
     assert search.finished()[2].reason == "Training diverged."
 
 
+@pytest.mark.slow
 def test_of_equal_trials_the_earliest_is_the_best(tmp_path: Path) -> None:
     search = Search(tmp_path, JOB)
     for _ in range(3):
@@ -122,6 +124,7 @@ def test_without_a_finished_default_there_is_nothing_to_compare(tmp_path: Path) 
     assert (search.best(), search.default()) == (None, None)
 
 
+@pytest.mark.slow
 def test_a_fact_is_remembered(tmp_path: Path) -> None:
     Search(tmp_path, JOB).remember("looks", {"0": {"gain": 0.1}})
     assert Search(tmp_path, JOB).remembered("looks") == {"0": {"gain": 0.1}}
