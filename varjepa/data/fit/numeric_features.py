@@ -21,7 +21,10 @@ HEAVY_TAILED = 6.0
 """auto: columns with a training value further than this many standard deviations from the mean, too."""
 
 KNOT_ROWS = 1_000_000
-"""Larger tables: knots and bins come from about this many training rows, evenly spaced."""
+"""Larger tables: knots come from about this many training rows, evenly spaced."""
+
+BIN_ROWS = 100_000
+"""Bins come from about this many of them: sixteen bins need no more, and sorting every column takes time."""
 
 FEWEST_KNOTS = 2
 """A nearly empty column of which the sample holds fewer different values is standardised: mean and deviation are those
@@ -66,7 +69,8 @@ def _fitted(
         std=moments.std or 1.0, clip=preprocess.clip, smallest=moments.smallest, largest=moments.largest,
         decimals=moments.decimals, knots=places, scores=scores,
     )  # fmt: skip
-    ends = pl.DataFrame({"end": spiked_bins(values, preprocess.n_bins)}, schema={"end": pl.Float64})
+    some = values[:: max(1, len(values) // BIN_ROWS)]
+    ends = pl.DataFrame({"end": spiked_bins(some, preprocess.n_bins)}, schema={"end": pl.Float64})
     # Ends beyond where values are cut are one and the same.
     encoded = np.unique(ends.select(feature.encoded(pl.col("end"))).to_series().to_numpy())
     return feature.model_copy(update={"bins": tuple(encoded.tolist()) if len(encoded) > 1 else ()})
