@@ -153,8 +153,8 @@ class DataSection(Section):
     skip_lines: NonNegative | None = None
     """Lines before the header of text files. If not given, they are found by their number of cells."""
     header: bool | None = None
-    """false: text files have no header, and columns are named column_1, column_2, ... true: the first line is the
-    header even if it looks like values. If not given, such a line stops the run."""
+    """false: text files and spreadsheets have no header, and columns are named column_1, column_2, ... true: the first
+    line is the header even if it looks like values. If not given, such a line stops the run."""
     sheet: str | None = None
     """Sheet of spreadsheets. If not given, the first that is not empty."""
     na_values: tuple[str, ...] = ("", "?", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")

@@ -4,7 +4,7 @@ import lzma
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 import polars as pl
@@ -43,6 +43,25 @@ def require_different(names: Iterable[str], file: object) -> None:
             f"{file} has duplicate column names: {listed(duplicates)}.",
             expected="Expected every column name once.",
             fix="Rename or remove the copies in the header line.",
+        )
+
+
+def require_names(values: Sequence[str], file: object, word: str) -> None:
+    """Checks that a table has a header.
+
+    Args:
+        values: names that look like values; none if there is a header.
+        file: as its user knows it.
+        word: for the first cells of the file, such as line.
+
+    Raises:
+        DataError: there are some.
+    """
+    if values:
+        raise DataError(
+            f"{file} seems to have no header: its first {word} holds values, such as {values[0]}.",
+            expected=f"Expected a {word} of names before the rows.",
+            fix="Add one, or set data.header to false for the names column_1, column_2, ...; true if these are names.",
         )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from varjepa.config import DataSection
-from varjepa.data.files.damage import empty, require_different
+from varjepa.data.files.damage import empty, require_different, require_names
 from varjepa.data.files.dialect import MOST_RECORDS, Sample, find_dialect, sample_of, usual_width
 from varjepa.data.files.encoding import encoding_of
 from varjepa.data.files.formulas import without_mark
@@ -199,12 +199,7 @@ def _checked(header: Header, file: Path) -> tuple[tuple[str, ...], bool]:
     if not names:
         raise DataError(f"{file} has no column names.", expected="Expected a header line and rows.")
     unnamed_last = len(names) == len(header.names) - 1 and "" not in names
-    if header.values:
-        raise DataError(
-            f"{file} seems to have no header: its first line holds values, such as {header.values[0]}.",
-            expected="Expected a line of names before the rows.",
-            fix="Add one, or set data.header to false for the names column_1, column_2, ...; true if these are names.",
-        )
+    require_names(header.values, file, "line")
     require_different(names, file)
     return (*names, *([""] if unnamed_last else [])), unnamed_last
 

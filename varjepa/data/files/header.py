@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -64,7 +65,7 @@ def find_header(sample: Sample, dialect: Dialect, *, present: bool | None, skip:
         notes.append(f"{lines:,} {'line' if lines == 1 else 'lines'} before the header skipped.")
     before, rows = rows[first].line - 1 + sample.skipped, rows[first:]
     if present is False:
-        names = tuple(f"column_{number}" for number in range(1, usual_width(rows) + 1))
+        names = tuple(made_names(usual_width(rows)))
         return Header(names, before, present=False, titles=first > 0, notes=tuple(notes))
     head, body = rows[0], rows[1:]
     names = tuple(cell.strip() for cell in head.cells)
@@ -75,23 +76,41 @@ def find_header(sample: Sample, dialect: Dialect, *, present: bool | None, skip:
     if units:
         shown = ", ".join(cell.strip() for cell in body[0].cells if cell.strip())
         notes.append(f"The line after the header holds units and was skipped: {shown[:80]}.")
-    values = () if present else _values_as_names(names, body)
+    values = () if present else values_as_names(names, [row.cells for row in body])
     return Header(names, before, titles=first > 0, units=units, values=values, notes=tuple(notes))
 
 
-def _values_as_names(names: tuple[str, ...], body: list[Record]) -> tuple[str, ...]:
+def made_names(count: int) -> list[str]:
+    """Names of the columns of a table without a header.
+
+    Examples:
+        >>> made_names(2)
+        ['column_1', 'column_2']
+    """
+    return [f"column_{number}" for number in range(1, count + 1)]
+
+
+def values_as_names(names: tuple[str, ...], body: Sequence[Sequence[str]]) -> tuple[str, ...]:
     """Names that look like values of a row, if they are signs that the header is missing.
 
     Numbers that grow from name to name are names, such as years and wavelengths.
+
+    Args:
+        names: cells of what may be the header.
+        body: cells of the rows below it.
+
+    Examples:
+        >>> values_as_names(("5.1", "setosa"), [("4.9", "setosa")]), values_as_names(("length", "kind"), [])
+        (('5.1', '5.1', 'setosa'), ())
     """
     numbers = [name for name in names if _is_number(name)]
     amounts = [float(name.replace(",", ".")) for name in numbers]
     grow = len(amounts) > 1 and all(one < other for one, other in pairwise(amounts))
     # Files that were put together repeat their header.
-    others = [row for row in body if tuple(cell.strip() for cell in row.cells) != names]
+    others = [row for row in body if tuple(cell.strip() for cell in row) != names]
     repeated = [
         name for at, name in enumerate(names)
-        if name and not _is_number(name) and any(row.cells[at].strip() == name for row in others if row.width > at)
+        if name and not _is_number(name) and any(row[at].strip() == name for row in others if len(row) > at)
     ]  # fmt: skip
     if grow and not repeated:
         numbers = []

@@ -61,7 +61,7 @@ def open_files(path: str, data: DataSection, text: Collection[str], spelled: Col
         if formats[0] == "csv":
             parts, more = _text_parts(opened, data, {*text, *spelled}, stage)
         else:
-            parts, more = columnar_parts(opened, formats[0], data.sheet, stage)
+            parts, more = columnar_parts(opened, formats[0], data, stage)
         frame, last = united(parts, declared=formats[0] in _DECLARED, text=text)
     return Opened(stage.tied(frame), found.files, tuple(dict.fromkeys([*notes, *more, *last])), formats[0] == "csv")
 

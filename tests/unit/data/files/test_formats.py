@@ -89,6 +89,22 @@ def test_spreadsheets(
     assert bool(notes) == bool(note), notes
 
 
+def test_a_sheet_without_a_header_is_refused_and_read_where_that_is_said(tmp_path: Path) -> None:
+    """Its first row became the names, in silence."""
+    path = book(tmp_path / "t.xlsx", one=[[5.1, 3.5, "setosa"], [4.9, 3.0, "setosa"], [7.0, 3.2, "virginica"]])
+    with pytest.raises(DataError, match=r"no header: its first row holds values, such as 5\.1.*data\.header to false"):
+        opened(path)
+    table, _ = opened(path, header=False)
+    assert (table.columns, table.height) == (["column_1", "column_2", "column_3"], 3)
+    table, _ = opened(path, header=True)
+    assert (table.columns, table.height) == (["5.1", "3.5", "setosa"], 2)
+
+
+def test_years_are_names_of_columns_of_a_sheet(tmp_path: Path) -> None:
+    table, _ = opened(book(tmp_path / "t.xlsx", one=[["land", 2019, 2020], ["a", 1.5, 2], ["b", 3, 4.5]]))
+    assert table.columns == ["land", "2019", "2020"]
+
+
 def test_cells_of_a_spreadsheet_that_mix_types_become_text(tmp_path: Path) -> None:
     rows: list[list[object]] = [["a", "b"], *([number, number] for number in range(2000)), ["word", 0.5]]
     table, _ = opened(book(tmp_path / "t.xlsx", one=rows))

@@ -1,0 +1,98 @@
+"""Sheets of Excel and OpenDocument files."""
+
+from pathlib import Path
+
+import fastexcel
+import polars as pl
+
+from varjepa.data.files.damage import empty, require_different, require_names
+from varjepa.data.files.header import made_names, values_as_names
+from varjepa.errors import DataError, listed, nearest
+
+_HEAD = 50
+"""Rows of a sheet in which the header is looked for."""
+
+
+def read_sheet(place: Path, file: Path, *, wanted: str | None, header: bool | None) -> tuple[pl.DataFrame, list[str]]:
+    """The table of a spreadsheet, and what is unusual.
+
+    Args:
+        place: of the file.
+        file: as its user knows it.
+        wanted: `data.sheet`; None for the first that is not empty.
+        header: `data.header`.
+
+    Raises:
+        DataError: there is no such sheet, it is empty, or it has no usable header.
+        OSError: the file is damaged.
+    """
+    try:
+        book = fastexcel.read_excel(place)
+        names = book.sheet_names
+        if wanted is not None and wanted not in names:
+            raise DataError(
+                f'{file} has no sheet "{wanted}".', fix=nearest(wanted, names) or f"Sheets: {listed(names)}."
+            )
+        full = [name for name in names if book.load_sheet(name, header_row=None, n_rows=1).total_height]
+        if not full:
+            raise empty(file)
+        chosen = wanted or full[0]
+        others = [name for name in full if name != chosen]
+        table, notes = _table_of(book, chosen, file, header=header)
+    except fastexcel.FastExcelError as error:
+        raise OSError(str(error).splitlines()[0]) from None
+    if others and wanted is None:
+        notes.append(f'Read the sheet "{chosen}"; also filled: {listed(others)} (data.sheet chooses).')
+    return table, notes
+
+
+def _table_of(
+    book: fastexcel.ExcelReader, name: str, file: Path, *, header: bool | None
+) -> tuple[pl.DataFrame, list[str]]:
+    """The table of a sheet, whose header is the first row with as many cells as any below it."""
+    head = book.load_sheet(name, header_row=None, skip_rows=0, n_rows=_HEAD, dtypes="string").to_polars()
+    filled = [sum(cell is not None and cell.strip() != "" for cell in row) for row in head.iter_rows()]
+    if not filled or not max(filled):
+        raise empty(file)
+    width = max(filled)
+    first = filled.index(width)
+    if first and width > 2 and filled[first - 1] == width - 1:
+        first -= 1  # the first column has no name
+    names = [_text(cell) for cell in head.row(first)]
+    if header is False:
+        names = made_names(len(names))
+    elif header is None:
+        below = [tuple(map(_text, row)) for row in head.rows()[first + 1 :]]
+        require_names(values_as_names(tuple(names), below), file, "row")
+    require_different([each for each in names if each], file)
+    skipped = first if header is False else first + 1
+    table = book.load_sheet(name, header_row=None, skip_rows=skipped, schema_sample_rows=None).to_polars()
+    table = _named(table, names, file)
+    rows = table.filter(~pl.all_horizontal(pl.all().is_null()))
+    notes = [f"{first} rows before the header skipped."] if first else []
+    if blank := table.height - rows.height:
+        notes.append(f"{blank:,} blank {'row' if blank == 1 else 'rows'} skipped.")
+    return rows, notes
+
+
+def _text(cell: str | None) -> str:
+    return "" if cell is None else cell.strip()
+
+
+def _named(table: pl.DataFrame, names: list[str], file: Path) -> pl.DataFrame:
+    """The table under its names, without unnamed columns that hold nothing."""
+    columns = {}
+    for name, column in zip(names, table.get_columns(), strict=False):
+        if not name and column.null_count() == len(column):
+            continue
+        if name in columns:
+            raise DataError(f"{file} has several columns without a name.", fix="Name them in the header row.")
+        columns[name] = _whole(column).alias(name)
+    return pl.DataFrame(columns)
+
+
+def _whole(column: pl.Series) -> pl.Series:
+    """Whole numbers as such: spreadsheets know decimals only."""
+    if column.dtype != pl.Float64 or not ((column == column.round()) & (column.abs() < 2**53)).all():
+        return column
+    return column.cast(pl.Int64)
