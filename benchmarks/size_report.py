@@ -79,17 +79,18 @@ def _name(point: Point) -> str:
 
 def draw(name: str, runs: Runs) -> None:
     """Draws the figure of a data set: sizes, and untrained encoders as lines."""
-    groups: dict[str, list[tuple[str, float, list[float]]]] = {"layers x width": [], DEFAULT: []}
+    groups: dict[str, list[tuple[str, float, list[float]]]] = {"layers x width": [], DEFAULT: [], "no bins": []}
     controls = dict[str, list[float]]()
     for point, figures in runs.items():
         qualities = [mean(figures, quality) for quality in QUALITIES]
-        if point.passes == 0:
+        usual = Point(point.layers, point.width, bins=point.bins)
+        if point.passes == 0 and point.bins:
             controls[_name(point)] = qualities
-            continue
-        if point != Point(point.layers, point.width):
+        if point != usual:
             continue  # other settings are in the table alone: their names would cover each other
-        group = DEFAULT if point == MEDIUM else "layers x width"
-        groups[group].append((_name(point), mean(figures, "training_seconds"), qualities))
+        group = "no bins" if not point.bins else DEFAULT if point == MEDIUM else "layers x width"
+        size = f"{point.layers}x{point.width}"
+        groups[group].append((size, mean(figures, "training_seconds"), qualities))
     drawn = {group: points for group, points in groups.items() if points}
     titles = [f"{name}: {title}" for title in QUALITIES.values()]
     figure = plots.quality_plot(drawn, controls, titles, "processor seconds of training")
