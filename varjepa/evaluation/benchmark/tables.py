@@ -1,5 +1,6 @@
 """The benchmark's tables: ours beside the published figures, and feature sets against each other."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import mean, stdev
 from typing import Any, Literal, NamedTuple
@@ -36,7 +37,7 @@ class Row(NamedTuple):
         metric: as in `metrics` of a cell.
         mean: over splits, encoders and seeds of the predictor.
         sd: standard deviation over all of them; None for a single value.
-        seeds: how many values.
+        seeds: how many values; fewer than runs where the metric is undefined in some.
         published: the paper's mean where it has one.
     """
 
@@ -82,16 +83,18 @@ def table_rows(
 ) -> list[Row]:
     """Every metric of every cell, in the order of the cells.
 
+    Runs in which a metric is undefined, as that of how errors are found is without errors, do not count for it.
+
     Args:
         metrics: cell -> metric -> one value per seed.
         published: (dataset, features, predictor, metric) -> the paper's figure.
     """
     return [
-        Row(*key, name, mean(values), stdev(values) if len(values) > 1 else None, len(values),
-            published.get((*key, name)))
+        Row(*key, name, mean(known), stdev(known) if len(known) > 1 else None, len(known), published.get((*key, name)))
         for key, cell in metrics.items()
         for name, values in cell.items()
-    ]  # fmt: skip
+        if (known := [value for value in values if math.isfinite(value)])
+    ]
 
 
 def duels(
