@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import mean, stdev
 from typing import Any, Literal, NamedTuple
 
-from varjepa.evaluation.arrays import Floats
+from varjepa.evaluation.arrays import Floats, Ints
 from varjepa.evaluation.holm import holm
 from varjepa.evaluation.uncertainty.nested_difference import nested_difference
 from varjepa.evaluation.uncertainty.paired_bootstrap import PairedDifference
@@ -98,8 +98,9 @@ def table_rows(
 
 
 def duels(
-    goodness: Mapping[CellKey, Sequence[Floats]], seed: int = 0, *, ratio: float = 2 / 7, resamples: int = 2000
-) -> list[Duel]:
+    goodness: Mapping[CellKey, Sequence[Floats]], seed: int = 0, *, ratio: float = 2 / 7, resamples: int = 2000,
+    clusters: Mapping[str, Sequence[Ints | None]] | None = None,
+) -> list[Duel]:  # fmt: skip
     """Compares feature sets on their test rows, over all splits and encoders; see `nested_difference`.
 
     Where no set is better than another, the chance that any duel is won or lost is `FALSE_OUTCOMES` at most.
@@ -110,6 +111,7 @@ def duels(
         seed: of the bootstrap.
         ratio: test rows over training rows.
         resamples: of the bootstrap, for the intervals.
+        clusters: data set -> clusters of its test rows, per split; see `nested_difference`.
     """
     compared: list[tuple[str, str, str, str]] = []
     differences: list[PairedDifference] = []
@@ -119,7 +121,10 @@ def duels(
             first, second = (goodness.get((dataset, name, predictor)) for name in (features, rival))
             if first is not None and second is not None:  # a feature set may not be in this benchmark
                 compared.append((dataset, predictor, features, rival))
-                differences.append(nested_difference(first, second, ratio=ratio, resamples=resamples, seed=seed))
+                own = (clusters or {}).get(dataset)
+                differences.append(
+                    nested_difference(first, second, ratio=ratio, clusters=own, resamples=resamples, seed=seed)
+                )
     adjusted = holm([difference.p for difference in differences])
     return [
         Duel(*names, difference, p, outcome(difference.difference, p))
