@@ -11,6 +11,8 @@ from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
+import polars as pl
 import pytest
 
 from tests.flows.conftest import caller, person_table, write_job
@@ -160,3 +162,39 @@ def test_impossible_benchmarks_are_refused_with_code_2(varjepa, job: Path, words
     arguments = words if words[0] == "--datasets" else ["--datasets", job, *words]
     answer = varjepa("benchmark", *arguments, "--json")
     assert (answer.code, answer.json["exit_code"]) == (2, 2), answer.err
+
+
+@pytest.mark.parametrize("words", [["--predictors", "linear"], ["--labels", "50"]], ids=["predictors", "labels"])
+def test_parts_without_labels_are_said_before_an_encoder_is_trained(varjepa, tmp_path: Path, words: list) -> None:
+    parts = ["train"] * 240 + ["validation"] * 60 + ["test"] * 100
+    table = person_table().with_columns(pl.Series("part", parts))
+    table = table.with_columns(pl.when(pl.col("part") != "test").then("rich"))
+    split = {"by": "column", "column": "part"}
+    job = write_job(tmp_path / "job", table, data={"label": "rich", "split": split})
+    answer = varjepa("benchmark", "--datasets", job, *words, "--runner", "threads", "--json")
+    assert (answer.code, answer.json["exit_code"]) == (2, 2), answer.err
+    assert "test 0" in answer.json["error"]
+    assert "pretrain" not in answer.err
+
+
+def test_predictors_without_errors_have_a_report(varjepa, tmp_path: Path) -> None:
+    """How their errors are found is undefined; customers come in rows of four."""
+    rng, rows = np.random.default_rng(0), 240
+    gap = rng.choice([-4.0, 4.0], rows)
+    table = pl.DataFrame({
+        "customer": [f"c{row // 4}" for row in range(rows)], "gap": gap + rng.normal(0, 0.5, rows),
+        "noise": rng.normal(0, 1, rows), "rich": np.where(gap > 0, "yes", "no"),
+    })  # fmt: skip
+    split = {"by": "hash", "column": "customer"}
+    job = write_job(tmp_path / "job", table, data={"label": "rich", "split": split})
+    answer = varjepa("benchmark", "--datasets", job, "--predictors", "linear", "--features", "raw,t_jepa",
+                     "--trials", 1, "--seeds", 2, "--runner", "threads", "--json")  # fmt: skip
+    assert answer.code == 0, answer.err
+    found = {row["metric"]: row["mean"] for row in answer.json["table"] if row["features"] == "raw"}
+    assert found["accuracy"] == 1
+    assert "selective_msp/failure_auroc" not in found
+    assert answer.json["cells"][0]["metrics"]["selective_msp/failure_auroc"] == [None, None]
+    outputs = next(tmp_path.rglob("cell-*/outputs.npz"))
+    with np.load(outputs) as arrays:
+        customers, tests = len(np.unique(arrays["cluster"])), len(arrays["label"])
+    assert tests == 4 * customers

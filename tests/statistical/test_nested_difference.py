@@ -77,3 +77,21 @@ def test_one_split_with_one_encoder_is_compared_by_its_rows_alone() -> None:
 def test_equal_answers_differ_by_nothing() -> None:
     same = [np.ones((2, 1, 30))] * SPLITS
     assert nested_difference(same, same, ratio=RATIO) == (0.0, 0.0, 0.0, 1.0)
+
+
+@pytest.mark.parametrize(("splits", "encoders"), [(1, 1), (1, 2), (3, 1)])
+def test_rows_of_a_customer_do_not_count_as_so_many(splits: int, encoders: int) -> None:
+    """Equal sets that are each right on all ten rows of a customer, or wrong: 300 duels, at most 5% of them called."""
+    rng, clusters, called = np.random.default_rng(7), [np.repeat(np.arange(40), 10)] * splits, np.zeros(2)
+    for _ in range(300):
+        cells = {
+            ("t", features, "mlp"): [
+                np.repeat(rng.random((encoders, 1, 40)) < 0.8, 10, axis=2).astype(np.float64) for _ in range(splits)
+            ]
+            for features in ("t_jepa", "raw")
+        }
+        for number, given in enumerate(({"t": clusters}, None)):
+            called[number] += duels(cells, ratio=RATIO, resamples=2, clusters=given)[0].outcome != "tie"
+    bound = binom.ppf(0.9999, 300, FALSE_OUTCOMES)
+    assert called[0] <= bound
+    assert called[1] > bound or splits > 1  # taken for independent rows; means of several splits show customers, too

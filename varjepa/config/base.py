@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
@@ -29,6 +29,14 @@ Draws = Annotated[int, Field(ge=1, le=10_000)]
 Weight = Annotated[float, Field(ge=0.0, le=LARGE)]
 Rate = Annotated[float, Field(gt=0.0, le=1000.0)]
 """Rate of learning."""
+
+
+def _once(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(dict.fromkeys(values))
+
+
+ONCE = AfterValidator(_once)
+"""Of a list of what is computed and compared: what is named twice would be computed twice, and its rows count twice."""
 
 
 @dataclass(frozen=True)

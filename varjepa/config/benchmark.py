@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
-from varjepa.config.base import OPERATIONAL, Draws, Positive, Section, Seed, Workers
+from varjepa.config.base import ONCE, OPERATIONAL, Draws, Positive, Section, Seed, Workers
 from varjepa.config.operations import TrackingSection
 from varjepa.config.predictors import PredictorSettings
 from varjepa.config.retrain import RetrainConfig
@@ -33,12 +33,12 @@ class BenchmarkConfig(Section):
 
     datasets: dict[str, RetrainConfig]
     """Name -> configuration of its retrain job, whose encoders are trained and compared."""
-    features: Annotated[tuple[FeatureSet, ...], Field(min_length=1)] = FEATURE_SETS
+    features: Annotated[tuple[FeatureSet, ...], Field(min_length=1), ONCE] = FEATURE_SETS
     """Feature sets that the predictors are trained on."""
-    predictors: Annotated[tuple[PredictorName, ...], Field(min_length=1)] = PUBLISHED
+    predictors: Annotated[tuple[PredictorName, ...], Field(min_length=1), ONCE] = PUBLISHED
     """Predictors that are compared. Those that read raw columns themselves (skrub_linear, skrub_trees) are computed for
     raw features only."""
-    labels: tuple[Positive | Literal["all"], ...] = ()
+    labels: Annotated[tuple[Positive | Literal["all"], ...], ONCE] = ()
     """Numbers of labelled rows. If given, the benchmark draws accuracy or R2 over them instead of comparing predictors:
     trees and a linear model on raw columns, a linear model on the embedding, trees on both. The encoder of each data
     set (of its own kind) is trained once, on all training rows, without any label."""

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
-from varjepa.config.base import LARGE, OPERATIONAL, Draws, Layers, Positive, Rate, Section, Seed, Weight, Width
+from varjepa.config.base import LARGE, ONCE, OPERATIONAL, Draws, Layers, Positive, Rate, Section, Seed, Weight, Width
 from varjepa.config.learning import ObjectiveSection
 from varjepa.config.operations import TrackingSection
 
@@ -53,7 +53,7 @@ class JEPASection(Section):
 class StudyConfig(Section):
     """The settings of one simulation study."""
 
-    variants: Annotated[tuple[VariantName, ...], Field(min_length=1)] = VARIANTS
+    variants: Annotated[tuple[VariantName, ...], Field(min_length=1), ONCE] = VARIANTS
     """Which of the ten variants to train."""
     runs: Draws = 5
     """Runs per variant, seeds `seed`, `seed` + 1, ...; run r of every variant has the same data and initial weights."""

@@ -1,5 +1,6 @@
 """Scores a network between epochs by its frozen embeddings: by a linear probe (arXiv 2603.20111, D.2) or rank."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -45,12 +46,13 @@ class ProbeEvaluator:
     rank: bool = False
 
     def __call__(self, network: TableNetwork) -> tuple[float, dict[str, float]]:
-        """Returns (minus the probe's loss on the validation rows, metrics)."""
-        probe = fit_probe(
-            embed(network, self.train).mean.flatten(1), self.train_labels, n_classes=self.n_classes, l2=L2
-        )
+        """Returns (minus the probe's loss on the validation rows, metrics); NaN where training has diverged."""
+        trained = embed(network, self.train).mean.flatten(1)
         embedded = embed(network, self.validation)  # mean and scale [M, D, d]
         x, y = embedded.mean.flatten(1), self.validation_labels  # [M, D d], [M]
+        if not (_has_squares(trained) and _has_squares(x)):
+            return math.nan, {"validation/probe_loss": math.nan}
+        probe = fit_probe(trained, self.train_labels, n_classes=self.n_classes, l2=L2)
         metrics = {"validation/rankme": rankme(x)} if self.rank else {}
         if self.selective and embedded.scale is not None:
             surest = row_uncertainty(embedded.scale, self.aggregate).argsort()[: max(1, int(SURE_SHARE * len(y)))]
@@ -64,6 +66,11 @@ class ProbeEvaluator:
         return -loss, metrics
 
 
+def _has_squares(x: Tensor) -> bool:
+    """Whether the squares of numbers, which standardising sums up, are numbers."""
+    return bool(torch.linalg.vector_norm(x).isfinite())
+
+
 @dataclass(frozen=True)
 class RankMeEvaluator:
     """Scores by the effective rank of the validation embedding: needs no label, and cannot be had by collapse.
@@ -75,7 +82,7 @@ class RankMeEvaluator:
     validation: TableTensors
 
     def __call__(self, network: TableNetwork) -> tuple[float, dict[str, float]]:
-        """Returns (RankMe, metrics)."""
+        """Returns (RankMe, metrics); NaN where training has diverged."""
         rank = rankme(embed(network, self.validation).mean.flatten(1))
         return rank, {"validation/rankme": rank}
 

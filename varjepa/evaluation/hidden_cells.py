@@ -87,6 +87,11 @@ class _Targets(NamedTuple):
         """[N, T], 0 where missing."""
         return (self.values - self.mean).nan_to_num()
 
+    @property
+    def variance(self) -> Tensor:
+        """Of each target over the rows where it is observed, [T]; 0 where it never is."""
+        return (self.values - self.mean).square().nanmean(0).nan_to_num()
+
 
 def _targets(table: TableTensors, sizes: TableSizes, hidden: Tensor) -> _Targets:
     """The cells of the hidden columns [D] as numbers."""
@@ -121,7 +126,7 @@ def _ridge(x_train: Tensor, targets: Tensor, x: Tensor) -> Tensor:
 def _relative_errors(train: _Targets, predicted: Tensor, new: _Targets) -> Tensor:
     """Squared errors [N, features] of N rows, relative to the variance in the training rows; NaN where missing."""
     squares = (new.values - train.mean - predicted).square()  # [N, T]
-    variance = train.centered.square().mean(0)  # [T]
+    variance = train.variance
     features = int(train.feature[-1]) + 1
     sums = squares.new_zeros(len(squares), features).index_add(1, train.feature, squares)
     spread = variance.new_zeros(features).index_add(0, train.feature, variance)

@@ -22,6 +22,7 @@ from varjepa.tasks.studies.benchmark_cell import Cell, Plan, run_cell
 from varjepa.tasks.studies.benchmark_report import BenchmarkReport, report_benchmark
 from varjepa.tasks.studies.benchmark_runs import encoder_config, log_benchmark, log_cell, under_protocol
 from varjepa.tasks.studies.embed_rows import Embedded, embed_rows
+from varjepa.tasks.studies.labelled import labelled_counts
 from varjepa.tasks.studies.untrained import untrained
 from varjepa.tasks.tracking.runs import log_artifacts, nested_run, opened_run
 
@@ -90,6 +91,7 @@ def _plans(config: BenchmarkConfig, name: str, run_id: str) -> list[Plan]:
         snapshot = ingest(job)
         clean, job = check_contract(snapshot, job).clean, snapshot.told(job)
         table = SplitTable(name, split, job, preprocess(clean, job))
+        labelled_counts(table.prepared, ("train", "validation", "test"), 1)  # before any encoder is trained
         for features in config.features:
             if features == "raw":
                 plans += _raw_plans(config, table)

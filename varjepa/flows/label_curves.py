@@ -58,9 +58,10 @@ def _plans(config: BenchmarkConfig, name: str, run_id: str) -> list[LabelPlan]:
     snapshot = ingest(job)
     clean, job = check_contract(snapshot, job).clean, snapshot.told(job)
     prepared = preprocess(clean, job)
+    counts = label_counts(prepared, config.labels)
     with nested_run(job.tracking, run_id, step="encoder", name=f"{name} {job.model.kind}") as encoder_id:
         embedded = embed_rows(prepared, pretrain(prepared, job, encoder_id), job)
-    return [LabelPlan(name, count, prepared, embedded) for count in label_counts(prepared, config.labels)]
+    return [LabelPlan(name, count, prepared, embedded) for count in counts]
 
 
 def answer(run_id: str, report: LabelReport, seconds: dict[str, float]) -> LabelCurvesAnswer:

@@ -47,8 +47,8 @@ def tune(config: RetrainConfig, trials: int | None = 20, seconds: float | None =
             log_search(run_id, config, search)
             limits = Limits.of(trials, seconds)
             while not limits.over(len(search.finished())):
-                if run_trial(search, prepared, config, limits, run_id) is None:
-                    break  # the budget ended in the middle of a trial
+                if run_trial(search, prepared, config, limits, run_id) is None or search.failure():
+                    break  # the budget ended in the middle of a trial, or there is nothing to compare others with
             comparison = compare_on_test(search, prepared, config)
             log_trials(run_id, config, search, comparison_metrics(comparison))
             return answer(run_id, config, search, comparison, time.perf_counter() - started)

@@ -140,6 +140,16 @@ def goodness_of(outputs: Floats, labels: NDArray[np.float64], spread: float) -> 
     return 1 - (outputs[:, 0] - labels) ** 2 / spread
 
 
+def spread_of(tests: Floats, training: Floats) -> float:
+    """Variance of test values, which errors are compared with; of training values where these are equal and have no R2.
+
+    Examples:
+        >>> spread_of(np.array([1.0, 3.0]), np.array([0.0, 4.0])), spread_of(np.ones(2), np.array([0.0, 4.0]))
+        (1.0, 4.0)
+    """
+    return float(tests.var()) or float(training.var()) or 1.0
+
+
 def label_goodness(
     train: HeadData, test: HeadData, preprocessor: Preprocessor, components: Components, *, count: int,
     seeds: Sequence[int],
@@ -159,7 +169,7 @@ def label_goodness(
     """
     n_classes = len(preprocessor.label.classes) if preprocessor.label is not None else 0
     truth = test.labels.double().cpu().numpy()
-    spread = max(float(truth.var()), np.finfo(np.float64).tiny)
+    spread = spread_of(truth, train.labels.double().cpu().numpy())
     goodness: dict[str, list[Floats]] = {method: [] for method in METHODS}
     for seed in seeds:
         picks = torch.from_numpy(draw_labelled(train.labels, count, n_classes=n_classes, seed=seed))

@@ -22,7 +22,7 @@ from varjepa.nn.transformer import compile_blocks
 from varjepa.objective.objective import Terms, objective_for
 from varjepa.objective.schedules import lr_at, peak_lr
 from varjepa.training.activations import rows_at_once
-from varjepa.training.best_epoch import selected_epoch
+from varjepa.training.best_epoch import newest_is_best
 from varjepa.training.checkpoints import load_checkpoint, save_checkpoint
 from varjepa.training.device import keep_memory, resolve_precision
 from varjepa.training.distributed import World
@@ -311,9 +311,8 @@ class Trainer:
             own, more = self.evaluate(self.network)
             score, metrics = score if own is None else own, metrics | more
         metrics = self.world.broadcast(metrics | {"selection/score": score})
-        selected = selected_epoch([*self.history, metrics], self.training.tie_share, self.objective.tie_break)
-        # Only one epoch's weights are kept. Where an earlier epoch is selected anew, the newest weights come closest.
-        if selected is not None and selected != self.best_epoch:
+        kept, tie_break = self.best_epoch if self.best else None, self.objective.tie_break
+        if newest_is_best([*self.history, metrics], kept, tie_share=self.training.tie_share, tie_break=tie_break):
             self.best_epoch = epoch
             self.best = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
         return metrics

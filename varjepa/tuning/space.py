@@ -5,7 +5,7 @@ Nothing that changes the encoded rows, the split or the label is searched, so al
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -64,13 +64,27 @@ def search_space(config: RetrainConfig) -> Space:
     """Sizes, masks, weights and rates around those of a job.
 
     Sizes are halved and doubled. Weights and rates are searched on logarithmic scales. The overall scale of the loss
-    does not matter to AdamW, so the weight of the generative term stays and the others move.
+    does not matter to AdamW, so the weight of the generative term stays and the others move. Nothing is searched beyond
+    what a config may say.
 
     Args:
         config: of the job, sized (see `RetrainConfig.sized`); each of its values lies in the space.
     """
     groups = (_sizes(config), _masks(config), _weights(config), _rates(config))
-    return {key: values for group in groups for key, values in group}
+    return {key: _at_most(_largest(config, key), values) for group in groups for key, values in group}
+
+
+def _largest(config: RetrainConfig, key: str) -> float:
+    """The largest value that a config may give a key."""
+    section, _, name = key.rpartition(".")
+    rules = type(getattr(config, section)).model_fields[name].metadata
+    return min((rule.le for rule in rules if hasattr(rule, "le")), default=math.inf)
+
+
+def _at_most(largest: float, values: Choice | Range) -> Choice | Range:
+    if isinstance(values, Choice):
+        return Choice(tuple(option for option in values.options if option <= largest))
+    return replace(values, high=min(values.high, largest))
 
 
 def _sizes(config: RetrainConfig) -> Iterator[tuple[str, Choice]]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from varjepa.config import benchmark_config
+from varjepa.config import benchmark_config, study_config
 from varjepa.errors import ConfigError
 
 CONFIGS = Path(__file__).parents[3] / "configs"
@@ -33,3 +33,11 @@ def test_every_published_data_set_has_a_config(name: str) -> None:
 def test_impossible_settings_are_named(datasets: list[str], overrides: list[str], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         benchmark_config(datasets, overrides)
+
+
+def test_what_is_named_twice_is_computed_once() -> None:
+    """Cells that come twice would count every test row twice, and find differences that are none."""
+    lists = {"predictors": ["mlp", "linear", "mlp"], "features": ["raw", "raw"], "labels": ["50", "all", "50"]}
+    config = benchmark_config([str(CONFIGS / "demo.yaml")], [], **lists)
+    assert (config.predictors, config.features, config.labels) == (("mlp", "linear"), ("raw",), (50, "all"))
+    assert study_config([], variants=["A", "B", "A"], runs=1).variants == ("A", "B")

@@ -45,6 +45,13 @@ def test_the_error_is_the_share_of_variance_that_the_other_columns_leave(noise: 
     assert float(errors.mean()) == pytest.approx(unexplained, abs=0.05)
 
 
+def test_errors_are_shares_of_the_variance_of_the_cells_that_are_there() -> None:
+    """Columns that say nothing of each other, four of five cells missing: each is predicted as well as by the mean."""
+    table = random_table(3000, missing=0.8)
+    errors = HiddenCells(table, SIZES).row_errors(small_network(), random_table(3000, missing=0.8, seed=1))
+    assert float(errors.nanmean()) == pytest.approx(1.0, abs=0.05)
+
+
 def test_missing_cells_count_neither_way_and_are_not_looked_at() -> None:
     table, train = random_table(60, missing=0.4, seed=1), random_table(200, missing=0.4)
     cells, network = HiddenCells(train, SIZES), small_network()

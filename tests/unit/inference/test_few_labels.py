@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from varjepa.evaluation.label_curves import EMBEDDED, RAW
-from varjepa.inference.few_labels import METHODS, draw_labelled, goodness_of, held_out, shares
+from varjepa.inference.few_labels import METHODS, draw_labelled, goodness_of, held_out, shares, spread_of
 
 
 @given(st.lists(st.integers(1, 400), min_size=1, max_size=12), st.data())
@@ -63,3 +63,12 @@ def test_the_mean_goodness_is_the_accuracy_or_r2() -> None:
     assert goodness_of(logits, classes, 1.0).mean() == pytest.approx(accuracy_score(classes, logits.argmax(1)))
     values, truth = rng.normal(size=(50, 1)), rng.normal(size=50)
     assert goodness_of(values, truth, truth.var()).mean() == pytest.approx(r2_score(truth, values[:, 0]))
+
+
+def test_equal_test_values_have_finite_goodness() -> None:
+    """A rare amount that no test row has: the intervals over draws and rows could not be computed."""
+    training, tests = np.repeat([0.0, 100.0], [198, 2]), np.zeros(50)
+    values = np.full((50, 1), 1.0)
+    goodness = goodness_of(values, tests, spread_of(tests, training))
+    assert goodness == pytest.approx(1 - 1 / training.var())
+    assert spread_of(tests, tests) == 1

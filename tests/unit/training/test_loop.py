@@ -10,6 +10,7 @@ import torch
 
 from tests.unit.training.small_runs import TRAINING, killed_at, leave_memory_for_seven, quiet, trainer, undated, weights
 from varjepa.errors import VarjepaError
+from varjepa.evaluation.epoch_scores import ProbeEvaluator, RankMeEvaluator
 
 
 @pytest.mark.slow
@@ -87,10 +88,43 @@ def test_patience_counts_evaluations_and_the_best_score_wins() -> None:
     assert (trained.best_epoch, trained.stopped_early, len(trained.history)) == (1, True, 5)
 
 
+def test_an_epoch_whose_weights_are_gone_never_makes_room_for_a_worse_one() -> None:
+    """The first epoch ties until the third is the best; the second has more of the ELBO than the third."""
+    epochs = iter([(0.900, 10.0), (0.903, 5.0), (0.9046, 1.0), (0.5, -100.0)])
+
+    def evaluate(_: object) -> tuple[float, dict[str, float]]:
+        score, elbo = next(epochs)
+        return score, {"validation/elbo": elbo}
+
+    assert trainer(evaluate=evaluate).fit(quiet, quiet).best_epoch == 2
+
+
 @pytest.mark.slow
-def test_divergence_is_said() -> None:
+@pytest.mark.parametrize("rank", [False, True])
+@pytest.mark.parametrize("kind", ["var_t_jepa", "t_jepa"])
+def test_divergence_is_said(kind: str, rank: bool) -> None:
+    run = trainer(TRAINING.model_copy(update={"lr": 1e4, "max_epochs": 1}), kind=kind)
+    rows, label = run.validation, (run.validation.numeric[:, 0] > 0).float()
+    probe = ProbeEvaluator(rows, label, rows, label, 2, selective=False, aggregate="mean", rank=kind == "t_jepa")
+    run.evaluate = RankMeEvaluator(rows) if rank else probe
     with pytest.raises(VarjepaError, match=r"diverged.*training.lr"):
-        trainer(evaluate=lambda _: (float("nan"), {})).fit(quiet, quiet)
+        run.fit(quiet, quiet)
+
+
+def test_a_training_that_diverges_ends_with_the_epochs_before() -> None:
+    run = trainer(TRAINING.model_copy(update={"max_epochs": 2}))
+    rows, label = run.validation, (run.validation.numeric[:, 0] > 0).float()
+    probe = ProbeEvaluator(rows, label, rows, label, 2, selective=False, aggregate="mean")
+
+    def evaluate(network: Any) -> tuple[float, dict[str, float]]:
+        if run.history:
+            torch.nn.init.constant_(network.s_w_head.linear.bias, torch.inf)
+        return probe(network)
+
+    run.evaluate = evaluate
+    trained = run.fit(quiet, quiet)
+    assert (trained.best_epoch, len(trained.history)) == (0, 2)
+    assert weights(run).isfinite().all()
 
 
 @pytest.mark.slow

@@ -112,3 +112,22 @@ def test_drawn_numbers_are_short(value: float, rounded: float) -> None:
 def test_rounding_does_not_leave_the_bounds() -> None:
     space = {"training.lr": Range(0.0012345, 0.5)}
     assert changed_settings({"training.lr": 0.0012345}, space, job()) == {"training.lr": 0.0012345}
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [
+        {"training": {"lr": 1000, "weight_decay": 9e8}},
+        {"masking": {"num_targets": 800}},
+        {"model": {"n_layers": 600, "pred_n_layers": 1000, "d_hidden": 8, "n_heads": 1, "pred_d": 8}},
+        {"objective": {"weight_rec": 1e9, "kl_sx_final": 1e9}},
+    ],
+)
+def test_no_point_is_beyond_what_a_config_may_say(sections: dict[str, Any]) -> None:
+    config = job(**sections)
+    space = search_space(config)
+    point = default_point(space, config)
+    for key, values in space.items():
+        ends = values.options if isinstance(values, Choice) else (values.low, values.high)
+        for end in ends:
+            with_settings(config, changed_settings(point | {key: end}, space, config))

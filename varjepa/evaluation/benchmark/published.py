@@ -1,6 +1,7 @@
 """The published figures: means of the simulation study (Table 1) and of the comparison (Tables 2 and 3)."""
 
 import csv
+import math
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from statistics import mean, stdev
@@ -20,7 +21,7 @@ class Comparison(NamedTuple):
         diagnostic: one of `DIAGNOSTICS`.
         published: mean over five runs. Its standard deviation is not known to us.
         ours: mean over our runs.
-        sd: standard deviation over our runs; None for a single run.
+        sd: standard deviation over our runs; None for a single run, or where one has diverged.
         runs: how many.
     """
 
@@ -63,7 +64,8 @@ def compare(results: Mapping[str, Mapping[str, Sequence[float]]]) -> list[Compar
     for (variant, latent, name), published in published_means().items():
         if variant in results:
             values = results[variant][f"{latent}/{name}"]
-            sd = stdev(values) if len(values) > 1 else None
+            # Of a run that has diverged there is no number, and so no deviation.
+            sd = stdev(values) if len(values) > 1 and all(map(math.isfinite, values)) else None
             table.append(Comparison(variant, latent, name, published, mean(values), sd, len(values)))
     return table
 

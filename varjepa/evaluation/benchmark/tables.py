@@ -1,10 +1,11 @@
 """The benchmark's tables: ours beside the published figures, and feature sets against each other."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import mean, stdev
 from typing import Any, Literal, NamedTuple
 
-from varjepa.evaluation.arrays import Floats
+from varjepa.evaluation.arrays import Floats, Ints
 from varjepa.evaluation.holm import holm
 from varjepa.evaluation.uncertainty.nested_difference import nested_difference
 from varjepa.evaluation.uncertainty.paired_bootstrap import PairedDifference
@@ -36,7 +37,7 @@ class Row(NamedTuple):
         metric: as in `metrics` of a cell.
         mean: over splits, encoders and seeds of the predictor.
         sd: standard deviation over all of them; None for a single value.
-        seeds: how many values.
+        seeds: how many values; fewer than runs where the metric is undefined in some.
         published: the paper's mean where it has one.
     """
 
@@ -82,21 +83,24 @@ def table_rows(
 ) -> list[Row]:
     """Every metric of every cell, in the order of the cells.
 
+    Runs in which a metric is undefined, as that of how errors are found is without errors, do not count for it.
+
     Args:
         metrics: cell -> metric -> one value per seed.
         published: (dataset, features, predictor, metric) -> the paper's figure.
     """
     return [
-        Row(*key, name, mean(values), stdev(values) if len(values) > 1 else None, len(values),
-            published.get((*key, name)))
+        Row(*key, name, mean(known), stdev(known) if len(known) > 1 else None, len(known), published.get((*key, name)))
         for key, cell in metrics.items()
         for name, values in cell.items()
-    ]  # fmt: skip
+        if (known := [value for value in values if math.isfinite(value)])
+    ]
 
 
 def duels(
-    goodness: Mapping[CellKey, Sequence[Floats]], seed: int = 0, *, ratio: float = 2 / 7, resamples: int = 2000
-) -> list[Duel]:
+    goodness: Mapping[CellKey, Sequence[Floats]], seed: int = 0, *, ratio: float = 2 / 7, resamples: int = 2000,
+    clusters: Mapping[str, Sequence[Ints | None]] | None = None,
+) -> list[Duel]:  # fmt: skip
     """Compares feature sets on their test rows, over all splits and encoders; see `nested_difference`.
 
     Where no set is better than another, the chance that any duel is won or lost is `FALSE_OUTCOMES` at most.
@@ -107,6 +111,7 @@ def duels(
         seed: of the bootstrap.
         ratio: test rows over training rows.
         resamples: of the bootstrap, for the intervals.
+        clusters: data set -> clusters of its test rows, per split; see `nested_difference`.
     """
     compared: list[tuple[str, str, str, str]] = []
     differences: list[PairedDifference] = []
@@ -116,7 +121,10 @@ def duels(
             first, second = (goodness.get((dataset, name, predictor)) for name in (features, rival))
             if first is not None and second is not None:  # a feature set may not be in this benchmark
                 compared.append((dataset, predictor, features, rival))
-                differences.append(nested_difference(first, second, ratio=ratio, resamples=resamples, seed=seed))
+                own = (clusters or {}).get(dataset)
+                differences.append(
+                    nested_difference(first, second, ratio=ratio, clusters=own, resamples=resamples, seed=seed)
+                )
     adjusted = holm([difference.p for difference in differences])
     return [
         Duel(*names, difference, p, outcome(difference.difference, p))

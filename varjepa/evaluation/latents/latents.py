@@ -1,5 +1,7 @@
 """Diagnostics of the latents: whether they are alive, and what their distributions claim."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -19,7 +21,12 @@ def active_units(means: Tensor) -> int:
 
 
 def rankme(embedding: Tensor) -> float:
-    """RankMe of [N, F]: exp of the entropy of the normalised singular values, from 1 (collapsed) to min(N, F)."""
+    """RankMe of [N, F]: exp of the entropy of the normalised singular values, from 1 (collapsed) to min(N, F).
+
+    NaN where a number of the embedding is none: its network has diverged.
+    """
+    if not embedding.isfinite().all():
+        return math.nan
     values = torch.linalg.svdvals(embedding.double())  # [min(N, F)]
     # The clamp leaves an embedding of zeros with shares of 0, and a rank of 1.
     shares = values / values.sum().clamp(min=torch.finfo(torch.float64).tiny)

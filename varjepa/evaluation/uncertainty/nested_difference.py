@@ -6,13 +6,14 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.stats import t as student
 
-from varjepa.evaluation.arrays import Floats
+from varjepa.evaluation.arrays import Floats, Ints
+from varjepa.evaluation.uncertainty.intervals import independent_rows
 from varjepa.evaluation.uncertainty.paired_bootstrap import PairedDifference, paired_bootstrap
 
 
 def nested_difference(
-    first: Sequence[Floats], second: Sequence[Floats], *, ratio: float, level: float = 0.95, resamples: int = 2000,
-    seed: int = 0,
+    first: Sequence[Floats], second: Sequence[Floats], *, ratio: float, clusters: Sequence[Ints | None] | None = None,
+    level: float = 0.95, resamples: int = 2000, seed: int = 0,
 ) -> PairedDifference:  # fmt: skip
     """Mean difference of two feature sets with an interval that holds for other splits, encoders and test rows.
 
@@ -20,18 +21,20 @@ def nested_difference(
     that of Nadeau and Bengio: splits of one table share training rows, so their means are not independent. The variance
     of one split's mean is a sum:
 
-    - within splits: that of the mean over its test rows, plus that between its encoders divided by their number;
+    - within splits: that of the mean over its test rows, plus that between its encoders divided by their number. Rows
+      in clusters, such as those of customers, count for as many as there would have to be independent ones;
     - between splits: the variance of the means of the splits. As a few splits may lie close together by chance, it
       counts at least as much as the variance within.
 
     Without any effect of the split this counts test rows and encoders twice, as a bootstrap of splits and then of rows
     does. Degrees of freedom are Satterthwaite's. With one split there is nothing between splits, and other splits are
-    not covered. With one split and one encoder this is `paired_bootstrap`.
+    not covered. With one split and one encoder this is `paired_bootstrap`, unless rows come in clusters.
 
     Args:
         first: per split, correctness or losses [E, R, N] of one feature set: per encoder, run of the predictor and row.
         second: the same of the other, with the same splits, encoders and rows.
         ratio: test rows over training rows.
+        clusters: per split, number of each row's cluster [N], from 0, or None; None where all rows are independent.
         level: of the interval, in (0, 1).
         resamples: of the bootstrap over rows, where it is used.
         seed: of the resamples.
@@ -45,11 +48,12 @@ def nested_difference(
         >>> nested_difference(right, wrong, ratio=0.3).difference
         0.5
     """
-    if len(first) == 1 and len(first[0]) == len(second[0]) == 1:
+    clusters = clusters or [None] * len(first)
+    if len(first) == 1 and len(first[0]) == len(second[0]) == 1 and clusters[0] is None:
         return paired_bootstrap(first[0][0], second[0][0], level=level, resamples=resamples, seed=seed)
     by_encoder = [a.mean(1) - b.mean(1) for a, b in zip(first, second, strict=True)]  # per split [E, N]
     means = np.array([values.mean() for values in by_encoder])  # [J]
-    parts = _variances(by_encoder, means)
+    parts = _variances(by_encoder, means, clusters)
     splits, total = len(means), sum(variance for variance, _ in parts)
     difference, factor = float(means.mean()), 1 / splits + ratio if splits > 1 else 1.0
     if not total:  # there is no statistic without a spread
@@ -61,12 +65,15 @@ def nested_difference(
     return PairedDifference(difference, difference - reach, difference + reach, p)
 
 
-def _variances(by_encoder: Sequence[Floats], means: Floats) -> list[tuple[float, float]]:
+def _variances(
+    by_encoder: Sequence[Floats], means: Floats, clusters: Sequence[Ints | None]
+) -> list[tuple[float, float]]:
     """Parts of the variance of one split's mean, each with its degrees of freedom."""
     splits, encoders = len(by_encoder), len(by_encoder[0])
     rows = [values.mean(0) for values in by_encoder]  # per split [N]
-    over_rows = float(np.mean([values.var(ddof=1) / len(values) for values in rows]))
-    parts = [(over_rows, float(sum(len(values) - 1 for values in rows)))]
+    counts = [independent_rows(values, own) for values, own in zip(rows, clusters, strict=True)]
+    over_rows = float(np.mean([values.var(ddof=1) / count for values, count in zip(rows, counts, strict=True)]))
+    parts = [(over_rows, sum(max(count - 1, 1.0) for count in counts))]
     if encoders > 1:
         between = float(np.mean([values.mean(1).var(ddof=1) for values in by_encoder]))
         parts.append((between / encoders, float(splits * (encoders - 1))))

@@ -89,7 +89,8 @@ class Cell(Place):
     Attributes:
         metrics: JSON file, metric on the test rows -> one value per seed.
         outputs: npz file: `test` and `validation` [R, N, C] probabilities (or values, C = 1), `label` and
-            `validation_label` [N], `row` [N] of the test rows in the source, `uncertainty` [N] where there is one.
+            `validation_label` [N], `row` [N] of the test rows in the source, their `uncertainty` [N] and `cluster` [N]
+            where there are any.
         best_epochs: per seed, from 1.
         drawn: settings of the trial that was chosen; empty for the first one.
         trained_on: labelled training rows.
@@ -138,7 +139,7 @@ def _run(plan: Plan, settings: PredictorSettings, folder: Path) -> Cell:
     )  # fmt: skip
     uncertainty = None if plan.embedded is None else plan.embedded.uncertainty()
     uncertainty = None if uncertainty is None else uncertainty[labelled["test"].numpy()]
-    _keep(folder, fitted, labels, parts["test"].rows[labelled["test"].numpy()], uncertainty)
+    _keep(folder, fitted, labels, parts["test"].take(labelled["test"].nonzero().squeeze(1)), uncertainty)
     values = _metrics(fitted.test, labels["test"], label, uncertainty)
     write_text(folder / "metrics.json", json.dumps(values))
     return Cell(
@@ -166,19 +167,17 @@ def _inputs(plan: Plan, preprocessor: Preprocessor, name: str, part: Part, kept:
     return embedding_inputs(torch.from_numpy(np.array(plan.embedded.part(name)))).rows(kept)
 
 
-def _keep(
-    folder: Path, fitted: Fitted, labels: dict[str, Tensor], rows: np.ndarray, uncertainty: np.ndarray | None
-) -> None:
+def _keep(folder: Path, fitted: Fitted, labels: dict[str, Tensor], test: Part, uncertainty: np.ndarray | None) -> None:
     """Stores the outputs, so that other measures of uncertainty can be computed later."""
     kept: dict[str, Any] = {
         "test": fitted.test.numpy(),
         "validation": fitted.validation.numpy(),
         "label": labels["test"].numpy(),
         "validation_label": labels["validation"].numpy(),
-        "row": rows,
+        "row": test.rows,
     }
-    if uncertainty is not None:
-        kept["uncertainty"] = uncertainty
+    kept |= {name: given for name, given in (("uncertainty", uncertainty), ("cluster", test.clusters))
+             if given is not None}  # fmt: skip
     np.savez_compressed(folder / "outputs.npz", **kept)
 
 

@@ -8,9 +8,10 @@ import numpy as np
 
 from varjepa import plots
 from varjepa.config import BenchmarkConfig
-from varjepa.evaluation.arrays import Floats
+from varjepa.evaluation.arrays import Floats, Ints
 from varjepa.evaluation.benchmark.published import published_accuracies
 from varjepa.evaluation.benchmark.tables import SELECTIVE, CellKey, Duel, Row, duels, table_rows, tally
+from varjepa.evaluation.bootstrap import cluster_numbers
 from varjepa.tasks.reports.page import Picture, Table, markdown_tables, render, write_csv
 from varjepa.tasks.reports.provenance import provenance
 from varjepa.tasks.steps.files import write_text
@@ -57,7 +58,9 @@ def report_benchmark(config: BenchmarkConfig, cells: Sequence[Cell]) -> Benchmar
     folder = step_folder("benchmark-report", config.model_dump(mode="json"), code=__name__)
     folder.mkdir(parents=True, exist_ok=True)
     rows = table_rows(all_values(cells), published_accuracies())
-    compared = duels(all_goodness(cells, config), config.seed, ratio=held_ratio(cells))
+    compared = duels(
+        all_goodness(cells, config), config.seed, ratio=held_ratio(cells), clusters=all_clusters(cells, config)
+    )
     write_csv(folder / "benchmark.csv", HEADER, map(_row_cells, rows))
     write_csv(folder / "duels.csv", DUEL_HEADER, map(_duel_cells, compared))
     sections = [*_sections(config, rows, compared), _made(config, cells)]
@@ -88,6 +91,16 @@ def all_goodness(cells: Sequence[Cell], config: BenchmarkConfig) -> dict[CellKey
     # Raw features have no encoder: of their runs, each encoder's share stands beside it.
     shape = (config.encoder_seeds, config.seeds, -1)
     return {key: [np.concatenate(runs).reshape(shape) for runs in splits] for key, splits in found.items()}
+
+
+def all_clusters(cells: Sequence[Cell], config: BenchmarkConfig) -> dict[str, list[Ints | None]]:
+    """Data set -> per split, the clusters of its test rows."""
+    found: dict[str, list[Ints | None]] = {}
+    for cell in {(cell.dataset, cell.split): cell for cell in cells}.values():  # all cells of a split have its rows
+        with np.load(cell.outputs) as arrays:
+            own = cluster_numbers(arrays["cluster"]) if "cluster" in arrays.files else None
+        found.setdefault(cell.dataset, [None] * config.splits)[cell.split] = own
+    return found
 
 
 def held_ratio(cells: Sequence[Cell]) -> float:

@@ -11,7 +11,6 @@ import torch
 from varjepa.data.encode.encoded import Part, read_part
 from varjepa.data.encode.features import Label
 from varjepa.data.encode.preprocessor import Preprocessor
-from varjepa.errors import DataError
 from varjepa.evaluation.arrays import Floats
 from varjepa.inference.few_labels import label_goodness
 from varjepa.inference.heads.candidates import HeadData
@@ -22,6 +21,7 @@ from varjepa.tasks.steps.log import log
 from varjepa.tasks.steps.orchestrated import task
 from varjepa.tasks.steps.reuse import reuse, step_folder
 from varjepa.tasks.studies.embed_rows import Embedded
+from varjepa.tasks.studies.labelled import labelled_counts
 
 SMALLEST = 2
 """Labelled rows of a part without which nothing can be fitted or measured."""
@@ -80,14 +80,7 @@ def label_counts(prepared: Prepared, asked: Sequence[int | str]) -> list[int]:
     Raises:
         DataError: fewer than two training or test rows have a label.
     """
-    preprocessor = Preprocessor.read(prepared.preprocessor)
-    parts = {name: read_part(prepared.encoded, preprocessor, name) for name in ("train", "test")}
-    known = len(_learnable(parts["train"], preprocessor.label))
-    tests = int(torch.isfinite(parts["test"].labels).sum())
-    if min(known, tests) < SMALLEST:
-        raise DataError(
-            f"{known} training rows and {tests} test rows have a label.", expected=f"Expected at least {SMALLEST} each."
-        )
+    known = labelled_counts(prepared, ("train", "test"), SMALLEST)["train"]
     return sorted({known if count == "all" else min(int(count), known) for count in asked})
 
 

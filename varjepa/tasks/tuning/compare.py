@@ -83,9 +83,14 @@ def compare_on_test(search: Search, prepared: Prepared, config: RetrainConfig) -
     """Measures the best and the default job of a search on test rows, once per best job.
 
     Raises:
-        ConfigError: the budget ended before the first trial did.
+        ConfigError: the budget ended before the first trial did, or that one failed.
     """
     best, default = search.best(), search.default()
+    if failure := search.failure():
+        raise ConfigError(
+            f"The job's own settings, which all trials are compared with, failed: {failure}",
+            fix="Mend the config first, so that `varjepa retrain` can train it.",
+        )
     if best is None or default is None:
         raise ConfigError(
             "The budget ended before the job's own settings were tried to the end, so there is nothing to compare.",

@@ -188,6 +188,11 @@ class Search:
         """The complete trial of the job as it is."""
         return next((trial for trial in self.finished() if trial.value is not None and not trial.settings), None)
 
+    def failure(self) -> str:
+        """Why the job as it is failed, the last time that it was tried; empty where it did not."""
+        tried = [trial for trial in self.finished() if not trial.settings]
+        return tried[-1].reason if tried and self.default() is None else ""
+
     def remember(self, name: str, value: Any) -> None:
         """Keeps a fact about the study, plain data."""
         self.study.set_user_attr(name, value)

@@ -1,5 +1,7 @@
 """The published figures, and ours beside them."""
 
+import math
+
 import pytest
 
 from varjepa.evaluation.benchmark.published import compare, published_accuracies, published_means
@@ -15,6 +17,8 @@ def test_the_published_table_is_whole_and_compared_cell_by_cell() -> None:
     assert cell.difference == pytest.approx((1.0 - 1.32) / 0.5)
     alone = compare({"A": {name: values[:1] for name, values in results["A"].items()}})
     assert all(cell.sd is None and cell.difference is None for cell in alone)
+    diverged = compare({"A": {name: [0.5, float("nan")] for name in results["A"]}})
+    assert all(math.isnan(cell.ours) and cell.difference is None for cell in diverged)
 
 
 def test_every_published_cell_is_there() -> None:

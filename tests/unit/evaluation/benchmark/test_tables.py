@@ -56,3 +56,12 @@ def test_rows_of_the_table_hold_mean_deviation_and_published_figure() -> None:
     assert (first.mean, first.sd, first.seeds) == (pytest.approx(0.85), pytest.approx(0.0707, abs=1e-4), 2)
     assert first.published == 0.849
     assert (second.sd, second.published) == (None, None)
+
+
+def test_runs_without_a_value_do_not_count_for_a_metric() -> None:
+    """Without errors, how well they are found is undefined."""
+    nan = float("nan")
+    metrics = {("easy", "raw", "mlp"): {"accuracy": [1.0, 0.9, 0.8], "a": [nan, 0.6, 0.8], "b": [nan] * 3}}
+    accuracy, found = table_rows(metrics, {})
+    assert (accuracy.metric, accuracy.seeds) == ("accuracy", 3)
+    assert (found.metric, found.mean, found.sd, found.seeds) == ("a", 0.7, pytest.approx(0.1414, abs=1e-4), 2)

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from varjepa.config import RetrainConfig, parse_config
+from varjepa.errors import ConfigError
+from varjepa.tasks.tuning.compare import compare_on_test
 from varjepa.tasks.tuning.search import Finished, Limits, Search
 
 JOB = parse_config({"data": {"name": "sim", "label": "label"}, "model": {"size": "published"}})
@@ -122,6 +124,19 @@ def test_a_trial_worse_than_the_median_is_pruned_and_a_better_one_is_not(tmp_pat
 def test_without_a_finished_default_there_is_nothing_to_compare(tmp_path: Path) -> None:
     search = Search(tmp_path, JOB)
     assert (search.best(), search.default()) == (None, None)
+
+
+def test_a_job_that_fails_as_it_is_is_said_until_it_does_not(tmp_path: Path) -> None:
+    search = Search(tmp_path, JOB)
+    assert search.failure() == ""
+    end(search, search.next(), None, reason="Training diverged.")
+    assert search.failure() == "Training diverged."
+    with pytest.raises(ConfigError, match=r"own settings.*failed: Training diverged"):
+        compare_on_test.fn(search, None, JOB)  # type: ignore[arg-type]  # nothing is read
+    again = Search(tmp_path, JOB)  # tries it anew: memory may have been short
+    end(again, again.next(), 1.0)
+    assert again.failure() == ""
+    assert again.default() is not None
 
 
 @pytest.mark.slow
