@@ -37,6 +37,7 @@ KINDS = {
     "escaped separators": ("a,b\n1,x\\,y\n2,z\n", {"a": [1, 2], "b": ["x,y", "z"]}, "backslash"),
     "apostrophes as quotes": ("a,b\n1,'x,y'\n2,'z'\n", {"a": [1, 2], "b": ["x,y", "z"]}, "apostrophes"),
     "apostrophes as letters": ("a,b\n1,it's\n2,'n so\n", {"a": [1, 2], "b": ["it's", "'n so"]}, ""),
+    "apostrophes inside cells only": ("a,b\n1,it's\n2,O'Hara\n", {"a": [1, 2], "b": ["it's", "O'Hara"]}, ""),
     "a quote that opens nothing": ("a,b\n1,x\n2,\"y\n3,z\n", {"a": [1, 2, 3], "b": ["x", '"y', "z"]}, "Quotes are"),
     "inches": ('a,b\n1,5" pipe\n2,x\n3,"y"\n', {"a": [1, 2, 3], "b": ['5" pipe', "x", "y"]}, ""),
     "lines in cells": ('a,b\n1,"x\ny"\n2,"z\n\n,"\n', {"a": [1, 2], "b": ["x\ny", "z\n\n,"]}, ""),
