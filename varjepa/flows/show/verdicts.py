@@ -50,20 +50,24 @@ FIGURES = {
 """Metric -> how it is shown."""
 
 
-def kept(promised: float, measured: float, rows: float) -> str:
-    """Whether a promised share was kept on some rows, in a word.
+OPEN = "open: less than promised, which may be chance"
+"""What the verdict on a promise means."""
+
+
+def held(promised: float, measured: float, rows: float) -> str:
+    """Whether a promised share was held on some rows, in a word.
 
     Rows for calibration are taken to be half as many, so that the share itself varies: with probability 97.5% a promise
     that holds on average is not called broken.
 
     Examples:
-        >>> kept(0.9, 0.91, 500), kept(0.9, 0.88, 500), kept(0.9, 0.82, 574)
-        ('kept', 'within chance', 'broken')
+        >>> held(0.9, 0.91, 500), held(0.9, 0.88, 500), held(0.9, 0.82, 574)
+        ('held', 'open', 'broken')
     """
     if measured >= promised:
-        return "kept"
+        return "held"
     deviation = (promised * (1 - promised) * 3 / max(rows, 1.0)) ** 0.5
-    return "within chance" if measured >= promised - 1.96 * deviation else "broken"
+    return "open" if measured >= promised - 1.96 * deviation else "broken"
 
 
 def verdict(name: str, value: float) -> str:
