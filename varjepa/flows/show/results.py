@@ -22,9 +22,9 @@ QUALITY = {
     "balanced_accuracy": "balanced accuracy ↑",
     "f1_weighted": "F1, weighted ↑",
     "f1_macro": "F1, macro ↑",
-    "rmse": "RMSE, label's unit ↓",
+    "rmse": "RMSE, label unit ↓",
     "r2": "R2 ↑",
-    "crps": "CRPS, label's unit ↓",
+    "crps": "CRPS, label unit ↓",
 }
 """Metric -> its name, with an arrow to where it is better."""
 
@@ -130,7 +130,7 @@ def _promises(metrics: dict[str, float], confidence: float) -> None:
             )  # fmt: skip
     if "certificate/coverage" in metrics:
         accuracy, within = metrics.get("certificate/accuracy"), metrics.get("certificate/tolerance")
-        words = "accepted rows are right" + ("" if within is None else f" to {within:.4g}")
+        words = "accepted rows are right" if within is None else f"accepted within {within:.4g}"
         promised, accepted = metrics["certificate/promised"], metrics["certificate/coverage"]
         shown = "none" if accuracy is None else share(accuracy)
         judged = "" if accuracy is None else held(promised, accuracy, accepted * rows)

@@ -80,8 +80,8 @@ def verdict(name: str, value: float) -> str:
     return next((words for limit, words in FIGURES[name].limits if value <= limit), "")
 
 
-MEASURES = ("accuracy", "r2")
-"""Metrics that compare; more is better."""
+MEASURES = {"accuracy": "accuracy", "r2": "R2"}
+"""Metrics that compare, as people write them; more is better."""
 
 
 def losing_sentence(metrics: dict[str, float]) -> str:
@@ -95,7 +95,7 @@ def losing_sentence(metrics: dict[str, float]) -> str:
         >>> losing_sentence({"head/accuracy": 0.90, "probe/accuracy": 0.88, "raw/accuracy": 0.85})
         ''
     """
-    for name in MEASURES:
+    for name, measure in MEASURES.items():
         ships, embedding = metrics.get(f"head/{name}"), metrics.get(f"probe/{name}")
         raw = {words: metrics[key] for group, words in BASELINES.items() if (key := f"{group}/{name}") in metrics}
         if not raw:
@@ -104,7 +104,7 @@ def losing_sentence(metrics: dict[str, float]) -> str:
         if embedding is not None and best > embedding:
             what = "" if ships is None else f"; what ships {figure(ships)}"
             return (
-                f"The embedding loses here: {words} on raw columns have {name} {figure(best)}, a linear model on it "
+                f"The embedding loses here: {words} on raw columns have {measure} {figure(best)}, a linear model on it "
                 f"{figure(embedding)}{what}."
             )
     return ""

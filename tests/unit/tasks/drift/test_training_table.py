@@ -20,14 +20,15 @@ def test_a_split_by_hash_is_repeated_under_the_names_of_training() -> None:
     assert left.collect().equals(ROWS.filter(parts.cast(pl.String) != "train"))
 
 
-@pytest.mark.parametrize(("left_out", "kept"), [(["train"], {"validation", "test"}), (["train", "validation"], {"test"})])
+@pytest.mark.parametrize(
+    ("left_out", "kept"), [(["train"], {"validation", "test"}), (["train", "validation"], {"test"})]
+)
 def test_a_split_by_column_is_repeated(left_out: list[str], kept: set[str]) -> None:
     rows = ROWS.with_columns(pl.col("part").replace({"test": "validation"})).with_columns(
         pl.when(pl.int_range(pl.len()) % 8 == 7).then(pl.lit("test")).otherwise("part").alias("part")
     )
-    left = rows_beyond(
-        rows.lazy(), DataSection.model_validate({"path": "t.csv", "split": {"by": "column", "column": "part"}}), left_out
-    )
+    data = DataSection.model_validate({"path": "t.csv", "split": {"by": "column", "column": "part"}})
+    left = rows_beyond(rows.lazy(), data, left_out)
     assert left is not None
     assert set(left.collect()["part"]) == kept
 
