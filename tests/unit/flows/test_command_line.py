@@ -39,7 +39,7 @@ def test_the_help_lists_every_command_once_with_a_whole_sentence() -> None:
     listed = [name for names in SECTIONS.values() for name in names]
     assert sorted(listed) == sorted(cli.commands)
     shown = CliRunner().invoke(cli, ["--help"], terminal_width=80).output
-    assert "..." not in shown
+    assert "..." not in shown.partition("To begin:")[2]
     assert all(len(line) <= 80 for line in shown.splitlines())
 
 

@@ -31,6 +31,7 @@ from varjepa.tasks.answers.tables import ColumnAnswer, InitAnswer
 from varjepa.tasks.setup.gap_words import gap_words
 from varjepa.tasks.setup.natural_bounds import future_words, natural_bounds
 from varjepa.tasks.setup.obstacles import obstacles
+from varjepa.tasks.setup.time_order import ordered_by_time
 from varjepa.tasks.sources.address import expanded, require_place, table_of
 from varjepa.tasks.sources.glance import columns_at_hand, require_table
 from varjepa.tasks.sources.open_table import opened_table, reads
@@ -139,7 +140,8 @@ def initialise(
         few = has_few_contents(frame, rows.rows, _features(profiles, label))
         remarks = {name: beyond_words(count) for name, count in beyond.items()}
         remarks |= rare_columns(rows, {name: facts for name, facts in profiles.items() if name != label})
-        remarks |= future_columns(profiles)
+        for words in (future_columns(profiles), {} if section.split.by == "time" else ordered_by_time(frame, profiles)):
+            remarks |= {name: f"{remarks[name]}; {said}" if name in remarks else said for name, said in words.items()}
     for name, words in gap_words(section, profiles.values()).items():
         remarks[name] = f"{remarks[name]}; {words}" if name in remarks else words
     started = Started(
