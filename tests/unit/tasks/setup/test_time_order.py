@@ -1,6 +1,6 @@
 """Rows in the order of time are said to be."""
 
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -15,7 +15,7 @@ TABLES = {
     "rising": (DAYS, True),
     "falling": (DAYS[::-1], True),
     "with ties and gaps": ([day for day in DAYS for _ in range(2)] + [None], True),
-    "moments": ([datetime(2026, 1, 1) + timedelta(hours=hour) for hour in range(60)], True),
+    "moments": ([datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=hour) for hour in range(60)], True),
     "shuffled": ([*DAYS[30:], *DAYS[:30]], False),
     "few times": (DAYS[: FEWEST_TIMES - 1] + [DAYS[FEWEST_TIMES - 2]] * 40, False),
     "numbers": (list(range(60)), False),
