@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from varjepa.errors import ConfigError, ContractError
 from varjepa.flows.cli import cli
@@ -117,11 +118,11 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
         (["models", "a", "b"], "argument (b). Usage: "),
     ],
 )
-def test_a_line_with_too_few_or_too_many_words_is_answered_with_the_usage(
-    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert guarded(lambda: cli.main(words, standalone_mode=False), words) == 2
-    shown = capsys.readouterr().err
-    assert said in shown
-    assert f"{words[0]} [OPTIONS] " in shown
-    assert f"{words[0]} --help` says more." in shown
+def test_a_line_with_too_few_or_too_many_words_is_answered_with_the_usage(words: list[str], said: str) -> None:
+    error = CliRunner().invoke(cli, words, standalone_mode=False).exception
+    assert error is not None
+    failure = failure_of(error)
+    assert failure.exit_code == 2
+    assert said in failure.message
+    assert f"{words[0]} [OPTIONS] " in failure.message
+    assert failure.message.endswith(f"{words[0]} --help` says more.")
