@@ -97,6 +97,15 @@ def test_kinds_of_text(tmp_path: Path, kind: str) -> None:
     assert bool(notes) == bool(note), notes
 
 
+def test_a_late_name_that_begins_with_an_apostrophe_swallows_no_rows(tmp_path: Path) -> None:
+    late = ["400,'s-Hertogenbosch", "401,x", "402,den Bosch'"]
+    content = "\n".join(["a,b", *(f"{row},O'Brien" for row in range(400)), *late, "403,y", ""])
+    table, notes = opened(put(tmp_path, content))
+    assert table["a"].to_list() == list(range(404))
+    assert table["b"][400:].to_list() == ["'s-Hertogenbosch", "x", "den Bosch'", "y"]
+    assert notes == ""
+
+
 @pytest.mark.parametrize("name", ["t.tsv", "t.txt", "t.data", "t", "t.CSV", "t.xls", "t.csv.gz"])
 def test_names_of_text_files_do_not_matter(tmp_path: Path, name: str) -> None:
     assert opened(put(tmp_path, "a;b\n1;x\n2;y\n3;z\n", name))[0].to_dict(as_series=False) == PAIR
