@@ -73,7 +73,7 @@ def label_of(model: TrainedModel) -> Label:
 
 
 def scored_now(
-    model: TrainedModel, question: Labelled, label: Label, *, known: bool
+    model: TrainedModel, question: Labelled, label: Label, *, known: bool = False
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Answers for the labelled rows, and the rows themselves; rows without a label are left out.
 
@@ -103,7 +103,7 @@ def scored_now(
 
 
 def scored_before(
-    model: TrainedModel, question: Labelled, label: Label, *, known: bool
+    model: TrainedModel, question: Labelled, label: Label, *, known: bool = False
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Answers that were written before the labels were known, and the labels, joined by the key.
 
