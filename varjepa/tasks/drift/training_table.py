@@ -14,7 +14,7 @@ from varjepa.errors import DataError
 from varjepa.tasks.registry.names import REGISTRY, registered_version
 from varjepa.tasks.registry.reader import registry_at
 from varjepa.tasks.registry.tags import FINGERPRINT_TAG
-from varjepa.tasks.sources.open_table import find_table, reads
+from varjepa.tasks.sources.open_table import find_table, opened_table, reads
 from varjepa.tasks.steps.log import log
 from varjepa.tasks.steps.reuse import WORK
 from varjepa.tasks.tracking.uris import store
@@ -47,25 +47,29 @@ def without_parts(source: Source, data: DataSection, parts: Sequence[str], words
         words: what is left, for the message.
         otherwise: what the message says of rows that cannot be told apart.
     """
-    with reads(data):
-        rows = rows_beyond(source.frame, data, parts)
+    # A model reads some columns in another way than its training has, as text for instance: their hashes differ.
+    with opened_table(data) as trained, reads(data):
+        rows = rows_beyond(source.frame, data, parts, as_trained=trained.frame)
     known = otherwise if rows is None else words
     log.warning("%s is the very table that the model was trained on: %s", source.description, known)
     return source if rows is None else replace(source, frame=rows)
 
 
-def rows_beyond(frame: pl.LazyFrame, data: DataSection, parts: Sequence[str]) -> pl.LazyFrame | None:
+def rows_beyond(
+    frame: pl.LazyFrame, data: DataSection, parts: Sequence[str], as_trained: pl.LazyFrame | None = None
+) -> pl.LazyFrame | None:
     """The rows of a training table that are in none of some parts; None if its split cannot be repeated.
 
     Args:
         frame: all rows.
         data: settings of the training. Rows of a split by hash or by column stay in their part, whatever else there is.
         parts: to leave out, such as "train".
+        as_trained: the same rows as the training has read them, which decide the parts; None if `frame` is that.
     """
     if data.split.by not in ("hash", "column") or data.split.seen == "all":
         return None
     try:
-        found = assign_parts(renamed(frame, data.rename), data.split)
+        found = assign_parts(renamed(frame if as_trained is None else as_trained, data.rename), data.split)
     except (DataError, pl.exceptions.ColumnNotFoundError):
         return None
     left_out = found.cast(pl.String).is_in(list(parts)).rename(PART)
