@@ -95,10 +95,15 @@ def nearest(name: str, names: Iterable[str]) -> str:
         'Did you mean "label"?'
         >>> nearest("age", ["a", "e"]), nearest("xyz", ["label", "path"])
         ('', '')
+        >>> nearest("learning_rate", ["lr", "seed"])
+        'Did you mean "lr"?'
     """
+    names = list(names)
     # Comparing takes the product of both lengths. A name of less than half the length is not the same one mistyped.
     alike = [other for other in names if len(name) / 2 <= len(other) <= len(name) * 2]
     matches = get_close_matches(name, alike, n=1, cutoff=0.5) if len(name) <= LONGEST_NAME else []
+    initials = "".join(word[:1] for word in name.split("_"))
+    matches = matches or [other for other in names if len(initials) > 1 and other == initials]
     return f'Did you mean "{matches[0]}"?' if matches else ""
 
 

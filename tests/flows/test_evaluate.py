@@ -17,7 +17,7 @@ MODEL = "models:/people@champion"
 def made(prefect_server, migrated, tmp_path_factory) -> Iterator[SimpleNamespace]:
     """A registered model of 2,000 people, and 800 others with a number each."""
     home = tmp_path_factory.mktemp("evaluate")
-    job = write_job(home, person_table(2000), data={"label": "rich"})
+    job = write_job(home, person_table(2000), data={"label": "rich", "split": {"by": "hash"}})
     with pytest.MonkeyPatch.context() as patch:
         call = caller(home, migrated, patch)
         answer = call("retrain", job, "--json")
@@ -45,6 +45,15 @@ def test_promises_and_the_estimate_are_judged_and_recorded(made: SimpleNamespace
     assert "promise" in answer.err
     run = client_for(f"sqlite:///{made.home / 'mlruns' / 'mlflow.db'}").get_run(result["run_id"])
     assert run.data.metrics["evaluate/accuracy"] == pytest.approx(result["metrics"]["accuracy"])
+
+
+def test_the_table_of_training_is_judged_by_its_test_rows(made: SimpleNamespace) -> None:
+    answer = made.call("evaluate", MODEL, "people.csv", "--json")
+    assert answer.code == 0, answer.err
+    assert answer.json["training_table"]
+    assert answer.json["rows"] == made.trained["metrics"]["data/labelled_test_rows"]
+    assert answer.json["metrics"]["accuracy"] == pytest.approx(made.trained["metrics"]["head/accuracy"])
+    assert "judged by its test rows alone" in answer.err
 
 
 def test_labels_joined_to_earlier_scores_give_the_same_answer(

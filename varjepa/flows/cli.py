@@ -4,6 +4,7 @@ import atexit
 import gc
 import logging
 import os
+import re
 import sys
 
 import click
@@ -43,9 +44,27 @@ QUIET = {
 
 VERBOSE = "--verbose"
 
+SECTIONS = {
+    "To begin": ("demo", "init", "retrain", "tune"),
+    "To use a model": ("score", "impute", "sample", "similar", "duplicates", "outliers"),
+    "To check it later": ("evaluate", "drift", "watch"),
+    "To keep it running": ("schedule", "serve", "join", "clean"),
+    "Versions": ("models", "promote", "rollback", "approve", "reject", "verify"),
+    "Set-up": ("ui", "servers", "doctor", "schema", "completion"),
+    "Studies": ("benchmark", "simulate"),
+}
+"""The commands as `--help` lists them, the likeliest first."""
+
 
 class Commands(click.Group):
-    """A group that takes `--verbose` anywhere, and suggests the nearest command for a mistyped one."""
+    """A group that lists commands by purpose, takes `--verbose` anywhere, and suggests the nearest command."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Writes each section with the first sentence of each command, whole however narrow the terminal."""
+        width = max(map(len, self.commands))
+        for title, names in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(width), _sentence(self.commands[name])) for name in names])
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Moves `--verbose` to the front, where the group reads it; after `--` it is a value."""
@@ -64,6 +83,11 @@ class Commands(click.Group):
         return super().resolve_command(ctx, args)
 
 
+def _sentence(command: click.Command) -> str:
+    """The first sentence of a command's help, on one line."""
+    return re.split(r"(?<=\.)\s", command.help or "", maxsplit=1)[0].replace("\n", " ").strip()
+
+
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 @click.option(VERBOSE, is_flag=True, help="Show the logs of Prefect and MLflow, and tracebacks of errors; anywhere.")
@@ -74,6 +98,7 @@ def cli(*, verbose: bool) -> None:
     To try it:   varjepa demo
     Own table:   varjepa init DATA --label COLUMN
     then:        varjepa retrain CONFIG
+    new rows:    varjepa score models:/NAME@champion NEW.csv OUT.csv
 
     Exit codes: 0 success, 2 invalid input, 3 the data broke its contract, 1 any other error.
     """  # noqa: D301 (click needs the control character)

@@ -50,5 +50,6 @@ def evaluate(
     return {
         "model": model, "run_id": run_id, "rows": evaluation.rows, "metrics": evaluation.metrics,
         "promises": [promise_answer(promise) for promise in evaluation.promises],
-        "estimate": estimate_answer(evaluation.estimate), "seconds": round(time.perf_counter() - started, 2),
+        "estimate": estimate_answer(evaluation.estimate), "training_table": evaluation.training_table,
+        "seconds": round(time.perf_counter() - started, 2),
     }  # fmt: skip

@@ -81,7 +81,9 @@ def failure_of(error: BaseException) -> Failure:
         case VarjepaError():
             return Failure(str(error), error.exit_code)
         case click.ClickException():
-            return Failure(error.format_message(), error.exit_code)
+            usage = _usage(error)
+            message = f"{error.format_message().rstrip('.')}. {usage}" if usage else error.format_message()
+            return Failure(message, error.exit_code)
         case KeyboardInterrupt() | click.Abort():
             return INTERRUPTED
         case MemoryError():
@@ -93,6 +95,15 @@ def failure_of(error: BaseException) -> Failure:
             return Failure(
                 f"Internal error: {type(error).__name__}{': ' if detail else ''}{detail[:300]}.", 1, bug=True
             )
+
+
+def _usage(error: click.ClickException) -> str:
+    """How a command is called, where an argument is missing or one too many: no other error is about the whole line."""
+    whole = isinstance(error, click.MissingParameter) or type(error) is click.UsageError
+    context = error.ctx if isinstance(error, click.UsageError) and whole else None
+    if context is None or isinstance(context.command, click.Group):
+        return ""
+    return f"{' '.join(context.get_usage().split())}. `{context.command_path} --help` says more."
 
 
 def _of_a_place(error: OSError) -> Failure | None:

@@ -2,6 +2,7 @@
 
 from varjepa.config import RetrainConfig
 from varjepa.data.encode.preprocessor import Preprocessor
+from varjepa.data.read.splits import PARTS
 from varjepa.flows.stopwatch import STEPS
 from varjepa.tasks.answers.retrain import PlanAnswer
 from varjepa.tasks.retrain import generate, pretrain
@@ -43,7 +44,7 @@ def _planned(config: RetrainConfig) -> PlanAnswer:
         "source_rows": snapshot.source_rows,
         "columns": columns(prepared),
         "left_out": prepared.left_out,
-        "parts": prepared.parts,
+        "parts": {name: prepared.parts[name] for name in PARTS if name in prepared.parts},
         "epochs": config.training.max_epochs,
         "size": {key: getattr(config.model, key) for key in ("d_hidden", "n_layers")},
         "steps": list(STEPS),

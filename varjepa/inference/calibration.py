@@ -264,7 +264,10 @@ def certificate_metrics(
         return {}
     # Without a threshold no row is accepted.
     accept = uncertainty <= (-np.inf if certificate.threshold is None else certificate.threshold)
-    metrics = {"certificate/promised": certificate.accuracy, "certificate/coverage": float(accept.mean())}
+    metrics = {
+        "certificate/promised": certificate.accuracy, "certificate/coverage": float(accept.mean()),
+        "certificate/rows": float(certificate.independent_rows),
+    }  # fmt: skip
     return metrics | ({"certificate/accuracy": float(1 - error[accept].mean())} if accept.any() else {})
 
 

@@ -201,7 +201,7 @@ def accepted_metrics(certificate: Certificate | None, rows: NumberRows) -> dict[
     right = np.abs(rows.error) <= certificate.tolerance
     metrics = {
         "certificate/promised": certificate.accuracy, "certificate/coverage": float(accept.mean()),
-        "certificate/tolerance": certificate.tolerance,
+        "certificate/tolerance": certificate.tolerance, "certificate/rows": float(certificate.independent_rows),
     }  # fmt: skip
     return metrics | ({"certificate/accuracy": float(right[accept].mean())} if accept.any() else {})
 

@@ -51,7 +51,8 @@ def life_plot(
         _points(axes[0], quality, "version", "champion at some time")
         axes[0].set(title="Versions, on test rows", ylabel=measure)
         _points(axes[1], drift, "comparison", "alarm")
-        axes[1].set(title="Drift of new rows", ylabel="share of rows", ylim=(0, None))
+        axes[1].set(title="Drift of new rows", ylabel="share of rows")
+        axes[1].set_ylim(bottom=-0.05 * axes[1].get_ylim()[1])  # a point at 0 is seen as a whole
         _bars(axes[2], estimated, COLORS[4], "estimated without labels (90%)")
         _bars(axes[2], true, COLORS[2], "measured with labels")
         axes[2].set(title="Accuracy on new rows", ylabel="accuracy")

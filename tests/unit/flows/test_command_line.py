@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from varjepa.config import benchmark_config
-from varjepa.flows.cli import cli
+from varjepa.flows.cli import SECTIONS, cli
 from varjepa.flows.commands import _value, model_argument
 from varjepa.tasks.setup.completion import install
 
@@ -33,6 +33,14 @@ def test_every_help_ends_with_an_example_of_that_command(path: tuple[str, ...]) 
     lines = [line.strip() for line in examples.splitlines()[1:] if line.strip()]
     assert lines
     assert all(line.startswith(f"varjepa {' '.join(path)}") for line in lines)
+
+
+def test_the_help_lists_every_command_once_with_a_whole_sentence() -> None:
+    listed = [name for names in SECTIONS.values() for name in names]
+    assert sorted(listed) == sorted(cli.commands)
+    shown = CliRunner().invoke(cli, ["--help"], terminal_width=80).output
+    assert "..." not in shown.partition("To begin:")[2]
+    assert all(len(line) <= 80 for line in shown.splitlines())
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from varjepa.errors import ConfigError, ContractError
+from varjepa.flows.cli import cli
 from varjepa.flows.commands import finish
 from varjepa.flows.failures import failure_of, guarded
 
@@ -107,3 +109,20 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
     done = _schema(writing)
     os.close(writing)
     assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["sample", "people@champion", "5"], "Missing argument 'OUT'. Usage: "),
+        (["models", "a", "b"], "argument (b). Usage: "),
+    ],
+)
+def test_a_line_with_too_few_or_too_many_words_is_answered_with_the_usage(words: list[str], said: str) -> None:
+    error = CliRunner().invoke(cli, words, standalone_mode=False).exception
+    assert error is not None
+    failure = failure_of(error)
+    assert failure.exit_code == 2
+    assert said in failure.message
+    assert f"{words[0]} [OPTIONS] " in failure.message
+    assert failure.message.endswith(f"{words[0]} --help` says more.")

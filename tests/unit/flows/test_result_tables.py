@@ -44,13 +44,21 @@ def shown(metrics: dict[str, float], monkeypatch: pytest.MonkeyPatch, width: int
     return console.export_text()
 
 
-@pytest.mark.parametrize("metrics", [CLASSES, NUMBERS, UNLABELLED], ids=["classes", "numbers", "no label"])
+NONE_ACCEPTED = CLASSES | {"set/coverage": 0.899, "set/size": 1.2345, "certificate/coverage": 0.0}
+del NONE_ACCEPTED["certificate/accuracy"]
+
+
+@pytest.mark.parametrize(
+    "metrics", [CLASSES, NONE_ACCEPTED, NUMBERS, UNLABELLED], ids=["classes", "none accepted", "numbers", "no label"]
+)
 def test_nothing_is_cut_or_wrapped_at_80_columns(metrics: dict[str, float], monkeypatch: pytest.MonkeyPatch) -> None:
     text = shown(metrics, monkeypatch)
     assert "…" not in text
     lines = text.splitlines()
     assert all(len(line) <= 80 for line in lines if URI not in line)
     assert any(line.endswith(f"varjepa ui --tracking-uri {URI}") for line in lines)
+    score = f"varjepa score models:/people@champion NEW.csv OUT.csv --tracking-uri {URI}"
+    assert any(line.endswith(score) for line in lines)
     rows = [line for line in lines if line.startswith(("│", "┃"))]
     # A wrapped cell leaves the next line without a first cell, but for the heads of tables without a name there.
     assert not [line for line in rows if line.startswith("│") and not line[1:].split("│")[0].strip()]
@@ -86,11 +94,16 @@ def test_each_metric_says_where_it_is_better(monkeypatch: pytest.MonkeyPatch) ->
         assert words in text
 
 
-@pytest.mark.parametrize(("promised", "hint"), [(0.95, "accuracy=0.9"), (0.9, "accuracy=0.8"), (0.6, None)])
-def test_where_no_row_is_accepted_a_lower_level_is_suggested(
-    promised: float, hint: str | None, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("promised", "rows", "hint"),
+    [(0.95, 1e4, "accuracy=0.9"), (0.9, 1e4, "accuracy=0.8"), (0.6, 1e4, None),
+     (0.95, 19.0, "accuracy=0.8"), (0.95, 5.0, None)],
+)  # fmt: skip
+def test_where_no_row_is_accepted_a_lower_level_is_suggested_that_the_rows_can_show(
+    promised: float, rows: float, hint: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    text = shown({"certificate/coverage": 0.0, "certificate/promised": promised}, monkeypatch)
+    metrics = {"certificate/coverage": 0.0, "certificate/promised": promised, "certificate/rows": rows}
+    text = shown(metrics, monkeypatch)
     assert "No row can be accepted at this level." in text
     assert ("--set uncertainty." in text) == (hint is not None)
     if hint is not None:

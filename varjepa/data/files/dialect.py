@@ -74,6 +74,8 @@ def find_dialect(sample: Sample, *, separator: str | None = None, quote: str | N
     dialects = _candidates(sample.text, separator, quote)
     scores = [_score(sample.records(dialect), dialect) for dialect in dialects]
     best = dialects[scores.index(max(scores))]
+    if quote is None and best.quote == "'" and not any(any(row.quoted) for row in sample.records(best)):
+        best = replace(best, quote='"')  # apostrophes are letters: a later name such as 's-Hertogenbosch opens no cell
     if max(scores) <= 0:
         return _by_blanks(sample, quote) or replace(dialects[0], separator=separator or _NO_SEPARATOR)
     return replace(best, padded=best.padded or _is_padded(sample, best))

@@ -55,6 +55,11 @@ class Certificate(Facts):
     assumption: str = ""
 
     @property
+    def independent_rows(self) -> int:
+        """What the promise rests on: the clusters of calibration rows, or the rows where each is independent."""
+        return self.rows if self.clusters is None else self.clusters
+
+    @property
     def promise(self) -> str:
         """What is promised of accepted rows, in a sentence."""
         if self.threshold is None:
@@ -98,6 +103,20 @@ class RankedRows(NamedTuple):
         return ClusterErrors.of(~self.correct[kept], None if self.clusters is None else self.clusters[kept])
 
 
+def rows_needed(accuracy: float, confidence: float) -> int:
+    """The fewest independent calibration rows that can show an accuracy, if all of them are predicted correctly.
+
+    Args:
+        accuracy: of accepted rows, in (0, 1).
+        confidence: of the promise, in (0, 1).
+
+    Examples:
+        >>> rows_needed(0.95, 0.9), rows_needed(0.9, 0.9)
+        (45, 22)
+    """
+    return math.ceil(math.log(1 - confidence) / math.log(accuracy))
+
+
 def certify(
     calibration: RankedRows, other: RankedRows, *, accuracy: float, confidence: float, assumption: str = ""
 ) -> Certificate:
@@ -115,7 +134,7 @@ def certify(
     promise = {
         "accuracy": accuracy, "confidence": confidence, "rows": rows, "clusters": clusters, "assumption": assumption
     }  # fmt: skip
-    needed = math.ceil(math.log(1 - confidence) / math.log(accuracy))  # independent rows, if all are right
+    needed = rows_needed(accuracy, confidence)
     if (clusters or rows) < needed or not len(other.correct):
         what = f"{rows} calibration rows" + ("" if clusters is None else f" in {clusters} clusters")
         unit = "rows" if clusters is None else "clusters"

@@ -28,10 +28,10 @@ def show_drift(result: DriftAnswer) -> None:
     """The tests that report drift, a summary, and the place of the report."""
     drifted = [test for test in result["tests"] if test["verdict"] == "drift"]
     if drifted:
-        table = whole_table("subject", "aspect", "effect", "p, corrected", "description", title="drift")
+        # The sentence names what drifted and how, so that no column for either makes it narrow.
+        table = whole_table("drift", "effect", "p, corrected")
         for test in drifted[:MOST_LINES]:
-            effect, p = share(test["effect"]), f"{test['adjusted']:.2g}"
-            table.add_row(test["name"], test["aspect"], effect, p, test["says"])
+            table.add_row(test["says"], share(test["effect"]), f"{test['adjusted']:.2g}")
         print_table(table, console)
     rest = f" ({len(drifted) - MOST_LINES} more in the report)" if len(drifted) > MOST_LINES else ""
     alarms = result["settings"]["false_alarms"]
@@ -57,5 +57,6 @@ def show_drift(result: DriftAnswer) -> None:
         model, verdict = result["retrained"]["model"], "is" if result["retrained"]["promoted"] else "is not"
         console.print(f"retrained: {model['uri']} {verdict} promoted: {result['retrained']['reason']}")
     console.print(
-        f"run {result['run_id']}, report [b]{result['report']}[/b], {result['seconds']:.1f} s", soft_wrap=True
+        f"run {result['run_id']}, report to open in a browser: [b]{result['report']}[/b], {result['seconds']:.1f} s",
+        soft_wrap=True,
     )

@@ -8,10 +8,12 @@ from rich.table import Table
 from varjepa.amounts import counted, figure, share
 from varjepa.config import RetrainConfig
 from varjepa.config.durations import in_words
+from varjepa.evaluation.uncertainty.certificate import rows_needed
 from varjepa.flows.show.console import console, plain, print_table, shows_plain
-from varjepa.flows.show.verdicts import FIGURES, kept, losing_sentence, verdict
+from varjepa.flows.show.verdicts import FIGURES, OPEN, held, losing_sentence, verdict
 from varjepa.redaction import redacted_uri
 from varjepa.tasks.answers.retrain import ModelAnswer, RetrainAnswer
+from varjepa.tasks.registry.champion import CHAMPION
 from varjepa.tasks.tracking.store import run_link
 from varjepa.tasks.tracking.uris import tracking_uri
 
@@ -20,9 +22,9 @@ QUALITY = {
     "balanced_accuracy": "balanced accuracy ↑",
     "f1_weighted": "F1, weighted ↑",
     "f1_macro": "F1, macro ↑",
-    "rmse": "RMSE, label's unit ↓",
+    "rmse": "RMSE, label unit ↓",
     "r2": "R2 ↑",
-    "crps": "CRPS, label's unit ↓",
+    "crps": "CRPS, label unit ↓",
 }
 """Metric -> its name, with an arrow to where it is better."""
 
@@ -61,7 +63,7 @@ def show_result(result: RetrainAnswer, config: RetrainConfig) -> None:
     _groups(_rows_title(metrics, model), QUALITY, COLUMNS, metrics)
     if "selective_msp/aurc" in metrics:
         _groups("Who is sure is right? Rows ranked by uncertainty of", SELECTIVE, RANKINGS, metrics)
-    _promises(metrics)
+    _promises(metrics, config.uncertainty.confidence)
     _figures(metrics)
     if losing := losing_sentence(metrics):
         console.print(losing)
@@ -81,7 +83,10 @@ def show_result(result: RetrainAnswer, config: RetrainConfig) -> None:
     if page := run_link(config.tracking, result["run_id"]):
         console.print(f"Open the run: {plain(page)}", soft_wrap=True)
     else:
-        console.print(f"Open the tracking UI: [b]{_ui_command(config)}[/b]", soft_wrap=True)
+        console.print(f"Open the tracking UI: [b]varjepa ui{_where(config)}[/b]", soft_wrap=True)
+    if model["uri"]:
+        console.print(f"Score new rows: [b]varjepa score {_as_argument(model)} NEW.csv OUT.csv{_where(config)}[/b]",
+                      soft_wrap=True)  # fmt: skip
 
 
 def _rows_title(metrics: dict[str, float], model: ModelAnswer) -> str:
@@ -109,7 +114,7 @@ def _groups(title: str, names: dict[str, str], groups: dict[str, str], metrics: 
         console.print("; ".join(meanings), style="dim")
 
 
-def _promises(metrics: dict[str, float]) -> None:
+def _promises(metrics: dict[str, float], confidence: float) -> None:
     """What was promised of new rows, and what test rows show."""
     table = Table("promise", title="Promises", title_justify="left")
     for words in ("promised", "measured", "of rows", "size"):
@@ -121,21 +126,31 @@ def _promises(metrics: dict[str, float]) -> None:
             promised, measured = metrics[f"{group}/promised"], metrics[f"{group}/coverage"]
             table.add_row(
                 words, share(promised), share(measured), "100%", f"{metrics[f'{group}/{size}']:.4g}",
-                kept(promised, measured, rows),
+                held(promised, measured, rows),
             )  # fmt: skip
     if "certificate/coverage" in metrics:
         accuracy, within = metrics.get("certificate/accuracy"), metrics.get("certificate/tolerance")
-        words = "accepted rows are right" + ("" if within is None else f" to {within:.4g}")
+        words = "accepted rows are right" if within is None else f"accepted within {within:.4g}"
         promised, accepted = metrics["certificate/promised"], metrics["certificate/coverage"]
-        shown = "accepts none" if accuracy is None else share(accuracy)
-        judged = "" if accuracy is None else kept(promised, accuracy, accepted * rows)
+        shown = "none" if accuracy is None else share(accuracy)
+        judged = "" if accuracy is None else held(promised, accuracy, accepted * rows)
         table.add_row(words, share(promised), shown, share(accepted), "", judged)
     if table.row_count:
         print_table(table, console)
+    if "open" in table.columns[-1].cells:
+        console.print(OPEN, style="dim")
     if "certificate/coverage" in metrics and "certificate/accuracy" not in metrics:
-        lower = next((level for level in LEVELS if level < metrics["certificate/promised"]), None)
-        hint = "" if lower is None else f" Rows may be at a lower one:\n  [b]--set uncertainty.accuracy={lower}[/b]"
-        console.print(f"No row can be accepted at this level.{hint}", soft_wrap=True)
+        console.print(f"No row can be accepted at this level. {_to_accept_some(metrics, confidence)}", soft_wrap=True)
+
+
+def _to_accept_some(metrics: dict[str, float], confidence: float) -> str:
+    """What to do where no row is accepted: ask for less, as far as the calibration rows can show that, or get more."""
+    rows = metrics.get("certificate/rows", float("inf"))
+    lower = [level for level in LEVELS if level < metrics["certificate/promised"]]
+    possible = next((level for level in lower if rows_needed(level, confidence) <= rows), None)
+    if possible is not None:
+        return f"Some may be at a lower one:\n  [b]--set uncertainty.accuracy={possible}[/b]"
+    return "Only more rows, or a better model, can change that."
 
 
 def _figures(metrics: dict[str, float]) -> None:
@@ -157,6 +172,12 @@ def show_reason(reason: str) -> None:
         console.print(f"  {part}", style=style or None)
 
 
-def _ui_command(config: RetrainConfig) -> str:
+def _as_argument(model: ModelAnswer) -> str:
+    """The version on a command line: by its alias where it has become the champion, so that the line stays right."""
+    return quote(f"models:/{model['name']}@{CHAMPION}" if CHAMPION in model["aliases"] else str(model["uri"]))
+
+
+def _where(config: RetrainConfig) -> str:
+    """The option that other commands need to find the run; empty where they look there anyway."""
     changed = not os.environ.get("MLFLOW_TRACKING_URI") and config.tracking.uri != type(config.tracking)().uri
-    return f"varjepa ui --tracking-uri {plain(quote(redacted_uri(config.tracking.uri)))}" if changed else "varjepa ui"
+    return f" --tracking-uri {plain(quote(redacted_uri(config.tracking.uri)))}" if changed else ""

@@ -13,7 +13,7 @@ def show_summary(result: FileAnswer) -> None:
     cells = f", {counted(result['cells'], 'cell')} filled" if "cells" in result else ""
     files = f" of {counted(result['scored'], 'file')}" if "files" in result else ""
     console.print(
-        f"{counted(result['rows'], 'row')}{files}{cells}{accepted} to [b]{result['out']}[/b], "
+        f"Wrote {counted(result['rows'], 'row')}{files} to [b]{result['out']}[/b]{cells}{accepted}: "
         f"{result['seconds']:.1f} s, {result['rows_per_second']:,} rows/s",
         soft_wrap=True,
     )
@@ -33,7 +33,7 @@ def show_search(result: SimilarAnswer) -> None:
     looked = f" for {counted(result['queries'], 'row')}" if "queries" in result else ""
     made = "reused" if result["reused"] else "made"
     console.print(
-        f"{counted(result['rows'], 'line')}{looked} to [b]{result['out']}[/b], "
+        f"Wrote {counted(result['rows'], 'line')}{looked} to [b]{result['out']}[/b]: "
         f"{counted(result['table_rows'], 'row')} searched, "
         f"index {made} in {result['index']}, {result['seconds']:.1f} s",
         soft_wrap=True,

@@ -1,6 +1,7 @@
 """The results of `varjepa init` and `varjepa doctor`, on the terminal."""
 
 from shlex import quote
+from typing import Any
 
 from varjepa.amounts import counted, share
 from varjepa.flows.show.console import console, plain, print_table, whole_table
@@ -13,7 +14,7 @@ def show_profile(started: Started) -> None:
     spelling = ["spelling"] if started.words else []
     table = whole_table("column", "kind", *spelling, "missing", "distinct", "range", title=counted(started.rows, "row"))
     for name, facts in started.profiles.items():
-        span = "" if facts.smallest is None else plain(f"{facts.smallest} to {facts.largest}")
+        span = "" if facts.smallest is None else plain(f"{_brief(facts.smallest)} to {_brief(facts.largest)}")
         kind = f"{facts.kind} (left out)" if facts.left_out else facts.kind
         kind = "label" if name == started.label else kind
         spelled = [plain(started.words.get(name, ""))] if spelling else []
@@ -36,6 +37,16 @@ def show_profile(started: Started) -> None:
     retrain = f"varjepa retrain {plain(quote(str(started.config)))}"
     console.print(f"  [b]{retrain} --plan[/b]   # what the run would do, and how long it takes", soft_wrap=True)
     console.print(f"  [b]{retrain}[/b]", soft_wrap=True)
+
+
+def _brief(value: Any) -> Any:
+    """An end of a range; of a number no more digits than tell people its size.
+
+    Examples:
+        >>> _brief(-0.1072256316073538), _brief(30.5), _brief(2015)
+        (-0.107225632, 30.5, 2015)
+    """
+    return float(f"{value:.9g}") if isinstance(value, float) else value
 
 
 def show_checks(checks: list[Check]) -> None:

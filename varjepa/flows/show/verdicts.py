@@ -50,20 +50,24 @@ FIGURES = {
 """Metric -> how it is shown."""
 
 
-def kept(promised: float, measured: float, rows: float) -> str:
-    """Whether a promised share was kept on some rows, in a word.
+OPEN = "open: less than promised, which may be chance"
+"""What the verdict on a promise means."""
+
+
+def held(promised: float, measured: float, rows: float) -> str:
+    """Whether a promised share was held on some rows, in a word.
 
     Rows for calibration are taken to be half as many, so that the share itself varies: with probability 97.5% a promise
     that holds on average is not called broken.
 
     Examples:
-        >>> kept(0.9, 0.91, 500), kept(0.9, 0.88, 500), kept(0.9, 0.82, 574)
-        ('kept', 'within chance', 'broken')
+        >>> held(0.9, 0.91, 500), held(0.9, 0.88, 500), held(0.9, 0.82, 574)
+        ('held', 'open', 'broken')
     """
     if measured >= promised:
-        return "kept"
+        return "held"
     deviation = (promised * (1 - promised) * 3 / max(rows, 1.0)) ** 0.5
-    return "within chance" if measured >= promised - 1.96 * deviation else "broken"
+    return "open" if measured >= promised - 1.96 * deviation else "broken"
 
 
 def verdict(name: str, value: float) -> str:
@@ -76,8 +80,8 @@ def verdict(name: str, value: float) -> str:
     return next((words for limit, words in FIGURES[name].limits if value <= limit), "")
 
 
-MEASURES = ("accuracy", "r2")
-"""Metrics that compare; more is better."""
+MEASURES = {"accuracy": "accuracy", "r2": "R2"}
+"""Metrics that compare, as people write them; more is better."""
 
 
 def losing_sentence(metrics: dict[str, float]) -> str:
@@ -91,7 +95,7 @@ def losing_sentence(metrics: dict[str, float]) -> str:
         >>> losing_sentence({"head/accuracy": 0.90, "probe/accuracy": 0.88, "raw/accuracy": 0.85})
         ''
     """
-    for name in MEASURES:
+    for name, measure in MEASURES.items():
         ships, embedding = metrics.get(f"head/{name}"), metrics.get(f"probe/{name}")
         raw = {words: metrics[key] for group, words in BASELINES.items() if (key := f"{group}/{name}") in metrics}
         if not raw:
@@ -100,7 +104,7 @@ def losing_sentence(metrics: dict[str, float]) -> str:
         if embedding is not None and best > embedding:
             what = "" if ships is None else f"; what ships {figure(ships)}"
             return (
-                f"The embedding loses here: {words} on raw columns have {name} {figure(best)}, a linear model on it "
+                f"The embedding loses here: {words} on raw columns have {measure} {figure(best)}, a linear model on it "
                 f"{figure(embedding)}{what}."
             )
     return ""

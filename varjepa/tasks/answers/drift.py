@@ -109,7 +109,10 @@ class PromiseAnswer(TypedDict):
 
 
 class EvaluateAnswer(TypedDict):
-    """`varjepa evaluate`: metrics of the labelled rows, promises, and what was estimated without their labels."""
+    """`varjepa evaluate`: metrics of the labelled rows, promises, and what was estimated without their labels.
+
+    `training_table`: the rows come from the very table that the model was trained on.
+    """
 
     model: str
     run_id: str
@@ -117,4 +120,5 @@ class EvaluateAnswer(TypedDict):
     metrics: dict[str, float]
     promises: list[PromiseAnswer]
     estimate: EstimateAnswer | None
+    training_table: bool
     seconds: float

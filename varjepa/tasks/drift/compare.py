@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ from varjepa.inference.drift_counts import count_columns, estimated_accuracy, qu
 from varjepa.inference.drift_reference import Counts, Profile
 from varjepa.inference.model import TrainedModel
 from varjepa.inference.row_statistics import row_statistics
-from varjepa.tasks.drift.training_table import is_training_table, unlearned_rows
+from varjepa.tasks.drift.training_table import is_training_table, without_parts
 from varjepa.tasks.lineage.record import reads, recording
 from varjepa.tasks.registry.lineage import reads_model
 from varjepa.tasks.registry.open_model import open_model
@@ -43,6 +43,9 @@ SEED = 0
 
 MOST_WORDS = 1000
 """Largest number of new categories that are counted per column."""
+
+_UNLEARNED = "it is compared by the rows that were not trained on"
+_LEARNED = "rows that were trained on look unlike new ones, which is no drift"
 
 
 @dataclass(frozen=True)
@@ -146,7 +149,7 @@ def compare(question: Question) -> Drift:
     known = is_training_table(question.model, question.tracking_uri, data)
     with opened_table(data, model.preprocessor.text) as source:
         if known:
-            source = _without_learned(source, data)  # noqa: PLW2901 (the same table, with fewer rows)
+            source = without_parts(source, data, ["train"], _UNLEARNED, _LEARNED)  # noqa: PLW2901 (fewer rows)
         counted = _count(model, source, data, like=profile.counts, most=section.rows)
         if recording():
             types = {name: str(kind) for name, kind in source.frame.collect_schema().items()}
@@ -166,17 +169,6 @@ def compare(question: Question) -> Drift:
         estimated_accuracy(profile.counts, statistics, cluster_rows[1]), _by_rows(counted.words.get(label or "", {})),
         () if model.preprocessor.label is None else model.preprocessor.label.classes, watch.notify, known,
     )  # fmt: skip
-
-
-def _without_learned(source: Source, data: DataSection) -> Source:
-    """The table of training without the rows that the model was trained on, as far as its split can be repeated."""
-    with reading(data):
-        rows = unlearned_rows(source.frame, data)
-    words = "it is compared by the rows that were not trained on"
-    if rows is None:
-        words = "rows that were trained on look unlike new ones, which is no drift"
-    log.warning("%s is the very table that the model was trained on: %s", source.description, words)
-    return source if rows is None else replace(source, frame=rows)
 
 
 def _cluster_rows(clusters: Sequence[Hashes | None], reference: float | None) -> float | None:

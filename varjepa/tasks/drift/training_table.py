@@ -1,16 +1,21 @@
 """New rows that are the very table of training. Its fingerprint is known, and training rows fit too well."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import polars as pl
 
 from varjepa.config import DataSection
 from varjepa.config.uris import is_local
 from varjepa.data.read.named_columns import renamed
+from varjepa.data.read.sources import Source
 from varjepa.data.read.splits import PART, assign_parts
 from varjepa.errors import DataError
 from varjepa.tasks.registry.names import REGISTRY, registered_version
 from varjepa.tasks.registry.reader import registry_at
 from varjepa.tasks.registry.tags import FINGERPRINT_TAG
-from varjepa.tasks.sources.open_table import find_table
+from varjepa.tasks.sources.open_table import find_table, opened_table, reads
+from varjepa.tasks.steps.log import log
 from varjepa.tasks.steps.reuse import WORK
 from varjepa.tasks.tracking.uris import store
 
@@ -32,18 +37,40 @@ def is_training_table(model: str, tracking_uri: str | None, data: DataSection) -
     return known is not None and known == find_table(data, WORK).fingerprint()
 
 
-def unlearned_rows(frame: pl.LazyFrame, data: DataSection) -> pl.LazyFrame | None:
-    """The rows of a training table that the model was not trained on; None if its split cannot be repeated.
+def without_parts(source: Source, data: DataSection, parts: Sequence[str], words: str, otherwise: str) -> Source:
+    """The table of training without some of its parts, as far as its split can be repeated; says which of both it is.
+
+    Args:
+        source: the table.
+        data: settings of the training.
+        parts: to leave out, such as "train".
+        words: what is left, for the message.
+        otherwise: what the message says of rows that cannot be told apart.
+    """
+    # A model reads some columns in another way than its training has, as text for instance: their hashes differ.
+    with opened_table(data) as trained, reads(data):
+        rows = rows_beyond(source.frame, data, parts, as_trained=trained.frame)
+    known = otherwise if rows is None else words
+    log.warning("%s is the very table that the model was trained on: %s", source.description, known)
+    return source if rows is None else replace(source, frame=rows)
+
+
+def rows_beyond(
+    frame: pl.LazyFrame, data: DataSection, parts: Sequence[str], as_trained: pl.LazyFrame | None = None
+) -> pl.LazyFrame | None:
+    """The rows of a training table that are in none of some parts; None if its split cannot be repeated.
 
     Args:
         frame: all rows.
         data: settings of the training. Rows of a split by hash or by column stay in their part, whatever else there is.
+        parts: to leave out, such as "train".
+        as_trained: the same rows as the training has read them, which decide the parts; None if `frame` is that.
     """
     if data.split.by not in ("hash", "column") or data.split.seen == "all":
         return None
     try:
-        parts = assign_parts(renamed(frame, data.rename), data.split)
+        found = assign_parts(renamed(frame if as_trained is None else as_trained, data.rename), data.split)
     except (DataError, pl.exceptions.ColumnNotFoundError):
         return None
-    learned = parts.cast(pl.String).eq("train").rename(PART)
-    return frame.filter(~pl.lit(learned))
+    left_out = found.cast(pl.String).is_in(list(parts)).rename(PART)
+    return frame.filter(~pl.lit(left_out))

@@ -19,6 +19,7 @@ from varjepa.inference.drift_counts import estimated_accuracy
 from varjepa.inference.model import TrainedModel
 from varjepa.inference.row_statistics import row_statistics
 from varjepa.tasks.drift.compare import SEED, model_name
+from varjepa.tasks.drift.training_table import is_training_table
 from varjepa.tasks.lineage.record import reads
 from varjepa.tasks.outcomes.labels import Labelled, label_of, scored_before, scored_now
 from varjepa.tasks.registry.lineage import reads_model
@@ -42,6 +43,7 @@ class Evaluation:
         metrics: accuracy and ece, or rmse and r2; accepted, coverage.
         promises: what the model promised of these rows, and what came of it.
         estimate: accuracy of the rows as if no label was known; None without classes.
+        training_table: whether the rows come from the very table that the model was trained on.
     """
 
     question: Labelled
@@ -51,6 +53,7 @@ class Evaluation:
     metrics: dict[str, float]
     promises: list[Promise]
     estimate: EstimatedAccuracy | None
+    training_table: bool
 
 
 @task(name="evaluate", task_run_name="evaluate")
@@ -64,9 +67,10 @@ def evaluate_model(question: Labelled) -> Evaluation:
     model = open_model(question.model, question.tracking_uri, question.device)
     label = label_of(model)
     read = scored_now if question.scored is None else scored_before
-    answers, rows = read(model, question, label)
-    types = {name: str(kind) for name, kind in rows.schema.items()}
-    reads(named_table(section_at(model.config.data, question.labelled, **question.reading), types, rows.height))
+    data = section_at(model.config.data, question.labelled, **question.reading)
+    known = is_training_table(question.model, question.tracking_uri, data)
+    answers, rows = read(model, question, label, known=known)
+    reads(named_table(data, {name: str(kind) for name, kind in rows.schema.items()}, rows.height))
     reads_model(question.model, question.tracking_uri)
     outcomes, estimate = outcomes_of(model, label, answers, rows), _estimate(model, answers, rows)
     promises = promises_of(
@@ -75,7 +79,8 @@ def evaluate_model(question: Labelled) -> Evaluation:
     watch = watch_of(question.model, question.tracking_uri, model.config)
     tracking = TrackingSection(uri=store(question.tracking_uri), experiment=watch.experiment)
     name = model_name(question.model, model)
-    return Evaluation(question, name, tracking, rows.height, outcome_metrics(outcomes), promises, estimate)
+    metrics = outcome_metrics(outcomes)
+    return Evaluation(question, name, tracking, rows.height, metrics, promises, estimate, known)
 
 
 def outcomes_of(model: TrainedModel, label: Label, answers: pl.DataFrame, rows: pl.DataFrame) -> Outcomes:

@@ -16,6 +16,7 @@ from varjepa.errors import DataError, ModelError, listed
 from varjepa.inference.answer_columns import ON_REQUEST
 from varjepa.inference.gate_evidence import judged_rows
 from varjepa.inference.model import TrainedModel
+from varjepa.tasks.drift.training_table import without_parts
 from varjepa.tasks.registry.open_model import REGISTRY, version_of
 from varjepa.tasks.scoring.one_file import batch_rows
 from varjepa.tasks.scoring.stream import batches_of
@@ -25,6 +26,10 @@ from varjepa.tasks.sources.open_table import opened_table
 
 ANSWERS = ("prediction", "probability", "accept", "low", "high", "set")
 """Columns of scores that an evaluation uses, where they are there."""
+
+_SEEN = ("train", "validation", "calibration")
+_UNSEEN_ROWS = "it is judged by its test rows alone, which nothing was trained or chosen on"
+_ALL_ROWS = "rows that were trained on are predicted better than new ones, so these figures say too much"
 
 SETS: tuple[ON_REQUEST, ...] = ("set",)
 """Columns that are asked for if the model has prediction sets."""
@@ -67,8 +72,16 @@ def label_of(model: TrainedModel) -> Label:
     return model.preprocessor.label
 
 
-def scored_now(model: TrainedModel, question: Labelled, label: Label) -> tuple[pl.DataFrame, pl.DataFrame]:
+def scored_now(
+    model: TrainedModel, question: Labelled, label: Label, *, known: bool = False
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Answers for the labelled rows, and the rows themselves; rows without a label are left out.
+
+    Args:
+        model: that answers.
+        question: the rows.
+        label: what the model predicts.
+        known: the rows are the table that the model was trained on: only its test rows count.
 
     Raises:
         DataError: the rows cannot be read, lack a column, or none has a label.
@@ -76,6 +89,8 @@ def scored_now(model: TrainedModel, question: Labelled, label: Label) -> tuple[p
     data = section_at(model.config.data, question.labelled, **question.reading)
     answers, kept = [], []
     with opened_table(data, model.preprocessor.text) as source:
+        if known:
+            source = without_parts(source, data, _SEEN, _UNSEEN_ROWS, _ALL_ROWS)  # noqa: PLW2901 (fewer rows)
         for frame in batches_of(source, data, batch_rows(model, 0)):
             require_present([label.name], frame.columns, question.labelled)
             rows = judged_rows(frame, label)
@@ -87,8 +102,16 @@ def scored_now(model: TrainedModel, question: Labelled, label: Label) -> tuple[p
     return pl.concat(answers), pl.concat(kept)
 
 
-def scored_before(model: TrainedModel, question: Labelled, label: Label) -> tuple[pl.DataFrame, pl.DataFrame]:
+def scored_before(
+    model: TrainedModel, question: Labelled, label: Label, *, known: bool = False
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Answers that were written before the labels were known, and the labels, joined by the key.
+
+    Args:
+        model: that has answered.
+        question: the labels, the answers and the key.
+        label: what the model predicts.
+        known: the labelled rows are the table that the model was trained on: only its test rows count.
 
     Raises:
         DataError: a table cannot be read, lacks a column, holds a key twice, or no key is in both.
@@ -96,6 +119,8 @@ def scored_before(model: TrainedModel, question: Labelled, label: Label) -> tupl
     key = str(question.key)
     data = section_at(model.config.data, question.labelled, **question.reading)
     with opened_table(data, [*model.preprocessor.text, key]) as source:
+        if known:
+            source = without_parts(source, data, _SEEN, _UNSEEN_ROWS, _ALL_ROWS)  # noqa: PLW2901 (fewer rows)
         labels = renamed(source.frame, data.rename).collect()
     require_present((key, label.name), labels.columns, question.labelled)
     version = version_of(question.model, question.tracking_uri)

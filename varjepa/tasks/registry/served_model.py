@@ -25,8 +25,9 @@ class RowEmbedder(PythonModel):
     def load_context(self, context: PythonModelContext) -> None:
         self.model = load_model(Path(context.artifacts["model"]))
 
-    # MLflow would derive a signature from type annotations of this method.
-    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, ARG002
+    # Without a type of `model_input` MLflow warns whoever loads the model. From this type, and from no other annotation
+    # of this method, it derives no signature; so the others are left out.
+    def predict(self, context, model_input: pd.DataFrame, params=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201, ARG002
         """Embeds the rows of a data frame; see `varjepa.inference.model.TrainedModel.predict`.
 
         `params` may hold `batch_size`, and `columns`: groups of columns as in `varjepa score --columns`.

@@ -28,6 +28,7 @@ EXACT = {
     "certificate/promised": "accuracy that accepted rows are promised to have",
     "certificate/coverage": "share of test rows that are accepted",
     "certificate/accuracy": "accuracy of the accepted test rows",
+    "certificate/rows": "independent calibration rows, which the certificate rests on",
     "interval/promised": "share of labels that intervals are to hold",
     "interval/coverage": "share of test labels that their intervals hold",
     "interval/width": "mean width of the intervals, in the label's unit; narrower is better",

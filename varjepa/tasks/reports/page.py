@@ -5,16 +5,19 @@ Templates get plain values and escape all of them: names of columns and what cel
 
 import base64
 import csv
+import re
 from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from varjepa.data.files.formulas import as_spreadsheet_text
 from varjepa.visible import markdown_text, visible
+
+_CODE = re.compile(r"`([^`]+)`")
 
 Table = tuple[str, list[str], list[list[str]]]
 """A table of a report: title, header, lines."""
@@ -44,12 +47,20 @@ def _seen(value: Any) -> Any:
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
+def _with_code(text: str) -> Markup:
+    """A sentence in which commands stand between backticks, as a page shows it; everything in it is text."""
+    parts = enumerate(_CODE.split(visible(text)))
+    return Markup().join(Markup("<code>{}</code>").format(part) if at % 2 else escape(part) for at, part in parts)
+
+
 @cache
 def _templates() -> Environment:
-    return Environment(
+    templates = Environment(
         loader=PackageLoader("varjepa.tasks.reports"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True, keep_trailing_newline=True, finalize=_seen,
     )  # fmt: skip
+    templates.filters["with_code"] = _with_code
+    return templates
 
 
 def render(template: str, **content: Any) -> str:

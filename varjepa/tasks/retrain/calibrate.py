@@ -200,6 +200,8 @@ def _decisions(outcome: Calibration) -> dict[str, str]:
         sure = f"with {share(certificate.confidence, 0)} confidence"
         target = f"at least {share(certificate.accuracy)} of accepted rows right, {sure}"
         promise = f"{target}, if {certificate.assumption}; {certificate.reason}"
+        if certificate.threshold is None:
+            promise = f"none, so no row is accepted; {target}, was asked for, but {certificate.reason}"
         log.info("certificate for %s: %s", share(certificate.accuracy), certificate.reason)
     log.info("uncertainty by %s: %s", outcome.fitted.measure, outcome.fitted.reason)
     return {"uncertainty": f"{outcome.fitted.measure}: {outcome.fitted.reason}", "certificate": promise}

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
+from varjepa.amounts import counted
 from varjepa.config.signing import SigningSection
 from varjepa.errors import VarjepaError
 from varjepa.redaction import redacted_uri
@@ -100,7 +101,9 @@ def _device() -> Check:
 
     if torch.cuda.is_available():
         return Check("device", ok=True, found=f"GPU {torch.cuda.get_device_name()}, torch {torch.__version__}")
-    return Check("device", ok=True, found=f"CPU, {torch.get_num_threads()} threads, torch {torch.__version__}")
+    return Check(
+        "device", ok=True, found=f"CPU, {counted(torch.get_num_threads(), 'thread')}, torch {torch.__version__}"
+    )
 
 
 def _disk() -> Check:

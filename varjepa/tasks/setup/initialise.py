@@ -31,6 +31,7 @@ from varjepa.tasks.answers.tables import ColumnAnswer, InitAnswer
 from varjepa.tasks.setup.gap_words import gap_words
 from varjepa.tasks.setup.natural_bounds import future_words, natural_bounds
 from varjepa.tasks.setup.obstacles import obstacles
+from varjepa.tasks.setup.time_order import ordered_by_time
 from varjepa.tasks.sources.address import expanded, require_place, table_of
 from varjepa.tasks.sources.glance import columns_at_hand, require_table
 from varjepa.tasks.sources.open_table import opened_table, reads
@@ -139,9 +140,8 @@ def initialise(
         few = has_few_contents(frame, rows.rows, _features(profiles, label))
         remarks = {name: beyond_words(count) for name, count in beyond.items()}
         remarks |= rare_columns(rows, {name: facts for name, facts in profiles.items() if name != label})
-        remarks |= future_columns(profiles)
-    for name, words in gap_words(section, profiles.values()).items():
-        remarks[name] = f"{remarks[name]}; {words}" if name in remarks else words
+        ordered = {} if section.split.by == "time" else ordered_by_time(frame, profiles)
+    remarks = _together(remarks, future_columns(profiles), ordered, gap_words(section, profiles.values()))
     started = Started(
         config, contract, rows.rows, label, profiles, source.columns, source.words, {**remarks, **source.doubts},
         tuple(obstacles(rows.rows, profiles, label, section.drop)),
@@ -206,6 +206,12 @@ def _table_name(data: str) -> str:
     parts = last.strip('"').split(".")
     named = parts[-1] if table_of(data) or scheme_of(data) == "iceberg" else parts[0]
     return re.sub(r"[^\w-]+", "-", VARIABLE.sub("", named)).strip("-") or "table"
+
+
+def _together(*remarks: Mapping[str, str]) -> dict[str, str]:
+    """What is to be said of each column, in one line."""
+    names = dict.fromkeys(name for each in remarks for name in each)
+    return {name: "; ".join(each[name] for each in remarks if name in each) for name in names}
 
 
 def future_columns(profiles: Mapping[str, ColumnProfile]) -> dict[str, str]:

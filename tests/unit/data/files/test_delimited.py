@@ -37,6 +37,7 @@ KINDS = {
     "escaped separators": ("a,b\n1,x\\,y\n2,z\n", {"a": [1, 2], "b": ["x,y", "z"]}, "backslash"),
     "apostrophes as quotes": ("a,b\n1,'x,y'\n2,'z'\n", {"a": [1, 2], "b": ["x,y", "z"]}, "apostrophes"),
     "apostrophes as letters": ("a,b\n1,it's\n2,'n so\n", {"a": [1, 2], "b": ["it's", "'n so"]}, ""),
+    "apostrophes inside cells only": ("a,b\n1,it's\n2,O'Hara\n", {"a": [1, 2], "b": ["it's", "O'Hara"]}, ""),
     "a quote that opens nothing": ("a,b\n1,x\n2,\"y\n3,z\n", {"a": [1, 2, 3], "b": ["x", '"y', "z"]}, "Quotes are"),
     "inches": ('a,b\n1,5" pipe\n2,x\n3,"y"\n', {"a": [1, 2, 3], "b": ['5" pipe', "x", "y"]}, ""),
     "lines in cells": ('a,b\n1,"x\ny"\n2,"z\n\n,"\n', {"a": [1, 2], "b": ["x\ny", "z\n\n,"]}, ""),
@@ -94,6 +95,15 @@ def test_kinds_of_text(tmp_path: Path, kind: str) -> None:
     assert table.to_dict(as_series=False) == expected
     assert re.search(note, notes, re.DOTALL)
     assert bool(notes) == bool(note), notes
+
+
+def test_a_late_name_that_begins_with_an_apostrophe_swallows_no_rows(tmp_path: Path) -> None:
+    late = ["400,'s-Hertogenbosch", "401,x", "402,den Bosch'"]
+    content = "\n".join(["a,b", *(f"{row},O'Brien" for row in range(400)), *late, "403,y", ""])
+    table, notes = opened(put(tmp_path, content))
+    assert table["a"].to_list() == list(range(404))
+    assert table["b"][400:].to_list() == ["'s-Hertogenbosch", "x", "den Bosch'", "y"]
+    assert notes == ""
 
 
 @pytest.mark.parametrize("name", ["t.tsv", "t.txt", "t.data", "t", "t.CSV", "t.xls", "t.csv.gz"])

@@ -173,6 +173,12 @@ def test_the_contracts_page_tells_broken_rules_from_kept_ones(figure: Path) -> N
     assert any("3 rules, 1 of them kept" in text for text in texts)
 
 
+def test_commands_in_sentences_are_shown_as_code(figure: Path) -> None:
+    page = report_of_hostile_names(figure)
+    assert "<code>varjepa drift models:/people/1 NEW</code>" in page
+    assert "`" not in page
+
+
 def test_the_brief_card_keeps_the_beginning_of_a_long_word(figure: Path) -> None:
     facts = hostile_facts(figure)
     snapshot = replace(facts.snapshot, source=f"s3://lake/{'x' * 400}.parquet")
