@@ -135,7 +135,8 @@ class Running:
 
     def so_far(self) -> str:
         """The lines that it has written to stderr by now."""
-        text = self._place.with_suffix(".err").read_text(encoding="utf-8")
+        file = self._place.with_suffix(".err")
+        text = file.read_text(encoding="utf-8") if file.exists() else ""  # it opens the file once it runs
         return text[: text.rfind("\n") + 1]
 
     def send(self, number: signal.Signals) -> None:
