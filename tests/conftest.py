@@ -1,6 +1,7 @@
 """Shared tables, sizes and the places of optional real data."""
 
-from collections.abc import Generator
+import os
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -8,6 +9,8 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
+from tests.forked import Forks
+from tests.forked import forks as new_forks
 from tests.hostile_table import hostile_home  # noqa: F401 (a fixture)
 from tests.scheduling import SharedModelScheduling, mark_shared_models, slow_files_first
 from tests.store_servers import mariadb_server, open_folder, postgres_server, s3, s3_server  # noqa: F401 (fixtures)
@@ -55,6 +58,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> SharedModelScheduling | None:
     return SharedModelScheduling(config, log) if config.option.dist == "loadfile" else None
+
+
+@pytest.fixture(scope="session")
+def forks() -> Iterator[Forks]:
+    """Starts processes of the command line without the time of their imports, and with no server to record flows."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "MLFLOW_"))}
+    with new_forks(kept) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tracking database, migrated once (7 s) and copied where one is needed."""
+    from varjepa.tasks.tracking.store import client_for
+
+    path = tmp_path_factory.mktemp("database") / "mlflow.db"
+    client_for(f"sqlite:///{path}")
+    return path
 
 
 @pytest.fixture(scope="session")

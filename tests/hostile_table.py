@@ -1,6 +1,5 @@
 """A table whose names and cells attack whatever shows them, and a home in which every command has seen it."""
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 import yaml
 
 from tests.flows.conftest import SMALL
-from tests.forked import Said, forks
+from tests.forked import Forks, Said, Start
 
 HIT = "window.hit=77"
 """What the browser may never run."""
@@ -45,17 +44,18 @@ def hostile_table(rows: int = 260, seed: int = 0) -> pl.DataFrame:
 
 
 @pytest.fixture(scope="session")
-def hostile_home(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+def hostile_home(forks: Forks, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     """The folder in which the commands ran, one after the other, and what they said."""
     home = tmp_path_factory.mktemp("hostile")
     table = hostile_table()
     table.write_parquet(home / "people.parquet")
     table.with_columns(pl.lit(MARKUP).alias(NAMES["turned"])).head(150).write_parquet(home / "new.parquet")
     said: dict[str, Said] = {}
-    with prefect(home) as url, forks(_environment(home, url)) as forked:
+    with prefect(home) as url:
+        variables = {"PREFECT_HOME": str(home / "prefect"), "PREFECT_API_URL": url, "COLUMNS": "200"}
 
         def call(*words: str) -> None:
-            said[words[0]] = forked.call(home, *words)
+            said[words[0]] = forks.start(Start(words, str(home), variables)).said()
 
         _every_command(home, call)
     return SimpleNamespace(home=home, said=said, table=table, pages=sorted(home.rglob("*.html")))
@@ -75,11 +75,6 @@ def prefect(home: Path) -> Iterator[str]:
             yield server.api_url
         finally:
             server.stop()
-
-
-def _environment(home: Path, url: str) -> dict[str, str]:
-    rest = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "PREFECT_"))}
-    return rest | {"PREFECT_HOME": str(home / "prefect"), "PREFECT_API_URL": url, "COLUMNS": "200"}
 
 
 def _every_command(home: Path, call: Callable[..., None]) -> None:

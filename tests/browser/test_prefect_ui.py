@@ -1,7 +1,6 @@
 """Prefect's pages in a real browser, served by a server of ours on any port but Prefect's own."""
 
 import sys
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,20 +25,18 @@ def test_the_pages_find_their_api(browser: Any, prefect_pages: str, path: str) -
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of both servers, one after the other: the second finds its tables made."""
-    return tmp_path_factory.mktemp("prefect")
+def prefect_pages(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """Address of a server without runs, with the environment of one that listens on all addresses of its host.
 
-
-@pytest.fixture(scope="module", params=["127.0.0.1", "0.0.0.0"])
-def prefect_pages(request: pytest.FixtureRequest, home: Path) -> Any:
-    """Address of a server without runs, with the environment of one that listens on this host."""
+    Only a browser shows that its pages find an API whose address has no host. That of a server on one address has one,
+    and `flows/test_schedule` asks a server for it.
+    """
     from varjepa.tasks.processes.child import HOST, Child
     from varjepa.tasks.servers.prefect import ui_environment
 
-    port = free_port()
+    home, port = tmp_path_factory.mktemp("prefect"), free_port()
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(port)]
-    environment = {**ui_environment(request.param, port), "PREFECT_HOME": str(home), "PREFECT_API_URL": None}
+    environment = {**ui_environment("0.0.0.0", port), "PREFECT_HOME": str(home), "PREFECT_API_URL": None}
     with Child("Prefect", command, home / "server.log", environment=environment, quick=True) as server:
         server.require_up(f"http://{HOST}:{port}/api")
         yield f"http://{HOST}:{port}"

@@ -6,8 +6,7 @@ Screenshots go into the folder that VARJEPA_SCREENSHOTS names.
 import json
 import os
 import re
-import subprocess
-import sys
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,43 +16,42 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.flows.conftest import person_table, write_job
+from tests.forked import Start
 from tests.store_servers import free_port
+from tests.waiting import eventually
 from varjepa.tasks.tracking import links
 
-CODE = Path(__file__).parents[2]
 EPOCHS = 4
 PATIENCE = 60_000  # milliseconds; a page of the UI takes seconds on a busy machine
 
 
-TWO_RETRAINS = """
-import sys
-from varjepa.flows.cli import cli
-for seed in (1, 2):
-    cli.main(["retrain", sys.argv[1], "--set", f"training.seed={seed}", "--json"], standalone_mode=False)
-"""
-
-
 @pytest.fixture(scope="module")
-def ui(browser, tmp_path_factory) -> Iterator[SimpleNamespace]:
+def ui(browser, forks, migrated, tmp_path_factory) -> Iterator[SimpleNamespace]:
     """Two versions of a model, and `varjepa ui` over them; all by processes of the command line."""
     home = tmp_path_factory.mktemp("ui")
     small = {"training": {"max_epochs": EPOCHS}, "probe": {"head": "linear"}}
     job = write_job(home, person_table(300), data={"label": "rich"}, **small)
-    environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
-    environment |= {"PYTHONPATH": str(CODE), "OMP_NUM_THREADS": "1"}
-    program, options = [sys.executable, "-m", "varjepa.flows.cli"], {"cwd": home, "env": environment, "text": True}
-    command = [sys.executable, "-c", TWO_RETRAINS, str(job)]
-    done = subprocess.run(command, capture_output=True, check=False, **options)
-    assert done.returncode == 0, done.stderr
-    runs = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    (home / "mlruns").mkdir()
+    (home / "mlruns" / "mlflow.db").write_bytes(migrated.read_bytes())
+    runs, unrecorded = [], {"PREFECT_SERVER_EPHEMERAL_ENABLED": "false"}  # by Prefect, whose pages are not looked at
+    for seed in (1, 2):
+        words = ["retrain", str(job), "--set", f"training.seed={seed}", "--json"]
+        done = forks.start(Start(words, str(home), unrecorded)).said()
+        assert done.code == 0, done.err
+        runs.append(json.loads(done.out.splitlines()[-1]))
     port = free_port()
-    server = subprocess.Popen([*program, "ui", "--no-browser", "--port", str(port)], stderr=subprocess.PIPE, **options)
+    server = forks.start(Start(["ui", "--no-browser", "--port", str(port)], str(home)))
+
+    def first_line() -> str:
+        assert server.poll() is None, server.said().err
+        return server.so_far().partition("\n")[0]
+
     try:
-        line = server.stderr.readline()
-        assert f"http://127.0.0.1:{port}" in line, line + server.stderr.read()
+        line = eventually(first_line, "a link")
+        assert f"http://127.0.0.1:{port}" in line, line
         yield SimpleNamespace(base=f"http://127.0.0.1:{port}", link=line.split()[-1], runs=runs)
     finally:
-        server.terminate()
+        server.send(signal.SIGTERM)
         server.wait(60)
 
 

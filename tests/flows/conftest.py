@@ -68,6 +68,14 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
+def prefect_api(prefect_server: None) -> str:
+    """Address of that server, for processes that need not start one of their own."""
+    from prefect.settings import PREFECT_API_URL
+
+    return str(PREFECT_API_URL.value())
+
+
+@pytest.fixture(scope="session")
 def prefect_database(prefect_server: None) -> Path:
     """An empty database of a Prefect server, made once (3 s) and copied into the home of a server of one's own."""
     from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL
@@ -79,16 +87,6 @@ def prefect_database(prefect_server: None) -> Path:
 def no_store_of_another_test(monkeypatch: pytest.MonkeyPatch) -> None:
     """MLflow writes the store that a test chose into the environment, which wins over any config."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-
-
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tracking database, migrated once (7 s) and copied where one is needed."""
-    from varjepa.tasks.tracking.store import client_for
-
-    path = tmp_path_factory.mktemp("database") / "mlflow.db"
-    client_for(f"sqlite:///{path}")
-    return path
 
 
 @pytest.fixture

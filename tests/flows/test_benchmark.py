@@ -1,10 +1,7 @@
 """The benchmark, called as a person calls it; small, so that its numbers mean nothing."""
 
 import csv
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -16,6 +13,7 @@ import polars as pl
 import pytest
 
 from tests.flows.conftest import caller, person_table, write_job
+from tests.forked import Forks, Start
 
 SMALL = ["--predictors", "mlp,autoint,xgboost", "--seeds", 2, "--runner", "threads", "--json",
          "--trials", 1, "--set", "training.epochs=2", "--set", "training.autoint.d_token=8"]  # fmt: skip
@@ -109,25 +107,18 @@ def test_the_papers_protocol_shows_all_rows_to_the_encoder(varjepa, job: Path) -
 
 
 def test_a_killed_benchmark_ends_with_the_same_table(
-    whole: SimpleNamespace, job: Path, tmp_path: Path, migrated: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from prefect.settings import PREFECT_API_URL
-
+    whole: SimpleNamespace, forks: Forks, prefect_api: str, *, job: Path, tmp_path: Path, migrated: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     words = ["benchmark", "--datasets", str(job), *map(str, SMALL)]
-    # The server of the tests, so that the process need not start one of its own.
-    root, url = str(Path(__file__).parents[2]), PREFECT_API_URL.value()
-    environment = {**os.environ, "PYTHONPATH": root, "PREFECT_API_URL": url, "OMP_NUM_THREADS": "1"}
     home = tmp_path / "killed"
     varjepa = caller(home, migrated, monkeypatch)
-    killed = subprocess.Popen(
-        [sys.executable, "-m", "varjepa.flows.cli", *words], cwd=home, env=environment, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    killed = forks.start(Start(words, str(home), {"PREFECT_API_URL": prefect_api}))
     deadline = time.monotonic() + 240
     while not list(home.glob("mlruns/work/cell-*/result.json")) and time.monotonic() < deadline:
         assert killed.poll() is None
         time.sleep(0.05)
-    killed.send_signal(signal.SIGKILL)
+    killed.send(signal.SIGKILL)
     killed.wait()
     done = len(list(home.glob("mlruns/work/cell-*/result.json")))
     assert 0 < done < 12

@@ -190,13 +190,12 @@ def test_models_without_labels_and_without_scales_are_asked_too(varjepa, tmp_pat
     assert "generator.n_layers" in refused.json["error"]
 
 
-@pytest.mark.parametrize("columns", [["age", "income per-year"], ["job", "member"], ["age"], ["job"]])
-def test_tables_of_numbers_only_and_of_words_only(varjepa, tmp_path: Path, columns: list[str]) -> None:
-    table = person_table(200).select(*columns, "rich")
+@pytest.mark.parametrize("column", ["age", "job"])
+def test_tables_of_a_number_only_and_of_a_word_only(varjepa, tmp_path: Path, column: str) -> None:
+    """A single column is the hardest for every step; networks of several of one kind, unit tests train."""
+    table = person_table(200).select(column, "rich")
     table.write_csv(tmp_path / "new.csv")
-    # A single column is the hardest for every head; of two, the choice among them shows nothing more.
-    head = "linear" if len(columns) > 1 else "auto"
-    answer = varjepa("retrain", write_job(tmp_path, table, data={"label": "rich"}, probe={"head": head}), "--json")
+    answer = varjepa("retrain", write_job(tmp_path, table, data={"label": "rich"}), "--json")
     assert answer.code == 0, answer.err
     assert {"samples/auc", "anomaly/auroc"} <= set(answer.json["metrics"])
     for words in (
@@ -206,8 +205,8 @@ def test_tables_of_numbers_only_and_of_words_only(varjepa, tmp_path: Path, colum
     ):
         out = tmp_path / f"{words[0]}.parquet"
         assert varjepa(*words, out).code == 0
-    assert pl.read_parquet(tmp_path / "impute.parquet").select(columns).null_count().sum_horizontal().item() == 0
-    assert pl.read_parquet(tmp_path / "sample.parquet").columns == columns
+    assert pl.read_parquet(tmp_path / "impute.parquet")[column].null_count() == 0
+    assert pl.read_parquet(tmp_path / "sample.parquet").columns == [column]
 
 
 @pytest.mark.parametrize("where", ["uri", "run", "runs:/", "folder"])

@@ -16,12 +16,11 @@ import psutil
 import pytest
 
 from tests.flows.conftest import person_table, write_job
-from tests.hosts import Host, switched
+from tests.forked import Forks, Running, Start
+from tests.hosts import Host, may_unshare, switched
 from tests.store_servers import BUCKET
 
-ROOT = str(Path(__file__).parents[2])
 EPOCHS = 25
-VARJEPA = [sys.executable, "-m", "varjepa.flows.cli"]
 
 JOBS = "MLFLOW_SERVER_ENABLE_JOB_EXECUTION"
 """Variable of MLflow's server, which would start ten more processes."""
@@ -35,47 +34,48 @@ class Machine:
 
     Attributes:
         host: the host.
+        forks: starts its processes.
         home: its folder.
         job: the config, which every machine has.
         variables: of the environment, besides those of this process.
     """
 
     host: Host
+    forks: Forks
     home: Path
     job: Path
     variables: dict[str, str]
 
-    def started(self, *more: str) -> "subprocess.Popen[str]":
+    def started(self, *more: str) -> Running:
         """The retrain, on its way."""
         return self.runs("retrain", str(self.job), "--dry-run", "--json", *more)
 
-    def runs(self, *words: str) -> "subprocess.Popen[str]":
+    def runs(self, *words: str) -> Running:
         """A command, on its way."""
         self.home.mkdir(parents=True, exist_ok=True)
         # Without a record by Prefect, whose temporary server takes as long as everything else here.
-        own = {"HOME": str(self.home), "PYTHONPATH": ROOT, "PREFECT_SERVER_EPHEMERAL_ENABLED": "false"}
-        return subprocess.Popen(
-            self.host.words(*VARJEPA, *words), cwd=self.home, text=True,
-            env=os.environ | own | self.variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
+        own = {"HOME": str(self.home), "PREFECT_SERVER_EPHEMERAL_ENABLED": "false"}
+        name = self.host.name if may_unshare() else None
+        variables = os.environ | own | self.variables
+        return self.forks.start(Start(words, str(self.home), variables, host=name, space=self.host.space))
 
     def answer(self) -> tuple[dict[str, Any], str]:
         """What the retrain answers, and what it says meanwhile."""
         return answered(self.started())
 
-    def lose(self, process: "subprocess.Popen[str]") -> None:
+    def lose(self, process: Running) -> None:
         """Ends everything on the machine at once, and its folder with it."""
         for one in [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]:
             one.kill()
-        process.communicate()
+        process.wait()
         shutil.rmtree(self.home)
 
 
-def answered(process: "subprocess.Popen[str]") -> tuple[dict[str, Any], str]:
+def answered(process: Running) -> tuple[dict[str, Any], str]:
     """What a command answers, and what it says meanwhile."""
-    out, said = process.communicate(timeout=240)
-    assert process.returncode == 0, said
-    return json.loads(out.strip().splitlines()[-1]), said
+    said = process.said(timeout=240)
+    assert said.code == 0, said.err
+    return json.loads(said.out.strip().splitlines()[-1]), said.err
 
 
 def weights(home: Path) -> bytes:
@@ -95,11 +95,11 @@ def checkpoint(home: Path) -> int:
     return max((file.stat().st_mtime_ns for file in home.glob("mlruns/work/pretrain-*/checkpoint.pt")), default=0)
 
 
-def wait_for(ready: Callable[[], Any], process: "subprocess.Popen[str]") -> Any:
+def wait_for(ready: Callable[[], Any], process: Running) -> Any:
     """Waits while the process runs."""
     deadline = time.monotonic() + 120
     while not (found := ready()):
-        assert process.poll() is None, process.communicate()
+        assert process.poll() is None, process.said()
         assert time.monotonic() < deadline
         time.sleep(0.02)
     return found
@@ -172,12 +172,12 @@ def namespaces(migrated: Path, tmp_path: Path) -> Iterator[tuple[list[Host], dic
 
 @pytest.mark.usefixtures("s3")
 def test_two_machines_train_together_and_lost_ones_are_replaced(
-    job: Path, undisturbed: Path, migrated: Path, tmp_path: Path
+    forks: Forks, job: Path, undisturbed: Path, migrated: Path, tmp_path: Path
 ) -> None:
     with namespaces(migrated, tmp_path) as (hosts, variables):
         store = f"s3://{BUCKET}/{tmp_path.name}"
         variables |= {"VARJEPA_WORK_URI": store}
-        one, two = (Machine(host, tmp_path / host.name, job, variables) for host in hosts)
+        one, two = (Machine(host, forks, tmp_path / host.name, job, variables) for host in hosts)
         killed = two.runs("join", store)
         leading = one.started("--set", "work.machines=2")
         first = wait_for(lambda: checkpoint(one.home), leading)
@@ -190,7 +190,7 @@ def test_two_machines_train_together_and_lost_ones_are_replaced(
             two.lose(unreachable)
         joined, _ = answered(two.runs("join", store, "--once", "--json"))
         answer, said = answered(leading)
-        runs = told(hosts[0], variables)
+        runs = told(tmp_path / "hub" / "mlflow.db")
         assert said.count("machines that train: 2 of 2") == 3
         assert said.count("a machine was lost in the middle of the training") == 2
         assert [each["machines"] for each in joined["joined"]] == [2]
@@ -212,11 +212,11 @@ def reached(host: Host, address: str) -> None:
 @pytest.mark.usefixtures("s3")
 @pytest.mark.parametrize("network", [folders, namespaces])
 def test_another_machine_goes_on_with_the_run_of_a_lost_one(
-    network: Any, job: Path, undisturbed: Path, migrated: Path, tmp_path: Path
+    network: Any, forks: Forks, *, job: Path, undisturbed: Path, migrated: Path, tmp_path: Path
 ) -> None:
     with network(migrated, tmp_path) as (hosts, variables):
         variables |= {"VARJEPA_WORK_URI": f"s3://{BUCKET}/{tmp_path.name}"}
-        one, two = (Machine(host, tmp_path / host.name, job, variables) for host in hosts)
+        one, two = (Machine(host, forks, tmp_path / host.name, job, variables) for host in hosts)
         process = one.started()
         # Epochs that the store knows of; the next machine may have to make none of them again.
         wait_for(lambda: len(list(one.home.glob("mlruns/work/pretrain-*/checkpoint.pt"))), process)
@@ -230,22 +230,20 @@ def test_another_machine_goes_on_with_the_run_of_a_lost_one(
         for step in ("ingest", "validate", "preprocess"):
             assert (f"{step}: made before, fetched" in said, f"{step} starts" in said) == (True, False), step
         assert weights(two.home) == weights(undisturbed)
-        runs = told(hosts[1], variables)
+        (store,) = tmp_path.glob("**/mlflow.db")
+        runs = told(store)
     assert [(run["status"], run["run_id"]) for run in runs] == [("FINISHED", answer["run_id"])]
     assert runs[0]["epochs"] == list(range(1, EPOCHS + 1))
-    assert runs[0]["host"] == hosts[1].name or hosts[1].words("true") == ["true"]
+    assert runs[0]["host"] == hosts[1].name or not may_unshare()
 
 
-RUNS = """
-import json, mlflow
-client = mlflow.MlflowClient()
-print(json.dumps([{"run_id": run.info.run_id, "status": run.info.status, "host": run.data.tags["varjepa.host"],
-                   "epochs": [point.step for point in client.get_metric_history(run.info.run_id, "train/elbo")]}
-                  for run in client.search_runs(["1"])]))
-"""
+def told(store: Path) -> list[dict[str, Any]]:
+    """What a tracking store holds of all runs. It is read here: a host of its own would import MLflow first."""
+    from mlflow import MlflowClient
 
-
-def told(host: Host, variables: dict[str, str]) -> list[dict[str, Any]]:
-    """What the tracking store tells a host of all runs."""
-    words = host.words(sys.executable, "-c", RUNS)
-    return json.loads(subprocess.run(words, env=os.environ | variables, check=True, stdout=subprocess.PIPE).stdout)
+    client = MlflowClient(f"sqlite:///{store}")
+    return [
+        {"run_id": run.info.run_id, "status": run.info.status, "host": run.data.tags["varjepa.host"],
+         "epochs": [point.step for point in client.get_metric_history(run.info.run_id, "train/elbo")]}
+        for run in client.search_runs(["1"])
+    ]  # fmt: skip

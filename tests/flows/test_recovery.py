@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from tests.flows.conftest import caller, person_table, write_job
+from tests.forked import Forks, Start
 from tests.store_servers import free_port
 
 ROOT = str(Path(__file__).parents[2])
@@ -83,19 +84,17 @@ def test_the_same_job_goes_on_with_its_run_and_others_are_ended(migrated: Path, 
 
 
 def test_a_retrain_killed_again_and_again_ends_like_an_undisturbed_one(
-    prefect_server: None, migrated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    forks: Forks, prefect_api: str, migrated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed while it trains, when its version is there but not its end, and when its end is there but no answer."""
     from mlflow import MlflowClient
     from prefect.client.orchestration import get_client
-    from prefect.settings import PREFECT_API_URL
 
     job = write_job(
         tmp_path, person_table(200), data={"label": "rich"}, training={"max_epochs": 3}, probe={"head": "linear"}
     )
     whole_home, home = tmp_path / "whole", tmp_path / "killed"
-    words = [sys.executable, "-m", "varjepa.flows.cli", "retrain", str(job), "--json"]
-    url = str(PREFECT_API_URL.value())  # the tests' server, so that the process need not start one of its own
+    start = Start(["retrain", str(job), "--json"], str(home), {"PREFECT_API_URL": prefect_api})
 
     def answer_of(place: Path) -> dict[str, Any]:
         """Of this process: those that are killed are others."""
@@ -114,14 +113,12 @@ def test_a_retrain_killed_again_and_again_ends_like_an_undisturbed_one(
             return store.execute(query).fetchall()
 
     def killed_when(ready: Callable[[], object]) -> None:
-        process = subprocess.Popen(
-            words, cwd=home, env=environment(PREFECT_API_URL=url), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        process = forks.start(start)
         deadline = time.monotonic() + 240
         while not ready() and time.monotonic() < deadline:
             assert process.poll() is None
             time.sleep(0.01)
-        process.kill()
+        process.send(signal.SIGKILL)
         process.wait()
 
     def one_run(status: str) -> str:
@@ -158,16 +155,14 @@ def test_a_retrain_killed_again_and_again_ends_like_an_undisturbed_one(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_retrain_whose_group_is_interrupted_ends_in_seconds_with_a_record_of_it(
-    number: signal.Signals, migrated: Path, prefect_database: Path, tmp_path: Path
+    number: signal.Signals, forks: Forks, migrated: Path, prefect_database: Path, tmp_path: Path
 ) -> None:
     job = write_job(tmp_path, person_table(200), data={"label": "rich"}, training={"max_epochs": 500, "patience": 500})
     for database, place in ((migrated, "mlruns/mlflow.db"), (prefect_database, "prefect/prefect.db")):
         (tmp_path / place).parent.mkdir()
         (tmp_path / place).write_bytes(database.read_bytes())
-    words = [sys.executable, "-m", "varjepa.flows.cli", "retrain", str(job)]
-    own = environment(PREFECT_HOME=str(tmp_path / "prefect"))
-    own.pop("PREFECT_API_URL", None)
-    process = subprocess.Popen(words, cwd=tmp_path, env=own, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    own = {"PREFECT_HOME": str(tmp_path / "prefect")}
+    process = forks.start(Start(["retrain", str(job)], str(tmp_path), own, leads=True))
     deadline = time.monotonic() + 240
     while not list(tmp_path.glob("mlruns/work/pretrain-*/checkpoint.pt")) and time.monotonic() < deadline:
         assert process.poll() is None
@@ -176,11 +171,11 @@ def test_a_retrain_whose_group_is_interrupted_ends_in_seconds_with_a_record_of_i
     assert servers
     began = time.monotonic()
     os.killpg(process.pid, number)  # what a terminal and `timeout` do
-    _, said = process.communicate(timeout=60)
+    said = process.said()
     assert time.monotonic() - began < 8  # GRACE, and what a busy machine adds
-    assert (process.returncode, "Run the same command again to resume." in said) == (1, True)
-    assert "Traceback" not in said
-    assert "Error logging" not in said
+    assert (said.code, "Run the same command again to resume." in said.err) == (1, True)
+    assert "Traceback" not in said.err
+    assert "Error logging" not in said.err
     assert not psutil.wait_procs(servers, timeout=30)[1]
     with sqlite3.connect(tmp_path / "prefect" / "prefect.db") as prefect:
         assert prefect.execute("select state_type from flow_run").fetchall() == [("CRASHED",)]

@@ -1,9 +1,6 @@
 """Canary secrets in every place that a secret may stand; not a byte that is written holds one."""
 
 import json
-import os
-import subprocess
-import sys
 import threading
 from contextlib import closing
 from pathlib import Path
@@ -14,6 +11,7 @@ import pytest
 import yaml
 
 from tests.flows.conftest import caller, person_table, write_job
+from tests.forked import Forks, Start
 
 CODE = Path(__file__).parents[2]
 CANARY = "Kanari3n-v0gel"
@@ -53,21 +51,17 @@ def store(postgres_server: str) -> SimpleNamespace:
 
 
 @pytest.fixture(scope="module")
-def retrained(store: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+def retrained(store: SimpleNamespace, forks: Forks, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     """A retrain in a process of its own, with secrets in its environment; the arguments of all its processes."""
     home = tmp_path_factory.mktemp("secrets")
     (home / "tmp").mkdir()
     job = write_job(home, person_table(200), data={"label": "rich"}, probe={"head": "linear"})
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "PREFECT_"))}
-    environment |= {
-        "PYTHONPATH": str(CODE), "OMP_NUM_THREADS": "1", "HOME": str(home), "TMPDIR": str(home / "tmp"),
+    environment = {
+        "HOME": str(home), "TMPDIR": str(home / "tmp"),
         "MLFLOW_TRACKING_URI": store.uri, "SHOP_PASSWORD": CANARY, "AWS_SECRET_ACCESS_KEY": CANARY,
         "SHOP": f"postgresql://me:{CANARY}@127.0.0.1:9/shop",
     }  # fmt: skip
-    command = [sys.executable, "-m", "varjepa.flows.cli", "retrain", str(job), "--json"]
-    running = subprocess.Popen(
-        command, cwd=home, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    running = forks.start(Start(["retrain", str(job), "--json"], str(home), environment))
     arguments: set[str] = set()
     ended = threading.Event()
 
@@ -81,10 +75,10 @@ def retrained(store: SimpleNamespace, tmp_path_factory: pytest.TempPathFactory) 
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    out, err = running.communicate(timeout=300)
+    said = running.said()
     ended.set()
     watcher.join()
-    return SimpleNamespace(home=home, code=running.returncode, out=out, err=err, arguments=arguments)
+    return SimpleNamespace(home=home, code=said.code, out=said.out, err=said.err, arguments=arguments)
 
 
 @pytest.mark.slow

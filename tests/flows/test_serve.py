@@ -1,10 +1,7 @@
 """The service on a real port: the same answers as `score`, limits, tokens, and aliases that move under load."""
 
 import io
-import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -18,32 +15,27 @@ import polars as pl
 import pytest
 
 from tests.flows.conftest import caller, person_table
+from tests.forked import Forks, Start
 from tests.store_servers import free_port
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.slow
-ROOT = str(Path(__file__).parents[2])
 
 
 @contextmanager
-def served(uri: str, *words: str, **environment: str) -> Iterator[httpx.Client]:
-    """`varjepa serve` as a person starts it, and a client of it."""
+def served(place: SimpleNamespace, *words: str, **environment: str) -> Iterator[httpx.Client]:
+    """A process of `varjepa serve`, and a client of it."""
     port = free_port()
-    command = [sys.executable, "-m", "varjepa.flows.cli", "serve", *words, "--port", str(port), "--tracking-uri", uri]
-    process = subprocess.Popen(
-        command,
-        env=os.environ | {"PYTHONPATH": ROOT, "OMP_NUM_THREADS": "1"} | environment,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    command = ["serve", *words, "--port", str(port), "--tracking-uri", place.uri]
+    process = place.forks.start(Start(command, str(place.home), environment))
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
             eventually(lambda: process.poll() is None and _answers(client), "an answer")
             yield client
     finally:
-        process.send_signal(signal.SIGTERM)
-        _, said = process.communicate(timeout=60)
-    assert "Traceback" not in said, said
+        process.send(signal.SIGTERM)
+        said = process.said(timeout=60)
+    assert "Traceback" not in said.err, said.err
 
 
 def _answers(client: httpx.Client) -> bool:
@@ -54,7 +46,7 @@ def _answers(client: httpx.Client) -> bool:
 
 
 @pytest.fixture(scope="module")
-def place(handed_over: SimpleNamespace) -> SimpleNamespace:
+def place(handed_over: SimpleNamespace, forks: Forks) -> SimpleNamespace:
     """A second name with two versions of the same model, and rows with what `score` says of them."""
     from mlflow import MlflowClient
 
@@ -63,7 +55,8 @@ def place(handed_over: SimpleNamespace) -> SimpleNamespace:
         client.copy_model_version("models:/people/1", "served")
     client.set_registered_model_alias("served", "champion", "1")
     client.set_registered_model_alias("served", "challenger", "2")
-    return SimpleNamespace(uri=handed_over.uri, client=client, home=handed_over.home, rows=person_table(40, seed=9))
+    rows = person_table(40, seed=9)
+    return SimpleNamespace(uri=handed_over.uri, client=client, home=handed_over.home, rows=rows, forks=forks)
 
 
 def test_answers_in_every_form_are_those_of_score(
@@ -84,7 +77,7 @@ def test_answers_in_every_form_are_those_of_score(
     ]
     log = tmp_path / "log"
     with served(
-        place.uri, "models:/served@champion", "--shadow", "challenger", "--log", str(log), "--keep", "customer_id"
+        place, "models:/served@champion", "--shadow", "challenger", "--log", str(log), "--keep", "customer_id"
     ) as client:
         eventually(lambda: client.get("/health").json()["shadow"], "a shadow")
         as_json = client.post("/predict", json={"rows": rows})
@@ -127,7 +120,7 @@ def test_answers_in_every_form_are_those_of_score(
 def test_wrong_requests_are_refused_in_words(place: SimpleNamespace) -> None:
     good = {"age": 40, "income per-year": 1.5, "job": "clerk", "member": True, "since": "2020-01-01"}
     with served(
-        place.uri, "models:/served/1", "--max-rows", "3", "--max-mib", "1", VARJEPA_SERVE_TOKEN="s3cret-word"
+        place, "models:/served/1", "--max-rows", "3", "--max-mib", "1", VARJEPA_SERVE_TOKEN="s3cret-word"
     ) as client:
         assert client.get("/health").status_code == 200
         assert client.post("/predict", json={"rows": [good]}).status_code == 401
@@ -161,7 +154,7 @@ def test_wrong_requests_are_refused_in_words(place: SimpleNamespace) -> None:
 def test_an_alias_moves_under_load_and_no_request_is_lost_or_mixed(place: SimpleNamespace) -> None:
     rows = place.rows.drop("since").with_columns(since=pl.lit("2020-01-01")).to_dicts()
     answers: list[tuple[int, str, str]] = []
-    with served(place.uri, "models:/served@champion", "--every", "0.3") as client:
+    with served(place, "models:/served@champion", "--every", "0.3") as client:
         end = threading.Event()
 
         def ask(number: int) -> None:

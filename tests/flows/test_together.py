@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from tests.flows.conftest import person_table, recorded, write_job
-from tests.forked import Forks, Start, forks
+from tests.forked import Start
 from tests.store_servers import free_port
 
 SEEDS = (1, 2, 3, 4)
@@ -34,17 +34,8 @@ def postgres_uri() -> Iterator[str]:
     shutil.rmtree(folder)
 
 
-@pytest.fixture(scope="module")
-def forked(prefect_server: None) -> Iterator[Forks]:
-    """Processes that record their flows on the server of these tests."""
-    from prefect.settings import get_current_settings
-
-    with forks(os.environ | {"PREFECT_API_URL": str(get_current_settings().api.url)}) as forked:
-        yield forked
-
-
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def together(request, forked, tmp_path_factory) -> SimpleNamespace:
+def together(request, forks, prefect_api, tmp_path_factory) -> SimpleNamespace:
     """Four processes of the command line, started at once in one folder on a store that does not exist yet.
 
     On a database file they wait for each other, as runs for one model on one machine do. On the server each has a
@@ -59,9 +50,10 @@ def together(request, forked, tmp_path_factory) -> SimpleNamespace:
     for seed in SEEDS:
         place = home / f"machine{seed}" if request.param == "postgresql" else home / "machine"
         place.mkdir(exist_ok=True)
-        variables = {"MLFLOW_TRACKING_URI": uri, "TMPDIR": str(place), "PGPASSWORD": os.environ.get("PGPASSWORD", "")}
+        variables = {"PREFECT_API_URL": prefect_api, "MLFLOW_TRACKING_URI": uri, "TMPDIR": str(place),
+                     "PGPASSWORD": os.environ.get("PGPASSWORD", "")}  # fmt: skip
         starts.append(Start([*words, f"training.seed={seed}"], str(home), variables))
-    said = forked.at_once(starts)
+    said = forks.at_once(starts)
     codes, out, err = zip(*((each.code, each.out, each.err) for each in said), strict=True)
     return SimpleNamespace(uri=uri, home=home, codes=list(codes), out=out, err=err)
 

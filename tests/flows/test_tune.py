@@ -1,8 +1,6 @@
 """The search for better settings, called as a person calls it; small, so that its numbers mean nothing."""
 
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.flows.conftest import caller, person_table, write_job
-from tests.flows.test_recovery import environment
+from tests.forked import Forks, Said, Start
 
 SETTING = ("--set", "training.lr=2e-3")
 
@@ -103,32 +101,27 @@ def test_a_search_leaves_nested_runs_and_a_config_that_retrain_runs(
 
 
 def test_a_search_that_was_interrupted_and_killed_ends_like_one_that_was_not(
-    searched: SimpleNamespace, tmp_path: Path, migrated: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    searched: SimpleNamespace, forks: Forks, prefect_api: str, *, tmp_path: Path, migrated: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     from mlflow import MlflowClient
-    from prefect.settings import PREFECT_API_URL
 
     whole, job, home = searched.answer.json, small_job(tmp_path), tmp_path / "stopped"
     words, varjepa = ["tune", str(job), "--trials", "3", "--json", *SETTING], caller(home, migrated, monkeypatch)
-    # The server of the tests, so that the process need not start one of its own.
-    own = environment(PREFECT_API_URL=str(PREFECT_API_URL.value()))
+    start = Start(words, str(home), {"PREFECT_API_URL": prefect_api})
     client = MlflowClient(f"sqlite:///{home}/mlruns/mlflow.db")
 
-    def stopped_at(folders: int, how: signal.Signals) -> subprocess.Popen:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "varjepa.flows.cli", *words], cwd=home, env=own, stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+    def stopped_at(folders: int, how: signal.Signals) -> Said:
+        process = forks.start(start)
         deadline = time.monotonic() + 240
         while len(list(home.glob("mlruns/work/pretrain-*/"))) < folders and time.monotonic() < deadline:
             assert process.poll() is None
             time.sleep(0.02)
-        process.send_signal(how)
-        return process
+        process.send(how)
+        return process.said()
 
-    _, said = stopped_at(1, signal.SIGTERM).communicate(timeout=60)
-    assert "Run the same command again to resume." in said
-    stopped_at(3, signal.SIGKILL).communicate()
+    assert "Run the same command again to resume." in stopped_at(1, signal.SIGTERM).err
+    assert stopped_at(3, signal.SIGKILL).code == -signal.SIGKILL
     done = varjepa(*words)  # of this process: those that were stopped are others
     assert done.code == 0, done.err
     answer = done.json

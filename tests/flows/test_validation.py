@@ -35,6 +35,23 @@ def test_pages_need_no_network_and_the_result_is_kept(tmp_path):
     assert result["statistics"]["evaluated_expectations"] == validation.rules == len(result["results"])
 
 
+def test_templates_of_pages_are_compiled_once(tmp_path, monkeypatch):
+    from jinja2 import Environment
+
+    for place in ("first", "second"):
+        (tmp_path / place).mkdir()
+    check(tmp_path / "first", COLUMNS, columns={"age": AGE})
+    compiled, compiles = [], Environment.compile
+
+    def counted(self, source, name=None, *others, **more):
+        compiled.append(name)
+        return compiles(self, source, name, *others, **more)
+
+    monkeypatch.setattr(Environment, "compile", counted)
+    pages = list((check(tmp_path / "second", COLUMNS, columns={"age": AGE}).docs / "gx").rglob("*.html"))
+    assert (len(pages), compiled) == (3, [])
+
+
 def test_the_result_is_json_where_cells_are_infinite(tmp_path):
     columns = {"age": [1.0, float("inf"), float("nan"), 4.0]}
     check(tmp_path, columns, columns={"age": {"kind": "numeric"}}, max_quarantined=0.5)

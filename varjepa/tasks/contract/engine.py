@@ -27,6 +27,7 @@ from great_expectations.expectations.expectation import ColumnMapExpectation
 from great_expectations.expectations.registry import get_expectation_impl
 
 from varjepa.tasks.contract.offline import make_offline
+from varjepa.tasks.contract.templates import compile_once
 from varjepa.tasks.contract.view import VIEW, literal, select
 from varjepa.tasks.sources.duckdb_budget import Budget
 from varjepa.visible import visible
@@ -55,6 +56,7 @@ def _retire(engine: Any) -> None:
 
 
 _forget_annotations()
+compile_once()
 
 
 class DuckDBExecutionEngine(SqlAlchemyExecutionEngine):
