@@ -3,13 +3,25 @@
 Unknown keys are errors and instances are frozen. The attribute docstrings become the descriptions in the JSON schema.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, get_args, get_origin
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticCustomError
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
 
 from varjepa.redaction import has_secret
 
@@ -121,6 +133,44 @@ class Section(Facts):
                 {"instead": cls.instead_of_secrets},
             )  # fmt: skip
         return value
+
+
+class OpenSection(Section):
+    """Base of sections some of whose keys follow from the table where they are not given, or null.
+
+    Such a key is null in plain data until then; as an attribute it has its default.
+    """
+
+    from_table: ClassVar[tuple[str, ...]]
+    """The keys that a table may decide."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_open(cls, content: Any) -> Any:
+        if not isinstance(content, Mapping):
+            return content
+        return {key: value for key, value in content.items() if value is not None or key not in cls.from_table}
+
+    @model_serializer(mode="wrap")
+    def _plain(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        plain: dict[str, Any] = handler(self)
+        return plain | {key: None for key in self._open if key in plain}
+
+    @property
+    def _open(self) -> set[str]:
+        """Keys that the table decides."""
+        return set(self.from_table) - self.model_fields_set
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Says that these keys may be null, too: the job of a schedule travels as plain data."""
+        schema = handler(core_schema)
+        properties = handler.resolve_ref_schema(schema)["properties"]
+        for key in cls.from_table:
+            plain = properties[key]
+            kind = {name: plain.pop(name) for name in [*plain] if name not in ("default", "title", "description")}
+            plain["anyOf"] = [kind, {"type": "null"}]
+        return schema
 
 
 def result_settings(section: Section, *names: str, without: tuple[str, ...] = ()) -> dict[str, Any]:

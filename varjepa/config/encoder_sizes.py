@@ -38,7 +38,7 @@ MEDIUM_CELLS = 100_000
 """Tables of at least as many cells get the medium sizes. On no table measured so far were the published ones better."""
 
 WIDE_COLUMNS = 200
-"""Tables of at least as many columns get networks whose cost is proportional to their columns."""
+"""Tables of at least as many columns get networks whose cost is proportional to their columns, and no generator."""
 
 
 def preset_for(rows: int, columns: int) -> Preset:

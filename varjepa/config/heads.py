@@ -1,10 +1,11 @@
 """Sections about the models on top of the embedding: the probe, its uncertainty, the generator."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from varjepa.config.base import LARGE, Draws, NonNegative, Positive, Rate, Section
+from varjepa.config.base import LARGE, Draws, NonNegative, OpenSection, Positive, Rate, Section
+from varjepa.config.encoder_sizes import WIDE_COLUMNS
 
 MEASURE = Literal[
     "max_probability", "entropy", "ensemble", "propagated", "propagated_aleatoric", "propagated_epistemic",
@@ -68,11 +69,14 @@ class UncertaintySection(Section):
     """Share of new rows whose label the intervals (numbers) and prediction sets (classes) hold."""
 
 
-class GeneratorSection(Section):
+class GeneratorSection(OpenSection):
     """The generator: p(cell | any other cells), for imputation, samples and anomaly scores."""
 
+    from_table: ClassVar[tuple[str, ...]] = ("n_layers",)
+
     n_layers: Annotated[int, Field(ge=0, le=1000)] = 3
-    """Layers of its transformer over the tokens of the network, whose number of heads it has; 0: no generator."""
+    """Layers of its transformer over the tokens of the network, whose number of heads it has; 0: no generator. If not
+    given, 3, or 0 for a table of 200 features or more, of which every cell looks at every other: that takes hours."""
     n_bars: Annotated[int, Field(ge=2, le=1000)] = 64
     """Bars (histogram bins) of a numeric feature."""
     max_steps: Positive = 2000
@@ -91,6 +95,20 @@ class GeneratorSection(Section):
     """Share of cells of the calibration rows that are hidden at random to calibrate the imputation intervals."""
     assess_rows: NonNegative = 4000
     """At most this many test rows evaluate imputations, samples and anomaly scores; 0: no evaluation."""
+
+    def sized(self, columns: int) -> "GeneratorSection":
+        """The section with its layers, for a table of so many features. A given number stays.
+
+        Examples:
+            >>> GeneratorSection().sized(199).n_layers, GeneratorSection().sized(200).n_layers
+            (3, 0)
+            >>> GeneratorSection(n_layers=1).sized(200).n_layers
+            1
+        """
+        if not self._open:
+            return self
+        n_layers = 0 if columns >= WIDE_COLUMNS else self.n_layers
+        return type(self).model_validate(self.model_dump() | {"n_layers": n_layers})
 
     def batch(self, rows: int) -> int:
         """Rows of a batch, of so many training rows."""

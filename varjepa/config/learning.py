@@ -1,13 +1,23 @@
 """Sections about learning: the model, its masks, its objective and the loop."""
 
-from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, GetJsonSchemaHandler, SerializerFunctionWrapHandler, model_serializer, model_validator
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic import Field, model_validator
 
-from varjepa.config.base import LARGE, OPERATIONAL, Layers, Positive, Rate, Rows, Section, Seed, Share, Weight, Width
+from varjepa.config.base import (
+    LARGE,
+    OPERATIONAL,
+    Layers,
+    OpenSection,
+    Positive,
+    Rate,
+    Rows,
+    Section,
+    Seed,
+    Share,
+    Weight,
+    Width,
+)
 from varjepa.config.encoder_sizes import AUTO, SIZES, Preset, completed, preset_for
 
 MOST_WEIGHTS = 100_000_000_000
@@ -19,21 +29,14 @@ VARIATIONAL: tuple[Kind, ...] = ("var_t_jepa",)
 """Kinds with an ELBO and with latent uncertainty; the others have neither."""
 
 
-def _nullable(schema: JsonSchemaValue, properties: dict[str, Any], keys: Iterable[str]) -> JsonSchemaValue:
-    """The schema of a section, some of whose properties may be null, too."""
-    for key in keys:
-        plain = properties[key]
-        kind = {name: plain.pop(name) for name in [*plain] if name not in ("default", "title", "description")}
-        plain["anyOf"] = [kind, {"type": "null"}]
-    return schema
-
-
-class ModelSection(Section):
+class ModelSection(OpenSection):
     """What kind of model, and its sizes (arXiv 2603.20111, appendix A; published names in brackets).
 
     A size that is not given, or null, is for `size` to choose. With `auto` it stays open until there is a table
     (`sized`), and is null in plain data until then; as an attribute it is the published one.
     """
+
+    from_table: ClassVar[tuple[str, ...]] = SIZES
 
     kind: Kind = "var_t_jepa"
     """var_t_jepa: variational, with latent uncertainty. t_jepa: the deterministic baseline, without it."""
@@ -79,13 +82,6 @@ class ModelSection(Section):
     """Lower bound of the decoder scale, in standardised units. Without it, columns that can be reconstructed exactly
     would drive the scale to 0. No effect on t_jepa."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _without_open_sizes(cls, content: Any) -> Any:
-        if not isinstance(content, Mapping):
-            return content
-        return {key: value for key, value in content.items() if value is not None or key not in SIZES}
-
     @model_validator(mode="after")
     def _complete(self) -> Self:
         if self.size not in (AUTO, "published"):
@@ -93,21 +89,10 @@ class ModelSection(Section):
                 object.__setattr__(self, key, value)  # frozen only once it is complete
         return self
 
-    @model_serializer(mode="wrap")
-    def _plain(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        plain: dict[str, Any] = handler(self)
-        return plain | {key: None for key in self._open if key in plain}
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        """Says that sizes may be null, too: the job of a schedule travels as plain data."""
-        schema = handler(core_schema)
-        return _nullable(schema, handler.resolve_ref_schema(schema)["properties"], SIZES)
-
     @property
     def _open(self) -> set[str]:
         """Sizes that the table decides."""
-        return set(SIZES) - self.model_fields_set if self.size == AUTO else set()
+        return super()._open if self.size == AUTO else set()
 
     def sized(self, *, rows: int, columns: int) -> "ModelSection":
         """The section with all sizes as numbers, for a table of so many rows and columns.
@@ -190,33 +175,36 @@ class ObjectiveSection(Section):
     """Epochs in which the weight of the KL divergence of s_y rises from 0."""
 
 
-MOST_EPOCHS, PASSED_ROWS = 12, 200_000
-"""Default of `training.max_epochs`: at most so many epochs, which together pass about so many training rows. More of
-them bought a better ELBO and no better embedding (docs/measured/sizes.md)."""
+MOST_EPOCHS, PASSED_ROWS, PASSED_CELLS = 12, 200_000, 100_000_000
+"""Default of `training.max_epochs`: at most so many epochs, which together pass about so many training rows, and cells.
+More rows bought a better ELBO and little else (docs/measured/sizes.md); more cells take hours."""
 
 
-def epochs_for(rows: int) -> int:
+def epochs_for(rows: int, columns: int) -> int:
     """The default number of epochs, for a table of which an epoch passes so many rows.
 
-    Each epoch of a large table is worth several of a small one, and the rows that training passes are what it costs.
+    Each epoch of a large table is worth several of a small one, and the cells that training passes are what it costs.
 
     Examples:
-        >>> epochs_for(10_000), epochs_for(60_000), epochs_for(10_000_000)
-        (12, 3, 1)
+        >>> epochs_for(10_000, 14), epochs_for(60_000, 14), epochs_for(10_000_000, 14), epochs_for(14_000, 1_500)
+        (12, 3, 1, 4)
     """
-    return max(1, min(MOST_EPOCHS, PASSED_ROWS // max(1, rows)))
+    passed = min(PASSED_ROWS, PASSED_CELLS // max(1, columns))
+    return max(1, min(MOST_EPOCHS, passed // max(1, rows)))
 
 
-class TrainingSection(Section):
+class TrainingSection(OpenSection):
     """The optimiser and the training loop.
 
-    A number of epochs that is not given, or null, follows from the rows of the table (`sized`). It is null in plain
-    data until then; as an attribute it is the largest one.
+    A number of epochs that is not given, or null, follows from the table (`sized`). It is null in plain data until
+    then; as an attribute it is the largest one.
     """
+
+    from_table: ClassVar[tuple[str, ...]] = ("max_epochs",)
 
     max_epochs: Positive = MOST_EPOCHS
     """Passes over the training rows, or parts of a pass (`epoch_rows`). If not given, 12, or as many fewer as pass
-    200,000 rows in all: more did not improve embeddings."""
+    200,000 rows and 100 million cells in all: more improved embeddings little."""
     epoch_rows: Rows | None = None
     """Training rows of an epoch, rounded to whole batches. Consecutive epochs share a pass over the table: each takes
     the next rows. For tables so large that one pass takes too long before the first evaluation. If not given, an epoch
@@ -272,32 +260,16 @@ class TrainingSection(Section):
     eval_rows: Positive = 10_000
     """An evaluation during training uses at most this many rows of each part."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _without_open_epochs(cls, content: Any) -> Any:
-        if isinstance(content, Mapping) and content.get("max_epochs", 0) is None:
-            return {key: value for key, value in content.items() if key != "max_epochs"}
-        return content
-
-    @model_serializer(mode="wrap")
-    def _plain(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        plain: dict[str, Any] = handler(self)
-        return plain | ({} if "max_epochs" in self.model_fields_set else {"max_epochs": None})
-
-    @classmethod
-    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        """Says that the number of epochs may be null, too: the job of a schedule travels as plain data."""
-        schema = handler(core_schema)
-        return _nullable(schema, handler.resolve_ref_schema(schema)["properties"], ("max_epochs",))
-
-    def sized(self, rows: int) -> "TrainingSection":
-        """The section with its number of epochs, for so many training rows. A given number stays.
+    def sized(self, *, rows: int, columns: int) -> "TrainingSection":
+        """The section with its number of epochs, for so many training rows and features. A given number stays.
 
         Examples:
-            >>> TrainingSection().sized(40_000).max_epochs, TrainingSection(max_epochs=3).sized(40_000).max_epochs
-            (5, 3)
+            >>> TrainingSection().sized(rows=40_000, columns=9).max_epochs
+            5
+            >>> TrainingSection(max_epochs=3).sized(rows=40_000, columns=9).max_epochs
+            3
         """
-        if "max_epochs" in self.model_fields_set:
+        if not self._open:
             return self
-        epochs = epochs_for(min(rows, self.epoch_rows or rows))
+        epochs = epochs_for(min(rows, self.epoch_rows or rows), columns)
         return type(self).model_validate(self.model_dump() | {"max_epochs": epochs})

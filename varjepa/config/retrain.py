@@ -47,7 +47,9 @@ class RetrainConfig(Section):
     """Rules by which people get messages."""
 
     def sized(self, rows: int, columns: Collection[str]) -> Self:
-        """The job with all sizes of its model and its epochs as numbers; see `ModelSection` and `TrainingSection`.
+        """The job with the sizes of its model, its epochs and its generator as numbers.
+
+        See `ModelSection`, `TrainingSection` and `GeneratorSection`.
 
         Args:
             rows: of its table.
@@ -55,8 +57,10 @@ class RetrainConfig(Section):
         """
         features = set(columns) - {self.data.label, *self.data.drop}
         trained = rows if self.data.split.seen == "all" else round(rows * self.data.split.train)
-        model, training = self.model.sized(rows=rows, columns=len(features)), self.training.sized(trained)
-        return self.model_copy(update={"model": model, "training": training})
+        model = self.model.sized(rows=rows, columns=len(features))
+        training = self.training.sized(rows=trained, columns=len(features))
+        generator = self.generator.sized(len(features))
+        return self.model_copy(update={"model": model, "training": training, "generator": generator})
 
     @model_validator(mode="after")
     def _check(self) -> Self:

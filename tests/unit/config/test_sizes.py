@@ -1,5 +1,6 @@
 """Sizes of the network by name and by table: which they are, what a given size changes, and that they stay."""
 
+import json
 from itertools import pairwise
 from typing import Any
 
@@ -91,6 +92,17 @@ def test_open_sizes_are_null_until_there_is_a_table_and_numbers_then() -> None:
     assert (sized.model.n_layers, sized.model.size) == (3, "auto")
     # Open sizes and the same sizes given are two jobs: the table may change the first.
     assert result_settings(config) != result_settings(sized)
+
+
+def test_a_wide_table_has_no_generator_unless_it_is_asked_for() -> None:
+    """At 1,500 columns it took ten processor hours, at which nobody was asked."""
+    columns = [f"c{number}" for number in range(200)]
+    assert job().sized(1000, columns[1:]).generator.n_layers == 3
+    assert job().sized(1000, columns).generator.n_layers == 0
+    asked = parse_config({"data": {"name": "sim"}, "generator": {"n_layers": 2}})
+    again = RetrainConfig.model_validate(json.loads(asked.model_dump_json()))  # as a schedule keeps it
+    assert again.sized(1000, columns).generator.n_layers == 2
+    assert as_flat(job())["generator.n_layers"] is None
 
 
 def test_neither_the_label_nor_dropped_columns_count() -> None:

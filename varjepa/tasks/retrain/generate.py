@@ -56,6 +56,7 @@ class Generated:
 def generate(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig) -> Generated:
     """Trains the generator on training rows, and measures its reference on rows outside of them."""
     if not config.generator.n_layers:
+        log.info("no generator (generator.n_layers is 0), so no imputations, new rows or anomaly scores")
         return Generated(None, 0.0)
     folder = STEP.folder(config, str(pretrained.weights))
     return reuse(folder, Generated, lambda: _generate(prepared, pretrained, config, folder))

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from varjepa.config import RetrainConfig, as_flat, parse_config
-from varjepa.config.learning import MOST_EPOCHS, PASSED_ROWS, TrainingSection, epochs_for
+from varjepa.config.learning import MOST_EPOCHS, PASSED_CELLS, PASSED_ROWS, TrainingSection, epochs_for
 from varjepa.config.quick import QUICK, quick_config
 from varjepa.errors import ConfigError
 from varjepa.flows.plan import plan
@@ -21,12 +21,12 @@ from varjepa.tasks.retrain.validate import contract_for
 SIM = {"data": {"name": "sim"}}
 
 
-@given(st.integers(1, 10**12))
-def test_large_tables_get_fewer_epochs(rows: int) -> None:
-    epochs = epochs_for(rows)
+@given(st.integers(1, 10**12), st.integers(1, 10**6))
+def test_large_tables_get_fewer_epochs(rows: int, columns: int) -> None:
+    epochs = epochs_for(rows, columns)
     assert 1 <= epochs <= MOST_EPOCHS
-    assert epochs == 1 or epochs * rows <= PASSED_ROWS
-    assert epochs_for(rows) >= epochs_for(rows + 1)
+    assert epochs == 1 or (epochs * rows <= PASSED_ROWS and epochs * rows * columns <= PASSED_CELLS)
+    assert epochs_for(rows, columns) >= max(epochs_for(rows + 1, columns), epochs_for(rows, columns + 1))
 
 
 @pytest.mark.parametrize(("rows", "epochs"), [(8000, 12), (48_842, 6), (100_000, 3), (50_000_000, 1)])
