@@ -33,12 +33,7 @@ def test_the_commands_of_a_message_name_the_version() -> None:
     assert _commands("models:/people/3")[0] == 'varjepa approve models:/people/3 --why "..."'
 
 
-def test_the_command_of_the_tracking_ui_names_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_commands_after_a_retrain_name_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     config = parse_config({"data": {"name": "sim"}, "tracking": {"uri": "sqlite:///my runs/mlflow.db"}})
-    assert shlex.split(results._ui_command(config)) == [
-        "varjepa",
-        "ui",
-        "--tracking-uri",
-        "sqlite:///my runs/mlflow.db",
-    ]
+    assert shlex.split(results._where(config)) == ["--tracking-uri", "sqlite:///my runs/mlflow.db"]

@@ -8,7 +8,6 @@ from rich.table import Table
 from varjepa.amounts import counted, figure, share
 from varjepa.config import RetrainConfig
 from varjepa.config.durations import in_words
-from varjepa.evaluation.uncertainty.certificate import rows_needed
 from varjepa.flows.show.console import console, plain, print_table, shows_plain
 from varjepa.flows.show.verdicts import FIGURES, OPEN, held, losing_sentence, verdict
 from varjepa.redaction import redacted_uri
@@ -145,6 +144,8 @@ def _promises(metrics: dict[str, float], confidence: float) -> None:
 
 def _to_accept_some(metrics: dict[str, float], confidence: float) -> str:
     """What to do where no row is accepted: ask for less, as far as the calibration rows can show that, or get more."""
+    from varjepa.evaluation.uncertainty.certificate import rows_needed  # imports SciPy
+
     rows = metrics.get("certificate/rows", float("inf"))
     lower = [level for level in LEVELS if level < metrics["certificate/promised"]]
     possible = next((level for level in lower if rows_needed(level, confidence) <= rows), None)

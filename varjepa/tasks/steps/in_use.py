@@ -3,24 +3,31 @@
 import time
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
 
 from filelock import FileLock, Timeout
 
 from varjepa.tasks.processes.owner import this_process
 
 PREFIX = "using-"
+PATIENCE = 10.0
+"""Seconds that a cleaning process may hold a mark that it looks at."""
+
 _held: dict[Path, FileLock] = {}
+_marking = Lock()
+"""Of the threads of this process, one marks a folder: a second lock of the same process would wait for the first."""
 
 
 def mark_in_use(work: Path) -> None:
     """Marks the folder as used by this process until it ends, also if it is killed."""
     work = work.absolute()
     mark = work / f"{PREFIX}{this_process()}.lock"
-    if work not in _held or _held[work].lock_file != str(mark):  # a forked process needs a mark of its own
-        lock = FileLock(mark)
-        lock.acquire(blocking=False)
-        mark.touch()
-        _held[work] = lock
+    with _marking:
+        if work not in _held or _held[work].lock_file != str(mark):  # a forked process needs a mark of its own
+            lock = FileLock(mark)
+            lock.acquire(timeout=PATIENCE)
+            mark.touch()
+            _held[work] = lock
 
 
 def used_since(work: Path) -> float:
