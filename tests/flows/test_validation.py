@@ -47,7 +47,7 @@ def test_templates_of_pages_are_compiled_once(tmp_path, monkeypatch):
         compiled.append(name)
         return compiles(self, source, name, *others, **more)
 
-    monkeypatch.setattr(Environment, "compile", counted)
+    monkeypatch.setattr(Environment, "compile", counted)  # compiles as before, and is counted
     pages = list((check(tmp_path / "second", COLUMNS, columns={"age": AGE}).docs / "gx").rglob("*.html"))
     assert (len(pages), compiled) == (3, [])
 

@@ -5,7 +5,7 @@ Unknown keys are errors and instances are frozen. The attribute docstrings becom
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Self, get_args, get_origin
 
 from pydantic import (
     AfterValidator,
@@ -160,6 +160,10 @@ class OpenSection(Section):
     def _open(self) -> set[str]:
         """Keys that the table decides."""
         return set(self.from_table) - self.model_fields_set
+
+    def _decided(self, found: Mapping[str, Any]) -> Self:
+        """The section with what the table decides; as it is if the table decides nothing."""
+        return type(self).model_validate({**self.model_dump(), **found}) if self._open else self
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:

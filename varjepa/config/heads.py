@@ -105,10 +105,7 @@ class GeneratorSection(OpenSection):
             >>> GeneratorSection(n_layers=1).sized(200).n_layers
             1
         """
-        if not self._open:
-            return self
-        n_layers = 0 if columns >= WIDE_COLUMNS else self.n_layers
-        return type(self).model_validate(self.model_dump() | {"n_layers": n_layers})
+        return self._decided({"n_layers": 0 if columns >= WIDE_COLUMNS else self.n_layers})
 
     def batch(self, rows: int) -> int:
         """Rows of a batch, of so many training rows."""

@@ -99,10 +99,7 @@ class ModelSection(OpenSection):
 
         Given sizes stay, so a section that has all of them stays as it is, whatever the table.
         """
-        if not self._open:
-            return self
-        sizes = completed(preset_for(rows, columns), self._given)
-        return type(self).model_validate(self.model_dump() | sizes)
+        return self._decided(completed(preset_for(rows, columns), self._given))
 
     @property
     def _given(self) -> dict[str, int]:
@@ -269,7 +266,4 @@ class TrainingSection(OpenSection):
             >>> TrainingSection(max_epochs=3).sized(rows=40_000, columns=9).max_epochs
             3
         """
-        if not self._open:
-            return self
-        epochs = epochs_for(min(rows, self.epoch_rows or rows), columns)
-        return type(self).model_validate(self.model_dump() | {"max_epochs": epochs})
+        return self._decided({"max_epochs": epochs_for(min(rows, self.epoch_rows or rows), columns)})

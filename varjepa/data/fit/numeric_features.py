@@ -70,9 +70,11 @@ def _fitted(
         decimals=moments.decimals, knots=places, scores=scores,
     )  # fmt: skip
     some = values[:: max(1, len(values) // BIN_ROWS)]
-    ends = pl.DataFrame({"end": spiked_bins(some, preprocess.n_bins)}, schema={"end": pl.Float64})
+    ends = spiked_bins(some, preprocess.n_bins)
+    if not ends:
+        return feature
     # Ends beyond where values are cut are one and the same.
-    encoded = np.unique(ends.select(feature.encoded(pl.col("end"))).to_series().to_numpy())
+    encoded = np.unique(pl.DataFrame({"end": ends}).select(feature.encoded(pl.col("end"))).to_series().to_numpy())
     return feature.model_copy(update={"bins": tuple(encoded.tolist()) if len(encoded) > 1 else ()})
 
 

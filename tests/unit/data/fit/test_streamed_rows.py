@@ -27,6 +27,7 @@ def test_many_rows_are_read_as_a_stream_with_the_same_result(monkeypatch: pytest
     )  # fmt: skip
     data, settings = DataSection(path="x.csv", label="label"), PreprocessSection()
     whole = fit(frame.lazy(), data, settings).model_dump()
+    # As in a table of millions of rows and many columns: a stream in pieces, columns in several rounds.
     monkeypatch.setattr("varjepa.data.fit.streamed_rows.STREAM_ROWS", n - 1)
     monkeypatch.setattr("varjepa.data.fit.streamed_rows.GLANCE_ROWS", 1000)
     monkeypatch.setattr("varjepa.data.fit.streamed_rows.PIECE_ROWS", 500)
