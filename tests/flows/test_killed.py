@@ -93,6 +93,7 @@ def test_a_served_schedule_notices_killed_runs_and_silence_once_each(
             while len(bodies) < 2 and time.monotonic() < end:
                 time.sleep(0.05)
             time.sleep(0.5)
+        assert not any(thread.name == "lookout" for thread in threading.enumerate())
     assert [body["title"] for body in bodies] == [HEADING, "varjepa: people: the schedule is silent"]
 
 
@@ -101,6 +102,6 @@ def test_a_job_without_rules_looks_for_nothing(config: RetrainConfig, monkeypatc
         raise AssertionError
 
     monkeypatch.setattr("varjepa.tasks.notify.killed.client_of", never)
-    quiet = config.model_copy(update={"notify": ()})
+    quiet, before = config.model_copy(update={"notify": ()}), set(threading.enumerate())
     with failures_told(quiet), lookout(quiet, seconds=0.01):
-        assert not any(thread.name == "lookout" for thread in threading.enumerate())
+        assert not any(thread.name == "lookout" for thread in set(threading.enumerate()) - before)

@@ -11,6 +11,9 @@ from varjepa.tasks.notify.silence import tell_silence
 SECONDS = 60.0
 """Time between two looks."""
 
+LAST_LOOK = 5.0
+"""Seconds that the end of the block waits for a look in progress, which may be in the middle of a message."""
+
 
 @contextmanager
 def lookout(config: RetrainConfig, seconds: float = SECONDS) -> Iterator[None]:
@@ -32,6 +35,7 @@ def lookout(config: RetrainConfig, seconds: float = SECONDS) -> Iterator[None]:
         yield
     finally:
         ended.set()
+        thread.join(LAST_LOOK)
 
 
 def _look(config: RetrainConfig, seconds: float, ended: Event) -> None:
