@@ -13,6 +13,7 @@ import pytest
 from tests.flows.test_contract import AGE, COLUMNS, check, reasons, snapshot
 from varjepa.data.read.contract import Contract
 from varjepa.errors import VarjepaError
+from varjepa.tasks.contract.engine import DuckDBExecutionEngine
 from varjepa.tasks.contract.run import validate
 
 
@@ -121,6 +122,30 @@ def test_wide_tables_take_no_more_memory_than_they_may(tmp_path, monkeypatch, ca
     with caplog.at_level("WARNING", "varjepa"):
         assert validate(path, contract, tmp_path / "out").quarantined == 300
     assert "more than" not in caplog.text
+
+
+@pytest.mark.slow
+def test_hundreds_of_columns_are_asked_about_in_parts_and_a_part_too_large_is_asked_once(tmp_path, monkeypatch, caplog):
+    """The figures of 300 columns at once do not fit into what their parts fit into."""
+    names = [f"number {number}" for number in range(300)]
+    cells = np.random.default_rng(0).normal(size=(20_000, len(names)))
+    pl.DataFrame({"__row__": np.arange(len(cells))} | dict(zip(names, cells.T, strict=True))).write_parquet(
+        tmp_path / "wide.parquet"
+    )
+    contract = Contract.model_validate({"columns": {name: {"kind": "numeric", "min": -9} for name in names}})
+    monkeypatch.setattr("varjepa.tasks.contract.run.MEMORY", 120_000_000)
+    queries = []
+    ask = DuckDBExecutionEngine.execute_query
+    # Counts the queries, which are asked as ever.
+    monkeypatch.setattr(DuckDBExecutionEngine, "execute_query", lambda *words: queries.append(words) or ask(*words))
+    with caplog.at_level("WARNING", "varjepa"):
+        assert validate(tmp_path / "wide.parquet", contract, tmp_path / "parts").rows == len(cells)
+        assert "more than" not in caplog.text
+        monkeypatch.setattr("varjepa.tasks.contract.engine.FIGURES", 10**9)
+        parts = len(queries)
+        assert validate(tmp_path / "wide.parquet", contract, tmp_path / "whole").rows == len(cells)
+    assert "validation needs more than 120 MB of memory" in caplog.text
+    assert len(queries) - parts < 10
 
 
 @pytest.mark.slow

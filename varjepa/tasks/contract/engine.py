@@ -3,7 +3,7 @@
 import json
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +22,7 @@ from great_expectations.data_context.types.base import (
     ProgressBarsConfig,
 )
 from great_expectations.datasource.fluent import SQLDatasource
+from great_expectations.exceptions import ExecutionEngineError
 from great_expectations.execution_engine import SqlAlchemyExecutionEngine
 from great_expectations.expectations.expectation import ColumnMapExpectation
 from great_expectations.expectations.registry import get_expectation_impl
@@ -29,11 +30,13 @@ from great_expectations.expectations.registry import get_expectation_impl
 from varjepa.tasks.contract.offline import make_offline
 from varjepa.tasks.contract.templates import compile_once
 from varjepa.tasks.contract.view import VIEW, literal, select
-from varjepa.tasks.sources.duckdb_budget import Budget
+from varjepa.tasks.sources.duckdb_budget import OUT_OF_MEMORY, Budget, OutOfMemory
 from varjepa.visible import visible
 
 EXAMPLES = 20
 """Invalid cells that a result lists per expectation."""
+FIGURES = 600
+"""Figures that one query asks for: those of 100 to 200 columns."""
 SITE = "contract"
 """Name of the Data Docs."""
 
@@ -63,6 +66,23 @@ class DuckDBExecutionEngine(SqlAlchemyExecutionEngine):
     """Keeps one connection open. Otherwise results are discarded before they are read."""
 
     _connection: Any
+
+    def resolve_metric_bundle(self, metric_fn_bundle: Iterable[Any]) -> dict[Any, Any]:
+        """Asks for figures by queries of bounded size: the figures of all columns at once need all columns in memory.
+
+        Raises:
+            OutOfMemory: a query needs more memory than the database has.
+        """
+        found: dict[Any, Any] = {}
+        by_column = sorted(metric_fn_bundle, key=lambda each: str(each.metric_configuration.metric_domain_kwargs))
+        for start in range(0, len(by_column), FIGURES):
+            try:
+                found |= super().resolve_metric_bundle(by_column[start : start + FIGURES])
+            except ExecutionEngineError as error:
+                if OUT_OF_MEMORY in str(error):
+                    raise OutOfMemory(str(error)) from error
+                raise
+        return found
 
     @contextmanager
     def get_connection(self) -> Iterator[Any]:
@@ -195,7 +215,8 @@ def workbench(docs: Path, spill: Path, budget: Budget) -> Iterator[Workbench]:
         spill: folder for data that does not fit into memory.
         budget: what DuckDB may use.
     """
-    logging.getLogger("great_expectations").setLevel(logging.ERROR)
+    # Errors are in the results; in the log they would come with the text of the whole query.
+    logging.getLogger("great_expectations").setLevel(logging.CRITICAL)
     with _one_at_a_time:
         bench = Workbench(docs, spill, budget)
         try:

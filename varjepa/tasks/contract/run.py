@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from varjepa.data.read.contract import Contract
 from varjepa.errors import ContractError, VarjepaError
 from varjepa.machine import GIB, cores, memory_left
+from varjepa.tasks.sources.duckdb_budget import OUT_OF_MEMORY, Budget, OutOfMemory
 from varjepa.tasks.steps.imports import quick_imports
 from varjepa.tasks.steps.json_text import json_text
 from varjepa.tasks.steps.log import log
@@ -83,9 +84,9 @@ def _checked_in_memory(snapshot: Path, contract: Contract, draft: Path) -> "Outc
     for memory, threads in ((MEMORY, cores()), (max(MEMORY, (4 * GIB if left is None else left) // 2), 1)):
         try:
             return _checked(snapshot, contract, draft, memory, threads)
-        except Exception as error:
+        except (Exception, OutOfMemory) as error:
             # The database's own error, or what Great Expectations makes of it.
-            if "Out of Memory Error" not in str(error):
+            if OUT_OF_MEMORY not in str(error):
                 raise
             log.warning("validation needs more than %.0f MB of memory", memory / 1e6)
             for part in draft.iterdir():
@@ -105,7 +106,6 @@ def _checked(snapshot: Path, contract: Contract, draft: Path, memory: int, threa
         from varjepa.tasks.contract.page import contract_page
         from varjepa.tasks.contract.quarantine import Split, count_quarantined
         from varjepa.tasks.contract.view import ROW, open_view, select
-        from varjepa.tasks.sources.duckdb_budget import Budget
 
     with workbench(draft / "docs" / "gx", draft / "spill", Budget(memory, threads)) as bench:
         kinds = {name: column.kind for name, column in contract.columns.items()}

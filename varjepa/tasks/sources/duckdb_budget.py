@@ -5,8 +5,19 @@ from typing import NamedTuple
 CELL = 64
 """Bytes that a cell of a row group takes while it is written; twice of what was seen."""
 
+OUT_OF_MEMORY = "Out of Memory Error"
+"""How DuckDB's error begins."""
+
 FEWEST_ROWS, MOST_ROWS = 2_048, 122_880
 """Rows of a row group."""
+
+
+class OutOfMemory(BaseException):
+    """A database has too little memory.
+
+    Not an `Exception`: Great Expectations would catch it, and ask for each of thousands of figures by a query of its
+    own, which fails as well, as the transaction is lost.
+    """
 
 
 class Budget(NamedTuple):
