@@ -117,7 +117,7 @@ def fitted_head(
             data.rows, data.labels, features, components, n_classes=n_classes, held=held, seed=seed
         )  # fmt: skip
     fitting, choosing = ((data.rows.take(index), data.labels[index]) for index in map(_places, (~held, held)))
-    readings = [RawColumns(preprocessor, warped) for warped in (False, True)]
+    readings = RawColumns.readings(preprocessor)
     chosen = fit_linear(fitting, choosing, features, readings, n_classes=n_classes, l2=PENALTIES)
     inputs = linear_inputs(data.rows, features, chosen.columns)
     return replace(chosen, probe=fit_probe(inputs, data.labels, n_classes=n_classes, l2=chosen.probe.l2))

@@ -70,40 +70,67 @@ class PiecewiseLinear(nn.Module):
         d_token: token width.
 
     Attributes:
-        features: the F features that have bins, int64 [F].
+        shares: of the bins of the F features that have any.
 
     Shape:
         numeric [B, n_numeric] -> [B, F, d_token]
+    """
+
+    def __init__(self, bins: Sequence[Sequence[float]], *, d_token: int) -> None:
+        super().__init__()
+        self.shares = BinShares(bins)
+        features, most = self.shares.starts.shape
+        # From the first bin to the last, a token moves as far as by two standard deviations of a number.
+        self.steps = nn.Parameter(torch.randn(features, most, d_token) * (2 / (d_token * most) ** 0.5))
+
+    @property
+    def features(self) -> Tensor:
+        """The F features that have bins, int64 [F]."""
+        return self.shares.features
+
+    def forward(self, numeric: Tensor) -> Tensor:
+        return torch.einsum("bft,ftd->bfd", self.shares(numeric), self.steps)
+
+
+class BinShares(nn.Module):
+    """The share of each bin that lies below a number, less the same share of the number 0.
+
+    Args:
+        bins: as for `FeatureTokenizer`; at least one feature has bins.
+
+    Attributes:
+        features: the F features that have bins, int64 [F].
+        starts: lower ends of the bins [F, T].
+        rates: at which the bins fill [F, T]; 0 for bins that a feature lacks.
+
+    Shape:
+        numeric [B, n_numeric] -> [B, F, T]
 
     References:
         Gorishniy, Rubachev and Babenko, "On Embeddings for Numerical Features in Tabular Deep Learning", arXiv
-        2203.05556, section 3.2: the share of each bin that lies below the number.
+        2203.05556, section 3.2.
     """
 
     features: Tensor
     starts: Tensor
     rates: Tensor
 
-    def __init__(self, bins: Sequence[Sequence[float]], *, d_token: int) -> None:
+    def __init__(self, bins: Sequence[Sequence[float]]) -> None:
         super().__init__()
         features = [feature for feature, ends in enumerate(bins) if len(ends)]
         most = max(len(bins[feature]) for feature in features) - 1  # T bins at most
         starts, rates = torch.zeros(2, len(features), most, dtype=torch.float64)
         for place, feature in enumerate(features):
             ends = torch.tensor(bins[feature], dtype=torch.float64)
-            # Bins that a feature lacks have the rate 0, so that no number fills any of them.
             starts[place, : len(ends) - 1] = ends[:-1]
             rates[place, : len(ends) - 1] = (1 / ends.diff()).clamp(max=STEEPEST)
         # Not saved with the weights: they follow from the bins.
         self.register_buffer("features", torch.tensor(features), persistent=False)
         self.register_buffer("starts", starts.float(), persistent=False)
         self.register_buffer("rates", rates.float(), persistent=False)
-        # From the first bin to the last, a token moves as far as by two standard deviations of a number.
-        self.steps = nn.Parameter(torch.randn(len(features), most, d_token) * (2 / (d_token * most) ** 0.5))
 
     def forward(self, numeric: Tensor) -> Tensor:
-        filled = self._filled(numeric[:, self.features]) - self._filled(self.starts.new_zeros(1))  # [B, F, T]
-        return torch.einsum("bft,ftd->bfd", filled, self.steps)
+        return self._filled(numeric[:, self.features]) - self._filled(self.starts.new_zeros(1))
 
     def _filled(self, numbers: Tensor) -> Tensor:
         """Share of each bin that lies below numbers [B, F], [B, F, T]."""

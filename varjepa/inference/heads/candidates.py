@@ -137,7 +137,7 @@ class Fitting:
         folds = folds_of(len(train.labels), train.clusters, seed)
         components = self.components if features != "raw" else None
         if kind == "linear":
-            readings = [RawColumns(self.preprocessor, warped) for warped in (False, True)]
+            readings = RawColumns.readings(self.preprocessor)
             validation = (self.validation.rows, self.validation.labels)
             return fit_linear(
                 (train.rows, train.labels), validation, features, readings, n_classes=n_classes, l2=self.section.l2

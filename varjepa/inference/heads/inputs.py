@@ -12,6 +12,7 @@ from varjepa.config.heads import FEATURES
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.tensors.table import MISSING, TableTensors
 from varjepa.evaluation.latents.components import principal_components
+from varjepa.nn.tokenizer import BinShares
 
 N_COMPONENTS = 64
 """Principal components of the embedding that trees and networks read; linear heads read all of it."""
@@ -101,24 +102,45 @@ class RawColumns:
         preprocessor: of the table.
         warped: numbers as encoded for the network, so that skewed ones are normal scores. Otherwise numbers as in the
             table (cut at the range of training), which a linear relation needs.
+        binned: with the bins of spiked numbers beside them, as the tokens of the network have.
     """
 
     preprocessor: Preprocessor
     warped: bool
+    binned: bool = False
+
+    @classmethod
+    def readings(cls, preprocessor: Preprocessor) -> list[Self]:
+        """The ways to read a table between which other rows choose."""
+        return [cls(preprocessor, warped, binned=any(preprocessor.sizes.bins)) for warped in (False, True)]
+
+    @property
+    def width(self) -> int:
+        """Number of inputs F."""
+        sizes = self.preprocessor.sizes
+        bins = sum(len(ends) - 1 for ends in sizes.bins if ends) if self.binned else 0
+        return 2 * sizes.n_numeric + sum(sizes.cardinalities) + bins
 
     def __call__(self, table: TableTensors) -> Tensor:
-        """Numbers, whether they are observed, and one column per category.
+        """Numbers, whether they are observed, one column per category, and one per bin.
 
         A missing number has the mean of the encoding.
 
         Returns:
-            float32 [N, 2 n_numeric + sum of cardinalities].
+            float32 [N, F].
         """
         sizes = self.preprocessor.sizes
         numeric, codes = table.blanked()
         numbers = numeric if self.warped else self._unwarped(numeric)
         one_hot = [torch.nn.functional.one_hot(codes[:, j], size) for j, size in enumerate(sizes.cardinalities)]
-        return torch.cat([numbers, table.observed[:, : sizes.n_numeric], *one_hot], dim=1).float()
+        bins = [self._bins(numeric)] if self.binned else []
+        return torch.cat([numbers, table.observed[:, : sizes.n_numeric], *one_hot, *bins], dim=1).float()
+
+    def _bins(self, numeric: Tensor) -> Tensor:
+        """How full each bin is; none of a missing number, which is 0."""
+        bins = self.preprocessor.sizes.bins
+        shares = BinShares(bins).to(numeric.device)(numeric.float())  # [N, features with bins, most bins of any]
+        return torch.cat([shares[:, place, : len(ends) - 1] for place, ends in enumerate(filter(None, bins))], dim=1)
 
     def _unwarped(self, numeric: Tensor) -> Tensor:
         cells, columns = numeric.double().cpu().numpy(), self.preprocessor.numeric

@@ -45,7 +45,9 @@ class LinearHead:
 
     def facts(self) -> dict[str, Any]:
         """Penalty, and how numbers are read."""
-        return {"l2": self.probe.l2, "warped": self.columns is not None and self.columns.warped}
+        columns = self.columns
+        read = {"warped": columns.warped, "binned": columns.binned} if columns else {"warped": False, "binned": False}
+        return {"l2": self.probe.l2} | read
 
 
 def linear_inputs(rows: HeadRows, features: FEATURES, columns: RawColumns | None) -> Tensor:

@@ -77,10 +77,9 @@ class HeadSizes:
         """Columns that trees read (see `inputs.tree_inputs`)."""
         return (self.table.n_features if features != "embedding" else 0) + self._components(features, components)
 
-    def linear_inputs(self, features: FEATURES) -> int:
-        """Inputs of a linear model (see `inputs.linear_inputs`)."""
-        raw = 2 * self.table.n_numeric + sum(self.table.cardinalities)
-        return (self.flat if features != "raw" else 0) + (raw if features != "embedding" else 0)
+    def linear_inputs(self, head: LinearHead) -> int:
+        """Inputs of a linear model (see `linear.linear_inputs`)."""
+        return (self.flat if head.features != "raw" else 0) + (head.columns.width if head.columns else 0)
 
     @staticmethod
     def _components(features: FEATURES, components: Components | None) -> int:
@@ -100,7 +99,7 @@ def require_head(head: Head, sizes: HeadSizes) -> None:
         case StackedHead():
             _require_stacked(head, sizes)
         case LinearHead():
-            require_probe("head", head.probe, sizes.linear_inputs(head.features), sizes.outputs)
+            require_probe("head", head.probe, sizes.linear_inputs(head), sizes.outputs)
         case BoostedHead() | ForestHead() | MLPHead():
             _require_label(head, sizes)
             _require_components(head.components, head.features, sizes)

@@ -87,7 +87,8 @@ def _head(facts: dict[str, Any], tensors: dict[str, Tensor], preprocessor: Prepr
 
 
 def _linear(facts: dict[str, Any], tensors: dict[str, Tensor], preprocessor: Preprocessor) -> Head:
-    columns = None if facts["features"] == "embedding" else RawColumns(preprocessor, facts["warped"])
+    read = [facts["warped"], facts.get("binned", False)]  # older models have no bins
+    columns = None if facts["features"] == "embedding" else RawColumns(preprocessor, *read)
     return LinearHead(LinearProbe(**tensors, l2=facts["l2"]), facts["features"], columns)
 
 

@@ -174,6 +174,36 @@ def test_a_linear_model_of_raw_columns_reads_numbers_as_they_are() -> None:
     assert float(warped[:, 0].abs().max()) < 5
 
 
+def test_a_linear_model_of_raw_columns_sees_the_bands_of_an_amount_that_is_mostly_zero(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+
+    def frame(rows: int) -> pl.DataFrame:
+        amount = np.where(rng.random(rows) < 0.7, 0.0, rng.lognormal(8, 1, rows).round())
+        likely = (amount > 2000) & (amount < 4000) | (amount > 8000)
+        gaps = pl.when(pl.int_range(pl.len()) % 9 == 4).then(None).otherwise("amount").alias("amount")
+        labels = np.where(likely, "yes", "no")
+        return pl.DataFrame({"amount": amount, "other": rng.normal(size=rows), "y": labels}).with_columns(gaps)
+
+    config = parse_config({"data": {"name": "table", "label": "y"}})
+    frames = [frame(800) for _ in range(3)]
+    preprocessor = fit(frames[0].lazy(), config.data, config.preprocess)
+    train, validation, test = (data_of(each, preprocessor) for each in frames)
+    fitting = Fitting(train, validation, preprocessor, 2, ProbeSection(l2=(1e-4,)), 0)
+    for features in ("raw", "both"):
+        head = fitting.head("linear", features)
+        observed = test.rows.table.observed[:, 0]
+        assert float((head.outputs(test.rows).argmax(1) == test.labels)[observed].double().mean()) > 0.95
+        sizes = HeadSizes(test.rows.flat.shape[1], preprocessor.sizes, 2)
+        save_head(tmp_path, head)
+        loaded = load_head(tmp_path / HEAD_FILE, preprocessor, torch.device("cpu"))
+        require_head(loaded, sizes)
+        assert torch.equal(loaded.outputs(test.rows), head.outputs(test.rows))
+    columns = RawColumns.readings(preprocessor)[0]
+    inputs = columns(test.rows.table)
+    assert inputs.shape == (800, columns.width)
+    assert not inputs[~observed, 4:].any()  # after two numbers and whether they are observed
+
+
 def test_stacking_weights_prefer_the_member_that_knows() -> None:
     rng = np.random.default_rng(0)
     labels = rng.integers(2, size=500).astype(float)
