@@ -3,6 +3,8 @@
 from shlex import quote
 from typing import Any
 
+import polars as pl
+
 from varjepa.amounts import counted, share
 from varjepa.flows.show.console import console, plain, print_table, whole_table
 from varjepa.tasks.setup.doctor import Check
@@ -14,7 +16,7 @@ def show_profile(started: Started) -> None:
     spelling = ["spelling"] if started.words else []
     table = whole_table("column", "kind", *spelling, "missing", "distinct", "range", title=counted(started.rows, "row"))
     for name, facts in started.profiles.items():
-        span = "" if facts.smallest is None else plain(f"{_brief(facts.smallest)} to {_brief(facts.largest)}")
+        span = "" if facts.smallest is None else plain(" to ".join(str(_brief(end, facts.dtype)) for end in (facts.smallest, facts.largest)))
         kind = f"{facts.kind} (left out)" if facts.left_out else facts.kind
         kind = "label" if name == started.label else kind
         spelled = [plain(started.words.get(name, ""))] if spelling else []
@@ -39,14 +41,15 @@ def show_profile(started: Started) -> None:
     console.print(f"  [b]{retrain}[/b]", soft_wrap=True)
 
 
-def _brief(value: Any) -> Any:
-    """An end of a range; of a number no more digits than tell people its size.
+def _brief(value: Any, dtype: pl.DataType) -> Any:
+    """An end of a range; of a number no more digits than tell people its size, and than its type has.
 
     Examples:
-        >>> _brief(-0.1072256316073538), _brief(30.5), _brief(2015)
-        (-0.107225632, 30.5, 2015)
+        >>> _brief(-0.1072256316073538, pl.Float64()), _brief(-5.940999984741211, pl.Float32()), _brief(2015, pl.Int32())
+        (-0.107225632, -5.941, 2015)
     """
-    return float(f"{value:.9g}") if isinstance(value, float) else value
+    digits = 7 if dtype == pl.Float32 else 9
+    return float(f"{value:.{digits}g}") if isinstance(value, float) else value
 
 
 def show_checks(checks: list[Check]) -> None:
