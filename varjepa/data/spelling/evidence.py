@@ -9,7 +9,7 @@ import polars as pl
 from varjepa.data.cells import nameless
 from varjepa.data.spelling.gaps import are_gaps
 from varjepa.data.spelling.propose import LEAST_VALUES, is_code, proposals
-from varjepa.data.spelling.readers import Reader
+from varjepa.data.spelling.readers import Reader, whole_values
 from varjepa.data.spelling.whole_numbers import whole_number_readers
 
 MOST_TEXTS = 500
@@ -84,7 +84,7 @@ class Evidence:
             self.settled, self.readers = True, []
             return
         self.unread_cells += values.null_count()
-        self._see(self.readers[0], values)
+        self._see(self.readers[0], present, values)
 
     def _propose(self, present: pl.Series) -> None:
         """New readers from what is known and from the distinct texts of this batch."""
@@ -126,7 +126,7 @@ class Evidence:
         self.readers = [reader for reader, _, _ in kept]
         _, values, rest = kept[0]
         for reader, read, _ in kept:
-            self._see(reader, read)
+            self._see(reader, present, read)
         if len(kept) > 1:
             self._keep_unclear(present.filter(values.is_not_null()))
         missing = present.filter(values.is_null())
@@ -154,11 +154,11 @@ class Evidence:
         if not self.given and self.unread_cells > HOPELESS * self.cells and self.gap_word() is None:
             self.settled, self.readers = True, []
 
-    def _see(self, reader: Reader, values: pl.Series) -> None:
-        """Notes what type holds the values of a reader."""
+    def _see(self, reader: Reader, cells: pl.Series, values: pl.Series) -> None:
+        """Notes what type holds the values that a reader finds in cells."""
         if values.dtype == pl.Datetime:
             self.clock = self.clock or bool((values.to_physical() % DAY != 0).any())
-        elif reader not in self.fractions and not ((values == values.round()) & (values.abs() < 2**53)).all():
+        elif reader not in self.fractions and whole_values(cells, values).null_count() > values.null_count():
             self.fractions.add(reader)
         if len(self.values) < LEAST_VALUES:
             distinct = values.drop_nulls().unique().head(LEAST_VALUES)

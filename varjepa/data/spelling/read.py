@@ -10,7 +10,7 @@ from varjepa.config import DataSection
 from varjepa.config.data import ColumnSection
 from varjepa.data.cells import as_text, column, in_common_types, mapped, without_gaps
 from varjepa.data.spelling.detect import Verdict, detect, grouped_by_points
-from varjepa.data.spelling.readers import TEXT, Reader, native_numbers, reader_of
+from varjepa.data.spelling.readers import TEXT, Reader, native_numbers, reader_of, whole_values
 
 _WIDE = (pl.Int128, pl.UInt128)
 _EXACT = 15
@@ -172,7 +172,8 @@ def _read(name: str, verdict: Verdict) -> pl.Expr:
 
 def _typed(reader: Reader, dtype: pl.DataType) -> Callable[[pl.Series], pl.Series]:
     def read(cells: pl.Series) -> pl.Series:
-        return reader.values(cells).cast(dtype)
+        values = reader.values(cells)
+        return whole_values(cells, values) if dtype == pl.Int64 else values.cast(dtype)
 
     return read
 

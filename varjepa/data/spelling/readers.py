@@ -16,6 +16,9 @@ from varjepa.errors import ConfigError
 TEXT, TIME, DURATION = "text", "time of day", "duration"
 DAY_SECONDS = 86_400.0
 
+_INEXACT = 2**53
+"""From here on floats do not hold every whole number."""
+
 Family = Literal["numbers", "dates", "seconds"]
 
 
@@ -66,7 +69,7 @@ class Reader:
     def plain(self, cells: pl.Series) -> pl.Series:
         """Text in the plain spelling: 1234.5, ISO dates, null for gaps. Cells that cannot be read stay as they are."""
         values = self.values(cells)
-        text = plain_text(values)
+        text = plain_text(cells, values)
         unread = self.unread(cells, values)
         return text.zip_with(unread.not_(), cells.cast(pl.String))
 
@@ -149,10 +152,29 @@ def native_numbers(cells: pl.Series) -> pl.Series:
     return cells.cast(pl.Float64, strict=False)
 
 
-def plain_text(values: pl.Series) -> pl.Series:
-    """Numbers and moments as every program reads them."""
+def whole_values(cells: pl.Series, values: pl.Series) -> pl.Series:
+    """Values as Int64, null where they are no whole numbers.
+
+    Above 2**53 a float does not hold every whole number, and keys that differ would become equal: there the cells
+    themselves are read, which must be in the plain spelling.
+
+    Args:
+        cells: of any type.
+        values: what `Reader.values` found in them, Float64.
+    """
+    exact = ((values == values.round()) & (values.abs() < _INEXACT)).fill_null(value=False)
+    whole = values.set(~exact, None).cast(pl.Int64)
+    large = (values.abs() >= _INEXACT).fill_null(value=False)
+    if not large.any():
+        return whole
+    plain = cells.str.strip_chars() if cells.dtype == pl.String else cells
+    return plain.cast(pl.Int64, strict=False).zip_with(large, whole)
+
+
+def plain_text(cells: pl.Series, values: pl.Series) -> pl.Series:
+    """What was found in cells, as every program reads it: numbers, and moments."""
     if values.dtype == pl.Datetime:
         day = (values == values.dt.truncate("1d")).fill_null(value=True)
         return values.dt.strftime("%Y-%m-%d").zip_with(day, values.dt.strftime("%Y-%m-%d %H:%M:%S%.f"))
-    whole = ((values == values.round()) & (values.abs() < 2**53)).fill_null(value=False)
-    return values.cast(pl.Int64, strict=False).cast(pl.String).zip_with(whole, values.cast(pl.String))
+    whole = whole_values(cells, values)
+    return whole.cast(pl.String).zip_with(whole.is_not_null(), values.cast(pl.String))

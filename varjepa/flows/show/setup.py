@@ -16,7 +16,7 @@ def show_profile(started: Started) -> None:
     spelling = ["spelling"] if started.words else []
     table = whole_table("column", "kind", *spelling, "missing", "distinct", "range", title=counted(started.rows, "row"))
     for name, facts in started.profiles.items():
-        span = "" if facts.smallest is None else plain(" to ".join(str(_brief(end, facts.dtype)) for end in (facts.smallest, facts.largest)))
+        span = "" if facts.smallest is None else plain(_span(facts.smallest, facts.largest, facts.dtype))
         kind = f"{facts.kind} (left out)" if facts.left_out else facts.kind
         kind = "label" if name == started.label else kind
         spelled = [plain(started.words.get(name, ""))] if spelling else []
@@ -41,15 +41,15 @@ def show_profile(started: Started) -> None:
     console.print(f"  [b]{retrain}[/b]", soft_wrap=True)
 
 
-def _brief(value: Any, dtype: pl.DataType) -> Any:
-    """An end of a range; of a number no more digits than tell people its size, and than its type has.
+def _span(low: Any, high: Any, dtype: pl.DataType) -> str:
+    """A range; its numbers have no more digits than tell people their size, and than their type has.
 
     Examples:
-        >>> _brief(-0.1072256316073538, pl.Float64()), _brief(-5.940999984741211, pl.Float32()), _brief(2015, pl.Int32())
-        (-0.107225632, -5.941, 2015)
+        >>> _span(-0.1072256316073538, 30.5, pl.Float64()), _span(-5.940999984741211, 2.5, pl.Float32())
+        ('-0.107225632 to 30.5', '-5.941 to 2.5')
     """
     digits = 7 if dtype == pl.Float32 else 9
-    return float(f"{value:.{digits}g}") if isinstance(value, float) else value
+    return " to ".join(str(float(f"{end:.{digits}g}") if isinstance(end, float) else end) for end in (low, high))
 
 
 def show_checks(checks: list[Check]) -> None:

@@ -55,6 +55,29 @@ def test_a_rare_word_among_numbers_is_no_gap_and_stays() -> None:
     assert column(cells).to_list() == [*(f"{k}.5" for k in range(99)), "wide"]
 
 
+KEYS = [1000, 2**53 + 1, 2**53 + 2, -(2**53) - 3, 2**63 - 1, *range(5, 25)]
+
+
+@pytest.mark.parametrize("more", [[], [None, "n/a"], ["+7", " 9007199254740997 "]])
+def test_whole_numbers_beyond_those_of_a_float_keep_their_digits(more: list[str | None]) -> None:
+    """Keys that differ in the last digit alone would become equal."""
+    found = column([*map(str, KEYS), *more])
+    assert found.dtype == pl.Int64
+    rest = [None if cell is None or cell == "n/a" else int(cell) for cell in more]
+    assert found.to_list() == [*KEYS, *rest]
+
+
+def test_they_keep_them_beside_words_and_where_the_format_is_told() -> None:
+    cells = [*map(str, KEYS), *(f"{number:,}" for number in range(1000, 1500)), "wide"]
+    assert column(cells).to_list() == [*map(str, KEYS), *map(str, range(1000, 1500)), "wide"]
+    told = DataSection(name="table", columns={"a": ColumnSection(format="1234.5")})
+    assert column([*map(str, KEYS)], told).to_list() == KEYS
+
+
+def test_whole_numbers_that_64_bits_do_not_hold_are_numbers_beside_fractions() -> None:
+    assert column(["0.5", "9007199254740993", "20000000000000000000", "3"]).to_list() == [0.5, 2.0**53, 2e19, 3.0]
+
+
 def test_gap_words_are_words_in_a_column_of_words() -> None:
     assert column(["red", "none", "blue", "-", "unknown", " "]).to_list() == [
         "red",
