@@ -1,11 +1,10 @@
 """`varjepa init`: inspects a table, writes a config and a data contract to review."""
 
 import json
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +17,18 @@ from varjepa.config.encoder_sizes import AUTO, preset_for
 from varjepa.config.load import override_values, parse_config
 from varjepa.config.uris import VARIABLE, beside, home_expanded, is_local, scheme_of, without_scheme
 from varjepa.config.yaml_text import dump_yaml, read_yaml
-from varjepa.data.cells import as_text, beyond_counts, beyond_words, by_name, column
+from varjepa.data.cells import beyond_counts, beyond_words, by_name
 from varjepa.data.files.found import find_files
 from varjepa.data.fit.derived_columns import SHOWN_RARE, rare_words
 from varjepa.data.fit.rows_protocol import Wanted
 from varjepa.data.fit.streamed_rows import StreamedRows
 from varjepa.data.read.column_profile import ColumnProfile
-from varjepa.data.read.contract import ColumnContract, Contract, dump_contract
 from varjepa.data.read.named_columns import named_in_job, renamed, require_named
 from varjepa.errors import ConfigError, DataError, listed, suggested
 from varjepa.tasks.answers.tables import ColumnAnswer, InitAnswer
+from varjepa.tasks.setup.drafted_contract import MOST_VALUES, contract_text
 from varjepa.tasks.setup.gap_words import gap_words
-from varjepa.tasks.setup.natural_bounds import future_words, natural_bounds
+from varjepa.tasks.setup.natural_bounds import future_words
 from varjepa.tasks.setup.obstacles import obstacles
 from varjepa.tasks.setup.time_order import ordered_by_time
 from varjepa.tasks.sources.address import expanded, require_place, table_of
@@ -37,9 +36,6 @@ from varjepa.tasks.sources.glance import columns_at_hand, require_table
 from varjepa.tasks.sources.open_table import opened_table, reads
 from varjepa.tasks.steps.files import write_text
 from varjepa.visible import visible
-
-MOST_VALUES = 60
-"""The draft contract lists the allowed values of a column only up to this many categories."""
 
 LARGE, EPOCH_ROWS = 5_000_000, 1_000_000
 """For tables with more than `LARGE` rows the config sets `training.epoch_rows`, because a pass may take a day."""
@@ -53,9 +49,6 @@ TEXT_WORDS = (
 SMALL, FEW_CONTENTS = 10_000, 50
 """Up to `SMALL` rows, a table with fewer different rows than `FEW_CONTENTS` is split at random. Of 50, none falls into
 a part of a tenth with a chance of 0.5%."""
-
-MARGIN = 0.1
-"""Draft ranges are wider than the observed range by this share of it, on both sides."""
 
 
 _REFUSED = re.compile(r"[/:.%\"'@\x00-\x1f\x7f]+")
@@ -136,7 +129,7 @@ def initialise(
         _require_label(list(rows.schema), label, source.description)
         profiles = rows.whole_profiles()
         beyond = beyond_counts(frame)
-        drafted = _contract_text(frame, rows.rows, profiles, beyond)
+        drafted = contract_text(frame, rows.rows, profiles, beyond)
         few = has_few_contents(frame, rows.rows, _features(profiles, label))
         remarks = {name: beyond_words(count) for name, count in beyond.items()}
         remarks |= rare_columns(rows, {name: facts for name, facts in profiles.items() if name != label})
@@ -231,84 +224,6 @@ def rare_columns(rows: StreamedRows, profiles: Mapping[str, ColumnProfile]) -> d
     wanted = [Wanted(facts, settings.min_count, settings.max_categories) for facts in words]
     shares = {facts.name: 1 - found.covered for facts, found in zip(words, rows.frequent(wanted), strict=True)}
     return {name: rare_words(share) for name, share in shares.items() if share > SHOWN_RARE}
-
-
-def _contract_text(
-    frame: pl.LazyFrame, rows: int, profiles: dict[str, ColumnProfile], beyond: Mapping[str, int]
-) -> str:
-    drafted = {
-        name: column_contract(frame.select(column(name)), facts)
-        for name, facts in profiles.items()
-        if facts.kind != "unsupported"
-    }
-    # Numbers beyond all measure count as missing; as keys, which are texts, they may stand twice.
-    drafted |= {
-        name: drafted[name].model_copy(update={"unique": False})
-        for name in beyond if name in drafted and drafted[name].kind == "identifier"
-    }  # fmt: skip
-    contract = Contract(min_rows=max(1, rows // 2), columns=drafted)
-    head = (
-        f"# Data contract, drafted from {rows:,} rows. It describes these rows, which may be wrong: review it.\n"
-        "# Row rules: nullable, min, max, values, unique. Rows that break one go into quarantine.\n"
-        "# Table rules: max_missing, min_rows, missing columns, extra_columns. Breaking one stops\n"
-        "# the job. So does a share of rows in quarantine above max_quarantined.\n"
-    )
-    return head + dump_contract(contract)
-
-
-def column_contract(column: pl.LazyFrame, facts: ColumnProfile) -> ColumnContract:
-    """Draft rules for one column, from its profile and, for few categories, from its cells."""
-    missing = facts.missing_share
-    promised: dict[str, Any] = {"kind": facts.kind}
-    two_numbers = facts.kind == "boolean" and facts.dtype.is_numeric() and (facts.smallest, facts.largest) != (0, 1)
-    if facts.kind in ("constant", "empty") or two_numbers:
-        promised["kind"] = "numeric" if facts.dtype.is_numeric() else "categorical"
-    if facts.kind != "empty":
-        promised["nullable"] = missing > 0
-    if 0 < missing < 1:
-        promised["max_missing"] = min(1.0, math.ceil(200 * missing + 5) / 100)
-    if facts.kind == "identifier":
-        promised["unique"] = facts.distinct == facts.rows - facts.missing
-    elif promised["kind"] in ("numeric", "date") and facts.smallest is not None:
-        promised["min"], promised["max"] = possible_range(facts)
-    elif facts.kind == "categorical" and facts.distinct <= MOST_VALUES:
-        values = column.select(as_text(facts.name, facts.dtype)).drop_nulls().unique().collect(engine="streaming")
-        promised["values"] = tuple(values.to_series().sort())
-    return ColumnContract(**promised)
-
-
-def possible_range(facts: ColumnProfile) -> tuple[Any, Any]:
-    """The drafted range of a column, no wider than what its name allows: there is no thirteenth month."""
-    low, high = draft_range(facts.smallest, facts.largest, whole=facts.whole)
-    if isinstance(facts.smallest, date):
-        return low, high
-    bounds = natural_bounds(facts.name, facts.smallest, facts.largest, whole=facts.whole)
-    return (low, high) if bounds is None else (max(low, bounds[0]), min(high, bounds[1]))
-
-
-def draft_range(smallest: Any, largest: Any, *, whole: bool) -> tuple[Any, Any]:
-    """The observed range, widened. A range without negative numbers gets no negative bound.
-
-    Examples:
-        >>> draft_range(1, 101, whole=True)
-        (0, 111)
-        >>> draft_range(0.1234567891, 0.1234567891, whole=False)
-        (0.1234567891, 0.123457)
-        >>> str(draft_range(date(2020, 1, 1), date(9999, 12, 31), whole=False)[1])
-        '9999-12-31'
-    """
-    if isinstance(smallest, date):
-        days = [value.date() if isinstance(value, datetime) else value for value in (smallest, largest)]
-        # No further than dates can say.
-        return days[0], days[1] + min((days[1] - days[0]) / 2, date.max - days[1])
-    reach = MARGIN * (largest - smallest)
-    low = smallest - reach if smallest < 0 else max(0, smallest - reach)
-    high = largest + reach
-    if whole:
-        return min(math.floor(low), smallest), max(math.ceil(high), largest)
-    digits = max(0, 3 - math.floor(math.log10(reach))) if reach > 0 else 6
-    # Rounding may not cut off what was observed, such as the only value of a column.
-    return min(round(low, digits), smallest), max(round(high, digits), largest)
 
 
 def _place(data: DataSection, home: Path) -> dict[str, Any]:

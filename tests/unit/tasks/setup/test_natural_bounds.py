@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from varjepa.tasks.setup.initialise import draft_range
+from varjepa.tasks.setup.drafted_contract import draft_range
 from varjepa.tasks.setup.natural_bounds import NATURAL, future_words, natural_bounds
 
 
