@@ -22,6 +22,9 @@ NEIGHBOURS = 10
 MOST_FEATURES, MOST_ROWS = 24, 300
 """Features that are hidden, drawn at random of many; and rows in which each is."""
 
+MOST_CELLS = 2**21
+"""Cells of the rows that are embedded without a feature: of wide tables fewer rows are used."""
+
 CLEAR = 2.0
 """Standard errors by which a choice must be better than the usual one."""
 
@@ -53,15 +56,26 @@ def hide_cells(network: TableNetwork, train: TableTensors, rows: TableTensors, *
     """
     random, hidden = np.random.default_rng([seed, 41]), []
     features = random.permutation(rows.observed.shape[1])[:MOST_FEATURES]
+    most = rows_of_each(rows.observed.shape[1])
     for feature in sorted(int(number) for number in features):
         with_cell = rows.observed[:, feature].nonzero().squeeze(1).cpu().numpy()
-        picks = torch.from_numpy(random.permutation(with_cell)[:MOST_ROWS]).to(rows.device)
+        picks = torch.from_numpy(random.permutation(with_cell)[:most]).to(rows.device)
         if not len(picks) or not bool(train.observed[:, feature].any()):
             continue
         part = rows.rows(picks)
         embedding = embed(network, without(part, feature)).mean.flatten(1)
         hidden.append(HiddenCells(feature, embedding, *_cells(part, train, feature)))
     return hidden
+
+
+def rows_of_each(features: int) -> int:
+    """Rows in which each of the hidden features is hidden, of a table of so many features.
+
+    Examples:
+        >>> rows_of_each(14), rows_of_each(1500)
+        (300, 58)
+    """
+    return max(2, min(MOST_ROWS, MOST_CELLS // (features * min(features, MOST_FEATURES))))
 
 
 def _cells(part: TableTensors, train: TableTensors, feature: int) -> tuple[Tensor, Tensor]:
