@@ -98,7 +98,8 @@ import sys
 from varjepa.flows.cli import cli
 cli.main({words!r}, standalone_mode=False)
 from varjepa.inference.heads.mlp import Networks
-Networks(count=2, sizes=None, n_components=3, d_out=1, drawn=False).load_state_dict({{}}, strict=False, assign=True)
+networks = Networks(count=2, sizes=None, n_components=3, d_out=1, bends=True, drawn=False)
+networks.load_state_dict({{}}, strict=False, assign=True)
 late = {LATE!r} & set(sys.modules)
 assert not late, late
 """

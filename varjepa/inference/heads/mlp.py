@@ -1,8 +1,9 @@
 """The network head: an ensemble of small networks on the embedding, raw columns, or both.
 
 Numbers pass through periodic functions first, which lets a network bend sharply along one column (Gorishniy et al.
-2022, "On embeddings for numerical features"). Every network leaves out a fold of the training rows and stops by its
-loss on them, so that together they have learned from all rows. All networks are computed at once, by batched products.
+2022, "On embeddings for numerical features"); not in wide tables, where that would take nearly all of the time. Every
+network leaves out a fold of the training rows and stops by its loss on them, so that together they have learned from
+all rows. All networks are computed at once, by batched products.
 """
 
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from varjepa.config.encoder_sizes import WIDE_COLUMNS
 from varjepa.config.heads import FEATURES, HEAD
 from varjepa.data.tensors.sizes import TableSizes
 from varjepa.inference.heads.inputs import Components, HeadRows
@@ -45,6 +47,7 @@ class Networks(nn.Module):
         sizes: of the raw columns; None where they are not read.
         n_components: of the embedding; 0 where it is not read.
         d_out: outputs of each.
+        bends: whether numbers pass through periodic functions.
         drawn: draw initial weights; otherwise they are 0 until others are assigned. Not weights on torch's device
             "meta", whose operations import torch's compiler, which takes seconds.
 
@@ -53,13 +56,14 @@ class Networks(nn.Module):
     """
 
     def __init__(
-        self, *, count: int, sizes: TableSizes | None, n_components: int, d_out: int, drawn: bool = True
+        self, *, count: int, sizes: TableSizes | None, n_components: int, d_out: int, bends: bool, drawn: bool = True
     ) -> None:
         super().__init__()
         n_numeric, cardinalities = (0, []) if sizes is None else (sizes.n_numeric, sizes.cardinalities)
-        width = n_numeric * (BENT + 2) + sum(cardinalities) + n_components
+        bent = n_numeric if bends else 0
+        width = bent * BENT + 2 * n_numeric + sum(cardinalities) + n_components
         normal = torch.randn if drawn else torch.zeros
-        self.frequency = nn.Parameter(normal(count, n_numeric, FREQUENCIES) * 0.3)
+        self.frequency = nn.Parameter(normal(count, bent, FREQUENCIES) * 0.3)
         self.bend = nn.Parameter(normal(count, 2 * FREQUENCIES, BENT) / (2 * FREQUENCIES) ** 0.5)
         widths = (width, WIDTH, WIDTH, d_out)
         self.weights = nn.ParameterList(
@@ -68,15 +72,20 @@ class Networks(nn.Module):
         self.biases = nn.ParameterList(torch.zeros(count, 1, after) for after in widths[1:])
 
     def forward(self, numbers: Tensor, others: Tensor) -> Tensor:
-        angle = 2 * torch.pi * numbers[..., None] * self.frequency[:, None]  # [K, B, n, f]
-        waves = torch.cat([angle.sin(), angle.cos()], dim=-1)  # [K, B, n, 2 f]
-        bent = F.relu(waves.flatten(1, 2) @ self.bend).view(*numbers.shape[:2], numbers.shape[2] * BENT)
-        x = torch.cat([bent, numbers, others], dim=2)
+        x = torch.cat([*self._bent(numbers), numbers, others], dim=2)
         for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             x = torch.baddbmm(bias, x, weight)
             if layer < len(self.weights) - 1:
                 x = F.dropout(F.relu(x), DROPOUT, self.training)
         return x
+
+    def _bent(self, numbers: Tensor) -> list[Tensor]:
+        """What periodic functions make of numbers [K, B, n], [K, B, 6 n]; nothing where they stay as they are."""
+        if not self.frequency.shape[1]:
+            return []
+        angle = 2 * torch.pi * numbers[..., None] * self.frequency[:, None]  # [K, B, n, f]
+        waves = torch.cat([angle.sin(), angle.cos()], dim=-1)  # [K, B, n, 2 f]
+        return [F.relu(waves.flatten(1, 2) @ self.bend).view(*numbers.shape[:2], numbers.shape[2] * BENT)]
 
 
 @dataclass(frozen=True)
@@ -183,6 +192,7 @@ def fit_mlp(
         networks = Networks(
             count=len(numbers), sizes=None if features == "embedding" else sizes,
             n_components=0 if read is None else read.basis.shape[1], d_out=n_classes or 1,
+            bends=sizes.n_numeric < WIDE_COLUMNS,
         ).to(labels.device)  # fmt: skip
         _train(networks, inputs, y, [folds == number for number in numbers], np.random.default_rng([seed, 36]))
     return MLPHead(networks.eval(), features, sizes, read, n_classes, center, spread)

@@ -112,7 +112,8 @@ def _mlp(facts: dict[str, Any], tensors: dict[str, Tensor], preprocessor: Prepro
     components, weights = _components(tensors), _below(tensors, "networks")
     networks = Networks(
         count=len(weights["frequency"]), sizes=None if facts["features"] == "embedding" else preprocessor.sizes,
-        n_components=0 if components is None else components.basis.shape[1], d_out=facts["n_classes"] or 1, drawn=False,
+        n_components=0 if components is None else components.basis.shape[1], d_out=facts["n_classes"] or 1,
+        bends=weights["frequency"].shape[1] > 0, drawn=False,
     )  # fmt: skip
     networks.load_state_dict(weights, assign=True)
     named = {name: facts[name] for name in ("features", "n_classes", "center", "spread")}

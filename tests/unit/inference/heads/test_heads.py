@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from varjepa.config import parse_config
+from varjepa.config.encoder_sizes import WIDE_COLUMNS
 from varjepa.config.heads import ProbeSection
 from varjepa.data.encode.features import LABEL
 from varjepa.data.encode.preprocessor import Preprocessor
@@ -154,6 +155,20 @@ def test_a_forest_walks_its_trees_as_the_library_that_grew_them() -> None:
     forest.fit(x, (labels.numpy() - head.center) / head.spread)
     expected = forest.predict(other) * head.spread + head.center
     np.testing.assert_allclose(head.outputs(test.rows)[:, 0].numpy(), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("columns", "bends"), [(WIDE_COLUMNS - 1, True), (WIDE_COLUMNS, False)])
+def test_networks_bend_the_numbers_of_tables_that_are_not_wide(columns: int, bends: bool, tmp_path: Path) -> None:
+    cells = np.random.default_rng(0).normal(size=(60, columns))
+    frame = pl.DataFrame({f"c{j}": cells[:, j] for j in range(columns)} | {"y": np.where(cells[:, 0] > 0, "a", "b")})
+    config = parse_config({"data": {"name": "table", "label": "y"}})
+    preprocessor = fit(frame.lazy(), config.data, config.preprocess)
+    data = data_of(frame, preprocessor)
+    head = Fitting(data, data, preprocessor, 2, ProbeSection(), 0).head("mlp", "raw")
+    assert head.networks.frequency.shape[1] == (columns if bends else 0)
+    save_head(tmp_path, head)
+    loaded = load_head(tmp_path / HEAD_FILE, preprocessor, torch.device("cpu"))
+    assert torch.equal(loaded.outputs(data.rows), head.outputs(data.rows))
 
 
 def test_a_linear_model_of_raw_columns_reads_numbers_as_they_are() -> None:
