@@ -10,6 +10,12 @@ from varjepa.models.network import VariationalNetwork
 from varjepa.nn.gaussian import DiagonalGaussian
 from varjepa.nn.random import Randomness
 
+MOST_FEATURES = 64
+"""Features whose s_x is looked at, drawn at random of more: their mean changes little, their eigenvalues take time."""
+
+BATCH, BATCH_CELLS = 1024, 2**18
+"""Rows at a time, and their cells: of wide tables fewer rows are in memory."""
+
 
 class _Latents:
     """Collects q(s_x | x) and q(z | s_x) with one sample each, batch by batch."""
@@ -26,25 +32,23 @@ class _Latents:
 
 
 @torch.inference_mode()
-def table_diagnostics(
-    network: VariationalNetwork, table: TableTensors, random: Randomness, batch_size: int = 1024
-) -> dict[str, float]:
+def table_diagnostics(network: VariationalNetwork, table: TableTensors, random: Randomness) -> dict[str, float]:
     """Diagnostics of both latents with all observed cells as context, each beside its sampling floor.
 
     Those of s_x are taken per feature, over the rows in which it is observed, and averaged over features, as the loss
-    term `kl_sx` is.
+    term `kl_sx` is; of more than `MOST_FEATURES` over as many.
 
     Args:
         network: in evaluation mode, on the table's device.
         table: rows, at least one.
         random: of the samples, and of directions.
-        batch_size: rows at a time.
 
     Returns:
         Names such as `s_x_kl_agg` and `z_mean_norm`, and the same with `_floor`; no more rows than dimensions give
         nothing.
     """
-    latents = _Latents()
+    latents, n_features = _Latents(), table.observed.shape[1]
+    batch_size = max(1, min(BATCH, BATCH_CELLS // n_features))
     for start in range(0, table.n_rows, batch_size):
         batch = table.rows(slice(start, start + batch_size))
         posterior = network.infer(batch, full_context(batch.observed), random)
@@ -52,7 +56,10 @@ def table_diagnostics(
         latents.add("z", posterior.z, posterior.z_value)
     s_x = latents.whole("s_x")  # mean, log-variance and sample, [N, D, d] each; those of z are [N, d]
     # Per feature the rows in which it is observed: the others' latents were inferred from nothing.
-    features = [[part[seen, j] for part in s_x] for j, seen in enumerate(table.observed.T)]
+    chosen = list(range(n_features))
+    if n_features > MOST_FEATURES:
+        chosen = sorted(random.host.choice(n_features, MOST_FEATURES, replace=False).tolist())
+    features = [[part[table.observed[:, j], j] for part in s_x] for j in chosen]
     return _averaged("s_x", features, random) | _averaged("z", [list(latents.whole("z"))], random)
 
 
