@@ -48,7 +48,8 @@ class UncertaintySection(Section):
     """How the scales of q(s_w | ...) are reduced to one number per row."""
     score: Literal["auto", MEASURE] = "auto"
     """The measure that ships with the model. auto: the maximum probability, unless another measure ranks the errors on
-    validation rows significantly better."""
+    validation rows significantly better. Of tables of 200 features or more, measures that take passes through the
+    network of their own (mask_mean, mask_disagreement, surprise) are compared only if named here."""
     known: str | None = None
     """Column that holds how ambiguous a row is, if that is known; every measure is compared with it. It must not be a
     feature: list it in `data.drop`."""

@@ -127,10 +127,10 @@ def calibrate_model(
         ValueError: the model has no classifier.
     """
     section, measures = model.config.uncertainty, _measures(model)
-    chosen_on = measure_rows(model, validation, measures.available(), embedder)
+    chosen_on = measure_rows(model, validation, measures.compared(), embedder)
     model, chosen_on = with_error_model(model, chosen_on)
     measures = _measures(model)
-    tested_on = measure_rows(model, test, measures.available(), embedder)
+    tested_on = measure_rows(model, test, measures.compared(), embedder)
     measure, reason = choose_measure(section.score, chosen_on)
     # Measured only after the choice, so that calibration rows cannot influence it.
     held = measure_rows(model, calibration, [measure], embedder)

@@ -27,6 +27,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from varjepa.config.encoder_sizes import WIDE_COLUMNS
 from varjepa.config.heads import MEASURE, UncertaintySection
 from varjepa.data.tensors.table import TableTensors
 from varjepa.evaluation.probe import LinearProbe
@@ -55,6 +56,9 @@ CHEAP: tuple[MEASURE, ...] = (
     "reconstruction", "distance",
 )  # fmt: skip
 """Inputs of `error_model`, where the model has them. The others would take several passes through the network a row."""
+
+PASSES: tuple[MEASURE, ...] = ("mask_mean", "mask_disagreement", "surprise")
+"""Measures that take several passes through the network a row."""
 
 SMALLEST = 1e-9
 """Added to a measure before its logarithm."""
@@ -92,6 +96,12 @@ class Measures:
             if part is None:
                 lacking.add(name)
         return [name for name in MEASURE.__args__ if name not in lacking]  # type: ignore[attr-defined]
+
+    def compared(self) -> list[MEASURE]:
+        """Those to compare: of wide tables none that takes passes through the network, unless it is asked for."""
+        wide = self.probe.weight.shape[1] >= WIDE_COLUMNS * self.network.d_hidden
+        left_out = set(PASSES) - {self.section.score} if wide else set()
+        return [name for name in self.available() if name not in left_out]
 
     @property
     def has_ensemble(self) -> bool:

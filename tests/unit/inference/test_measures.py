@@ -63,6 +63,17 @@ def test_measures_do_not_depend_on_the_rows_beside_them() -> None:
     assert all(not len(values) for values in measures(nothing, embed(network, nothing), names).values())
 
 
+def test_of_wide_tables_measures_of_several_passes_are_compared_only_if_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    measures = asked(small_network(), random_table(200))
+    assert measures.compared() == measures.available()
+    monkeypatch.setattr("varjepa.inference.measures.WIDE_COLUMNS", 6)  # as many as this table has
+    assert set(measures.available()) - set(measures.compared()) == {"mask_mean", "mask_disagreement", "surprise"}
+    asked_for = replace(measures, section=UncertaintySection(score="surprise"))
+    assert "surprise" in asked_for.compared()
+
+
 @pytest.mark.slow
 def test_parts_of_the_propagated_entropy_add_up() -> None:
     network, table = small_network(), random_table(200)
