@@ -18,7 +18,7 @@ from varjepa.config.base import (
     Weight,
     Width,
 )
-from varjepa.config.encoder_sizes import AUTO, SIZES, Preset, completed, preset_for
+from varjepa.config.encoder_sizes import AUTO, SIZES, WIDE_COLUMNS, Preset, completed, preset_for
 
 MOST_WEIGHTS = 100_000_000_000
 """400 GiB in 32 bits: more than any one machine trains."""
@@ -130,8 +130,10 @@ class ModelSection(OpenSection):
         return self.kind in VARIATIONAL
 
 
-class MaskingSection(Section):
+class MaskingSection(OpenSection):
     """How many features are context and target in one step. Sizes are drawn uniformly between the two shares of D."""
+
+    from_table: ClassVar[tuple[str, ...]] = ("num_targets",)
 
     ctx_share_min: Share = 0.10
     """Smallest share of the features that are context."""
@@ -142,13 +144,24 @@ class MaskingSection(Section):
     trg_share_max: Share = 0.60
     """Largest share of the features that are one target."""
     num_targets: Layers = 4
-    """Target masks per row (K)."""
+    """Target masks per row (K). If not given, 4, or 1 for a table of 200 features or more, whose masks hold many."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.ctx_share_min > self.ctx_share_max or self.trg_share_min > self.trg_share_max:
             raise ValueError("a minimum share exceeds its maximum share")
         return self
+
+    def sized(self, columns: int) -> "MaskingSection":
+        """The section with its number of target masks, for a table of so many features. A given number stays.
+
+        Examples:
+            >>> MaskingSection().sized(199).num_targets, MaskingSection().sized(200).num_targets
+            (4, 1)
+            >>> MaskingSection(num_targets=3).sized(200).num_targets
+            3
+        """
+        return self._decided({"num_targets": 1 if columns >= WIDE_COLUMNS else self.num_targets})
 
 
 class ObjectiveSection(Section):

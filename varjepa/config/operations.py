@@ -130,7 +130,8 @@ class DriftSection(Section):
     rows: Positive = 20_000
     """At most this many new rows, drawn at random, go through the model. Columns are counted in all rows."""
     reference_rows: Positive = 10_000
-    """At most this many calibration and test rows go through the model for the reference."""
+    """At most this many calibration and test rows go through the model for the reference; of tables of hundreds of
+    columns no more than have 4 million cells."""
 
 
 class WatchSection(Section):

@@ -47,9 +47,9 @@ class RetrainConfig(Section):
     """Rules by which people get messages."""
 
     def sized(self, rows: int, columns: Collection[str]) -> Self:
-        """The job with the sizes of its model, its epochs and its generator as numbers.
+        """The job with the sizes of its model, its masks, its epochs and its generator as numbers.
 
-        See `ModelSection`, `TrainingSection` and `GeneratorSection`.
+        See `ModelSection`, `MaskingSection`, `TrainingSection` and `GeneratorSection`.
 
         Args:
             rows: of its table.
@@ -59,8 +59,9 @@ class RetrainConfig(Section):
         trained = rows if self.data.split.seen == "all" else round(rows * self.data.split.train)
         model = self.model.sized(rows=rows, columns=len(features))
         training = self.training.sized(rows=trained, columns=len(features))
-        generator = self.generator.sized(len(features))
-        return self.model_copy(update={"model": model, "training": training, "generator": generator})
+        masking, generator = self.masking.sized(len(features)), self.generator.sized(len(features))
+        sized = {"model": model, "masking": masking, "training": training, "generator": generator}
+        return self.model_copy(update=sized)
 
     @model_validator(mode="after")
     def _check(self) -> Self:

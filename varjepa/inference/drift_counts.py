@@ -38,6 +38,9 @@ from varjepa.inference.row_statistics import RowValues, row_statistics, true_cla
 DAMAGED_BATCHES, DAMAGED_ROWS = 9, 250
 """Batches of rows with damaged cells, three of each kind, and rows of each: they go through the model once more."""
 
+DAMAGED_CELLS, FEWEST_DAMAGED = 2**17, 80
+"""Cells of a batch, so that of wide tables it has fewer rows; but at least so many."""
+
 
 def make_profile(
     model: TrainedModel,
@@ -92,7 +95,8 @@ def _accuracy_reference(
 
 def _damaged(model: TrainedModel, frame: pl.DataFrame, directions: Directions) -> list[DamagedRows]:
     """Batches of labelled rows with damaged cells, and what the model says of them."""
-    batches, size = [], min(DAMAGED_ROWS, frame.height // 2)
+    most = max(FEWEST_DAMAGED, DAMAGED_CELLS // model.preprocessor.sizes.n_features)
+    batches, size = [], min(DAMAGED_ROWS, most, frame.height // 2)
     for seed in range(DAMAGED_BATCHES):
         rows = np.random.default_rng([seed, 53]).choice(frame.height, size=size, replace=False)
         found = row_statistics(model, damaged_rows(frame[rows], model.preprocessor.kinds, seed), directions)

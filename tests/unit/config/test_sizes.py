@@ -105,6 +105,16 @@ def test_a_wide_table_has_no_generator_unless_it_is_asked_for() -> None:
     assert as_flat(job())["generator.n_layers"] is None
 
 
+def test_a_wide_table_has_one_target_mask_unless_more_are_asked_for() -> None:
+    columns = [f"c{number}" for number in range(200)]
+    assert job().sized(1000, columns[1:]).masking.num_targets == 4
+    assert job().sized(1000, columns).masking.num_targets == 1
+    asked = parse_config({"data": {"name": "sim"}, "masking": {"num_targets": 4}})
+    again = RetrainConfig.model_validate(json.loads(asked.model_dump_json()))  # as a schedule keeps it
+    assert again.sized(1000, columns).masking.num_targets == 4
+    assert as_flat(job())["masking.num_targets"] is None
+
+
 def test_neither_the_label_nor_dropped_columns_count() -> None:
     columns = [*(f"c{number}" for number in range(99)), "label", "ambiguity"]
     assert job(size="auto").sized(1000, columns).model.n_layers == PRESETS["small"].n_layers

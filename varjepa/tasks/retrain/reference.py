@@ -30,6 +30,9 @@ COLUMN_ROWS = 500_000
 DIRECTION_ROWS = 2000
 """Training rows whose embeddings give the principal directions."""
 
+MOST_CELLS, FEWEST_ROWS = 2**22, 500
+"""Cells of the rows that go through the model, so that of wide tables fewer do; but at least so many rows."""
+
 UNSEEN = ("validation", "calibration", "test")
 """Parts that preprocessing has not used."""
 
@@ -80,7 +83,8 @@ def _reference(
     table = sample.table.to(trained.device)
     directions = principal_directions(trained, table, embedder(table, sample.rows).mean)
     columns = prepared.evenly_spaced(*UNSEEN, most=COLUMN_ROWS).collect(engine="streaming")
-    rows = prepared.evenly_spaced(*UNTOUCHED, most=config.drift.reference_rows).collect(engine="streaming")
+    most = min(config.drift.reference_rows, max(FEWEST_ROWS, MOST_CELLS // trained.preprocessor.sizes.n_features))
+    rows = prepared.evenly_spaced(*UNTOUCHED, most=most).collect(engine="streaming")
     profile = make_profile(
         trained, columns, rows, directions, prepared.split, cluster_rows=_cluster_rows(prepared), embedder=embedder
     )  # fmt: skip
