@@ -101,3 +101,18 @@ def test_what_an_old_model_knows_about_rare_categories_counts() -> None:
     old = fitted(table).model_copy(update={"scarce": (), "rare": {"cabin": 0.95}})
     assert old.withheld == {"cabin"}
     assert old.model_copy(update={"rare": {"cabin": 0.2}}).withheld == set()
+
+
+def test_every_column_of_training_is_drawn_or_said_not_to_be() -> None:
+    words = [f"{('good', 'bad', 'late')[i % 3]} {('chair', 'table')[i % 2]} row {i % 190}" for i in range(400)]
+    table = pl.DataFrame({
+        "id": [f"u{i}" for i in range(400)], "note": words, "port": ["a", "b"] * 200, "fare": np.arange(400) / 7,
+        "cabin": [f"c{i // 2}" for i in range(400)],
+    })  # fmt: skip
+    preprocessor = fitted(table)
+    undrawn = preprocessor.undrawn
+    assert {*undrawn} | {*preprocessor.drawn} == {*table.columns}
+    assert not {*undrawn} & {*preprocessor.drawn}
+    assert undrawn["note"] == "it is text"
+    assert undrawn["id"] == "it identifies rows"
+    assert undrawn["cabin"] == "its values belong to single rows"

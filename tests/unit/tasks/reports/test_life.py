@@ -133,7 +133,8 @@ def test_the_page_is_kept_with_the_newest_version_and_linked_from_the_model(live
     page = Path(client.download_artifacts(newest, "life.html")).read_text()
     assert "4 versions, version 4 is the champion." in page
     experiment = client.get_run(newest).info.experiment_id
-    link = f"[Life of this model](#/experiments/{experiment}/runs/{newest}/artifacts/life.html)"
+    page = f"#/experiments/{experiment}/runs/{newest}/artifacts/life.html?workflowType=machine_learning"
+    link = f"[Life of this model]({page})"
     assert client.get_registered_model("people").description == f"Ours. Since May.\n\n{link}"
     noted = json.loads(client.get_model_version("people", "2").tags["varjepa.interval"])
     assert noted == {"metric": "head/accuracy", "low": pytest.approx(0.81), "high": pytest.approx(0.85)}
