@@ -29,7 +29,8 @@ class TableWriter:
         schema = self._schema or frame.schema
         frame = retyped(frame, schema) if frame.schema != schema else frame
         if self._text is not None:
-            for_spreadsheets(as_text(frame)).write_csv(self._text, include_header=self._schema is None)
+            text = for_spreadsheets(as_text(frame))
+            text.write_csv(self._text, include_header=self._schema is None, datetime_format=_moments_of(text))
         else:
             self._write_parquet(frame)
         self._schema = schema
@@ -48,6 +49,12 @@ class TableWriter:
         for stream in (self._parquet, self._text):
             if stream is not None:
                 stream.close()
+
+
+def _moments_of(frame: pl.DataFrame) -> str | None:
+    """How times are written: a fraction of a second only where there is one. None where a zone must be said, too."""
+    zones = [dtype for dtype in frame.dtypes if isinstance(dtype, pl.Datetime) and dtype.time_zone is not None]
+    return None if zones else "%Y-%m-%dT%H:%M:%S%.f"
 
 
 def as_text(frame: pl.DataFrame) -> pl.DataFrame:
