@@ -14,6 +14,9 @@ from varjepa.errors import ConfigError
 
 OUTPUTS = (".parquet", ".csv")
 
+BETWEEN = "; "
+"""Between the words of a list in CSV."""
+
 
 class TableWriter:
     """Appends frames of one schema to a Parquet or CSV file."""
@@ -60,7 +63,7 @@ def _moments_of(frame: pl.DataFrame) -> str | None:
 def as_text(frame: pl.DataFrame) -> pl.DataFrame:
     """Lists of words as text separated by semicolons, because CSV has no lists."""
     lists = [name for name, dtype in frame.schema.items() if dtype == pl.List(pl.String)]
-    return frame.with_columns(pl.col(lists).list.join("; "))
+    return frame.with_columns(pl.col(lists).list.join(BETWEEN))
 
 
 def require_file(out: Path, *, force: bool, append: bool = False) -> None:
