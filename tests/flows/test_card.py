@@ -101,7 +101,9 @@ def test_the_card_says_where_a_version_comes_from_and_what_it_cannot(run: Simple
     ):  # fmt: skip
         assert words in card, words
     assert run.id in run.version.description
-    brief = plain(run.data.tags["mlflow.note.content"])
+    link, _, brief = plain(run.data.tags["mlflow.note.content"]).partition("\n\n")
+    assert link.startswith("[Report](#/experiments/")
+    assert f"/runs/{run.id}/artifacts/0_report.html?workflowType=" in link
     assert brief.startswith("accuracy ")
     assert len(run.version.description) <= 5000  # what a registry on PostgreSQL keeps
     lines = set(card.splitlines()) | {"All figures are in model_card.html among the run's artifacts."}

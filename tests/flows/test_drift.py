@@ -89,7 +89,7 @@ def test_a_report_lies_where_it_is_wanted_and_in_the_run(made: SimpleNamespace) 
     moved = made.new.with_columns(pl.col("age") + 20)
     answer = asked(made, moved, "--out", "report.html")
     page = (made.home / "report.html").read_text()
-    for text in ("Drift: people", "standard deviations", "at most 5% of such reports", "data:image/png;base64", "elbo"):
+    for text in ("Drift: people", "standard deviations", "at most 5% of such reports", "data:image/png;base64", "ELBO"):
         assert text in page
     assert "http" not in page.replace("http-equiv", "")
     client = MlflowClient(f"sqlite:///{made.home}/mlruns/mlflow.db")

@@ -143,9 +143,9 @@ def answered(ask: Callable[[], Any]) -> Any:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--cron", "99 3 * * *"], '--cron "99 3 * * *" is not a valid schedule'),
-        (["--cron", "0 3 * * *", "--timezone", "Mars"], "in Mars is not a valid schedule"),
-        (["--cron", "0 3 * * *", "--timezone", "Europe"], "in Europe is not a valid schedule"),
+        (["--cron", "99 3 * * *"], '--cron "99 3 * * *" has 99 as its minute'),
+        (["--cron", "0 3 * * *", "--timezone", "Mars"], '"Mars" is not a time zone'),
+        (["--cron", "0 3 * * *", "--timezone", "Europe"], '"Europe" is not a time zone'),
         (["--interval", "soon"], "--interval soon is not a valid schedule"),
         (["--interval", "0"], "--interval 0 is not a valid schedule"),
         ([], "needs --cron or --interval"),

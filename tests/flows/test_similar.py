@@ -39,7 +39,8 @@ def test_similar_rows_with_an_index_that_is_kept(call: Callable[..., Answer], tm
     words = (*words[:-1], "customer_id")
     first = call(*words, "--json")
     assert first.code == 0, first.err
-    assert first.json["queries"] == 30
+    assert (first.json["queries"], first.json["same"]) == (30, 30)
+    assert "The nearest row of 30 rows is an equal one" in first.err
     assert first.json["table_rows"] == 400
     assert not first.json["reused"]  # the refused command has made none
     found = pl.read_parquet("near.parquet")
@@ -54,7 +55,8 @@ def test_similar_rows_with_an_index_that_is_kept(call: Callable[..., Answer], tm
     alone = model.similar(person_table(), pl.read_parquet("some.parquet"), 3)
     assert alone["row"].to_list() == found["row"].to_list()
     others = call(*words[:4], "other.csv", "--k", "3", "--leave-same", "--json")
-    assert others.json["reused"]
+    assert (others.json["reused"], others.json["same"]) == (True, 0)
+    assert "--leave-same" not in others.err
     assert pl.read_csv("other.csv")["distance"].min() > 1e-3
     person_table(300).write_csv(tmp_path / "people.csv")
     again = call(*words[:4], "third.csv", "--json")

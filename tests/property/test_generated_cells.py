@@ -1,5 +1,7 @@
 """What imputed and drawn cells look like: like cells of the column, and like nobody's own."""
 
+from datetime import UTC, datetime, timedelta
+
 import numpy as np
 import polars as pl
 import pytest
@@ -101,3 +103,45 @@ def test_what_an_old_model_knows_about_rare_categories_counts() -> None:
     old = fitted(table).model_copy(update={"scarce": (), "rare": {"cabin": 0.95}})
     assert old.withheld == {"cabin"}
     assert old.model_copy(update={"rare": {"cabin": 0.2}}).withheld == set()
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(st.integers(0, 400 * 86_400), min_size=1, max_size=30), st.sampled_from([86_400, 3600, 60, 1]),
+    st.integers(0, 2**31),
+)  # fmt: skip
+def test_dates_are_as_coarse_as_those_of_the_column(seconds: list[int], step: int, seed: int) -> None:
+    """Of visits at full hours, samples came as 00:28:48."""
+    start = datetime(2023, 1, 1, tzinfo=UTC).replace(tzinfo=None)
+    cells = [start + timedelta(seconds=second // step * step) for second in seconds] * 10
+    table = pl.DataFrame({"when": cells, "fare": np.random.default_rng(seed).normal(size=len(cells))})
+    if table["when"].n_unique() < 2:
+        return
+    fitted_ = fit(table.lazy(), DATA, PreprocessSection(date_parts=False))
+    when = next(feature for feature in fitted_.numeric if feature.name == "when")
+    assert when.kind == "date"
+    drawn = when.column(np.random.default_rng(seed).uniform(when.smallest, when.largest, 50))
+    counted = drawn.cast(pl.Datetime("us")).dt.epoch("us").to_numpy()
+    assert (counted % (step * 10**6) == 0).all()
+
+
+@pytest.mark.parametrize(("microseconds", "text"), [(0, "2023-05-06 07:00:00"), (250_000, "2023-05-06 07:00:00.250")])
+def test_times_in_text_have_a_fraction_only_where_there_is_one(microseconds: int, text: str) -> None:
+    moment = datetime(2023, 5, 6, 7, 0, 0, microseconds, tzinfo=UTC)
+    made = feature(None, 1e-5, "String").model_copy(update={"kind": "date"})
+    assert made.column(np.array([moment.timestamp() / 86_400]), pl.String())[0][: len(text)] == text
+
+
+def test_every_column_of_training_is_drawn_or_said_not_to_be() -> None:
+    words = [f"{('good', 'bad', 'late')[i % 3]} {('chair', 'table')[i % 2]} row {i % 190}" for i in range(400)]
+    table = pl.DataFrame({
+        "id": [f"u{i}" for i in range(400)], "note": words, "port": ["a", "b"] * 200, "fare": np.arange(400) / 7,
+        "cabin": [f"c{i // 2}" for i in range(400)],
+    })  # fmt: skip
+    preprocessor = fitted(table)
+    undrawn = preprocessor.undrawn
+    assert {*undrawn} | {*preprocessor.drawn} == {*table.columns}
+    assert not {*undrawn} & {*preprocessor.drawn}
+    assert undrawn["note"] == "it is text"
+    assert undrawn["id"] == "it identifies rows"
+    assert undrawn["cabin"] == "its values belong to single rows"

@@ -51,3 +51,21 @@ def test_no_test_makes_an_empty_figure() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         plots.drift_effects({})
+
+
+@pytest.mark.parametrize("contributions", [[0.2, -0.05, 0.1, 0.0], [-0.1, -0.2, -0.05, 0.0], [0.0] * 4])
+def test_both_lines_of_an_explained_row_lie_within_its_panel(contributions: list[float]) -> None:
+    """They were drawn on the frame, and the bars of what had been left over were cut by it."""
+    figure = plots.row_reasons(list("abcd"), {"prediction": (0.3, np.array(contributions))}, "a row")
+    left, right = figure.axes[0].get_xlim()
+    reached = [0.3, *(0.3 + np.cumsum(contributions))]
+    assert left < min(reached) <= max(reached) < right
+
+
+def test_titles_of_the_curves_say_what_they_are_of_and_fit() -> None:
+    terms = ("elbo", "rec", "gen", "kl_sx", "kl_z", "kl_sy")
+    figure = plots.training_curves([{"epoch": 0.0, **{f"train/{term}": 1.0 for term in terms}}], 0)
+    for axis in figure.axes:
+        assert " " in axis.get_title(loc="left")
+        title = next(text for text in axis.get_children() if getattr(text, "get_text", str)() == axis.get_title("left"))
+        assert title.get_window_extent().width < axis.get_window_extent().width

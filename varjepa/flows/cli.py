@@ -39,6 +39,7 @@ QUIET = {
     "PREFECT_LOGGING_EXTRA_LOGGERS": "varjepa",
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",  # commands log outside of flows, too
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # its addresses open the view for GenAI
 }
 
 

@@ -63,6 +63,9 @@ def guarded(command: Callable[[], Any], arguments: list[str]) -> int:
             sys.stdout.flush()  # a full disk or a closed pipe shows here
     except SystemExit:
         raise
+    except click.exceptions.NoArgsIsHelpError as error:  # `varjepa` alone: its message is the help, in many lines
+        error.show()
+        return error.exit_code
     except BaseException as error:  # noqa: BLE001 (nothing may pass the outermost place; Rust panics are no `Exception`)
         return _reported(error, arguments)
     return status if isinstance(status, int) else 0

@@ -57,10 +57,7 @@ def _planned(config: RetrainConfig) -> PlanAnswer:
 def columns(prepared: Prepared) -> dict[str, str]:
     """Columns that features are made from -> their kind, and the label."""
     fitted = Preprocessor.read(prepared.preprocessor)
-    text = {fitted.sources[name] for name in fitted.embedded}
-    kinds = {feature.name: feature.kind for feature in fitted.numeric}
-    named = {name: "text" if name in text else kinds.get(name, "categorical") for name in fitted.order}
-    return named | ({} if fitted.label is None else {fitted.label.name: "label"})
+    return fitted.kinds | ({} if fitted.label is None else {fitted.label.name: "label"})
 
 
 def reused(prepared: Prepared, config: RetrainConfig) -> list[str]:

@@ -170,8 +170,9 @@ def _outside(feature: NumericFeature, values: Floats) -> Bools:
 def _encoded(feature: NumericFeature, edges: Floats) -> Floats:
     """Raw ends of windows [N] in encoded units; open where they reach the end of the encoding."""
     low, high = _range(feature)
-    frame = pl.DataFrame({feature.name: edges})
-    codes = frame.select(feature.encode(dict(frame.schema))).to_series().to_numpy().astype(np.float64)
+    # They are numbers already: to read them as cells of the column would fail where those are spelled dates.
+    frame = pl.DataFrame({"edge": edges}).select(feature.encoded(pl.col("edge")))
+    codes = frame.to_series().to_numpy().astype(np.float64)
     return np.where(edges >= high, np.inf, np.where(edges <= low, -np.inf, codes))
 
 

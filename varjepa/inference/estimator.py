@@ -20,6 +20,7 @@ from varjepa.data.read.named_columns import named_in_data, require_named
 from varjepa.data.read.splits import FEWEST_ROWS
 from varjepa.data.spelling.read import spelled
 from varjepa.errors import ConfigError, DataError, ModelError
+from varjepa.inference.fit_progress import epochs_logged, steps_logged
 from varjepa.inference.generator.fill import Imputation, outside_range
 from varjepa.inference.generator.fitting import fitted_generator
 from varjepa.inference.given_tables import array_column, from_pandas, is_arrow, without
@@ -81,7 +82,7 @@ class VarTJEPA(TransformerMixin, BaseEstimator):
         self.batch_size = batch_size
 
     def fit(self, X: Table, y: object = None) -> Self:  # noqa: ARG002 (labels are not used)
-        """Trains on rows.
+        """Trains on rows. The logger `varjepa.fit` tells epochs and the time left at level INFO.
 
         Args:
             X: table [N, D].
@@ -324,13 +325,16 @@ def _trained(
         tables=(table.rows(order[held:]), table.rows(order[:held])),
         objective=config.objective, masking=config.masking, training=config.training,
     )  # fmt: skip
-    trained = trainer.fit(lambda _: None, lambda *_: None)
+    trained = trainer.fit(epochs_logged(config.training.max_epochs), lambda *_: None)
     generator = None
     if config.generator.n_layers:
         tables, outside = (table.rows(order[held:]), table.rows(order[:held])), outside_range(frame, preprocessor)
         # No further rows are left for the intervals, so validation rows serve twice.
         other = (tables[1], outside.to(device)[order[:held]])
-        generator = fitted_generator(trainer.network, preprocessor, config, tables=tables, held=(other, other))
+        told = steps_logged(config.generator, tables[0].n_rows)
+        generator = fitted_generator(
+            trainer.network, preprocessor, config, tables=tables, held=(other, other), on_progress=told
+        )
     compact = fit_compact(trainer.network, table.rows(order[held:]), table.rows(order[:held]))
     model = TrainedModel(config, preprocessor, trainer.network, None, None, generator, compact=compact)
     return model, trained.history

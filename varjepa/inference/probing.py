@@ -167,11 +167,8 @@ def against_raw(predictions: pl.DataFrame, metrics: Mapping[str, float]) -> str:
         return ""
     best = max(RAW, key=lambda group: metrics[f"{group}/{name}"])
     ours, theirs = metrics[f"head/{name}"], metrics[f"{best}/{name}"]
-    words = (
-        f"on raw columns, {RAW[best]} have {name} {theirs:.4f}"
-        if best == "boosted"
-        else (f"on raw columns, {RAW[best]} has {name} {theirs:.4f}")
-    )
+    verb, figure = "have" if best == "boosted" else "has", name.replace("r2", "R2")
+    words = f"on raw columns, {RAW[best]} {verb} {figure} {theirs:.4f}"
     labelled = labelled_rows(predictions)
     clusters = cluster_numbers(labelled[CLUSTER].to_numpy()) if CLUSTER in labelled.columns else None
     p = p_worse(Pairs(_goodness(labelled, "head") - _goodness(labelled, best), clusters))

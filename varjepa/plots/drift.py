@@ -64,7 +64,7 @@ def _histograms(axis: Axes, reference: Numbers, new: Numbers) -> None:
         shares = 100 * np.diff(np.r_[0.0, sample.below(edges[1:-1]), 1.0])
         axis.stairs(shares, edges, fill=label == "reference", alpha=0.5 if label == "reference" else 1.0,
                     color=color, label=label, linewidth=1.6)  # fmt: skip
-    axis.set_ylabel("% of rows")
+    axis.set(ylabel="% of rows", xlabel="outer bars: all beyond")
     if reference.days:  # Matplotlib counts days since 1970, too
         axis.xaxis_date()
         axis.xaxis.set_major_locator(AutoDateLocator(maxticks=4))

@@ -36,16 +36,18 @@ class Point(NamedTuple):
 
 
 def life_plot(
-    quality: Sequence[Point], drift: Sequence[Point], estimated: Sequence[Point], true: Sequence[Point], measure: str
-) -> Figure:
+    quality: Sequence[Point], drift: Sequence[Point], estimated: Sequence[Point], true: Sequence[Point], *,
+    measure: str, checked: str,
+) -> Figure:  # fmt: skip
     """Three panels over the same time.
 
     Args:
         quality: of each version on test rows; champions are marked.
         drift: score of each comparison, a share of rows; alarms are marked.
         estimated: accuracy on new rows as estimated without labels.
-        true: accuracy on new rows once their labels were known.
+        true: accuracy or R2 on new rows once their labels were known.
         measure: name of the quality.
+        checked: name of the measure on new rows.
     """
     with panels(3, 1, size=(7.2, 2.1)) as (figure, axes):
         _points(axes[0], quality, "version", "champion at some time")
@@ -55,7 +57,7 @@ def life_plot(
         axes[1].set_ylim(bottom=-0.05 * axes[1].get_ylim()[1])  # a point at 0 is seen as a whole
         _bars(axes[2], estimated, COLORS[4], "estimated without labels (90%)")
         _bars(axes[2], true, COLORS[2], "measured with labels")
-        axes[2].set(title="Accuracy on new rows", ylabel="accuracy")
+        axes[2].set(title=f"{checked[:1].upper()}{checked[1:]} on new rows", ylabel=checked)
         everything = [point.time for points in (quality, drift, estimated, true) for point in points]
         for axis in axes:
             if everything:

@@ -29,6 +29,9 @@ def row_reasons(columns: Sequence[str], parts: Mapping[str, tuple[float, Floats]
             axis.barh(range(len(shown)), shown, left=ends - shown, color=colors)
             axis.axvline(base, color="#888888", linestyle=":")
             axis.axvline(ends[-1] if len(ends) else base, color="#444444")
+            # Bars end an axis where they end, on top of the two lines.
+            axis.use_sticky_edges = False
+            axis.margins(x=0.05)
             _label(axis, names, f"{what}: from {base:.3g} to {base + float(np.sum(values)):.3g}")
         figure.suptitle(title, fontsize=10)
     return figure

@@ -17,11 +17,11 @@ from varjepa.plots.style import COLORS, Floats, named, panels
 
 TERMS = {
     "elbo": "ELBO (higher is better)",
-    "rec": "rec: -log p(x | s_x)",
-    "gen": "gen: -log p(w | s_w)",
-    "kl_sx": "kl_sx",
-    "kl_z": "kl_z",
-    "kl_sy": "kl_sy",
+    "rec": "rec: error of visible cells",
+    "gen": "gen: error of all cells",
+    "kl_sx": "kl_sx: kept of visible cells",
+    "kl_z": "kl_z: kept by the other latent",
+    "kl_sy": "kl_sy: error of hidden latents",
     "prediction": "squared error of the prediction",
     "rankme": "RankMe of the validation embedding",
 }
@@ -74,7 +74,7 @@ def reliability_diagram(bins: Reliability, ece: float) -> Figure:
     spans = [wilson(share, rows) for share, rows in zip(bins.accuracy, bins.rows, strict=True)]
     with panels(2, 1, size=(4.8, 2.4)) as (figure, (upper, lower)):
         upper.plot([0, 1], [0, 1], color="#888888", linestyle=":", label="calibrated")
-        upper.plot(bins.confidence, bins.accuracy, marker="o", label=f"probe (ECE {ece:.4f})")
+        upper.plot(bins.confidence, bins.accuracy, marker="o", label=f"predictions (ECE {ece:.4f})")
         upper.vlines(bins.confidence, [span.low for span in spans], [span.high for span in spans], color=COLORS[0])
         upper.set(title="Reliability", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1.03))
         upper.legend()

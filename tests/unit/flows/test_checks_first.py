@@ -67,6 +67,10 @@ WRONG = {
     "rows to look for without columns": ["similar", "kept", "rows.csv", "few.csv", "out.csv"],
     "no label to evaluate": ["evaluate", "kept", "unlabelled.csv"],
     "no key to evaluate": ["evaluate", "kept", "rows.csv", "--scored", "rows.csv", "--key", "bb"],
+    "an hour that no day has": ["schedule", "job.yaml", "--cron", "0 25 * * *"],
+    "a day that no month has": ["watch", "job.yaml", "--cron", "0 3 31 2 *"],
+    "no interval": ["schedule", "job.yaml", "--interval", "often"],
+    "no zone": ["watch", "job.yaml", "--interval", "1h", "--timezone", "Europe/Berln"],
 }
 
 PROGRAM = """

@@ -126,3 +126,12 @@ def test_a_line_with_too_few_or_too_many_words_is_answered_with_the_usage(words:
     assert said in failure.message
     assert f"{words[0]} [OPTIONS] " in failure.message
     assert failure.message.endswith(f"{words[0]} --help` says more.")
+
+
+@pytest.mark.parametrize("words", [[], ["completion"]])
+def test_a_group_alone_shows_its_help_in_lines(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert guarded(lambda: cli.main(words, standalone_mode=False), words) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("Usage: ")
+    assert "Commands:" in lines or "To begin:" in lines
+    assert max(map(len, lines)) <= 80

@@ -1,5 +1,6 @@
 """Var-T-JEPA as people call it from a notebook, and as scikit-learn calls it."""
 
+import logging
 import mmap
 import pickle
 import re
@@ -65,9 +66,18 @@ def test_new_rows_need_neither_the_label_nor_dropped_columns(pandas: bool) -> No
 
 
 @pytest.mark.slow
-def test_a_saved_model_comes_back(tmp_path: Path) -> None:
+def test_a_saved_model_comes_back_and_its_training_tells_the_time_left(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     table = person_table()
-    model = VarTJEPA(TINY).fit(table)
+    monkeypatch.setattr(
+        logging.getLogger("varjepa"), "propagate", True
+    )  # a command in this process may have changed it
+    with caplog.at_level(logging.INFO, "varjepa.fit"):
+        model = VarTJEPA(TINY).fit(table)
+    assert [line for line in caplog.messages if line.startswith("epoch 1 of 1: ELBO ")]
+    assert caplog.messages[-1].startswith("generator, step ")
+    assert all("time left: " in line for line in caplog.messages)
     model.save(tmp_path / "model")
     for other in (VarTJEPA.load(tmp_path / "model"), pickle.loads(pickle.dumps(model))):
         np.testing.assert_allclose(other.transform(table), model.transform(table), atol=1e-6)

@@ -9,9 +9,12 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import torch
 
+from varjepa.data.encode.tensors import to_tensors
 from varjepa.data.read.sources import open_path
 from varjepa.errors import DataError
+from varjepa.inference.cell_events import cell_events
 from varjepa.inference.estimator import VarTJEPA
 from varjepa.inference.model import TrainedModel
 from varjepa.tasks.registry.served_model import to_polars
@@ -133,3 +136,20 @@ def test_numbers_that_overflow_count_as_missing() -> None:
     feature = model.model_.preprocessor.numeric[0]
     assert (feature.smallest, feature.largest) == (0.0, 29.5)
     assert np.isfinite(model.transform(table)).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("numeric", ["standard", "quantile"])
+def test_windows_of_the_gate_hold_the_cells_as_they_are_encoded(numeric: str) -> None:
+    """Ends of windows were read as the text of cells: dates with the day first ended every retrain but the first."""
+    told = VarTJEPA({**SMALL, "preprocess": {"numeric": numeric}}).fit(spelled_table()).model_.preprocessor
+    events = cell_events(spelled_table(), [told])
+    assert events is not None
+    found = events.encoded(told, torch.device("cpu"))
+    table = to_tensors(told.encode(spelled_table().lazy()).collect(), told)
+    for j, feature in enumerate(told.numeric):
+        seen = table.observed[:, j] & found.compared[:, j]
+        assert seen.any(), feature.name
+        codes = table.numeric[seen, j].double()
+        assert (found.lower[seen, j] < codes + 1e-5).all(), feature.name
+        assert (codes - 1e-5 < found.upper[seen, j]).all(), feature.name

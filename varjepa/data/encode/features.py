@@ -62,6 +62,8 @@ class NumericFeature(SingleColumn):
     largest: float
     decimals: int | None
     """Decimals of the training values, 0 for whole numbers; None if they have more than six."""
+    day_parts: int | None = None
+    """Of a date column: parts of a day that its values are multiples of, 24 for hours; None if finer than seconds."""
     knots: tuple[float, ...] = ()
     scores: tuple[float, ...] = ()
     bins: tuple[float, ...] = ()
@@ -104,7 +106,12 @@ class NumericFeature(SingleColumn):
         return np.clip(values * self.std + self.mean, self.smallest, self.largest)
 
     def rounded(self, numbers: np.ndarray) -> np.ndarray:
-        """Decoded numbers with the decimals of the column, or those that survive the encoding where it has many."""
+        """Decoded numbers with the decimals of the column, or those that survive the encoding where it has many.
+
+        Dates are full days, hours, minutes or seconds, as those of the column are.
+        """
+        if self.day_parts is not None:
+            return (numbers * self.day_parts).round() / self.day_parts
         digits = self.decimals
         if digits is None:
             # Encoded values are floats of 32 bits, in units of the standard deviation: 7 comes back as 6.999998.
@@ -142,6 +149,8 @@ class NumericFeature(SingleColumn):
             # Days to microseconds, the unit of Datetime.
             moment = (series * 86_400e6).round().cast(pl.Int64).cast(pl.Datetime("us"))
             day = target == pl.String and named_type(self.dtype) == pl.Date
+            if target == pl.String and not day:
+                return moment.dt.to_string("%Y-%m-%d %H:%M:%S%.f")  # without zeros for the fraction of a second
             return (moment.cast(pl.Date) if day else moment).cast(target)
         if target.is_integer():  # of fewer bits than in training: the nearest number that the column can hold
             series = series.round().clip(*_ends(target))

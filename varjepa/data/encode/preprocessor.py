@@ -84,6 +84,14 @@ class Preprocessor(Facts):
         return tuple(name for name in self.order if name not in withheld)
 
     @property
+    def undrawn(self) -> dict[str, str]:
+        """Columns of the table of training that new rows do not have -> why."""
+        label = {} if self.label is None else {self.label.name: "the label is not learned"}
+        text = {name: "it is text" for name in self.columns if name not in self.order}
+        single = {name: "its values belong to single rows" for name in self.order if name in self.withheld}
+        return text | single | self.left_out | label
+
+    @property
     def columns(self) -> list[str]:
         """Columns of the table that the features are made from, each once."""
         sources = self.sources

@@ -133,9 +133,14 @@ def _frame(
 
 
 def _lacking(parts: Sequence[Part], types: Mapping[str, pl.DataType]) -> list[str]:
-    notes = []
+    """A note for each set of files that lack the same columns."""
+    found = dict[tuple[str, ...], list[str]]()
     for name in types:
-        lacking = [str(part.file.name) for part in parts if name not in part.schema and name not in part.keys]
+        lacking = tuple(str(part.file.name) for part in parts if name not in part.schema and name not in part.keys)
         if lacking:
-            notes.append(f'The column "{name}" is missing in {listed(lacking, 3)}: read as null there.')
+            found.setdefault(lacking, []).append(name)
+    notes = []
+    for files, names in found.items():
+        columns, verb = ("column", "is") if len(names) == 1 else ("columns", "are")
+        notes.append(f"The {columns} {listed(names)} {verb} missing in {listed(files, 3)}: read as null there.")
     return notes

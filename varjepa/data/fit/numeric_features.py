@@ -26,6 +26,9 @@ KNOT_ROWS = 1_000_000
 BIN_ROWS = 100_000
 """Bins come from about this many of them: sixteen bins need no more, and sorting every column takes time."""
 
+DAY_PARTS = (1, 24, 1440, 86_400)
+"""Days, hours, minutes and seconds, as parts of a day."""
+
 FEWEST_KNOTS = 2
 """A nearly empty column of which the sample holds fewer different values is standardised: mean and deviation are those
 of all rows."""
@@ -44,7 +47,10 @@ def fit_numbers(
     for start in range(0, len(numbers), COLUMNS_AT_ONCE):
         # A few columns at a time: their samples are in memory together.
         group = numbers[start : start + COLUMNS_AT_ONCE]
-        sampled = [facts for facts in group if preprocess.n_bins or chosen[facts.name] == "quantile"]
+        sampled = [
+            facts for facts in group
+            if preprocess.n_bins or chosen[facts.name] == "quantile" or facts.kind == "date"
+        ]  # fmt: skip
         stride = max(1, rows.rows // KNOT_ROWS)
         cells = {column.name: column for column in rows.sample(sampled, stride)} if sampled else {}
         for facts in group:
@@ -68,6 +74,7 @@ def _fitted(
         name=facts.name, dtype=str(facts.dtype), kind=number_kind(facts), transform=transform, mean=moments.mean,
         std=moments.std or 1.0, clip=preprocess.clip, smallest=moments.smallest, largest=moments.largest,
         decimals=moments.decimals, knots=places, scores=scores,
+        day_parts=day_parts(values) if facts.kind == "date" else None,
     )  # fmt: skip
     some = values[:: max(1, len(values) // BIN_ROWS)]
     ends = spiked_bins(some, preprocess.n_bins)
@@ -76,6 +83,19 @@ def _fitted(
     # Ends beyond where values are cut are one and the same.
     encoded = np.unique(pl.DataFrame({"end": ends}).select(feature.encoded(pl.col("end"))).to_series().to_numpy())
     return feature.model_copy(update={"bins": tuple(encoded.tolist()) if len(encoded) > 1 else ()})
+
+
+def day_parts(days: np.ndarray) -> int | None:
+    """The fewest parts of a day whose ends are all these dates, in days; None if seconds are too coarse, or no dates.
+
+    Examples:
+        >>> day_parts(np.array([19000.0, 19001.25])), day_parts(np.array([19000.5 + 1 / 1440]))
+        (24, 1440)
+    """
+    if not len(days):
+        return None
+    # Within a millisecond, as hours and minutes are no binary fractions of a day.
+    return next((parts for parts in DAY_PARTS if (np.abs((days * parts).round() / parts - days) < 1e-8).all()), None)
 
 
 def _transform(moments: Moments) -> Literal["standard", "quantile"]:

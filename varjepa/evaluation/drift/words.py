@@ -28,6 +28,24 @@ STATISTICS = {
 }
 """Statistics of rows, in words; latents are named by their number."""
 
+TITLES = {
+    "elbo": "ELBO of rows",
+    "kl_sy": "divergence of the predictor",
+    "prediction_error": "error of predicted latents",
+    "surprise": "surprise of cells",
+    "latent_uncertainty": "latent uncertainty",
+    "predicted": "predictions",
+    "probability": "confidence",
+    "correct": "accuracy",
+    "calibration": "confidence minus accuracy",
+    "residual": "error",
+    "pit": "place of the label",
+    "covered": "interval holds the label",
+}
+"""The same, short enough for a table or a figure."""
+
+DIRECTION = "embedding, direction "
+
 _LATENT = re.compile(r"latent_\d+")
 
 WORDS_SHOWN = 5
@@ -54,6 +72,22 @@ def title(subject: Subject) -> str:
     """
     name, group = subject.name, subject.group
     return name if group == "model" or not (name in STATISTICS or _LATENT.fullmatch(name)) else f"{group} {name}"
+
+
+def heading(subject: Subject) -> str:
+    """The same for people: what the model says has words of its own.
+
+    Examples:
+        >>> empty = Categories(names=(), counts=())
+        >>> [heading(Subject(name, "model", empty, empty)) for name in ("probability", "latent_2")]
+        ['confidence', 'embedding, direction 2']
+        >>> [heading(Subject(name, "column", empty, empty)) for name in ("age", "confidence", "elbo")]
+        ['age', 'column confidence', 'column elbo']
+    """
+    if subject.group == "model":
+        return TITLES.get(subject.name) or f"{DIRECTION}{subject.name.rpartition('_')[2]}"
+    taken = subject.name in TITLES.values() or subject.name.startswith(DIRECTION)
+    return f"{subject.group} {subject.name}" if taken else title(subject)
 
 
 def sentence(finding: Finding, words: Mapping[str, int] | None = None) -> str:

@@ -3,6 +3,7 @@
 from varjepa.amounts import counted, figure, share
 from varjepa.errors import listed
 from varjepa.flows.show.console import console, print_table, shows_plain, whole_table
+from varjepa.flows.show.evaluate import METRICS
 from varjepa.tasks.answers.drift import BackfillAnswer, DriftAnswer
 from varjepa.visible import visible
 
@@ -52,7 +53,8 @@ def show_drift(result: DriftAnswer) -> None:
             f"(90% interval {figure(estimate['low'])} to {figure(estimate['high'])})"
         )
     for name, values in result["quality"].items():
-        console.print(f"{name} of the head: {figure(values['new'])}, in the reference {figure(values['reference'])}")
+        words = METRICS.get(name, name.replace("_", " "))
+        console.print(f"{words} of the head: {figure(values['new'])}, in the reference {figure(values['reference'])}")
     if result["retrained"] is not None:
         model, verdict = result["retrained"]["model"], "is" if result["retrained"]["promoted"] else "is not"
         console.print(f"retrained: {model['uri']} {verdict} promoted: {result['retrained']['reason']}")

@@ -13,7 +13,7 @@ def show_plan(plan: PlanAnswer) -> None:
     """Rows, columns, split, steps and time."""
     data, seconds = plan["data"], plan["seconds"]
     sample = f" of {plan['source_rows']:,}" if plan["source_rows"] > data["rows"] else ""
-    console.print(f"Dry run of [b]{plan['model']}[/b]: nothing is trained or registered.")
+    console.print(f"Plan of [b]{plan['model']}[/b]: nothing is trained or registered yet.")
     console.print(f"rows      {data['rows']:,}{sample}, {data['quarantined']:,} of them in quarantine")
     kinds = Counter(plan["columns"].values())
     features = counted(data["features"], "feature")
@@ -29,4 +29,5 @@ def show_plan(plan: PlanAnswer) -> None:
         f"time      about {in_words(seconds['total'])} here: {in_words(seconds['training'])} for training, "
         f"{in_words(seconds['generator'])} for the generator, {in_words(seconds['rest'])} for the rest"
     )
-    console.print(f"          with --quick about {in_words(plan['quick_seconds'])}")
+    if plan["quick_seconds"] < seconds["total"]:
+        console.print(f"          with --quick about {in_words(plan['quick_seconds'])}")

@@ -38,6 +38,12 @@ def show_search(result: SimilarAnswer) -> None:
         f"index {made} in {result['index']}, {result['seconds']:.1f} s",
         soft_wrap=True,
     )
+    if result.get("same"):
+        console.print(
+            f"The nearest row of {counted(result['same'], 'row')} is an equal one, such as itself; "
+            "--leave-same leaves it out",
+            soft_wrap=True,
+        )
 
 
 @shows_plain

@@ -66,7 +66,7 @@ class SimilarAnswer(TypedDict):
     """`varjepa similar`, `duplicates` and `outliers`.
 
     `rows` were written; `index` is the folder of the table's index, and `reused` says whether it was there already;
-    `queries` counts the rows of QUERY.
+    `queries` counts the rows of QUERY, and `same` those of them whose nearest row is equal, such as themselves.
     """
 
     rows: int
@@ -76,6 +76,7 @@ class SimilarAnswer(TypedDict):
     reused: bool
     seconds: float
     queries: NotRequired[int]
+    same: NotRequired[int]
 
 
 class ColumnAnswer(TypedDict):

@@ -14,6 +14,9 @@ from varjepa.errors import ConfigError
 
 OUTPUTS = (".parquet", ".csv")
 
+BETWEEN = "; "
+"""Between the words of a list in CSV."""
+
 
 class TableWriter:
     """Appends frames of one schema to a Parquet or CSV file."""
@@ -29,7 +32,8 @@ class TableWriter:
         schema = self._schema or frame.schema
         frame = retyped(frame, schema) if frame.schema != schema else frame
         if self._text is not None:
-            for_spreadsheets(as_text(frame)).write_csv(self._text, include_header=self._schema is None)
+            text = for_spreadsheets(as_text(frame))
+            text.write_csv(self._text, include_header=self._schema is None, datetime_format=_moments_of(text))
         else:
             self._write_parquet(frame)
         self._schema = schema
@@ -50,10 +54,16 @@ class TableWriter:
                 stream.close()
 
 
+def _moments_of(frame: pl.DataFrame) -> str | None:
+    """How times are written: a fraction of a second only where there is one. None where a zone must be said, too."""
+    zones = [dtype for dtype in frame.dtypes if isinstance(dtype, pl.Datetime) and dtype.time_zone is not None]
+    return None if zones else "%Y-%m-%dT%H:%M:%S%.f"
+
+
 def as_text(frame: pl.DataFrame) -> pl.DataFrame:
     """Lists of words as text separated by semicolons, because CSV has no lists."""
     lists = [name for name, dtype in frame.schema.items() if dtype == pl.List(pl.String)]
-    return frame.with_columns(pl.col(lists).list.join("; "))
+    return frame.with_columns(pl.col(lists).list.join(BETWEEN))
 
 
 def require_file(out: Path, *, force: bool, append: bool = False) -> None:

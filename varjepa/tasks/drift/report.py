@@ -14,7 +14,7 @@ from varjepa.data.files.formulas import for_spreadsheets
 from varjepa.evaluation.accuracy_estimate import EstimatedAccuracy
 from varjepa.evaluation.drift.samples import Sample
 from varjepa.evaluation.drift.tests import Finding
-from varjepa.evaluation.drift.words import respelled, sentence, title
+from varjepa.evaluation.drift.words import heading, respelled, sentence
 from varjepa.tasks.answers.drift import DriftSummary, DriftTestAnswer, EstimateAnswer, UnseenClassAnswer
 from varjepa.tasks.drift.compare import Drift
 from varjepa.tasks.reports.page import Picture, render
@@ -131,6 +131,7 @@ def _figures(drift: Drift) -> dict[str, Figure]:
     model_findings = [finding for finding in drift.findings if finding.subject.group == "model"]
     # With or without drift: a reader wants to see that the model still fits.
     always = _samples([finding for finding in model_findings if finding.subject.name in HEADLINES])
+    always = {name: samples for name, samples in always.items() if name not in drifted}
     if always:
         figures["model"] = plots.reference_and_new(always)
     return figures
@@ -139,18 +140,18 @@ def _figures(drift: Drift) -> dict[str, Figure]:
 def _effect(finding: Finding) -> tuple[str, tuple[float, str]]:
     """The bar of a test: its name, effect and verdict."""
     aspect = "" if finding.aspect == "values" else f": {finding.aspect}"
-    return f"{title(finding.subject)}{aspect}", (finding.comparison.effect, finding.verdict)
+    return f"{heading(finding.subject)}{aspect}", (finding.comparison.effect, finding.verdict)
 
 
 def _samples(findings: list[Finding]) -> dict[str, tuple[Sample, Sample]]:
-    return {title(finding.subject): (finding.subject.reference, finding.subject.new) for finding in findings}
+    return {heading(finding.subject): (finding.subject.reference, finding.subject.new) for finding in findings}
 
 
 def _cells(finding: Finding) -> list[str]:
     """A line of the table of all tests."""
     test = finding.comparison
     numbers = ["" if value is None else figure(value, 2) for value in (test.shift, test.psi)]
-    name = shortened(title(finding.subject), LONGEST_NAME)
+    name = shortened(heading(finding.subject), LONGEST_NAME)
     return [name, finding.aspect, test.method, share(test.effect, 2), *numbers,
             f"{finding.adjusted:.3g}", finding.verdict]  # fmt: skip
 

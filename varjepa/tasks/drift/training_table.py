@@ -48,7 +48,7 @@ def without_parts(source: Source, data: DataSection, parts: Sequence[str], words
         otherwise: what the message says of rows that cannot be told apart.
     """
     # A model reads some columns in another way than its training has, as text for instance: their hashes differ.
-    with opened_table(data) as trained, reads(data):
+    with opened_table(data, quiet=True) as trained, reads(data):
         rows = rows_beyond(source.frame, data, parts, as_trained=trained.frame)
     known = otherwise if rows is None else words
     log.warning("%s is the very table that the model was trained on: %s", source.description, known)

@@ -1,13 +1,21 @@
-"""Schedules of Prefect."""
+"""Schedules of Prefect. What is plainly wrong is refused before Prefect is imported, which takes seconds."""
+
+from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from prefect.schedules import Cron, Interval, Schedule
-
+from varjepa.amounts import counted
 from varjepa.config.durations import duration
 from varjepa.errors import ConfigError
 from varjepa.tasks.sources.run_day import zone_of
+
+if TYPE_CHECKING:
+    from prefect.schedules import Schedule
+
+FIELDS = {"minute": (0, 59), "hour": (0, 23), "day of month": (1, 31), "month": (1, 12), "day of week": (0, 7)}
+"""The fields of a cron schedule -> their smallest and largest number."""
 
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
@@ -31,35 +39,50 @@ def schedule_of(cron: str | None, interval: str | None, timezone: str | None) ->
     """
     if (cron is None) == (interval is None):
         raise ConfigError("A schedule needs --cron or --interval.", expected="Expected exactly one of them.")
+    zone_of(timezone)
+    if cron is not None:
+        _require_fields(cron)
+        _require_runs(cron)
     try:
-        zone_of(timezone)
-        if cron is not None:
-            schedule = Cron(cron, timezone=timezone)
-        else:
-            schedule = Interval(duration(interval or ""), timezone=timezone)
+        every = None if interval is None else duration(interval)
+        from prefect.schedules import Cron, Interval
+
+        return Cron(str(cron), timezone=timezone) if every is None else Interval(every, timezone=timezone)
     except ValueError as error:
         option = f'--cron "{cron}"' if cron is not None else f"--interval {interval}"
         raise ConfigError(
             f"{option}{f' in {timezone}' if timezone else ''} is not a valid schedule.",
             expected='Expected, for example, --cron "0 3 * * *" --timezone Europe/Berlin, or --interval 1h.',
         ) from error
-    if cron is not None:
-        _require_runs(cron)
-    return schedule
+
+
+def _require_fields(cron: str) -> None:
+    """Checks that there are five fields, and numbers in their ranges; Prefect checks the rest.
+
+    Six or seven fields, which Prefect takes, would run every second.
+
+    Raises:
+        ConfigError: there are not five, or a number is none of its field.
+    """
+    fields = cron.split()
+    if len(fields) != len(FIELDS) and not cron.startswith("@"):
+        raise ConfigError(
+            f'--cron "{cron}" has {counted(len(fields), "field")}.', expected=f"Expected five: {', '.join(FIELDS)}."
+        )
+    for field, (name, (low, high)) in zip(fields, FIELDS.items(), strict=False):
+        ranges = " ".join(item.partition("/")[0] for item in field.split(","))  # after a slash stands a step
+        beyond = [number for number in re.findall(r"\d+", ranges) if not low <= int(number) <= high]
+        if beyond:
+            raise ConfigError(f'--cron "{cron}" has {beyond[0]} as its {name}.', expected=f"Expected {low} to {high}.")
 
 
 def _require_runs(cron: str) -> None:
-    """Checks what Prefect takes, but nobody means: six or seven fields run every second, some days never come.
+    """Checks what Prefect takes, but nobody means: some days never come.
 
     Raises:
         ConfigError: the schedule is such a one.
     """
     fields = cron.lower().split()
-    if len(fields) > 5:
-        raise ConfigError(
-            f'--cron "{cron}" has {len(fields)} fields.',
-            expected="Expected five: minute, hour, day of month, month, day of week.",
-        )
     if len(fields) == 5 and fields[4] in ("*", "?") and (days := _first_days(fields[2])):
         months = list(_months(fields[3]))
         if months and min(days) > max(DAYS[month - 1] for month in months):

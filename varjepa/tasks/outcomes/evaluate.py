@@ -18,6 +18,7 @@ from varjepa.evaluation.outcomes import Outcomes, Promise, outcome_metrics, prom
 from varjepa.inference.drift_counts import estimated_accuracy
 from varjepa.inference.model import TrainedModel
 from varjepa.inference.row_statistics import row_statistics
+from varjepa.tasks.destinations.local_file import BETWEEN
 from varjepa.tasks.drift.compare import SEED, model_name
 from varjepa.tasks.drift.training_table import is_training_table
 from varjepa.tasks.lineage.record import reads
@@ -110,10 +111,16 @@ def outcomes_of(model: TrainedModel, label: Label, answers: pl.DataFrame, rows: 
 
 
 def _in_set(answers: pl.DataFrame, truth: pl.Series) -> Bools | None:
-    """Whether sets hold the class [N]; None where there are none, or a text file has written them as text."""
-    if "set" not in answers.columns or not isinstance(answers.schema["set"], pl.List):
+    """Whether sets hold the class [N]; None where there are none. A text file has them as text."""
+    if "set" not in answers.columns:
         return None
-    return np.array([word in classes for word, classes in zip(truth, answers["set"], strict=True)])
+    sets = answers["set"]
+    if not isinstance(sets.dtype, pl.List):
+        # Marks around both, as the name of a class may be a part of another one's, and may hold the mark.
+        sets = sets.cast(pl.String).fill_null("")
+        return np.array([f"{BETWEEN}{word}{BETWEEN}" in f"{BETWEEN}{classes}{BETWEEN}"
+                         for word, classes in zip(truth, sets, strict=True)])  # fmt: skip
+    return np.array([word in classes for word, classes in zip(truth, sets, strict=True)])
 
 
 def _in_interval(answers: pl.DataFrame, value: Floats) -> Bools | None:

@@ -126,7 +126,7 @@ def scored_before(
     version = version_of(question.model, question.tracking_uri)
     served = None if version is None else f"{REGISTRY}{version[0]}/{version[1]}"
     # As text, so that a class 1.50 or a customer 007 is no number.
-    text = [*(["prediction"] if label.classes else []), *([key] if labels.schema[key] == pl.String else [])]
+    text = [*(["prediction", *SETS] if label.classes else []), *([key] if labels.schema[key] == pl.String else [])]
     scores = answers_of(_scores(str(question.scored), key, text), str(question.scored), key, served)
     for frame, place in ((labels, question.labelled), (scores, str(question.scored))):
         if (twice := frame.height - frame[key].n_unique()) > 0:

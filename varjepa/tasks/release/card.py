@@ -346,10 +346,11 @@ def _markdown(facts: CardFacts, sections: dict[str, dict[str, str]], end: str = 
     lines = [markdown_text(facts.summary), "", *map(markdown_text, facts.verdicts), ""]
     for title, rows in sections.items():
         lines += [f"## {title}", "", "| | |", "| --- | --- |"]
-        # The tracking UI puts no space between columns, so the name ends with two non-breaking spaces.
+        # The tracking UI puts no space between columns, so the name ends with two non-breaking spaces; and none between
+        # a table and the next title, so a paragraph of one stands between them.
         cells = [(markdown_text(name), markdown_text(value)) for name, value in rows.items()]
         lines += [f"| {name}\u00a0\u00a0 | {value} |" for name, value in cells]
-        lines.append("")
+        lines += ["", "\u00a0", ""]
     return (
         "\n".join([*lines, "## Limits", "", *(f"- {markdown_text(limit)}" for limit in facts.limits), "", end]).rstrip()
         + "\n"

@@ -14,6 +14,7 @@ from varjepa.tasks.reports.page import write_csv
 from varjepa.tasks.steps.orchestrated import task, without_orchestration
 from varjepa.tasks.steps.retries import retried_task
 from varjepa.tasks.tracking.headlines import SHORT, TABLE, VERDICT, headlines
+from varjepa.tasks.tracking.links import artifact_link
 from varjepa.tasks.tracking.names import artifact_key
 from varjepa.tasks.tracking.runs import log_results
 from varjepa.tasks.tracking.store import client_of
@@ -25,7 +26,10 @@ NOTE = "mlflow.note.content"
 
 @retried_task("model card")
 def publish_card(facts: CardFacts) -> str:
-    """Stores the model card and its intervals as artifacts, and a brief card on the run's page; returns the latter."""
+    """Stores the model card and its intervals as artifacts; returns a brief card, which is on the run's page.
+
+    There it follows a link to the report.
+    """
     client, text = client_of(facts.config.tracking), brief_card(facts)
     with tempfile.TemporaryDirectory() as folder:
         for name, content in (("model_card.md", markdown_card(facts)), ("model_card.html", html_card(facts))):
@@ -37,7 +41,9 @@ def publish_card(facts: CardFacts) -> str:
             rows = [(name, repr(low), repr(high)) for name, (low, high) in facts.intervals.items()]
             write_csv(Path(folder) / "intervals.csv", ("metric", "low", "high"), rows)
             client.log_artifact(facts.run_id, str(Path(folder) / "intervals.csv"))
-    client.set_tag(facts.run_id, NOTE, text)
+    # MLflow lists files after folders, so the way to the report is on the run's page itself.
+    report = artifact_link("Report", client.get_run(facts.run_id).info.experiment_id, facts.run_id, REPORT)
+    client.set_tag(facts.run_id, NOTE, f"{report}\n\n{text}")
     return text
 
 

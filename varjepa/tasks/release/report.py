@@ -86,7 +86,9 @@ def _sure(facts: CardFacts) -> list[str]:
     if "certificate" in facts.decisions:
         sentences.append(f"Certificate: {facts.decisions['certificate']}.")
     if facts.intervals:
-        sentences.append("Figures in brackets are 95% intervals: what other test rows of the same source would give.")
+        sentences.append(
+            "The table below has 95% intervals in brackets: what other test rows of the same source would give."
+        )
     return sentences or ["This kind of model says nothing about how sure it is."]
 
 

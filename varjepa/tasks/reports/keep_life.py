@@ -6,6 +6,7 @@ from varjepa.redaction import redacted
 from varjepa.tasks.registry.search import registered_model, versions_of
 from varjepa.tasks.reports.life import life_page, run_of
 from varjepa.tasks.steps.log import log
+from varjepa.tasks.tracking.links import artifact_link
 from varjepa.tasks.tracking.locks import host_lock
 from varjepa.tasks.tracking.store import client_for
 
@@ -50,7 +51,7 @@ def _kept(name: str, uri: str) -> str | None:
         else:
             return None
         client.log_text(run.run_id, life_page(name, uri, remember=True), PAGE)
-        ours = f"[{WORDS}](#/experiments/{run.experiment_id}/runs/{run.run_id}/artifacts/{PAGE})"
+        ours = artifact_link(WORDS, run.experiment_id, run.run_id, PAGE)
         theirs = _LINK.sub("", model.description or "")
         description = f"{theirs}\n\n{ours}".strip()
         if description != model.description:

@@ -34,6 +34,9 @@ MOST = 200
 LONGEST = 400
 """Characters of a reason."""
 
+SPELLED = {"r2": "R2"}
+"""Measures whose names are no words."""
+
 
 def life_page(name: str, uri: str, *, remember: bool = False) -> str:
     """The page as HTML that needs nothing beside it.
@@ -49,21 +52,26 @@ def life_page(name: str, uri: str, *, remember: bool = False) -> str:
     events, experiments = history(client, name), _experiments(client)
     champions, now = {event.version for event in events}, champion_of(client, name)
     runs = _runs_of(client, experiments, versions)
-    made, measure = [], ""
+    metrics = {version.version: _quality(runs.get(run_of(version))) for version in versions}
+    measure = next((_measure(metric) for metric in reversed(metrics.values()) if metric is not None), "")
+    made: list[list[str]] = []
     quality: list[Point] = []
     for version in versions:
-        number, run = int(version.version), runs.get(run_of(version))
-        metric = next((metric for metric in QUALITY if run is not None and metric in run.data.metrics), None)
+        number, run, metric = int(version.version), runs.get(run_of(version)), metrics[version.version]
         low, high = _interval(client, version, run, metric, remember=remember)
-        made.append(_version_row(version, run, metric, low, high))
-        if run is not None and metric is not None:
-            value, measure = run.data.metrics[metric], metric.partition("/")[2]
+        made.append(_version_row(version, run, metric, (low, high), measure))
+        # Where a name has changed its label, accuracies and R2 have no axis in common.
+        if run is not None and metric is not None and _measure(metric) == measure:
+            value = run.data.metrics[metric]
             ends = (value, value) if low is None or high is None else (low, high)
             quality.append(Point(_time(version.creation_timestamp), value, *ends, str(number), number in champions))
     drift, evaluated = (_runs(client, experiments, name, step) for step in ("drift", "evaluate"))
+    checked = "r2" if measure == "r2" else "accuracy"
+    estimates = [] if measure == "r2" else [*_estimates(drift)]
     drawn = life_plot(
-        quality, [*map(_drift_point, drift)], [*_estimates(drift)], [*_true(evaluated)], measure or "quality"
-    )
+        quality, [*map(_drift_point, drift)], estimates, [*_true(evaluated, checked)],
+        measure=SPELLED.get(measure, measure) or "quality", checked=SPELLED.get(checked, checked),
+    )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         drawn.savefig(file := Path(folder) / "life.png")
         image = Picture.of(file)
@@ -71,7 +79,8 @@ def life_page(name: str, uri: str, *, remember: bool = False) -> str:
     champion = "no champion" if now is None else f"version {now} is the champion"
     alarms = sum(run.data.metrics.get("drift/alarm", 0) > 0 for run in drift)
     return render(
-        "life.html", name=name, image=image, quality=measure or "quality", versions=made[::-1],
+        "life.html", name=name, image=image, quality=SPELLED.get(measure, measure) or "quality", versions=made[::-1],
+        checked=SPELLED.get(checked, checked),
         summary=f"{counted(len(every), 'version')}{newest}, {champion}. "
         f"{counted(len(drift), 'comparison')} with new rows, {counted(alarms, 'alarm')}.",
         champions=[
@@ -80,7 +89,8 @@ def life_page(name: str, uri: str, *, remember: bool = False) -> str:
             for each in reversed(events)
         ],
         failed=[*map(_failed_row, _failed(client, experiments, name))],
-        drift=[*map(_drift_row, reversed(drift))], evaluations=[*map(_evaluation_row, reversed(evaluated))],
+        drift=[*map(_drift_row, reversed(drift))],
+        evaluations=[_evaluation_row(run, checked) for run in reversed(evaluated)],
         made=[*provenance().items(), ("tracking store", redacted_uri(uri))],
     )  # fmt: skip
 
@@ -158,12 +168,26 @@ def _failed_row(run: "Run") -> list[str]:
     return [_shown(run), run.info.status, shortened(run.data.tags.get(FAILURE, ""), LONGEST), run.info.run_id]
 
 
+def _quality(run: "Run | None") -> str | None:
+    """The metric by which a version is judged; None where there is none."""
+    return None if run is None else next((metric for metric in QUALITY if metric in run.data.metrics), None)
+
+
+def _measure(metric: str) -> str:
+    """What is measured, without of what."""
+    return metric.partition("/")[2]
+
+
 def _version_row(
-    version: Any, run: "Run | None", metric: str | None, low: float | None, high: float | None
+    version: Any, run: "Run | None", metric: str | None, ends: tuple[float | None, float | None], measure: str
 ) -> list[str]:
+    """A line of the table of versions; a value of another measure than that of the newest version is named."""
     # The word alone: why stands beside it.
     verdict = str(version.tags.get("verdict") or version.tags.get(f"{GATE_TAG}.outcome", "")).partition(":")[0]
     value = "" if run is None or metric is None else figure(run.data.metrics[metric])
+    if metric is not None and (other := _measure(metric)) != measure:
+        value = f"{SPELLED.get(other, other)} {value}"
+    low, high = ends
     interval = "" if low is None or high is None else f"{figure(low)} to {figure(high)}"
     reason = shortened(version.tags.get(GATE_TAG, ""), LONGEST)
     return [version.version, _day(version.creation_timestamp), value, interval, shortened(verdict, 60), reason]
@@ -182,9 +206,9 @@ def _estimates(runs: list["Run"]) -> Iterator[Point]:
             yield Point(_when(run), metrics[key], metrics[f"{key}_low"], metrics[f"{key}_high"])
 
 
-def _true(runs: list["Run"]) -> Iterator[Point]:
+def _true(runs: list["Run"], checked: str) -> Iterator[Point]:
     for run in runs:
-        value = run.data.metrics.get("evaluate/accuracy")
+        value = run.data.metrics.get(f"evaluate/{checked}")
         if value is not None:
             yield Point(_when(run), value, value, value)
 
@@ -197,9 +221,9 @@ def _drift_row(run: "Run") -> list[str]:
             result, estimate]  # fmt: skip
 
 
-def _evaluation_row(run: "Run") -> list[str]:
-    accuracy = run.data.metrics.get("evaluate/accuracy")
-    rows, shown = f"{run.data.metrics.get('evaluate/rows', 0):,.0f}", "" if accuracy is None else figure(accuracy)
+def _evaluation_row(run: "Run", checked: str) -> list[str]:
+    value = run.data.metrics.get(f"evaluate/{checked}")
+    rows, shown = f"{run.data.metrics.get('evaluate/rows', 0):,.0f}", "" if value is None else figure(value)
     return [_shown(run), run.data.tags["varjepa.model"], rows, shown]
 
 

@@ -35,8 +35,8 @@ LONG = 600.0
 SLOWDOWNS = 0.5, 20.0
 """Smallest and largest factor by which the estimate of the later steps is corrected."""
 
-SMALLEST = 2000
-"""Tables of fewer training rows take less time than is worth an estimate."""
+SMALLEST = 20_000
+"""Tables of fewer training cells (rows times features) take less time than is worth an estimate."""
 
 
 class Estimate(NamedTuple):
@@ -127,13 +127,18 @@ def quick_estimate(prepared: Prepared, config: RetrainConfig, pace: Pace) -> Est
 
 def announce(prepared: Prepared, config: RetrainConfig) -> Estimate | None:
     """Logs how long the run will take, before its longest steps; nothing where the training is reused."""
-    if (training_folder(prepared, config) / DONE).is_file() or prepared.parts.get("train", 0) < SMALLEST:
+    if not takes_a_while(prepared) or (training_folder(prepared, config) / DONE).is_file():
         return None
     pace = measured_pace(prepared, config)
     whole = estimate(prepared, config, pace)
     log.info("%s", in_sentences(whole, quick_estimate(prepared, config, pace), config))
     log.info("the estimate is for the load that this machine has now; after the training it is made again")
     return whole
+
+
+def takes_a_while(prepared: Prepared) -> bool:
+    """Whether the table is large enough for an estimate to be worth its seconds."""
+    return prepared.parts.get("train", 0) * prepared.features >= SMALLEST
 
 
 def announce_rest(first: Estimate | None, config: RetrainConfig, seconds: float, epochs: int) -> None:

@@ -76,6 +76,8 @@ def why_selected(history: Sequence[Mapping[str, float]], selected: int, tie_shar
         >>> scores = [{"selection/score": score} for score in (-0.50, -0.51, -0.60)]
         >>> why_selected(scores, 0, 0.005)
         'selected epoch 1 of 3: its score (training.selection) is the best (-0.5000, last epoch -0.6000)'
+        >>> why_selected(scores[:1], 0, 0.005)
+        'selected epoch 1 of 1: its score (training.selection) is the best (-0.5000)'
         >>> why_selected(scores, 1, 0.05)  # doctest: +ELLIPSIS
         'selected epoch 2 of 3: its score on validation rows (-0.5100) is within 5% of the best (-0.5000, epoch 1), ...'
     """
@@ -87,8 +89,8 @@ def why_selected(history: Sequence[Mapping[str, float]], selected: int, tie_shar
     best = max(finite, key=lambda epoch: finite[epoch])
     own, top = finite[selected], finite[best]
     if own >= top:
-        last = [*scores.values()][-1]
-        return f"{words}: its score (training.selection) is the best ({own:.4f}, last epoch {last:.4f})"
+        last = "" if selected == max(scores) else f", last epoch {scores[max(scores)]:.4f}"
+        return f"{words}: its score (training.selection) is the best ({own:.4f}{last})"
     near = f"within {100 * tie_share:g}% of the best ({top:.4f}, epoch {best + 1})"
     return (
         f"{words}: its score on validation rows ({own:.4f}) is {near}, and among such epochs its objective is the best"

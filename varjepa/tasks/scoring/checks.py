@@ -43,7 +43,7 @@ def require_columns(
     data = section_at(config.data, source, **(reading or {}))
     columns = columns_at_hand(data)
     if columns is None and any(named.values()):
-        with opened_table(data) as opened:
+        with opened_table(data, quiet=True) as opened:
             columns = renamed(opened.frame, data.rename).collect_schema().names()
     if columns is None:
         return

@@ -219,6 +219,16 @@ def _all_bounds(model: TrainedModel, bounds: pl.DataFrame, rows: int) -> pl.Data
     ])  # fmt: skip
 
 
+def _by_reason(reasons: Mapping[str, str]) -> dict[str, list[str]]:
+    """Names by what is said of them, in their order.
+
+    Examples:
+        >>> _by_reason({"name": "it is text", "id": "it identifies rows", "note": "it is text"})
+        {'it is text': ['name', 'note'], 'it identifies rows': ['id']}
+    """
+    return {reason: [name for name in reasons if reasons[name] == reason] for reason in dict.fromkeys(reasons.values())}
+
+
 def sample(model: TrainedModel, rows: int, request: Request, *, seed: int, gaps: bool) -> FileAnswer:
     """Writes new rows; returns a summary.
 
@@ -228,8 +238,8 @@ def sample(model: TrainedModel, rows: int, request: Request, *, seed: int, gaps:
     """
     progress = _Progress("drawn", rows)
     sampler = model.sampler(seed=seed, gaps=gaps)
-    if withheld := model.preprocessor.withheld:
-        log.warning("Left out, as their values belong to single rows: %s.", listed(sorted(withheld)))
+    for reason, names in _by_reason(model.preprocessor.undrawn).items():
+        log.info("not drawn, because %s: %s", reason, listed(names))
     size = batch_rows(model, request.batch_size)
     with _writer(request) as writer:
         for start in range(0, max(rows, 1), size):

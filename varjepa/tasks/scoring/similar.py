@@ -11,7 +11,7 @@ from varjepa.errors import ConfigError
 from varjepa.inference.model import TrainedModel
 from varjepa.inference.vectors.compact import USUAL, require_size
 from varjepa.inference.vectors.index import VectorIndex
-from varjepa.inference.vectors.neighbours import near_duplicates, outliers, similar_rows
+from varjepa.inference.vectors.neighbours import SAME, near_duplicates, outliers, similar_rows
 from varjepa.redaction import redacted_uri
 from varjepa.tasks.answers.tables import SimilarAnswer
 from varjepa.tasks.destinations.destination import destination
@@ -62,17 +62,17 @@ def similar(model: TrainedModel, search: Search, query: str, *, k: int, leave_sa
         ModelError: the model has no compact vectors.
     """
     started = time.perf_counter()
-    table, first = _opened(model, search), 0
+    table, first, same = _opened(model, search), 0, 0
     with destination(search.out, force=search.force, append=search.append) as writer:
         for frame in source_batches(model, query, search.batch_size):
             vectors = model.vectors(frame, search.size)
             found = similar_rows(table.index, vectors, k, leave_same=leave_same, first=first)
             writer.write(_with_kept(found, table.kept))
             first += frame.height
+            same += found.filter((pl.col("rank") == 1) & (pl.col("distance") <= SAME)).height
         rows = writer.rows
     answer = _answer(search, table, rows, time.perf_counter() - started)
-    answer["queries"] = first
-    return answer
+    return answer | {"queries": first, "same": same}
 
 
 def duplicates(model: TrainedModel, search: Search, *, within: float) -> SimilarAnswer:

@@ -28,6 +28,12 @@ PLAIN = {bool, int, float, str, type(None)}
 MARK = "\ufeff".encode()
 """Begin of a text in UTF-8. Polars unpacks what begins like a compressed file, to a thousand times its size."""
 
+SEPARATORS = ",;\t|"
+"""Between cells of CSV; the first one wherever it occurs."""
+
+HEAD_BYTES = 1 << 20
+"""Of a body, in which its first line is looked for."""
+
 MOST_GAPS = 10_000_000
 """Cells that the rows of a JSON body may lack together: rows of different columns make a table of their product."""
 
@@ -63,7 +69,18 @@ def rows_of(body: bytes, form: FORMAT, data: DataSection) -> pl.DataFrame:
 
 def _from_csv(body: bytes) -> pl.DataFrame:
     body.decode()  # Polars leaves out what is no UTF-8 in some places
-    return pl.read_csv(MARK + body.removeprefix(MARK), infer_schema=False)
+    return pl.read_csv(MARK + body.removeprefix(MARK), infer_schema=False, separator=_separator(body))
+
+
+def _separator(body: bytes) -> str:
+    r"""What stands between cells: a comma, or what a header without commas has most of.
+
+    Examples:
+        >>> _separator(b"a,b;c,d\n"), _separator(b"a;b\n1,5;2,5\n"), _separator(b"a\n")
+        (',', ';', ',')
+    """
+    head = body[:HEAD_BYTES].partition(b"\n")[0].decode(errors="ignore")
+    return "," if "," in head else max(SEPARATORS, key=head.count)
 
 
 def _with_gaps(frame: pl.DataFrame, data: DataSection) -> pl.DataFrame:

@@ -28,7 +28,7 @@ def gap_words(section: DataSection, profiles: Iterable[ColumnProfile]) -> dict[s
         return {}
     plain = section.model_copy(update={"na_values": ("",)})
     try:
-        with opened_table(plain, columns) as source, reads(plain):
+        with opened_table(plain, columns, quiet=True) as source, reads(plain):
             present = [name for name in columns if source.frame.collect_schema().get(name) == pl.String]
             cells = source.frame.select(by_name(present)).head(MOST_ROWS)
             told = {name: section.columns.get(name, ColumnSection()).not_gaps for name in present}

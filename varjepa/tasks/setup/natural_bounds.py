@@ -22,24 +22,26 @@ class Bounds(NamedTuple):
 
 
 NATURAL = (
-    Bounds("months?|mon|mth", 1, 12, whole=True),
-    Bounds("quarters?|qtr", 1, 4, whole=True),
-    Bounds("weekdays?|dow|dayofweek", 0, 7, whole=True),
-    Bounds("weeks?|weekno|weekofyear", 0, 53, whole=True),
+    Bounds("months?|mon|mth|monate?|mois|mes|mese|mês|maand", 1, 12, whole=True),
+    Bounds("quarters?|qtr|quartale?|trimestre|kwartaal", 1, 4, whole=True),
+    Bounds("weekdays?|dow|dayofweek|wochentag|weekdag", 0, 7, whole=True),
+    Bounds("weeks?|weekno|weekofyear|wochen?|kw|kalenderwoche|semaine|semana|settimana", 0, 53, whole=True),
     Bounds("dayofyear|doy|yday", 0, 366, whole=True),
-    Bounds("days?|dom|dayofmonth|mday", 1, 31, whole=True),
-    Bounds("hours?|hr|hh", 0, 24, whole=True),
-    Bounds("minutes?|mins?|seconds?|secs?", 0, 60, whole=True),
-    Bounds("percent|percentage|pct", 0, 100, whole=False),
-    Bounds("share|fraction|probability|prob|proportion|ratio", 0, 1, whole=False),
-    Bounds("latitude|lat", -90, 90, whole=False),
-    Bounds("longitude|lon|lng", -180, 180, whole=False),
+    Bounds("days?|dom|dayofmonth|mday|tag|jour|día|dia|giorno|dag", 1, 31, whole=True),
+    Bounds("hours?|hr|hh|stunden?|heures?|horas?|uren?|uhrzeit", 0, 24, whole=True),
+    Bounds("minutes?|mins?|seconds?|secs?|minuten?|sekunden?|secondes?|minutos?|segundos?", 0, 60, whole=True),
+    Bounds("percent|percentage|pct|prozent|pourcent|porcentaje|percentuale|procent", 0, 100, whole=False),
+    Bounds("share|fraction|probability|prob|proportion|ratio|anteil|quote", 0, 1, whole=False),
+    Bounds("latitude|lat|breitengrad|latitud", -90, 90, whole=False),
+    Bounds("longitude|lon|lng|längengrad|longitud", -180, 180, whole=False),
 )
-"""Words of names -> bounds. They count only for a column whose values all lie within them."""
+"""Words of names, in several languages -> bounds. They count only for a column whose values all lie within them."""
 
-_WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+_WORDS = re.compile(r"[^\W\d_]+")
+_HUMP = re.compile(r"(?<=[^\W\d_A-Z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+"""Where a word of camelCase begins."""
 
-YEAR = re.compile(r"years?|yr|yyyy")
+YEAR = re.compile(r"years?|yr|yyyy|jahre?|baujahr|annee|année|año|anno|ano|jaar")
 YEARS = (1500, 3000)
 """Whole numbers between them are years, in a column whose name says so."""
 
@@ -48,10 +50,10 @@ def words_of(name: str) -> list[str]:
     """The words of a name, in lower case, and the name as one word.
 
     Examples:
-        >>> words_of("dayOfWeek"), words_of("DEP_HOUR")
-        (['day', 'of', 'week', 'dayofweek'], ['dep', 'hour', 'dephour'])
+        >>> words_of("dayOfWeek"), words_of("DEP_HOUR"), words_of("día2")
+        (['day', 'of', 'week', 'dayofweek'], ['dep', 'hour', 'dephour'], ['día'])
     """
-    words = [word.lower() for word in _WORDS.findall(name)]
+    words = [word.lower() for part in _HUMP.split(name) for word in _WORDS.findall(part)]
     return [*words, "".join(words)] if len(words) > 1 else words
 
 

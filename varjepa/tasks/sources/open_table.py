@@ -29,12 +29,13 @@ _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
 
-def find_table(data: DataSection, stage: Path) -> FoundTable:
+def find_table(data: DataSection, stage: Path, *, quiet: bool = False) -> FoundTable:
     """Finds the table of a configuration, and says which version of it lies there.
 
     Args:
         data: the configuration.
         stage: folder for copies; databases are read into it at once.
+        quiet: do not say what is unusual about the files, as the same command says it elsewhere.
 
     Raises:
         ConfigError: the address, the query or the version is invalid.
@@ -48,7 +49,8 @@ def find_table(data: DataSection, stage: Path) -> FoundTable:
     description = described(address)
     with reads(data):
         found = _find(address, data, stage, description)
-    return replace(found, fingerprint=_guarded(found.fingerprint, data), open=_guarded(_noted(found.open), data),
+    opens = found.open if quiet else _noted(found.open)
+    return replace(found, fingerprint=_guarded(found.fingerprint, data), open=_guarded(opens, data),
                    now=None if found.now is None else _guarded(found.now, data))  # fmt: skip
 
 
@@ -104,31 +106,35 @@ def _guarded(call: Callable[_P, _R], data: DataSection) -> Callable[_P, _R]:
 
 
 def _noted(opens: Callable[[Text], Source]) -> Callable[[Text], Source]:
-    """Says what was unusual about the files when they are opened."""
+    """Says what is unusual about the files when they are opened, once however often they are."""
+    told = set[str]()
 
     def noted(text: Text) -> Source:
         source = opens(text)
         for note in source.notes:
-            log.info("%s: %s", source.description, note)
+            if note not in told:
+                log.info("%s: %s", source.description, note)
+        told.update(source.notes)
         return source
 
     return noted
 
 
 @contextmanager
-def opened_table(data: DataSection, text: Text = None) -> Iterator[Source]:
+def opened_table(data: DataSection, text: Text = None, *, quiet: bool = False) -> Iterator[Source]:
     """Opens a table for as long as the block lasts.
 
     Args:
         data: the configuration.
         text: for a finished model, the columns that it learned as text; None to find out how columns are spelled.
+        quiet: see `find_table`.
 
     Raises:
         VarjepaError: see `find_table`.
     """
     data = dated(data, planned_day())
     with stage_for(data.path or "") as stage:
-        yield find_table(data, stage).open(text)
+        yield find_table(data, stage, quiet=quiet).open(text)
 
 
 def fingerprint_now(data: DataSection) -> str:

@@ -40,6 +40,16 @@ def run_page(uri: str, experiment: str, run_id: str) -> str:
     return _page(uri, "experiments", experiment, "runs", run_id)
 
 
+def artifact_link(words: str, experiment: str, run_id: str, path: str) -> str:
+    """A link in Markdown to an artifact, for descriptions on a tracking server's own pages.
+
+    Examples:
+        >>> artifact_link("Report", "12", "abc", "a b.html")
+        '[Report](#/experiments/12/runs/abc/artifacts/a%20b.html?workflowType=machine_learning)'
+    """
+    return f"[{words}](#/experiments/{experiment}/runs/{run_id}/artifacts/{quote(path)}?{TRAINING})"
+
+
 def version_page(uri: str, model: str, version: int) -> str:
     """A version of a registered model."""
     return _page(uri, "models", model, "versions", str(version))

@@ -65,6 +65,14 @@ def test_a_column_that_some_files_lack_is_null_there(tmp_path: Path, kind: str) 
     assert f'The column "c" is missing in "1.{kind}"' in notes
 
 
+def test_columns_that_the_same_files_lack_are_one_note(tmp_path: Path) -> None:
+    write(pl.DataFrame({"a": [1], "b": ["x"], "c": [2]}), tmp_path / "1.csv")
+    write(pl.DataFrame({"a": [2]}), tmp_path / "2.csv")
+    _, notes = opened(tmp_path)
+    assert 'The columns "b", "c" are missing in "2.csv": read as null there.' in notes
+    assert notes.count("read as null") == 1
+
+
 WIDENED = [
     (pl.Int8, pl.Int32, pl.Int32), (pl.Int64, pl.Float32, pl.Float64), (pl.UInt8, pl.Int16, pl.Int16),
     (pl.Float32, pl.Float64, pl.Float64), (pl.Null, pl.Int16, pl.Int16), (pl.String, pl.Null, pl.String),

@@ -98,7 +98,9 @@ def test_runs_of_a_model_whose_name_begins_alike_crowd_out_none(
 @pytest.mark.parametrize("interval", [(0.72, 0.9999999999999999), (0.8, 0.9)], ids=["rounded", "resampled"])
 def test_a_figure_beside_its_interval_is_drawn(interval: tuple[float, float]) -> None:
     point = Point(datetime(2026, 1, 1, tzinfo=UTC), 1.0, *interval, "1")
-    life_plot([point], [], [point], [], "accuracy")  # ended with "'yerr' must not contain negative values"
+    life_plot(
+        [point], [], [point], [], measure="accuracy", checked="accuracy"
+    )  # ended with "'yerr' must not contain negative values"
 
 
 @pytest.mark.slow
@@ -133,7 +135,8 @@ def test_the_page_is_kept_with_the_newest_version_and_linked_from_the_model(live
     page = Path(client.download_artifacts(newest, "life.html")).read_text()
     assert "4 versions, version 4 is the champion." in page
     experiment = client.get_run(newest).info.experiment_id
-    link = f"[Life of this model](#/experiments/{experiment}/runs/{newest}/artifacts/life.html)"
+    page = f"#/experiments/{experiment}/runs/{newest}/artifacts/life.html?workflowType=machine_learning"
+    link = f"[Life of this model]({page})"
     assert client.get_registered_model("people").description == f"Ours. Since May.\n\n{link}"
     noted = json.loads(client.get_model_version("people", "2").tags["varjepa.interval"])
     assert noted == {"metric": "head/accuracy", "low": pytest.approx(0.81), "high": pytest.approx(0.85)}
@@ -153,3 +156,32 @@ def test_a_page_that_cannot_be_stored_stops_nothing(lived: SimpleNamespace, capl
         artifacts.unlink()
         away.rename(artifacts)
     assert "the page of the life of people was not stored" in caplog.text
+
+
+@pytest.mark.slow
+def test_versions_with_a_label_of_another_kind_are_listed_but_not_drawn(
+    lived: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Accuracies and R2 were points of one panel after a name had changed its label."""
+    client, drawn = client_for(lived.uri), []
+    client.create_registered_model("changed")
+    experiment = client.get_experiment_by_name("kept").experiment_id
+    for metric, value in (("head/accuracy", 0.91), ("head/r2", 0.42), ("probe/r2", 0.43)):
+        run_id = client.create_run(experiment).info.run_id
+        client.log_metric(run_id, metric, value)
+        client.create_model_version("changed", str(lived.folder), run_id=run_id)
+    run_id = client.create_run(
+        experiment, tags={"varjepa.step": "evaluate", "varjepa.model": "models:/changed/3"}
+    ).info.run_id
+    client.log_metric(run_id, "evaluate/r2", 0.37)
+    client.set_terminated(run_id)
+    monkeypatch.setattr(
+        life, "life_plot", lambda *points, **named: drawn.append((*points, named)) or life_plot(*points, **named)
+    )
+    page = life_page("changed", lived.uri)
+    ((quality, _, estimated, true, named),) = drawn
+    assert [point.value for point in quality] == [0.42, 0.43]
+    assert [point.value for point in true] == [0.37]
+    assert (estimated, named) == ([], {"measure": "R2", "checked": "R2"})
+    for cell in ("accuracy 0.9100", "0.4200", "0.3700"):
+        assert f"<td>{cell}</td>" in page, cell

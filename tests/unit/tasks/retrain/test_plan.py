@@ -79,9 +79,15 @@ def test_a_sample_is_not_too_few_rows_of_a_table_that_has_enough(
 @pytest.mark.slow
 def test_a_plan_of_a_sample_says_what_would_happen_and_records_nothing(tmp_path: Path) -> None:
     rows = 4000
-    pl.DataFrame({"id": [f"u{i}" for i in range(rows)], "x": [i % 97 / 7 for i in range(rows)],
-                  "kind": [("a", "b", "c")[i % 3] for i in range(rows)], "y": [("no", "yes")[i % 97 > 50] for i in
-                  range(rows)]}).write_csv(tmp_path / "table.csv")  # fmt: skip
+    numbers = range(rows)
+    columns = {
+        "id": [f"u{i}" for i in numbers],
+        "x": [i % 97 / 7 for i in numbers],
+        "kind": [("a", "b", "c")[i % 3] for i in numbers],
+        "note": [f"{('good', 'bad', 'late')[i % 3]} {('chair', 'table')[i % 2]} row {i % 1900}" for i in numbers],
+        "y": [("no", "yes")[i % 97 > 50] for i in numbers],
+    }
+    pl.DataFrame(columns).write_csv(tmp_path / "table.csv")
     call = [sys.executable, "-m", "varjepa.flows.cli"]
     subprocess.run([*call, "init", "table.csv", "--label", "y"], check=True, cwd=tmp_path, capture_output=True)
     done = subprocess.run(
@@ -91,12 +97,14 @@ def test_a_plan_of_a_sample_says_what_would_happen_and_records_nothing(tmp_path:
     plan = json.loads(done.stdout.splitlines()[-1])
     assert plan["data"]["rows"] == 1000
     assert plan["source_rows"] == rows
-    assert plan["columns"] == {"x": "numeric", "kind": "categorical", "y": "label"}
+    assert plan["columns"] == {"x": "numeric", "kind": "categorical", "note": "text", "y": "label"}
     assert list(plan["left_out"]) == ["id"]
     assert sum(plan["parts"].values()) == 1000
     assert plan["epochs"] == QUICK["training.max_epochs"]
     assert plan["seconds"]["total"] > 0
+    assert "1 numeric, 1 text, 1 categorical, 1 label; " in done.stderr
     assert "time      about" in done.stderr
+    assert "--quick" not in done.stderr.partition("time      about")[2]  # it is quick already
     assert {path.name for path in (tmp_path / "mlruns").iterdir()} == {"work"}
 
 

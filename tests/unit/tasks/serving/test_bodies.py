@@ -119,3 +119,12 @@ def test_a_damaged_stream_is_refused_in_words(place: int, byte: int) -> None:
 def test_rows_without_columns_are_refused(body: bytes) -> None:
     with pytest.raises(DataError, match="The rows have no columns"):
         rows_of(body, "json", DataSection(path="a.csv"))
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+def test_csv_is_read_whatever_stands_between_its_cells(separator: str) -> None:
+    """A German table has decimal commas between semicolons."""
+    cells = [["Preis", "Art"], ["1.5" if separator == "," else "1,5", "Tisch"], ["", "Stuhl"]]
+    body = "\n".join(separator.join(row) for row in cells).encode()
+    found = rows_of(body, "csv", DataSection(path="a.csv"))
+    assert found.to_dict(as_series=False) == {"Preis": [cells[1][0], None], "Art": ["Tisch", "Stuhl"]}

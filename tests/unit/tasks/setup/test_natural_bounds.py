@@ -20,6 +20,9 @@ from varjepa.tasks.setup.natural_bounds import NATURAL, future_words, natural_bo
         ("share", 0.01, 0.99, False, (0, 1)), ("lat", -33.9, 51.5, False, (-90, 90)), ("lng", 0.1, 179.0, False,
                                                                                     (-180, 180)),
         ("months_employed", 0, 400, True, None), ("days_late", -3, 900, True, None), ("month", 1.5, 11.5, False, None),
+        ("Monat", 1, 12, True, (1, 12)), ("Bestell_Monat", 2, 11, True, (1, 12)), ("Mês", 1, 12, True, (1, 12)),
+        ("día", 1, 30, True, (1, 31)), ("Rabatt (Prozent)", 0.5, 30.0, False, (0, 100)), ("KW", 1, 52, True, (0, 53)),
+        ("LängenGrad", 6.0, 15.0, False, (-180, 180)), ("Montage", 1, 12, True, None), ("messung", 1, 12, True, None),
         ("amount", 1, 12, True, None), ("monthly", 1, 12, True, None), ("", 1, 12, True, None),
     ],
 )  # fmt: skip
@@ -48,6 +51,7 @@ def test_only_later_dates_are_in_the_future(largest: date, today: date) -> None:
 @given(st.integers(-10_000, 10_000))
 def test_only_years_are_in_the_future(largest: int) -> None:
     today = date(2026, 11, 29)
-    assert bool(future_words("YearBuilt", largest, whole=True, today=today)) == (2026 < largest <= 3000)
+    for name in ("YearBuilt", "Baujahr", "año_venta"):
+        assert bool(future_words(name, largest, whole=True, today=today)) == (2026 < largest <= 3000)
     assume(largest > 0)
     assert not future_words("price", largest, whole=True, today=today)
