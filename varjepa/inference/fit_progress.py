@@ -21,11 +21,10 @@ def epochs_logged(most: int) -> Callable[[Mapping[str, float]], None]:
     """
 
     def on_epoch(metrics: Mapping[str, float]) -> None:
-        number = int(metrics["epoch"]) + 1
+        number, elbo = int(metrics["epoch"]) + 1, metrics.get("validation/elbo")  # not of every epoch (eval_every)
+        held = "" if elbo is None else f" ELBO {elbo:.4f} on held rows,"
         left = in_words(metrics["training/seconds"] * (most - number))
-        log.info(
-            "epoch %d of %d: ELBO %.4f on held rows, time left: %s", number, most, metrics["validation/elbo"], left
-        )
+        log.info("epoch %d of %d:%s time left: %s", number, most, held, left)
 
     return on_epoch
 

@@ -65,22 +65,36 @@ def test_new_rows_need_neither_the_label_nor_dropped_columns(pandas: bool) -> No
         model.transform(table.drop("age"))
 
 
+@pytest.fixture
+def progress(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
+    """What a fit logs of its progress."""
+    # A command in this process may have kept its loggers from passing on what they get.
+    monkeypatch.setattr(logging.getLogger("varjepa"), "propagate", True)
+    caplog.set_level(logging.INFO, "varjepa.fit")
+    return caplog
+
+
 @pytest.mark.slow
 def test_a_saved_model_comes_back_and_its_training_tells_the_time_left(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, progress: pytest.LogCaptureFixture
 ) -> None:
     table = person_table()
-    monkeypatch.setattr(
-        logging.getLogger("varjepa"), "propagate", True
-    )  # a command in this process may have changed it
-    with caplog.at_level(logging.INFO, "varjepa.fit"):
-        model = VarTJEPA(TINY).fit(table)
-    assert [line for line in caplog.messages if line.startswith("epoch 1 of 1: ELBO ")]
-    assert caplog.messages[-1].startswith("generator, step ")
-    assert all("time left: " in line for line in caplog.messages)
+    model = VarTJEPA(TINY).fit(table)
+    assert [line for line in progress.messages if line.startswith("epoch 1 of 1: ELBO ")]
+    assert progress.messages[-1].startswith("generator, step ")
+    assert all("time left: " in line for line in progress.messages)
     model.save(tmp_path / "model")
     for other in (VarTJEPA.load(tmp_path / "model"), pickle.loads(pickle.dumps(model))):
         np.testing.assert_allclose(other.transform(table), model.transform(table), atol=1e-6)
+
+
+def test_epochs_that_are_not_evaluated_are_told_without_their_elbo(progress: pytest.LogCaptureFixture) -> None:
+    table = pl.DataFrame({"size": np.arange(40) % 7, "kind": ["a", "b"] * 20})
+    training = TINY["training"] | {"max_epochs": 3, "eval_every": 2}
+    VarTJEPA({"model": {"d_hidden": 8}, "training": training, "generator": {"n_layers": 0}}).fit(table)
+    told = [line.partition(" time left: ")[0] for line in progress.messages]
+    assert ["ELBO" in line for line in told] == [False, True, True]
+    assert told[0] == "epoch 1 of 3:"
 
 
 def test_the_table_chooses_sizes_that_nobody_gave(tmp_path: Path) -> None:
