@@ -223,7 +223,7 @@ def test_a_model_is_found_under_all_its_names(made: SimpleNamespace, where: str)
     [
         (["score", "models:/peeple@champion", "new.csv", "x.csv"], 'Did you mean "people"?'),
         (["score", "models:/people@best", "new.csv", "x.csv"], 'no alias "best"'),
-        (["score", "models:/people/9", "new.csv", "x.csv"], "no version 9. It has the versions 1"),
+        (["score", "models:/people/9", "new.csv", "x.csv"], "no version 9. It has version 1 and the aliases"),
         (["score", "models:/people", "new.csv", "x.csv"], "names no version"),
         (["score", "0" * 32, "new.csv", "x.csv"], "No run 0000"),
         (["score", "nowhere", "new.csv", "x.csv"], "No such model: nowhere"),

@@ -141,7 +141,7 @@ def test_numbers_that_overflow_count_as_missing() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("numeric", ["standard", "quantile"])
 def test_windows_of_the_gate_hold_the_cells_as_they_are_encoded(numeric: str) -> None:
-    """Ends of windows were read as the text of cells: dates with the day first ended every retrain but the first."""
+    """Ends of windows were read as the text of cells: dates with the day first ended retrains with 437 test rows."""
     told = VarTJEPA({**SMALL, "preprocess": {"numeric": numeric}}).fit(spelled_table()).model_.preprocessor
     events = cell_events(spelled_table(), [told])
     assert events is not None

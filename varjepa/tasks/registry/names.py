@@ -117,8 +117,10 @@ def _have(versions: Sequence[int], registered: ModelEntry) -> str:
     """What a registered model has instead of a version that it has not."""
     if not versions:
         return "All of its versions are deleted."
-    aliases = f" and the aliases {listed(registered.aliases)}" if registered.aliases else ""
-    return f"It has the versions {listed_numbers(versions)}{aliases}."
+    some = "version" if len(versions) == 1 else "the versions"
+    kind = "alias" if len(registered.aliases) == 1 else "aliases"
+    aliases = f" and the {kind} {listed(registered.aliases)}" if registered.aliases else ""
+    return f"It has {some} {listed_numbers(versions)}{aliases}."
 
 
 def listed_numbers(numbers: Sequence[int], limit: int = 20) -> str:
