@@ -268,7 +268,8 @@ class TrainingSection(OpenSection):
     patience: Positive = 5
     """Evaluations without improvement after which training stops (P)."""
     eval_rows: Positive = 10_000
-    """An evaluation during training uses at most this many rows of each part."""
+    """An evaluation during training uses at most this many rows of each part, and of tables of hundreds of columns no
+    more than have 4 million cells."""
 
     def sized(self, *, rows: int, columns: int) -> "TrainingSection":
         """The section with its number of epochs, for so many training rows and features. A given number stays.

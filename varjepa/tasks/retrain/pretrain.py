@@ -34,6 +34,9 @@ from varjepa.training.loop import Evaluator, Trainer
 
 STEP = Step("pretrain", __name__, settings=("model", "masking", "objective", "training", "data.split.seen"))
 
+MOST_CELLS, FEWEST_ROWS = 2**22, 1000
+"""Cells of the rows of a part that select an epoch: of wide tables there are fewer rows, but at least so many."""
+
 VALIDATION_ROWS = 1_000_000
 """Largest number of validation rows for the validation terms of a pass; larger parts are sampled."""
 
@@ -183,21 +186,32 @@ def validation_rows(training: TrainingSection) -> int:
     return min(VALIDATION_ROWS, max(training.eval_rows, training.epoch_rows // 6))
 
 
+def evaluation_rows(training: TrainingSection, features: int) -> int:
+    """Largest number of rows of each part that select an epoch: of wide tables fewer than `training.eval_rows`.
+
+    Examples:
+        >>> evaluation_rows(TrainingSection(), 14), evaluation_rows(TrainingSection(), 1500)
+        (10000, 2796)
+    """
+    return min(training.eval_rows, max(FEWEST_ROWS, MOST_CELLS // features))
+
+
 def _evaluator(rows: EncodedRows, network: TableNetwork, config: RetrainConfig) -> Evaluator | None:
     """The evaluator for `training.selection`; None selects by validation ELBO."""
     label, training = rows.preprocessor.label, config.training
+    most = evaluation_rows(training, rows.preprocessor.sizes.n_features)
     unlabelled = training.selection in ("elbo", "rankme") or label is None
-    validation = rows.sample("validation", training.eval_rows, learnable=not unlabelled)
+    validation = rows.sample("validation", most, learnable=not unlabelled)
     if not unlabelled and not len(validation.labels):
         log.warning(
             "No validation row has a label of a class that training has seen: the epoch is selected without labels."
         )
-        unlabelled, validation = True, rows.sample("validation", training.eval_rows, learnable=False)
+        unlabelled, validation = True, rows.sample("validation", most, learnable=False)
     if unlabelled or label is None:
         # An objective that collapsed latents minimise cannot select an epoch, so RankMe does.
         by_rank = training.selection == "rankme" or network.can_collapse
         return RankMeEvaluator(validation.table) if by_rank else None
-    train = rows.sample("train", training.eval_rows, learnable=True)
+    train = rows.sample("train", most, learnable=True)
     return ProbeEvaluator(
         train.table, train.labels, validation.table, validation.labels, len(label.classes),
         training.selection == "selective_probe", config.uncertainty.aggregate, rank=network.can_collapse,
