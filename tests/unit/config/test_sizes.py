@@ -94,25 +94,24 @@ def test_open_sizes_are_null_until_there_is_a_table_and_numbers_then() -> None:
     assert result_settings(config) != result_settings(sized)
 
 
-def test_a_wide_table_has_no_generator_unless_it_is_asked_for() -> None:
-    """At 1,500 columns it took ten processor hours, at which nobody was asked."""
+@pytest.mark.parametrize(
+    ("section", "key", "usual", "wide", "asked"),
+    [("generator", "n_layers", 3, 0, 2), ("masking", "num_targets", 4, 1, 4)],
+)
+def test_a_wide_table_costs_less_unless_more_is_asked_for(
+    section: str, key: str, usual: int, wide: int, asked: int
+) -> None:
+    """The generator of 1,500 columns took ten processor hours, at which nobody was asked."""
     columns = [f"c{number}" for number in range(200)]
-    assert job().sized(1000, columns[1:]).generator.n_layers == 3
-    assert job().sized(1000, columns).generator.n_layers == 0
-    asked = parse_config({"data": {"name": "sim"}, "generator": {"n_layers": 2}})
-    again = RetrainConfig.model_validate(json.loads(asked.model_dump_json()))  # as a schedule keeps it
-    assert again.sized(1000, columns).generator.n_layers == 2
-    assert as_flat(job())["generator.n_layers"] is None
 
+    def value(config: RetrainConfig, columns: list[str]) -> int:
+        return getattr(getattr(config.sized(1000, columns), section), key)
 
-def test_a_wide_table_has_one_target_mask_unless_more_are_asked_for() -> None:
-    columns = [f"c{number}" for number in range(200)]
-    assert job().sized(1000, columns[1:]).masking.num_targets == 4
-    assert job().sized(1000, columns).masking.num_targets == 1
-    asked = parse_config({"data": {"name": "sim"}, "masking": {"num_targets": 4}})
-    again = RetrainConfig.model_validate(json.loads(asked.model_dump_json()))  # as a schedule keeps it
-    assert again.sized(1000, columns).masking.num_targets == 4
-    assert as_flat(job())["masking.num_targets"] is None
+    assert (value(job(), columns[1:]), value(job(), columns)) == (usual, wide)
+    config = parse_config({"data": {"name": "sim"}, section: {key: asked}})
+    again = RetrainConfig.model_validate(json.loads(config.model_dump_json()))  # as a schedule keeps it
+    assert value(again, columns) == asked
+    assert as_flat(job())[f"{section}.{key}"] is None
 
 
 def test_neither_the_label_nor_dropped_columns_count() -> None:
