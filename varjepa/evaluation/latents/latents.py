@@ -39,8 +39,8 @@ def rankme(embedding: Tensor) -> float:
 def _singular_values(matrix: Tensor) -> Tensor:
     """Singular values of [N, F] in 64 bits.
 
-    Of very oblong matrices, such as embeddings of wide tables, from the products of their rows or columns: a tenth of
-    the time. Values below a hundred-millionth of the largest are then lost in rounding.
+    Of very oblong matrices, such as embeddings of wide tables, from the products of their rows or columns, in a fifth
+    of the time. Values below a hundred-millionth of the largest are then lost in rounding.
     """
     short, long = sorted(matrix.shape)
     if short < LARGE or long < OBLONG * short:
