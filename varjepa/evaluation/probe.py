@@ -15,6 +15,9 @@ from varjepa.nn.stacked import StackedLinear
 
 MAX_ITERATIONS = 200
 
+PART = 4096
+"""Inputs that are in memory as numbers of 64 bits at a time, where there are more of them than rows."""
+
 
 @dataclass(frozen=True)
 class LinearProbe:
@@ -96,9 +99,22 @@ def fit_probe(x: Tensor, y: Tensor, *, n_classes: int, l2: float, max_iterations
 
 def _ridge(x: Tensor, y: Tensor, l2: float) -> tuple[Tensor, Tensor]:
     # The intercept is the mean label, because the inputs are centered: it is not penalised.
-    wide, mean = x.double(), y.double().mean()
-    gram = wide.T @ wide / len(x) + l2 * torch.eye(x.shape[1], dtype=torch.float64, device=x.device)
-    weight = torch.linalg.solve(gram, wide.T @ (y.double() - mean) / len(x))  # [F]
+    rows, inputs = x.shape
+    mean = y.double().mean()
+    target = (y.double() - mean) / rows  # [N]
+    penalty = l2 * torch.eye(min(rows, inputs), dtype=torch.float64, device=x.device)
+    if inputs <= rows:
+        wide = x.double()
+        weight = torch.linalg.solve(wide.T @ wide / rows + penalty, wide.T @ target)  # [F]
+    else:
+        # The same regression by a number per row: wide tables have far more inputs than rows, whose products [F, F]
+        # no memory holds. In 64 bits a part of the inputs at a time.
+        parts = x.split(PART, dim=1)
+        for part in parts:
+            wide = part.double()
+            penalty.addmm_(wide, wide.T, alpha=1 / rows)
+        of_rows = torch.linalg.solve(penalty, target)  # [N]
+        weight = torch.cat([part.double().T @ of_rows for part in parts])
     return weight.float()[None, :], mean.float()[None]
 
 

@@ -41,6 +41,19 @@ def test_ridge_probe_equals_scikit_learn_and_constant_inputs_do_no_harm() -> Non
     np.testing.assert_allclose(probe.predict(x)[:, 0], theirs.predict(standard), rtol=1e-4, atol=1e-3)
 
 
+def test_ridge_probe_of_more_inputs_than_rows_equals_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of a wide table, whose embedding has 48,000 numbers: their products took 18 GB."""
+    monkeypatch.setattr("varjepa.evaluation.probe.PART", 64)  # four parts, the last one smaller
+    generator = torch.Generator().manual_seed(0)
+    x = 3 + torch.randn(90, 200, generator=generator)
+    y = x[:, 0] - x[:, 1] + 0.1 * torch.randn(90, generator=generator) + 7
+    probe = fit_probe(x, y, n_classes=0, l2=0.01)
+    standard = ((x - probe.center) / probe.spread).numpy()
+    theirs = Ridge(alpha=0.01 * len(y)).fit(standard, y)
+    np.testing.assert_allclose(probe.predict(x)[:, 0], theirs.predict(standard), rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(probe.weight[0], theirs.coef_, rtol=1e-3, atol=1e-5)
+
+
 def test_the_penalty_is_chosen_on_validation_rows() -> None:
     x, y = labelled(60, seed=1)
     noise = torch.randn(60, 40, generator=torch.Generator().manual_seed(0))
