@@ -133,6 +133,7 @@ def test_hundreds_of_columns_are_asked_about_in_parts_and_a_part_too_large_is_as
         tmp_path / "wide.parquet"
     )
     contract = Contract.model_validate({"columns": {name: {"kind": "numeric", "min": -9} for name in names}})
+    # Less than all figures need, and more than a part of them does.
     monkeypatch.setattr("varjepa.tasks.contract.run.MEMORY", 120_000_000)
     queries = []
     ask = DuckDBExecutionEngine.execute_query
@@ -141,7 +142,7 @@ def test_hundreds_of_columns_are_asked_about_in_parts_and_a_part_too_large_is_as
     with caplog.at_level("WARNING", "varjepa"):
         assert validate(tmp_path / "wide.parquet", contract, tmp_path / "parts").rows == len(cells)
         assert "more than" not in caplog.text
-        monkeypatch.setattr("varjepa.tasks.contract.engine.FIGURES", 10**9)
+        monkeypatch.setattr("varjepa.tasks.contract.engine.FIGURES", 10**9)  # all at once
         parts = len(queries)
         assert validate(tmp_path / "wide.parquet", contract, tmp_path / "whole").rows == len(cells)
     assert "validation needs more than 120 MB of memory" in caplog.text

@@ -14,6 +14,7 @@ from varjepa.data.cells import nameless
 from varjepa.data.encode.features import LABEL, CategoricalFeature, Label
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.read.clusters import row_clusters
+from varjepa.data.tensors.sizes import rows_within
 from varjepa.data.tensors.table import MISSING, OTHER
 from varjepa.errors import DataError
 from varjepa.evaluation.accuracy_estimate import (
@@ -95,8 +96,9 @@ def _accuracy_reference(
 
 def _damaged(model: TrainedModel, frame: pl.DataFrame, directions: Directions) -> list[DamagedRows]:
     """Batches of labelled rows with damaged cells, and what the model says of them."""
-    most = max(FEWEST_DAMAGED, DAMAGED_CELLS // model.preprocessor.sizes.n_features)
-    batches, size = [], min(DAMAGED_ROWS, most, frame.height // 2)
+    n_features = model.preprocessor.sizes.n_features
+    most = rows_within(DAMAGED_CELLS, n_features, fewest=FEWEST_DAMAGED, most=DAMAGED_ROWS)
+    batches, size = [], min(most, frame.height // 2)
     for seed in range(DAMAGED_BATCHES):
         rows = np.random.default_rng([seed, 53]).choice(frame.height, size=size, replace=False)
         found = row_statistics(model, damaged_rows(frame[rows], model.preprocessor.kinds, seed), directions)

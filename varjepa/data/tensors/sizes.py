@@ -37,3 +37,19 @@ class TableSizes(NamedTuple):
     def packed_bytes(self) -> int:
         """Bytes of a row in a `PackedTable`."""
         return 4 * self.n_numeric + np.dtype(self.code_type).itemsize * len(self.cardinalities)
+
+
+def rows_within(cells: int, features: int, *, fewest: int, most: int) -> int:
+    """Rows that have about so many cells, so that of wide tables fewer are used.
+
+    Args:
+        cells: of all rows together.
+        features: of a row, at least 1.
+        fewest: rows, even if they have more cells.
+        most: rows, even if they have fewer; where this is below `fewest`, it wins.
+
+    Examples:
+        >>> rows_within(2**22, 14, fewest=500, most=10_000), rows_within(2**22, 1500, fewest=500, most=10_000)
+        (10000, 2796)
+    """
+    return min(most, max(fewest, cells // features))

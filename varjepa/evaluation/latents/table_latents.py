@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from varjepa.data.tensors.sizes import rows_within
 from varjepa.data.tensors.table import TableTensors
 from varjepa.evaluation.latents.aggregate import diagnose, sampling_floors
 from varjepa.models.masks import full_context
@@ -48,7 +49,7 @@ def table_diagnostics(network: VariationalNetwork, table: TableTensors, random: 
         nothing.
     """
     latents, n_features = _Latents(), table.observed.shape[1]
-    batch_size = max(1, min(BATCH, BATCH_CELLS // n_features))
+    batch_size = rows_within(BATCH_CELLS, n_features, fewest=1, most=BATCH)
     for start in range(0, table.n_rows, batch_size):
         batch = table.rows(slice(start, start + batch_size))
         posterior = network.infer(batch, full_context(batch.observed), random)

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from varjepa.data.tensors.sizes import rows_within
 from varjepa.data.tensors.table import TableTensors
 from varjepa.inference.vectors.compact import CompactBasis, fit_bases
 from varjepa.inference.vectors.recovery import average, hide_cells, is_clearly_better, recovered_shares
@@ -28,7 +29,7 @@ def fitting_rows(features: int, width: int) -> int:
         >>> fitting_rows(14, 64), fitting_rows(784, 64)
         (10000, 668)
     """
-    return max(FEWEST_ROWS, min(MOST_ROWS, MOST_NUMBERS // (features * width)))
+    return rows_within(MOST_NUMBERS, features * width, fewest=FEWEST_ROWS, most=MOST_ROWS)
 
 
 def fit_compact(

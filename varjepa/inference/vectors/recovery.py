@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from varjepa.data.tensors.sizes import rows_within
 from varjepa.data.tensors.table import TableTensors
 from varjepa.inference.hidden_cells import without
 from varjepa.inference.vectors.compact import USUAL, CompactBasis
@@ -75,7 +76,7 @@ def rows_of_each(features: int) -> int:
         >>> rows_of_each(14), rows_of_each(1500)
         (300, 58)
     """
-    return max(2, min(MOST_ROWS, MOST_CELLS // (features * min(features, MOST_FEATURES))))
+    return rows_within(MOST_CELLS, features * min(features, MOST_FEATURES), fewest=2, most=MOST_ROWS)
 
 
 def _cells(part: TableTensors, train: TableTensors, feature: int) -> tuple[Tensor, Tensor]:

@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from varjepa.config import RetrainConfig, TrainingSection
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.read.splits import PARTS
+from varjepa.data.tensors.sizes import rows_within
 from varjepa.evaluation.epoch_scores import AddedMetrics, ProbeEvaluator, RankMeEvaluator
 from varjepa.models.network import TableNetwork
 from varjepa.models.new_network import new_network
@@ -193,7 +194,7 @@ def evaluation_rows(training: TrainingSection, features: int) -> int:
         >>> evaluation_rows(TrainingSection(), 14), evaluation_rows(TrainingSection(), 1500)
         (10000, 2796)
     """
-    return min(training.eval_rows, max(FEWEST_ROWS, MOST_CELLS // features))
+    return rows_within(MOST_CELLS, features, fewest=FEWEST_ROWS, most=training.eval_rows)
 
 
 def _evaluator(rows: EncodedRows, network: TableNetwork, config: RetrainConfig) -> Evaluator | None:

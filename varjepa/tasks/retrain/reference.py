@@ -8,6 +8,7 @@ import polars as pl
 from varjepa.config import RetrainConfig
 from varjepa.data.encode.encoded import read_sample
 from varjepa.data.read.splits import CLUSTER, PART
+from varjepa.data.tensors.sizes import rows_within
 from varjepa.evaluation.drift.dependence import rows_of_a_row
 from varjepa.inference.drift_counts import make_profile
 from varjepa.inference.row_statistics import principal_directions
@@ -83,7 +84,8 @@ def _reference(
     table = sample.table.to(trained.device)
     directions = principal_directions(trained, table, embedder(table, sample.rows).mean)
     columns = prepared.evenly_spaced(*UNSEEN, most=COLUMN_ROWS).collect(engine="streaming")
-    most = min(config.drift.reference_rows, max(FEWEST_ROWS, MOST_CELLS // trained.preprocessor.sizes.n_features))
+    n_features = trained.preprocessor.sizes.n_features
+    most = rows_within(MOST_CELLS, n_features, fewest=FEWEST_ROWS, most=config.drift.reference_rows)
     rows = prepared.evenly_spaced(*UNTOUCHED, most=most).collect(engine="streaming")
     profile = make_profile(
         trained, columns, rows, directions, prepared.split, cluster_rows=_cluster_rows(prepared), embedder=embedder

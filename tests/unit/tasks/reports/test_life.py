@@ -175,6 +175,7 @@ def test_versions_with_a_label_of_another_kind_are_listed_but_not_drawn(
     ).info.run_id
     client.log_metric(run_id, "evaluate/r2", 0.37)
     client.set_terminated(run_id)
+    # Draws as ever, and keeps what it was given: a picture does not say which points it has.
     monkeypatch.setattr(
         life, "life_plot", lambda *points, **named: drawn.append((*points, named)) or life_plot(*points, **named)
     )

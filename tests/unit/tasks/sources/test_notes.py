@@ -13,7 +13,7 @@ from varjepa.tasks.steps.log import log
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DataSection:
     """Of a table whose encoding is worth a note."""
-    monkeypatch.setattr(log, "propagate", True)
+    monkeypatch.setattr(log, "propagate", True)  # a command in this process may have turned it off
     (tmp_path / "orte.csv").write_bytes("Ort;Preis\nKöln;1,5\nMünchen;2,5\n".encode("latin-1") * 20)
     return DataSection(path=str(tmp_path / "orte.csv"))
 
