@@ -122,9 +122,10 @@ def _log_to_stderr() -> None:
     """One short line per message on stderr."""
     logger = logging.getLogger("varjepa")
     for handler in logger.handlers:
-        # Ours, from an earlier command of this process, whose stderr was another stream.
+        # Ours, from an earlier command of this process, whose stderr was another stream. That one may be closed by now:
+        # `setStream` would flush it, and fail.
         if type(handler) is logging.StreamHandler:
-            handler.setStream(sys.stderr)
+            handler.stream = sys.stderr
     if not logger.handlers:
         handler = logging.StreamHandler(sys.stderr)
         handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S"))

@@ -1,7 +1,9 @@
 """The words of the command line: help with examples, `--verbose` anywhere, completion, shipped configs."""
 
+import logging
 import os
 import subprocess
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import click
@@ -95,6 +97,18 @@ def test_a_registered_model_may_be_named_for_short(tmp_path: Path, monkeypatch: 
 @pytest.mark.parametrize("text", ["007", "01.5", "1_000", "nan", "inf", "1e999", "\u0663", " 7", "+7", ""])
 def test_a_parameter_that_is_not_written_like_a_number_stays_text(text: str) -> None:
     assert _value(text) == text  # a customer 007 was looked for as 7
+
+
+def test_a_command_after_one_whose_stderr_was_closed() -> None:
+    """As a notebook or a test calls commands: the handler of the log flushed the closed stream, an internal error."""
+    assert CliRunner().invoke(cli, ["schema"]).exit_code == 0
+    handlers = logging.getLogger("varjepa").handlers
+    handler = next(each for each in handlers if type(each) is logging.StreamHandler)
+    with TextIOWrapper(BytesIO()) as closed:
+        handler.stream = closed
+    result = CliRunner().invoke(cli, ["schema"])
+    assert result.exit_code == 0, result.exception
+    assert handler.stream is not closed
 
 
 def test_after_two_dashes_verbose_is_a_value() -> None:
