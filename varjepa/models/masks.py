@@ -1,6 +1,7 @@
 """Context and target masks of a training step (arXiv 2603.20111, appendix A)."""
 
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -8,6 +9,9 @@ from torch import Tensor
 
 from varjepa.config import MaskingSection
 from varjepa.nn.random import Randomness
+
+FEW_GAPS = 8
+"""A row has few gaps if no more than one feature in so many is missing."""
 
 
 class Masks(NamedTuple):
@@ -80,13 +84,47 @@ def draw_masks(observed: Tensor, sizes: tuple[int, int], num_targets: int, rando
     return Masks(context, observed.gather(1, context), targets, available.gather(2, targets))
 
 
-def full_context(observed: Tensor) -> Masks:
+def full_context(observed: Tensor, slots: int | None = None) -> Masks:
     """All observed cells as context and all missing ones as the single target mask: inference on whole rows.
 
-    `targets` holds every position, `targets_valid` those that are missing.
+    Args:
+        observed: bool [B, D].
+        slots: for targets in a row, M_trg, at least the most gaps of any; None for D.
     """
     positions = torch.arange(observed.shape[1], device=observed.device).expand(observed.shape)
-    return Masks(positions, observed, positions[:, None, :], ~observed[:, None, :])
+    targets = observed.byte().argsort(dim=1, stable=True)[:, None, :slots]  # [B, 1, M_trg], missing ones first
+    return Masks(positions, observed, targets, ~observed[:, None, :].gather(2, targets))
+
+
+def incomplete_rows(observed: Tensor) -> Iterator[tuple[Tensor, Masks]]:
+    """Numbers int64 [b] of the rows with gaps, and their `full_context`: those with few gaps, then the others.
+
+    A slot for every feature makes the predictor's sequences twice as long, and most rows with gaps have few. There are
+    two numbers of slots for all rows of a table, because other lengths round otherwise: one number for each batch would
+    make what is said of a row depend on the rows beside it.
+
+    Args:
+        observed: bool [B, D].
+    """
+    n_features = observed.shape[1]
+    few, gaps = n_features // FEW_GAPS, (~observed).sum(1)
+    for rows, slots in (((gaps > 0) & (gaps <= few), few), (gaps > few, n_features)):
+        index = rows.nonzero().squeeze(1)
+        if len(index):
+            yield index, full_context(observed[index], slots)
+
+
+def put_at_targets(base: Tensor, values: Tensor, masks: Masks) -> Tensor:
+    """`base` with the values of a single target mask at its valid positions.
+
+    Args:
+        base: of all features, [B, D, d].
+        values: of the targets, [B, M_trg, d].
+        masks: with K = 1.
+    """
+    places, values = masks.targets[:, 0, :, None].expand_as(values), values.to(base.dtype)
+    # Invalid slots point at other cells, which keep what they have.
+    return base.scatter(1, places, torch.where(masks.targets_valid[:, 0, :, None], values, base.gather(1, places)))
 
 
 def same_for_all(observed: Tensor, context: Tensor, target: Tensor) -> Masks:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from varjepa.config import ModelSection
 from varjepa.data.tensors.table import TableSizes, TableTensors
-from varjepa.models.masks import Masks, full_context
+from varjepa.models.masks import Masks, full_context, incomplete_rows, put_at_targets
 from varjepa.models.network import Embedding, TableNetwork, new_tokenizer
 from varjepa.models.predictor import attend_to_context, predictor_encoder, prepend_valid
 from varjepa.nn.gaussian import widened
@@ -116,13 +116,9 @@ class TJEPANetwork(TableNetwork):
     def embed(self, table: TableTensors) -> Embedding:
         """Latents of the target encoder, and of the predictor for missing cells."""
         mean = self.encode_row(table)
-        incomplete = (~table.observed).any(1).nonzero().squeeze(1)
-        if len(incomplete):
-            rows = table.rows(incomplete)
-            masks = full_context(rows.observed)
-            context = self.context_encoder(rows, masks.context, masks.context_valid)
-            expected = self.predictor(context, masks)[:, 0]  # [b, D, d]
-            mean[incomplete] = torch.where(rows.observed[:, :, None], mean[incomplete], expected)
+        for rows, masks in incomplete_rows(table.observed):
+            context = self.context_encoder(table.rows(rows), masks.context, masks.context_valid)
+            mean[rows] = put_at_targets(mean[rows], self.predictor(context, masks)[:, 0], masks)
         return Embedding(mean, None)
 
     @torch.no_grad()

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from varjepa.config import ModelSection
 from varjepa.data.tensors.table import TableSizes, TableTensors
-from varjepa.models.masks import Masks, full_context
+from varjepa.models.masks import Masks, full_context, incomplete_rows, put_at_targets
 from varjepa.models.network import Embedding, Generated, Posterior, VariationalNetwork, new_tokenizer
 from varjepa.models.predictor import attend_to_context, predictor_encoder, prepend_valid
 from varjepa.nn.attention import AttentionPooling
@@ -138,17 +138,12 @@ class VarTJEPANetwork(VariationalNetwork):
 
     def embed(self, table: TableTensors) -> Embedding:
         """q(s_w | ...) of observed cells, and the predictor's p(s_y | s_x, z) of missing ones."""
-        masks = full_context(table.observed)
-        posterior = self.infer(table, masks)
+        posterior = self.infer(table, full_context(table.observed))
         mean, scale = posterior.s_w.mean, posterior.s_w.scale
-        incomplete = (~table.observed).any(1).nonzero().squeeze(1)
-        if len(incomplete):
-            some = masks.rows(incomplete)
-            prior = self.predictor(posterior.s_x_value[incomplete], posterior.z_value[incomplete], some)
-            expected = DiagonalGaussian(prior.mean[:, 0], prior.logvar[:, 0])  # [b, D, d]
-            missing = some.targets_valid[:, 0, :, None]
-            mean[incomplete] = torch.where(missing, expected.mean, mean[incomplete])
-            scale[incomplete] = torch.where(missing, expected.scale, scale[incomplete])
+        for rows, masks in incomplete_rows(table.observed):
+            prior = self.predictor(posterior.s_x_value[rows], posterior.z_value[rows], masks)
+            mean[rows] = put_at_targets(mean[rows], prior.mean[:, 0], masks)
+            scale[rows] = put_at_targets(scale[rows], prior.scale[:, 0], masks)
         return Embedding(mean, scale)
 
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from tests.conftest import SIZES, SMALL, random_table, small_network
+from tests.unit.models.test_masks import every_position
 from varjepa.config import MaskingSection
 from varjepa.config.learning import VARIATIONAL
 from varjepa.data.tensors.table import TableSizes, TableTensors
@@ -63,6 +64,19 @@ def test_embeddings_of_missing_cells_ignore_the_table_of_categories() -> None:
         start = int(network.tokenizer.offsets[1])
         network.tokenizer.table[start : start + SIZES.cardinalities[1]] += 10.0
     torch.testing.assert_close(embed(network, table).mean, before)
+
+
+@pytest.mark.parametrize("n_points", [0, 3])
+def test_missing_cells_are_embedded_as_predicted(n_points: int) -> None:
+    network, table = small_network(model=SMALL.model_copy(update={"n_points": n_points})), random_table(32, missing=0.3)
+    embedding, masks = embed(network, table, batch_size=7), every_position(table.observed)
+    posterior = network.infer(table, masks)
+    prior = network.predict(posterior, masks)
+    for found, expected, observed in zip(
+        embedding, (prior.mean[:, 0], prior.scale[:, 0]), (posterior.s_w.mean, posterior.s_w.scale), strict=True
+    ):
+        torch.testing.assert_close(found[~table.observed], expected[~table.observed], atol=1e-5, rtol=0)
+        torch.testing.assert_close(found[table.observed], observed[table.observed], atol=1e-5, rtol=0)
 
 
 def test_the_predictor_cannot_see_target_values() -> None:

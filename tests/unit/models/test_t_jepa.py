@@ -7,13 +7,14 @@ import pytest
 import torch
 
 from tests.conftest import SIZES, SMALL, random_table
+from tests.unit.models.test_masks import every_position
 from tests.unit.models.test_network import vandalised
 from tests.unit.training.small_runs import TRAINING, correlated, quiet, weights
 from varjepa.config import MaskingSection, ObjectiveSection, parse_config
 from varjepa.data.tensors.table import TableSizes, TableTensors
 from varjepa.evaluation.epoch_scores import RankMeEvaluator
 from varjepa.models.embedding import embed
-from varjepa.models.masks import Masks, draw_masks, full_context
+from varjepa.models.masks import Masks, draw_masks
 from varjepa.models.t_jepa import Predicted, TJEPANetwork
 from varjepa.nn.random import Randomness
 from varjepa.objective.objective import objective_for
@@ -145,8 +146,7 @@ def test_missing_cells_have_no_influence() -> None:
 def test_missing_cells_are_embedded_as_predicted_and_observed_ones_by_the_target_encoder() -> None:
     network, table = small_t_jepa(), random_table(32, missing=0.4)
     embedding = embed(network, table, batch_size=7)
-    masks = full_context(table.observed)
-    expected = network(table, masks).prediction[:, 0]
+    expected = network(table, every_position(table.observed)).prediction[:, 0]
     torch.testing.assert_close(embedding.mean[~table.observed], expected[~table.observed], atol=1e-5, rtol=0)
     torch.testing.assert_close(
         embedding.mean[table.observed], network.encode_row(table)[table.observed], atol=1e-5, rtol=0
