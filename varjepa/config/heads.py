@@ -38,7 +38,8 @@ class ProbeSection(Section):
     """At most this many test rows are predicted and measured; a larger part is sampled. The certificate uses at most as
     many calibration rows, the choice of the uncertainty measure at most as many validation rows."""
     l2: Annotated[tuple[Annotated[float, Field(gt=0, le=LARGE)], ...], Field(min_length=1)] = (1e-4, 1e-3, 1e-2)
-    """Candidate ridge penalties per training row; the validation rows choose one."""
+    """Candidate ridge penalties per training row; the validation rows choose one. Where that is the largest of several,
+    they choose among larger ones, too: a wide table needs them."""
 
 
 class UncertaintySection(Section):

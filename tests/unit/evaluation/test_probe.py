@@ -41,17 +41,55 @@ def test_ridge_probe_equals_scikit_learn_and_constant_inputs_do_no_harm() -> Non
     np.testing.assert_allclose(probe.predict(x)[:, 0], theirs.predict(standard), rtol=1e-4, atol=1e-3)
 
 
-def test_ridge_probe_of_more_inputs_than_rows_equals_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("most_solved", [1024, 0], ids=["a number per row", "conjugate gradients"])
+@pytest.mark.parametrize("shared", [0.0, 10.0])
+def test_ridge_probe_of_more_inputs_than_rows_equals_scikit_learn(
+    monkeypatch: pytest.MonkeyPatch, most_solved: int, shared: float
+) -> None:
     """As of a wide table, whose embedding has 48,000 numbers: their products took 18 GB."""
-    monkeypatch.setattr("varjepa.evaluation.probe.PART", 64)  # four parts, the last one smaller
+    monkeypatch.setattr("varjepa.evaluation.ridge.MOST_EXACT", most_solved)
+    monkeypatch.setattr("varjepa.evaluation.preconditioners.LEADING", 20)
     generator = torch.Generator().manual_seed(0)
-    x = 3 + torch.randn(90, 200, generator=generator)
+    x = 3 + torch.randn(90, 200, generator=generator) + shared * torch.randn(90, 1, generator=generator)
     y = x[:, 0] - x[:, 1] + 0.1 * torch.randn(90, generator=generator) + 7
     probe = fit_probe(x, y, n_classes=0, l2=0.01)
     standard = ((x - probe.center) / probe.spread).numpy()
     theirs = Ridge(alpha=0.01 * len(y)).fit(standard, y)
     np.testing.assert_allclose(probe.predict(x)[:, 0], theirs.predict(standard), rtol=1e-4, atol=1e-3)
-    np.testing.assert_allclose(probe.weight[0], theirs.coef_, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(probe.weight[0], theirs.coef_, rtol=1e-2, atol=1e-4)
+
+
+def wide_rows(rows: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """3,000 inputs that ten factors and noise of their own make, and classes by one of the factors."""
+    rng = np.random.default_rng(seed)
+    factors = rng.normal(size=(rows, 10))
+    x = factors @ np.random.default_rng(99).normal(size=(10, 3000)) + 3 * rng.normal(size=(rows, 3000))
+    return torch.tensor(x).float(), torch.tensor((factors[:, 0] + rng.logistic(size=rows) > 0).astype(np.int64))
+
+
+@pytest.mark.slow
+def test_more_inputs_than_rows_converge_within_the_usual_iterations() -> None:
+    x, y = wide_rows(500, 0)
+    inputs = StandardInputs.of(x)
+    usual, long = (inputs.fit(y, n_classes=2, l2=1.0, max_iterations=most) for most in (40, 5000))
+    plain = inputs._replace(covariance=None).fit(y, n_classes=2, l2=1.0, max_iterations=40)
+    far = float((plain.predict(x.clone()) - long.predict(x.clone())).abs().max())
+    near = float((usual.predict(x.clone()) - long.predict(x.clone())).abs().max())
+    assert near < 1e-3
+    assert near < far / 5, (near, far)
+
+
+@pytest.mark.slow
+def test_penalties_grow_beyond_the_candidates_where_there_are_many_inputs() -> None:
+    """On 48,000 inputs the candidates had a log loss of 1.9 on new rows, where guessing has 0.69."""
+    train, validation, (x, y) = (wide_rows(rows, seed) for seed, rows in enumerate((500, 300, 2000)))
+    chosen = best_probe(train, validation, n_classes=2, l2=(1e-4, 1e-3, 1e-2))
+    stands = best_probe(train, validation, n_classes=2, l2=(1e-2,))
+    losses = [float(F.cross_entropy(probe.predict(x.clone()), y)) for probe in (chosen, stands)]
+    assert (chosen.l2 > 0.05, stands.l2) == (True, 1e-2)
+    assert losses[0] < min(0.68, losses[1] - 0.1), losses
+    values = [(inputs, labels.double()) for inputs, labels in (train, validation)]
+    assert best_probe(*values, n_classes=0, l2=(1e-4, 1e-2)).l2 > 0.05
 
 
 def test_the_penalty_is_chosen_on_validation_rows() -> None:
@@ -60,7 +98,7 @@ def test_the_penalty_is_chosen_on_validation_rows() -> None:
     other_x, other_y = labelled(400, seed=1)
     other_noise = torch.randn(400, 40, generator=torch.Generator().manual_seed(1))
     train, validation = (torch.cat([x, noise], 1), y), (torch.cat([other_x, other_noise], 1), other_y)
-    assert best_probe(train, validation, n_classes=3, l2=(1e-5, 1e-1)).l2 == 1e-1
+    assert best_probe(train, validation, n_classes=3, l2=(1e-5, 1e-1)).l2 >= 1e-1
 
 
 @pytest.mark.slow
@@ -93,11 +131,12 @@ def test_correlated_inputs_lead_to_the_same_minimum(
         10.0 ** rng.integers(-3, 4) * (shared * factors + (1 - shared) * rng.normal(size=(200, width)) + 2)
     ).float()
     y = torch.tensor(rng.integers(classes, size=200))
-    inputs = StandardInputs.of(x, n_classes=classes)
+    inputs = StandardInputs.of(x)
     fitted, plain = (
-        each.fit(y, n_classes=classes, l2=l2, max_iterations=2000) for each in (inputs, inputs._replace(moments=None))
+        each.fit(y, n_classes=classes, l2=l2, max_iterations=2000)
+        for each in (inputs, inputs._replace(covariance=None))
     )
-    assert inputs.moments is not None
+    assert inputs.covariance is not None
     losses = [
         float(F.cross_entropy(probe.predict(x).double(), y) + 0.5 * l2 * probe.weight.double().square().sum())
         for probe in (fitted, plain)
@@ -110,7 +149,7 @@ def test_an_ill_conditioned_probe_converges_within_the_usual_iterations() -> Non
     x = torch.tensor(rng.normal(size=(800, 100)) @ rng.normal(size=(100, 100)) * np.geomspace(1, 50, 100)).float()
     x = torch.cat([x, x + 0.05 * torch.tensor(rng.normal(size=x.shape)).float()], dim=1)
     y = torch.tensor((x[:, :3].sum(1) > 0).numpy().astype(np.int64))
-    inputs = StandardInputs.of(x, n_classes=2)
+    inputs = StandardInputs.of(x)
     usual, long = (inputs.fit(y, n_classes=2, l2=1e-3, max_iterations=most) for most in (50, 5000))
     torch.testing.assert_close(usual.predict(x), long.predict(x), atol=0.02, rtol=0)
 

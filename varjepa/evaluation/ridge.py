@@ -1,0 +1,71 @@
+"""Ridge regression: by its normal equations, and of inputs too many for them by conjugate gradients."""
+
+import torch
+from torch import Tensor
+
+from varjepa.evaluation.latents.components import MOST_EXACT
+from varjepa.evaluation.preconditioners import WIDEST, Covariance
+
+TOLERANCE = 1e-6
+"""Of conjugate gradients: residual at most, as a share of the first."""
+
+
+def fit_ridge(
+    x: Tensor, y: Tensor, l2: float, *, covariance: Covariance | None, max_iterations: int
+) -> tuple[Tensor, Tensor]:
+    """Weights [1, F] and the bias [1].
+
+    Args:
+        x: standardised inputs, float32 [N, F].
+        y: values [N] of any type.
+        l2: penalty per row on the squared weights, halved; above 0.
+        covariance: of the inputs, for conjugate gradients.
+        max_iterations: of conjugate gradients.
+    """
+    # The intercept is the mean label, because the inputs are centered: it is not penalised.
+    rows, inputs = x.shape
+    mean = y.double().mean()
+    target = (y.double() - mean) / rows  # [N]
+    if inputs <= min(rows, WIDEST):
+        weight = _by_inputs(x.double(), target, l2)
+    elif rows <= MOST_EXACT:
+        weight = _by_rows(x.double(), target, l2)
+    else:
+        weight = _by_gradients(x, target, l2, covariance, max_iterations)
+    return weight.float()[None, :], mean.float()[None]
+
+
+def _penalty(size: int, l2: float, like: Tensor) -> Tensor:
+    return l2 * torch.eye(size, dtype=torch.float64, device=like.device)
+
+
+def _by_inputs(x: Tensor, target: Tensor, l2: float) -> Tensor:
+    return torch.linalg.solve(x.T @ x / len(x) + _penalty(x.shape[1], l2, x), x.T @ target)  # [F]
+
+
+def _by_rows(x: Tensor, target: Tensor, l2: float) -> Tensor:
+    """The same by a number per row: fewer unknowns, where there are more inputs than rows."""
+    return x.T @ torch.linalg.solve(x @ x.T / len(x) + _penalty(len(x), l2, x), target)  # [F]
+
+
+def _by_gradients(x: Tensor, target: Tensor, l2: float, covariance: Covariance | None, max_iterations: int) -> Tensor:
+    """Preconditioned conjugate gradients: tens of passes over inputs whose products no memory holds."""
+    steps = None if covariance is None else covariance.steps(1.0, l2)
+
+    def shortened(residual: Tensor) -> Tensor:
+        return residual if steps is None else steps(steps(residual[None]))[0]
+
+    residual = x.T @ target.float()  # [F]
+    weight, length = torch.zeros_like(residual), float(residual.norm())
+    direction = preconditioned = shortened(residual)
+    energy = residual @ preconditioned
+    for _ in range(max_iterations):
+        if float(residual.norm()) <= TOLERANCE * length:
+            break
+        product = x.T @ (x @ direction) / len(x) + l2 * direction  # [F]
+        share = energy / (direction @ product)
+        weight, residual = weight + share * direction, residual - share * product
+        preconditioned = shortened(residual)
+        before, energy = energy, residual @ preconditioned
+        direction = preconditioned + energy / before * direction
+    return weight
