@@ -1,5 +1,6 @@
 """The results of `varjepa init` and `varjepa doctor`, on the terminal."""
 
+from collections import Counter
 from shlex import quote
 from typing import Any
 
@@ -10,24 +11,36 @@ from varjepa.flows.show.console import console, plain, print_table, whole_table
 from varjepa.tasks.setup.doctor import Check
 from varjepa.tasks.setup.initialise import TEXT_WORDS, Started
 
+MOST_SHOWN = 50
+"""Columns, and remarks about columns, that fit on a screen or two: 1,500 lines hid the next command to run."""
+
 
 def show_profile(started: Started) -> None:
     """The profile of the table, and the written files."""
     spelling = ["spelling"] if started.words else []
     table = whole_table("column", "kind", *spelling, "missing", "distinct", "range", title=counted(started.rows, "row"))
-    for name, facts in started.profiles.items():
+    shown = _shown(started)
+    for name in shown:
+        facts = started.profiles[name]
         span = "" if facts.smallest is None else plain(_span(facts.smallest, facts.largest, facts.dtype))
         kind = f"{facts.kind} (left out)" if facts.left_out else facts.kind
         kind = "label" if name == started.label else kind
         spelled = [plain(started.words.get(name, ""))] if spelling else []
         table.add_row(plain(name), kind, *spelled, share(facts.missing_share), f"{facts.distinct:,}", span)
     print_table(table, console)
-    for name, facts in started.profiles.items():
-        if facts.kind == "text" and name != started.label:
-            console.print(f'"{plain(name)}" {TEXT_WORDS}.')
-    for name, doubt in started.doubts.items():
-        console.print(f'"{plain(name)}": {plain(doubt)}.')
     config = plain(str(started.config))
+    if others := [facts.kind for name, facts in started.profiles.items() if name not in set(shown)]:
+        kinds = ", ".join(f"{count:,} {kind}" for kind, count in Counter(others).most_common())
+        console.print(f"{counted(len(others), 'more column')}: {kinds}. The contract names all of them.")
+    texts = [name for name, facts in started.profiles.items() if facts.kind == "text" and name != started.label]
+    remarks = [f'"{plain(name)}" {TEXT_WORDS}.' for name in texts]
+    remarks += [f'"{plain(name)}": {plain(doubt)}.' for name, doubt in started.doubts.items()]
+    for remark in remarks[:MOST_SHOWN]:
+        console.print(remark)
+    if len(remarks) > MOST_SHOWN:
+        console.print(
+            f"{counted(len(remarks) - MOST_SHOWN, 'more remark')} of this kind: see {config}.", soft_wrap=True
+        )
     # Never wrapped: paths and commands are copied as a whole.
     wrote = f"Wrote {config} and {plain(str(started.contract))}."
     if started.obstacles:
@@ -39,6 +52,17 @@ def show_profile(started: Started) -> None:
     retrain = f"varjepa retrain {plain(quote(str(started.config)))}"
     console.print(f"  [b]{retrain} --plan[/b]   # what the run would do, and how long it takes", soft_wrap=True)
     console.print(f"  [b]{retrain}[/b]", soft_wrap=True)
+
+
+def _shown(started: Started) -> list[str]:
+    """The columns to list, in the order of the table: of hundreds those that a person should look at, and the first."""
+    notable = [
+        name
+        for name, facts in started.profiles.items()
+        if name == started.label or facts.left_out or name in started.words or name in started.doubts
+    ]
+    chosen = set(list(dict.fromkeys([*notable, *started.profiles]))[:MOST_SHOWN])
+    return [name for name in started.profiles if name in chosen]
 
 
 def _span(low: Any, high: Any, dtype: pl.DataType) -> str:

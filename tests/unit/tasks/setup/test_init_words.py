@@ -41,3 +41,21 @@ def test_long_names_are_broken_and_not_cut(tmp_path: Path, capsys: pytest.Captur
     cells = [line.split("│")[1].strip() for line in shown.splitlines() if line.count("│") > 2]
     assert "…" not in shown
     assert name in "".join(cells)
+
+
+@pytest.mark.slow
+def test_of_hundreds_of_columns_those_to_look_at_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, names = tmp_path / "wide.csv", [f"c{j}" for j in range(300)]
+    cells = [[f"{(k * (j % 80 + 3)) % 97 / 7:.3f}" for j in range(300)] for k in range(80)]
+    for k, row in enumerate(cells):
+        row[250], row[270], row[280] = "same", f"{k % 28 + 1:02}.03.2026", "yn"[k % 2]
+    path.write_text("\n".join(",".join(row) for row in [names, *cells]) + "\n")
+    show_profile(initialise(str(path), label="c280", out=tmp_path / "wide.yaml", force=False))
+    shown = capsys.readouterr().err
+    listed = [line.split("│")[1].strip() for line in shown.splitlines() if line.count("│") > 2]
+    listed = [name for name in listed if name]  # other lines go on with a cell of the one before
+    assert len(listed) == 50
+    assert listed[-3:] == ["c250", "c270", "c280"]
+    assert listed[:3] == ["c0", "c1", "c2"]
+    assert "250 more columns: 250 numeric. The contract names all of them." in shown
+    assert len(shown.splitlines()) < 80, shown
