@@ -60,10 +60,10 @@ def positions(size: int, rate: float, random: Randomness, device: torch.device, 
     if random.share is None:
         return _drawn(size, rate, random, device, times)
     # Drawn for all rows of the batch, so that a row loses the same elements whoever computes it.
-    rows, total = random.share
+    rows, total = random.share.rows, random.share.total
     per_row = size // (rows.stop - rows.start)  # elements of a row
     first = rows.start * per_row
-    all_rows = _drawn(per_row * total, rate, random, device, times)
+    all_rows = random.share.drawn(lambda: _drawn(per_row * total, rate, random, device, times))
     return [drops[(drops >= first) & (drops < first + size)] - first for drops in all_rows]
 
 

@@ -1,14 +1,17 @@
 """One seeded source of randomness per epoch, passed explicitly: no global state, so that runs can resume."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import count
 from threading import Lock
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
+
+T = TypeVar("T")
 
 _global_generator = Lock()
 
@@ -32,6 +35,54 @@ class NormalSource(Protocol):
         """Standard normal numbers of the shape, type and device of `x`."""
 
 
+class BatchDraws:
+    """What is drawn for a whole batch, once, for all of its parts that this process computes.
+
+    Every part asks for the same draws in the same order, in whatever order the parts are computed; threads may compute
+    several at a time. A draw is kept until each part has taken it.
+
+    Args:
+        parts: of the batch.
+    """
+
+    def __init__(self, parts: int) -> None:
+        self._parts, self._lock = parts, Lock()
+        self._kept: dict[int, Any] = {}  # number of a draw -> it
+        self._taken: list[int] = []  # of each draw so far, the parts that have it
+
+    def take(self, number: int, draw: Callable[[], T]) -> T:
+        """Draw of this number, by `draw` if this part is the first to ask."""
+        with self._lock:
+            if number == len(self._taken):
+                self._kept[number] = draw()
+                self._taken.append(0)
+            self._taken[number] += 1
+            last = self._taken[number] == self._parts
+            drawn: T = self._kept.pop(number) if last else self._kept[number]
+            return drawn
+
+
+@dataclass(frozen=True)
+class Share:
+    """The part of a batch that some numbers are drawn for.
+
+    Attributes:
+        rows: of the batch.
+        total: rows that the batch has.
+        draws: of the whole batch.
+        numbers: of the draws of this part, from 0.
+    """
+
+    rows: slice
+    total: int
+    draws: BatchDraws
+    numbers: Iterator[int] = field(default_factory=count)
+
+    def drawn(self, draw: Callable[[], T]) -> T:
+        """The next draw for the whole batch: the stream advances alike in every process that shares it."""
+        return self.draws.take(next(self.numbers), draw)
+
+
 @dataclass(frozen=True)
 class Randomness:
     """Random numbers on a device and on the host.
@@ -39,13 +90,13 @@ class Randomness:
     Attributes:
         device: draws tensors where the model lives.
         host: draws sizes and counts, which the host can then use without waiting for a GPU.
-        share: the rows of a batch that this process computes, and how many the batch has; None for all. Numbers drawn
-            for a row do not depend on the process that draws them.
+        share: the rows of a batch that numbers are for; None for all. Numbers drawn for a row do not depend on the part
+            of the batch that it is in, or the process that computes it.
     """
 
     device: torch.Generator
     host: np.random.Generator
-    share: tuple[slice, int] | None = None
+    share: Share | None = None
 
     @classmethod
     def seeded(cls, *seed: int, device: torch.device | str = "cpu") -> "Randomness":
@@ -65,24 +116,20 @@ class Randomness:
         self.device.set_state(state["device"].cpu())  # states lie on the CPU, but a checkpoint may load onto a GPU
         self.host.bit_generator.state = state["host"]
 
-    def twin(self) -> "Randomness":
-        """Streams of their own that go on with the same numbers."""
-        device, host = torch.Generator(self.device.device), np.random.default_rng(0)
-        twin = replace(self, device=device, host=host)
-        twin.restore(self.state())
-        return twin
+    def of_parts(self, parts: Sequence[slice], total: int) -> "list[Randomness]":
+        """The same streams for parts of a batch of `total` rows; all processes that share it must draw alike.
 
-    def of_rows(self, rows: slice, total: int) -> "Randomness":
-        """The same streams for some rows of a batch of `total`; all processes that share it must draw alike."""
-        return replace(self, share=(rows, total))
+        They go on behind the numbers of the batch once all parts are computed.
+        """
+        draws = BatchDraws(len(parts))
+        return [replace(self, share=Share(rows, total, draws)) for rows in parts]
 
     def normal_like(self, x: Tensor) -> Tensor:
         """Standard normal numbers of the shape, type and device of `x` [B, ...]."""
         if self.share is None:
             return torch.empty_like(x).normal_(generator=self.device)
-        # Drawn for the whole batch: the stream advances alike in every process that shares it.
-        rows, total = self.share
-        return x.new_empty(total, *x.shape[1:]).normal_(generator=self.device)[rows]
+        shape = (self.share.total, *x.shape[1:])
+        return self.share.drawn(lambda: x.new_empty(shape).normal_(generator=self.device))[self.share.rows]
 
     def uniform(self, *shape: int) -> Tensor:
         """Uniform numbers in [0, 1) on the device."""

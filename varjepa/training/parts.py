@@ -47,15 +47,11 @@ def parts_of(table: TableTensors, masks: Masks, random: Randomness, rows: Sequen
     """
     if list(rows) == [slice(0, table.n_rows)]:
         return [Part(table, masks, random, weight)]
-    # Every part draws for all rows of the batch and takes its own, as processes that share a batch do. The last one
-    # moves the batch's own stream on.
-    streams = [*(random.twin() for _ in rows[1:]), random]
     own = rows[-1].stop - rows[0].start
     return [
-        Part(table.rows(part), masks.rows(part), stream.of_rows(part, table.n_rows),
-             weight * ((part.stop - part.start) / own))
-        for part, stream in zip(rows, streams, strict=True)
-    ]  # fmt: skip
+        Part(table.rows(part), masks.rows(part), drawing, weight * ((part.stop - part.start) / own))
+        for part, drawing in zip(rows, random.of_parts(rows, table.n_rows), strict=True)
+    ]
 
 
 class Division(NamedTuple):

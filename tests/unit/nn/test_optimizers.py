@@ -18,7 +18,7 @@ import torch
 
 trainer(TRAINING.model_copy(update={"max_epochs": 1})).fit(quiet, quiet)
 generator_trainer(max_steps=2).fit(quiet)
-fit_logistic(torch.randn(20, 2), torch.arange(20) % 2, 2, 0.1, moments=None, max_iterations=5)
+fit_logistic(torch.randn(20, 2), torch.arange(20) % 2, 2, 0.1, covariance=None, max_iterations=5)
 print([name for name in ("torch._dynamo", "torch._inductor", "sympy") if name in sys.modules])
 """
 

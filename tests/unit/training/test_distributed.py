@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from itertools import permutations
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -104,12 +105,30 @@ def test_what_is_drawn_for_a_row_does_not_depend_on_who_draws_it() -> None:
     noise, hits = whole.normal_like(x), positions(30, 0.2, whole, x.device, 3)
     parts = []
     for rows in halves:
-        mine = Randomness.seeded(3).of_rows(rows, 10)
+        (mine,) = Randomness.seeded(3).of_parts([rows], 10)
         assert torch.equal(mine.normal_like(x[rows]), noise[rows])
         found = positions(3 * (rows.stop - rows.start), 0.2, mine, x.device, 3)
         parts.append([some + 3 * rows.start for some in found])
     for hit, some in zip(hits, zip(*parts, strict=True), strict=True):
         assert torch.equal(torch.cat(some).sort().values, hit.sort().values)
+
+
+@pytest.mark.parametrize("order", permutations(range(3)))
+def test_parts_of_a_process_draw_once_for_all_of_them(order: tuple[int, ...]) -> None:
+    """A part drew for the whole batch by itself: a fifth of the time of training on 1,500 columns."""
+    x, rows = torch.zeros(10, 3), (slice(0, 4), slice(4, 9), slice(9, 10))
+    whole, shared = Randomness.seeded(3), Randomness.seeded(3)
+    noise, hits, more = whole.normal_like(x), positions(30, 0.2, whole, x.device, 1)[0], whole.normal_like(x)
+    parts = shared.of_parts(rows, 10)
+    for number in order:
+        part, mine = rows[number], parts[number]
+        assert torch.equal(mine.normal_like(x[part]), noise[part])
+        (found,) = positions(3 * (part.stop - part.start), 0.2, mine, x.device, 1)
+        assert set((found + 3 * part.start).tolist()) == {
+            hit for hit in hits.tolist() if 3 * part.start <= hit < 3 * part.stop
+        }
+        assert torch.equal(mine.normal_like(x[part]), more[part])
+    assert torch.equal(shared.normal_like(x), whole.normal_like(x))  # both have drawn as much
 
 
 def test_gpus_are_shared_out_by_local_rank(monkeypatch: pytest.MonkeyPatch) -> None:
