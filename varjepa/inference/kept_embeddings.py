@@ -22,7 +22,7 @@ from torch import Tensor
 from varjepa.data.encode.encoded import Part
 from varjepa.data.tensors.table import TableTensors
 from varjepa.evaluation.arrays import Ints
-from varjepa.models.embedding import CPU_ROWS, Embedding, embed
+from varjepa.models.embedding import Embedding, cpu_rows, embed
 from varjepa.models.network import TableNetwork
 
 ROWS, MEAN, SCALE = "rows.npy", "mean.npy", "scale.npy"
@@ -87,10 +87,11 @@ class KeptRows:
         order = np.argsort(rows, kind="stable")
         return rows[order], order
 
-    @property
+    @cached_property
     def full(self) -> int:
         """Number of the first rows, which were embedded in full batches."""
-        return len(self._numbers[0]) // CPU_ROWS * CPU_ROWS
+        most = cpu_rows(self.means().shape[1])
+        return len(self._numbers[0]) // most * most
 
     def is_short_batch(self, places: Ints) -> bool:
         """Whether these places are the batch of the last rows."""
@@ -135,8 +136,9 @@ class KeptEmbeddings:
     def __call__(self, table: TableTensors, rows: Ints) -> Embedding:
         """See `Embedder`."""
         places = [kept.places(rows) for kept in self.kept]
-        batches = batches_of(len(rows)) if places else []
-        known = [self._is_known([at[batch] for at in places]) for batch in batches]
+        most = cpu_rows(table.observed.shape[1])
+        batches = batches_of(len(rows), most) if places else []
+        known = [self._is_known([at[batch] for at in places], most) for batch in batches]
         if not any(known):
             return embed(self.network, table)
         mean = torch.empty(*table.observed.shape, self.network.d_hidden, device=table.device)
@@ -153,17 +155,17 @@ class KeptEmbeddings:
                     _put(whole, batch.start + found, kept.read(at[batch][found]))
         return whole
 
-    def _is_known(self, places: list[Ints]) -> bool:
-        """Whether a batch, whose rows are at these places of each part, can be read."""
+    def _is_known(self, places: list[Ints], most: int) -> bool:
+        """Whether a batch, whose rows are at these places of each part, can be read; a full one has `most` rows."""
         if any(kept.is_short_batch(at) for kept, at in zip(self.kept, places, strict=True)):
             return True
         full = [(at >= 0) & (at < kept.full) for kept, at in zip(self.kept, places, strict=True)]
-        return len(places[0]) == CPU_ROWS and bool(np.any(full, axis=0).all())
+        return len(places[0]) == most and bool(np.any(full, axis=0).all())
 
 
-def batches_of(rows: int) -> list[slice]:
-    """The batches in which a CPU embeds so many rows."""
-    return [slice(start, min(start + CPU_ROWS, rows)) for start in range(0, rows, CPU_ROWS)]
+def batches_of(rows: int, most: int) -> list[slice]:
+    """Batches of so many rows, `most` at a time."""
+    return [slice(start, min(start + most, rows)) for start in range(0, rows, most)]
 
 
 def _put(whole: Embedding, places: Ints, part: Embedding) -> None:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from varjepa.config import RetrainConfig
 from varjepa.config.durations import in_words
+from varjepa.config.encoder_sizes import WIDE_COLUMNS
 from varjepa.config.quick import QUICK, quick_config
 from varjepa.data.encode.encoded import read_sample
 from varjepa.data.encode.preprocessor import Preprocessor
@@ -25,6 +26,9 @@ GENERATOR_SPEED = 4.0
 
 REST = 0.4e-3
 """Processor seconds per training row and feature of all other steps together, about: the predictions above all."""
+
+REST_OF_WIDE = 0.1e-3
+"""The same of tables of `WIDE_COLUMNS`: half as wide tokens, and no measures that take passes of their own."""
 
 LEAST = 5.0
 """Seconds of these steps on the smallest table."""
@@ -98,7 +102,8 @@ def estimate(prepared: Prepared, config: RetrainConfig, pace: Pace) -> Estimate:
     epoch = min(rows, config.training.epoch_rows or rows)
     generator = config.generator
     hidden = generator.steps(max(rows, 1)) * generator.batch(max(rows, 1)) if generator.n_layers else 0
-    rest = REST * min(rows, config.probe.max_rows) * prepared.features * pace.wait
+    per_cell = REST_OF_WIDE if prepared.features >= WIDE_COLUMNS else REST
+    rest = per_cell * min(rows, config.probe.max_rows) * prepared.features * pace.wait
     speed = max(pace.rows_per_second, 1e-9)
     drawn = speed * generator_speed(config.model.n_points, prepared.features)
     return Estimate(config.training.max_epochs * epoch / speed, hidden / drawn, LEAST + rest)
