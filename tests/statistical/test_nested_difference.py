@@ -5,12 +5,11 @@ import pytest
 from scipy.stats import binom
 
 from varjepa.evaluation.arrays import Floats
-from varjepa.evaluation.benchmark.tables import FALSE_OUTCOMES, duels
+from varjepa.evaluation.benchmark.tables import FALSE_OUTCOMES, USUAL_RATIO, duels
 from varjepa.evaluation.uncertainty.nested_difference import nested_difference
 from varjepa.evaluation.uncertainty.paired_bootstrap import paired_bootstrap
 
 REPORTS, DUELS, SPLITS, ENCODERS, ROWS = 120, 20, 3, 5, 200
-RATIO = 2 / 7
 
 
 def accuracies(rng: np.random.Generator, of_split: float, of_encoder: float, splits: int) -> Floats:
@@ -18,7 +17,7 @@ def accuracies(rng: np.random.Generator, of_split: float, of_encoder: float, spl
 
     Splits share training rows, so that a part of their effect is common to all of them.
     """
-    share = RATIO / (1 + RATIO)
+    share = USUAL_RATIO / (1 + USUAL_RATIO)
     common = np.sqrt(share) * rng.normal() + np.sqrt(1 - share) * rng.normal(size=splits)
     return 0.8 + of_split * common[:, None] + of_encoder * rng.normal(size=(splits, ENCODERS))
 
@@ -44,7 +43,7 @@ def test_reports_of_equal_sets_rarely_call_a_winner(splits: int, of_split: float
             ("t", features, f"p{duel}"): answers(rng, accuracies(rng, of_split, of_encoder, splits))
             for duel in range(DUELS) for features in ("t_jepa", "raw")
         }  # fmt: skip
-        wrong += any(duel.outcome != "tie" for duel in duels(cells, ratio=RATIO))
+        wrong += any(duel.outcome != "tie" for duel in duels(cells))
     assert wrong <= binom.ppf(0.9999, REPORTS, FALSE_OUTCOMES)
 
 
@@ -52,7 +51,7 @@ def test_intervals_hold_the_true_difference() -> None:
     rng, inside = np.random.default_rng(3), 0
     for _ in range(300):
         first, second = (answers(rng, accuracies(rng, 0.02, 0.02, SPLITS) + more) for more in (0.03, 0.0))
-        found = nested_difference(first, second, ratio=RATIO)
+        found = nested_difference(first, second, ratio=USUAL_RATIO)
         inside += found.low <= 0.03 <= found.high
     assert inside >= binom.ppf(1e-4, 300, 0.95)
 
@@ -64,19 +63,19 @@ def test_clear_differences_are_found_among_many() -> None:
         lead = 0.15 if duel < better else 0.0
         for features, more in (("t_jepa", lead), ("raw", 0.0)):
             cells["t", features, f"p{duel}"] = answers(rng, accuracies(rng, 0.005, 0.01, SPLITS) + more)
-    outcomes = [duel.outcome for duel in duels(cells, ratio=RATIO)]
+    outcomes = [duel.outcome for duel in duels(cells)]
     assert outcomes == ["win"] * better + ["tie"] * (DUELS - better)
 
 
 def test_one_split_with_one_encoder_is_compared_by_its_rows_alone() -> None:
     rng = np.random.default_rng(0)
     first, second = ((rng.random((2, 300)) < share).astype(np.float64) for share in (0.9, 0.8))
-    assert nested_difference([first[None]], [second[None]], ratio=RATIO) == paired_bootstrap(first, second)
+    assert nested_difference([first[None]], [second[None]], ratio=USUAL_RATIO) == paired_bootstrap(first, second)
 
 
 def test_equal_answers_differ_by_nothing() -> None:
     same = [np.ones((2, 1, 30))] * SPLITS
-    assert nested_difference(same, same, ratio=RATIO) == (0.0, 0.0, 0.0, 1.0)
+    assert nested_difference(same, same, ratio=USUAL_RATIO) == (0.0, 0.0, 0.0, 1.0)
 
 
 @pytest.mark.parametrize(("splits", "encoders"), [(1, 1), (1, 2), (3, 1)])
@@ -91,7 +90,7 @@ def test_rows_of_a_customer_do_not_count_as_so_many(splits: int, encoders: int) 
             for features in ("t_jepa", "raw")
         }
         for number, given in enumerate(({"t": clusters}, None)):
-            called[number] += duels(cells, ratio=RATIO, resamples=2, clusters=given)[0].outcome != "tie"
+            called[number] += duels(cells, resamples=2, clusters=given)[0].outcome != "tie"
     bound = binom.ppf(0.9999, 300, FALSE_OUTCOMES)
     assert called[0] <= bound
     assert called[1] > bound or splits > 1  # taken for independent rows; means of several splits show customers, too

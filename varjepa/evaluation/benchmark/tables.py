@@ -19,6 +19,9 @@ RIVALS = (
 FALSE_OUTCOMES = 0.05
 """Chance that any duel of a report is called won or lost where no feature set is better than another."""
 
+USUAL_RATIO = 2 / 7
+"""Test rows over training rows of the benchmark's split."""
+
 SELECTIVE = ("accuracy_90", "accuracy_80", "accuracy_50")
 
 CellKey = tuple[str, str, str]
@@ -98,8 +101,8 @@ def table_rows(
 
 
 def duels(
-    goodness: Mapping[CellKey, Sequence[Floats]], seed: int = 0, *, ratio: float = 2 / 7, resamples: int = 2000,
-    clusters: Mapping[str, Sequence[Ints | None]] | None = None,
+    goodness: Mapping[CellKey, Sequence[Floats]], seed: int = 0, *, ratios: Mapping[str, float] | None = None,
+    resamples: int = 2000, clusters: Mapping[str, Sequence[Ints | None]] | None = None,
 ) -> list[Duel]:  # fmt: skip
     """Compares feature sets on their test rows, over all splits and encoders; see `nested_difference`.
 
@@ -109,7 +112,7 @@ def duels(
         goodness: cell -> per split [E, R, N], per encoder, seed of the predictor and test row; larger = better, such as
             1 where the prediction is right.
         seed: of the bootstrap.
-        ratio: test rows over training rows.
+        ratios: data set -> test rows over training rows; `USUAL_RATIO` where there is none.
         resamples: of the bootstrap, for the intervals.
         clusters: data set -> clusters of its test rows, per split; see `nested_difference`.
     """
@@ -121,7 +124,7 @@ def duels(
             first, second = (goodness.get((dataset, name, predictor)) for name in (features, rival))
             if first is not None and second is not None:  # a feature set may not be in this benchmark
                 compared.append((dataset, predictor, features, rival))
-                own = (clusters or {}).get(dataset)
+                own, ratio = (clusters or {}).get(dataset), (ratios or {}).get(dataset, USUAL_RATIO)
                 differences.append(
                     nested_difference(first, second, ratio=ratio, clusters=own, resamples=resamples, seed=seed)
                 )

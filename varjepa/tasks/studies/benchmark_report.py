@@ -59,7 +59,7 @@ def report_benchmark(config: BenchmarkConfig, cells: Sequence[Cell]) -> Benchmar
     folder.mkdir(parents=True, exist_ok=True)
     rows = table_rows(all_values(cells), published_accuracies())
     compared = duels(
-        all_goodness(cells, config), config.seed, ratio=held_ratio(cells), clusters=all_clusters(cells, config)
+        all_goodness(cells, config), config.seed, ratios=held_ratios(cells), clusters=all_clusters(cells, config)
     )
     write_csv(folder / "benchmark.csv", HEADER, map(_row_cells, rows))
     write_csv(folder / "duels.csv", DUEL_HEADER, map(_duel_cells, compared))
@@ -103,13 +103,13 @@ def all_clusters(cells: Sequence[Cell], config: BenchmarkConfig) -> dict[str, li
     return found
 
 
-def held_ratio(cells: Sequence[Cell]) -> float:
-    """Test rows over training rows, on average over the cells."""
-    ratios = []
-    for cell in cells:
+def held_ratios(cells: Sequence[Cell]) -> dict[str, float]:
+    """Data set -> test rows over training rows, on average over its splits."""
+    ratios: dict[str, list[float]] = {}
+    for cell in {(cell.dataset, cell.split): cell for cell in cells}.values():  # all cells of a split have its rows
         with np.load(cell.outputs) as arrays:
-            ratios.append(len(arrays["label"]) / cell.trained_on)
-    return float(np.mean(ratios))
+            ratios.setdefault(cell.dataset, []).append(len(arrays["label"]) / cell.trained_on)
+    return {name: float(np.mean(values)) for name, values in ratios.items()}
 
 
 def goodness(cell: Cell) -> Floats:
