@@ -88,9 +88,7 @@ def all_goodness(cells: Sequence[Cell], config: BenchmarkConfig) -> dict[CellKey
     found: dict[CellKey, list[list[Floats]]] = {}
     for cell in cells:
         found.setdefault(cell.key, [[] for _ in range(config.splits)])[cell.split].append(goodness(cell))
-    # Raw features have no encoder: of their runs, each encoder's share stands beside it.
-    shape = (config.encoder_seeds, config.seeds, -1)
-    return {key: [np.concatenate(runs).reshape(shape) for runs in splits] for key, splits in found.items()}
+    return {key: [np.stack(runs) for runs in splits] for key, splits in found.items()}
 
 
 def all_clusters(cells: Sequence[Cell], config: BenchmarkConfig) -> dict[str, list[Ints | None]]:
