@@ -1,13 +1,13 @@
 """The benchmark's tables: ours beside the published figures, and feature sets against each other."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import mean, stdev
 from typing import Any, Literal, NamedTuple
 
 from varjepa.evaluation.arrays import Floats, Ints
 from varjepa.evaluation.holm import holm
-from varjepa.evaluation.uncertainty.nested_difference import nested_difference
+from varjepa.evaluation.uncertainty.nested_difference import between_splits, nested_difference
 from varjepa.evaluation.uncertainty.paired_bootstrap import PairedDifference
 
 RIVALS = (
@@ -106,7 +106,9 @@ def duels(
 ) -> list[Duel]:  # fmt: skip
     """Compares feature sets on their test rows, over all splits and encoders; see `nested_difference`.
 
-    Where no set is better than another, the chance that any duel is won or lost is `FALSE_OUTCOMES` at most.
+    Three splits say little about how much splits matter to one duel. All duels of the data set say more: their mean
+    variance between splits counts at least. Where no set is better than another, the chance that any duel is won or
+    lost is `FALSE_OUTCOMES` at most.
 
     Args:
         goodness: cell -> per split [E, R, N], per encoder, seed of the predictor and test row; larger = better, such as
@@ -116,23 +118,34 @@ def duels(
         resamples: of the bootstrap, for the intervals.
         clusters: data set -> clusters of its test rows, per split; see `nested_difference`.
     """
-    compared: list[tuple[str, str, str, str]] = []
-    differences: list[PairedDifference] = []
+    pairs = list(_pairs(goodness))
+    spreads: dict[str, list[float]] = {}  # data set -> of each of its duels, the variance between splits
+    for (dataset, *_), first, second in pairs:
+        spreads.setdefault(dataset, []).append(between_splits(first, second))
+    differences = [
+        nested_difference(
+            first, second, ratio=(ratios or {}).get(names[0], USUAL_RATIO), between=mean(spreads[names[0]]),
+            clusters=(clusters or {}).get(names[0]), resamples=resamples, seed=seed,
+        )
+        for names, first, second in pairs
+    ]  # fmt: skip
+    adjusted = holm([difference.p for difference in differences])
+    return [
+        Duel(*names, difference, p, outcome(difference.difference, p))
+        for (names, *_), difference, p in zip(pairs, differences, adjusted, strict=True)
+    ]
+
+
+def _pairs(
+    goodness: Mapping[CellKey, Sequence[Floats]],
+) -> Iterator[tuple[tuple[str, str, str, str], Sequence[Floats], Sequence[Floats]]]:
+    """Names of a duel (data set, predictor, features, rival), and the goodness of both sets."""
     # In the order of the cells, each pair of data set and predictor once.
     for dataset, predictor in dict.fromkeys((dataset, predictor) for dataset, _, predictor in goodness):
         for features, rival in RIVALS:
             first, second = (goodness.get((dataset, name, predictor)) for name in (features, rival))
             if first is not None and second is not None:  # a feature set may not be in this benchmark
-                compared.append((dataset, predictor, features, rival))
-                own, ratio = (clusters or {}).get(dataset), (ratios or {}).get(dataset, USUAL_RATIO)
-                differences.append(
-                    nested_difference(first, second, ratio=ratio, clusters=own, resamples=resamples, seed=seed)
-                )
-    adjusted = holm([difference.p for difference in differences])
-    return [
-        Duel(*names, difference, p, outcome(difference.difference, p))
-        for names, difference, p in zip(compared, differences, adjusted, strict=True)
-    ]
+                yield (dataset, predictor, features, rival), first, second
 
 
 def outcome(difference: float, adjusted: float) -> Outcome:
