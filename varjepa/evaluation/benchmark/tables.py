@@ -62,7 +62,7 @@ class Duel(NamedTuple):
         predictor: name.
         features: the first feature set.
         rival: the second.
-        difference: of accuracies (of squared errors, changed in sign, for values); positive where the first is better.
+        difference: of accuracies (of R2, for values); positive where the first is better.
             Its interval and p-value are those of this duel alone.
         adjusted: p-value after Holm's correction for all duels of the report.
         outcome: of the first set, by the adjusted p-value.

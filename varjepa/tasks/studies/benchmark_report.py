@@ -111,11 +111,14 @@ def held_ratios(cells: Sequence[Cell]) -> dict[str, float]:
 
 
 def goodness(cell: Cell) -> Floats:
-    """Goodness per seed and test row [R, N]: 1 for the right class, 0 for a wrong one; or minus the squared error."""
+    """Goodness per seed and test row [R, N], whose mean is accuracy or R2: 1 for the right class and 0 for a wrong one.
+
+    Squared errors are in units of the variance of the split's test labels, as splits differ in it.
+    """
     with np.load(cell.outputs) as arrays:
         outputs, labels = arrays["test"], arrays["label"]  # [R, N, C], [N]
     if outputs.shape[2] == 1:
-        return -np.square(outputs[..., 0].astype(np.float64) - labels)
+        return 1 - np.square(outputs[..., 0].astype(np.float64) - labels) / (float(labels.var()) or 1.0)
     return (outputs.argmax(2) == labels).astype(np.float64)
 
 
