@@ -134,9 +134,8 @@ def test_encoders_and_splits_stand_beside_each_other(varjepa, job: Path) -> None
     answer = varjepa(*words)
     assert answer.code == 0, answer.err
     cells = [(c["features"], c["predictor"], c["split"], c["encoder"]) for c in answer.json["cells"]]
-    encoded = {(name, "linear", split, encoder) for name in ("untrained", "t_jepa", "var_t_jepa")
-               for split in (0, 1) for encoder in (0, 1)}  # fmt: skip
-    assert set(cells) == encoded | {("raw", name, split, 0) for name in ("linear", "skrub_trees") for split in (0, 1)}
+    pairs = [*((name, "linear") for name in ("raw", "untrained", "t_jepa", "var_t_jepa")), ("raw", "skrub_trees")]
+    assert set(cells) == {(*pair, split, encoder) for pair in pairs for split in (0, 1) for encoder in (0, 1)}
     assert len(set(cells)) == len(cells)
     values = {row["seeds"] for row in answer.json["table"] if row["metric"] == "accuracy"}
     assert values == {2 * 2 * 2}

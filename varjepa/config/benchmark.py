@@ -45,7 +45,8 @@ class BenchmarkConfig(Section):
     seeds: Draws = 5
     """Runs of every predictor on each encoder, or draws of labelled rows."""
     encoder_seeds: Draws = 1
-    """Encoders that are trained of each kind on each split, with the seeds `training.seed`, `training.seed` + 1, ..."""
+    """Encoders that are trained of each kind on each split. All of a kind have seeds of their own: `training.seed`,
+    `training.seed` + 1, ..., from split to split."""
     splits: Draws = 1
     """Splits of each table, with the seeds `data.split.seed`, `data.split.seed` + 1, ...; where a table is a sample of
     its rows, each split has a sample of its own."""

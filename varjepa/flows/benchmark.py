@@ -93,39 +93,35 @@ def _plans(config: BenchmarkConfig, name: str, run_id: str) -> list[Plan]:
         table = SplitTable(name, split, job, preprocess(clean, job))
         labelled_counts(table.prepared, ("train", "validation", "test"), 1)  # before any encoder is trained
         for features in config.features:
-            if features == "raw":
-                plans += _raw_plans(config, table)
-            else:
-                plans += _embedded_plans(config, table, features, run_id)
+            plans += _feature_plans(config, table, features, run_id)
     return plans
 
 
-def _raw_plans(config: BenchmarkConfig, table: SplitTable) -> list[Plan]:
-    """Plans without an encoder: each has as many runs as there are on all encoders of a kind."""
-    seeds = tuple(range(config.seed, config.seed + config.encoder_seeds * config.seeds))
-    return [
-        Plan(table.name, "raw", predictor, table.split, 0, table.prepared, None, seeds)
-        for predictor in config.predictors
-    ]
+def _feature_plans(config: BenchmarkConfig, table: SplitTable, features: FeatureSet, run_id: str) -> list[Plan]:
+    """Trains the encoders of a feature set; the predictors on each of them have seeds and trials of their own.
 
-
-def _embedded_plans(config: BenchmarkConfig, table: SplitTable, features: FeatureSet, run_id: str) -> list[Plan]:
-    """Trains the encoders of a feature set; the predictors on each of them have seeds of their own."""
+    Raw features have no encoder, and as many runs: their seeds and trials differ as those of an embedding do. Otherwise
+    one search would stand for all runs on raw columns, and its luck would be in no interval.
+    """
     plans = []
     for number in range(config.encoder_seeds):
-        job = encoder_config(table.job, features, config.selection, number)
-        log.info("%s, split %d: encoder %d of %s", table.name, table.split + 1, number + 1, features)
-        embedded = _embedded(table, job, features, run_id)
-        first = config.seed + number * config.seeds
+        # No two splits share seeds: what they have in common would be averaged over, and counted as if it were not.
+        run = table.split * config.encoder_seeds + number
+        embedded = None if features == "raw" else _embedded(config, table, features, run, run_id)
+        first = config.seed + run * config.seeds
         seeds = tuple(range(first, first + config.seeds))
         plans += [
             Plan(table.name, features, predictor, table.split, number, table.prepared, embedded, seeds)
-            for predictor in config.predictors if predictor not in ON_FRAMES
+            for predictor in config.predictors if embedded is None or predictor not in ON_FRAMES
         ]  # fmt: skip
     return plans
 
 
-def _embedded(table: SplitTable, job: RetrainConfig, features: FeatureSet, parent: str) -> Embedded:
+def _embedded(config: BenchmarkConfig, table: SplitTable, features: FeatureSet, run: int, parent: str) -> Embedded:
+    """All rows as an encoder embeds them, by its number among those of its kind on all splits."""
+    job = encoder_config(table.job, features, config.selection, run)
+    number = run % config.encoder_seeds + 1
+    log.info("%s, split %d: encoder %d of %s", table.name, table.split + 1, number, features)
     if features == "untrained":
         return embed_rows(table.prepared, untrained(table.prepared, job), job)
     with nested_run(job.tracking, parent, step="encoder", name=f"{table.name} {features}") as run_id:

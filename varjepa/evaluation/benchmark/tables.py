@@ -1,13 +1,13 @@
 """The benchmark's tables: ours beside the published figures, and feature sets against each other."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import mean, stdev
 from typing import Any, Literal, NamedTuple
 
 from varjepa.evaluation.arrays import Floats, Ints
 from varjepa.evaluation.holm import holm
-from varjepa.evaluation.uncertainty.nested_difference import nested_difference
+from varjepa.evaluation.uncertainty.nested_difference import between_splits, nested_difference
 from varjepa.evaluation.uncertainty.paired_bootstrap import PairedDifference
 
 RIVALS = (
@@ -18,6 +18,9 @@ RIVALS = (
 
 FALSE_OUTCOMES = 0.05
 """Chance that any duel of a report is called won or lost where no feature set is better than another."""
+
+USUAL_RATIO = 2 / 7
+"""Test rows over training rows of the benchmark's split."""
 
 SELECTIVE = ("accuracy_90", "accuracy_80", "accuracy_50")
 
@@ -59,7 +62,7 @@ class Duel(NamedTuple):
         predictor: name.
         features: the first feature set.
         rival: the second.
-        difference: of accuracies (of squared errors, changed in sign, for values); positive where the first is better.
+        difference: of accuracies (of R2, for values); positive where the first is better.
             Its interval and p-value are those of this duel alone.
         adjusted: p-value after Holm's correction for all duels of the report.
         outcome: of the first set, by the adjusted p-value.
@@ -98,38 +101,51 @@ def table_rows(
 
 
 def duels(
-    goodness: Mapping[CellKey, Sequence[Floats]], seed: int = 0, *, ratio: float = 2 / 7, resamples: int = 2000,
-    clusters: Mapping[str, Sequence[Ints | None]] | None = None,
+    goodness: Mapping[CellKey, Sequence[Floats]], seed: int = 0, *, ratios: Mapping[str, float] | None = None,
+    resamples: int = 2000, clusters: Mapping[str, Sequence[Ints | None]] | None = None,
 ) -> list[Duel]:  # fmt: skip
     """Compares feature sets on their test rows, over all splits and encoders; see `nested_difference`.
 
-    Where no set is better than another, the chance that any duel is won or lost is `FALSE_OUTCOMES` at most.
+    Three splits say little about how much splits matter to one duel. All duels of the data set say more: their mean
+    variance between splits counts at least. Where no set is better than another, the chance that any duel is won or
+    lost is `FALSE_OUTCOMES` at most.
 
     Args:
         goodness: cell -> per split [E, R, N], per encoder, seed of the predictor and test row; larger = better, such as
             1 where the prediction is right.
         seed: of the bootstrap.
-        ratio: test rows over training rows.
+        ratios: data set -> test rows over training rows; `USUAL_RATIO` where there is none.
         resamples: of the bootstrap, for the intervals.
         clusters: data set -> clusters of its test rows, per split; see `nested_difference`.
     """
-    compared: list[tuple[str, str, str, str]] = []
-    differences: list[PairedDifference] = []
+    pairs = list(_pairs(goodness))
+    spreads: dict[str, list[float]] = {}  # data set -> of each of its duels, the variance between splits
+    for (dataset, *_), first, second in pairs:
+        spreads.setdefault(dataset, []).append(between_splits(first, second))
+    differences = [
+        nested_difference(
+            first, second, ratio=(ratios or {}).get(names[0], USUAL_RATIO), between=mean(spreads[names[0]]),
+            clusters=(clusters or {}).get(names[0]), resamples=resamples, seed=seed,
+        )
+        for names, first, second in pairs
+    ]  # fmt: skip
+    adjusted = holm([difference.p for difference in differences])
+    return [
+        Duel(*names, difference, p, outcome(difference.difference, p))
+        for (names, *_), difference, p in zip(pairs, differences, adjusted, strict=True)
+    ]
+
+
+def _pairs(
+    goodness: Mapping[CellKey, Sequence[Floats]],
+) -> Iterator[tuple[tuple[str, str, str, str], Sequence[Floats], Sequence[Floats]]]:
+    """Names of a duel (data set, predictor, features, rival), and the goodness of both sets."""
     # In the order of the cells, each pair of data set and predictor once.
     for dataset, predictor in dict.fromkeys((dataset, predictor) for dataset, _, predictor in goodness):
         for features, rival in RIVALS:
             first, second = (goodness.get((dataset, name, predictor)) for name in (features, rival))
             if first is not None and second is not None:  # a feature set may not be in this benchmark
-                compared.append((dataset, predictor, features, rival))
-                own = (clusters or {}).get(dataset)
-                differences.append(
-                    nested_difference(first, second, ratio=ratio, clusters=own, resamples=resamples, seed=seed)
-                )
-    adjusted = holm([difference.p for difference in differences])
-    return [
-        Duel(*names, difference, p, outcome(difference.difference, p))
-        for names, difference, p in zip(compared, differences, adjusted, strict=True)
-    ]
+                yield (dataset, predictor, features, rival), first, second
 
 
 def outcome(difference: float, adjusted: float) -> Outcome:

@@ -12,8 +12,8 @@ from varjepa.evaluation.uncertainty.paired_bootstrap import PairedDifference, pa
 
 
 def nested_difference(
-    first: Sequence[Floats], second: Sequence[Floats], *, ratio: float, clusters: Sequence[Ints | None] | None = None,
-    level: float = 0.95, resamples: int = 2000, seed: int = 0,
+    first: Sequence[Floats], second: Sequence[Floats], *, ratio: float, between: float = 0.0,
+    clusters: Sequence[Ints | None] | None = None, level: float = 0.95, resamples: int = 2000, seed: int = 0,
 ) -> PairedDifference:  # fmt: skip
     """Mean difference of two feature sets with an interval that holds for other splits, encoders and test rows.
 
@@ -24,7 +24,7 @@ def nested_difference(
     - within splits: that of the mean over its test rows, plus that between its encoders divided by their number. Rows
       in clusters, such as those of customers, count for as many as there would have to be independent ones;
     - between splits: the variance of the means of the splits. As a few splits may lie close together by chance, it
-      counts at least as much as the variance within.
+      counts at least as much as the variance within, and as `between`.
 
     Without any effect of the split this counts test rows and encoders twice, as a bootstrap of splits and then of rows
     does. Degrees of freedom are Satterthwaite's. With one split there is nothing between splits, and other splits are
@@ -34,6 +34,7 @@ def nested_difference(
         first: per split, correctness or losses [E, R, N] of one feature set: per encoder, run of the predictor and row.
         second: the same of the other, with the same splits, encoders and rows.
         ratio: test rows over training rows.
+        between: variance between splits of comparisons like this one, from `between_splits`.
         clusters: per split, number of each row's cluster [N], from 0, or None; None where all rows are independent.
         level: of the interval, in (0, 1).
         resamples: of the bootstrap over rows, where it is used.
@@ -53,7 +54,7 @@ def nested_difference(
         return paired_bootstrap(first[0][0], second[0][0], level=level, resamples=resamples, seed=seed)
     by_encoder = [a.mean(1) - b.mean(1) for a, b in zip(first, second, strict=True)]  # per split [E, N]
     means = np.array([values.mean() for values in by_encoder])  # [J]
-    parts = _variances(by_encoder, means, clusters)
+    parts = _variances(by_encoder, means, clusters, between)
     splits, total = len(means), sum(variance for variance, _ in parts)
     difference, factor = float(means.mean()), 1 / splits + ratio if splits > 1 else 1.0
     if not total:  # there is no statistic without a spread
@@ -65,8 +66,19 @@ def nested_difference(
     return PairedDifference(difference, difference - reach, difference + reach, p)
 
 
+def between_splits(first: Sequence[Floats], second: Sequence[Floats]) -> float:
+    """Variance of the mean difference from split to split; 0 with a single split.
+
+    Args:
+        first: per split [E, R, N], as for `nested_difference`.
+        second: the same of the other feature set.
+    """
+    means = [float(a.mean() - b.mean()) for a, b in zip(first, second, strict=True)]
+    return float(np.var(means, ddof=1)) if len(means) > 1 else 0.0
+
+
 def _variances(
-    by_encoder: Sequence[Floats], means: Floats, clusters: Sequence[Ints | None]
+    by_encoder: Sequence[Floats], means: Floats, clusters: Sequence[Ints | None], between: float
 ) -> list[tuple[float, float]]:
     """Parts of the variance of one split's mean, each with its degrees of freedom."""
     splits, encoders = len(by_encoder), len(by_encoder[0])
@@ -75,10 +87,11 @@ def _variances(
     over_rows = float(np.mean([values.var(ddof=1) / count for values, count in zip(rows, counts, strict=True)]))
     parts = [(over_rows, sum(max(count - 1, 1.0) for count in counts))]
     if encoders > 1:
-        between = float(np.mean([values.mean(1).var(ddof=1) for values in by_encoder]))
-        parts.append((between / encoders, float(splits * (encoders - 1))))
+        over_encoders = float(np.mean([values.mean(1).var(ddof=1) for values in by_encoder]))
+        parts.append((over_encoders / encoders, float(splits * (encoders - 1))))
     if splits > 1:
-        within = sum(variance for variance, _ in parts)
-        found = float(means.var(ddof=1))
-        parts += [(found, splits - 1.0), (max(0.0, within - found), math.inf)]  # at least as much as within
+        within, found = sum(variance for variance, _ in parts), float(means.var(ddof=1))
+        # Answers that are equal, or differ alike on all rows, have no spread, whatever others have.
+        least = max(within, between) if within or found else 0.0
+        parts += [(found, splits - 1.0), (max(0.0, least - found), math.inf)]
     return parts

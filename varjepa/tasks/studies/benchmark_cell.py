@@ -46,7 +46,7 @@ class Place:
         features: input of the predictor.
         predictor: its name.
         split: number of the split, from 0.
-        encoder: number of the encoder, from 0; 0 where there is none.
+        encoder: number of the encoder, from 0; of raw features, number of the runs that stand beside those on it.
     """
 
     dataset: str
@@ -63,7 +63,7 @@ class Place:
     @property
     def name(self) -> str:
         """Name for people; the first split and the first encoder are not mentioned."""
-        numbers = {"split": self.split, "encoder": self.encoder}
+        numbers = {"split": self.split, "runs" if self.features == "raw" else "encoder": self.encoder}
         return " ".join([*self.key, *(f"{word} {number + 1}" for word, number in numbers.items() if number)])
 
 

@@ -59,7 +59,7 @@ def report_benchmark(config: BenchmarkConfig, cells: Sequence[Cell]) -> Benchmar
     folder.mkdir(parents=True, exist_ok=True)
     rows = table_rows(all_values(cells), published_accuracies())
     compared = duels(
-        all_goodness(cells, config), config.seed, ratio=held_ratio(cells), clusters=all_clusters(cells, config)
+        all_goodness(cells, config), config.seed, ratios=held_ratios(cells), clusters=all_clusters(cells, config)
     )
     write_csv(folder / "benchmark.csv", HEADER, map(_row_cells, rows))
     write_csv(folder / "duels.csv", DUEL_HEADER, map(_duel_cells, compared))
@@ -88,9 +88,7 @@ def all_goodness(cells: Sequence[Cell], config: BenchmarkConfig) -> dict[CellKey
     found: dict[CellKey, list[list[Floats]]] = {}
     for cell in cells:
         found.setdefault(cell.key, [[] for _ in range(config.splits)])[cell.split].append(goodness(cell))
-    # Raw features have no encoder: of their runs, each encoder's share stands beside it.
-    shape = (config.encoder_seeds, config.seeds, -1)
-    return {key: [np.concatenate(runs).reshape(shape) for runs in splits] for key, splits in found.items()}
+    return {key: [np.stack(runs) for runs in splits] for key, splits in found.items()}
 
 
 def all_clusters(cells: Sequence[Cell], config: BenchmarkConfig) -> dict[str, list[Ints | None]]:
@@ -103,21 +101,24 @@ def all_clusters(cells: Sequence[Cell], config: BenchmarkConfig) -> dict[str, li
     return found
 
 
-def held_ratio(cells: Sequence[Cell]) -> float:
-    """Test rows over training rows, on average over the cells."""
-    ratios = []
-    for cell in cells:
+def held_ratios(cells: Sequence[Cell]) -> dict[str, float]:
+    """Data set -> test rows over training rows, on average over its splits."""
+    ratios: dict[str, list[float]] = {}
+    for cell in {(cell.dataset, cell.split): cell for cell in cells}.values():  # all cells of a split have its rows
         with np.load(cell.outputs) as arrays:
-            ratios.append(len(arrays["label"]) / cell.trained_on)
-    return float(np.mean(ratios))
+            ratios.setdefault(cell.dataset, []).append(len(arrays["label"]) / cell.trained_on)
+    return {name: float(np.mean(values)) for name, values in ratios.items()}
 
 
 def goodness(cell: Cell) -> Floats:
-    """Goodness per seed and test row [R, N]: 1 for the right class, 0 for a wrong one; or minus the squared error."""
+    """Goodness per seed and test row [R, N], whose mean is accuracy or R2: 1 for the right class and 0 for a wrong one.
+
+    Squared errors are in units of the variance of the split's test labels, as splits differ in it.
+    """
     with np.load(cell.outputs) as arrays:
         outputs, labels = arrays["test"], arrays["label"]  # [R, N, C], [N]
     if outputs.shape[2] == 1:
-        return -np.square(outputs[..., 0].astype(np.float64) - labels)
+        return 1 - np.square(outputs[..., 0].astype(np.float64) - labels) / (float(labels.var()) or 1.0)
     return (outputs.argmax(2) == labels).astype(np.float64)
 
 

@@ -202,6 +202,11 @@ def test_inputs() -> None:
     assert torch.equal(flat[:, 1:6:2], table.observed[:, :3].float())
     assert torch.equal(flat[:, 6:10].argmax(1), codes[:, 0])
     assert standardised(raw)[0] is raw
+    binned = raw_inputs(table, SIZES._replace(bins=((), (-1.0, 0.0, 2.0), ())))
+    assert binned.widths == (2, 4, 2, 4, 6, 3)
+    # Full bins are 1 and empty ones 0, less what the number 0 fills: the first bin.
+    shares = torch.stack([numeric[:, 1].clamp(-1, 0), (numeric[:, 1] / 2).clamp(0, 1)], dim=1)
+    assert torch.allclose(binned.flat(), torch.cat([flat[:, :4], shares, flat[:, 4:]], dim=1))
     embedded = embedding_inputs(torch.randn(40, 3, 8) * 5 + 2)
     first, second = standardised(embedded, embedded.rows(slice(3)))
     assert torch.allclose(first.values.mean(0), torch.zeros(3, 8), atol=1e-5)

@@ -50,6 +50,18 @@ def test_duels_are_judged_together() -> None:
     assert duels({}) == []
 
 
+def test_intervals_of_a_data_set_depend_on_its_own_share_of_test_rows() -> None:
+    rng = np.random.default_rng(0)
+    first, second = ([(rng.random((2, 1, 200)) < share).astype(float) for _ in range(3)] for share in (0.8, 0.7))
+    sets = {"few": 0.1, "many": 1.0}
+    cells = {(name, *key): rows for name in sets for key, rows in
+             {("t_jepa", "mlp"): first, ("raw", "mlp"): second}.items()}  # fmt: skip
+    few, many = (duel.difference for duel in duels(cells, ratios=sets))
+    assert few.difference == many.difference
+    # By the factor of Nadeau and Bengio: 1 over the number of splits, plus the ratio.
+    assert (many.high - many.low) / (few.high - few.low) == pytest.approx(((1 / 3 + 1) / (1 / 3 + 0.1)) ** 0.5)
+
+
 def test_rows_of_the_table_hold_mean_deviation_and_published_figure() -> None:
     metrics = {("adult", "raw", "mlp"): {"accuracy": [0.8, 0.9], "f1_macro": [0.7]}}
     first, second = table_rows(metrics, published_accuracies())

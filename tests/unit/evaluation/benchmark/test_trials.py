@@ -84,10 +84,16 @@ def test_raw_columns_with_words_gaps_and_a_class_unknown_to_training(name: Predi
     frame = pd.DataFrame({
         "number": rng.normal(size=300), "word": rng.choice(["a", "b", None], 300),
         "day": pd.date_range("2020-01-01", periods=300), "yes": rng.random(300) < 0.5,
+        "town": [f"town {number} of {number % 7}" for number in rng.integers(0, 60, 300)],
     })  # fmt: skip
     y = torch.tensor((frame["number"] > 0).to_list()).long()
     train, held = (frame[:200], y[:200]), frame[200:]
     unknown = torch.full((100,), 2) if n_classes else y[200:]
-    found = fit_predictors(name, train, (held, unknown), held, n_classes=n_classes, seeds=[0], settings=QUICK)
+    found, again = (
+        fit_predictors(name, train, (held, unknown), held, n_classes=n_classes, seeds=[0], settings=QUICK)
+        for _ in range(2)
+    )
     assert found.test.shape == (1, 100, max(1, n_classes))
     assert bool(found.test.isfinite().all())
+    # Columns of many categories are projected at random.
+    assert torch.equal(found.test, again.test)

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from varjepa.data.tensors.table import TableSizes, TableTensors
+from varjepa.nn.tokenizer import BinShares
 
 SMALLEST_SPREAD = 1e-6
 """Numbers that vary less than this over the training rows are only centered, in effect."""
@@ -40,19 +41,29 @@ class Inputs(NamedTuple):
 
 
 def raw_inputs(table: TableTensors, sizes: TableSizes) -> Inputs:
-    """Blocks (value, observed) of numeric features and one-hot codes of categorical ones.
+    """Blocks (value, observed, bins if any) of numeric features and one-hot codes of categorical ones.
+
+    Numbers with spikes have the bins that their tokens have in the encoders: otherwise a comparison with embeddings
+    would measure what the bins say, and not what the encoders do.
 
     Args:
         table: encoded rows; what is stored in missing cells does not matter.
         sizes: of the table.
     """
     numeric, codes = table.blanked()  # [N, Dn], [N, Dc]
-    widths = (*[2] * sizes.n_numeric, *sizes.cardinalities)
+    bins = sizes.bins or [()] * sizes.n_numeric
+    widths = (*(2 + max(len(ends) - 1, 0) for ends in bins), *sizes.cardinalities)
     widest = max(widths)
-    cells = torch.stack([numeric, table.observed[:, : sizes.n_numeric].to(numeric.dtype)], dim=2)  # [N, Dn, 2]
     # [N, Dn, W] and [N, Dc, W]: all blocks are as wide as the widest one.
-    blocks = [F.pad(cells, (0, widest - 2)), F.one_hot(codes, widest).to(numeric.dtype)]
-    return Inputs(torch.cat(blocks, dim=1), widths)
+    cells = numeric.new_zeros(len(numeric), sizes.n_numeric, widest)
+    cells[..., 0] = numeric
+    cells[..., 1] = table.observed[:, : sizes.n_numeric]
+    if any(sizes.bins):
+        # A missing number is 0 here, which fills no bin.
+        shares = BinShares(bins)
+        filled = shares(numeric)  # [N, features with bins, most bins of any]
+        cells[:, shares.features, 2 : 2 + filled.shape[2]] = filled
+    return Inputs(torch.cat([cells, F.one_hot(codes, widest).to(numeric.dtype)], dim=1), widths)
 
 
 def embedding_inputs(mean: Tensor) -> Inputs:

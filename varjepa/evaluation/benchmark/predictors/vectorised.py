@@ -15,12 +15,22 @@ from varjepa.evaluation.benchmark.predictors.problem import Drawn, Fitted, Probl
 
 
 def fit_vectorised(problem: Problem, kind: Literal["linear", "trees"], drawn: Drawn, runs: int, seed: int) -> Fitted:
-    """Fits a pipeline that skrub recommends for the model to pandas frames; nothing in it differs between runs."""
+    """Fits a pipeline that skrub recommends for the model to pandas frames; nothing in it differs between runs.
+
+    Args:
+        problem: with pandas frames as rows.
+        kind: of the model at the end of the pipeline.
+        drawn: its settings.
+        runs: how often the result stands for one.
+        seed: of all that is random in the pipeline.
+    """
     labels, y = problem.labels, problem.y.numpy()
-    model = linear_model(labels.n_classes, drawn.get("strength", 1.0)) if kind == "linear" else trees(
-        labels.n_classes, drawn, seed
-    )  # fmt: skip
-    *steps, last = tabular_pipeline(model).steps
+    strength = drawn.get("strength", 1.0)
+    model = linear_model(labels.n_classes, strength) if kind == "linear" else trees(labels.n_classes, drawn)
+    pipeline = tabular_pipeline(model)
+    # Skrub seeds nothing by itself: its encoder of text and of many categories is a random projection, refined.
+    random = [name for name in pipeline.get_params() if name.endswith("random_state")]
+    *steps, last = pipeline.set_params(**dict.fromkeys(random, seed)).steps
     rows: list[Any] = [problem.train, problem.validation, problem.test]
     for _, step in steps:
         rows = [step.fit_transform(rows[0], y), *(step.transform(part) for part in rows[1:])]
@@ -37,8 +47,8 @@ def fit_vectorised(problem: Problem, kind: Literal["linear", "trees"], drawn: Dr
     return repeated(outputs[0], outputs[1], runs, last_tree, [])
 
 
-def trees(n_classes: int, drawn: Drawn, seed: int) -> Any:
+def trees(n_classes: int, drawn: Drawn) -> Any:
     """Unfitted trees of scikit-learn: its defaults in the first trial, always stopped on the validation rows."""
-    settings = {"early_stopping": True, "n_iter_no_change": PATIENCE, "max_iter": MOST_TREES, "random_state": seed}
+    settings = {"early_stopping": True, "n_iter_no_change": PATIENCE, "max_iter": MOST_TREES}
     kind = HistGradientBoostingClassifier if n_classes else HistGradientBoostingRegressor
     return kind(**settings | drawn)
