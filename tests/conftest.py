@@ -1,12 +1,12 @@
-"""Shared tables, sizes and the places of optional real data."""
+"""How tests are collected and shared, fixtures of many files, and the places of optional real data."""
 
 import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import pytest
-import torch
 from hypothesis import HealthCheck, settings
 
 from tests.forked import Forks
@@ -14,33 +14,16 @@ from tests.forked import forks as new_forks
 from tests.hostile_table import hostile_home  # noqa: F401 (a fixture)
 from tests.scheduling import SharedModelScheduling, mark_shared_models, slow_files_first
 from tests.store_servers import mariadb_server, open_folder, postgres_server, s3, s3_server  # noqa: F401 (fixtures)
-from varjepa.config import ModelSection
-from varjepa.data.encode.preprocessor import Preprocessor
-from varjepa.data.tensors.shards import Shards
-from varjepa.data.tensors.table import TableSizes, TableTensors
-from varjepa.models.var_t_jepa import VarTJEPANetwork
 from varjepa.tasks.steps.imports import quick_imports
+
+if TYPE_CHECKING:
+    # The process that hands out the tests imports this file, too, before any worker starts: PyTorch takes a second.
+    from varjepa.data.encode.preprocessor import Preprocessor
+    from varjepa.data.tensors.shards import Shards
 
 # How fast a machine is at the moment says nothing about the code.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
-
-SIZES = TableSizes(3, [4, 6, 3])
-SMALL = ModelSection(d_hidden=16, n_layers=2, n_heads=2, d_feedforward=32, pred_d=8, pred_n_layers=2, pred_n_heads=2,
-                     pred_d_feedforward=16)  # fmt: skip
-
-
-def random_table(rows: int, missing: float = 0.2, seed: int = 0, sizes: TableSizes = SIZES) -> TableTensors:
-    generator = torch.Generator().manual_seed(seed)
-    numeric = torch.randn(rows, sizes.n_numeric, generator=generator)
-    codes = torch.stack([torch.randint(1, c, (rows,), generator=generator) for c in sizes.cardinalities], dim=1)
-    observed = torch.rand(rows, sizes.n_features, generator=generator) >= missing
-    return TableTensors(numeric, codes, observed)
-
-
-def small_network(seed: int = 0, sizes: TableSizes = SIZES, model: ModelSection = SMALL) -> VarTJEPANetwork:
-    torch.manual_seed(seed)
-    return VarTJEPANetwork(sizes=sizes, model=model).eval()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -87,7 +70,7 @@ def world() -> SimpleNamespace:
 
 
 @pytest.fixture(scope="session")
-def stored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Preprocessor]:
+def stored(tmp_path_factory: pytest.TempPathFactory) -> "tuple[Path, Preprocessor]":
     """An encoded table and its preprocessor; tests only read it."""
     from tests.unit.data.stored_table import stored_table
 
@@ -95,7 +78,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Preprocessor
 
 
 @pytest.fixture(scope="session")
-def shards(stored: tuple[Path, Preprocessor], tmp_path_factory: pytest.TempPathFactory) -> Shards:
+def shards(stored: "tuple[Path, Preprocessor]", tmp_path_factory: pytest.TempPathFactory) -> "Shards":
     """Shards of the encoded table; tests only read them."""
     from tests.unit.data.stored_table import sharded
 
