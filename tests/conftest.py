@@ -1,6 +1,7 @@
 """How tests are collected and shared, fixtures of many files, and the places of optional real data."""
 
 import os
+import sqlite3
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -59,6 +60,51 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("database") / "mlflow.db"
     client_for(f"sqlite:///{path}")
     return path
+
+
+@pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """One server for all flows of a process: the product's own temporary one.
+
+    It starts with a third of the processor time of Prefect's for tests.
+    """
+    from prefect.settings import (
+        PREFECT_API_DATABASE_CONNECTION_URL,
+        PREFECT_API_URL,
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+        temporary_settings,
+    )
+
+    from varjepa.tasks.orchestration.temporary_server import TemporaryServer
+
+    database = tmp_path_factory.mktemp("prefect") / "prefect.db"
+    with temporary_settings({
+        PREFECT_API_DATABASE_CONNECTION_URL: f"sqlite+aiosqlite:///{database}",
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,  # every flow run would wait up to a second for their thread to end
+    }):  # fmt: skip
+        server = TemporaryServer()
+        server.start(timeout=120)
+        assert database.is_file()  # and no other one is written to
+        with sqlite3.connect(database) as made, sqlite3.connect(database.with_name("empty.db")) as copy:
+            made.backup(copy)
+        with temporary_settings({PREFECT_API_URL: server.api_url}):
+            yield
+
+
+@pytest.fixture(scope="session")
+def prefect_api(prefect_server: None) -> str:
+    """Address of that server, for processes that need not start one of their own."""
+    from prefect.settings import PREFECT_API_URL
+
+    return str(PREFECT_API_URL.value())
+
+
+@pytest.fixture(scope="session")
+def prefect_database(prefect_server: None) -> Path:
+    """An empty database of a Prefect server, made once (3 s) and copied into the home of a server of one's own."""
+    from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL
+
+    return Path(PREFECT_API_DATABASE_CONNECTION_URL.value().partition("///")[2]).with_name("empty.db")
 
 
 @pytest.fixture(scope="session")
