@@ -38,8 +38,10 @@ run: $(RUNTIME)
 # tests start, hundreds of them, need half a second less if the code is compiled once.
 PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
+# Polars, too, in one thread: on tables of a few rows its threads do little but hand over to each other: half of all
+# switches between threads. Where all cores are busy, each of them may be a wait.
 quick: $(INSTALLED)
-	$(PYTEST) -m 'not slow' tests/unit tests/property $(PYTEST_ARGS)
+	POLARS_MAX_THREADS=1 $(PYTEST) -m 'not slow' tests/unit tests/property $(PYTEST_ARGS)
 
 test: $(INSTALLED)
 	$(PYTEST) $(PYTEST_ARGS)

@@ -1,12 +1,13 @@
-"""Shared tables, sizes and the places of optional real data."""
+"""How tests are collected and shared, fixtures of many files, and the places of optional real data."""
 
 import os
+import sqlite3
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import pytest
-import torch
 from hypothesis import HealthCheck, settings
 
 from tests.forked import Forks
@@ -14,33 +15,16 @@ from tests.forked import forks as new_forks
 from tests.hostile_table import hostile_home  # noqa: F401 (a fixture)
 from tests.scheduling import SharedModelScheduling, mark_shared_models, slow_files_first
 from tests.store_servers import mariadb_server, open_folder, postgres_server, s3, s3_server  # noqa: F401 (fixtures)
-from varjepa.config import ModelSection
-from varjepa.data.encode.preprocessor import Preprocessor
-from varjepa.data.tensors.shards import Shards
-from varjepa.data.tensors.table import TableSizes, TableTensors
-from varjepa.models.var_t_jepa import VarTJEPANetwork
 from varjepa.tasks.steps.imports import quick_imports
+
+if TYPE_CHECKING:
+    # The process that hands out the tests imports this file, too, before any worker starts: PyTorch takes a second.
+    from varjepa.data.encode.preprocessor import Preprocessor
+    from varjepa.data.tensors.shards import Shards
 
 # How fast a machine is at the moment says nothing about the code.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
-
-SIZES = TableSizes(3, [4, 6, 3])
-SMALL = ModelSection(d_hidden=16, n_layers=2, n_heads=2, d_feedforward=32, pred_d=8, pred_n_layers=2, pred_n_heads=2,
-                     pred_d_feedforward=16)  # fmt: skip
-
-
-def random_table(rows: int, missing: float = 0.2, seed: int = 0, sizes: TableSizes = SIZES) -> TableTensors:
-    generator = torch.Generator().manual_seed(seed)
-    numeric = torch.randn(rows, sizes.n_numeric, generator=generator)
-    codes = torch.stack([torch.randint(1, c, (rows,), generator=generator) for c in sizes.cardinalities], dim=1)
-    observed = torch.rand(rows, sizes.n_features, generator=generator) >= missing
-    return TableTensors(numeric, codes, observed)
-
-
-def small_network(seed: int = 0, sizes: TableSizes = SIZES, model: ModelSection = SMALL) -> VarTJEPANetwork:
-    torch.manual_seed(seed)
-    return VarTJEPANetwork(sizes=sizes, model=model).eval()
 
 
 @pytest.hookimpl(wrapper=True)
@@ -79,6 +63,51 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """One server for all flows of a process: the product's own temporary one.
+
+    It starts with a third of the processor time of Prefect's for tests.
+    """
+    from prefect.settings import (
+        PREFECT_API_DATABASE_CONNECTION_URL,
+        PREFECT_API_URL,
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+        temporary_settings,
+    )
+
+    from varjepa.tasks.orchestration.temporary_server import TemporaryServer
+
+    database = tmp_path_factory.mktemp("prefect") / "prefect.db"
+    with temporary_settings({
+        PREFECT_API_DATABASE_CONNECTION_URL: f"sqlite+aiosqlite:///{database}",
+        PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,  # every flow run would wait up to a second for their thread to end
+    }):  # fmt: skip
+        server = TemporaryServer()
+        server.start(timeout=120)
+        assert database.is_file()  # and no other one is written to
+        with sqlite3.connect(database) as made, sqlite3.connect(database.with_name("empty.db")) as copy:
+            made.backup(copy)
+        with temporary_settings({PREFECT_API_URL: server.api_url}):
+            yield
+
+
+@pytest.fixture(scope="session")
+def prefect_api(prefect_server: None) -> str:
+    """Address of that server, for processes that need not start one of their own."""
+    from prefect.settings import PREFECT_API_URL
+
+    return str(PREFECT_API_URL.value())
+
+
+@pytest.fixture(scope="session")
+def prefect_database(prefect_server: None) -> Path:
+    """An empty database of a Prefect server, made once (3 s) and copied into the home of a server of one's own."""
+    from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL
+
+    return Path(PREFECT_API_DATABASE_CONNECTION_URL.value().partition("///")[2]).with_name("empty.db")
+
+
+@pytest.fixture(scope="session")
 def world() -> SimpleNamespace:
     """A small generator on a table whose conditionals are known; tests only look at it."""
     from tests.unit.inference.known_table import trained_generator
@@ -87,7 +116,7 @@ def world() -> SimpleNamespace:
 
 
 @pytest.fixture(scope="session")
-def stored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Preprocessor]:
+def stored(tmp_path_factory: pytest.TempPathFactory) -> "tuple[Path, Preprocessor]":
     """An encoded table and its preprocessor; tests only read it."""
     from tests.unit.data.stored_table import stored_table
 
@@ -95,7 +124,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Preprocessor
 
 
 @pytest.fixture(scope="session")
-def shards(stored: tuple[Path, Preprocessor], tmp_path_factory: pytest.TempPathFactory) -> Shards:
+def shards(stored: "tuple[Path, Preprocessor]", tmp_path_factory: pytest.TempPathFactory) -> "Shards":
     """Shards of the encoded table; tests only read them."""
     from tests.unit.data.stored_table import sharded
 

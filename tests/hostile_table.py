@@ -1,7 +1,6 @@
 """A table whose names and cells attack whatever shows them, and a home in which every command has seen it."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -44,37 +43,20 @@ def hostile_table(rows: int = 260, seed: int = 0) -> pl.DataFrame:
 
 
 @pytest.fixture(scope="session")
-def hostile_home(forks: Forks, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+def hostile_home(forks: Forks, prefect_api: str, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     """The folder in which the commands ran, one after the other, and what they said."""
     home = tmp_path_factory.mktemp("hostile")
     table = hostile_table()
     table.write_parquet(home / "people.parquet")
     table.with_columns(pl.lit(MARKUP).alias(NAMES["turned"])).head(150).write_parquet(home / "new.parquet")
     said: dict[str, Said] = {}
-    with prefect(home) as url:
-        variables = {"PREFECT_HOME": str(home / "prefect"), "PREFECT_API_URL": url, "COLUMNS": "200"}
+    variables = {"PREFECT_HOME": str(home / "prefect"), "PREFECT_API_URL": prefect_api, "COLUMNS": "200"}
 
-        def call(*words: str) -> None:
-            said[words[0]] = forks.start(Start(words, str(home), variables)).said()
+    def call(*words: str) -> None:
+        said[words[0]] = forks.start(Start(words, str(home), variables)).said()
 
-        _every_command(home, call)
+    _every_command(home, call)
     return SimpleNamespace(home=home, said=said, table=table, pages=sorted(home.rglob("*.html")))
-
-
-@contextmanager
-def prefect(home: Path) -> Iterator[str]:
-    """A server for all commands, of which each would start its own; its address."""
-    from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL, temporary_settings
-
-    from varjepa.tasks.orchestration.temporary_server import TemporaryServer
-
-    with temporary_settings({PREFECT_API_DATABASE_CONNECTION_URL: f"sqlite+aiosqlite:///{home}/prefect.db"}):
-        server = TemporaryServer()
-        server.start(timeout=120)
-        try:
-            yield server.api_url
-        finally:
-            server.stop()
 
 
 def _every_command(home: Path, call: Callable[..., None]) -> None:

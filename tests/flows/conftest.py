@@ -1,9 +1,8 @@
-"""One temporary Prefect server for all flow tests, and a way to call the command line as a person would."""
+"""A way to call the command line as a person would, and what flow tests have in common."""
 
 import io
 import json
-import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,48 +38,6 @@ class Answer:
     @property
     def json(self) -> dict[str, Any]:
         return json.loads(self.out.strip().splitlines()[-1])
-
-
-@pytest.fixture(scope="session")
-def prefect_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The product's own temporary server, which starts with a third of the CPU time of Prefect's for tests."""
-    from prefect.settings import (
-        PREFECT_API_DATABASE_CONNECTION_URL,
-        PREFECT_API_URL,
-        PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
-        temporary_settings,
-    )
-
-    from varjepa.tasks.orchestration.temporary_server import TemporaryServer
-
-    database = tmp_path_factory.mktemp("prefect") / "prefect.db"
-    with temporary_settings({
-        PREFECT_API_DATABASE_CONNECTION_URL: f"sqlite+aiosqlite:///{database}",
-        PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,  # every flow run would wait up to a second for their thread to end
-    }):  # fmt: skip
-        server = TemporaryServer()
-        server.start(timeout=120)
-        assert database.is_file()  # and no other one is written to
-        with sqlite3.connect(database) as made, sqlite3.connect(database.with_name("empty.db")) as copy:
-            made.backup(copy)
-        with temporary_settings({PREFECT_API_URL: server.api_url}):
-            yield
-
-
-@pytest.fixture(scope="session")
-def prefect_api(prefect_server: None) -> str:
-    """Address of that server, for processes that need not start one of their own."""
-    from prefect.settings import PREFECT_API_URL
-
-    return str(PREFECT_API_URL.value())
-
-
-@pytest.fixture(scope="session")
-def prefect_database(prefect_server: None) -> Path:
-    """An empty database of a Prefect server, made once (3 s) and copied into the home of a server of one's own."""
-    from prefect.settings import PREFECT_API_DATABASE_CONNECTION_URL
-
-    return Path(PREFECT_API_DATABASE_CONNECTION_URL.value().partition("///")[2]).with_name("empty.db")
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,7 @@
 
 import torch
 
-from tests.conftest import SIZES, SMALL
+from tests.small_networks import SIZES, SMALL
 from varjepa.data.tensors.table import TableTensors
 from varjepa.models.embedding import embed
 from varjepa.models.masks import Masks

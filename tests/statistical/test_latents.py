@@ -2,7 +2,7 @@
 
 import torch
 
-from tests.conftest import random_table, small_network
+from tests.small_networks import random_table, small_network
 from varjepa.config import MaskingSection
 from varjepa.evaluation.latents.latents import predictor_residuals
 from varjepa.evaluation.latents.pit import ks_per_column

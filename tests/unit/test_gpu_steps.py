@@ -7,7 +7,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from tests.conftest import SIZES, SMALL, random_table
+from tests.small_networks import SIZES, SMALL, random_table
 from varjepa.config import MaskingSection, ObjectiveSection, TrainingSection
 from varjepa.models.masks import draw_masks
 from varjepa.models.new_network import build_network

@@ -12,8 +12,8 @@ import numpy as np
 import polars as pl
 import torch
 
-from tests.conftest import SMALL
 from tests.model_folders import edited
+from tests.small_networks import SMALL
 from varjepa.config import parse_config
 from varjepa.data.encode.encoded import Part
 from varjepa.data.encode.features import LABEL

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator
 
-import pytest
 from pydantic import BaseModel
 
 from varjepa.config import RetrainConfig, as_flat, parse_config
@@ -20,10 +19,10 @@ def _keys(section: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, str
             yield prefix + name, field.description
 
 
-@pytest.mark.parametrize(("key", "words"), list(_keys(RetrainConfig)), ids=lambda value: str(value)[:40])
-def test_every_key_has_a_description(key: str, words: str | None) -> None:
-    assert words
-    assert words.strip().endswith((".", "..."))
+def test_every_key_has_a_description() -> None:
+    described = dict(_keys(RetrainConfig))
+    assert len(described) > 100
+    assert [key for key, words in described.items() if not (words or "").strip().endswith((".", "..."))] == []
 
 
 def test_the_page_has_every_key_once_and_no_broken_row() -> None:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tests.conftest import random_table, small_network
+from tests.small_networks import random_table, small_network
 from tests.unit.models.test_t_jepa import small_t_jepa
 from varjepa.evaluation import epoch_scores
 from varjepa.evaluation.epoch_scores import ProbeEvaluator

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.conftest import SIZES, random_table, small_network
+from tests.small_networks import SIZES, random_table, small_network
 from varjepa.data.tensors.table import TableSizes, TableTensors
 from varjepa.evaluation import hidden_cells
 from varjepa.evaluation.hidden_cells import HIDDEN_CELLS, HiddenCells, HiddenCellsEvaluator

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import polars as pl
 
-from tests.conftest import SMALL
+from tests.small_networks import SMALL
 from varjepa.config import parse_config
 from varjepa.data.encode.tensors import to_tensors
 from varjepa.data.fit.preprocessor_fit import fit

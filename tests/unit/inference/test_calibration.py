@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 import torch
 
-from tests.conftest import SMALL
+from tests.small_networks import SMALL
 from tests.unit.inference.known_table import known_table
 from varjepa.config import RetrainConfig, SplitSection, parse_config
 from varjepa.data.encode.encoded import Part

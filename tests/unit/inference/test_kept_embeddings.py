@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.conftest import SIZES, SMALL, random_table, small_network
+from tests.small_networks import SIZES, SMALL, random_table, small_network
 from varjepa.data.encode.encoded import Part
 from varjepa.inference.kept_embeddings import CHUNK, MEAN, SCALE, KeptEmbeddings, KeptRows, fresh, keep_embeddings
 from varjepa.models.embedding import CPU_ROWS

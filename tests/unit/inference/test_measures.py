@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.conftest import random_table, small_network
+from tests.small_networks import random_table, small_network
 from tests.unit.models.test_t_jepa import small_t_jepa
 from varjepa.config.heads import ProbeSection, UncertaintySection
 from varjepa.data.encode.preprocessor import Preprocessor

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
-from tests.conftest import random_table
+from tests.small_networks import random_table
 from tests.unit.inference.heads.test_heads import fitting_of
 from tests.unit.models.test_t_jepa import small_t_jepa
 from varjepa.data.tensors.table import TableTensors

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 import torch
 
-from tests.conftest import SMALL
+from tests.small_networks import SMALL
 from tests.unit.inference.known_table import known_table
 from tests.unit.inference.test_calibration import part_of, probed
 from varjepa.config import parse_config

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tests.conftest import random_table, small_network
+from tests.small_networks import random_table, small_network
 from varjepa.models.embedding import embed, row_uncertainty
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tests.conftest import SIZES, SMALL, random_table, small_network
+from tests.small_networks import SIZES, SMALL, random_table, small_network
 from tests.unit.models.test_masks import every_position
 from varjepa.config import MaskingSection
 from varjepa.config.learning import VARIATIONAL

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.conftest import SIZES, SMALL, random_table
+from tests.small_networks import SIZES, SMALL, random_table
 from tests.unit.models.test_masks import every_position
 from tests.unit.models.test_network import vandalised
 from tests.unit.training.small_runs import TRAINING, correlated, quiet, weights

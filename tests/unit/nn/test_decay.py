@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.conftest import SIZES, SMALL
+from tests.small_networks import SIZES, SMALL
 from varjepa.models.generator import Generator
 from varjepa.models.new_network import build_network
 from varjepa.nn.decay import decay_groups

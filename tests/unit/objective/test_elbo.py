@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.distributions import MultivariateNormal
 
-from tests.conftest import random_table, small_network
+from tests.small_networks import random_table, small_network
 from varjepa.data.tensors.table import TableTensors
 from varjepa.models.masks import Masks
 from varjepa.models.network import Generated, Posterior

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from tests.conftest import SIZES, SMALL, random_table
+from tests.small_networks import SIZES, SMALL, random_table
 from varjepa.config import MaskingSection, ObjectiveSection, TrainingSection
 from varjepa.models.new_network import build_network
 from varjepa.nn.random import initial_weights

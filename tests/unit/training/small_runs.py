@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.conftest import SIZES, SMALL, random_table, small_network
+from tests.small_networks import SIZES, SMALL, random_table, small_network
 from varjepa.config import MaskingSection, ObjectiveSection, TrainingSection
 from varjepa.config.heads import GeneratorSection
 from varjepa.data.tensors.bars import Cells

@@ -18,7 +18,7 @@ ROOT = str(Path(__file__).parents[3])
 PROGRAM = """
 import logging, resource, sys
 import torch
-from tests.conftest import random_table, small_network
+from tests.small_networks import random_table, small_network
 from tests.unit.training import small_runs
 from varjepa.memory import OutOfMemoryError
 from varjepa.models.embedding import embed

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from tests.conftest import random_table, small_network
+from tests.small_networks import random_table, small_network
 from tests.unit.training.small_runs import TRAINING, generator_trainer, quiet, trainer, undated, weights
 from varjepa import side_by_side as threads
 from varjepa.models.embedding import embed

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.conftest import SMALL
+from tests.small_networks import SMALL
 from tests.unit.training.small_runs import killed_at, quiet, undated, weights
 from varjepa.config import MaskingSection, ObjectiveSection, TrainingSection
 from varjepa.data.encode.encoded import read_packed

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.conftest import random_table, small_network
+from tests.small_networks import random_table, small_network
 from varjepa.config import RetrainConfig, parse_config
 from varjepa.data.encode.encoded import Part
 from varjepa.data.tensors.table import TableTensors
@@ -25,7 +25,7 @@ class Numbers:
     def __init__(self, classes: int) -> None:
         from types import SimpleNamespace
 
-        from tests.conftest import SIZES
+        from tests.small_networks import SIZES
 
         def column() -> Any:
             return SimpleNamespace(mean=0.0, std=1.0, decode=lambda cells: cells)

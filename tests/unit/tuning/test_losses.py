@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.conftest import SIZES, random_table, small_network
+from tests.small_networks import SIZES, random_table, small_network
 from varjepa.config import parse_config
 from varjepa.data.encode.encoded import Part
 from varjepa.data.encode.features import Label

@@ -8,7 +8,8 @@ import great_expectations.expectations as gxe
 from varjepa.amounts import counted
 from varjepa.data.read.contract import ColumnContract, Contract
 from varjepa.errors import listed, nearest
-from varjepa.tasks.contract.row_rules import Rule, row_rules
+from varjepa.tasks.contract.row_rules import row_rules
+from varjepa.tasks.contract.rule import Rule
 from varjepa.tasks.contract.view import POSITION, ROW, Reading
 
 

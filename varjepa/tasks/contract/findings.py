@@ -2,20 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from varjepa.amounts import counted, share
+from varjepa.tasks.contract.rule import Rule
 from varjepa.tasks.contract.view import ROW
-
-if TYPE_CHECKING:
-    from varjepa.tasks.contract.row_rules import Rule
 
 
 @dataclass(frozen=True)
 class Finding:
     """The result of one rule."""
 
-    rule: "Rule"
+    rule: Rule
     kept: bool
     """Whether the table meets the rule."""
     broken: int
@@ -56,7 +54,7 @@ class Outcome:
         )
 
 
-def trace(rules: Sequence["Rule"], result: Any) -> tuple[Finding, ...]:
+def trace(rules: Sequence[Rule], result: Any) -> tuple[Finding, ...]:
     """The result of each rule, in the order of the rules.
 
     Args:
@@ -70,7 +68,7 @@ def trace(rules: Sequence["Rule"], result: Any) -> tuple[Finding, ...]:
     return tuple(_finding(rule, by_number[number]) for number, rule in enumerate(rules))
 
 
-def _finding(rule: "Rule", single: Any) -> Finding:
+def _finding(rule: Rule, single: Any) -> Finding:
     if single.exception_info.get("raised_exception") is not False:
         raise RuntimeError(f"Great Expectations could not check {rule.column} {rule.says}: {single.exception_info}")
     kept = bool(single.success)

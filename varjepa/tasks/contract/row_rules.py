@@ -1,36 +1,17 @@
 """Row rules: the expectation, the SQL condition for rows that break it, and the reason in words."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from ctypes import c_float
-from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from math import isfinite
 from sys import float_info
-from typing import Any
 
 import great_expectations.expectations as gxe
 
 from varjepa.data.read.contract import ColumnContract
 from varjepa.errors import ConfigError, listed
+from varjepa.tasks.contract.rule import Rule
 from varjepa.tasks.contract.view import KINDS, Reading, literal, quoted, select
-
-
-@dataclass(frozen=True)
-class Rule:
-    """One rule of the contract."""
-
-    column: str
-    """Name of the column in the file; empty for rules about the whole table."""
-    says: str
-    """The rule in words."""
-    expectation: Any
-    """The rule for Great Expectations, over the view."""
-    broken: str = ""
-    """SQL condition over the view for the rows that break the rule; empty for table rules."""
-    reason: str = ""
-    """SQL text over the view: what is wrong with such a row."""
-    tell: Callable[[Any], str] = str
-    """Table rules: turns the value that Great Expectations observed into words."""
 
 
 def row_rules(promise: ColumnContract, reading: Reading) -> Iterator[Rule]:

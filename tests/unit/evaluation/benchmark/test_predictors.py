@@ -8,7 +8,7 @@ import pytest
 import torch
 from rtdl_revisiting_models import FTTransformerBackbone
 
-from tests.conftest import SIZES, random_table
+from tests.small_networks import SIZES, random_table
 from varjepa.config import ON_FRAMES, PREDICTORS, PredictorSettings
 from varjepa.config.predictors import AutoIntSection, DCNSection, FTTransformerSection, RealMLPSection, TabMSection
 from varjepa.evaluation.benchmark.predictors import Fitted, Inputs, embedding_inputs, fit_predictors, raw_inputs

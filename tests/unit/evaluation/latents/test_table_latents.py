@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from tests.conftest import random_table, small_network
+from tests.small_networks import random_table, small_network
 from varjepa.data.tensors.table import TableSizes
 from varjepa.evaluation.latents.aggregate import sampling_floors
 from varjepa.evaluation.latents.table_latents import table_diagnostics

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 import torch
 
-from tests.conftest import random_table, small_network
+from tests.small_networks import random_table, small_network
 from tests.unit.inference.known_table import known_table, with_gaps
 from tests.unit.models.test_t_jepa import small_t_jepa
 from varjepa.errors import ConfigError, ModelError

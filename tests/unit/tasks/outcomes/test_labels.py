@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tests.conftest import SMALL
+from tests.small_networks import SMALL
 from varjepa.config import parse_config
 from varjepa.data.fit.preprocessor_fit import fit
 from varjepa.evaluation.outcomes import Outcomes, judged, outcome_metrics

@@ -21,7 +21,7 @@ from varjepa.evaluation.drift.samples import Categories, Numbers
 from varjepa.evaluation.drift.tests import Subject, find_drift
 from varjepa.tasks.contract.findings import Finding, Outcome
 from varjepa.tasks.contract.page import contract_page
-from varjepa.tasks.contract.row_rules import Rule
+from varjepa.tasks.contract.rule import Rule
 from varjepa.tasks.contract.run import Validation
 from varjepa.tasks.drift.compare import Drift, Question
 from varjepa.tasks.drift.report import drift_page

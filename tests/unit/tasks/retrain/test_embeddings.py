@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.conftest import SMALL
+from tests.small_networks import SMALL
 from varjepa.config import parse_config
 from varjepa.data.encode.encoded import read_part
 from varjepa.data.encode.preprocessor import Preprocessor
