@@ -34,14 +34,14 @@ $(INSTALLED): $(RUNTIME)
 run: $(RUNTIME)
 	$(BIN)/varjepa demo
 
-# Workers share the tests by file; with more than one thread each they would wait for each other. The commands that
-# tests start, hundreds of them, need half a second less if the code is compiled once.
-PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+# Workers share the tests by file; with more than one thread each they would wait for each other. On tables of a few rows
+# threads of Polars do little but hand over to each other: half of all switches between threads. The commands that tests
+# start, hundreds of them, need half a second less if the code is compiled once.
+PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 POLARS_MAX_THREADS=1 \
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
-# Polars, too, in one thread: on tables of a few rows its threads do little but hand over to each other: half of all
-# switches between threads. Where all cores are busy, each of them may be a wait.
 quick: $(INSTALLED)
-	POLARS_MAX_THREADS=1 $(PYTEST) -m 'not slow' tests/unit tests/property $(PYTEST_ARGS)
+	$(PYTEST) -m 'not slow' tests/unit tests/property $(PYTEST_ARGS)
 
 test: $(INSTALLED)
 	$(PYTEST) $(PYTEST_ARGS)
