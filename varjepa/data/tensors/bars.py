@@ -57,8 +57,11 @@ def cut(values: NDArray[np.float32], n_bars: int) -> Bars:
         common = counts * n_bars > counts.sum()
         new = (np.diff(number) > 0) | common[1:] | common[:-1]
         starts = np.r_[0, np.flatnonzero(new) + 1]
-    # Edges lie halfway between the last value of a bar and the first of the next. [K - 1]
-    edges = 0.5 * (distinct[starts[1:] - 1] + distinct[starts[1:]])
+    # Edges lie halfway between the last value of a bar and the first of the next, [K - 1] each. Between two numbers of
+    # 32 bits there may be none, and halfway may round to the lower one, which would then be in the next bar.
+    last, first = distinct[starts[1:] - 1], distinct[starts[1:]]
+    halfway = 0.5 * (last + first)
+    edges = np.where(halfway.astype(np.float32) > last, halfway, first)
     groups = zip(np.split(distinct, starts[1:]), np.split(counts, starts[1:]), strict=True)
     return Bars(edges=tuple(edges.tolist()), points=tuple(tuple(_points(members, c).tolist()) for members, c in groups))
 

@@ -37,3 +37,11 @@ def test_places_are_the_inverse_of_values() -> None:
     bar, place = torch.arange(8).repeat(20), torch.linspace(0.01, 0.99, 160)
     low, high = cells.places(0, bar, cells.values(0, bar, place))
     assert torch.maximum((low - place).abs(), (high - place).abs()).max() == pytest.approx(0, abs=2e-3)
+
+
+@pytest.mark.parametrize("lower", [0.0, 0.1, 1.0, np.float32(1.0) + np.finfo(np.float32).eps])
+def test_neighbours_among_numbers_have_bars_of_their_own(lower: float) -> None:
+    """Halfway between 0 and the next number rounds to 0: both were in the second bar."""
+    values = np.array([lower, np.nextafter(np.float32(lower), np.float32(9))], dtype=np.float32)
+    cells = Cells([cut(values, 2)], [])
+    assert cells.classes(table(values))[:, 0].tolist() == [0, 1]
