@@ -37,6 +37,6 @@ def test_few_rows_of_many_inputs_have_a_penalty_that_suits_them(monkeypatch: pyt
     train, validation = table.rows(slice(0, 60)), table.rows(slice(60, 460))  # 96 inputs
     evaluator = ProbeEvaluator(train, labels[:60], validation, labels[60:], 2, selective=False, aggregate="mean")
     suited = -evaluator(network)[0]
-    monkeypatch.setattr(epoch_scores, "L2_OF_WIDE", (epoch_scores.L2,))
+    monkeypatch.setattr(epoch_scores, "L2_OF_WIDE", (epoch_scores.L2,))  # a single one stands
     usual = -evaluator(network)[0]
     assert suited < min(0.69, usual - 0.1), (suited, usual)

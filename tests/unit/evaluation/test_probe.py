@@ -48,6 +48,7 @@ def test_ridge_probe_of_more_inputs_than_rows_equals_scikit_learn(
 ) -> None:
     """As of a wide table, whose embedding has 48,000 numbers: their products took 18 GB."""
     monkeypatch.setattr("varjepa.evaluation.ridge.MOST_EXACT", most_solved)
+    # Fewer directions than rows, as of a table of many rows.
     monkeypatch.setattr("varjepa.evaluation.preconditioners.LEADING", 20)
     generator = torch.Generator().manual_seed(0)
     x = 3 + torch.randn(90, 200, generator=generator) + shared * torch.randn(90, 1, generator=generator)
