@@ -18,6 +18,7 @@ def test_runs_of_a_feature_set_share_no_seed_between_encoders_or_splits(
 ) -> None:
     """Raw columns, too: one search for all of their runs would be luck that no interval shows."""
     encoders: list[int] = []
+    # Records the seeds; what the encoders would learn does not matter.
     monkeypatch.setattr(benchmark, "untrained", lambda _, job: encoders.append(job.training.seed))
     monkeypatch.setattr(benchmark, "embed_rows", lambda *_: SimpleNamespace())
     config = BenchmarkConfig(
