@@ -11,7 +11,7 @@ from torch import Tensor
 
 from varjepa.evaluation.logistic import fit_logistic
 from varjepa.evaluation.preconditioners import Covariance, covariance_of
-from varjepa.evaluation.ridge import fit_ridge
+from varjepa.evaluation.ridge import fit_ridge, is_large
 from varjepa.nn.optimizers import AdamW
 from varjepa.nn.random import StackedRandomness
 from varjepa.nn.stacked import StackedLinear
@@ -63,7 +63,7 @@ class StandardInputs(NamedTuple):
         x: float32 [N, F].
         center: mean of the inputs [F].
         spread: their standard deviation [F], > 0.
-        covariance: of the inputs; None of no rows.
+        covariance: of the inputs; None of no rows, and where a regression does not need it.
     """
 
     x: Tensor
@@ -72,11 +72,12 @@ class StandardInputs(NamedTuple):
     covariance: Covariance | None
 
     @classmethod
-    def of(cls, x: Tensor) -> Self:
-        """Standardises inputs [N, F]."""
+    def of(cls, x: Tensor, *, n_classes: int) -> Self:
+        """Standardises inputs [N, F] for a classifier of so many classes, or for a regression (0)."""
         center, spread = x.mean(0), x.std(0, correction=0).clamp(min=1e-6)
         standard = (x - center).div_(spread)  # in place, as inputs may be most of what is in memory
-        return cls(standard, center, spread, covariance_of(standard))
+        needed = n_classes or is_large(*standard.shape)
+        return cls(standard, center, spread, covariance_of(standard) if needed else None)
 
     def fit(self, y: Tensor, *, n_classes: int, l2: float, max_iterations: int = MAX_ITERATIONS) -> LinearProbe:
         """A probe; see `fit_probe`."""
@@ -98,7 +99,7 @@ def fit_probe(x: Tensor, y: Tensor, *, n_classes: int, l2: float, max_iterations
         l2: penalty per training row on the squared weights, halved.
         max_iterations: of L-BFGS, or of conjugate gradients.
     """
-    inputs = StandardInputs.of(x)
+    inputs = StandardInputs.of(x, n_classes=n_classes)
     return inputs.fit(y, n_classes=n_classes, l2=l2, max_iterations=max_iterations)
 
 
@@ -124,7 +125,7 @@ def best_probe(
         l2: penalties to choose from; a single one stands.
     """
     x, y = train
-    inputs = StandardInputs.of(x)
+    inputs = StandardInputs.of(x, n_classes=n_classes)
 
     def fitted(penalty: float) -> tuple[float, LinearProbe]:
         probe = inputs.fit(y, n_classes=n_classes, l2=penalty)

@@ -10,6 +10,11 @@ TOLERANCE = 1e-6
 """Of conjugate gradients: residual at most, as a share of the first."""
 
 
+def is_large(rows: int, inputs: int) -> bool:
+    """Whether a regression of this size takes conjugate gradients, and so the covariance of its inputs."""
+    return rows > MOST_EXACT and inputs > min(rows, WIDEST)
+
+
 def fit_ridge(
     x: Tensor, y: Tensor, l2: float, *, covariance: Covariance | None, max_iterations: int
 ) -> tuple[Tensor, Tensor]:
@@ -19,19 +24,18 @@ def fit_ridge(
         x: standardised inputs, float32 [N, F].
         y: values [N] of any type.
         l2: penalty per row on the squared weights, halved; above 0.
-        covariance: of the inputs, for conjugate gradients.
+        covariance: of the inputs, for conjugate gradients (`is_large`); None for the coordinates of the inputs.
         max_iterations: of conjugate gradients.
     """
     # The intercept is the mean label, because the inputs are centered: it is not penalised.
     rows, inputs = x.shape
     mean = y.double().mean()
     target = (y.double() - mean) / rows  # [N]
-    if inputs <= min(rows, WIDEST):
-        weight = _by_inputs(x.double(), target, l2)
-    elif rows <= MOST_EXACT:
-        weight = _by_rows(x.double(), target, l2)
-    else:
+    if is_large(rows, inputs):
         weight = _by_gradients(x, target, l2, covariance, max_iterations)
+    else:
+        solve = _by_inputs if inputs <= rows else _by_rows
+        weight = solve(x.double(), target, l2)
     return weight.float()[None, :], mean.float()[None]
 
 

@@ -47,7 +47,7 @@ def test_ridge_probe_of_more_inputs_than_rows_equals_scikit_learn(
     monkeypatch: pytest.MonkeyPatch, most_solved: int, shared: float
 ) -> None:
     """As of a wide table, whose embedding has 48,000 numbers: their products took 18 GB."""
-    monkeypatch.setattr("varjepa.evaluation.ridge.MOST_EXACT", most_solved)
+    monkeypatch.setattr("varjepa.evaluation.ridge.MOST_EXACT", most_solved)  # either way, on a small table
     # Fewer directions than rows, as of a table of many rows.
     monkeypatch.setattr("varjepa.evaluation.preconditioners.LEADING", 20)
     generator = torch.Generator().manual_seed(0)
@@ -71,7 +71,7 @@ def wide_rows(rows: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
 @pytest.mark.slow
 def test_more_inputs_than_rows_converge_within_the_usual_iterations() -> None:
     x, y = wide_rows(500, 0)
-    inputs = StandardInputs.of(x)
+    inputs = StandardInputs.of(x, n_classes=2)
     usual, long = (inputs.fit(y, n_classes=2, l2=1.0, max_iterations=most) for most in (40, 5000))
     plain = inputs._replace(covariance=None).fit(y, n_classes=2, l2=1.0, max_iterations=40)
     far = float((plain.predict(x.clone()) - long.predict(x.clone())).abs().max())
@@ -132,7 +132,7 @@ def test_correlated_inputs_lead_to_the_same_minimum(
         10.0 ** rng.integers(-3, 4) * (shared * factors + (1 - shared) * rng.normal(size=(200, width)) + 2)
     ).float()
     y = torch.tensor(rng.integers(classes, size=200))
-    inputs = StandardInputs.of(x)
+    inputs = StandardInputs.of(x, n_classes=classes)
     fitted, plain = (
         each.fit(y, n_classes=classes, l2=l2, max_iterations=2000)
         for each in (inputs, inputs._replace(covariance=None))
@@ -150,7 +150,7 @@ def test_an_ill_conditioned_probe_converges_within_the_usual_iterations() -> Non
     x = torch.tensor(rng.normal(size=(800, 100)) @ rng.normal(size=(100, 100)) * np.geomspace(1, 50, 100)).float()
     x = torch.cat([x, x + 0.05 * torch.tensor(rng.normal(size=x.shape)).float()], dim=1)
     y = torch.tensor((x[:, :3].sum(1) > 0).numpy().astype(np.int64))
-    inputs = StandardInputs.of(x)
+    inputs = StandardInputs.of(x, n_classes=2)
     usual, long = (inputs.fit(y, n_classes=2, l2=1e-3, max_iterations=most) for most in (50, 5000))
     torch.testing.assert_close(usual.predict(x), long.predict(x), atol=0.02, rtol=0)
 

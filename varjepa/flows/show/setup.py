@@ -29,7 +29,7 @@ def show_profile(started: Started) -> None:
         table.add_row(plain(name), kind, *spelled, share(facts.missing_share), f"{facts.distinct:,}", span)
     print_table(table, console)
     config = plain(str(started.config))
-    if others := [facts.kind for name, facts in started.profiles.items() if name not in set(shown)]:
+    if others := [facts.kind for name, facts in started.profiles.items() if name not in shown]:
         kinds = ", ".join(f"{count:,} {kind}" for kind, count in Counter(others).most_common())
         console.print(f"{counted(len(others), 'more column')}: {kinds}. The contract names all of them.")
     texts = [name for name, facts in started.profiles.items() if facts.kind == "text" and name != started.label]
