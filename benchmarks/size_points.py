@@ -7,6 +7,7 @@ sizes; further seeds of the contenders.
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from benchmarks.size_trials import FACTORS, KL_WEIGHTS, SETTINGS, SWEPT, TRIALS
 from varjepa.config import ModelSection, RetrainConfig, parse_config
 
 SCHEDULES = ("kl_sx_anneal_epochs", "kl_z_anneal_epochs", "kl_sy_anneal_epochs")
@@ -51,18 +52,6 @@ class Point(NamedTuple):
         """What is unusual about it besides sizes, masks, passes and rate, in words."""
         return [*([self.trial] if self.trial else []), *([] if self.bins else ["no bins"])]
 
-
-TRIALS: dict[str, dict[str, dict[str, float]]] = {
-    # Inference sees all cells of a row; training as configured sees at most a third of them.
-    "contexts up to whole rows": {"masking": {"ctx_share_max": 1.0}},
-    "half of the cells as context": {"masking": {"ctx_share_min": 0.5, "ctx_share_max": 0.5}},
-    "no kl_sy": {"objective": {"kl_sy_final": 0.0}},
-    "batches of 2,048 at twice the rate": {"training": {"batch_size": 2048, "lr": 2.0}},
-    "kl x100": {"objective": {"kl_sx_final": 100.0, "kl_z_final": 100.0, "kl_sy_final": 100.0}},
-}
-"""Settings that may help, by section: shares, sizes and zero as they are, rates and weights as factors."""
-
-FACTORS = ("lr", "kl_sx_final", "kl_z_final", "kl_sy_final")
 
 PUBLISHED = {"sim": Point(16, 64), "covertype": Point(8, 64), "adult": Point(8, 64)}
 
@@ -125,7 +114,9 @@ def settings_of(point: Point, config: RetrainConfig) -> RetrainConfig:
     plain["masking"] |= {"num_targets": point.masks}
     plain["preprocess"] |= {"n_bins": point.bins}
     plain["objective"] |= {key: point.passes * plain["objective"][key] for key in SCHEDULES}
-    for section, changes in TRIALS[point.trial].items() if point.trial else ():
+    if point.trial in SWEPT:
+        plain["objective"] |= dict.fromkeys(KL_WEIGHTS, SWEPT[point.trial])
+    for section, changes in SETTINGS.get(point.trial, {}).items():
         own = plain[section]
         own |= {key: value * own[key] if key in FACTORS else value for key, value in changes.items()}
     return parse_config(plain)

@@ -19,6 +19,7 @@ import torch
 
 from benchmarks.harness import RESULTS, facts
 from benchmarks.size_points import Point, points_of, settings_of
+from benchmarks.size_trials import AVERAGED, CHANGES, Average
 from varjepa.config import RetrainConfig, load_config, parse_config
 from varjepa.data.encode.encoded import Part, read_sample
 from varjepa.data.encode.preprocessor import Preprocessor
@@ -90,19 +91,24 @@ def encoded(config: RetrainConfig) -> Rows:
     return Rows(train, validation, preprocessor.sizes, 0 if label is None else len(label.classes))
 
 
-def trained(config: RetrainConfig, rows: Rows, *, untrained: bool) -> tuple[TableNetwork, dict[str, float]]:
+def trained(config: RetrainConfig, rows: Rows, point: Point) -> tuple[TableNetwork, dict[str, float]]:
     """A network after its last epoch, or before its first one, and what training cost and reached."""
     network, training = new_network(rows.sizes, config), config.training
+    if point.trial in CHANGES:
+        CHANGES[point.trial](network)
     weights = sum(values.numel() for values in network.parameters())
     found = {"weights": float(weights), "training_seconds": 0.0, "epochs": 0.0}
-    if untrained:
+    if point.passes == 0:
         return network, found
+    average = Average(network) if point.trial == AVERAGED else None
     trainer = Trainer(
         network=network, tables=(rows.train.table, rows.validation.table), objective=config.objective,
         masking=config.masking, training=training,
     )  # fmt: skip
     started = time.process_time()
     history = trainer.fit(lambda _: None, lambda *_: None).history
+    if average is not None:
+        average.use()
     found |= {"training_seconds": time.process_time() - started, "epochs": float(training.max_epochs)}
     return network, found | {"elbo": history[-1]["validation/elbo"]}
 
@@ -140,7 +146,7 @@ def embedding_rate(network: TableNetwork, table: TableTensors) -> dict[str, floa
 def measured(point: Point, config: RetrainConfig, rows: Rows) -> dict[str, Any]:
     """A run: its settings and what it reached."""
     settings = settings_of(point, config)
-    network, found = trained(settings, rows, untrained=point.passes == 0)
+    network, found = trained(settings, rows, point)
     found |= quality(network, rows, config.uncertainty.aggregate) | embedding_rate(network, rows.validation.table)
     model = {key: value for key, value in settings.model.model_dump().items() if key != "kind"}
     return {"point": point._asdict(), "model": model, "commit": facts()["commit"]} | {"figures": found}
