@@ -71,8 +71,8 @@ class ColumnSection(Section):
     gaps: tuple[str, ...] = ()
     """Words that mean a missing cell in this column, beside `data.na_values`."""
     not_gaps: tuple[Annotated[str, Field(min_length=1)], ...] = ()
-    """Words of `data.na_values` that are values in this column of a text file, such as None for a house without veneer.
-    The column is then one of words."""
+    """Words of `data.na_values` that are values in this column, such as None for a house without veneer. The column is
+    then one of words."""
 
     @model_validator(mode="before")
     @classmethod
@@ -158,9 +158,24 @@ class DataSection(Section):
     sheet: str | None = None
     """Sheet of spreadsheets. If not given, the first that is not empty."""
     na_values: tuple[str, ...] = ("", "?", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
-    """Texts in CSV files that mean a missing value."""
+    """Words that mean a missing cell, as they are written, in text files and in columns of text of every other format.
+    `columns.NAME.not_gaps` keeps them in one column."""
     split: SplitSection = SplitSection()
     """How rows are split into training, validation, calibration and test parts."""
+
+    def gap_words(self, name: str) -> tuple[str, ...]:
+        """The words of `na_values` that are gaps in a column of text; blank cells always are.
+
+        Args:
+            name: of the column, after `rename`.
+
+        Examples:
+            >>> data = DataSection(path="a", na_values=("", "?", "None"), columns={"veneer": {"not_gaps": ["None"]}})
+            >>> data.gap_words("veneer"), data.gap_words("other")
+            (('?',), ('?', 'None'))
+        """
+        kept = self.columns[name].not_gaps if name in self.columns else ()
+        return tuple(word for word in self.na_values if word.strip() and word not in kept)
 
     @model_validator(mode="after")
     def _check_place(self) -> Self:

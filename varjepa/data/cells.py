@@ -79,18 +79,23 @@ LARGEST = 1e100
 """Numbers from here on count as missing, like infinity: no measurement is so large, and their cubes overflow."""
 
 
-def without_gaps(cells: pl.Expr, gaps: Iterable[str] = (), known: Iterable[str] = ()) -> pl.Expr:
-    """The text with null in place of blank cells and gap words, in any case and with blanks around them.
+def without_gaps(
+    cells: pl.Expr, gaps: Iterable[str] = (), known: Iterable[str] = (), exact: Iterable[str] = ()
+) -> pl.Expr:
+    """The text with null in place of blank cells and gap words, which may have blanks around them.
 
     Args:
         cells: of a column of text.
-        gaps: words that mean a missing cell.
+        gaps: words that mean a missing cell in any case, such as NONE and none.
         known: cells that are kept as they stand.
+        exact: words that mean a missing cell as they are written.
     """
     bare, kept = cells.str.strip_chars(), list(known)
-    missing, words = bare == "", sorted({gap.strip().lower() for gap in gaps})
+    missing, words, written = bare == "", sorted({gap.strip().lower() for gap in gaps}), sorted({*exact})
     if words:  # most columns have none, and need no lower case
         missing |= bare.str.to_lowercase().is_in(words)
+    if written:
+        missing |= bare.is_in(written)
     if kept:
         missing &= cells.is_in(kept).not_()
     return pl.when(missing.not_()).then(cells)

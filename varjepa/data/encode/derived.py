@@ -77,6 +77,8 @@ class TextEmbedding(Facts):
     """Weight of each of the H hashed n-grams and words, float32 [H] in base 64."""
     directions: str
     """float32 [k, H] in base 64."""
+    gaps: tuple[str, ...] = ()
+    """Words that mean a missing text, as they are written."""
 
     @classmethod
     def of(
@@ -92,7 +94,7 @@ class TextEmbedding(Facts):
             dtype: of the source now.
         """
         fields = pl.Struct(dict.fromkeys(self.names, pl.Float64))
-        texts = without_gaps(as_text(self.source, dtype))
+        texts = without_gaps(as_text(self.source, dtype), exact=self.gaps)
         return texts.map_batches(self._embed, return_dtype=fields, is_elementwise=True)
 
     def _embed(self, texts: pl.Series) -> pl.Series:

@@ -43,6 +43,8 @@ class SingleColumn(Facts):
     dtype: str
     spelling: ColumnSection | None = None
     """How its text is read; None for the spelling that every program reads."""
+    gaps: tuple[str, ...] = ()
+    """Words that mean a missing cell of text as they are written, whatever format the rows come in."""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -192,7 +194,7 @@ class CategoricalFeature(SingleColumn):
         if dtype != pl.String or self.dtype != "String":
             return cells
         # Of text, what the opened table takes for missing: blank cells and the gap words of the column.
-        return without_gaps(cells, self.spelling.gaps if self.spelling else (), known=self.vocabulary)
+        return without_gaps(cells, self.spelling.gaps if self.spelling else (), known=self.vocabulary, exact=self.gaps)
 
     def words(self, dtype: pl.DataType) -> pl.Expr:
         """The same as text whatever the type."""
@@ -246,9 +248,9 @@ class Label(SingleColumn):
         return as_text(self.name, dtype) if dtype == pl.Boolean else self._cells(dtype)
 
     def _cells(self, dtype: pl.DataType) -> pl.Expr:
-        # Blank text is no label, unless it is a class.
+        # Blank text and gap words are no label, unless they are classes.
         column = learned_cells(self.name, self.dtype, dtype, self.spelling)
-        return column if dtype != pl.String else without_gaps(column, known=self.classes)
+        return column if dtype != pl.String else without_gaps(column, known=self.classes, exact=self.gaps)
 
     def can_predict(self, encoded: pl.Expr) -> pl.Expr:
         """Whether encoded labels are values or classes of training, false where they are missing."""

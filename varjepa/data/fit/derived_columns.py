@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from varjepa.config import PreprocessSection
+from varjepa.config import DataSection, PreprocessSection
 from varjepa.data.encode.derived import DatePart, TextEmbedding, hashed_counts, weighted, with_date_parts
 from varjepa.data.encode.features import CategoricalFeature, NumericFeature
 from varjepa.data.fit.rows_protocol import TrainingRows, Vocabulary, Wanted
@@ -82,13 +82,15 @@ def text_sources(
 
 
 def text_embeddings(
-    rows: TrainingRows, columns: Sequence[ColumnProfile], preprocess: PreprocessSection, taken: set[str]
-) -> Iterator[tuple[TextEmbedding, list[NumericFeature]]]:
+    rows: TrainingRows, columns: Sequence[ColumnProfile], data: DataSection, preprocess: PreprocessSection,
+    taken: set[str],
+) -> Iterator[tuple[TextEmbedding, list[NumericFeature]]]:  # fmt: skip
     """The embeddings of text columns, with their features.
 
     Args:
         rows: the training rows.
         columns: to read as text.
+        data: the gap words of columns.
         preprocess: the number of dimensions, and where numbers are clipped.
         taken: names of columns; those of the embeddings are added.
     """
@@ -100,7 +102,8 @@ def text_embeddings(
             continue
         size = min(preprocess.text_dimensions, texts.n_unique() - 1)
         names = [free_name(f"{facts.name} (text {k})", taken) for k in range(1, size + 1)]
-        yield _embedding(facts.name, texts, names, preprocess)
+        embedding, features = _embedding(facts.name, texts, names, preprocess)
+        yield embedding.model_copy(update={"gaps": data.gap_words(facts.name)}), features
 
 
 def _embedding(

@@ -150,7 +150,7 @@ def fit_rows(
     taken = {*rows.schema, *(feature.name for feature in categorical)}
     parts = list(date_parts(rows, [feature for feature in numeric if feature.kind == "date"], preprocess, taken))
     texts = [facts for facts in used.values() if facts.kind == "text"]
-    embeddings = list(text_embeddings(rows, text_sources(words, vocabularies, texts), preprocess, taken))
+    embeddings = list(text_embeddings(rows, text_sources(words, vocabularies, texts), data, preprocess, taken))
     embedded = {embedding.source for embedding, _ in embeddings}
     if not (numeric or categorical or embedded):
         raise _no_feature()
@@ -176,10 +176,10 @@ def _is_scarce(facts: ColumnProfile, found: Vocabulary) -> bool:
 
 def _spelled(feature: _F, data: DataSection) -> _F:
     """The feature with how its column is spelled."""
-    spelling = data.columns.get(feature.name)
-    if spelling is None or isinstance(feature, OneHotFeature):
+    if isinstance(feature, OneHotFeature):
         return feature
-    return feature.model_copy(update={"spelling": spelling})
+    gaps = data.gap_words(feature.name) if feature.dtype == "String" else ()
+    return feature.model_copy(update={"spelling": data.columns.get(feature.name), "gaps": gaps})
 
 
 def _unread(texts: Sequence[ColumnProfile], preprocess: PreprocessSection) -> dict[str, str]:

@@ -83,7 +83,10 @@ def spelled(
             frame, verdicts = _in_plain_types(reread(list(grouped))), verdicts | grouped
     changed = [_read(name, verdict) for name, verdict in verdicts.items()]
     left = [name for name in schema if name not in verdicts]
-    changed += [expression for name in left if (expression := _words(name, schema[name], told.get(name))) is not None]
+    # The features of a finished model know which words were gaps when it learned them, and which were values.
+    exact = {name: data.gap_words(finals[name]) if text is None else () for name in left}
+    expressions = [_words(name, schema[name], told.get(name), exact[name]) for name in left]
+    changed += [expression for expression in expressions if expression is not None]
     found = {finals[name]: verdict for name, verdict in verdicts.items()}
     columns = {name: verdict.section for name, verdict in found.items() if verdict.section is not None}
     return Spelled(
@@ -178,9 +181,16 @@ def _typed(reader: Reader, dtype: pl.DataType) -> Callable[[pl.Series], pl.Serie
     return read
 
 
-def _words(name: str, dtype: pl.DataType, section: ColumnSection | None) -> pl.Expr | None:
-    """The cells of a column of words: blank cells and its own gap words are missing; None if nothing changes."""
+def _words(name: str, dtype: pl.DataType, section: ColumnSection | None, exact: Collection[str]) -> pl.Expr | None:
+    """The cells of a column of words: blank cells and gap words are missing; None if nothing changes.
+
+    Args:
+        name: of the column.
+        dtype: of the column.
+        section: what is known of its spelling, its own gap words among it.
+        exact: words that are gaps as they are written.
+    """
     wanted = section is not None and section.format == TEXT
     if dtype != pl.String and not wanted:
         return None
-    return without_gaps(as_text(name, dtype), section.gaps if section is not None else ()).alias(name)
+    return without_gaps(as_text(name, dtype), section.gaps if section is not None else (), exact=exact).alias(name)

@@ -84,11 +84,10 @@ def _separator(body: bytes) -> str:
 
 
 def _with_gaps(frame: pl.DataFrame, data: DataSection) -> pl.DataFrame:
-    """Columns of text without the words that mean a gap in them; JSON and Arrow have gaps of their own."""
-    kept = {name: section.not_gaps for name, section in data.columns.items()}
-    words = {name: [word for word in data.na_values if word not in kept.get(name, ())] for name in frame.columns}
+    """Columns of text without empty cells and the words that mean a gap in them; JSON and Arrow have nulls."""
+    gaps = {name: ("", *data.gap_words(name)) for name in frame.columns}
     return frame.with_columns(
-        pl.when(column(name).is_in(gaps).not_()).then(column(name)).alias(name) for name, gaps in words.items()
+        pl.when(column(name).is_in(words).not_()).then(column(name)).alias(name) for name, words in gaps.items()
     )
 
 

@@ -6,7 +6,6 @@ import polars as pl
 
 from varjepa.config import DataSection
 from varjepa.config.data import ColumnSection
-from varjepa.config.uris import is_local
 from varjepa.data.cells import by_name, column
 from varjepa.data.read.column_profile import ColumnProfile
 from varjepa.errors import DataError
@@ -20,11 +19,11 @@ MOST_WORDS = 3
 
 
 def gap_words(section: DataSection, profiles: Iterable[ColumnProfile]) -> dict[str, str]:
-    """Columns of local text files in which words count as missing -> which words, and how many cells each explains."""
+    """Columns of text in which words count as missing -> which words, and how many cells each explains."""
     words = {word for word in section.na_values if word.strip()}
     # A word among numbers cannot be a value.
     columns = [facts.name for facts in profiles if facts.missing and facts.dtype == pl.String]
-    if not words or not columns or not is_local(str(section.path)):
+    if not words or not columns or section.path is None:
         return {}
     plain = section.model_copy(update={"na_values": ("",)})
     try:
