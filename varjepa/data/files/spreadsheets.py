@@ -1,5 +1,6 @@
 """Sheets of Excel and OpenDocument files."""
 
+from datetime import date
 from pathlib import Path
 
 import fastexcel
@@ -11,6 +12,9 @@ from varjepa.errors import DataError, listed, nearest
 
 _HEAD = 50
 """Rows of a sheet in which the header is looked for."""
+
+_DAY_ZERO = date(1899, 12, 31)
+"""Of a time of day, which in a sheet is a share of a day: the first day there is has the number 1."""
 
 
 def read_sheet(place: Path, file: Path, *, wanted: str | None, header: bool | None) -> tuple[pl.DataFrame, list[str]]:
@@ -87,12 +91,18 @@ def _named(table: pl.DataFrame, names: list[str], file: Path) -> pl.DataFrame:
             continue
         if name in columns:
             raise DataError(f"{file} has several columns without a name.", fix="Name them in the header row.")
-        columns[name] = _whole(column).alias(name)
+        columns[name] = _meant(column).alias(name)
     return pl.DataFrame(columns)
 
 
-def _whole(column: pl.Series) -> pl.Series:
-    """Whole numbers as such: spreadsheets know decimals only."""
-    if column.dtype != pl.Float64 or not ((column == column.round()) & (column.abs() < 2**53)).all():
+def _meant(column: pl.Series) -> pl.Series:
+    """Whole numbers, days and times of day as such: spreadsheets know decimals and moments only."""
+    if column.dtype == pl.Float64:
+        whole = ((column == column.round()) & (column.abs() < 2**53)).all()
+        return column.cast(pl.Int64) if whole else column
+    if column.dtype != pl.Datetime or not column.count():
         return column
-    return column.cast(pl.Int64)
+    days = column.dt.date()
+    if (days <= _DAY_ZERO).all():
+        return column.dt.time()
+    return days if (column == days.cast(column.dtype)).all() else column

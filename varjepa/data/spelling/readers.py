@@ -145,10 +145,11 @@ def _within_day(seconds: pl.Series) -> pl.Series:
 
 def native_numbers(cells: pl.Series) -> pl.Series:
     """Numbers as Float64; durations and times of day in seconds."""
+    # Rounded, as Polars divides by multiplying with an inverse: 16:38 would be 59,880.00000000001 seconds.
     if cells.dtype == pl.Duration:
-        return cells.dt.total_microseconds() / 1e6
+        return (cells.dt.total_microseconds() / 1e6).round(6)
     if cells.dtype == pl.Time:
-        return cells.cast(pl.Int64) / 1e9
+        return (cells.cast(pl.Int64) / 1e9).round(9)
     return cells.cast(pl.Float64, strict=False)
 
 

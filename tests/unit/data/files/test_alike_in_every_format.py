@@ -1,6 +1,7 @@
-"""A word that means a gap is one in every format of a table, and in every later table."""
+"""What a cell means does not depend on the format of its table: gap words, days, times of day."""
 
 from collections.abc import Callable
+from datetime import date, time, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -10,6 +11,7 @@ from sqlalchemy import create_engine
 from varjepa.config import DataSection, PreprocessSection
 from varjepa.data.fit.preprocessor_fit import fit
 from varjepa.data.read.sources import open_path
+from varjepa.data.spelling.readers import native_numbers
 from varjepa.tasks.setup.initialise import initialise
 from varjepa.tasks.sources.open_table import opened_table, reads
 
@@ -93,3 +95,31 @@ def test_a_word_that_was_learned_as_a_value_stays_one() -> None:
     kind = next(each for each in learned.categorical if each.name == "kind")
     codes = TABLE.select(kind.encode(dict(TABLE.schema)))["kind"]
     assert 0 not in codes.to_list()
+
+
+DAY = date(2024, 2, 28)
+MOMENTS = pl.DataFrame({
+    "day": [DAY + timedelta(days=row) for row in range(ROWS)],
+    "clock": [time(row % 24, 7 * row % 60, 38) for row in range(ROWS)],
+})  # fmt: skip
+SECONDS = [clock.hour * 3600 + clock.minute * 60 + clock.second for clock in MOMENTS["clock"]]
+
+
+@pytest.mark.parametrize("form", [form for form in WRITERS if form != "db"])
+def test_days_are_days_and_times_of_day_are_seconds(form: str, tmp_path: Path) -> None:
+    frame = cells(written(tmp_path, form, MOMENTS))
+    assert frame["day"].equals(MOMENTS["day"])
+    assert frame["clock"].to_list() == SECONDS
+
+
+def test_a_moment_of_a_sheet_keeps_its_day_and_its_time(tmp_path: Path) -> None:
+    moments = pl.DataFrame({"at": ["2024-02-28 00:00", "2024-02-28 08:30"]}).with_columns(
+        pl.col("at").str.to_datetime()
+    )
+    assert cells(written(tmp_path, "xlsx", moments))["at"].equals(moments["at"])
+
+
+def test_seconds_are_whole_wherever_the_time_is() -> None:
+    every = pl.Series(range(86_400))
+    for times in ((every * 10**9).cast(pl.Time), (every * 10**6).cast(pl.Duration("us"))):
+        assert (native_numbers(times) == every).all()
