@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 from sqlalchemy import create_engine
 
 from varjepa.config import DataSection, PreprocessSection
@@ -123,3 +124,29 @@ def test_seconds_are_whole_wherever_the_time_is() -> None:
     every = pl.Series(range(86_400))
     for times in ((every * 10**9).cast(pl.Time), (every * 10**6).cast(pl.Duration("us"))):
         assert (native_numbers(times) == every).all()
+
+
+MANY = TABLE.with_columns(MOMENTS["day"]).with_columns(
+    pl.Series("yes", [(True, False, None)[row % 3] for row in range(ROWS)]),
+    pl.Series("truth", [("true", "false")[row // 2 % 2] for row in range(ROWS)]),
+    pl.Series("euro", [("1.234,5", "3,2", "17,0", "0,5")[row % 4] for row in range(ROWS)]),
+    pl.Series("percent", [("45%", "7%", "12.5%")[row % 3] for row in range(ROWS)]),
+    pl.Series("whole", [(None, 1, 2, 3, 2**53 + 1)[row % 5] for row in range(ROWS)]),
+    pl.Series("real", [(None, 1.5, 3e-7, 1e12)[row % 4] for row in range(ROWS)]),
+    pl.Series("code", [f"{row % 7:04d}" for row in range(ROWS)]),
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("learned", WRITERS)
+def test_rows_are_encoded_alike_whatever_format_a_model_learned_from(learned: str, tmp_path: Path) -> None:
+    places = {form: written(tmp_path, form, MANY) for form in WRITERS}
+    section = DataSection(path=places[learned], label="label")
+    with opened_table(section, quiet=True) as source, reads(section):
+        told = section.model_copy(update={"columns": source.columns})
+        model = fit(source.frame, told, PreprocessSection(min_count=1))
+        expected = model.encode(source.frame, with_label=True).collect()
+    for path in places.values():
+        other = told.model_copy(update={"path": path})
+        with opened_table(other, model.text, quiet=True) as source, reads(other):
+            assert_frame_equal(model.encode(source.frame, with_label=True).collect(), expected)
