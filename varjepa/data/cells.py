@@ -220,10 +220,29 @@ def boolean_words(name: str) -> pl.Expr:
     return column(name).str.strip_chars().str.to_lowercase().replace(words)
 
 
+def boolean_pair(words: Sequence[str]) -> tuple[str, str]:
+    """The words for false and true: "0" and "1", or what a column of text has in their place.
+
+    Examples:
+        >>> boolean_pair(["0", "1"]), boolean_pair(["no", "maybe", "Yes"]), boolean_pair(["red", "blue"])
+        (('0', '1'), ('no', 'Yes'), ('0', '1'))
+    """
+    if "0" in words or "1" in words:
+        return "0", "1"
+    no, yes = ([word for word in words if word.strip().lower() in known] for known in (FALSE_WORDS, TRUE_WORDS))
+    return no[0] if len(no) == 1 else "0", yes[0] if len(yes) == 1 else "1"
+
+
+def as_words(name: str, words: Sequence[str]) -> pl.Expr:
+    """String expression of a Boolean column: the words for false and true among `words`."""
+    no, yes = map(pl.lit, boolean_pair(words))
+    return pl.when(column(name)).then(yes).when(column(name).not_()).then(no)
+
+
 def positions(cells: pl.Expr, dtype: pl.DataType, words: Sequence[str]) -> pl.Expr:
     """Expression: the position of each of the `plain_cells` in `words`, null if it is not among them."""
     if dtype != pl.Boolean:
         return cells.cast(pl.Enum(words), strict=False).to_physical()
     # Booleans are not converted to text, because that takes sixteen times as long.
-    no, yes = (pl.lit(words.index(word) if word in words else None, pl.UInt32) for word in "01")
+    no, yes = (pl.lit(words.index(word) if word in words else None, pl.UInt32) for word in boolean_pair(words))
     return pl.when(cells).then(yes).when(cells.not_()).then(no)

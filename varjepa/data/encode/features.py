@@ -10,7 +10,7 @@ from pydantic import Field
 
 from varjepa.config.base import Facts
 from varjepa.config.data import ColumnSection
-from varjepa.data.cells import as_text, named_type, positions, without_gaps
+from varjepa.data.cells import as_words, named_type, positions, without_gaps
 from varjepa.data.encode.interpolation import interpolation
 from varjepa.data.spelling.learned import learned_cells, learned_number
 from varjepa.data.tensors.sizes import MISSING, N_RESERVED, OTHER
@@ -44,7 +44,8 @@ class SingleColumn(Facts):
     spelling: ColumnSection | None = None
     """How its text is read; None for the spelling that every program reads."""
     gaps: tuple[str, ...] = ()
-    """Words that mean a missing cell of text as they are written, whatever format the rows come in."""
+    """Words that mean a missing cell of text as they are written, whatever format the rows come in; of numbers none,
+    whose readers have gap words of their own."""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -190,15 +191,15 @@ class CategoricalFeature(SingleColumn):
 
     def cells(self, dtype: pl.DataType) -> pl.Expr:
         """The cells as the vocabulary is written; Boolean where they are so now."""
-        cells = learned_cells(self.name, self.dtype, dtype, self.spelling)
-        if dtype != pl.String or self.dtype != "String":
+        cells = learned_cells(self.name, self.dtype, dtype, self.vocabulary, self.spelling)
+        if dtype != pl.String:
             return cells
         # Of text, what the opened table takes for missing: blank cells and the gap words of the column.
         return without_gaps(cells, self.spelling.gaps if self.spelling else (), known=self.vocabulary, exact=self.gaps)
 
     def words(self, dtype: pl.DataType) -> pl.Expr:
         """The same as text whatever the type."""
-        return as_text(self.name, dtype) if dtype == pl.Boolean else self.cells(dtype)
+        return as_words(self.name, self.vocabulary) if dtype == pl.Boolean else self.cells(dtype)
 
     def decode(self, codes: np.ndarray, schema: Mapping[str, pl.DataType]) -> list[pl.Series]:
         """The column from codes [N] of known categories; other codes become null.
@@ -245,11 +246,11 @@ class Label(SingleColumn):
         Args:
             dtype: of the column now.
         """
-        return as_text(self.name, dtype) if dtype == pl.Boolean else self._cells(dtype)
+        return as_words(self.name, self.classes) if dtype == pl.Boolean else self._cells(dtype)
 
     def _cells(self, dtype: pl.DataType) -> pl.Expr:
         # Blank text and gap words are no label, unless they are classes.
-        column = learned_cells(self.name, self.dtype, dtype, self.spelling)
+        column = learned_cells(self.name, self.dtype, dtype, self.classes, self.spelling)
         return column if dtype != pl.String else without_gaps(column, known=self.classes, exact=self.gaps)
 
     def can_predict(self, encoded: pl.Expr) -> pl.Expr:

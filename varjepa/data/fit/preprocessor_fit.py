@@ -178,7 +178,7 @@ def _spelled(feature: _F, data: DataSection) -> _F:
     """The feature with how its column is spelled."""
     if isinstance(feature, OneHotFeature):
         return feature
-    gaps = data.gap_words(feature.name) if feature.dtype == "String" else ()
+    gaps = () if isinstance(feature, NumericFeature) else data.gap_words(feature.name)
     return feature.model_copy(update={"spelling": data.columns.get(feature.name), "gaps": gaps})
 
 

@@ -1,6 +1,6 @@
 """Expressions that read a column as a finished model learned it, of whatever type it is now."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import polars as pl
 
@@ -49,7 +49,9 @@ def _strict(name: str, reader: Reader) -> Callable[[pl.Series], pl.Series]:
     return read
 
 
-def learned_cells(name: str, learned: str, dtype: pl.DataType, spelling: ColumnSection | None = None) -> pl.Expr:
+def learned_cells(
+    name: str, learned: str, dtype: pl.DataType, known: Sequence[str] = (), spelling: ColumnSection | None = None
+) -> pl.Expr:
     """The words of a column that may have been learned as another type: files and requests hold numbers as text, too.
 
     A Boolean column stays unchanged.
@@ -58,14 +60,29 @@ def learned_cells(name: str, learned: str, dtype: pl.DataType, spelling: ColumnS
         name: of the column.
         learned: name of the type that the words of the column were learned from.
         dtype: of the column now.
+        known: the words that were learned.
         spelling: how its text is to be read; None for the spelling that every program reads.
     """
-    if dtype != pl.String or learned == "String":
-        return plain_cells(name, dtype)
-    if learned == "Boolean":
-        return boolean_words(name)
+    if dtype != pl.String:
+        return _padded(plain_cells(name, dtype), known) if dtype.is_numeric() else plain_cells(name, dtype)
+    if learned == "String":
+        return column(name)
     reader = None if spelling is None else reader_of(spelling, name)
+    if learned == "Boolean" or (reader is None and {*known} == {"0", "1"}):  # databases have no other booleans
+        return boolean_words(name)
     if reader is None and not named_type(learned).is_numeric():
         return column(name)
     plain = (reader or Reader((PLAIN,))).plain
     return mapped(name, lambda cells: plain(cells).str.strip_chars(), pl.String())
+
+
+def _padded(numbers: pl.Expr, known: Sequence[str]) -> pl.Expr:
+    """Numbers as text, with the leading zeros that spreadsheets and pandas take from codes such as 00501.
+
+    Args:
+        numbers: of a column, as text.
+        known: the words that were learned; codes are digits only, all of one length, some with a zero in front.
+    """
+    lengths = {len(word) for word in known}
+    codes = len(lengths) == 1 and all(word.isdecimal() for word in known) and any(word[0] == "0" for word in known)
+    return numbers.str.zfill(lengths.pop()) if codes and lengths != {1} else numbers

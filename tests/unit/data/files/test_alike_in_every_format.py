@@ -1,58 +1,29 @@
 """What a cell means does not depend on the format of its table: gap words, days, times of day."""
 
-from collections.abc import Callable
-from datetime import date, time, timedelta
 from pathlib import Path
 
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
-from sqlalchemy import create_engine
 
+from tests.unit.data.files.every_format import (
+    GAPS,
+    MANY,
+    MOMENTS,
+    ROWS,
+    SECONDS,
+    TABLE,
+    WRITERS,
+    cells,
+    learned_from,
+    written,
+)
 from varjepa.config import DataSection, PreprocessSection
 from varjepa.data.fit.preprocessor_fit import fit
 from varjepa.data.read.sources import open_path
 from varjepa.data.spelling.readers import native_numbers
 from varjepa.tasks.setup.initialise import initialise
 from varjepa.tasks.sources.open_table import opened_table, reads
-
-ROWS = 60
-KINDS = ("a", "?", "b", "NA", "none", " None ")
-NOTES = ("it rains", "NA", "the sun shines", "snow falls again")
-TABLE = pl.DataFrame({
-    "kind": [KINDS[row % 6] for row in range(ROWS)],
-    "note": [f"{NOTES[row % 4]} on day {row}" if row % 4 != 1 else "NA" for row in range(ROWS)],
-    "number": [("1.5", "2", "?", "4")[row % 4] for row in range(ROWS)],
-    "label": [("yes", "no", "?")[row % 3] for row in range(ROWS)],
-})  # fmt: skip
-GAPS = [None if word.strip() in ("?", "NA", "None") else word for word in TABLE["kind"]]
-
-
-def _database(frame: pl.DataFrame, path: str) -> None:
-    frame.write_database("t", create_engine(f"sqlite:///{path}").connect(), engine="sqlalchemy")
-
-
-WRITERS: dict[str, Callable[[pl.DataFrame, str], object]] = {
-    "csv": pl.DataFrame.write_csv,
-    "parquet": pl.DataFrame.write_parquet,
-    "arrow": pl.DataFrame.write_ipc,
-    "jsonl": pl.DataFrame.write_ndjson,
-    "xlsx": pl.DataFrame.write_excel,
-    "db": _database,
-}
-
-
-def written(folder: Path, form: str, frame: pl.DataFrame = TABLE) -> str:
-    """The table in a file of this format: the path of the file, or its URI."""
-    path = folder / f"t.{form}"
-    WRITERS[form](frame, str(path))
-    return f"sqlite:///{path}#t" if form == "db" else str(path)
-
-
-def cells(path: str, **data: object) -> pl.DataFrame:
-    section = DataSection(path=path, **data)
-    with opened_table(section, quiet=True) as source, reads(section):
-        return source.frame.collect()
 
 
 @pytest.mark.parametrize("form", WRITERS)
@@ -98,14 +69,6 @@ def test_a_word_that_was_learned_as_a_value_stays_one() -> None:
     assert 0 not in codes.to_list()
 
 
-DAY = date(2024, 2, 28)
-MOMENTS = pl.DataFrame({
-    "day": [DAY + timedelta(days=row) for row in range(ROWS)],
-    "clock": [time(row % 24, 7 * row % 60, 38) for row in range(ROWS)],
-})  # fmt: skip
-SECONDS = [clock.hour * 3600 + clock.minute * 60 + clock.second for clock in MOMENTS["clock"]]
-
-
 @pytest.mark.parametrize("form", [form for form in WRITERS if form != "db"])
 def test_days_are_days_and_times_of_day_are_seconds(form: str, tmp_path: Path) -> None:
     frame = cells(written(tmp_path, form, MOMENTS))
@@ -126,26 +89,11 @@ def test_seconds_are_whole_wherever_the_time_is() -> None:
         assert (native_numbers(times) == every).all()
 
 
-MANY = TABLE.with_columns(MOMENTS["day"]).with_columns(
-    pl.Series("yes", [(True, False, None)[row % 3] for row in range(ROWS)]),
-    pl.Series("truth", [("true", "false")[row // 2 % 2] for row in range(ROWS)]),
-    pl.Series("euro", [("1.234,5", "3,2", "17,0", "0,5")[row % 4] for row in range(ROWS)]),
-    pl.Series("percent", [("45%", "7%", "12.5%")[row % 3] for row in range(ROWS)]),
-    pl.Series("whole", [(None, 1, 2, 3, 2**53 + 1)[row % 5] for row in range(ROWS)]),
-    pl.Series("real", [(None, 1.5, 3e-7, 1e12)[row % 4] for row in range(ROWS)]),
-    pl.Series("code", [f"{row % 7:04d}" for row in range(ROWS)]),
-)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("learned", WRITERS)
 def test_rows_are_encoded_alike_whatever_format_a_model_learned_from(learned: str, tmp_path: Path) -> None:
     places = {form: written(tmp_path, form, MANY) for form in WRITERS}
-    section = DataSection(path=places[learned], label="label")
-    with opened_table(section, quiet=True) as source, reads(section):
-        told = section.model_copy(update={"columns": source.columns})
-        model = fit(source.frame, told, PreprocessSection(min_count=1))
-        expected = model.encode(source.frame, with_label=True).collect()
+    told, model, expected = learned_from(places[learned])
     for path in places.values():
         other = told.model_copy(update={"path": path})
         with opened_table(other, model.text, quiet=True) as source, reads(other):
