@@ -5,6 +5,9 @@ import math
 UNDEFINED = "undefined"
 """What stands for a number that is none, such as the R2 of a single row."""
 
+KIB, UNITS = 1024, ("KiB", "MiB", "GiB")
+"""Bytes of the smallest unit of files, and the units, each 1,024 times the one before."""
+
 MOST_DIGITS = 15
 """Decimals beyond which floating-point numbers do not differ."""
 
@@ -67,3 +70,16 @@ def counted(number: float, noun: str) -> str:
         ('1 row', '2,000 rows')
     """
     return f"{number:,.0f} {noun}{'' if number == 1 else 's'}"
+
+
+def file_size(size: float) -> str:
+    """A number of bytes in the largest unit of which there is one.
+
+    Examples:
+        >>> file_size(1), file_size(300), file_size(1536), file_size(5 * 2**20), file_size(2.5 * 2**40)
+        ('1 byte', '300 bytes', '1.5 KiB', '5.0 MiB', '2,560.0 GiB')
+    """
+    if size < KIB:
+        return counted(size, "byte")
+    power = min(int(math.log(size, KIB)), len(UNITS))
+    return f"{size / KIB**power:,.1f} {UNITS[power - 1]}"

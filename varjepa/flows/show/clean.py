@@ -1,6 +1,6 @@
 """What `varjepa clean` removed, on the terminal."""
 
-from varjepa.amounts import counted
+from varjepa.amounts import counted, file_size
 from varjepa.flows.show.console import console, print_table, shows_plain, whole_table
 from varjepa.tasks.answers.registry import CleanAnswer, RemovedAnswer
 
@@ -18,7 +18,7 @@ def show_cleaned(result: CleanAnswer) -> None:
         return
     table = whole_table(would, "", "size", "why")
     for one in ordered[:MOST]:
-        table.add_row(one["kind"], one["name"], _megabytes(one["bytes"]), one["why"])
+        table.add_row(one["kind"], one["name"], _size(one["bytes"]), one["why"])
     print_table(table, console)
     if len(ordered) > MOST:
         console.print(f"... and {len(ordered) - MOST} more")
@@ -28,8 +28,8 @@ def show_cleaned(result: CleanAnswer) -> None:
 
 def _sum(kind: str, things: list[RemovedAnswer]) -> str:
     sizes = [one["bytes"] for one in things if one["bytes"] is not None]
-    return counted(len(things), kind) + (f", {_megabytes(sum(sizes))}" if sizes else "")
+    return counted(len(things), kind) + (f", {file_size(sum(sizes))}" if sizes else "")
 
 
-def _megabytes(size: int | None) -> str:
-    return "" if size is None else f"{size / 2**20:.1f} MiB"
+def _size(size: int | None) -> str:
+    return "" if size is None else file_size(size)
