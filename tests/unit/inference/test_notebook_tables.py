@@ -72,6 +72,17 @@ def test_an_imputation_shows_what_was_filled(hostile: tuple[pl.DataFrame, VarTJE
     assert "interval" in page
 
 
+@pytest.mark.slow
+def test_a_model_shows_columns_of_text_among_those_that_it_reads() -> None:
+    """They were neither among the columns nor among those left out."""
+    words = ("late", "slow", "broken", "fine")
+    notes = [f"{words[row % 4]} parcel number {row * row} again" for row in range(60)]
+    model = VarTJEPA(TINY).fit(pl.DataFrame({"size": [row % 7 for row in range(60)], "note": notes}))
+    lines = dict(re.findall("<th>(.*?)</th><td>(.*?)</td>", model.model_._repr_html_()))
+    assert lines["columns"] == "2: &quot;size&quot;, &quot;note&quot;"
+    assert lines["columns of text"] == "&quot;note&quot;"
+
+
 def test_an_estimator_without_a_model_shows_the_diagram_alone() -> None:
     assert "Trained model" not in VarTJEPA(TINY)._repr_mimebundle_()["text/html"]
 
