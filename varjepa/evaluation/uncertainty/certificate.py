@@ -134,11 +134,11 @@ def certify(
     promise = {
         "accuracy": accuracy, "confidence": confidence, "rows": rows, "clusters": clusters, "assumption": assumption
     }  # fmt: skip
+    what = f"{rows:,} calibration rows" + ("" if clusters is None else f" in {clusters:,} clusters")
     needed = rows_needed(accuracy, confidence)
     if (clusters or rows) < needed or not len(other.correct):
-        what = f"{rows} calibration rows" + ("" if clusters is None else f" in {clusters} clusters")
         unit = "rows" if clusters is None else "clusters"
-        reason = f"{what} are too few: even without an error it takes {needed} {unit}"
+        reason = f"{what} are too few: even without an error it takes {needed:,} {unit}"
         return Certificate(**promise, threshold=None, coverage=0.0, reason=reason)
     sequence = _Sequence.from_rows(other, largest=largest, most=1 - accuracy, needed=needed / rows)
     threshold = sequence.last_passed(calibration, 1 - confidence)
@@ -146,7 +146,6 @@ def certify(
         reason = f"no threshold keeps {share(accuracy)} on accepted rows with {share(confidence, 0)} confidence"
         return Certificate(**promise, threshold=None, coverage=0.0, reason=reason)
     coverage = float((calibration.uncertainty <= threshold).mean())
-    what = f"{rows} calibration rows" + ("" if clusters is None else f" in {clusters} clusters")
     return Certificate(
         **promise, threshold=threshold, coverage=coverage, reason=f"{share(coverage)} of {what} are accepted"
     )

@@ -124,7 +124,7 @@ PICTURES = {
     ),
     "reasons_row": (
         "One row, explained",
-        "How each column moves this row's prediction and uncertainty, from the dotted line to the solid one.",
+        "How each column moves this row's prediction (a value, or the probability of its class) and its uncertainty.",
     ),
     "embedding_map": (
         "The rows on a map",
