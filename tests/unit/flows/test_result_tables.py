@@ -110,6 +110,14 @@ def test_where_no_row_is_accepted_a_lower_level_is_suggested_that_the_rows_can_s
         assert f"\n  --set uncertainty.{hint}\n" in "\n".join(line.rstrip() for line in text.splitlines())
 
 
+@pytest.mark.parametrize(("guess", "said"), [(0.8, True), (0.7, False)])
+def test_what_ships_and_is_no_better_than_a_guess_is_named(
+    guess: float, said: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = shown({"head/accuracy": 0.8, "guess/accuracy": guess}, monkeypatch)
+    assert ("always naming the most frequent class" in " ".join(text.split())) == said
+
+
 @given(st.sampled_from([name for name, figure in FIGURES.items() if figure.limits]), st.floats(-10, 10))
 def test_verdicts_cover_all_values(name: str, value: float) -> None:
     limits = [limit for limit, _ in FIGURES[name].limits]

@@ -13,6 +13,7 @@ from varjepa.flows.show.verdicts import FIGURES, OPEN, held, losing_sentence, ve
 from varjepa.redaction import redacted_uri
 from varjepa.tasks.answers.retrain import ModelAnswer, RetrainAnswer
 from varjepa.tasks.registry.champion import CHAMPION
+from varjepa.tasks.release.verdict import guessing
 from varjepa.tasks.tracking.store import run_link
 from varjepa.tasks.tracking.uris import tracking_uri
 
@@ -64,6 +65,8 @@ def show_result(result: RetrainAnswer, config: RetrainConfig) -> None:
         _groups("Who is sure is right? Rows ranked by uncertainty of", SELECTIVE, RANKINGS, metrics)
     _promises(metrics, config.uncertainty.confidence)
     _figures(metrics)
+    for sentence in guessing(metrics):
+        console.print(sentence)
     if losing := losing_sentence(metrics):
         console.print(losing)
     console.print(
