@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from varjepa.amounts import amount
 from varjepa.plots.style import COLORS, Floats, panels
 from varjepa.visible import visible
 
@@ -32,7 +33,7 @@ def row_reasons(columns: Sequence[str], parts: Mapping[str, tuple[float, Floats]
             # Bars end an axis where they end, on top of the two lines.
             axis.use_sticky_edges = False
             axis.margins(x=0.05)
-            _label(axis, names, f"{what}: from {base:.3g} to {base + float(np.sum(values)):.3g}")
+            _label(axis, names, f"{what}: from {amount(base, 3)} to {amount(base + float(np.sum(values)), 3)}")
         figure.suptitle(title, fontsize=10)
     return figure
 

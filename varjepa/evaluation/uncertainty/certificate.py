@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from varjepa.amounts import share
+from varjepa.amounts import amount, share
 from varjepa.config.base import Facts
 from varjepa.evaluation.arrays import Bools, Floats, Ints
 from varjepa.evaluation.uncertainty.error_share import ClusterErrors, p_too_many_errors
@@ -64,7 +64,7 @@ class Certificate(Facts):
         """What is promised of accepted rows, in a sentence."""
         if self.threshold is None:
             return f"None: {self.reason}."
-        right = "right" if self.tolerance is None else f"within {self.tolerance:g}"
+        right = "right" if self.tolerance is None else f"within {amount(self.tolerance)}"
         sure = f"with {share(self.confidence, 0)} confidence"
         return (
             f"At least {share(self.accuracy)} of accepted rows are {right}, {sure}; "

@@ -5,7 +5,7 @@ from shlex import quote
 
 from rich.table import Table
 
-from varjepa.amounts import counted, figure, share
+from varjepa.amounts import amount, counted, figure, share
 from varjepa.config import RetrainConfig
 from varjepa.config.durations import in_words
 from varjepa.flows.show.console import console, plain, print_table, shows_plain
@@ -127,12 +127,12 @@ def _promises(metrics: dict[str, float], confidence: float) -> None:
         if f"{group}/coverage" in metrics:
             promised, measured = metrics[f"{group}/promised"], metrics[f"{group}/coverage"]
             table.add_row(
-                words, share(promised), share(measured), "100%", f"{metrics[f'{group}/{size}']:.4g}",
+                words, share(promised), share(measured), "100%", amount(metrics[f"{group}/{size}"]),
                 held(promised, measured, rows),
             )  # fmt: skip
     if "certificate/coverage" in metrics:
         accuracy, within = metrics.get("certificate/accuracy"), metrics.get("certificate/tolerance")
-        words = "accepted rows are right" if within is None else f"accepted within {within:.4g}"
+        words = "accepted rows are right" if within is None else f"accepted within {amount(within)}"
         promised, accepted = metrics["certificate/promised"], metrics["certificate/coverage"]
         shown = "none" if accuracy is None else share(accuracy)
         judged = "" if accuracy is None else held(promised, accuracy, accepted * rows)
