@@ -11,6 +11,9 @@ KIB, UNITS = 1024, ("KiB", "MiB", "GiB")
 MOST_DIGITS = 15
 """Decimals beyond which floating-point numbers do not differ."""
 
+BEYOND_READING = 1e9
+"""Amounts from which on powers of ten are easier to read than digits."""
+
 
 def share(value: float, digits: int = 1) -> str:
     """A share in percent. What is not all and not nothing reads as neither, with more digits where it takes them.
@@ -56,6 +59,22 @@ def figure(value: float, digits: int = 4) -> str:
         if abs(float(text)) < 1:
             break
     return text
+
+
+def amount(value: float, digits: int = 4) -> str:
+    """A number in the unit of a column, such as a price: thousands are marked, rather than written as powers of ten.
+
+    Args:
+        value: any number.
+        digits: that count.
+
+    Examples:
+        >>> amount(0.0613248), amount(3.5), amount(61_324.7), amount(6.13248e12), amount(float("nan"))
+        ('0.06132', '3.5', '61,325', '6.132e+12', 'undefined')
+    """
+    if not math.isfinite(value):
+        return UNDEFINED
+    return f"{value:,.0f}" if 10 ** (digits - 1) <= abs(value) < BEYOND_READING else f"{value:.{digits}g}"
 
 
 def counted(number: float, noun: str) -> str:

@@ -1,6 +1,7 @@
 """Figures show every row and every name, whatever names are and however many there are."""
 
 import warnings
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -69,3 +70,24 @@ def test_titles_of_the_curves_say_what_they_are_of_and_fit() -> None:
         assert " " in axis.get_title(loc="left")
         title = next(text for text in axis.get_children() if getattr(text, "get_text", str)() == axis.get_title("left"))
         assert title.get_window_extent().width < axis.get_window_extent().width
+
+
+@pytest.mark.parametrize(("spread", "groups"), [(0.0, 1), (1e-9, 1), (0.5, 10)])
+def test_intervals_of_one_width_are_one_group(spread: float, groups: int) -> None:
+    """Rounding made ten, one above the other, on an axis of 1e-7+6.13193125e4."""
+    rng = np.random.default_rng(0)
+    width = 60_000 * (1 + spread * rng.random(200))
+    figure = plots.interval_plot(rng.random(200), width, rng.random(200) < 0.9, 0.9)
+    assert len(figure.axes[1].lines[0].get_xdata()) == groups
+
+
+def test_numbers_of_an_explained_row_do_not_run_into_each_other() -> None:
+    parts = {
+        "prediction": (300_000.0, np.array([46_000.0, 32_000.0, -19_000.0, 13_000.0])),
+        "uncertainty": (0.1, np.ones(4)),
+    }
+    figure = plots.row_reasons(list("abcd"), parts, "a row")
+    figure.canvas.draw()
+    boxes = [label.get_window_extent() for label in figure.axes[0].get_xticklabels() if label.get_text()]
+    width = boxes[0].width / len("300000")
+    assert all(right.x0 - left.x1 > 2 * width for left, right in pairwise(boxes))

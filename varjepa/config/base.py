@@ -117,6 +117,13 @@ class Section(Facts):
     )
     """What to do with a password that stands in a URI of the section."""
 
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """What differs from the defaults: a notebook that shows a loaded model would fill pages with all keys."""
+        defaults = {
+            name: field.get_default(call_default_factory=True) for name, field in type(self).model_fields.items()
+        }
+        return ((name, value) for name, value in super().__repr_args__() if value != defaults.get(str(name), ...))
+
     @field_validator("*", mode="before")
     @classmethod
     def _without_nul(cls, value: Any, info: ValidationInfo) -> Any:

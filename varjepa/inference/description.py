@@ -28,9 +28,12 @@ class ModelParts(NamedTuple):
 def model_lines(config: RetrainConfig, preprocessor: Preprocessor, parts: ModelParts) -> list[tuple[str, str]]:
     """Facts of a model by name, those that it has."""
     model, label = config.model, preprocessor.label
+    text = [name for name in preprocessor.columns if name not in preprocessor.order]
+    read = [*preprocessor.order, *text]
     lines = {
         "kind": f"{model.kind}, layers: {model.n_layers}, width: {model.d_hidden}",
-        "columns": f"{len(preprocessor.order)}: {listed(preprocessor.order)}",
+        "columns": f"{len(read)}: {listed(read)}",
+        "columns of text": listed(text),
         "left out": "; ".join(f"{name}: {reason}" for name, reason in preprocessor.left_out.items()),
         "label": "" if label is None else f"{label.name}, {_label_kind(label.classes)}",
         "head": "" if parts.head is None else name_of(parts.head),

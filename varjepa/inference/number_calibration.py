@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from varjepa.amounts import share
+from varjepa.amounts import amount, share
 from varjepa.data.encode.encoded import Part
 from varjepa.evaluation.arrays import Floats, Ints
 from varjepa.evaluation.bootstrap import cluster_numbers
@@ -104,7 +104,7 @@ class NumberCalibration:
             origin = " (half the range between the quartiles of training labels)" if chosen else ""
             promise = (
                 f"at least {share(certificate.accuracy)} of accepted rows predicted to within "
-                f"{certificate.tolerance:.4g}{origin}, with {share(certificate.confidence, 0)} confidence, "
+                f"{amount(certificate.tolerance)}{origin}, with {share(certificate.confidence, 0)} confidence, "
                 f"if {certificate.assumption}; {certificate.reason}"
             )
         return {"intervals": intervals, "certificate": promise}

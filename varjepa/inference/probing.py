@@ -190,6 +190,7 @@ def probe_metrics(predictions: pl.DataFrame, label: Label | None) -> dict[str, f
     """Metrics of every group, `probe/...`, `raw/...`, `boosted/...` and `head/...`; none where no row has a label.
 
     `unseen_class_rows` says how many rows have a class that training has not seen. They count as errors.
+    `guess/accuracy` is the accuracy of always naming one class, the best one on these rows.
     """
     if label is None or predictions["label"].is_nan().all():
         return {}
@@ -202,5 +203,8 @@ def probe_metrics(predictions: pl.DataFrame, label: Label | None) -> dict[str, f
             values = regression_metrics(labelled[f"{prefix}0"].to_numpy(), labelled["label"].to_numpy())
         metrics |= {f"{group}/{name}": value for name, value in values.items()}
     if label.classes:
-        metrics["unseen_class_rows"] = float((predictions["label"] == len(label.classes)).sum())
+        labels = labelled_rows(predictions)["label"].cast(pl.Int64).to_numpy()
+        counts = np.bincount(labels, minlength=len(label.classes) + 1)
+        metrics["unseen_class_rows"] = float(counts[-1])
+        metrics["guess/accuracy"] = float(counts[:-1].max() / counts.sum())
     return metrics

@@ -27,6 +27,9 @@ ORDERS, STEPS = 6, 24
 """Orders of columns, half of them reverses, and steps in which an order shows its columns: of more columns, several are
 shown at once and share their gain."""
 
+ROUNDING = 1e-9
+"""Contributions below this share of the numbers that they add up to are errors of rounding, not reasons."""
+
 SHOWN = 5
 """Columns of a row that are named, those of the largest contributions first."""
 
@@ -154,10 +157,16 @@ def explained(
                     total[:, shown] += ((new - old) / (len(shown) * ORDERS))[:, None]
             before = after
     found = [
-        None if base is None or value is None else Contributions(base, value, total)
+        None if base is None or value is None else Contributions(base, value, _without_rounding(base, value, total))
         for base, value, total in zip(*ends, totals, strict=True)
     ]
     return Reasons(list(groups), *found)
+
+
+def _without_rounding(base: Floats, value: Floats, parts: Floats) -> Floats:
+    """Contributions [N, P] that are zero where only rounding keeps them from it: of a constant, every column's is."""
+    scale = np.maximum(np.abs(base), np.abs(value))
+    return np.where(np.abs(parts) < ROUNDING * scale[:, None], 0.0, parts)
 
 
 def _hidden(order: Sequence[NDArray[np.int64]], place: int, features: Sequence[list[int]]) -> list[int]:

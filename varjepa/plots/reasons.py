@@ -5,12 +5,17 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
+from varjepa.amounts import amount
 from varjepa.plots.style import COLORS, Floats, panels
 from varjepa.visible import visible
 
 SHOWN = 12
 """Columns in a figure, those of the largest contributions; the others are one bar."""
+
+MOST_TICKS = 5
+"""Steps between the numbers of an axis: more of them run into each other where a label has six digits."""
 
 
 def row_reasons(columns: Sequence[str], parts: Mapping[str, tuple[float, Floats]], title: str) -> Figure:
@@ -32,7 +37,7 @@ def row_reasons(columns: Sequence[str], parts: Mapping[str, tuple[float, Floats]
             # Bars end an axis where they end, on top of the two lines.
             axis.use_sticky_edges = False
             axis.margins(x=0.05)
-            _label(axis, names, f"{what}: from {base:.3g} to {base + float(np.sum(values)):.3g}")
+            _label(axis, names, f"{what}: from {amount(base, 3)} to {amount(base + float(np.sum(values)), 3)}")
         figure.suptitle(title, fontsize=10)
     return figure
 
@@ -67,4 +72,5 @@ def _label(axis: Axes, names: Sequence[str], title: str) -> None:
     short = [(name if len(name) <= 22 else f"{name[:21]}…") for name in names]
     axis.set_yticks(range(len(names)), [visible(name) for name in short])
     axis.invert_yaxis()
+    axis.xaxis.set_major_locator(MaxNLocator(MOST_TICKS))
     axis.set_title(title)

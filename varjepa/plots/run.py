@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from varjepa.amounts import counted
 from varjepa.evaluation.arrays import Bools
 from varjepa.evaluation.latents.pit import PITDistances
 from varjepa.evaluation.uncertainty.calibration import Reliability
@@ -85,6 +86,10 @@ def reliability_diagram(bins: Reliability, ece: float) -> Figure:
     return figure
 
 
+SAME_WIDTH = 1e-6
+"""Intervals whose widths differ by no larger share are equally wide."""
+
+
 def interval_plot(pit: Floats, width: Floats, inside: Bools, level: float) -> Figure:
     """PIT of labels, which is uniform where distributions are calibrated, and coverage by the width of the interval.
 
@@ -98,11 +103,12 @@ def interval_plot(pit: Floats, width: Floats, inside: Bools, level: float) -> Fi
         left.hist(pit, bins=20, range=(0, 1), density=True)
         left.axhline(1.0, color="#888888", linestyle=":")
         left.set(title="PIT of the label", xlabel="PIT", ylabel="density", xlim=(0, 1))
-        parts = np.array_split(np.argsort(width, kind="stable"), min(10, len(width)))
+        # Of intervals that are equally wide, rounding would make groups.
+        groups = 1 if np.ptp(width) <= SAME_WIDTH * np.abs(width).max() else min(10, len(width))
+        parts = np.array_split(np.argsort(width, kind="stable"), groups)
         points = [(width[part].mean(), inside[part].mean()) for part in parts]
-        right.plot(
-            *zip(*points, strict=True), marker="o", label=f"{len(points)} groups of about {len(parts[0]):,} rows"
-        )
+        size = f"{'' if groups == 1 else 'about '}{len(parts[0]):,} rows"
+        right.plot(*zip(*points, strict=True), marker="o", label=f"{counted(groups, 'group')} of {size}")
         for part, (x, share) in zip(parts, points, strict=True):
             right.vlines(x, *wilson(share, len(part)), color=COLORS[0])
         right.axhline(level, color="#888888", linestyle=":", label="promised for all rows")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from varjepa.config import RetrainConfig, as_flat, load_config
+from varjepa.config import RetrainConfig, as_flat, load_config, parse_config
 from varjepa.config.load import benchmark_config, study_config
 from varjepa.config.yaml_text import dump_yaml, read_yaml
 from varjepa.data.read.contract import load_contract
@@ -34,6 +34,14 @@ def test_overrides_are_read_as_yaml_and_win(tmp_path: Path) -> None:
     config = load_config(path, ["training.lr=5e-4", "data.drop=[a, b]", "data.label=x", "model.dropout=0"])
     assert (config.training.lr, config.data.drop, config.model.dropout) == (5e-4, ("a", "b"), 0.0)
     assert load_config(path).training.lr == 1e-3
+
+
+def test_a_config_shows_what_differs_from_the_defaults() -> None:
+    """A loaded model in a notebook showed three hundred keys."""
+    config = parse_config({"data": {"name": "table", "label": "y"}, "training": {"lr": 5e-4}})
+    assert (
+        repr(config) == "RetrainConfig(data=DataSection(name='table', label='y'), training=TrainingSection(lr=0.0005))"
+    )
 
 
 def test_paths_in_a_file_start_from_the_file_and_those_of_overrides_do_not(tmp_path: Path) -> None:

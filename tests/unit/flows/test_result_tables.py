@@ -69,7 +69,7 @@ def test_no_number_is_cut_or_broken_on_a_narrow_terminal(width: int, monkeypatch
     lines = shown(NUMBERS, monkeypatch, width).splitlines()
     cells = [cell.strip() for line in lines if line.startswith("│") for cell in line.split("│")]
     assert cells.count("123456.7890") == 3 * len(results.COLUMNS)  # it read "1234…"
-    assert "1.235e+05" in cells
+    assert "123,457" in cells
     assert not [cell for cell in cells if "…" in cell]
 
 
@@ -108,6 +108,14 @@ def test_where_no_row_is_accepted_a_lower_level_is_suggested_that_the_rows_can_s
     assert ("--set uncertainty." in text) == (hint is not None)
     if hint is not None:
         assert f"\n  --set uncertainty.{hint}\n" in "\n".join(line.rstrip() for line in text.splitlines())
+
+
+@pytest.mark.parametrize(("guess", "said"), [(0.8, True), (0.7, False)])
+def test_what_ships_and_is_no_better_than_a_guess_is_named(
+    guess: float, said: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = shown({"head/accuracy": 0.8, "guess/accuracy": guess}, monkeypatch)
+    assert ("always naming the most frequent class" in " ".join(text.split())) == said
 
 
 @given(st.sampled_from([name for name, figure in FIGURES.items() if figure.limits]), st.floats(-10, 10))

@@ -72,6 +72,17 @@ def test_an_imputation_shows_what_was_filled(hostile: tuple[pl.DataFrame, VarTJE
     assert "interval" in page
 
 
+@pytest.mark.slow
+def test_a_model_shows_columns_of_text_among_those_that_it_reads() -> None:
+    """They were neither among the columns nor among those left out."""
+    words = ("late", "slow", "broken", "fine")
+    notes = [f"{words[row % 4]} parcel number {row * row} again" for row in range(60)]
+    model = VarTJEPA(TINY).fit(pl.DataFrame({"size": [row % 7 for row in range(60)], "note": notes}))
+    lines = dict(re.findall("<th>(.*?)</th><td>(.*?)</td>", model.model_._repr_html_()))
+    assert lines["columns"] == "2: &quot;size&quot;, &quot;note&quot;"
+    assert lines["columns of text"] == "&quot;note&quot;"
+
+
 def test_an_estimator_without_a_model_shows_the_diagram_alone() -> None:
     assert "Trained model" not in VarTJEPA(TINY)._repr_mimebundle_()["text/html"]
 
@@ -93,6 +104,7 @@ def test_gaps_of_dates_and_words_are_described() -> None:
         ({"threshold": 0.25, "coverage": 0.64}, ["95.0% of accepted rows are right", "64.0%", "0.25"]),
         ({"threshold": None, "coverage": 0.0}, ["None: because."]),
         ({"threshold": 0.25, "coverage": 0.5, "tolerance": 3.5}, ["within 3.5"]),
+        ({"threshold": 0.25, "coverage": 0.5, "tolerance": 1_085_000.0}, ["within 1,085,000"]),
         ({"threshold": 0.25, "coverage": 0.5, "assumption": "<i>if</i>"}, ["&lt;i&gt;if"]),
         ({"threshold": 0.25, "coverage": 0.5, "clusters": 70}, ["<th>clusters</th><td>70"]),
     ],

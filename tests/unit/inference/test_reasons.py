@@ -44,6 +44,19 @@ def test_contributions_of_a_sum_are_its_parts() -> None:
     assert (reasons.prediction.base == 0).all()
 
 
+def test_errors_of_rounding_are_no_reasons() -> None:
+    """A picture of a model that answers one number showed bars of 1e-17 as what matters."""
+    table = random_table(40)
+
+    def constant(rows: TableTensors, hidden: Collection[int]) -> Outcome:
+        noise = 1e-16 * additive(rows, hidden).answers
+        return Outcome(0.4 + noise, 0.6 - noise[:, 0])
+
+    reasons = explained(one_by_one(constant), table, GROUPS)
+    assert (reasons.prediction.parts == 0).all()
+    assert (reasons.uncertainty.parts == 0).all()
+
+
 @pytest.mark.slow
 @given(rows=st.integers(1, 20), seed=st.integers(0, 99), columns=st.integers(1, 6))
 @settings(max_examples=20)

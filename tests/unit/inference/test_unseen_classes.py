@@ -55,6 +55,7 @@ def test_every_figure_counts_them_as_errors() -> None:
     metrics = probe_metrics(predict_rows(model, probes.baselines, test, keep=10)[0], label)
     assert metrics["head/accuracy"] == pytest.approx(accuracy)
     assert metrics["unseen_class_rows"] == 100
+    assert metrics["guess/accuracy"] == max((truth == word).sum() for word in label.classes) / 450
     outcome = calibrate_model(model, validation=validation, calibration=calibration, test=test)
     assert 1 - outcome.test.error.mean() == pytest.approx(accuracy)
     assert outcome.fitted.certificate is not None

@@ -1,5 +1,6 @@
 """Sheets of Excel and OpenDocument files."""
 
+import logging
 from datetime import date
 from pathlib import Path
 
@@ -9,6 +10,9 @@ import polars as pl
 from varjepa.data.files.damage import empty, require_different, require_names
 from varjepa.data.files.header import made_names, values_as_names
 from varjepa.errors import DataError, listed, nearest
+
+# It warns of every column without a cell, also of rows that are read only to look for the header.
+logging.getLogger("fastexcel").setLevel(logging.ERROR)
 
 _HEAD = 50
 """Rows of a sheet in which the header is looked for."""

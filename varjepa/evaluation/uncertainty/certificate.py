@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from varjepa.amounts import share
+from varjepa.amounts import amount, share
 from varjepa.config.base import Facts
 from varjepa.evaluation.arrays import Bools, Floats, Ints
 from varjepa.evaluation.uncertainty.error_share import ClusterErrors, p_too_many_errors
@@ -64,7 +64,7 @@ class Certificate(Facts):
         """What is promised of accepted rows, in a sentence."""
         if self.threshold is None:
             return f"None: {self.reason}."
-        right = "right" if self.tolerance is None else f"within {self.tolerance:g}"
+        right = "right" if self.tolerance is None else f"within {amount(self.tolerance)}"
         sure = f"with {share(self.confidence, 0)} confidence"
         return (
             f"At least {share(self.accuracy)} of accepted rows are {right}, {sure}; "
@@ -134,11 +134,11 @@ def certify(
     promise = {
         "accuracy": accuracy, "confidence": confidence, "rows": rows, "clusters": clusters, "assumption": assumption
     }  # fmt: skip
+    what = f"{rows:,} calibration rows" + ("" if clusters is None else f" in {clusters:,} clusters")
     needed = rows_needed(accuracy, confidence)
     if (clusters or rows) < needed or not len(other.correct):
-        what = f"{rows} calibration rows" + ("" if clusters is None else f" in {clusters} clusters")
         unit = "rows" if clusters is None else "clusters"
-        reason = f"{what} are too few: even without an error it takes {needed} {unit}"
+        reason = f"{what} are too few: even without an error it takes {needed:,} {unit}"
         return Certificate(**promise, threshold=None, coverage=0.0, reason=reason)
     sequence = _Sequence.from_rows(other, largest=largest, most=1 - accuracy, needed=needed / rows)
     threshold = sequence.last_passed(calibration, 1 - confidence)
@@ -146,7 +146,6 @@ def certify(
         reason = f"no threshold keeps {share(accuracy)} on accepted rows with {share(confidence, 0)} confidence"
         return Certificate(**promise, threshold=None, coverage=0.0, reason=reason)
     coverage = float((calibration.uncertainty <= threshold).mean())
-    what = f"{rows} calibration rows" + ("" if clusters is None else f" in {clusters} clusters")
     return Certificate(
         **promise, threshold=threshold, coverage=coverage, reason=f"{share(coverage)} of {what} are accepted"
     )

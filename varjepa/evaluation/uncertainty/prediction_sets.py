@@ -98,7 +98,8 @@ def fit_sets(validation: LabelledRows, calibration: LabelledRows, level: float, 
     """Chooses the score on validation rows, and the thresholds on calibration rows.
 
     A class of at least `CLASS_ROWS` calibration rows has its own threshold, so the promise holds for its rows. All
-    others share one, which promises for their rows together; where even these are too few, it is that of all rows.
+    others share one, which promises for their rows together; where even these are too few, it is that of all rows, and
+    no class has a smaller one: so the promise holds for all rows together.
 
     Args:
         validation: rows that choose; may be none.
@@ -181,5 +182,8 @@ def _thresholds(score: ClassScore, rows: LabelledRows, level: float, largest: in
     shared: Basis = "rare" if together.sum() >= needed else "all"
     limits = np.full(n_classes, conformal_threshold(own[together] if shared == "rare" else own, level, largest))
     for number in np.flatnonzero(~rare):
-        limits[number] = conformal_threshold(own[rows.labels == number], level, largest)
+        limit = conformal_threshold(own[rows.labels == number], level, largest)
+        # The threshold of all rows holds the classes of enough rows only where no class has a smaller one: rare classes
+        # miss more often, and others, which are easier, would no longer make up for that.
+        limits[number] = max(limit, limits[number]) if shared == "all" and together.any() else limit
     return limits, tuple(shared if few else "class" for few in rare)

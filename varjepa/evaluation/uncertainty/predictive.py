@@ -19,6 +19,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from varjepa.amounts import amount
 from varjepa.config.base import Facts
 from varjepa.evaluation.arrays import Bools, Floats, Ints
 from varjepa.evaluation.uncertainty.conformal import conformal_threshold, halves
@@ -202,8 +203,8 @@ def choose_method(rows: ValidationRows, level: float, largest: int = 1, seed: in
         if _narrower(widths[option], widths[best]):
             best = option
     means = {option: float(np.mean(found)) for option, found in widths.items()}
-    gain = f", {means[options[0]]:.4g} by plain split conformal" if best[0] != "split" else ""
-    return best[0], best[1], f"{best[0]}: mean width {means[best]:.4g} on validation rows{gain}"
+    gain = f", {amount(means[options[0]])} by plain split conformal" if best[0] != "split" else ""
+    return best[0], best[1], f"{best[0]}: mean width {amount(means[best])} on validation rows{gain}"
 
 
 def _narrower(widths: list[float], before: list[float]) -> bool:

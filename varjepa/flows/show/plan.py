@@ -24,7 +24,8 @@ def show_plan(plan: PlanAnswer) -> None:
     layers, epochs = counted(plan["size"]["n_layers"], "layer"), counted(plan["epochs"], "epoch")
     console.print(f"network   {layers} of width {plan['size']['d_hidden']}, at most {epochs}")
     console.print(f"reused    {', '.join(plan['reused'])}")
-    console.print(f"new       {', '.join(step for step in plan['steps'] if step not in plan['reused'])}")
+    # Of short steps, a plan does not know whether their results are there.
+    console.print(f"then      {', '.join(step for step in plan['steps'] if step not in plan['reused'])}")
     console.print(
         f"time      about {in_words(seconds['total'])} here: {in_words(seconds['training'])} for training, "
         f"{in_words(seconds['generator'])} for the generator, {in_words(seconds['rest'])} for the rest"

@@ -5,7 +5,7 @@ from shlex import quote
 
 from rich.table import Table
 
-from varjepa.amounts import counted, figure, share
+from varjepa.amounts import amount, counted, figure, share
 from varjepa.config import RetrainConfig
 from varjepa.config.durations import in_words
 from varjepa.flows.show.console import console, plain, print_table, shows_plain
@@ -13,6 +13,7 @@ from varjepa.flows.show.verdicts import FIGURES, OPEN, held, losing_sentence, ve
 from varjepa.redaction import redacted_uri
 from varjepa.tasks.answers.retrain import ModelAnswer, RetrainAnswer
 from varjepa.tasks.registry.champion import CHAMPION
+from varjepa.tasks.release.verdict import guessing
 from varjepa.tasks.tracking.store import run_link
 from varjepa.tasks.tracking.uris import tracking_uri
 
@@ -64,6 +65,8 @@ def show_result(result: RetrainAnswer, config: RetrainConfig) -> None:
         _groups("Who is sure is right? Rows ranked by uncertainty of", SELECTIVE, RANKINGS, metrics)
     _promises(metrics, config.uncertainty.confidence)
     _figures(metrics)
+    for sentence in guessing(metrics):
+        console.print(sentence)
     if losing := losing_sentence(metrics):
         console.print(losing)
     console.print(
@@ -124,12 +127,12 @@ def _promises(metrics: dict[str, float], confidence: float) -> None:
         if f"{group}/coverage" in metrics:
             promised, measured = metrics[f"{group}/promised"], metrics[f"{group}/coverage"]
             table.add_row(
-                words, share(promised), share(measured), "100%", f"{metrics[f'{group}/{size}']:.4g}",
+                words, share(promised), share(measured), "100%", amount(metrics[f"{group}/{size}"]),
                 held(promised, measured, rows),
             )  # fmt: skip
     if "certificate/coverage" in metrics:
         accuracy, within = metrics.get("certificate/accuracy"), metrics.get("certificate/tolerance")
-        words = "accepted rows are right" if within is None else f"accepted within {within:.4g}"
+        words = "accepted rows are right" if within is None else f"accepted within {amount(within)}"
         promised, accepted = metrics["certificate/promised"], metrics["certificate/coverage"]
         shown = "none" if accuracy is None else share(accuracy)
         judged = "" if accuracy is None else held(promised, accuracy, accepted * rows)

@@ -8,6 +8,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
+from varjepa.amounts import amount
 from varjepa.data.cells import nameless
 from varjepa.data.encode.features import NumericFeature
 from varjepa.data.encode.preprocessor import Preprocessor
@@ -52,7 +53,7 @@ def _filled_line(bounds: pl.DataFrame, name: str) -> tuple[str, str, str]:
 
 
 def _shown(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)  # of dates, a time span
+    return amount(value, 3) if isinstance(value, float) else str(value)  # of dates, a time span
 
 
 class Imputer:

@@ -6,7 +6,7 @@ from varjepa.amounts import counted, figure, share
 from varjepa.tasks.registry.champion import CHAMPION
 from varjepa.tasks.release.card import MEASURES, CardFacts
 from varjepa.tasks.release.gate import Decision
-from varjepa.tasks.release.verdict import SHARES, main_figure
+from varjepa.tasks.release.verdict import BEYOND, CHANCE, SHARES, main_figure
 from varjepa.tasks.reports.meanings import meaning
 from varjepa.tasks.reports.page import render
 from varjepa.tasks.tracking.headlines import headlines
@@ -16,6 +16,9 @@ REPORT = "0_report.html"
 
 FEW_ROWS = 500
 """With fewer test rows, the report says that its figures are rough."""
+
+FIRST = ("head", "raw", "probe", "selective_shipped", "interval", "calibration")
+"""Groups of figures in the order in which a person asks for them; the objective and the latents come after them."""
 
 
 def html_report(facts: CardFacts, decision: Decision) -> str:
@@ -58,8 +61,9 @@ def _trained(facts: CardFacts) -> list[str]:
 
 
 def _against_raw(facts: CardFacts) -> list[str]:
+    """What the paired test said, which is asked only where a common model is ahead."""
     words = facts.decisions.get("raw columns", "")
-    return [f"Paired test: {words}."] if words else []
+    return [f"Paired test: {words}."] if BEYOND in words or CHANCE in words else []
 
 
 def _sure(facts: CardFacts) -> list[str]:
@@ -137,6 +141,8 @@ def _watch(facts: CardFacts) -> list[str]:
 
 
 def _headlines(facts: CardFacts) -> list[tuple[str, str, str]]:
-    return [
-        (name, facts.figure(name), meaning(name)) for name in headlines(facts.metrics) if not name.startswith("gate")
-    ]
+    """The figures with their meanings, those of the predictions before those of the training."""
+    shown = [name for name in headlines(facts.metrics) if not name.startswith("gate")]
+    groups = {group: rank for rank, group in enumerate(FIRST)}
+    shown.sort(key=lambda name: groups.get(name.partition("/")[0], len(FIRST)))
+    return [(name, facts.figure(name), meaning(name)) for name in shown]

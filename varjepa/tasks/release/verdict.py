@@ -22,6 +22,12 @@ def main_figure(metrics: Mapping[str, float]) -> str | None:
     return next((name for name in SHARES if f"head/{name}" in metrics), None)
 
 
+GUESSES = {
+    "accuracy": ("guess/accuracy", "always naming the most frequent class"),
+    "r2": (None, "always naming the mean of the label"),
+}
+"""Figure of models -> the same figure of a guess that looks at no column, and the guess. The R2 of a mean is 0."""
+
 BEYOND, CHANCE = "beyond chance", "may be chance"
 """Words of the paired test of what ships against the best common model (`varjepa.inference.probing.against_raw`)."""
 
@@ -46,12 +52,37 @@ def verdicts(metrics: Mapping[str, float], intervals: Mapping[str, Interval], te
     best = max(words, key=lambda rival: metrics[rival], default="")
     words |= {best: "worse than"} if BEYOND in tested else {best: "about as good as"} if CHANCE in tested else {}
     sentences = [_sentence(f"The predictions have {SHARES[name]}", metrics[f"head/{name}"], rivals, words, metrics)]
+    sentences += guessing(metrics, intervals)
     if f"probe/{name}" in metrics and rivals:
         own = f"probe/{name}"
         words = {rival: _word(own, rival, metrics, intervals) for rival in rivals.values()}
         start = f"A linear model on the embedding alone has {SHARES[name]}"
         sentences.append(_sentence(start, metrics[own], rivals, words, metrics))
     return sentences
+
+
+def guessing(metrics: Mapping[str, float], intervals: Mapping[str, Interval] | None = None) -> list[str]:
+    """A sentence where the predictions are no better than a guess that looks at no column; else nothing.
+
+    Args:
+        metrics: of a run.
+        intervals: of some of them; a guess inside of that of the predictions is as good.
+
+    Examples:
+        >>> guessing({"head/accuracy": 0.95, "guess/accuracy": 0.96})
+        ['The predictions are not shown to be better than always naming the most frequent class (accuracy 0.9600).']
+        >>> guessing({"head/r2": 0.4})
+        []
+    """
+    name = main_figure(metrics)
+    if name is None:
+        return []
+    own, (key, words) = f"head/{name}", GUESSES[name]
+    guess = 0.0 if key is None else metrics.get(key)
+    low, _ = (intervals or {}).get(own, Interval(metrics[own], metrics[own]))
+    if guess is None or low > guess:
+        return []
+    return [f"The predictions are not shown to be better than {words} ({SHARES[name]} {figure(guess)})."]
 
 
 def _sentence(

@@ -29,6 +29,7 @@ EXACT = {
     "certificate/coverage": "share of test rows that are accepted",
     "certificate/accuracy": "accuracy of the accepted test rows",
     "certificate/rows": "independent calibration rows, which the certificate rests on",
+    "guess/accuracy": "share of test rows of the most frequent class: the accuracy of always naming it",
     "interval/promised": "share of labels that intervals are to hold",
     "interval/coverage": "share of test labels that their intervals hold",
     "interval/width": "mean width of the intervals, in the label's unit; narrower is better",
@@ -124,7 +125,7 @@ PICTURES = {
     ),
     "reasons_row": (
         "One row, explained",
-        "How each column moves this row's prediction and uncertainty, from the dotted line to the solid one.",
+        "How each column moves this row's prediction (a value, or the probability of its class) and its uncertainty.",
     ),
     "embedding_map": (
         "The rows on a map",

@@ -11,6 +11,7 @@ from varjepa.data.cells import as_text, column
 from varjepa.data.read.column_profile import ColumnProfile
 from varjepa.data.read.contract import ColumnContract, Contract, dump_contract
 from varjepa.tasks.setup.natural_bounds import natural_bounds
+from varjepa.tasks.setup.repeated_keys import is_key
 
 MOST_VALUES = 60
 """The draft contract lists the allowed values of a column only up to this many categories."""
@@ -63,7 +64,7 @@ def column_contract(column: pl.LazyFrame, facts: ColumnProfile) -> ColumnContrac
         promised["max_missing"] = min(1.0, math.ceil(200 * missing + 5) / 100)
     if facts.kind == "identifier":
         promised["unique"] = facts.distinct == facts.rows - facts.missing
-    elif promised["kind"] in ("numeric", "date") and facts.smallest is not None:
+    elif promised["kind"] in ("numeric", "date") and facts.smallest is not None and not is_key(facts):
         promised["min"], promised["max"] = possible_range(facts)
     elif facts.kind == "categorical" and facts.distinct <= MOST_VALUES:
         values = column.select(as_text(facts.name, facts.dtype)).drop_nulls().unique().collect(engine="streaming")

@@ -30,6 +30,7 @@ from varjepa.tasks.setup.drafted_contract import MOST_VALUES, contract_text
 from varjepa.tasks.setup.gap_words import gap_words
 from varjepa.tasks.setup.natural_bounds import future_words
 from varjepa.tasks.setup.obstacles import obstacles
+from varjepa.tasks.setup.repeated_keys import repeated_keys
 from varjepa.tasks.setup.time_order import ordered_by_time
 from varjepa.tasks.sources.address import expanded, require_place, table_of
 from varjepa.tasks.sources.glance import columns_at_hand, require_table
@@ -134,7 +135,8 @@ def initialise(
         remarks = {name: beyond_words(count) for name, count in beyond.items()}
         remarks |= rare_columns(rows, {name: facts for name, facts in profiles.items() if name != label})
         ordered = {} if section.split.by == "time" else ordered_by_time(frame, profiles)
-    remarks = _together(remarks, future_columns(profiles), ordered, gap_words(section, profiles.values()))
+    keys = {} if section.split.column is not None else repeated_keys(profiles, label)
+    remarks = _together(remarks, future_columns(profiles), keys, ordered, gap_words(section, profiles.values()))
     started = Started(
         config, contract, rows.rows, label, profiles, source.columns, source.words, {**remarks, **source.doubts},
         tuple(obstacles(rows.rows, profiles, label, section.drop)),

@@ -89,6 +89,14 @@ def test_spreadsheets(
     assert bool(notes) == bool(note), notes
 
 
+def test_cells_without_a_value_are_no_warnings(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A title of one cell above the header, and a column without a cell, were ten lines of warnings."""
+    rows: list[list[object]] = [["a", "b", "c"], [1, None, "x"], [2, None, "y"]]
+    table, _ = opened(book(tmp_path / "t.xlsx", one=[["Report of May"], [], *rows]))
+    assert table.columns == ["a", "b", "c"]
+    assert not caplog.records
+
+
 def test_a_sheet_without_a_header_is_refused_and_read_where_that_is_said(tmp_path: Path) -> None:
     """Its first row became the names, in silence."""
     path = book(tmp_path / "t.xlsx", one=[[5.1, 3.5, "setosa"], [4.9, 3.0, "setosa"], [7.0, 3.2, "virginica"]])

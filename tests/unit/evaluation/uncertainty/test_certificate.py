@@ -36,7 +36,7 @@ def test_clusters_count_where_rows_do_not() -> None:
     rows = RankedRows(uncertainty, np.ones(2000, bool), np.arange(2000) // 50)
     certificate = certify(rows, rows, accuracy=0.95, confidence=0.9)
     assert (certificate.threshold, certificate.clusters) == (None, 40)
-    assert "2000 calibration rows in 40 clusters are too few: even without an error it takes 45" in certificate.reason
+    assert "2,000 calibration rows in 40 clusters are too few: even without an error it takes 45" in certificate.reason
     single = certify(
         rows._replace(clusters=np.arange(2000)), rows._replace(clusters=None), accuracy=0.95, confidence=0.9
     )

@@ -48,3 +48,21 @@ def test_a_model_inside_of_the_interval_of_a_rival_is_about_as_good() -> None:
 def test_rows_too_few_for_any_interval_cannot_tell() -> None:
     (sentence,) = verdicts({"head/r2": 0.9, "raw/r2": 0.2}, {"interval/coverage": Interval(0.1, 0.99)})
     assert "about as good as a linear model" in sentence
+
+
+@pytest.mark.parametrize(
+    ("metrics", "low", "guessed"),
+    [
+        ({"head/accuracy": 0.96, "guess/accuracy": 0.95}, 0.94, True),
+        ({"head/accuracy": 0.96, "guess/accuracy": 0.95}, 0.955, False),
+        ({"head/r2": 0.01}, -0.02, True),
+        ({"head/r2": 0.3}, 0.2, False),
+        ({"head/accuracy": 0.5}, 0.4, False),  # of a run that was made before there was the figure
+    ],
+)
+def test_what_is_no_better_than_a_guess_is_said_to_be(metrics: dict[str, float], low: float, guessed: bool) -> None:
+    """An accuracy of 0.96 looks wonderful where 95% of the rows have one class."""
+    own = next(name for name in metrics if name.startswith("head/"))
+    sentences = verdicts(metrics, {own: Interval(low, 0.99)})
+    assert any("not shown to be better than always naming" in sentence for sentence in sentences) == guessed
+    assert len(sentences) == 1 + guessed

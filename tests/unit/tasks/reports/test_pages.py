@@ -165,6 +165,24 @@ def test_pages_are_whole_and_need_nothing_beside_them(name: str, figure: Path) -
         assert page.count(f"<{tag}>") + page.count(f"<{tag} ") == page.count(f"</{tag}>"), tag
 
 
+def test_the_report_begins_with_the_figures_of_the_predictions(figure: Path) -> None:
+    """People who decide read the objective of the training first, as it comes first in the tracking UI."""
+    metrics = {"elbo/test": -1.0, "calibration/ece": 0.1, "head/accuracy": 0.8, "raw/accuracy": 0.7, "gate/low": 0.0}
+    facts = replace(hostile_facts(figure), metrics=metrics)
+    page = html_report(facts, Decision(promoted=True, reason="", aliases=[], metrics={}))
+    shown = [text for text in Reader(page).texts if text in metrics]
+    assert shown == ["head/accuracy", "raw/accuracy", "calibration/ece", "elbo/test"]
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"), [("what ships 0.9000", False), ("what ships only 0.7000, which may be chance (p 0.2)", True)]
+)
+def test_the_report_names_a_paired_test_where_there_is_a_result(figure: Path, words: str, shown: bool) -> None:
+    facts = replace(hostile_facts(figure), decisions={"raw columns": words})
+    page = html_report(facts, Decision(promoted=True, reason="", aliases=[], metrics={}))
+    assert ("Paired test" in page) == shown
+
+
 def test_the_contracts_page_tells_broken_rules_from_kept_ones(figure: Path) -> None:
     texts = [text.strip() for text in Reader(contract_of_hostile_names(figure)).texts if text.strip()]
     verdicts = [text for text in texts if text in ("kept", "broken")]
