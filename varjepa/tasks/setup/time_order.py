@@ -16,7 +16,8 @@ FEWEST_TIMES = 20
 
 WORDS = (
     "its rows stand in the order of time; if you will predict later rows, test on the newest ones with "
-    "data.split: {{by: time, column: {name}}}"
+    "data.split: {{by: time, column: {name}}}; as long as it is a feature, `varjepa drift` finds a change in every later "
+    "batch (data.drop leaves it out)"
 )
 
 
