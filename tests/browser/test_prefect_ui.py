@@ -1,6 +1,7 @@
 """Prefect's pages in a real browser, served by a server of ours on any port but Prefect's own."""
 
 import sys
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,7 +26,7 @@ def test_the_pages_find_their_api(browser: Any, prefect_pages: str, path: str) -
 
 
 @pytest.fixture(scope="module")
-def prefect_pages(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def prefect_pages(prefect_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Address of a server without runs, with the environment of one that listens on all addresses of its host.
 
     Only a browser shows that its pages find an API whose address has no host. That of a server on one address has one,
@@ -35,6 +36,7 @@ def prefect_pages(tmp_path_factory: pytest.TempPathFactory) -> Any:
     from varjepa.tasks.servers.prefect import ui_environment
 
     home, port = tmp_path_factory.mktemp("prefect"), free_port()
+    (home / "prefect.db").write_bytes(prefect_database.read_bytes())
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(port)]
     environment = {**ui_environment("0.0.0.0", port), "PREFECT_HOME": str(home), "PREFECT_API_URL": None}
     with Child("Prefect", command, home / "server.log", environment=environment, quick=True) as server:

@@ -143,8 +143,8 @@ def write_job(folder: Path, table: pl.DataFrame, **sections: dict[str, Any]) -> 
     return folder / "job.yaml"
 
 
-def candidate_of(config: Any, run_id: str) -> Any:
-    """What a retrain hands to its last steps, made by the steps themselves or reused from an earlier run."""
+def candidate_of(config: Any, run_id: str) -> tuple[Any, Any]:
+    """What a retrain hands to its last steps, made by the steps themselves or reused from an earlier run; its probe."""
     from varjepa.tasks.release.compare import Candidate
     from varjepa.tasks.retrain.assemble import assemble
     from varjepa.tasks.retrain.assess_generator import assess_generator
@@ -168,4 +168,29 @@ def candidate_of(config: Any, run_id: str) -> Any:
     done = {"generated": generated, "probed": probed, "calibrated": calibrated, "config": config}
     referenced, compacted = make_reference.fn(prepared, pretrained, **done), compact.fn(prepared, pretrained, config)
     assembled = assemble.fn(prepared, pretrained, referenced=referenced, compacted=compacted, **done)
-    return Candidate(assembled.model, prepared, snapshot.fingerprint)
+    return Candidate(assembled.model, prepared, snapshot.fingerprint), probed
+
+
+def candidate_for(job: Path, *overrides: str) -> SimpleNamespace:
+    """The settings of a job, a run, and what the steps make in this folder: the model and its probe."""
+    from varjepa.config import load_config
+    from varjepa.tasks.tracking.store import client_of, experiment_id
+
+    config = load_config(job, overrides)
+    run_id = client_of(config.tracking).create_run(experiment_id(config.tracking)).info.run_id
+    model, probed = candidate_of(config, run_id)
+    return SimpleNamespace(config=config, run_id=run_id, model=model, probed=probed)
+
+
+def challenge(job: Path, *overrides: str, dry_run: bool = False) -> SimpleNamespace:
+    """What comes of a job's model: its version and what its probe measures, and the decision of the gate.
+
+    The steps of a retrain themselves, but none that measures or shows more than the gate asks for: half of its time.
+    """
+    from varjepa.tasks.release.gate import gate
+    from varjepa.tasks.release.register import register
+
+    made = candidate_for(job, *overrides)
+    registered = None if dry_run else register.fn(made.run_id, made.config, made.model, "# card")
+    decision = gate.fn(made.model, registered, made.config)
+    return SimpleNamespace(version=registered and registered.version, probed=made.probed, **vars(decision))

@@ -110,7 +110,8 @@ def test_a_killed_benchmark_ends_with_the_same_table(
     whole: SimpleNamespace, forks: Forks, prefect_api: str, *, job: Path, tmp_path: Path, migrated: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    words = ["benchmark", "--datasets", str(job), *map(str, SMALL)]
+    some = ("raw", "var_t_jepa")
+    words = ["benchmark", "--datasets", str(job), *map(str, SMALL), "--features", ",".join(some)]
     home = tmp_path / "killed"
     varjepa = caller(home, migrated, monkeypatch)
     killed = forks.start(Start(words, str(home), {"PREFECT_API_URL": prefect_api}))
@@ -121,10 +122,10 @@ def test_a_killed_benchmark_ends_with_the_same_table(
     killed.send(signal.SIGKILL)
     killed.wait()
     done = len(list(home.glob("mlruns/work/cell-*/result.json")))
-    assert 0 < done < 12
+    assert 0 < done < 6
     finished = varjepa(*words)
     assert finished.code == 0, finished.err
-    assert table_of(finished.json) == table_of(whole.answer.json)
+    assert table_of(finished.json) == [row for row in table_of(whole.answer.json) if row[0] in some]
 
 
 def test_encoders_and_splits_stand_beside_each_other(varjepa, job: Path) -> None:

@@ -184,7 +184,8 @@ def test_a_scheduled_run_follows_the_retention_of_its_config(place, tmp_path: Pa
     varjepa, store = place
     for _ in range(3):
         store.version()
-    job = write_job(tmp_path / "job", person_table(300), data={"label": "rich"}, retention={"keep": 1})
+    more = {"retention": {"keep": 1}, "probe": {"head": "linear"}}
+    job = write_job(tmp_path / "job", person_table(300), data={"label": "rich"}, **more)
     varjepa("models")  # moves into the folder of the store
     scheduled_retrain(load_config(job))
     assert store.versions() == {4}

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import polars as pl
 import pytest
 
-from tests.flows.conftest import caller, person_table, write_job
+from tests.flows.conftest import caller, challenge, person_table, write_job
 
 MODEL = "models:/people@champion"
 
@@ -21,8 +21,8 @@ def made(prefect_server, migrated, tmp_path_factory) -> Iterator[SimpleNamespace
     job = write_job(home, person_table(2000), data={"label": "rich"}, probe={"head": "linear"})
     with pytest.MonkeyPatch.context() as patch:
         call = caller(home, migrated, patch)
-        answer = call("retrain", job, "--json")
-        assert answer.code == 0, answer.err
+        patch.chdir(home)
+        assert challenge(job).promoted
         yield SimpleNamespace(home=home, call=call, job=job, new=person_table(800, seed=9))
 
 
@@ -207,11 +207,12 @@ def test_wrong_input_is_told_in_one_paragraph(made: SimpleNamespace) -> None:
 
 @pytest.mark.parametrize(("kind", "statistic"), [("var_t_jepa", "elbo"), ("t_jepa", "prediction_error")])
 def test_models_without_label_and_without_generator_are_watched_too(
-    varjepa, tmp_path: Path, kind: str, statistic: str
+    varjepa, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, kind: str, statistic: str
 ) -> None:
     table = person_table(600).drop("rich")
     job = write_job(tmp_path, table, model={"kind": kind}, generator={"n_layers": 0})
-    assert varjepa("retrain", job).code == 0
+    monkeypatch.chdir(tmp_path / "home")
+    assert challenge(job).promoted
     person_table(400, seed=3).with_columns(pl.col("age") + 30).write_csv(tmp_path / "new.csv")
     answer = varjepa("drift", MODEL, tmp_path / "new.csv", "--json")
     assert answer.code == 0, answer.err

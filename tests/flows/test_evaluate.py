@@ -17,7 +17,8 @@ MODEL = "models:/people@champion"
 def made(prefect_server, migrated, tmp_path_factory) -> Iterator[SimpleNamespace]:
     """A registered model of 2,000 people, and 800 others with a number each."""
     home = tmp_path_factory.mktemp("evaluate")
-    job = write_job(home, person_table(2000), data={"label": "rich", "split": {"by": "hash"}})
+    quick = {"generator": {"n_layers": 0}, "probe": {"head": "linear"}}
+    job = write_job(home, person_table(2000), data={"label": "rich", "split": {"by": "hash"}}, **quick)
     with pytest.MonkeyPatch.context() as patch:
         call = caller(home, migrated, patch)
         answer = call("retrain", job, "--json")

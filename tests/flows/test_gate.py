@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tests.flows.conftest import Answer, caller, candidate_of, write_job
+from tests.flows.conftest import Answer, caller, candidate_for, challenge, write_job
 
 ROWS = {"train": 900, "validation": 200, "calibration": 300, "test": 1000}
 LEARNED = ("train", "validation", "calibration")
@@ -71,15 +71,33 @@ class Registry:
     def champion(self) -> int:
         return int(self.client.get_registered_model(self.name).aliases["champion"])
 
-    def retrain(self, table: pl.DataFrame, *words: str, code: int = 0, **more: Any) -> dict[str, Any]:
+    def job(self, table: pl.DataFrame, **more: Any) -> Path:
+        """The config of a job, in a file."""
         sections = {
             "data": DATA, "gate": GATE, "training": TRAINING, "generator": {"n_layers": 0}, "probe": {"head": "linear"},
         }  # fmt: skip
         merged = {name: sections.get(name, {}) | more.get(name, {}) for name in sections | more}
-        job = write_job(self.home / "jobs", table, **merged)
+        return write_job(self.home / "jobs", table, **merged)
+
+    def retrain(self, table: pl.DataFrame, *words: str, code: int = 0, **more: Any) -> dict[str, Any]:
+        """What the command answers."""
+        job = self.job(table, **more)
         answer = self.call("retrain", job, "--set", f"registry.name={self.name}", "--json", *words)
         assert answer.code == code, answer.err
         return answer.json | {"err": answer.err}
+
+    def candidate(self, table: pl.DataFrame, *overrides: str, **more: Any) -> SimpleNamespace:
+        """What the steps make."""
+        return candidate_for(self.job(table, **more), *overrides, *self.own)
+
+    def challenge(self, table: pl.DataFrame, *overrides: str, dry_run: bool = False, **more: Any) -> SimpleNamespace:
+        """What the last steps say of it."""
+        return challenge(self.job(table, **more), *overrides, *self.own, dry_run=dry_run)
+
+    @property
+    def own(self) -> tuple[str, str]:
+        """The settings of this registry."""
+        return f"registry.name={self.name}", f"tracking.uri={self.uri}"
 
     def verdict(self, version: int) -> SimpleNamespace:
         tags = self.client.get_model_version(self.name, str(version)).tags
@@ -92,13 +110,15 @@ def shared(prefect_server, migrated, tmp_path_factory) -> Iterator[Callable[[str
     home = tmp_path_factory.mktemp("gate")
     with pytest.MonkeyPatch.context() as patch:
         call = caller(home / "home", migrated, patch)
+        patch.chdir(home / "home")  # where the results of steps lie
         yield lambda name: Registry(home, call, name)
 
 
 @pytest.fixture(scope="module")
 def standing(shared) -> Registry:
     """A registry whose champion, version 1, stays: tests bring challengers that are not promoted."""
-    registry = with_champion(shared("standing"))
+    registry = shared("standing")
+    assert registry.challenge(job_table()).promoted
     registry.database.with_suffix(".first").write_bytes(registry.database.read_bytes())
     return registry
 
@@ -110,11 +130,6 @@ def registry(standing: Registry, request, monkeypatch) -> Registry:
     own.database.write_bytes(standing.database.with_suffix(".first").read_bytes())
     monkeypatch.setenv("MLFLOW_TRACKING_URI", own.uri)
     return own
-
-
-def with_champion(registry: Registry) -> Registry:
-    assert registry.retrain(job_table())["promoted"]
-    return registry
 
 
 def test_an_equal_challenger_takes_over_and_the_registry_says_why(registry: Registry) -> None:
@@ -141,21 +156,21 @@ def test_an_equal_challenger_takes_over_and_the_registry_says_why(registry: Regi
 
 
 def test_shuffled_data_are_refused_though_their_own_test_rows_are_shuffled_too(standing: Registry) -> None:
-    answer = standing.retrain(shuffled(job_table(), *CELLS))
-    assert not answer["promoted"]
+    answer = standing.challenge(shuffled(job_table(), *CELLS))
+    assert not answer.promoted
     assert standing.champion == 1
-    verdict = standing.verdict(answer["model"]["version"])
+    verdict = standing.verdict(answer.version)
     assert "reference" in verdict.vetoes, verdict.reason
     # Shuffling has put one of the champion's test rows together again, and the challenger has learned from it.
-    assert "1 of 1,000 test rows of version 1 are not used, as the challenger has learned from them" in answer["reason"]
-    assert "refused by reference: the champion's own test rows, 999 rows: accuracy 0." in answer["reason"]
+    assert "1 of 1,000 test rows of version 1 are not used, as the challenger has learned from them" in answer.reason
+    assert "refused by reference: the champion's own test rows, 999 rows: accuracy 0." in answer.reason
 
 
 def test_a_model_of_shuffled_rows_is_worse_on_real_ones(standing: Registry) -> None:
-    answer = standing.retrain(shuffled(job_table(), *CELLS, parts=LEARNED))
-    outcome = standing.verdict(answer["model"]["version"]).outcome
-    assert (answer["promoted"], outcome, standing.champion) == (False, "worse", 1)
-    assert "worse: accuracy 0.5" in answer["reason"]
+    answer = standing.challenge(shuffled(job_table(), *CELLS, parts=LEARNED))
+    outcome = standing.verdict(answer.version).outcome
+    assert (answer.promoted, outcome, standing.champion) == (False, "worse", 1)
+    assert "worse: accuracy 0.5" in answer.reason
 
 
 def test_without_a_label_shuffled_rows_show_in_what_cells_say_of_each_other(shared, request) -> None:
@@ -163,50 +178,50 @@ def test_without_a_label_shuffled_rows_show_in_what_cells_say_of_each_other(shar
     registry, columns = shared(request.node.name), [name for name in table.columns if name != "part"]
     more = {"data": {"label": None, "drop": []}, "gate": {"margin": 10}, "training": {"max_epochs": 2},
             "generator": {"n_layers": 1, "max_steps": 200, "lr": 1e-2, "assess_rows": 0}}  # fmt: skip
-    assert registry.retrain(table, **more)["promoted"]
-    equal = registry.retrain(table, "--set", "training.seed=1", **more)
-    assert equal["promoted"], equal["reason"]
-    assert "ELBO" in equal["reason"]
-    learned = registry.retrain(shuffled(table, *columns, parts=LEARNED), **more)
-    assert (learned["promoted"], registry.verdict(3).vetoes) == (False, ["structure"]), learned["reason"]
-    everything = registry.retrain(shuffled(table, *columns), **more)
-    assert (everything["promoted"], registry.verdict(4).vetoes) == (False, ["reference"]), everything["reason"]
+    assert registry.challenge(table, **more).promoted
+    equal = registry.challenge(table, "training.seed=1", **more)
+    assert equal.promoted, equal.reason
+    assert "ELBO" in equal.reason
+    learned = registry.challenge(shuffled(table, *columns, parts=LEARNED), **more)
+    assert (learned.promoted, registry.verdict(3).vetoes) == (False, ["structure"]), learned.reason
+    everything = registry.challenge(shuffled(table, *columns), **more)
+    assert (everything.promoted, registry.verdict(4).vetoes) == (False, ["reference"]), everything.reason
 
 
 def test_a_collapsed_model_is_refused_though_a_probe_still_reads_it(standing: Registry) -> None:
     """Trained to collapse. What the latents whisper is standardised by the probe, so that accuracy tells nothing."""
     training = {"max_epochs": 8, "selection": "elbo"}
-    answer = standing.retrain(job_table(), objective=COLLAPSE, training=training)
-    verdict = standing.verdict(answer["model"]["version"])
-    assert answer["metrics"]["latent/active_units"] == 0
+    answer = standing.challenge(job_table(), objective=COLLAPSE, training=training)
+    verdict = standing.verdict(answer.version)
+    assert answer.probed.metrics["latent/active_units"] == 0
     assert verdict.outcome in ("better", "not worse")
-    assert (answer["promoted"], verdict.vetoes, standing.champion) == (False, ["collapse"], 1)
-    assert "0 of 24 dimensions vary" in answer["reason"]
+    assert (answer.promoted, verdict.vetoes, standing.champion) == (False, ["collapse"], 1)
+    assert "0 of 24 dimensions vary" in answer.reason
 
 
 def test_better_on_average_and_bad_for_nurses_is_refused(shared, request) -> None:
     registry, table = shared(request.node.name), job_table()
-    registry.retrain(shuffled(table, "y", parts=LEARNED))  # a champion that has learned from one number alone
+    registry.challenge(shuffled(table, "y", parts=LEARNED))  # a champion that has learned from one number alone
     nurse = (pl.col("job") == "nurse") & (pl.col("part") != "test")
     wrong = pl.when(nurse).then(pl.lit("no")).otherwise("fit").alias("fit")
     # Who is wrong about nurses is too sure of them, too: those vetoes are off, to see that this one is enough.
-    answer = registry.retrain(table.with_columns(wrong), gate=UNSURE)
+    answer = registry.challenge(table.with_columns(wrong), gate=UNSURE)
     verdict = registry.verdict(2)
-    assert (answer["promoted"], verdict.outcome, verdict.vetoes) == (False, "better", ["subgroup"]), verdict.reason
-    assert "refused by subgroup: job nurse" in answer["reason"]
+    assert (answer.promoted, verdict.outcome, verdict.vetoes) == (False, "better", ["subgroup"]), verdict.reason
+    assert "refused by subgroup: job nurse" in answer.reason
     assert registry.champion == 1
 
 
 def test_a_challenger_that_asks_for_more_breaks_the_contract(registry: Registry) -> None:
     wider = job_table().with_columns(extra=pl.col("x") * 2 + pl.col("y"))
     # Another network accepts other rows: how many of a job's hundred test rows is not what is asked here.
-    answer = registry.retrain(wider, gate=UNSURE)
-    assert registry.verdict(2).vetoes == ["contract"], answer["reason"]
-    assert 'asks for "extra", which the champion does not need' in answer["reason"]
-    assert registry.retrain(wider, "--set", "gate.same_inputs=false", gate=UNSURE)["promoted"]
-    unread = registry.retrain(job_table())  # and now the champion cannot read the rows
-    assert "cannot read the test rows" in unread["reason"]
-    assert 'The column "extra" is missing' in unread["reason"]
+    answer = registry.challenge(wider, gate=UNSURE)
+    assert registry.verdict(2).vetoes == ["contract"], answer.reason
+    assert 'asks for "extra", which the champion does not need' in answer.reason
+    assert registry.challenge(wider, "gate.same_inputs=false", gate=UNSURE).promoted
+    unread = registry.challenge(job_table())  # and now the champion cannot read the rows
+    assert "cannot read the test rows" in unread.reason
+    assert 'The column "extra" is missing' in unread.reason
 
 
 def test_a_dry_run_shows_the_decision_and_leaves_nothing(standing: Registry) -> None:
@@ -215,15 +230,15 @@ def test_a_dry_run_shows_the_decision_and_leaves_nothing(standing: Registry) -> 
     assert answer["reason"].startswith("dry run, would be promoted: not worse")
     assert answer["model"] == {"name": standing.name, "version": None, "uri": None, "aliases": []}
     assert answer["promoted"] is False
-    bad = standing.retrain(shuffled(job_table(), *CELLS, parts=LEARNED), "--dry-run")
-    assert bad["reason"].startswith("dry run, would not be promoted: worse")
+    bad = standing.challenge(shuffled(job_table(), *CELLS, parts=LEARNED), dry_run=True)
+    assert bad.reason.startswith("dry run, would not be promoted: worse")
     assert standing.call("models", standing.name, "--json").json == before
 
 
 def test_too_few_rows_prove_nothing(standing: Registry) -> None:
-    answer = standing.retrain(job_table(), "--set", "training.seed=1", "--set", "gate.margin=0.001")
-    assert (answer["promoted"], standing.verdict(answer["model"]["version"]).outcome) == (False, "undecided")
-    assert "too few rows to rule out a loss of 0.001 (about" in answer["reason"]
+    answer = standing.challenge(job_table(), "training.seed=1", "gate.margin=0.001")
+    assert (answer.promoted, standing.verdict(answer.version).outcome) == (False, "undecided")
+    assert "too few rows to rule out a loss of 0.001 (about" in answer.reason
 
 
 def test_without_a_label_in_any_test_row_nothing_is_promoted(shared, request) -> None:
@@ -237,7 +252,7 @@ def test_rows_that_a_model_has_learned_from_do_not_judge_for_it(standing: Regist
     """The parts change places: each model's test rows are those that the other has learned from."""
     parts = dict(zip(ROWS, ("test", "calibration", "validation", "train"), strict=True))
     other = job_table().with_columns(pl.col("part").replace_strict(parts))
-    reason = standing.retrain(other, "--dry-run", training={"max_epochs": 1})["reason"]
+    reason = standing.challenge(other, dry_run=True, training={"max_epochs": 1}).reason
     assert "the champion has learned from 900 of 900 test rows, which favours it" in reason
     assert "1,000 of 1,000 test rows of version 1 are not used, as the challenger has learned from them" in reason
 
@@ -249,25 +264,18 @@ def test_a_mistyped_subgroup_stops_before_training(standing: Registry) -> None:
 
 def test_two_that_beat_the_champion_at_once_meet_each_other(registry: Registry) -> None:
     """Both are compared with version 1; who comes second under the lock must be compared with the new champion."""
-    from varjepa.config import load_config
     from varjepa.tasks.release.gate import gate
     from varjepa.tasks.release.register import register
 
-    for seed in (1, 2):
-        registry.retrain(job_table(), "--set", f"training.seed={seed}", "--dry-run")
-    barrier = Barrier(2)
+    made, barrier = [registry.candidate(job_table(), f"training.seed={seed}") for seed in (1, 2)], Barrier(2)
 
-    def challenge(seed: int) -> tuple[int, Any]:
-        words = [f"training.seed={seed}", f"registry.name={registry.name}", f"tracking.uri={registry.uri}"]
-        config = load_config(str(registry.home / "jobs/job.yaml"), words)
-        run_id = registry.client.create_run("0").info.run_id
-        candidate = candidate_of(config, run_id)
-        registered = register.fn(run_id, config, candidate, "# card")
+    def challenge(one: SimpleNamespace) -> tuple[int, Any]:
+        registered = register.fn(one.run_id, one.config, one.model, "# card")
         barrier.wait()
-        return registered.version, gate.fn(candidate, registered, config)
+        return registered.version, gate.fn(one.model, registered, one.config)
 
     with ThreadPoolExecutor(2) as pool:
-        found = dict(pool.map(challenge, (1, 2)))
+        found = dict(pool.map(challenge, made))
     assert set(found) == {2, 3}
     against = {version: registry.client.get_model_version(registry.name, str(version)).tags["varjepa.gate.against"]
                for version in found}  # fmt: skip
@@ -280,8 +288,8 @@ def test_two_that_beat_the_champion_at_once_meet_each_other(registry: Registry) 
 
 def test_by_hand_forwards_and_back(registry: Registry) -> None:
     for seed in (1, 2):
-        assert registry.retrain(job_table(), "--set", f"training.seed={seed}")["promoted"]
-    bad = registry.retrain(shuffled(job_table(), *CELLS, parts=LEARNED))
+        assert registry.challenge(job_table(), f"training.seed={seed}").promoted
+    bad = registry.challenge(shuffled(job_table(), *CELLS, parts=LEARNED))
     name, uri = registry.name, f"models:/{registry.name}"
 
     def does(*words: str, code: int = 0) -> dict[str, Any]:
@@ -291,15 +299,15 @@ def test_by_hand_forwards_and_back(registry: Registry) -> None:
         return answer.json
 
     refused = does("promote", f"{uri}@challenger", code=2)["error"]
-    assert f"The gate refused version 4 of {name}: {bad['reason']}" in refused
+    assert f"The gate refused version 4 of {name}: {bad.reason}" in refused
     assert does("rollback", name, "--steps", "2", "--dry-run")["version"] == 1
     assert registry.champion == 3
     assert does("rollback", name)["version"] == 2
     assert does("rollback", name)["version"] == 1
     assert "has no champion 1 step before version 1" in does("rollback", name, code=2)["error"]
-    again = registry.retrain(job_table(), "--set", "training.seed=2")
-    assert (again["promoted"], again["model"]["version"]) == (False, 3)  # a rollback holds
-    assert "it was rolled back at" in again["reason"]
+    again = registry.challenge(job_table(), "training.seed=2")
+    assert (again.promoted, again.version) == (False, 3)  # a rollback holds
+    assert "it was rolled back at" in again.reason
     assert does("promote", f"{uri}/3")["moved"]
     assert does("promote", f"{uri}/4", "--force", "--dry-run")["moved"] is False
     assert does("promote", f"{uri}/4", "--force")["before"] == 3
@@ -318,33 +326,22 @@ def test_by_hand_forwards_and_back(registry: Registry) -> None:
     assert "is not a version of a registered model" in does("promote", name, code=2)["error"]
 
 
-def candidate_for(registry: Registry, seed: int) -> tuple[Any, str, Any]:
-    """Settings of a job, a run, and the model that a dry run of the job has made."""
-    from varjepa.config import load_config
-
-    registry.retrain(job_table(), "--set", f"training.seed={seed}", "--dry-run")
-    words = [f"training.seed={seed}", f"registry.name={registry.name}", f"tracking.uri={registry.uri}"]
-    config = load_config(str(registry.home / "jobs/job.yaml"), words)
-    run_id = registry.client.create_run("0").info.run_id
-    return config, run_id, candidate_of(config, run_id)
-
-
 def test_the_alias_moves_last(registry: Registry) -> None:
     """What can fail, fails before: the champion is the old one then, and the same job can be run again."""
     from varjepa.tasks.release.gate import Decision, gate
     from varjepa.tasks.release.register import register
 
-    config, run_id, candidate = candidate_for(registry, 1)
-    registered, seen = register.fn(run_id, config, candidate, "# card"), []
+    made, seen = registry.candidate(job_table(), "training.seed=1"), []
+    registered = register.fn(made.run_id, made.config, made.model, "# card")
 
     def fails(decision: Decision) -> None:
         assert decision.promoted
         raise OSError("no space left on the device")
 
     with pytest.raises(OSError, match="no space"):
-        gate.fn(candidate, registered, config, fails)
+        gate.fn(made.model, registered, made.config, fails)
     assert registry.champion == 1
-    decision = gate.fn(candidate, registered, config, lambda found: seen.append((registry.champion, found)))
+    decision = gate.fn(made.model, registered, made.config, lambda found: seen.append((registry.champion, found)))
     assert seen == [(1, decision)]
     assert registry.champion == 2
     assert decision.aliases == ["challenger", "champion"]
@@ -353,7 +350,8 @@ def test_the_alias_moves_last(registry: Registry) -> None:
 def test_a_champion_whose_files_are_gone_counts_as_none(shared, request) -> None:
     from varjepa.tasks.registry.open_model import fetched
 
-    registry = with_champion(shared(f"café, {'very ' * 20}old"))
+    registry = shared(f"café, {'very ' * 20}old")
+    assert registry.challenge(job_table()).promoted
     name = registry.name
     shutil.rmtree(fetched(f"models:/{name}/1", registry.uri))
     found = registry.retrain(job_table(), "--set", "training.seed=1")
@@ -367,5 +365,5 @@ def test_a_champion_whose_files_are_gone_counts_as_none(shared, request) -> None
         assert refused.code == 2, refused.err
         assert "cannot be read" in refused.json["error"]
     assert registry.champion == 2
-    again = registry.retrain(job_table())  # the model of version 1, which is not there to be named again
-    assert again["model"]["version"] == 3
+    # The model of version 1, which is not there to be named again.
+    assert registry.challenge(job_table()).version == 3

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tests.flows.conftest import caller, person_table, write_job
+from tests.flows.conftest import caller, challenge, person_table, write_job
 from tests.store_servers import BUCKET, S3
 from varjepa.tasks.scoring.many_files import parts_of
 
@@ -167,15 +167,18 @@ def test_samples_are_seeded(made: SimpleNamespace) -> None:
     assert min(a.equals(b), not a.equals(c))
 
 
-def test_models_without_labels_and_without_scales_are_asked_too(varjepa, tmp_path: Path) -> None:
+def test_models_without_labels_and_without_scales_are_asked_too(
+    varjepa, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     table = person_table(200)
     table.write_csv(tmp_path / "new.csv")
+    monkeypatch.chdir(tmp_path / "home")
     for kind, columns in (
         ("var_t_jepa", ["row", "embedding", "uncertainty", "latent_uncertainty", "anomaly", "odd_columns"]),
         ("t_jepa", ["row", "embedding", "anomaly", "odd_columns"]),
     ):
         job = write_job(tmp_path / kind, table.drop("rich"), registry={"name": kind}, model={"kind": kind})
-        assert varjepa("retrain", job).code == 0
+        assert challenge(job).promoted
         for command, out in (("score", "scored"), ("impute", "filled")):
             answer = varjepa(
                 command, f"models:/{kind}@champion", tmp_path / "new.csv", tmp_path / f"{kind}_{out}.parquet"
@@ -184,7 +187,7 @@ def test_models_without_labels_and_without_scales_are_asked_too(varjepa, tmp_pat
         assert pl.read_parquet(tmp_path / f"{kind}_scored.parquet").columns == columns
         assert pl.read_parquet(tmp_path / f"{kind}_filled.parquet")["age"].null_count() == 0
     job = write_job(tmp_path / "bare", table.drop("rich"), registry={"name": "bare"}, generator={"n_layers": 0})
-    assert varjepa("retrain", job).code == 0
+    assert challenge(job).promoted
     refused = varjepa("impute", "models:/bare@champion", tmp_path / "new.csv", tmp_path / "x.csv", "--json")
     assert refused.code == 2
     assert "generator.n_layers" in refused.json["error"]

@@ -18,7 +18,7 @@ def test_a_version_waits_for_a_person_and_people_are_told_once(
 
     job = write_job(
         tmp_path, person_table(), data={"label": "rich"}, gate={"approve": "person"}, probe={"head": "linear"},
-        contract={"path": "contract.yaml"},
+        generator={"n_layers": 0}, contract={"path": "contract.yaml"},
     )  # fmt: skip
     (tmp_path / "contract.yaml").write_text(CONTRACT)
     job.write_text(

@@ -90,9 +90,8 @@ def test_a_retrain_killed_again_and_again_ends_like_an_undisturbed_one(
     from mlflow import MlflowClient
     from prefect.client.orchestration import get_client
 
-    job = write_job(
-        tmp_path, person_table(200), data={"label": "rich"}, training={"max_epochs": 3}, probe={"head": "linear"}
-    )
+    quick = {"training": {"max_epochs": 3}, "generator": {"n_layers": 0}, "probe": {"head": "linear"}}
+    job = write_job(tmp_path, person_table(200), data={"label": "rich"}, **quick)
     whole_home, home = tmp_path / "whole", tmp_path / "killed"
     start = Start(["retrain", str(job), "--json"], str(home), {"PREFECT_API_URL": prefect_api})
 

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tests.flows.conftest import caller, person_table, recorded, write_job
+from tests.flows.conftest import caller, candidate_for, challenge, person_table, recorded, write_job
 from varjepa.tasks.tracking.headlines import headlines
 
 METRICS = {
@@ -201,17 +201,17 @@ def test_the_same_job_again_reuses_everything_and_makes_no_new_version(first: Si
     assert [(entry["name"], entry["version"]) for entry in listed] == [("people", 1)]
 
 
-def test_a_second_model_takes_over_where_the_rows_show_that_it_is_not_worse(first: SimpleNamespace) -> None:
+def test_a_second_model_takes_over_where_the_rows_show_that_it_is_not_worse(
+    first: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """80 test rows cannot show it to a hundredth, which is the default; a wide margin lets an equal model through."""
-    name, seen, small = ("--set", "registry.name=second", "--json"), [], ["generator.n_layers=0", "probe.head=linear"]
-    generous = ["gate.margin=0.5", "gate.latency_ratio=null"]
-    for words in ([], ["training.seed=1", *small], ["training.seed=2", *small, *generous]):
-        answer = first.call("retrain", first.job, *name, *(word for key in words for word in ("--set", key)))
-        assert answer.code == 0, answer.err
-        seen.append(answer.json)
-    assert [answer["promoted"] for answer in seen] == [True, False, True], seen[2]["reason"]
-    assert "version 1: undecided, too few rows to rule out a loss of 0.01" in seen[1]["reason"]
-    assert seen[1]["model"]["aliases"] == ["challenger"]
+    small, generous = ["generator.n_layers=0", "probe.head=linear"], ["gate.margin=0.5", "gate.latency_ratio=null"]
+    monkeypatch.chdir(first.home)
+    jobs = ([], ["training.seed=1", *small], ["training.seed=2", *small, *generous])
+    seen = [challenge(first.job, "registry.name=second", *words) for words in jobs]
+    assert [answer.promoted for answer in seen] == [True, False, True], seen[2].reason
+    assert "version 1: undecided, too few rows to rule out a loss of 0.01" in seen[1].reason
+    assert seen[1].aliases == ["challenger"]
     listed = {entry["version"]: entry["aliases"] for entry in first.call("models", "second", "--json").json["models"]}
     assert listed == {3: ["challenger", "champion"], 2: [], 1: []}
 
@@ -253,16 +253,18 @@ def test_a_tracking_uri_in_the_environment_wins(
     assert (unlabelled.elsewhere / "artifacts").is_dir()
 
 
-def test_several_processes_train_one_model_on_a_table_larger_than_memory(varjepa, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("varjepa")
+def test_several_processes_train_one_model_on_a_table_larger_than_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path / "home")
     found = {}
     for devices in (1, 2):
         training = {"devices": devices, "precision": "float32", "memory": 1e-6, "epoch_rows": 64}
         folder, data = tmp_path / str(devices), {"label": "rich"}
         small = {"generator": {"n_layers": 0}, "probe": {"head": "linear"}}
         job = write_job(folder, person_table(200), data=data, training=training, **small)
-        answer = varjepa("retrain", job, "--json")
-        assert answer.code == 0, answer.err
-        found[devices] = answer.json["metrics"]
+        found[devices] = candidate_for(job).probed.metrics
     left = [path.name for path in (tmp_path / "home" / "mlruns" / "work").glob("pretrain-*/*")]
     assert "network.safetensors" in left
     assert not {"shards", "checkpoint.pt"} & set(left)

@@ -51,13 +51,18 @@ def store(postgres_server: str) -> SimpleNamespace:
 
 
 @pytest.fixture(scope="module")
-def retrained(store: SimpleNamespace, forks: Forks, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+def retrained(
+    store: SimpleNamespace, forks: Forks, prefect_database: Path, tmp_path_factory: pytest.TempPathFactory
+) -> SimpleNamespace:
     """A retrain in a process of its own, with secrets in its environment; the arguments of all its processes."""
     home = tmp_path_factory.mktemp("secrets")
-    (home / "tmp").mkdir()
-    job = write_job(home, person_table(200), data={"label": "rich"}, probe={"head": "linear"})
+    for folder in ("tmp", "prefect"):
+        (home / folder).mkdir()
+    (home / "prefect/prefect.db").write_bytes(prefect_database.read_bytes())
+    quick = {"generator": {"n_layers": 0}, "probe": {"head": "linear"}}
+    job = write_job(home, person_table(200), data={"label": "rich"}, **quick)
     environment = {
-        "HOME": str(home), "TMPDIR": str(home / "tmp"),
+        "HOME": str(home), "TMPDIR": str(home / "tmp"), "PREFECT_HOME": str(home / "prefect"),
         "MLFLOW_TRACKING_URI": store.uri, "SHOP_PASSWORD": CANARY, "AWS_SECRET_ACCESS_KEY": CANARY,
         "SHOP": f"postgresql://me:{CANARY}@127.0.0.1:9/shop",
     }  # fmt: skip

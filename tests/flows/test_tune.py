@@ -20,7 +20,8 @@ def job(tmp_path: Path) -> Path:
 
 
 def small_job(folder: Path) -> Path:
-    return write_job(folder / "job", person_table(), data={"label": "rich"}, training={"max_epochs": 3})
+    quick = {"training": {"max_epochs": 3}, "generator": {"n_layers": 0}}
+    return write_job(folder / "job", person_table(), data={"label": "rich"}, **quick)
 
 
 @pytest.fixture(scope="module")

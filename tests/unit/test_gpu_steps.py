@@ -56,6 +56,8 @@ def test_a_step_neither_waits_for_the_device_nor_asks_the_host(kind: str) -> Non
 def test_one_program_serves_all_blocks_and_all_sizes_of_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attention, "attend", attention.attend_by_torch)
     monkeypatch.setattr(torch._dynamo.config, "error_on_recompile", True)
+    # Processes that compile would import torch first, which takes longer than to compile these few kernels.
+    monkeypatch.setattr(torch._inductor.config, "compile_threads", 1)
     torch._dynamo.reset()
     for seed, (rows, length) in enumerate([(8, 5), (16, 7), (9, 18)]):
         torch.manual_seed(seed)
