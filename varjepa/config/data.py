@@ -29,6 +29,10 @@ class SplitSection(Section):
     """The columns to hash (by: hash). null: all but the label, `data.drop` and columns that identify rows; a finished
     model records them. `init` lists them, so that later columns move no row. all: every column, also the label, and of
     a row without a value in `column` nothing; the rule of models that were made before this key existed."""
+    keep_time: bool = False
+    """By: time, whether `column` itself is a feature. false: of a date its hour, weekday and month are read, as far as
+    they repeat. All rows of the other parts, and all later ones, lie beyond the moments of training; a model that reads
+    them finds every later batch changed."""
     seed: Seed = 0
     """Seed of the random and the hash split, and of the random sample of `data.rows`."""
     seen: Literal["train", "all"] = "train"
@@ -42,6 +46,11 @@ class SplitSection(Section):
     """Share of rows for calibration. They are used for the certificate, the imputation intervals and the drift
     reference, never to train or to choose. The remaining rows are the test part. With 0 there is no certificate (the
     benchmark does this for the paper's 70/10/20 split)."""
+
+    @property
+    def clock(self) -> str | None:
+        """The column whose moments are no feature, as the parts follow them; None for other splits."""
+        return self.column if self.by == "time" and not self.keep_time else None
 
     @model_validator(mode="after")
     def _check(self) -> Self:

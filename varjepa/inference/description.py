@@ -28,8 +28,8 @@ class ModelParts(NamedTuple):
 def model_lines(config: RetrainConfig, preprocessor: Preprocessor, parts: ModelParts) -> list[tuple[str, str]]:
     """Facts of a model by name, those that it has."""
     model, label = config.model, preprocessor.label
-    text = [name for name in preprocessor.columns if name not in preprocessor.order]
-    read = [*preprocessor.order, *text]
+    read = [*preprocessor.order, *(name for name in preprocessor.columns if name not in preprocessor.order)]
+    text = [name for name, kind in preprocessor.kinds.items() if kind == "text"]
     lines = {
         "kind": f"{model.kind}, layers: {model.n_layers}, width: {model.d_hidden}",
         "columns": f"{len(read)}: {listed(read)}",

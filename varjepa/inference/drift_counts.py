@@ -137,7 +137,9 @@ def count_columns(
     like: Counts | None = None,
     clusters: Clustering | None = None,
 ) -> tuple[dict[str, Sample], Sample | None]:
-    """Counts the cells of every feature, and of the label where the frame has one.
+    """Counts the cells of every feature but the parts of clocks, and of the label where the frame has one.
+
+    The rows of a day have one weekday: of a column that tells when a row was made, a batch never has all there is.
 
     Args:
         preprocessor: of the model.
@@ -162,7 +164,10 @@ def count_columns(
             values = nameless(cells[feature.name]).fill_null(float("nan")).to_numpy()
             sample = sample.clustered(alike(values, clusters), clusters.size)
         samples[feature.name] = sample
+    clocks = {clock.name for clock in preprocessor.clocks}
     for category in preprocessor.categorical:
+        if preprocessor.sources.get(category.name) in clocks:
+            continue
         # Two codes come before those of the vocabulary: missing and other.
         code = cells[category.name].to_numpy()
         counts = np.bincount(code, minlength=len(category.vocabulary) + 2)

@@ -12,7 +12,9 @@
 | correct, calibration; residual | right or wrong, and right minus probability; label minus prediction | labelled rows |
 | pit, covered | PIT of a number under its predictive distribution; inside its interval or outside | labelled rows |
 
-Nothing is sampled, and no row depends on the rows beside it.
+Nothing is sampled, and no row depends on the rows beside it. All but the head's answers are those of rows whose hour,
+weekday and month are hidden where these are parts of a clock (`Preprocessor.clocks`): the rows of a day share them, so
+that no day would look like the rows before it.
 """
 
 from typing import NamedTuple
@@ -109,21 +111,35 @@ def row_statistics(
     table, outside = model.encode(frame), outside_range(frame, model.preprocessor).to(model.device)
     numbers = np.zeros(frame.height, dtype=np.int64) if embedder is None else frame[ROW].to_numpy()
     label, embedder = _labels(model, frame), embedder or fresh(model.network)
-    masks = _contexts(model)
+    masks, timeless = _contexts(model), _without_clocks(model, table)
     parts = []
     # At least one batch, so that an empty table still gets its statistics.
     for rows in batches(max(frame.height, 1), BATCH):
-        part = table.rows(rows)
-        statistics = _terms(model, part, masks) | _surprise(model, part, outside[rows])
+        part, own = table.rows(rows), label if label is None else label[rows]
         embedding = embedder(part, numbers[rows])
+        answers = _answers(model, HeadRows(embedding.mean.flatten(1), part), own)
+        if timeless is not None:
+            part = timeless.rows(rows)
+            embedding = embed(model.network, part)
+        statistics = _terms(model, part, masks) | _surprise(model, part, outside[rows])
         flat = embedding.mean.flatten(1)  # [B, D d]
         projected = ((flat - directions.center.to(flat.device)) @ directions.basis.to(flat.device)).T
         statistics |= {f"latent_{number}": values for number, values in enumerate(projected, start=1)}
         uncertainty = model.latent_uncertainty(embedding)
         statistics |= {} if uncertainty is None else {"latent_uncertainty": uncertainty}
-        parts.append(statistics | _answers(model, HeadRows(flat, part), None if label is None else label[rows]))
+        parts.append(statistics | answers)
     joined = {name: torch.cat([part[name].double().cpu() for part in parts]).numpy() for name in parts[0]}
     return {name: RowValues(values, _names(model, name)) for name, values in joined.items()}
+
+
+def _without_clocks(model: TrainedModel, table: TableTensors) -> TableTensors | None:
+    """The rows without what a clock tells; None where there is no clock."""
+    clocks = {clock.name for clock in model.preprocessor.clocks}
+    if not clocks:
+        return None
+    sources = model.preprocessor.sources
+    told = torch.tensor([sources.get(name) in clocks for name in model.preprocessor.names], device=table.device)
+    return table._replace(observed=table.observed & ~told)
 
 
 def _labels(model: TrainedModel, frame: pl.DataFrame) -> Tensor | None:

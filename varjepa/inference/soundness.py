@@ -62,7 +62,7 @@ def require_preprocessor(preprocessor: Preprocessor) -> None:
     names = preprocessor.names
     require(len(names) > 0, "the preprocessor has no feature")
     require(len(set(names)) == len(names), "two features have the same name")
-    for feature in preprocessor.numeric:
+    for feature in (*preprocessor.numeric, *preprocessor.clocks):
         _require_numeric(feature)
     for category in preprocessor.categorical:
         require(len(set(category.vocabulary)) == len(category.vocabulary), f"{category.name} has a category twice")

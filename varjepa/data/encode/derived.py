@@ -31,6 +31,9 @@ MOST_REMEMBERED = 32 * 2**20
 FEWEST_LOOKED_UP = 256
 """Texts from which on it pays to look among those that are remembered: fewer are embedded in less time."""
 
+WHOLE = {"month": 12, "weekday": 5, "hour": 2}
+"""How many values of a part of a date show that it repeats: a year of months, a week without its end, day and night."""
+
 _EMBEDDING = "__embedding__"
 
 
@@ -55,6 +58,14 @@ class DatePart(Facts):
         """
         moment = (days * DAY).round().cast(pl.Int64).cast(pl.Datetime("us")).dt
         return getattr(moment, self.part)().cast(pl.Int8).alias(self.name)
+
+    def repeats(self, seen: Sequence[str]) -> bool:
+        """Whether later rows have no other values than those that training has seen: all months, weekdays or hours.
+
+        Args:
+            seen: values in the training rows, each once.
+        """
+        return len(seen) >= WHOLE[self.part]
 
 
 class TextEmbedding(Facts):

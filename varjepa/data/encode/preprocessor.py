@@ -20,6 +20,9 @@ from varjepa.data.tensors.sizes import N_RESERVED, TableSizes
 NEAR_UNIQUE = 0.5
 """A categorical column of which a larger share of the cells holds rare categories consists of values of single rows."""
 
+CLOCK = "the parts follow it (data.split), so later rows lie beyond all of its values"
+"""Why the column of a split by time is no feature."""
+
 
 class Preprocessor(Facts):
     """Everything learned from the training rows; features are ordered numeric first, then categorical.
@@ -41,6 +44,8 @@ class Preprocessor(Facts):
     one. All of them share a code."""
     scarce: tuple[str, ...] = ()
     """Categorical columns whose known categories occur in very few training rows each."""
+    clocks: tuple[NumericFeature, ...] = ()
+    """Dates of which only parts are features, because all later rows lie beyond the moments of training."""
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -87,9 +92,10 @@ class Preprocessor(Facts):
     def undrawn(self) -> dict[str, str]:
         """Columns of the table of training that new rows do not have -> why."""
         label = {} if self.label is None else {self.label.name: "the label is not learned"}
-        text = {name: "it is text" for name in self.columns if name not in self.order}
+        clocks = {clock.name: CLOCK for clock in self.clocks}
+        text = {name: "it is text" for name in self.columns if name not in self.order and name not in clocks}
         single = {name: "its values belong to single rows" for name in self.order if name in self.withheld}
-        return text | single | self.left_out | label
+        return text | clocks | single | self.left_out | label
 
     @property
     def columns(self) -> list[str]:
@@ -102,14 +108,15 @@ class Preprocessor(Facts):
     def kinds(self) -> dict[str, str]:
         """The kind of each of `columns`; text where a column has no other feature than its embedding."""
         sources = self.sources
-        own = (feature for feature in (*self.numeric, *self.categorical) if feature.name not in sources)
+        own = (each for each in (*self.numeric, *self.categorical, *self.clocks) if each.name not in sources)
         kinds = {name: str(feature.kind) for feature in own for name in feature.columns}
         return {name: kinds.get(name, "text") for name in self.columns}
 
     @property
     def text(self) -> list[str]:
         """Columns that were learned as text, also the label."""
-        learned = [*self.numeric, *self.categorical, *([self.label] if self.label is not None else [])]
+        label = [] if self.label is None else [self.label]
+        learned = [*self.numeric, *self.categorical, *self.clocks, *label]
         embedded = [made.source for made in self.derived if isinstance(made, TextEmbedding)]
         return embedded + [feature.name for feature in learned if getattr(feature, "dtype", "") == "String"]
 
@@ -162,7 +169,7 @@ class Preprocessor(Facts):
             tuple(feature for feature in features if feature.name not in away)
             for features in (self.numeric, self.categorical)
         )
-        return self.model_copy(update={"numeric": numeric, "categorical": categorical, "derived": ()})
+        return self.model_copy(update={"numeric": numeric, "categorical": categorical, "derived": (), "clocks": ()})
 
     def derive(self, frame: pl.LazyFrame) -> pl.LazyFrame:
         """The frame with the derived columns, which features then read like columns of the table.
@@ -172,7 +179,7 @@ class Preprocessor(Facts):
         """
         frame = in_common_types(frame)
         require_present(self.columns, frame.collect_schema().names())
-        dates = {feature.name: feature for feature in self.numeric if feature.kind == "date"}
+        dates = {feature.name: feature for feature in (*self.numeric, *self.clocks) if feature.kind == "date"}
         frame = with_date_parts(frame, [made for made in self.derived if isinstance(made, DatePart)], dates)
         for made in self.derived:
             if isinstance(made, TextEmbedding):

@@ -1,7 +1,7 @@
 """Fits the preprocessor to the training rows (see `varjepa.data.encode`), in bounded memory."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal, NamedTuple, TypeVar
+from typing import Literal, NamedTuple, TypeGuard, TypeVar
 
 import polars as pl
 
@@ -9,7 +9,7 @@ from varjepa.config import DataSection, PreprocessSection, SplitSection
 from varjepa.config.data import KIND
 from varjepa.data.encode.features import CategoricalFeature, Label, NumericFeature
 from varjepa.data.encode.one_hot import OneHotFeature
-from varjepa.data.encode.preprocessor import Preprocessor
+from varjepa.data.encode.preprocessor import CLOCK, Preprocessor
 from varjepa.data.fit.derived_columns import date_parts, text_embeddings, text_sources
 from varjepa.data.fit.numeric_features import fit_numbers
 from varjepa.data.fit.one_hot_groups import Group, find_groups, group_name
@@ -134,6 +134,7 @@ def fit_rows(
     used = {name: facts for name, facts in profiles.items() if not facts.left_out}
     if not used:
         raise _no_feature()
+    clock = used.pop(data.split.clock, None) if data.split.clock else None
     groups = find_groups(rows, list(used.values()), data.kinds) if preprocess.one_hot == "join" else []
     # Further passes: moments and quantiles of numeric columns, vocabularies of categorical columns and of the label.
     numeric = [_spelled(feature, data) for feature in fit_numbers(rows, list(used.values()), preprocess)]
@@ -148,11 +149,15 @@ def fit_rows(
     categorical = [_spelled(feature, data) for feature in _fit_categories(used, groups, vocabularies, preprocess)]
     # Last pass: columns that are made from others.
     taken = {*rows.schema, *(feature.name for feature in categorical)}
-    parts = list(date_parts(rows, [feature for feature in numeric if feature.kind == "date"], preprocess, taken))
+    dates = [feature for feature in numeric if feature.kind == "date"]
+    parts = list(date_parts(rows, dates, preprocess, taken))
+    clocks = [_spelled(feature, data) for feature in fit_numbers(rows, [clock], preprocess)] if _is_date(clock) else []
+    repeated = [found for found in date_parts(rows, clocks, preprocess, taken) if found[0].repeats(found[1].vocabulary)]
+    parts += repeated
     texts = [facts for facts in used.values() if facts.kind == "text"]
     embeddings = list(text_embeddings(rows, text_sources(words, vocabularies, texts), data, preprocess, taken))
     embedded = {embedding.source for embedding, _ in embeddings}
-    if not (numeric or categorical or embedded):
+    if not (numeric or categorical or embedded or repeated):
         raise _no_feature()
     return Preprocessor(
         numeric=(*numeric, *(feature for _, features in embeddings for feature in features)),
@@ -161,11 +166,17 @@ def fit_rows(
         order=tuple(name for name, facts in used.items() if facts.kind != "text"),
         label=label if label is None else _spelled(label, data),
         left_out=_kept_together(rows, data)
+        | ({clock.name: CLOCK} if clock and not repeated else {})
         | {name: facts.left_out for name, facts in profiles.items() if facts.left_out}
         | {name: why for name, why in _unread(texts, preprocess).items() if name not in embedded},
         rare={name: 1 - found.covered for name, found in vocabularies.items() if found.covered < 1},
         scarce=tuple(name for name, found in vocabularies.items() if _is_scarce(words[name], found)),
+        clocks=tuple(clocks) if repeated else (),
     )
+
+
+def _is_date(facts: ColumnProfile | None) -> TypeGuard[ColumnProfile]:
+    return facts is not None and facts.kind == "date"
 
 
 def _is_scarce(facts: ColumnProfile, found: Vocabulary) -> bool:

@@ -110,7 +110,9 @@ def write_learned(prepared: Prepared, path: Path) -> None:
 def trained_columns(model: "TrainedModel") -> set[str]:
     """Columns of the table on which a model was trained, as far as they are recorded."""
     data, label = model.config.data, model.preprocessor.label
-    return {*model.preprocessor.order, *model.preprocessor.left_out, *data.drop, *([label.name] if label else [])}
+    clocks = (clock.name for clock in model.preprocessor.clocks)
+    left_out = model.preprocessor.left_out
+    return {*model.preprocessor.order, *clocks, *left_out, *data.drop, *([label.name] if label else [])}
 
 
 def has_artifact(client: "MlflowClient", run_id: str, name: str) -> bool:

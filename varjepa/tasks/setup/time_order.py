@@ -16,8 +16,7 @@ FEWEST_TIMES = 20
 
 WORDS = (
     "its rows stand in the order of time; if you will predict later rows, test on the newest ones with "
-    "data.split: {{by: time, column: {name}}}; as long as it is a feature, `varjepa drift` finds a change in every later "
-    "batch (data.drop leaves it out)"
+    "data.split: {{by: time, column: {name}}}, which also keeps the moment out of the features: later rows lie beyond"
 )
 
 
