@@ -40,8 +40,8 @@ ROOT = 2**31 - 1
 """The parent of a node without one."""
 
 _sound: set[tuple[bytes, int]] = set()
-"""Digests of trees that this process has found sound, and how many numbers they answer with. The check reads every node
-in Python, and a retrain opens the same trees again in most of its steps."""
+"""Digests of trees that need no further check in this process, and how many numbers they answer with. The check reads
+every node in Python, and a retrain opens the same trees again in most of its steps."""
 
 
 def opened_booster(raw: bytes, outputs: int) -> "xgboost.Booster":
@@ -57,11 +57,15 @@ def opened_booster(raw: bytes, outputs: int) -> "xgboost.Booster":
     import xgboost
 
     with _readable():
-        checked = hashlib.sha256(raw).digest(), outputs
-        if checked not in _sound:
+        if (hashlib.sha256(raw).digest(), outputs) not in _sound:
             require_trees(raw, outputs)
-            _sound.add(checked)
+            trust(raw, outputs)
         return xgboost.Booster({"nthread": torch.get_num_threads()}, model_file=bytearray(raw))
+
+
+def trust(raw: bytes, outputs: int) -> None:
+    """Spares trees the check: those that were checked, and those that this process has grown and keeps in no file."""
+    _sound.add((hashlib.sha256(raw).digest(), outputs))
 
 
 def tree_outputs(booster: "xgboost.Booster", x: Floats, types: Sequence[str], *, margin: bool = False) -> np.ndarray:
