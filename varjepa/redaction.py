@@ -88,7 +88,10 @@ def redacted(text: str) -> str:
         >>> redacted("GET https://host/a.csv?X-Amz-Signature=abc&v=1")
         'GET https://host/a.csv?X-Amz-Signature=***&v=1'
     """
-    values = _known_values()
+    return _redacted(text, _known_values())
+
+
+def _redacted(text: str, values: frozenset[str]) -> str:
     if values:
         text = _pattern_of(values).sub(HIDDEN, text)
     return _by_form(_IN_TEXT, text)
@@ -110,12 +113,17 @@ def redacted_uri(uri: str) -> str:
 
 def redacted_data(value: Any) -> Any:
     """Plain data (mappings, lists, texts, numbers) with every text in it redacted."""
+    return _redacted_data(value, _known_values())
+
+
+def _redacted_data(value: Any, values: frozenset[str]) -> Any:
+    """The same with secrets that were looked up once: a configuration has hundreds of texts."""
     if isinstance(value, str):
-        return redacted(value)
+        return _redacted(value, values)
     if isinstance(value, Mapping):
-        return {redacted_data(key): redacted_data(item) for key, item in value.items()}
+        return {_redacted_data(key, values): _redacted_data(item, values) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return type(value)(redacted_data(item) for item in value) if type(value) in (list, tuple) else value
+        return type(value)(_redacted_data(item, values) for item in value) if type(value) in (list, tuple) else value
     return value
 
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from varjepa import redaction
 from varjepa.config import load_config, parse_config
 from varjepa.config.load import parse_stored
 from varjepa.errors import ConfigError, SetupError
@@ -158,3 +159,13 @@ def test_a_config_holds_no_secret(key: str, value: object, words: str, tmp_path)
 def test_a_model_of_an_earlier_version_may_hold_one_and_still_loads() -> None:
     config = parse_stored({"data": {"name": "sim"}, "tracking": {"uri": f"postgresql://me:{HARD}@host/db"}}, "x")
     assert config.tracking.uri == "postgresql://me:***@host/db"
+
+
+def test_data_of_many_texts_looks_for_secrets_of_the_environment_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole environment is read for it, and the configuration of a run has hundreds of texts."""
+    looks, look = list[int](), redaction._known_values
+    monkeypatch.setattr(redaction, "_known_values", lambda: looks.append(1) or look())
+    monkeypatch.setenv("STORE_PASSWORD", "sesame street")
+    data = {"a": ["sesame street", {"sesame street": ("x", 1, None)}], "b": "password=abc"}
+    assert redacted_data(data) == {"a": ["***", {"***": ("x", 1, None)}], "b": "password=***"}
+    assert len(looks) == 1

@@ -1,6 +1,7 @@
 """The main flow, step by step: from a table to a registered model and the gate."""
 
 import math
+from pathlib import Path
 
 from varjepa.config import RetrainConfig
 from varjepa.errors import ContractError
@@ -142,11 +143,10 @@ def _make(config: RetrainConfig, snapshot: Snapshot, run_id: str, watch: Stopwat
             decisions=probed.decisions | calibrated.decisions, before=predecessor(config),
             few_labels=labelled.facts, figures=(calibrated.figures, explained.figures),
         )  # fmt: skip
-        artifacts = {"figures": calibrated.figures, "uncertainty": calibrated.tables}
+        artifacts: dict[str, Path | tuple[Path, ...]] = {"figures": facts.figures, "uncertainty": calibrated.tables}
         artifacts |= {"generation": assessed.tables} if assessed.tables is not None else {}
         artifacts |= {"labels": labelled.folder} if labelled.folder is not None else {}
         log_artifacts(run_id, tracking, artifacts | probed.choice)
-        log_artifacts(run_id, tracking, {"figures": explained.figures})
     return facts, Candidate(assembled.model, prepared, snapshot.fingerprint, probed.decisions.get("raw columns", ""))
 
 

@@ -17,10 +17,14 @@ from varjepa.config.operations import DriftSection
 from varjepa.data.fit.preprocessor_fit import fit
 from varjepa.evaluation.drift.samples import Categories, Numbers
 from varjepa.evaluation.drift.tests import find_drift
-from varjepa.inference.drift_counts import count_columns, make_profile, subjects_of, unseen_words
+from varjepa.evaluation.probe import fit_probe
+from varjepa.inference.damaged_rows import damaged_rows
+from varjepa.inference.drift_counts import _damaged, count_columns, make_profile, subjects_of, unseen_words
+from varjepa.inference.drift_reference import Directions
 from varjepa.inference.model import TrainedModel
-from varjepa.inference.row_statistics import principal_directions, row_statistics
+from varjepa.inference.row_statistics import RowValues, principal_directions, row_statistics
 from varjepa.inference.storage import load_model, save_model
+from varjepa.models.embedding import embed
 from varjepa.models.new_network import new_network
 
 
@@ -110,9 +114,6 @@ def test_t_jepa_and_a_probe_of_numbers_have_their_own_statistics(world: SimpleNa
     assert set(row_statistics(model, world.train[:50], directions)) == {
         "prediction_error", *(f"latent_{k}" for k in range(1, 9))
     }  # fmt: skip
-    from varjepa.evaluation.probe import fit_probe
-    from varjepa.models.embedding import embed
-
     labels = torch.from_numpy(world.train["price"].to_numpy().copy()).float()
     probe = fit_probe(embed(model.network, table).mean.flatten(1), labels, n_classes=0, l2=1e-3)
     told = replace(model, probe=probe)
@@ -120,3 +121,33 @@ def test_t_jepa_and_a_probe_of_numbers_have_their_own_statistics(world: SimpleNa
     assert {"predicted", "residual"} <= set(profile.counts.statistics)
     assert 0 < profile.counts.quality["rmse"] < float(world.train["price"].std())
     assert isinstance(profile.counts.label, Numbers)
+
+
+def test_damaged_rows_go_through_the_model_together(world: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the model says of each batch is what it says of the batch alone; numbers with noise are floats there."""
+    config = parse_config({
+        "data": {"name": "table", "label": "kind"}, "model": SMALL.model_dump() | {"kind": "t_jepa"},
+        "generator": {"n_layers": 0},
+    })  # fmt: skip
+    frame = world.train[:400]
+    preprocessor = fit(frame.lazy(), config.data, config.preprocess)
+    torch.manual_seed(0)
+    model = TrainedModel(config, preprocessor, new_network(preprocessor.sizes, config).eval(), None)
+    flat, classes = embed(model.network, model.encode(frame)).mean.flatten(1), preprocessor.label.classes
+    labels = torch.tensor([classes.index(word) for word in frame["kind"]])
+    model = replace(model, probe=fit_probe(flat, labels, n_classes=len(classes), l2=1e-3))
+    directions, calls = principal_directions(model, model.encode(frame)), list[int]()
+
+    def counted(model: TrainedModel, frame: pl.DataFrame, directions: Directions) -> dict[str, RowValues]:
+        calls.append(frame.height)
+        return row_statistics(model, frame, directions)
+
+    monkeypatch.setattr("varjepa.inference.drift_counts.row_statistics", counted)
+    batches = _damaged(model, frame, directions)
+    assert calls == [9 * 200]
+    for seed, batch in enumerate(batches):
+        alone = row_statistics(model, damaged_rows(frame[batch.rows], preprocessor.kinds, seed), directions)
+        np.testing.assert_allclose(batch.confidence, alone["probability"].values, rtol=1e-4)
+        np.testing.assert_array_equal(batch.correct, alone["correct"].values == 1)
+        for name, values in batch.statistics.items():
+            np.testing.assert_allclose(values, alone[name].values, rtol=1e-4, atol=1e-4)

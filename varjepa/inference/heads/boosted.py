@@ -45,6 +45,11 @@ class BoostedHead:
         """Boosted."""
         return "boosted"
 
+    @property
+    def answers(self) -> int:
+        """Numbers that the trees say of a row: XGBoost gives the logit of the second of two classes only."""
+        return self.n_classes if self.n_classes > 2 else 1
+
     @cached_property
     def booster(self) -> "xgboost.Booster":
         """The trees, which are checked when they are first needed.
@@ -52,7 +57,7 @@ class BoostedHead:
         Raises:
             ModelError: the bytes hold no trees, or others than the head needs.
         """
-        return opened_booster(self.model, self.n_classes if self.n_classes > 2 else 1)
+        return opened_booster(self.model, self.answers)
 
     def outputs(self, rows: HeadRows) -> Tensor:
         """Logits float64 [N, C], or values [N, 1]."""
@@ -62,7 +67,7 @@ class BoostedHead:
         margins = torch.from_numpy(found).double().to(rows.flat.device)
         if self.n_classes == 0:
             return margins.view(-1, 1) * self.spread + self.center
-        if self.n_classes == 2:  # XGBoost gives the logit of the second class only, [N]
+        if self.n_classes == 2:  # [N]
             return torch.stack([torch.zeros_like(margins), margins], dim=1)
         return margins.view(-1, self.n_classes)
 

@@ -17,6 +17,7 @@ from varjepa.inference.heads.head import Head
 from varjepa.inference.heads.inputs import HeadRows
 from varjepa.inference.heads.linear import LinearHead
 from varjepa.inference.heads.tree_growth import boosted_again
+from varjepa.inference.heads.trees import trust
 
 ENOUGH = 1000
 """Validation rows that choose alone."""
@@ -53,5 +54,7 @@ def _refitted(head: Head, rows: HeadRows, labels: Tensor, n_classes: int, seed: 
         return replace(head, probe=fit_probe(head.inputs(rows), labels, n_classes=n_classes, l2=head.probe.l2))
     if isinstance(head, BoostedHead):
         data, trees = boosted_data(head, rows, labels), head.booster.num_boosted_rounds()
-        return replace(head, model=boosted_again(data, head.shape, trees, seed=seed))
+        again = replace(head, model=boosted_again(data, head.shape, trees, seed=seed))
+        trust(again.model, again.answers)
+        return again
     raise TypeError(f"{head.kind} is not fitted again")

@@ -3,6 +3,7 @@
 A child that is no node, a loop, or a length beyond the end would make it read foreign memory, or never end.
 """
 
+import hashlib
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -38,6 +39,10 @@ PER_SPLIT = {"categories_nodes": ">i4", "categories_segments": ">i8", "categorie
 ROOT = 2**31 - 1
 """The parent of a node without one."""
 
+_sound: set[tuple[bytes, int]] = set()
+"""Digests of trees that need no further check in this process, and how many numbers they answer with. The check reads
+every node in Python, and a retrain opens the same trees again in most of its steps."""
+
 
 def opened_booster(raw: bytes, outputs: int) -> "xgboost.Booster":
     """Trees from XGBoost's UBJSON.
@@ -52,8 +57,15 @@ def opened_booster(raw: bytes, outputs: int) -> "xgboost.Booster":
     import xgboost
 
     with _readable():
-        require_trees(raw, outputs)
+        if (hashlib.sha256(raw).digest(), outputs) not in _sound:
+            require_trees(raw, outputs)
+            trust(raw, outputs)
         return xgboost.Booster({"nthread": torch.get_num_threads()}, model_file=bytearray(raw))
+
+
+def trust(raw: bytes, outputs: int) -> None:
+    """Spares trees the check: those that were checked, and those that this process has grown and keeps in no file."""
+    _sound.add((hashlib.sha256(raw).digest(), outputs))
 
 
 def tree_outputs(booster: "xgboost.Booster", x: Floats, types: Sequence[str], *, margin: bool = False) -> np.ndarray:

@@ -34,7 +34,20 @@ def _loaded(text: str) -> Any:
 
 
 class RedactingClient(MlflowClient):
-    """Tags, parameters, descriptions and small artifacts pass the redactor; files are made by our own pages."""
+    """Tags, parameters, descriptions and small artifacts pass the redactor; files are made by our own pages.
+
+    MLflow asks before everything that it writes about a registered model whether the name is that of a prompt. Here it
+    asks once for each name: a retrain writes sixteen times.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._models: set[str] = set()
+
+    def _raise_if_prompt(self, name: str) -> None:
+        if name not in self._models:
+            super()._raise_if_prompt(name)
+            self._models.add(name)
 
     def log_batch(
         self, run_id: str, metrics: Any = (), params: Any = (), tags: Any = (), synchronous: Any = None,

@@ -1,7 +1,7 @@
 """Opens runs in the tracking store, and writes metrics, tags and artifacts to them."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -141,18 +141,19 @@ class CurveLogger:
 
 
 @retried_task("log artifacts")
-def log_artifacts(run_id: str, tracking: TrackingSection, places: dict[str, Path]) -> None:
+def log_artifacts(run_id: str, tracking: TrackingSection, places: Mapping[str, Path | tuple[Path, ...]]) -> None:
     """Copies files and folders to a run.
 
     Args:
         run_id: the run.
         tracking: its store.
-        places: artifact folder (empty for the root) -> file or folder to copy there.
+        places: artifact folder (empty for the root) -> file or folder to copy there, or several of them.
     """
     client = client_of(tracking)
-    for place, path in places.items():
-        log = client.log_artifacts if path.is_dir() else client.log_artifact
-        log(run_id, str(path), place or None)
+    for place, paths in places.items():
+        for path in paths if isinstance(paths, tuple) else (paths,):
+            log = client.log_artifacts if path.is_dir() else client.log_artifact
+            log(run_id, str(path), place or None)
 
 
 @retried_task("log results")

@@ -5,7 +5,7 @@ import pytest
 import xgboost
 
 from varjepa.errors import ModelError
-from varjepa.inference.heads.trees import opened_booster, tree_outputs
+from varjepa.inference.heads.trees import opened_booster, require_trees, tree_outputs
 
 TYPES = ["q", "q", "c"]
 
@@ -100,3 +100,19 @@ def test_flipped_bytes_never_end_in_anything_else() -> None:
         except ModelError:
             refused += 1
     assert refused > 30
+
+
+def test_the_same_trees_are_checked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most steps of a retrain open them; whoever asks for other answers is refused all the same."""
+    raw, checked = grown(trees=7), list[int]()
+
+    def counted(content: bytes, outputs: int) -> None:
+        checked.append(outputs)
+        require_trees(content, outputs)
+
+    monkeypatch.setattr("varjepa.inference.heads.trees.require_trees", counted)
+    for _ in range(3):
+        opened_booster(bytes(bytearray(raw)), 1)
+        with pytest.raises(ModelError, match="answers"):
+            opened_booster(raw, 2)
+    assert checked == [1, 2, 2, 2]
