@@ -10,7 +10,7 @@ import polars as pl
 from varjepa.data.cells import as_text, column
 from varjepa.data.read.column_profile import ColumnProfile
 from varjepa.data.read.contract import ColumnContract, Contract, dump_contract
-from varjepa.tasks.setup.natural_bounds import natural_bounds
+from varjepa.tasks.setup.natural_bounds import is_year, natural_bounds
 from varjepa.tasks.setup.repeated_keys import is_key
 
 MOST_VALUES = 60
@@ -73,29 +73,34 @@ def column_contract(column: pl.LazyFrame, facts: ColumnProfile) -> ColumnContrac
 
 
 def possible_range(facts: ColumnProfile) -> tuple[Any, Any]:
-    """The drafted range of a column, no wider than what its name allows: there is no thirteenth month."""
+    """The drafted range of a column, no wider than what its name allows: there is no thirteenth month.
+
+    Dates and years have no largest value: next year's rows would go into quarantine.
+    """
     low, high = draft_range(facts.smallest, facts.largest, whole=facts.whole)
     if isinstance(facts.smallest, date):
         return low, high
+    if is_year(facts.name, facts.smallest, facts.largest, whole=facts.whole):
+        return low, None
     bounds = natural_bounds(facts.name, facts.smallest, facts.largest, whole=facts.whole)
     return (low, high) if bounds is None else (max(low, bounds[0]), min(high, bounds[1]))
 
 
 def draft_range(smallest: Any, largest: Any, *, whole: bool) -> tuple[Any, Any]:
-    """The observed range, widened. A range without negative numbers gets no negative bound.
+    """The observed range, widened; of dates without an end. A range without negative numbers gets no negative bound.
 
     Examples:
         >>> draft_range(1, 101, whole=True)
         (0, 111)
         >>> draft_range(0.1234567891, 0.1234567891, whole=False)
         (0.1234567891, 0.123457)
-        >>> str(draft_range(date(2020, 1, 1), date(9999, 12, 31), whole=False)[1])
-        '9999-12-31'
+        >>> [str(end) for end in draft_range(date(2020, 1, 1), date(2020, 1, 31), whole=False)]
+        ['2019-12-17', 'None']
     """
     if isinstance(smallest, date):
         days = [value.date() if isinstance(value, datetime) else value for value in (smallest, largest)]
         # No further than dates can say.
-        return days[0], days[1] + min((days[1] - days[0]) / 2, date.max - days[1])
+        return days[0] - min((days[1] - days[0]) / 2, days[0] - date.min), None
     reach = MARGIN * (largest - smallest)
     low = smallest - reach if smallest < 0 else max(0, smallest - reach)
     high = largest + reach

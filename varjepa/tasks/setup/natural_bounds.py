@@ -78,6 +78,12 @@ def natural_bounds(name: str, smallest: float, largest: float, *, whole: bool) -
     return None
 
 
+def is_year(name: str, smallest: float, largest: float, *, whole: bool) -> bool:
+    """Whether a column of numbers holds years, as its name and its values say."""
+    named = any(YEAR.fullmatch(word) for word in words_of(name))
+    return whole and named and YEARS[0] <= smallest and largest <= YEARS[1]
+
+
 def future_words(name: str, largest: Any, *, whole: bool, today: date) -> str:
     """What to say of a column whose dates or years reach into the future; empty for any other.
 
@@ -92,7 +98,6 @@ def future_words(name: str, largest: Any, *, whole: bool, today: date) -> str:
     if isinstance(largest, date):
         day = largest.date() if isinstance(largest, datetime) else largest
         return f"its largest date, {day}, lies in the future" if day > today else ""
-    is_year = whole and any(YEAR.fullmatch(word) for word in words_of(name))
-    if is_year and YEARS[0] <= largest <= YEARS[1] and largest > today.year:
+    if is_year(name, largest, largest, whole=whole) and largest > today.year:
         return f"its largest year, {int(largest)}, lies in the future"
     return ""

@@ -1,14 +1,18 @@
 """Drafted ranges stay possible, and dates in the future are worth a word."""
 
 import re
-from datetime import date
+from datetime import date, timedelta
 
+import polars as pl
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from varjepa.tasks.setup.drafted_contract import draft_range
+from varjepa.data.read.column_profile import profile
+from varjepa.tasks.setup.drafted_contract import column_contract, draft_range
 from varjepa.tasks.setup.natural_bounds import NATURAL, future_words, natural_bounds
+
+DAYS = pl.Series("day", [date(2023, 1, 1) + timedelta(3 * row) for row in range(300)])
 
 
 @pytest.mark.parametrize(
@@ -55,3 +59,12 @@ def test_only_years_are_in_the_future(largest: int) -> None:
         assert bool(future_words(name, largest, whole=True, today=today)) == (2026 < largest <= 3000)
     assume(largest > 0)
     assert not future_words("price", largest, whole=True, today=today)
+
+
+@pytest.mark.parametrize("column", [DAYS, DAYS.dt.year().alias("year"), DAYS.cast(pl.Datetime("us"))])
+def test_rows_of_later_years_keep_the_drafted_contract(column: pl.Series) -> None:
+    """A largest date, half a range after the newest row, sent all rows of a scheduled run into quarantine by then."""
+    rows = pl.DataFrame([column]).lazy()
+    drafted = column_contract(rows, profile(rows)[column.name])
+    assert drafted.max is None
+    assert drafted.min is not None
