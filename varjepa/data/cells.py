@@ -221,16 +221,14 @@ def boolean_words(name: str) -> pl.Expr:
 
 
 def boolean_pair(words: Sequence[str]) -> tuple[str, str]:
-    """The words for false and true: "0" and "1", or what a column of text has in their place.
+    """The words for false and true: those same words where a column of text had them, otherwise "0" and "1".
 
     Examples:
-        >>> boolean_pair(["0", "1"]), boolean_pair(["no", "maybe", "Yes"]), boolean_pair(["red", "blue"])
-        (('0', '1'), ('no', 'Yes'), ('0', '1'))
+        >>> boolean_pair(["0", "1"]), boolean_pair(["False", "TRUE", "maybe"]), boolean_pair(["no", "yes"])
+        (('0', '1'), ('False', 'TRUE'), ('0', '1'))
     """
-    if "0" in words or "1" in words:
-        return "0", "1"
-    no, yes = ([word for word in words if word.strip().lower() in known] for known in (FALSE_WORDS, TRUE_WORDS))
-    return no[0] if len(no) == 1 else "0", yes[0] if len(yes) == 1 else "1"
+    same = {word.strip().lower(): word for word in words}
+    return same.get("false", "0"), same.get("true", "1")
 
 
 def as_words(name: str, words: Sequence[str]) -> pl.Expr:
