@@ -62,13 +62,17 @@ NARROW = (Point(2, 32), Point(4, 32), Point(1, 32), Point(2, 16), Point(8, 32), 
 VARIED: tuple[dict[str, Any], ...] = ({"masks": 1}, {"rate": 2.0}, {"passes": 2.0, "masks": 1}, {"rate": 4.0})
 
 
+KEPT_TRIALS = ("", "all kl 0.01", "all kl 0.1")
+"""What is tried with further seeds."""
+
+
 def points_of(name: str, seeds: int, stages: Sequence[str] | None = None) -> list[Point]:
     """The runs of a data set, in the order in which they are made.
 
     Args:
         name: of the data set.
         seeds: of the contenders.
-        stages: ends, depth, untrained, no bins, seeds, passes, varied, trials, narrow; None means all of them.
+        stages: ends, depth, untrained, no bins, seeds, passes, varied, trials, kl seeds, narrow; None means all of them.
     """
     ends = (MEDIUM, PUBLISHED[name])
     designed = {
@@ -80,6 +84,7 @@ def points_of(name: str, seeds: int, stages: Sequence[str] | None = None) -> lis
         "passes": tuple(MEDIUM._replace(passes=share, seed=seed) for share in (0.25, 0.5, 2.0) for seed in (0, 1)),
         "varied": tuple(MEDIUM._replace(**change) for change in VARIED),
         "trials": tuple(MEDIUM._replace(trial=trial) for trial in TRIALS),
+        "kl seeds": tuple(MEDIUM._replace(trial=trial, seed=seed) for trial in KEPT_TRIALS for seed in (1, 2)),
         "narrow": NARROW,
     }
     return [point for stage, points in designed.items() if stages is None or stage in stages for point in points]
