@@ -72,7 +72,7 @@ def points_of(name: str, seeds: int, stages: Sequence[str] | None = None) -> lis
     Args:
         name: of the data set.
         seeds: of the contenders.
-        stages: ends, depth, untrained, no bins, seeds, passes, varied, trials, kl seeds, narrow; None means all of them.
+        stages: ends, depth, untrained, no bins, seeds, passes, varied, trials, kl seeds, narrow; None means all.
     """
     ends = (MEDIUM, PUBLISHED[name])
     designed = {
