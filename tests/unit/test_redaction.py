@@ -164,6 +164,7 @@ def test_a_model_of_an_earlier_version_may_hold_one_and_still_loads() -> None:
 def test_data_of_many_texts_looks_for_secrets_of_the_environment_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The whole environment is read for it, and the configuration of a run has hundreds of texts."""
     looks, look = list[int](), redaction._known_values
+    # The real look, counted.
     monkeypatch.setattr(redaction, "_known_values", lambda: looks.append(1) or look())
     monkeypatch.setenv("STORE_PASSWORD", "sesame street")
     data = {"a": ["sesame street", {"sesame street": ("x", 1, None)}], "b": "password=abc"}

@@ -142,6 +142,7 @@ def test_damaged_rows_go_through_the_model_together(world: SimpleNamespace, monk
         calls.append(frame.height)
         return row_statistics(model, frame, directions)
 
+    # The real statistics, counted.
     monkeypatch.setattr("varjepa.inference.drift_counts.row_statistics", counted)
     batches = _damaged(model, frame, directions)
     assert calls == [9 * 200]

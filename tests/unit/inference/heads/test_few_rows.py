@@ -31,6 +31,7 @@ def test_trees_of_folds_are_opened_unchecked(monkeypatch: pytest.MonkeyPatch) ->
     head, folds = fitting.head("boosted", "raw"), folds_of(len(labels), None, 0)
     assert head.booster.num_boosted_rounds() > 0
     checked = list[int]()
+    # Whoever checked would be written down; nobody does, so nothing is left out.
     monkeypatch.setattr("varjepa.inference.heads.trees.require_trees", lambda _, outputs: checked.append(outputs))
     assert np.isfinite(refitted_outputs(head, rows, labels, folds, n_classes=2, seed=0)).all()
     assert not checked

@@ -110,6 +110,7 @@ def test_the_same_trees_are_checked_once(monkeypatch: pytest.MonkeyPatch) -> Non
         checked.append(outputs)
         require_trees(content, outputs)
 
+    # The real check, counted.
     monkeypatch.setattr("varjepa.inference.heads.trees.require_trees", counted)
     for _ in range(3):
         opened_booster(bytes(bytearray(raw)), 1)

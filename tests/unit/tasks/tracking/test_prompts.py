@@ -21,6 +21,7 @@ def test_a_name_is_looked_up_once(migrated: Path, tmp_path: Path, monkeypatch: p
         asked.append(name)
         return looked_up(self, name)
 
+    # MLflow's own lookup, counted.
     monkeypatch.setattr(MlflowClient, "get_registered_model", counted)
     for value in ("a", "b"):
         client.set_model_version_tag("people", version, "key", value)
