@@ -171,9 +171,9 @@ def count_columns(
             values = nameless(cells[feature.name]).fill_null(float("nan")).to_numpy()
             sample = sample.clustered(alike(values, clusters), clusters.size)
         samples[feature.name] = sample
-    clocks = {clock.name for clock in preprocessor.clocks}
+    timed = preprocessor.timed
     for category in preprocessor.categorical:
-        if preprocessor.sources.get(category.name) in clocks:
+        if category.name in timed:
             continue
         # Two codes come before those of the vocabulary: missing and other.
         code = cells[category.name].to_numpy()

@@ -134,12 +134,11 @@ def row_statistics(
 
 def _without_clocks(model: TrainedModel, table: TableTensors) -> TableTensors | None:
     """The rows without what a clock tells; None where there is no clock."""
-    clocks = {clock.name for clock in model.preprocessor.clocks}
-    if not clocks:
+    timed = model.preprocessor.timed
+    if not timed:
         return None
-    sources = model.preprocessor.sources
-    told = torch.tensor([sources.get(name) in clocks for name in model.preprocessor.names], device=table.device)
-    return table._replace(observed=table.observed & ~told)
+    hidden = torch.tensor([name in timed for name in model.preprocessor.names], device=table.device)
+    return table._replace(observed=table.observed & ~hidden)
 
 
 def _labels(model: TrainedModel, frame: pl.DataFrame) -> Tensor | None:

@@ -63,6 +63,12 @@ class Preprocessor(Facts):
         return {name: derived.source for derived in self.derived for name in derived.names}
 
     @property
+    def timed(self) -> set[str]:
+        """Features that tell when a row was made: the parts of `clocks`."""
+        clocks = {clock.name for clock in self.clocks}
+        return {name for name, source in self.sources.items() if source in clocks}
+
+    @property
     def embedded(self) -> set[str]:
         """Features that are dimensions of an embedding of text."""
         return {name for made in self.derived if isinstance(made, TextEmbedding) for name in made.names}
