@@ -11,6 +11,9 @@ KIB, UNITS = 1024, ("KiB", "MiB", "GiB")
 MOST_DIGITS = 15
 """Decimals beyond which floating-point numbers do not differ."""
 
+THOUSAND = 1000.0
+"""Figures from which on decimals tell nobody anything."""
+
 BEYOND_READING = 1e9
 """Amounts from which on powers of ten are easier to read than digits."""
 
@@ -42,15 +45,17 @@ def figure(value: float, digits: int = 4) -> str:
     """A figure. What is not 0 and not 1 reads as neither, and nothing reads as minus zero.
 
     Args:
-        value: any number.
+        value: any number; thousands are written as `amount` writes them.
         digits: decimals, where they are enough; smaller values have two digits that count.
 
     Examples:
         >>> figure(0.86), figure(0.99997), figure(0.00000123), figure(-0.0), figure(float("nan"))
         ('0.8600', '0.99997', '1.2e-06', '0.0000', 'undefined')
+        >>> figure(345.6), figure(20_722.4899)
+        ('345.6000', '20,722')
     """
-    if not math.isfinite(value):
-        return UNDEFINED
+    if not math.isfinite(value) or abs(value) >= THOUSAND:
+        return amount(value)
     if 0 < abs(value) < 10.0 ** (1 - digits):
         return f"{value:.2g}"
     text = f"{value:z.{digits}f}"

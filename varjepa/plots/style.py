@@ -33,7 +33,6 @@ STYLE: Any = {
     "legend.fontsize": 8,
     "legend.frameon": False,
     "axes.prop_cycle": cycler(color=COLORS),
-    "savefig.dpi": 120,
     "text.parse_math": False,  # a name may hold two dollar signs
 }
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from varjepa.amounts import file_size
 from varjepa.errors import VarjepaError
 
 MIB = 2**20
@@ -42,7 +43,7 @@ class NoRoomError(VarjepaError):
             )
         else:
             usage = shutil.disk_usage(_existing(place))
-            free = f"{usage.free / MIB:,.1f} of {usage.total / MIB:,.1f} MiB are free"
+            free = f"{file_size(usage.free)} of {file_size(usage.total)} are free"
             if not needs and how.startswith("is full") and LITTLE / 2 < usage.free < ROOM:
                 free += " now that the file which did not fit is gone again"
             found = f"The disk of {place} {how}: {free}{f', and {needs}' if needs else ''}."
@@ -80,7 +81,7 @@ def require_room(place: Path, size: int, what: str) -> None:
         NoRoomError: it has not.
     """
     if shutil.disk_usage(_existing(place)).free < size:
-        raise NoRoomError(place, "has too little room", f"{what} takes {size / MIB:,.1f} MiB")
+        raise NoRoomError(place, "has too little room", f"{what} takes {file_size(size)}")
 
 
 @contextmanager

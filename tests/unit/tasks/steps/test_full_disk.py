@@ -57,7 +57,7 @@ def test_a_limit_of_the_size_of_files_is_said_in_words(name: str, tmp_path: Path
     before, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (LIMIT, before[1]))
     try:
-        with pytest.raises(NoRoomError, match=r"^The disk of .* MiB are free\. Make room"), full_disk_in_words():
+        with pytest.raises(NoRoomError, match=r"^The disk of .* [MG]iB are free\. Make room"), full_disk_in_words():
             WRITERS[name](tmp_path / "file")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
