@@ -26,6 +26,7 @@ from varjepa.data.read.column_profile import ColumnProfile
 from varjepa.data.read.named_columns import named_in_job, renamed, require_named
 from varjepa.errors import ConfigError, DataError, listed, suggested
 from varjepa.tasks.answers.tables import ColumnAnswer, InitAnswer
+from varjepa.tasks.setup.alike_values import alike_values
 from varjepa.tasks.setup.drafted_contract import MOST_VALUES, contract_text
 from varjepa.tasks.setup.gap_words import gap_words
 from varjepa.tasks.setup.natural_bounds import future_words
@@ -134,9 +135,10 @@ def initialise(
         few = has_few_contents(frame, rows.rows, _features(profiles, label))
         remarks = {name: beyond_words(count) for name, count in beyond.items()}
         remarks |= rare_columns(rows, {name: facts for name, facts in profiles.items() if name != label})
+        alike = alike_values(frame, profiles.values())
         ordered = {} if section.split.by == "time" else ordered_by_time(frame, profiles)
     keys = {} if section.split.column is not None else repeated_keys(profiles, label)
-    remarks = _together(remarks, future_columns(profiles), keys, ordered, gap_words(section, profiles.values()))
+    remarks = _together(remarks, future_columns(profiles), keys, ordered, alike, gap_words(section, profiles.values()))
     started = Started(
         config, contract, rows.rows, label, profiles, source.columns, source.words, {**remarks, **source.doubts},
         tuple(obstacles(rows.rows, profiles, label, section.drop)),
