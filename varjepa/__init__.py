@@ -6,6 +6,8 @@ from varjepa.machine import set_up_threads
 
 if TYPE_CHECKING:
     from varjepa.inference.estimator import VarTJEPA as VarTJEPA
+    from varjepa.inference.predictors import VarTJEPAClassifier as VarTJEPAClassifier
+    from varjepa.inference.predictors import VarTJEPARegressor as VarTJEPARegressor
 
 __version__ = "0.1.0"
 
@@ -18,4 +20,8 @@ def __getattr__(name: str) -> Any:
         from varjepa.inference.estimator import VarTJEPA
 
         return VarTJEPA
+    if name in ("VarTJEPAClassifier", "VarTJEPARegressor"):
+        from varjepa.inference import predictors
+
+        return getattr(predictors, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -120,7 +120,7 @@ def calibrate_model(
         validation: rows for the choice; rows without a label are left out, here and below. Rows of a class that
             training has not seen count as errors.
         calibration: rows that are used for nothing else.
-        test: rows that neither the choice nor the certificate uses.
+        test: rows that neither the choice nor the certificate uses; without any nothing is compared.
         embedder: of the rows; None embeds all of them.
 
     Raises:
@@ -152,7 +152,7 @@ def calibrate_model(
         )  # fmt: skip
     # Models are frozen: the result is a copy with the choice in it.
     fitted = replace(measures.fitted, measure=measure, reason=reason, certificate=certificate)
-    compared = compare(tested_on.measures, tested_on.error, clusters=tested_on.clusters)
+    compared = compare(tested_on.measures, tested_on.error, clusters=tested_on.clusters) if len(tested_on.error) else {}
     return Calibration(replace(model, fitted=fitted, sets=sets), fitted, tested_on, compared, sets, by_class)
 
 

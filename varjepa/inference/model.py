@@ -198,6 +198,24 @@ class TrainedModel(VectorSearch):
         outputs = self.head.outputs(rows)
         return outputs.softmax(1) if outputs.shape[1] > 1 else outputs
 
+    def outputs(self, frame: pl.DataFrame | EncodedFrame, batch_size: int = 1024) -> Tensor:
+        """Calibrated probabilities of raw rows float64 [N, C], or values [N, 1]: `predict` without all the rest.
+
+        Raises:
+            DataError: see `encode`.
+            ModelError: the model has no head.
+        """
+        encoded = self.encoded(frame)
+
+        def answered(rows: slice) -> Tensor:
+            table = encoded.table.rows(rows)
+            found = self.answers(HeadRows(encoded.embedding(rows, self._embed).mean.flatten(1), table))
+            if found is None:
+                raise ModelError("The model has no label, so it predicts nothing.")
+            return found
+
+        return torch.cat(list(in_parts(answered, encoded.height, batch_size)))
+
     def predict(
         self, frame: pl.DataFrame | EncodedFrame, batch_size: int = 1024, also: Collection[ON_REQUEST] = ()
     ) -> pl.DataFrame:

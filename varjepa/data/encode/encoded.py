@@ -57,7 +57,7 @@ class Part(NamedTuple):
 
 def read_part(path: Path, preprocessor: Preprocessor, *parts: str) -> Part:
     """Reads the rows of some parts (train, validation, test) of an encoded Parquet file, in their order."""
-    return _as_part(_scan(path, parts).collect(), preprocessor)
+    return as_part(_scan(path, parts).collect(), preprocessor)
 
 
 def read_sample(
@@ -84,7 +84,7 @@ def read_sample(
         low, high = np.searchsorted(picks, [start, start + chunk.height])
         taken.append(chunk[picks[low:high] - start])
         start += chunk.height
-    return _as_part(pl.concat(taken), preprocessor)
+    return as_part(pl.concat(taken), preprocessor)
 
 
 def sampled(rows: int, most: int, seed: int) -> np.ndarray:
@@ -136,7 +136,8 @@ def _count(rows: pl.LazyFrame) -> int:
     return int(rows.select(pl.len()).collect(engine="streaming").item())
 
 
-def _as_part(frame: pl.DataFrame, preprocessor: Preprocessor) -> Part:
+def as_part(frame: pl.DataFrame, preprocessor: Preprocessor) -> Part:
+    """Encoded rows, with `ROW`, and `LABEL` and `CLUSTER` where there are any, as tensors on the CPU."""
     labels = frame[LABEL].to_numpy() if LABEL in frame.columns else np.full(frame.height, np.nan)
     clusters = frame[CLUSTER].to_numpy() if CLUSTER in frame.columns else None
     return Part(to_tensors(frame, preprocessor), torch.tensor(labels), frame[ROW].to_numpy(), clusters)

@@ -1,6 +1,6 @@
 """Deterministic splits of rows into training, validation, calibration and test parts."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import numpy as np
 import polars as pl
@@ -25,13 +25,14 @@ NEEDED = ("train", "validation", "test")
 FEWEST_ROWS = 10
 
 
-def assign_parts(frame: pl.LazyFrame, split: SplitSection) -> pl.Series:
+def assign_parts(frame: pl.LazyFrame, split: SplitSection, needed: Collection[str] = NEEDED) -> pl.Series:
     """Assigns every row of `frame` to a part.
 
     Args:
         frame: all rows, in a fixed order.
         split: by seed, by content (see `varjepa.data.read.row_hash`), by a column that holds the words in `PARTS`, or
             by time (oldest rows train, newest test; rows with the same time are in one part).
+        needed: parts that must not be empty.
 
     Returns:
         Series `PART` of type Enum, one entry per row.
@@ -48,18 +49,18 @@ def assign_parts(frame: pl.LazyFrame, split: SplitSection) -> pl.Series:
         parts = _named(np.concatenate(codes))
     else:
         parts = _named(_at_random(rows, split) if split.by == "random" else _by_time(frame, rows, split))
-    require_parts(dict(parts.value_counts().iter_rows()), split)
+    require_parts(dict(parts.value_counts().iter_rows()), split, needed)
     return parts
 
 
-def require_parts(counts: Mapping[str, int], split: SplitSection) -> None:
-    """Checks the number of rows per part.
+def require_parts(counts: Mapping[str, int], split: SplitSection, needed: Collection[str] = NEEDED) -> None:
+    """Checks the number of rows per part, of which some must not be empty.
 
     Raises:
         DataError: too few rows, or an empty part.
     """
     _require_rows(sum(counts.values()))
-    empty = [part for part in NEEDED if not counts.get(part)]
+    empty = [part for part in needed if not counts.get(part)]
     if empty:
         random = " For small tables and tables with few distinct rows use data.split.by: random."
         # Hashing gives random part sizes, and equal rows share a part: a small part may stay empty.

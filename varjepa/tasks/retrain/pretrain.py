@@ -10,10 +10,12 @@ from pydantic import TypeAdapter
 from safetensors.torch import load_file
 
 from varjepa.config import RetrainConfig, TrainingSection
+from varjepa.data.encode.encoded import Part
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.read.splits import PARTS
 from varjepa.data.tensors.sizes import rows_within
-from varjepa.evaluation.epoch_scores import AddedMetrics, ProbeEvaluator, RankMeEvaluator
+from varjepa.evaluation.epoch_scores import AddedMetrics
+from varjepa.inference.epoch_evaluator import evaluator_for
 from varjepa.models.network import TableNetwork
 from varjepa.models.new_network import new_network
 from varjepa.models.weights import NETWORK, save_network
@@ -198,22 +200,10 @@ def evaluation_rows(training: TrainingSection, features: int) -> int:
 
 
 def _evaluator(rows: EncodedRows, network: TableNetwork, config: RetrainConfig) -> Evaluator | None:
-    """The evaluator for `training.selection`; None selects by validation ELBO."""
-    label, training = rows.preprocessor.label, config.training
-    most = evaluation_rows(training, rows.preprocessor.sizes.n_features)
-    unlabelled = training.selection in ("elbo", "rankme") or label is None
-    validation = rows.sample("validation", most, learnable=not unlabelled)
-    if not unlabelled and not len(validation.labels):
-        log.warning(
-            "No validation row has a label of a class that training has seen: the epoch is selected without labels."
-        )
-        unlabelled, validation = True, rows.sample("validation", most, learnable=False)
-    if unlabelled or label is None:
-        # An objective that collapsed latents minimise cannot select an epoch, so RankMe does.
-        by_rank = training.selection == "rankme" or network.can_collapse
-        return RankMeEvaluator(validation.table) if by_rank else None
-    train = rows.sample("train", most, learnable=True)
-    return ProbeEvaluator(
-        train.table, train.labels, validation.table, validation.labels, len(label.classes),
-        training.selection == "selective_probe", config.uncertainty.aggregate, rank=network.can_collapse,
-    )  # fmt: skip
+    """What selects the epoch; None is the validation ELBO."""
+    most = evaluation_rows(config.training, rows.preprocessor.sizes.n_features)
+
+    def sample(part: str, *, learnable: bool) -> Part:
+        return rows.sample(part, most, learnable=learnable)
+
+    return evaluator_for(sample, rows.preprocessor.label, network, config)
