@@ -17,8 +17,8 @@ from varjepa.data.fit.streamed_rows import StreamedRows
 from varjepa.data.read.sources import ROW
 from varjepa.data.read.splits import CLUSTER, PART, PARTS, assign_parts, hashed_marks, split_hashes
 from varjepa.data.tensors.table import TableTensors
+from varjepa.evaluation.epoch_evaluator import evaluator_for
 from varjepa.inference.calibration import calibrate_model
-from varjepa.inference.epoch_evaluator import evaluator_for
 from varjepa.inference.fit_progress import epochs_logged, steps_logged
 from varjepa.inference.generator.fill import outside_range
 from varjepa.inference.generator.fitting import fitted_generator

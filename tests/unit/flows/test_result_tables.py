@@ -68,8 +68,7 @@ def test_nothing_is_cut_or_wrapped_at_80_columns(metrics: dict[str, float], monk
 def test_no_number_is_cut_or_broken_on_a_narrow_terminal(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = shown(NUMBERS, monkeypatch, width).splitlines()
     cells = [cell.strip() for line in lines if line.startswith("│") for cell in line.split("│")]
-    assert cells.count("123456.7890") == 3 * len(results.COLUMNS)  # it read "1234…"
-    assert "123,457" in cells
+    assert cells.count("123,457") > 3 * len(results.COLUMNS)  # errors and a width; they read "1234…"
     assert not [cell for cell in cells if "…" in cell]
 
 

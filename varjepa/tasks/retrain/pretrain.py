@@ -14,8 +14,8 @@ from varjepa.data.encode.encoded import Part
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.read.splits import PARTS
 from varjepa.data.tensors.sizes import rows_within
+from varjepa.evaluation.epoch_evaluator import evaluator_for
 from varjepa.evaluation.epoch_scores import AddedMetrics
-from varjepa.inference.epoch_evaluator import evaluator_for
 from varjepa.models.network import TableNetwork
 from varjepa.models.new_network import new_network
 from varjepa.models.weights import NETWORK, save_network

@@ -8,7 +8,6 @@ from varjepa.data.encode.encoded import Part
 from varjepa.data.encode.features import Label
 from varjepa.evaluation.epoch_scores import ProbeEvaluator, RankMeEvaluator
 from varjepa.models.network import TableNetwork
-from varjepa.training.loop import Evaluator
 
 log = logging.getLogger("varjepa")
 
@@ -22,7 +21,7 @@ class Sample(Protocol):
 
 def evaluator_for(
     sample: Sample, label: Label | None, network: TableNetwork, config: RetrainConfig
-) -> Evaluator | None:
+) -> ProbeEvaluator | RankMeEvaluator | None:
     """The evaluator for `training.selection`; None selects by the ELBO of the validation rows.
 
     Args:
