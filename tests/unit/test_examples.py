@@ -42,5 +42,6 @@ def test_a_notebook_is_stored_with_its_outputs_and_without_traces(path: Path) ->
     assert len(text) < 200_000
 
 
-def test_there_are_four_of_them() -> None:
-    assert [path.stem for path in NOTEBOOKS] == ["certificate", "impute_and_sample", "quick_start", "similar_rows"]
+def test_there_are_five_of_them() -> None:
+    names = ["certificate", "impute_and_sample", "predictions", "quick_start", "similar_rows"]
+    assert [path.stem for path in NOTEBOOKS] == names

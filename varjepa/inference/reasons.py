@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from varjepa.amounts import counted
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.tensors.table import TableTensors
 from varjepa.evaluation.arrays import Floats
@@ -66,7 +67,7 @@ class Contributions:
     parts: Floats
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Reasons:
     """Reasons of rows.
 
@@ -79,6 +80,12 @@ class Reasons:
     columns: list[str]
     prediction: Contributions | None
     uncertainty: Contributions | None
+
+    def __repr__(self) -> str:
+        """A short line: the arrays of all rows would fill screens."""
+        given = next((part for part in (self.prediction, self.uncertainty) if part is not None), None)
+        rows = 0 if given is None else len(given.parts)
+        return f"Reasons({counted(rows, 'row')}, {counted(len(self.columns), 'column')})"
 
     def _repr_html_(self) -> str:
         """The columns that matter most for each row, in a notebook."""

@@ -148,3 +148,4 @@ def test_reasons_name_the_columns_that_matter_most(kind: str) -> None:
 
 def test_reasons_of_a_model_that_gives_none_are_an_empty_table() -> None:
     assert "<td>" not in Reasons(["a"], None, None)._repr_html_()
+    assert repr(Reasons(["a"], None, None)) == "Reasons(0 rows, 1 column)"
