@@ -101,7 +101,7 @@ def test_gaps_of_dates_and_words_are_described() -> None:
 @pytest.mark.parametrize(
     ("certificate", "says"),
     [
-        ({"threshold": 0.25, "coverage": 0.64}, ["95.0% of accepted rows are right", "64.0%", "0.25"]),
+        ({"threshold": 0.38796685, "coverage": 0.64}, ["95.0% of accepted rows are right", "64.0%", "<td>0.3880<"]),
         ({"threshold": None, "coverage": 0.0}, ["None: because."]),
         ({"threshold": 0.25, "coverage": 0.5, "tolerance": 3.5}, ["within 3.5"]),
         ({"threshold": 0.25, "coverage": 0.5, "tolerance": 1_085_000.0}, ["within 1,085,000"]),

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from varjepa.amounts import amount, share
+from varjepa.amounts import amount, figure, share
 from varjepa.config.base import Facts
 from varjepa.evaluation.arrays import Bools, Floats, Ints
 from varjepa.evaluation.uncertainty.error_share import ClusterErrors, p_too_many_errors
@@ -73,7 +73,8 @@ class Certificate(Facts):
 
     def _repr_html_(self) -> str:
         """The certificate in a notebook."""
-        rest = {"calibration rows": f"{self.rows:,}", "accepted up to an uncertainty of": self.threshold}
+        limit = None if self.threshold is None else figure(self.threshold)
+        rest = {"calibration rows": f"{self.rows:,}", "accepted up to an uncertainty of": limit}
         rest |= {"clusters": self.clusters, "if": self.assumption or None}
         lines = [("promise", self.promise), *((name, value) for name, value in rest.items() if value is not None)]
         return html_table("Certificate", lines)
