@@ -33,6 +33,7 @@ from varjepa.tasks.setup.natural_bounds import future_words
 from varjepa.tasks.setup.obstacles import obstacles
 from varjepa.tasks.setup.repeated_keys import repeated_keys
 from varjepa.tasks.setup.time_order import ordered_by_time
+from varjepa.tasks.setup.total_row import total_row
 from varjepa.tasks.sources.address import expanded, require_place, table_of
 from varjepa.tasks.sources.glance import columns_at_hand, require_table
 from varjepa.tasks.sources.open_table import opened_table, reads
@@ -135,10 +136,12 @@ def initialise(
         few = has_few_contents(frame, rows.rows, _features(profiles, label))
         remarks = {name: beyond_words(count) for name, count in beyond.items()}
         remarks |= rare_columns(rows, {name: facts for name, facts in profiles.items() if name != label})
-        alike = alike_values(frame, profiles.values())
+        alike, total = alike_values(frame, profiles.values()), total_row(frame, rows.rows, profiles)
         ordered = {} if section.split.by == "time" else ordered_by_time(frame, profiles)
     keys = {} if section.split.column is not None else repeated_keys(profiles, label)
-    remarks = _together(remarks, future_columns(profiles), keys, ordered, alike, gap_words(section, profiles.values()))
+    remarks = _together(
+        remarks, future_columns(profiles), keys, ordered, alike, total, gap_words(section, profiles.values())
+    )
     started = Started(
         config, contract, rows.rows, label, profiles, source.columns, source.words, {**remarks, **source.doubts},
         tuple(obstacles(rows.rows, profiles, label, section.drop)),
