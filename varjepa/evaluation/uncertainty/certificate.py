@@ -74,7 +74,7 @@ class Certificate(Facts):
     def _repr_html_(self) -> str:
         """The certificate in a notebook."""
         limit = None if self.threshold is None else figure(self.threshold)
-        rest = {"calibration rows": f"{self.rows:,}", "accepted up to an uncertainty of": limit}
+        rest: dict[str, object] = {"calibration rows": f"{self.rows:,}", "accepted up to an uncertainty of": limit}
         rest |= {"clusters": self.clusters, "if": self.assumption or None}
         lines = [("promise", self.promise), *((name, value) for name, value in rest.items() if value is not None)]
         return html_table("Certificate", lines)
