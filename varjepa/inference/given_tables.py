@@ -24,6 +24,13 @@ def is_arrow(table: Any) -> bool:
     return hasattr(table, "__arrow_c_stream__") and (hasattr(table, "column_names") or hasattr(table, "columns"))
 
 
+def at_hand(table: Any) -> Any:
+    """A table in memory: what is lazy is computed, and what comes as Arrow is a frame of Polars; others stay."""
+    if isinstance(table, pl.LazyFrame):
+        return table.collect()
+    return pl.DataFrame(table) if is_arrow(table) else table
+
+
 def without(table: Any, names: Collection[str | None]) -> Any:
     """A frame of Polars or pandas without some columns, of which it may lack any."""
     kept = [str(name) not in names for name in table.columns]

@@ -20,7 +20,7 @@ from varjepa.errors import DataError, ModelError
 from varjepa.evaluation.uncertainty.certificate import Certificate
 from varjepa.inference.answer_columns import ON_REQUEST
 from varjepa.inference.fitted_answers import fit_answers
-from varjepa.inference.given_tables import pandas_column, without
+from varjepa.inference.given_tables import at_hand, pandas_column, without
 from varjepa.inference.model import TrainedModel
 from varjepa.inference.reasons import Reasons
 from varjepa.inference.table_estimator import Table, TableEstimator, as_config
@@ -51,19 +51,19 @@ class Predictor(TableEstimator):
             ConfigError: the configuration is invalid.
             DataError: too few rows, no column can be a feature, or a label that cannot be learned.
         """
-        config = as_config(self.config, self.device)
-        labels = None if y is None else self._labels(y)
+        config, table = as_config(self.config, self.device), at_hand(X)
+        labels = None if y is None else _plain_words(self._labels(y))
         if labels is not None:
-            config = self._named(config, X, labels)
+            config = self._named(config, table, labels)
         elif config.data.label is None:
             raise DataError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None.",
                 fix="Pass y, or name its column of the table: {'data': {'label': 'NAME'}}.",
             )
         data = config.data.model_copy(update={"task": self.task})
-        frame = self._frame(X, reset=True, data=data)
+        frame = self._frame(table, reset=True, data=data)
         if labels is not None:
-            check_consistent_length(X, labels)
+            check_consistent_length(table, labels)
             frame = frame.with_columns(labels.alias(str(data.label)))
         read, config = self._read(frame, config.model_copy(update={"data": data}))
         given = frame[str(data.label)]
@@ -96,11 +96,11 @@ class Predictor(TableEstimator):
     def _take_over(self, labels: pl.Series, read: pl.DataFrame) -> None:
         """Keeps what the estimator itself must know of labels [N], given and read, once the model is trained."""
 
-    def _named(self, config: RetrainConfig, X: Table, labels: pl.Series) -> RetrainConfig:
+    def _named(self, config: RetrainConfig, table: Table, labels: pl.Series) -> RetrainConfig:
         """The configuration with a name for the labels, which no column of the features has."""
-        columns = [str(name) for name in getattr(X, "columns", ())]
+        columns = [str(name) for name in getattr(table, "columns", ())]
         name = config.data.label or labels.name or LABEL_NAME
-        if name in columns and config.data.label is None and not _is_column(X, name, labels):
+        if name in columns and config.data.label is None and not _is_column(table, name, labels):
             while name in columns:
                 name += "_"
         elif name in columns:
@@ -290,6 +290,11 @@ class VarTJEPARegressor(RegressorMixin, Predictor):
     def _look_at(self, labels: pl.Series) -> None:
         if labels.dtype.is_float() and labels.is_infinite().any():
             raise DataError("Input y contains infinity.", expected="Expected finite numbers, or missing ones.")
+
+
+def _plain_words(labels: pl.Series) -> pl.Series:
+    """Categories as the words that they are."""
+    return labels.cast(pl.String) if isinstance(labels.dtype, pl.Categorical | pl.Enum) else labels
 
 
 def _known(labels: pl.Series) -> pl.Series:

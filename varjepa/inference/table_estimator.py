@@ -17,7 +17,7 @@ from varjepa.data.read.splits import FEWEST_ROWS
 from varjepa.data.spelling.read import spelled
 from varjepa.errors import ConfigError, DataError
 from varjepa.inference.generator.fill import Imputation
-from varjepa.inference.given_tables import array_column, from_pandas, is_arrow, without
+from varjepa.inference.given_tables import array_column, at_hand, from_pandas, without
 from varjepa.inference.model import TrainedModel
 from varjepa.inference.storage import load_model, save_model
 from varjepa.inference.torch_settings import torch_as_usual
@@ -172,10 +172,7 @@ class TableEstimator(BaseEstimator):
             reset: whether its columns are those that later tables must have.
             data: names the columns that these may lack; None for those that `fit` was told.
         """
-        if isinstance(X, pl.LazyFrame):
-            X = X.collect()
-        elif is_arrow(X):
-            X = pl.DataFrame(X)
+        X = at_hand(X)
         if isinstance(X, pl.DataFrame) or (hasattr(X, "iloc") and hasattr(X, "columns")):
             frame = X if isinstance(X, pl.DataFrame) else from_pandas(X)
             # A loaded model has no names from `fit` to check against; its preprocessor checks the columns.

@@ -60,13 +60,14 @@ LABELS = {
     ("kind", "form"),
     [
         *((kind, "numpy") for kind in LABELS),
-        *(("words that look like gaps", form) for form in ("pandas", "polars", "list")),
+        *(("words that look like gaps", form) for form in ("pandas", "polars", "list", "categories")),
     ],
 )
 def test_classes_come_back_as_they_were_given(kind: str, form: str, tmp_path: Path) -> None:
     (table, blob), names = blobs(), LABELS[kind]
     given = names[blob]
-    forms: dict[str, Any] = {"pandas": pd.Series(given), "polars": pl.Series(given.tolist()), "list": given.tolist()}
+    forms: dict[str, Any] = {"pandas": pd.Series(given), "polars": pl.Series(given.tolist()), "list": given.tolist(),
+                              "categories": pd.Series(given).astype("category")}  # fmt: skip
     model = VarTJEPAClassifier(TINY).fit(table, forms.get(form, given))
     np.testing.assert_array_equal(model.classes_, np.unique(given))
     found, chances = model.predict(table), model.predict_proba(table)
@@ -101,10 +102,14 @@ def test_a_label_in_the_table_is_no_feature(caplog: pytest.LogCaptureFixture, mo
 def test_a_feature_that_is_called_like_the_label_stays_one() -> None:
     table, blob = blobs()
     features = table.rename({"a": "label"})
-    for labels in (blob, pd.Series(blob, name="label")):
-        model = VarTJEPAClassifier(TINY).fit(features, labels)
+    for table, labels in (
+        (features, pd.Series(blob, name="label")),
+        (features.to_arrow(), blob),
+        (features.lazy(), blob),
+    ):
+        model = VarTJEPAClassifier(TINY).fit(table, labels)
         assert "label" in model.model_.preprocessor.names
-        assert model.score(features, blob) > 0.9
+        assert model.score(table, blob) > 0.9
 
 
 @pytest.mark.slow
