@@ -47,9 +47,9 @@ class RetrainConfig(Section):
     """Rules by which people get messages."""
 
     def sized(self, rows: int, columns: Collection[str]) -> Self:
-        """The job with the sizes of its model, its masks, its epochs and its generator as numbers.
+        """The job with the sizes of its model, its masks, its epochs, its schedules and its generator as numbers.
 
-        See `ModelSection`, `MaskingSection`, `TrainingSection` and `GeneratorSection`.
+        See `ModelSection`, `MaskingSection`, `TrainingSection`, `ObjectiveSection` and `GeneratorSection`.
 
         Args:
             rows: of its table.
@@ -60,8 +60,9 @@ class RetrainConfig(Section):
         model = self.model.sized(rows=rows, columns=len(features))
         training = self.training.sized(rows=trained, columns=len(features))
         masking, generator = self.masking.sized(len(features)), self.generator.sized(len(features))
-        sized = {"model": model, "masking": masking, "training": training, "generator": generator}
-        return self.model_copy(update=sized)
+        objective = self.objective.sized(training.max_epochs)
+        sized = {"model": model, "masking": masking, "objective": objective, "training": training}
+        return self.model_copy(update=sized | {"generator": generator})
 
     @model_validator(mode="after")
     def _check(self) -> Self:
