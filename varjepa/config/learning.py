@@ -188,8 +188,8 @@ ANNEALED = 1 / 3
 class ObjectiveSection(OpenSection):
     """Weights of the five loss terms and the KL schedules (eq. 22-26, 53-55). t_jepa has a single loss term.
 
-    NOTE[DIFF]: the published KL weights are 1e-6 to 1e-4, where a bound has 1. With 0.01 embeddings of three real tables
-    were better or as good, and the predictor's distributions close to calibrated (docs/measured/sizes.md); `configs/`
+    NOTE[DIFF]: the published KL weights are 1e-6 to 1e-4, where a bound has 1. With 0.01 the embeddings of real tables
+    are better or as good, and the predictor's distributions close to calibrated (docs/measured/sizes.md); `configs/`
     has the published ones.
     """
 
