@@ -68,7 +68,7 @@ def require_other_place(source: str, out: str) -> None:
     if inside:
         raise ConfigError(
             f"OUT, {described(written)}, would be one of the files of the table {described(read)}.",
-            fix="Choose another folder.",
+            fix="Choose another name or folder.",
         )
 
 
