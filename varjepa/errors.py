@@ -155,6 +155,22 @@ def suggested(missing: Sequence[str], names: Iterable[str], otherwise: str) -> s
     return f"Did you mean {', '.join(pairs)}?"
 
 
+def reason_of(error: BaseException) -> str:
+    """Why a run has ended, for whoever looks at it later.
+
+    Examples:
+        >>> reason_of(KeyboardInterrupt())
+        'It was interrupted by Ctrl-C, a signal or a cancellation (KeyboardInterrupt).'
+        >>> reason_of(DataError("No rows.")), reason_of(KeyError("a"))
+        ('No rows.', "KeyError('a')")
+    """
+    if isinstance(error, VarjepaError):
+        return str(error)
+    if isinstance(error, Exception):
+        return repr(error)
+    return f"It was interrupted by Ctrl-C, a signal or a cancellation ({type(error).__name__})."
+
+
 def listed(names: Iterable[str], limit: int = 8) -> str:
     """Joins names for a message, shortening long lists.
 

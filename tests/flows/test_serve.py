@@ -128,6 +128,7 @@ def test_wrong_requests_are_refused_in_words(place: SimpleNamespace) -> None:
         client.headers["Authorization"] = "Bearer s3cret-word"
         assert client.post("/predict", json={"rows": [good]}).status_code == 200
         assert client.post("/predict", json={"rows": []}).json()["rows"] == []
+        assert client.post("/predict", json={"rows": [good | {"orders": [{"id": 7}]}]}).status_code == 200
 
         def refused(code: int, words: str, **request: Any) -> None:
             answer = client.post(request.pop("path", "/predict"), **request)
@@ -136,7 +137,7 @@ def test_wrong_requests_are_refused_in_words(place: SimpleNamespace) -> None:
         refused(400, "not valid JSON", content=b"{")
         refused(400, "holds no rows", json=[1])
         refused(400, "is not an object", json={"rows": [1]})
-        refused(400, "has not 2 cells", json={"columns": ["a", "b"], "data": [[1]]})
+        refused(400, "Not every row has 2 cells", json={"columns": ["a", "b"], "data": [[1]]})
         refused(400, "job", json={"rows": [{k: v for k, v in good.items() if k != "job"}]})
         refused(400, 'The column "age" holds [1]', json={"rows": [good | {"age": [1]}]})
         refused(400, "age", json={"rows": [good | {"age": "old"}]})

@@ -28,7 +28,8 @@ from varjepa.redaction import has_secret
 LARGE = 1e9
 """Bound of weights and margins: beyond it, they are slips, and sums of losses overflow."""
 
-# Every number has an upper bound: what no machine can hold, count or wait for is refused before work starts.
+# Every number has an upper bound: what no machine can hold, count or wait for is refused before work starts. The bounds
+# fit into 64 bits: PostgreSQL keeps those of a Prefect deployment as whole numbers, and `prefect` writes no others.
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[int, Field(ge=1, le=1_000_000_000)]
 NonNegative = Annotated[int, Field(ge=0, le=1_000_000_000)]

@@ -64,7 +64,7 @@ class UncertaintySection(Section):
     """Accuracy on accepted rows that the certificate guarantees."""
     confidence: Annotated[float, Field(gt=0, lt=1)] = 0.9
     """Confidence of the certificate: its guarantee holds for this share of draws of the calibration rows."""
-    tolerance: Annotated[float, Field(gt=0, le=1e30)] | None = None
+    tolerance: Annotated[float, Field(gt=0, le=9e18)] | None = None
     """Largest error of a numeric prediction that counts as accurate, in units of the label. null: half the range
     between the quartiles of the training labels."""
     level: Annotated[float, Field(gt=0, lt=1)] = 0.9

@@ -14,9 +14,9 @@ from varjepa.data.cells import nameless
 from varjepa.data.encode.features import LABEL, CategoricalFeature, Label
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.read.clusters import row_clusters
+from varjepa.data.spelling.learned import not_as_learned
 from varjepa.data.tensors.sizes import rows_within
 from varjepa.data.tensors.table import MISSING, OTHER
-from varjepa.errors import DataError
 from varjepa.evaluation.accuracy_estimate import (
     FEWEST,
     AccuracyReference,
@@ -203,8 +203,7 @@ def _collected(frame: pl.DataFrame, columns: list[pl.Expr]) -> pl.DataFrame:
     try:
         return frame.select(columns)
     except pl.exceptions.PolarsError as error:
-        reason = str(error).strip().splitlines()[0]
-        raise DataError(f"The rows cannot be counted: {reason}.", expected="Expected the types of training.") from error
+        raise not_as_learned(error, "counted") from error
 
 
 def subjects_of(

@@ -15,8 +15,9 @@ from varjepa.data.cells import untyped
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.encode.row_encoder import RowEncoder
 from varjepa.data.encode.tensors import to_tensors
+from varjepa.data.spelling.learned import not_as_learned
 from varjepa.data.tensors.table import TableTensors
-from varjepa.errors import DataError, ModelError
+from varjepa.errors import ModelError
 from varjepa.evaluation.probe import LinearProbe
 from varjepa.evaluation.uncertainty.certificate import Certificate
 from varjepa.evaluation.uncertainty.prediction_sets import SetRule
@@ -118,10 +119,7 @@ class TrainedModel(VectorSearch):
         try:
             encoded = self._encoder(frame).collect()
         except pl.exceptions.PolarsError as error:
-            reason = str(error).strip().splitlines()[0]
-            raise DataError(
-                f"The rows cannot be encoded: {reason}.", expected="Expected the types of training."
-            ) from error
+            raise not_as_learned(error, "encoded") from error
         return to_tensors(encoded, self.preprocessor).to(self.device)
 
     def encoded(self, frame: pl.DataFrame | EncodedFrame, *, keeps: bool = False) -> EncodedFrame:

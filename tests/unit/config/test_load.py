@@ -1,6 +1,7 @@
 """What people write in a config, and what they are told."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,16 @@ def test_unreadable_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "latin.yaml").write_bytes("data: {name: caf\xe9}".encode("latin-1"))
     with pytest.raises(ConfigError, match="not UTF-8"):
         load_config(tmp_path / "latin.yaml")
+
+
+def test_the_schema_holds_no_number_beyond_64_bits() -> None:
+    """A Prefect server on PostgreSQL keeps 1e30 as a whole number, and `prefect deployment inspect` cannot write it."""
+    bounds = re.findall(
+        r'"(?:minimum|maximum|exclusiveMinimum|exclusiveMaximum)": ([^,}\s]+)',
+        json.dumps(RetrainConfig.model_json_schema(), indent=0),
+    )
+    assert len(bounds) > 50
+    assert max(abs(float(bound)) for bound in bounds) < 2**63
 
 
 def test_configs_are_frozen_flat_and_have_a_schema(tmp_path: Path) -> None:

@@ -75,9 +75,9 @@ def test_no_number_is_cut_or_broken_on_a_narrow_terminal(width: int, monkeypatch
 def test_models_are_readable_on_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     console = Console(width=40, record=True, file=StringIO(), emoji=False, highlight=False)
     monkeypatch.setattr(registry, "console", console)  # a narrow one that records
-    gate = {"outcome": "first", "vetoes": "", "reason": ""}
+    gate = {"outcome": "first", "vetoes": [], "reason": ""}
     entry = {"name": "people", "version": 1, "aliases": ["challenger", "champion"], "created": "2026-11-29 10:00 UTC",
-             "quality": 0.5472, "rows": "400", "run_id": "0" * 32, "gate": gate}  # fmt: skip
+             "quality": 0.5472, "rows": 400, "run_id": "0" * 32, "gate": gate}  # fmt: skip
     registry.show_models([entry])
     words = console.export_text().split()
     assert {"people", "challenger", "first", "0.5472", "2026-11-29"} <= set(words)  # one letter stood below the other

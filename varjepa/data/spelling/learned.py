@@ -1,5 +1,6 @@
 """Expressions that read a column as a finished model learned it, of whatever type it is now."""
 
+import re
 from collections.abc import Callable, Sequence
 
 import polars as pl
@@ -8,9 +9,14 @@ from varjepa.config.data import ColumnSection
 from varjepa.data.cells import as_number, boolean_words, column, finite, mapped, named_type, plain_cells
 from varjepa.data.spelling.numbers import PLAIN
 from varjepa.data.spelling.readers import Reader, native_numbers, reader_of
+from varjepa.data.spelling.words import described
+from varjepa.errors import DataError
 
 DATES = ("%Y-%m-%d", "%d/%m/%Y", "%d-%m-%Y", "%d.%m.%Y", "%Y/%m/%d", "%Y%m%d")
 """How text is read in a date column that was no text when it was learned: as Polars infers dates."""
+
+UNREAD = re.compile(r'the (?P<found>column ".*" holds text, for example ".*") \(expected (?P<expected>.*)\)')
+"""What Polars' error says of cells that `learned_number` cannot read; Polars keeps no more than its text."""
 
 
 def learned_number(name: str, kind: str, dtype: pl.DataType, spelling: ColumnSection | None = None) -> pl.Expr:
@@ -35,6 +41,23 @@ def learned_number(name: str, kind: str, dtype: pl.DataType, spelling: ColumnSec
     return as_number(name, kind, dtype)
 
 
+def not_as_learned(error: pl.exceptions.PolarsError, use: str) -> DataError:
+    """The error to raise where a column does not hold what a finished model has learned from it.
+
+    Args:
+        error: of Polars.
+        use: what was to be done with the rows, such as "encoded".
+    """
+    reason = str(error).strip().splitlines()[0]
+    unread = UNREAD.search(reason)
+    if unread is None:
+        return DataError(f"The rows cannot be {use}: {reason}.", expected="Expected the types of training.")
+    return DataError(
+        f"The rows cannot be {use}: the {unread['found']}.", expected=f"Expected {unread['expected']}, as in training.",
+        fix="Correct such cells, or leave them empty.",
+    )  # fmt: skip
+
+
 def _strict(name: str, reader: Reader) -> Callable[[pl.Series], pl.Series]:
     """Reads text as numbers; raises Polars' error for a failed conversion where it cannot."""
 
@@ -42,7 +65,8 @@ def _strict(name: str, reader: Reader) -> Callable[[pl.Series], pl.Series]:
         values = reader.values(cells)
         unread = cells.filter(reader.unread(cells, values))
         if len(unread):
-            raise pl.exceptions.InvalidOperationError(f'the column "{name}" holds text, for example "{unread[0]}"')
+            found = f'the column "{name}" holds text, for example "{unread[0]}"'
+            raise pl.exceptions.InvalidOperationError(f"{found} (expected {described(reader)})")
         # Microseconds since 1970, divided by the microseconds of a day.
         return values.dt.timestamp("us") / 86_400e6 if values.dtype == pl.Datetime else values
 

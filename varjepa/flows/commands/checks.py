@@ -32,7 +32,7 @@ def require_columns(
 def require_files(
     sources: Iterable[str], out: str | None, options: Mapping[str, Any], reading: Mapping[str, Any] | None = None
 ) -> None:
-    """Checks that tables are there, and that OUT may be written.
+    """Checks that tables are there, and that OUT may be written and is none of them.
 
     Args:
         sources: places of tables.
@@ -43,12 +43,14 @@ def require_files(
     Raises:
         UserError: one of them is not usable.
     """
-    from varjepa.tasks.destinations.destination import require_destination
+    from varjepa.tasks.destinations.destination import require_destination, require_other_place
     from varjepa.tasks.sources.glance import require_table
 
-    for source in sources:
+    for source in (tables := tuple(sources)):
         require_table(source, reading)
     if out is not None:
+        for source in tables:
+            require_other_place(source, out)
         require_destination(out, force=options.get("force", False), append=options.get("append", False))
 
 

@@ -108,11 +108,13 @@ def _score_days(
     model: str, files: dict[str, Any], options: dict[str, Any], groups: tuple[str, ...], days: list[date]
 ) -> int:
     """Scores day by day."""
+    from varjepa.tasks.destinations.destination import require_other_place
     from varjepa.tasks.sources.run_day import require_dated, with_day
     from varjepa.tasks.steps.imports import quick_imports
 
     require_dated("IN", [files["source"], *files["reading"].get("parameters", {}).values()])
     require_dated("OUT", [files["out"]])
+    require_other_place(files["source"], files["out"])
     require_model(model, options["tracking_uri"])
     with quick_imports():
         from varjepa.flows.show.scoring import show_days

@@ -40,7 +40,7 @@ def show_models(versions: list[VersionAnswer]) -> None:
         table.add_row(
             entry["name"], str(entry["version"]), "\n".join(entry["aliases"]), _gate(entry["gate"]),
             "" if quality is None else figure(quality), entry["created"] if wide else entry["created"][:10],
-            *((entry["rows"], entry["run_id"] or "") if wide else ()),
+            *(("" if entry["rows"] is None else f"{entry['rows']:,}", entry["run_id"] or "") if wide else ()),
         )  # fmt: skip
     if versions:
         print_table(table, console)
@@ -49,7 +49,7 @@ def show_models(versions: list[VersionAnswer]) -> None:
 
 
 def _gate(decision: GateAnswer) -> str:
-    return f"[red]refused by {decision['vetoes']}[/red]" if decision["vetoes"] else decision["outcome"]
+    return f"[red]refused by {', '.join(decision['vetoes'])}[/red]" if decision["vetoes"] else decision["outcome"]
 
 
 @shows_plain

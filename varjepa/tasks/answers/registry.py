@@ -4,22 +4,24 @@ from typing import NotRequired, TypedDict
 
 
 class GateAnswer(TypedDict):
-    """The gate's verdict on a version, from its tags; `vetoes` are names, separated by commas."""
+    """The gate's verdict on a version, from its tags; `vetoes` are names."""
 
     outcome: str
-    vetoes: str
+    vetoes: list[str]
     reason: str
 
 
 class VersionAnswer(TypedDict):
-    """A registered version in `varjepa models`; `quality` is the probe's accuracy or R2."""
+    """A registered version in `varjepa models`; `quality` is the probe's accuracy or R2,
+    `rows` None where no retrain made it.
+    """
 
     name: str
     version: int
     aliases: list[str]
     created: str
     quality: float | None
-    rows: str
+    rows: int | None
     run_id: str | None
     gate: GateAnswer
 

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from glob import has_magic
 from pathlib import Path
 
-from varjepa.config.uris import DATABASES, OBJECTS, VECTORS, scheme_of, without_scheme
+from varjepa.config.uris import DATABASES, OBJECTS, VECTORS, home_expanded, scheme_of, without_scheme
 from varjepa.errors import ConfigError
 from varjepa.redaction import has_secret, redacted_uri
 from varjepa.tasks.destinations.databases import database_target
@@ -43,6 +44,41 @@ def require_destination(out: str, *, force: bool = False, append: bool = False) 
     address = expanded(with_day(out, planned_day()))
     if not scheme_of(address) and not is_delta(address):
         require_file(Path(address), force=force, append=append)
+
+
+def require_other_place(source: str, out: str) -> None:
+    """Checks that OUT is neither the table that is read nor a file that its folder or glob would hold from then on.
+
+    Args:
+        source: place of the table that a command reads.
+        out: where its answer goes; --force would replace the table by it.
+
+    Raises:
+        ConfigError: it is.
+    """
+    read, written = (expanded(with_day(place, planned_day())).rstrip("/") for place in (source, out))
+    if scheme_of(read) or scheme_of(written):
+        same = read.removeprefix("delta://") == written.removeprefix("delta://")
+        inside = scheme_of(read) in OBJECTS and written.rpartition("/")[0] == read
+    else:
+        table, file = (home_expanded(place).resolve() for place in (read, written))
+        same, inside = file == table, _takes_in(table, file)
+    if same:
+        raise ConfigError(f"OUT, {described(written)}, is the table that is read.", fix="Choose another name.")
+    if inside:
+        raise ConfigError(
+            f"OUT, {described(written)}, would be one of the files of the table {described(read)}.",
+            fix="Choose another name or folder.",
+        )
+
+
+def _takes_in(table: Path, file: Path) -> bool:
+    """Whether a folder or glob, both absolute, takes a file for rows of its table."""
+    if has_magic(str(table)) and not table.exists():
+        return file.match(str(table))
+    if not table.is_dir() or not file.is_relative_to(table) or file.name.startswith((".", "_")):
+        return False
+    return all("=" in folder for folder in file.relative_to(table).parts[:-1])
 
 
 def is_written(out: str) -> bool:

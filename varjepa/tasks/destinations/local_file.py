@@ -11,6 +11,7 @@ import polars as pl
 from varjepa.data.cells import retyped
 from varjepa.data.files.formulas import for_spreadsheets
 from varjepa.errors import ConfigError
+from varjepa.tasks.steps.files import full_disk_in_words
 
 OUTPUTS = (".parquet", ".csv")
 
@@ -28,14 +29,19 @@ class TableWriter:
         self._text = path.open("wb") if path.suffixes[-2:] == [".csv", ".part"] else None
 
     def write(self, frame: pl.DataFrame) -> None:
-        """Appends rows. Columns are cast to the types of the first frame, for example if all cells are null here."""
+        """Appends rows. Columns are cast to the types of the first frame, for example if all cells are null here.
+
+        Raises:
+            NoRoomError: the disk of the file takes no more.
+        """
         schema = self._schema or frame.schema
         frame = retyped(frame, schema) if frame.schema != schema else frame
-        if self._text is not None:
-            text = for_spreadsheets(as_text(frame))
-            text.write_csv(self._text, include_header=self._schema is None, datetime_format=_moments_of(text))
-        else:
-            self._write_parquet(frame)
+        with full_disk_in_words(self.path.parent):
+            if self._text is not None:
+                text = for_spreadsheets(as_text(frame))
+                text.write_csv(self._text, include_header=self._schema is None, datetime_format=_moments_of(text))
+            else:
+                self._write_parquet(frame)
         self._schema = schema
         self.rows += frame.height
 
@@ -49,9 +55,10 @@ class TableWriter:
 
     def close(self) -> None:
         """Finishes the file."""
-        for stream in (self._parquet, self._text):
-            if stream is not None:
-                stream.close()
+        with full_disk_in_words(self.path.parent):
+            for stream in (self._parquet, self._text):
+                if stream is not None:
+                    stream.close()
 
 
 def _moments_of(frame: pl.DataFrame) -> str | None:

@@ -1,5 +1,6 @@
 """What `varjepa watch` looks at before it compares: the champion, and the last comparison."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -16,6 +17,9 @@ from varjepa.tasks.tracking.uris import tracking_uri
 
 WATCHED = "varjepa.watched"
 """Tag of a run of `varjepa drift` on a schedule: version and fingerprint of the rows."""
+
+OF_THE_PAST = "varjepa.backfill"
+"""Tag of a comparison of a past day: nobody was told of it, and no retrain started."""
 
 
 @dataclass(frozen=True)
@@ -48,22 +52,28 @@ def next_look(config: RetrainConfig, day: date | None = None, *, backfill: bool 
     reading: dict[str, Any] = {"query": config.watch.query} if config.watch.path else _reading(config)
     compared = {WATCHED: f"{version} {fingerprint_now(section_at(config.data, path, **reading))}"}
     tags = compared | ({} if day is None else {DAY_TAG: day.isoformat()})
-    if _watched(config, tags if backfill else compared):
+    if compared_before(config, tags if backfill else compared, backfill=backfill):
         return f"the rows are those that were compared with version {version} before"
     uri = tracking_uri(config.tracking)
     keys = config.signing.trusted_keys
     question = Question(f"models:/{name}@{CHAMPION}", path, tracking_uri=uri, reading=reading, trusted_keys=keys)
-    return Look(question, tags)
+    return Look(question, tags | ({OF_THE_PAST: "yes"} if backfill else {}))
 
 
 def _reading(config: RetrainConfig) -> dict[str, Any]:
     return {"query": config.data.query, "parameters": dict(config.data.parameters), "at": config.data.at}
 
 
-def _watched(config: RetrainConfig, tags: dict[str, str]) -> bool:
-    """Whether a finished run has these tags. Rows of two models may be the same: the one compared is named, too."""
-    tags = tags | {"varjepa.model": f"models:/{config.registry.name}@{CHAMPION}"}
+def compared_before(config: RetrainConfig, tags: Mapping[str, str], *, backfill: bool) -> bool:
+    """Whether a finished comparison has these tags. Rows of two models may be the same: the one compared is named, too.
+
+    Args:
+        config: of the job.
+        tags: of the run that is about to begin.
+        backfill: a comparison of a past day counts as well; otherwise people must have had the chance to be told.
+    """
+    tags = {**tags, "varjepa.model": f"models:/{config.registry.name}@{CHAMPION}"}
     asked = [f"tags.`{key}` = '{value}'" for key, value in tags.items()]
     filter_string = " and ".join(["attributes.status = 'FINISHED'", *asked])
-    client = client_of(config.tracking)
-    return bool(client.search_runs([experiment_id(config.tracking)], filter_string, max_results=1))
+    found = client_of(config.tracking).search_runs([experiment_id(config.tracking)], filter_string)
+    return any(backfill or OF_THE_PAST not in run.data.tags for run in found)

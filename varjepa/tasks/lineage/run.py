@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from varjepa.errors import VarjepaError
+from varjepa.errors import reason_of
 from varjepa.tasks.lineage.record import Record, current
 
 
@@ -38,11 +38,10 @@ def lineage(command: str, name: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        words = str(error) if isinstance(error, VarjepaError) else repr(error)
-        send(record, "FAIL", words)
+        send(record, "FAIL", reason_of(error))
         raise
     except BaseException as error:
-        send(record, "ABORT", repr(error))
+        send(record, "ABORT", reason_of(error))
         raise
     else:
         send(record, "COMPLETE")

@@ -10,6 +10,7 @@ from varjepa.tasks.processes.accounts import TRACKING
 from varjepa.tasks.registry.champion import history_of
 from varjepa.tasks.registry.names import known_names
 from varjepa.tasks.registry.reader import ModelEntry, Registry, VersionEntry, registry_at
+from varjepa.tasks.registry.tags import GATE_TAG, ROWS_TAG, listed_vetoes
 from varjepa.tasks.tracking.uris import database_file, store
 
 QUALITY = ("head/accuracy", "head/r2", "probe/accuracy", "probe/r2")
@@ -70,12 +71,12 @@ def _entry(version: VersionEntry, aliases: list[str], metrics: dict[str, float])
         "aliases": aliases,
         "created": created.strftime("%Y-%m-%d %H:%M UTC"),
         "quality": next((metrics[name] for name in QUALITY if name in metrics), None),
-        "rows": version.tags.get("varjepa.rows", ""),
+        "rows": int(rows) if (rows := version.tags.get(ROWS_TAG, "")).isdecimal() else None,
         "run_id": version_run(version) or None,
         "gate": {
-            "outcome": version.tags.get("varjepa.gate.outcome", ""),
-            "vetoes": version.tags.get("varjepa.gate.vetoes", ""),
-            "reason": version.tags.get("varjepa.gate", ""),
+            "outcome": version.tags.get(f"{GATE_TAG}.outcome", ""),
+            "vetoes": listed_vetoes(version.tags),
+            "reason": version.tags.get(GATE_TAG, ""),
         },
     }
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from varjepa.config.uris import home_expanded
 from varjepa.errors import ModelError, VarjepaError, listed, nearest
 from varjepa.redaction import redacted_uri
+from varjepa.tasks.registry.champion import CHAMPION
 from varjepa.tasks.registry.reader import FileRegistry, ModelEntry, Registry, registry_at
 from varjepa.tasks.tracking.uris import store
 
@@ -42,12 +43,15 @@ def require_model(name: str, tracking_uri: str | None = None) -> None:
 
 
 def _registered_hint(name: str, tracking_uri: str | None) -> str:
-    """The URI of a registered model of this name; empty if there is none."""
+    """The URI that a bare NAME or NAME/VERSION of a registered model seems to mean; empty if there is no such model."""
+    before, _, version = name.rpartition("/")
+    meant = {name: f"{REGISTRY}{name}@champion"} | ({before: f"{REGISTRY}{name}"} if version.isdecimal() else {})
     try:
-        model = registry_at(store(tracking_uri)).model(name)
+        registry = registry_at(store(tracking_uri))
+        found = [uri for model, uri in meant.items() if model and registry.model(model) is not None]
     except VarjepaError:
         return ""
-    return "" if model is None else f"Did you mean {REGISTRY}{name}@champion?"
+    return f"Did you mean {found[0]}?" if found else ""
 
 
 def registered_version(uri: str, tracking_uri: str | None) -> tuple[str, str]:
@@ -57,7 +61,10 @@ def registered_version(uri: str, tracking_uri: str | None) -> tuple[str, str]:
         ModelError: not such a URI, or no such model, version or alias.
     """
     if not uri.startswith(REGISTRY):
-        raise ModelError(f"{uri} is not a version of a registered model.", expected=f"Expected {VERSIONS}.")
+        raise ModelError(
+            f"{uri} is not a version of a registered model.", expected=f"Expected {VERSIONS}.",
+            fix=_registered_hint(uri, tracking_uri),
+        )  # fmt: skip
     name = uri.removeprefix(REGISTRY)
     model, at, alias = name.partition("@")
     model, version = (model, None) if at else (name.rpartition("/")[0], name.rpartition("/")[2])
@@ -73,6 +80,8 @@ def registered_version(uri: str, tracking_uri: str | None) -> tuple[str, str]:
     if not number.isdecimal() or str(int(number)) not in numbers:
         what = f'alias "{alias}"' if at else f"version {version}"
         fix = _have(sorted(map(int, numbers)), registered)
+        if numbers and alias == CHAMPION:
+            fix += f" `varjepa promote {REGISTRY}{model}/VERSION` makes one of them the champion."
         raise ModelError(f'The model "{model}" in {where} has no {what}.', fix=fix)
     return model, number
 

@@ -1,11 +1,13 @@
 """Changes the champion by hand: to a named version, or back to the previous champion."""
 
+from collections.abc import Collection, Sequence
+
 from varjepa.errors import ModelError, listed
 from varjepa.tasks.answers.registry import MoveAnswer, VerdictAnswer
 from varjepa.tasks.registry.champion import CHAMPION, champion_of, history, move_champion, succession
 from varjepa.tasks.registry.names import REGISTRY, registered_version
 from varjepa.tasks.registry.search import versions_of
-from varjepa.tasks.registry.tags import GATE_TAG
+from varjepa.tasks.registry.tags import GATE_TAG, listed_vetoes
 from varjepa.tasks.tracking.locks import registry_lock
 from varjepa.tasks.tracking.store import client_for
 from varjepa.tasks.tracking.uris import store
@@ -30,7 +32,7 @@ def promote(model: str, uri: str | None, *, force: bool, dry_run: bool) -> MoveA
     name, number = registered_version(model, uri)
     client, version = client_for(place), int(number)
     tags = client.get_model_version(name, number).tags
-    outcome, vetoes = tags.get(f"{GATE_TAG}.outcome"), tags.get(f"{GATE_TAG}.vetoes", "")
+    outcome, vetoes = tags.get(f"{GATE_TAG}.outcome"), listed_vetoes(tags)
     gate_reason = tags.get(GATE_TAG, "the gate has not decided about it")
     if (vetoes or outcome in REFUSED) and not force:
         raise ModelError(
@@ -48,7 +50,7 @@ def promote(model: str, uri: str | None, *, force: bool, dry_run: bool) -> MoveA
             move_champion(client, name, version, by="promote", reason=reason)
     verdict: VerdictAnswer = {
         "outcome": outcome,
-        "vetoes": [word for word in vetoes.split(", ") if word],
+        "vetoes": vetoes,
         "reason": gate_reason,
     }
     answer = _answer(name, version, before, moved=moved, dry_run=dry_run)
@@ -78,11 +80,10 @@ def rollback(name: str, uri: str | None, *, steps: int, dry_run: bool) -> MoveAn
         alive = {int(version.version) for version in versions_of(client, name)}
         places = [place for place, version in enumerate(line[:-1]) if version in alive]
         if len(places) < steps:
-            earlier = f"before it: {listed(map(str, dict.fromkeys(line[place] for place in places)))}" if places else ""
             raise ModelError(
                 f"{name} has no champion {steps} step{'s' * (steps > 1)} before version {before}; "
-                f"{earlier or 'it is the first champion'}.",
-                fix="`varjepa models NAME` shows the history. `varjepa promote` accepts any version.",
+                f"{_earlier(line[:-1], alive)}.",
+                fix=f"`varjepa models {name}` shows the history. `varjepa promote` accepts any version.",
             )
         back = places[-steps]
         version, taken = line[back], len(line) - 1 - back
@@ -91,6 +92,20 @@ def rollback(name: str, uri: str | None, *, steps: int, dry_run: bool) -> MoveAn
             reason = f"rolled back by {steps} step{'s' * (steps > 1)}"
             move_champion(client, name, version, by="rollback", reason=reason, steps=taken)
     return {**_answer(name, version, before, moved=True, dry_run=dry_run), "steps": steps}
+
+
+def _earlier(champions: Sequence[int], alive: Collection[int]) -> str:
+    """What is left of the champions before the current one, in words.
+
+    Examples:
+        >>> _earlier([], {3}), _earlier([1, 2], {2, 3}), _earlier([1], {3})
+        ('it is the first champion', 'before it: "2"', 'the champions before it are deleted: "1"')
+    """
+    if not champions:
+        return "it is the first champion"
+    left = [version for version in dict.fromkeys(champions) if version in alive]
+    words = "before it" if left else "the champions before it are deleted"
+    return f"{words}: {listed(map(str, left or dict.fromkeys(champions)))}"
 
 
 def _require_readable(name: str, version: int, steps: int, uri: str | None) -> None:

@@ -1,5 +1,7 @@
 """Tags of versions and runs that more than one module reads."""
 
+from collections.abc import Mapping
+
 FINGERPRINT_TAG, ROWS_TAG, RUN_TAG = "varjepa.fingerprint", "varjepa.rows", "varjepa.run_id"
 
 GATE_TAG = "varjepa.gate"
@@ -33,3 +35,13 @@ INTERVAL_TAG = "varjepa.interval"
 
 DAY_TAG = "varjepa.day"
 """Run tag: the day whose rows were compared, such as 2026-06-01, where `{{ run_date }}` chose them."""
+
+
+def listed_vetoes(tags: Mapping[str, str]) -> list[str]:
+    """The vetoes of the gate that fired, from the tags of a version.
+
+    Examples:
+        >>> listed_vetoes({"varjepa.gate.vetoes": "collapse, subgroup"}), listed_vetoes({})
+        (['collapse', 'subgroup'], [])
+    """
+    return [word for word in tags.get(f"{GATE_TAG}.vetoes", "").split(", ") if word]

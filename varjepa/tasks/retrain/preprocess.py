@@ -1,6 +1,5 @@
 """Step 3: split the rows, fit the preprocessing on the training part, encode all rows."""
 
-import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -134,14 +133,16 @@ def _text_in_words() -> Iterator[None]:
     """Says which column holds text where numbers are encoded: a label of words whose task is regression."""
     import polars as pl
 
+    from varjepa.data.spelling.learned import UNREAD
+
     try:
         yield
     except pl.exceptions.InvalidOperationError as error:
-        said = re.search(r'the (column ".*" holds text, for example ".*")$', str(error), re.MULTILINE)
-        if said is None:
+        unread = UNREAD.search(str(error))
+        if unread is None:
             raise
         raise DataError(
-            f"The {said[1]}.", expected="Expected numbers.", fix="Check data.task, data.kinds and data.columns."
+            f"The {unread['found']}.", expected="Expected numbers.", fix="Check data.task, data.kinds and data.columns."
         ) from error
 
 

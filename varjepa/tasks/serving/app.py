@@ -16,10 +16,10 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.requests import ClientDisconnect
 
 from varjepa import __version__
-from varjepa.errors import SetupError, VarjepaError
+from varjepa.errors import SetupError, VarjepaError, listed
 from varjepa.redaction import redacted
 from varjepa.tasks.serving.batches import Batches, BusyError
-from varjepa.tasks.serving.bodies import FORMAT, MEDIA, SHAPES, TYPES, body_of, rows_of
+from varjepa.tasks.serving.bodies import FORMAT, MEDIA, TYPES, body_of, rows_of
 from varjepa.tasks.serving.measures import Measures
 from varjepa.tasks.serving.prediction_log import PredictionLog
 from varjepa.tasks.serving.settings import TOKEN, ServeSettings
@@ -122,8 +122,9 @@ class Service:
         try:
             form, wanted = _form_of(request), _answer_form(request)
             body = await self._body(request)
-            data = self.versions.current.model.config.data
-            frame = await _aside(len(body), lambda: _in_words(lambda: rows_of(body, form, data)))
+            model = self.versions.current.model
+            data, read = model.config.data, model.preprocessor.columns
+            frame = await _aside(len(body), lambda: _in_words(lambda: rows_of(body, form, data, read)))
             rows = self._counted(frame)
             groups = self.settings.groups if columns is None else tuple(dict.fromkeys(columns.split(",")))
             version, answer = await self._answered(frame, groups)
@@ -198,7 +199,7 @@ def _bad(error: VarjepaError) -> HTTPException:
 def _form_of(request: Request) -> FORMAT:
     kind = request.headers.get("content-type", "application/json").split(";")[0].strip().lower()
     if kind not in TYPES:
-        raise HTTPException(415, f"The content type {visible(kind)[:80]} is not read. {' '.join(TYPES)} are. {SHAPES}")
+        raise HTTPException(415, f"The content type {visible(kind)[:80]} cannot be read. Expected {listed([*TYPES])}.")
     return TYPES[kind]
 
 

@@ -1,7 +1,7 @@
 """Rows from an Arrow stream of strangers: how large it becomes is known before anything in it is unpacked."""
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 import polars as pl
@@ -22,15 +22,19 @@ CONTINUES = b"\xff\xff\xff\xff"
 """Stands before the length of a message in streams of today, and not in those of before 2019."""
 
 
-def from_arrow(body: bytes) -> pl.DataFrame:
-    """The rows of a stream of single cells.
+def from_arrow(body: bytes, read: Collection[str]) -> pl.DataFrame:
+    """The rows of a stream, without columns of lists and structures that nobody reads.
+
+    Args:
+        body: the stream.
+        read: columns that must hold single cells.
 
     Raises:
-        DataError: it is no such stream, a cell is a list or a structure, or the rows are too large.
+        DataError: it is no such stream, such a column holds lists or structures, or the rows are too large.
     """
     try:
         _require_small("The body, when it is unpacked,", unpacked_size(body), "bytes", len(body))
-        return _read(body)
+        return _read(body, read)
     except VarjepaError:
         raise
     except (Exception, pl.exceptions.PanicException) as error:
@@ -38,18 +42,19 @@ def from_arrow(body: bytes) -> pl.DataFrame:
         raise DataError(f"The body is not valid arrow: {reason[:200]}.") from error
 
 
-def _read(body: bytes) -> pl.DataFrame:
+def _read(body: bytes, read: Collection[str]) -> pl.DataFrame:
     import pyarrow as pa
 
     # Not by Polars: it trusts a stream, and ends the process where the stream asks for more memory than there is.
     table = pa.ipc.open_stream(body).read_all()
     table.validate(full=True)
-    for field in table.schema:
-        if pa.types.is_nested(field.type):
+    nested = [field for field in table.schema if pa.types.is_nested(field.type)]
+    for field in nested:
+        if field.name in read:
             raise DataError(f'The column "{field.name}" holds {field.type}.', expected="Expected one number or text "
                             "per cell.")  # fmt: skip
     _require_small("The body", table.num_rows, "rows", len(body))
-    frame = pl.DataFrame(pl.from_arrow(table))
+    frame = pl.DataFrame(pl.from_arrow(table.drop_columns([field.name for field in nested])))
     for name, dtype in frame.schema.items():
         if dtype == pl.String:  # cells may share one long text, which is in the body once
             text = int(frame[name].str.len_bytes().sum())

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
 import polars as pl
@@ -40,13 +40,14 @@ MOST_GAPS = 10_000_000
 SHAPES = 'Expected {"rows": [{"COLUMN": VALUE, ...}, ...]} or {"columns": [...], "data": [[...], ...]}.'
 
 
-def rows_of(body: bytes, form: FORMAT, data: DataSection) -> pl.DataFrame:
+def rows_of(body: bytes, form: FORMAT, data: DataSection, read: Collection[str]) -> pl.DataFrame:
     """The rows of a body, with the names and, in CSV, the gap words of the table that a model was trained on.
 
     Args:
         body: of a request.
         form: of the body.
         data: of the model's configuration.
+        read: columns that the model reads. Others of lists or objects are left out, as clients send whole records.
 
     Raises:
         DataError: it cannot be read.
@@ -55,8 +56,9 @@ def rows_of(body: bytes, form: FORMAT, data: DataSection) -> pl.DataFrame:
         raise DataError("The body is empty.", expected="Expected rows.")
     try:
         # All cells of CSV as text: the model knows how its columns are spelled.
+        read = {*read, *(before for before, name in data.rename.items() if name in read)}
         frame = (
-            _from_json(body) if form == "json" else _from_csv(body) if form == "csv" else from_arrow(body)
+            _from_json(body, read) if form == "json" else _from_csv(body) if form == "csv" else from_arrow(body, read)
         )  # fmt: skip
         frame = frame.rename(data.rename, strict=False) if data.rename else frame
     except DataError:
@@ -91,7 +93,7 @@ def _with_gaps(frame: pl.DataFrame, data: DataSection) -> pl.DataFrame:
     )
 
 
-def _from_json(body: bytes) -> pl.DataFrame:
+def _from_json(body: bytes, read: Collection[str]) -> pl.DataFrame:
     import orjson
 
     try:
@@ -108,10 +110,9 @@ def _from_json(body: bytes) -> pl.DataFrame:
         names = list(dict.fromkeys(name for row in rows for name in row))
         if len(names) * len(rows) - sum(map(len, rows)) > MOST_GAPS:
             raise DataError(f"{len(rows):,} rows have {len(names):,} columns, of which each row lacks most.")
-        _require_columns(names, rows)
-        return frame_of({name: [row.get(name) for row in rows] for name in names})
+        return _frame_of({name: [row.get(name) for row in rows] for name in names}, read, len(rows))
     if isinstance(content, dict) and isinstance(content.get("columns"), list) and isinstance(content.get("data"), list):
-        return _from_table(content["columns"], content["data"])
+        return _from_table(content["columns"], content["data"], read)
     raise DataError("The body holds no rows.", expected=SHAPES)
 
 
@@ -134,23 +135,28 @@ def _alike(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame | None:
     return None if pl.Int128 in frame.dtypes else frame
 
 
-def _from_table(names: Sequence[Any], data: Sequence[Any]) -> pl.DataFrame:
+def _from_table(names: Sequence[Any], data: Sequence[Any], read: Collection[str]) -> pl.DataFrame:
     if not all(isinstance(name, str) for name in names) or len(set(names)) < len(names):
         raise DataError("The columns are not different texts.", expected=SHAPES)
     if not all(isinstance(row, list) and len(row) == len(names) for row in data):
-        raise DataError(f"A row has not {len(names)} cells, one for each column.", expected=SHAPES)
-    _require_columns(names, data)
-    return frame_of({name: [row[place] for row in data] for place, name in enumerate(names)})
+        raise DataError(f"Not every row has {len(names)} cells, one for each column.", expected=SHAPES)
+    return _frame_of({name: [row[place] for row in data] for place, name in enumerate(names)}, read, len(data))
 
 
-def _require_columns(names: Sequence[Any], rows: Sequence[Any]) -> None:
-    """Checks that rows have cells: a table without columns has no rows, so that they would have no answers.
+def _frame_of(columns: Mapping[str, Sequence[Any]], read: Collection[str], rows: int) -> pl.DataFrame:
+    """`frame_of` the columns that the model reads and of those others that hold single cells.
 
     Raises:
-        DataError: they have none.
+        DataError: a cell that the model reads is a list or an object, or rows have no cells: a table without columns
+            has no rows, so that they would have no answers.
     """
-    if rows and not names:
+    single = {
+        name: cells for name, cells in columns.items()
+        if name in read or not any(isinstance(cell, list | dict) for cell in cells)
+    }  # fmt: skip
+    if rows and not single:
         raise DataError("The rows have no columns.", expected=SHAPES)
+    return frame_of(single)
 
 
 def frame_of(columns: Mapping[str, Sequence[Any]]) -> pl.DataFrame:

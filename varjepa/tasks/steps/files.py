@@ -64,8 +64,8 @@ def write_text(path: Path, text: str) -> None:
     except BaseException as error:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename is not None:
-            error.filename = str(path)  # what the user has named
+        if isinstance(error, OSError):  # what the user has named; where a disk is full, the system names nothing
+            error.filename = str(path)
         raise
 
 
@@ -85,8 +85,11 @@ def require_room(place: Path, size: int, what: str) -> None:
 
 
 @contextmanager
-def full_disk_in_words() -> Iterator[None]:
+def full_disk_in_words(written: Path | None = None) -> Iterator[None]:
     """Turns errors of the system and of libraries about a full or read-only disk into words that name the place.
+
+    Args:
+        written: the only place that is written to; None if there are several, as in a whole command.
 
     Raises:
         NoRoomError: the disk takes no more.
@@ -96,14 +99,18 @@ def full_disk_in_words() -> Iterator[None]:
     except VarjepaError:
         raise
     except Exception as error:
-        how = disk_trouble(error)
+        how = disk_trouble(error, written)
         if how is None:
             raise
-        raise NoRoomError(_place(error), how) from error
+        raise NoRoomError(written or _place(error), how) from error
 
 
-def disk_trouble(error: BaseException) -> str | None:
+def disk_trouble(error: BaseException, written: Path | None = None) -> str | None:
     """What an error, or what caused it, says about a disk that takes no more; None if it says nothing.
+
+    Args:
+        error: of the system or of a library.
+        written: see `full_disk_in_words`.
 
     Examples:
         >>> disk_trouble(OSError(errno.ENOSPC, "No space left on device")), disk_trouble(KeyError("a"))
@@ -117,7 +124,7 @@ def disk_trouble(error: BaseException) -> str | None:
             if words in text:
                 return how
         fails_to_write = isinstance(cause, OSError | RuntimeError) and any(words in text for words in WRITERS)
-        if fails_to_write and shutil.disk_usage(_fullest()).free < LITTLE:
+        if fails_to_write and shutil.disk_usage(_existing(written) if written else _fullest()).free < LITTLE:
             return "is full"
     return None
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from varjepa.config.operations import TrackingSection
-from varjepa.errors import VarjepaError
+from varjepa.errors import reason_of
 from varjepa.tasks.lineage.record import known_as
 from varjepa.tasks.processes.owner import ASKED, TakenOverError, lost_turn, owner_tags, require_turn, waiting
 from varjepa.tasks.steps.code import git_commit
@@ -73,7 +73,7 @@ def opened_run(
         if lost_turn():  # whatever has failed here, the run is that of another machine
             raise
         interrupted = not isinstance(error, Exception)
-        reason = str(error) if isinstance(error, VarjepaError) else repr(error)
+        reason = reason_of(error)
         client.set_tag(run_id, FAILURE, reason[:4000])
         if told:
             client.set_tag(run_id, VERDICT, ("interrupted" if interrupted else f"failed: {reason}")[:SHORT])

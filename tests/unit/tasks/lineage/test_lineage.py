@@ -83,6 +83,7 @@ def test_an_interrupted_run_is_aborted(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(KeyboardInterrupt), lineage("tune", "people"):
             raise KeyboardInterrupt
     assert [event["eventType"] for event in events] == ["START", "ABORT"]
+    assert "interrupted by Ctrl-C" in events[1]["run"]["facets"]["errorMessage"]["message"]
 
 
 def test_wrong_settings_stop_nothing(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:

@@ -30,7 +30,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
             version = client.create_model_version(name, "file:///nowhere", run.info.run_id)
             client.set_model_version_tag(name, version.version, "varjepa.rows", str(number))
         client.delete_model_version(name, "2")
-        client.set_registered_model_alias(name, "champion", "3")
+        client.set_registered_model_alias(name, "champion" if name == "a model" else "old", "3")
         client.set_registered_model_tag(name, "any", "tag")
     return path
 
@@ -72,7 +72,10 @@ def test_models_are_listed_without_importing_mlflow(database: Path) -> None:
         ("models:/a model@nosuch", 'has no alias "nosuch"'),
         ("models:/a mode/1", 'No model "a mode" is registered.*Did you mean "a model"'),
         ("models:/a model", "names no version"),
+        ("models:/b'quoted@champion", "`varjepa promote models:/b'quoted/VERSION` makes one of them the champion"),
         ("nosuch", "No such model: nosuch"),
+        ("a model", "Did you mean models:/a model@champion"),
+        ("a model/3", "Did you mean models:/a model/3"),
     ],
 )
 def test_wrong_names_are_answered(database: Path, name: str, words: str) -> None:

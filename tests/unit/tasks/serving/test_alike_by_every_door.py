@@ -23,16 +23,16 @@ TEXT = MANY.write_csv()
 def _stream(data: DataSection) -> pl.DataFrame:
     buffer = io.BytesIO()
     MANY.write_ipc_stream(buffer)
-    return rows_of(buffer.getvalue(), "arrow", data)
+    return rows_of(buffer.getvalue(), "arrow", data, ())
 
 
 DOORS: dict[str, Callable[[DataSection], pl.DataFrame]] = {
-    "JSON, row by row": lambda data: rows_of(json.dumps({"rows": LINES}).encode(), "json", data),
+    "JSON, row by row": lambda data: rows_of(json.dumps({"rows": LINES}).encode(), "json", data, ()),
     "JSON, a matrix": lambda data: rows_of(
-        json.dumps({"columns": MANY.columns, "data": [[*line.values()] for line in LINES]}).encode(), "json", data
+        json.dumps({"columns": MANY.columns, "data": [[*line.values()] for line in LINES]}).encode(), "json", data, ()
     ),
-    "CSV": lambda data: rows_of(TEXT.encode(), "csv", data),
-    "CSV with semicolons": lambda data: rows_of(MANY.write_csv(separator=";").encode(), "csv", data),
+    "CSV": lambda data: rows_of(TEXT.encode(), "csv", data, ()),
+    "CSV with semicolons": lambda data: rows_of(MANY.write_csv(separator=";").encode(), "csv", data, ()),
     "Arrow": _stream,
     "Polars": lambda _: MANY,
     "pandas": lambda _: from_pandas(MANY.to_pandas()),

@@ -45,7 +45,8 @@ def test_an_address_that_nobody_can_listen_at_is_the_users_fault(host: str) -> N
 @pytest.fixture
 def service(monkeypatch: pytest.MonkeyPatch) -> Service:
     """A service whose model answers each row with its own cell, and panics at the word `panic`."""
-    model = SimpleNamespace(config=SimpleNamespace(data=DataSection(path="a.csv")))
+    preprocessor = SimpleNamespace(columns=["a"])
+    model = SimpleNamespace(config=SimpleNamespace(data=DataSection(path="a.csv")), preprocessor=preprocessor)
 
     def scored(_: object, rows: pl.DataFrame, __: object) -> pl.DataFrame:
         if "panic" in rows["a"].to_list():

@@ -5,7 +5,7 @@ import os
 import resource
 import signal
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import save_file
 
 from varjepa.errors import DataError, VarjepaError
+from varjepa.tasks.destinations.local_file import table_writer
 from varjepa.tasks.steps.files import NoRoomError, disk_trouble, full_disk_in_words, require_room, write_text
 from varjepa.tasks.steps.retries import may_help
 from varjepa.tasks.tracking.patience import may_answer_again
@@ -52,16 +53,43 @@ def test_a_full_device_is_said_in_words(name: str) -> None:
         WRITERS[name](Path("/dev/full"))
 
 
-@pytest.mark.parametrize("name", ["text", "numpy", "csv", "parquet", "a stream of parquet", "sqlite"])
-def test_a_limit_of_the_size_of_files_is_said_in_words(name: str, tmp_path: Path) -> None:
+@pytest.fixture
+def _small_files() -> Iterator[None]:
+    """No file may grow beyond `LIMIT` bytes."""
     before, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (LIMIT, before[1]))
-    try:
-        with pytest.raises(NoRoomError, match=r"^The disk of .* [MG]iB are free\. Make room"), full_disk_in_words():
-            WRITERS[name](tmp_path / "file")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, handler)
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    signal.signal(signal.SIGXFSZ, handler)
+
+
+@pytest.mark.usefixtures("_small_files")
+@pytest.mark.parametrize("name", ["text", "numpy", "csv", "parquet", "a stream of parquet", "sqlite"])
+def test_a_limit_of_the_size_of_files_is_said_in_words(name: str, tmp_path: Path) -> None:
+    with pytest.raises(NoRoomError, match=r"^The disk of .* [MG]iB are free\. Make room"), full_disk_in_words():
+        WRITERS[name](tmp_path / "file")
+
+
+def scores(path: Path) -> None:
+    with table_writer(path, force=False) as writer:
+        for _ in range(3):
+            writer.write(pl.DataFrame({"a": NUMBERS}))
+
+
+@pytest.mark.usefixtures("_small_files")
+@pytest.mark.parametrize(
+    ("name", "write"), [("page.html", WRITERS["text"]), ("scores.csv", scores), ("scores.parquet", scores)]
+)
+def test_the_disk_of_the_output_is_named_not_that_of_the_working_folder(
+    name: str, write: Callable[[Path], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be another one, which is full while the working folder has room."""
+    for folder in (out := tmp_path / "out", work := tmp_path / "work"):
+        folder.mkdir()
+    monkeypatch.chdir(work)
+    with pytest.raises(NoRoomError, match=f"^The disk of {out} takes no file of this size"), full_disk_in_words():
+        write(out / name)
+    assert not [*out.iterdir()]
 
 
 @pytest.mark.parametrize(("free", "gone"), [(300_000, True), (50_000, False), (2**34, False)])
