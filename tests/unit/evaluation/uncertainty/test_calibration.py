@@ -41,6 +41,13 @@ def test_the_temperature_that_was_put_in_comes_out(factor: float) -> None:
     assert fit_temperature(logits[:0], labels[:0]) == 1.0
 
 
+def test_few_rows_that_are_all_right_do_not_make_a_probability_of_one() -> None:
+    """As sure as if one row more were wrong, and not as the sharpest temperature, 0.05, would have it."""
+    logits, labels = np.tile([0.0, 3.0], (57, 1)), np.ones(57, dtype=np.int64)
+    temperature = fit_temperature(logits, labels)
+    assert 1 / (1 + np.exp(-3.0 / temperature)) == pytest.approx(58 / 59, abs=1e-3)
+
+
 def test_scores_of_probabilities_equal_scikit_learn() -> None:
     logits, labels = probabilities(500)
     chances = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
