@@ -11,7 +11,6 @@ Writes `results/head_choice.json`.
 """
 
 import argparse
-import re
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -19,7 +18,7 @@ from contextlib import chdir
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -42,7 +41,7 @@ from varjepa.data.tensors.table import TableTensors
 from varjepa.evaluation.arrays import Floats
 from varjepa.evaluation.gate.paired_tests import p_worse
 from varjepa.evaluation.uncertainty.calibration import fit_temperature
-from varjepa.inference.heads.candidates import BASELINES, Fitting
+from varjepa.inference.heads.candidates import BASELINES, READ, Fitting
 from varjepa.inference.heads.choice import TRANSFORMS, choose_head
 from varjepa.inference.heads.head import Head, name_of
 from varjepa.inference.heads.inputs import HeadRows
@@ -61,6 +60,9 @@ MOST_ROWS = 50_000
 BUILT_IN = ("breast_cancer", "digits", "wine", "diabetes")
 """Tables of scikit-learn; of these all rows are drawn from."""
 
+NAMED = {f"{kind} on {features}": (kind, features) for kind, read in READ.items() for features in read}
+"""Kind and features of every candidate, by its name."""
+
 NO_COLUMNS = Preprocessor(numeric=(), categorical=(), order=(), label=None, left_out={})
 
 
@@ -75,7 +77,8 @@ def table_of(name: str, path: Path | None) -> tuple[pl.DataFrame, str]:
     elif name == "california":
         frame, label = california_like(30_000, seed=77), PRICE
     else:
-        frame = pl.read_parquet(path) if path and path.suffix == ".parquet" else pl.read_csv(path)
+        read = pl.read_parquet if str(path).endswith(".parquet") else pl.read_csv
+        frame = read(str(path))
         label = {"adult": "income", "covertype": "Cover_Type"}[name]
         frame = frame.sample(min(MOST_ROWS, frame.height), seed=5, shuffle=True)
     return frame.sample(fraction=1, shuffle=True, seed=9), label
@@ -154,8 +157,8 @@ class Recorded:
     @classmethod
     def of(cls, name: str, values: Floats) -> "Recorded":
         """A head of this name (`name_of`)."""
-        kind, features, label = re.fullmatch(r"(\w+) on (\w+)(?:, label by (\w+))?", name).groups("")  # type: ignore[union-attr]
-        return cls(kind, features, label, values)
+        plain, _, label = name.partition(", label by ")
+        return cls(*NAMED[plain], label, values)
 
 
 @dataclass
@@ -252,30 +255,45 @@ def _mean_loss(outputs: Floats, labels: Floats) -> float:
     return float(_losses(outputs, labels).mean())
 
 
-def measured(head: Head, temperature: float, test: HeadData) -> tuple[float, float]:
-    """Log loss and accuracy, or the share of the variance that is left and R2, on test rows."""
+class Measured(NamedTuple):
+    """What a head is worth on test rows.
+
+    Attributes:
+        name: of the head.
+        loss: log loss, or the share of the variance that is left.
+        goodness: accuracy, or R2.
+    """
+
+    name: str
+    loss: float
+    goodness: float
+
+
+def measured(head: Head, temperature: float, test: HeadData) -> Measured:
+    """A head on test rows, its logits divided by a temperature."""
     outputs, labels = all_outputs(head, test.rows), test.labels.double().numpy()
     if outputs.shape[1] == 1:
         left = float(((outputs[:, 0] - labels) ** 2).mean() / labels.var())
-        return left, 1 - left
-    return float(_nats(outputs / temperature, labels).mean()), float((outputs.argmax(1) == labels).mean())
+        return Measured(name_of(head), left, 1 - left)
+    right = float((outputs.argmax(1) == labels).mean())
+    return Measured(name_of(head), float(_nats(outputs / temperature, labels).mean()), right)
 
 
-def compared(file: Path) -> dict[str, tuple[str, float, float]]:
-    """Name, loss and goodness of what ships, of what shipped before, of every candidate, and of the best of them."""
+def compared(file: Path) -> dict[str, Measured]:
+    """What ships, what shipped before, every candidate, and the best of them."""
     fitting, test = recorded(file)
     unseen = Unseen(fitting)
 
-    def found(head: Head) -> tuple[str, float, float]:
+    def found(head: Head) -> Measured:
         labels = unseen.labels.astype(np.int64)
         temperature = fit_temperature(unseen.outputs(head), labels) if fitting.n_classes else 1.0
-        return (name_of(head), *measured(head, temperature, test))
+        return measured(head, temperature, test)
 
     old, temperature = before(fitting)
     each = {name_of(head): found(head) for head in (*fitting.simple(), *fitting.of_labels.values())}
     return {
-        "what ships": found(choose_head(fitting).head), "before": (name_of(old), *measured(old, temperature, test)),
-        "best in hindsight": min(each.values(), key=lambda one: one[1]), **each,
+        "what ships": found(choose_head(fitting).head), "before": measured(old, temperature, test),
+        "best in hindsight": min(each.values(), key=lambda one: one.loss), **each,
     }  # fmt: skip
 
 
@@ -288,15 +306,15 @@ def figures(files: Sequence[Path]) -> Iterator[Figure]:
         print(table, len(splits))
         yield Figure(f"{table}: splits", len(splits), "")
         for name in sorted(set.intersection(*(set(split) for split in splits))):
-            for place, unit in ((1, "loss"), (2, "accuracy or R2")):
-                values = [split[name][place] for split in splits]
+            for field_name, unit in (("loss", "loss"), ("goodness", "accuracy or R2")):
+                values = [getattr(split[name], field_name) for split in splits]
                 yield Figure(f"{table}: {name}, {unit}", statistics.mean(values), unit)
                 if name in ("before", "best in hindsight", "boosted on raw"):
-                    ours = [split["what ships"][place] for split in splits]
+                    ours = [getattr(split["what ships"], field_name) for split in splits]
                     differences = [one - other for one, other in zip(ours, values, strict=True)]
                     yield from _paired(f"{table}: what ships minus {name}, {unit}", differences)
         for rule in ("what ships", "before"):
-            for name, count in Counter(split[rule][0] for split in splits).items():
+            for name, count in Counter(split[rule].name for split in splits).items():
                 yield Figure(f"{table}: {rule} is {name}", count, "splits")
 
 
