@@ -127,7 +127,7 @@ def fit_uncertainty(
         resampled = resampled_boosted(head, train.rows, labels, count=section.ensemble, seed=seed)
     components = principal_components(x, N_COMPONENTS, seed=seed)
     # Divided by its standard deviation along each component, the embedding is whitened: [F, k].
-    center, basis = components.center, components.basis / components.deviations.clamp(min=1e-6)
+    center, basis = components.center, components.whitening
     chosen = torch.from_numpy(rng.permutation(len(x))[:N_REFERENCE]).to(x.device)
     return FittedUncertainty(
         temperature=temperature, measure="max_probability", reason="", error=error, members=tuple(members),
