@@ -40,8 +40,8 @@ from varjepa.evaluation.uncertainty.predictive import Arms, RowQuantiles, Valida
 from varjepa.evaluation.uncertainty.set_metrics import covered, set_metrics
 from varjepa.inference.calibration import measure_rows
 from varjepa.inference.heads.boosted import fit_boosted
-from varjepa.inference.heads.candidates import all_outputs
 from varjepa.inference.heads.inputs import HeadRows
+from varjepa.inference.heads.labelled import all_outputs
 from varjepa.inference.model import TrainedModel
 from varjepa.inference.number_calibration import PredictedRows, predicted_rows
 from varjepa.tasks.registry.open_model import open_model

@@ -19,8 +19,9 @@ from varjepa.config.heads import ProbeSection
 from varjepa.data.encode.tensors import to_tensors
 from varjepa.data.fit.preprocessor_fit import fit
 from varjepa.evaluation.uncertainty.predictive import Arms, ValidationRows, choose_method, fit_rule
-from varjepa.inference.heads.candidates import Fitting, HeadData
+from varjepa.inference.heads.candidates import Fitting
 from varjepa.inference.heads.inputs import HeadRows
+from varjepa.inference.heads.labelled import HeadData
 from varjepa.inference.intervals import fit_intervals
 
 LEVEL, LABEL = 0.9, "target"

@@ -27,8 +27,8 @@ class ProbeSection(Section):
     head: Literal["auto", HEAD] = "auto"
     """The classifier or regressor that ships. linear: logistic or ridge regression. boosted: gradient-boosted trees.
     forest: extremely randomised trees. mlp: an ensemble of small networks. stacked: a weighted combination of all of
-    them. auto: the best of linear models and boosted trees on validation rows, unless another is better on them beyond
-    doubt. The linear probe on the embedding is reported in any case."""
+    them. auto: the best of linear models and boosted trees on rows that they were not fitted on, unless another is
+    better by half a percent of the loss. The linear probe on the embedding is reported in any case."""
     features: Literal["auto", FEATURES] = "auto"
     """What the head reads: the embedding, the raw columns, or both. auto: as for `head`. A stacked head combines heads
     on each."""

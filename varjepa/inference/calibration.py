@@ -22,8 +22,8 @@ from varjepa.evaluation.uncertainty.prediction_sets import LabelledRows, SetRule
 from varjepa.evaluation.uncertainty.selective import Floats, selective_metrics
 from varjepa.inference.fitted_uncertainty import FittedUncertainty, mixed
 from varjepa.inference.generator.table_generator import batches
-from varjepa.inference.heads.candidates import folds_of
 from varjepa.inference.heads.inputs import HeadRows
+from varjepa.inference.heads.labelled import folds_of
 from varjepa.inference.kept_embeddings import Embedder, fresh
 from varjepa.inference.measures import CHEAP, Measures, error_features
 from varjepa.inference.model import TrainedModel

@@ -16,9 +16,9 @@ from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.evaluation.arrays import Bools, Floats, Ints
 from varjepa.evaluation.probe import fit_probe
 from varjepa.inference.heads.boosted import fit_boosted
-from varjepa.inference.heads.candidates import HeadData, all_outputs
 from varjepa.inference.heads.head import Head
 from varjepa.inference.heads.inputs import Components, RawColumns
+from varjepa.inference.heads.labelled import HeadData, all_outputs
 from varjepa.inference.heads.linear import fit_linear, linear_inputs
 
 METHODS: dict[str, tuple[HEAD, FEATURES]] = {

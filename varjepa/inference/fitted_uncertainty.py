@@ -14,18 +14,18 @@ from varjepa.evaluation.probe import LinearProbe, best_probe, fit_probe
 from varjepa.evaluation.uncertainty.calibration import fit_temperature
 from varjepa.evaluation.uncertainty.certificate import Certificate
 from varjepa.inference.heads.boosted import BoostedHead, resampled_boosted
-from varjepa.inference.heads.candidates import FOLDS, Fitting, all_outputs, folds_of
+from varjepa.inference.heads.candidates import Fitting
 from varjepa.inference.heads.head import Head
+from varjepa.inference.heads.held_out import REFIT_ITERATIONS
+from varjepa.inference.heads.labelled import FOLDS, folds_of
 from varjepa.inference.heads.linear import LinearHead
+from varjepa.inference.heads.unseen import Unseen
 
 N_COMPONENTS, N_REFERENCE = 32, 2000
 """For `distance`: principal components, and training rows to compare with."""
 
 L2_ERROR = (1e-2, 1e-1, 1.0)
 """Ridge penalties of the error probe: large, as it has up to thousands of inputs and few errors to learn from."""
-
-REFIT_ITERATIONS = 50
-"""Iterations of a probe that is fitted again on some of the training rows."""
 
 
 @dataclass(frozen=True)
@@ -99,18 +99,21 @@ def fit_uncertainty(
     """Fits everything that the measures need on training rows; error model, choice and certificate come later.
 
     Args:
-        fitting: of the heads, with training and validation rows; the latter choose the temperature, and may be none.
+        fitting: of the heads, with training and validation rows; the latter may be none, and have a say in the
+            temperature.
         probe: the linear probe on the embedding.
         head: the classifier that ships.
         scale: scales of the training rows' latents [N, D, d]; None for kinds of network without them.
         section: of the configuration.
     """
-    train, validation, seed = fitting.train, fitting.validation, fitting.seed
+    train, seed = fitting.train, fitting.seed
     x, labels, rng = train.rows.flat, train.labels, np.random.default_rng([seed, 31])
-    error = None
-    if scale is not None:
-        error = _fit_error(probe, x, scale.log().flatten(1), labels, folds_of(len(labels), train.clusters, seed))
-    temperature = fit_temperature(all_outputs(head, validation.rows), validation.labels.long().cpu().numpy())
+    error, folds = None, folds_of(len(labels), train.clusters, seed)
+    if scale is not None and np.ptp(folds):  # rows of one cluster leave none to fit on
+        guesses = torch.from_numpy(fitting.held_out(LinearHead(probe)).argmax(1)).to(labels.device)
+        error = _fit_error(scale.log().flatten(1), guesses != labels.long(), folds)
+    unseen = Unseen(fitting)
+    temperature = fit_temperature(unseen.outputs(head), unseen.labels.astype(np.int64))
     members: list[LinearProbe] = []
     ships = isinstance(head, LinearHead) and head.features == "embedding"
     # A bootstrap sample of training rows per member; all members have the probe's penalty.
@@ -124,7 +127,7 @@ def fit_uncertainty(
         resampled = resampled_boosted(head, train.rows, labels, count=section.ensemble, seed=seed)
     components = principal_components(x, N_COMPONENTS, seed=seed)
     # Divided by its standard deviation along each component, the embedding is whitened: [F, k].
-    center, basis = components.center, components.basis / components.deviations.clamp(min=1e-6)
+    center, basis = components.center, components.whitening
     chosen = torch.from_numpy(rng.permutation(len(x))[:N_REFERENCE]).to(x.device)
     return FittedUncertainty(
         temperature=temperature, measure="max_probability", reason="", error=error, members=tuple(members),
@@ -140,21 +143,16 @@ def second_head(fitting: Fitting, head: Head) -> Head:
     return fitting.head("boosted", "raw")
 
 
-def _fit_error(
-    probe: LinearProbe, x: Tensor, scale: Tensor, labels: Tensor, fold: NDArray[np.int64]
-) -> LinearProbe | None:
+def _fit_error(scale: Tensor, wrong: Tensor, fold: NDArray[np.int64]) -> LinearProbe | None:
     """Logistic probe of the linear probe's errors on log scales; None where there is nothing to learn from.
 
     Args:
-        probe: the linear probe.
-        x: embeddings [N, D d].
         scale: log scales of the latents [N, D d].
-        labels: class numbers [N].
-        fold: of each row [N]. The error probe learns from errors of probes that were fitted on other folds: on the rows
-            that it was fitted on, a probe errs less often and elsewhere than on new ones, or never.
+        wrong: whether linear probes that were fitted on other folds predict rows wrongly, bool [N]: on the rows that it
+            was fitted on, a probe errs less often and elsewhere than on new ones, or never.
+        fold: of each row [N].
     """
-    wrong = _held_out_errors(probe, x, labels, fold)
-    last = torch.from_numpy(fold == FOLDS - 1).to(x.device)
+    last = torch.from_numpy(fold == FOLDS - 1).to(scale.device)
     if not mixed(wrong):
         return None
     # The last fold chooses the penalty: validation rows choose among the measures later, so they must not.
@@ -167,17 +165,3 @@ def _fit_error(
 def mixed(wrong: Tensor) -> bool:
     """Whether there are both right and wrong rows to learn from."""
     return bool(wrong.any()) and not bool(wrong.all())
-
-
-def _held_out_errors(probe: LinearProbe, x: Tensor, labels: Tensor, fold: NDArray[np.int64]) -> Tensor:
-    """Whether probes that were fitted without a row's fold predict the row wrongly, bool [N]."""
-    wrong = torch.zeros(len(x), dtype=torch.bool, device=x.device)
-    for number in range(FOLDS):
-        held = torch.from_numpy(fold == number).to(x.device)
-        if not bool(held.any()) or bool(held.all()):
-            continue
-        fitted = fit_probe(
-            x[~held], labels[~held], n_classes=len(probe.bias), l2=probe.l2, max_iterations=REFIT_ITERATIONS
-        )
-        wrong[held] = fitted.predict(x[held]).argmax(1) != labels[held].long()
-    return wrong

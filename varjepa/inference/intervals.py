@@ -15,10 +15,11 @@ from varjepa.evaluation.uncertainty.certificate import Certificate
 from varjepa.evaluation.uncertainty.number_metrics import default_tolerance
 from varjepa.evaluation.uncertainty.predictive import METHOD, SMALLEST_STEP, IntervalRule, RowQuantiles
 from varjepa.inference.heads.aside import threads_for
-from varjepa.inference.heads.candidates import Fitting, HeadData, folds_of
+from varjepa.inference.heads.candidates import Fitting
 from varjepa.inference.heads.head import Head
-from varjepa.inference.heads.held_out import held_out_values
+from varjepa.inference.heads.held_out import held_out_outputs
 from varjepa.inference.heads.inputs import Components, HeadRows, tree_inputs, tree_types
+from varjepa.inference.heads.labelled import HeadData, folds_of
 from varjepa.inference.heads.trees import opened_booster, tree_outputs
 
 if TYPE_CHECKING:
@@ -165,7 +166,10 @@ def fit_intervals(fitting: Fitting, head: Head) -> FittedIntervals:
     """
     labels = fitting.train.labels.double().cpu().numpy()
     train, folds = _drawn(fitting.train, fitting.seed)
-    predictions = held_out_values(head, train, folds, fitting.seed)
+    if len(labels) <= MOST_ROWS:  # the choice of the head has needed the same
+        predictions = fitting.held_out(head)[:, 0]
+    else:
+        predictions = held_out_outputs(head, train, folds, n_classes=0, seed=fitting.seed)[:, 0]
     error = train.labels.double().cpu().numpy() - predictions
     spread = float(error.std()) or 1.0
     held = folds == 0

@@ -20,9 +20,11 @@ from varjepa.evaluation.gate.paired_tests import Pairs, p_worse
 from varjepa.evaluation.probe import LinearProbe
 from varjepa.evaluation.uncertainty.metrics import Classified, classification_metrics, regression_metrics
 from varjepa.inference.fitted_uncertainty import FittedUncertainty, fit_uncertainty
-from varjepa.inference.heads.candidates import Chosen, Fitting, HeadData, choose_head
+from varjepa.inference.heads.candidates import Fitting
+from varjepa.inference.heads.choice import Chosen, choose_head
 from varjepa.inference.heads.head import Head
 from varjepa.inference.heads.inputs import HeadRows
+from varjepa.inference.heads.labelled import HeadData
 from varjepa.inference.heads.linear import LinearHead
 from varjepa.inference.intervals import FittedIntervals, fit_intervals
 from varjepa.inference.kept_embeddings import Embedder, fresh
@@ -60,7 +62,9 @@ class Probes(NamedTuple):
 def fit_probes(
     embedder: Embedder, preprocessor: Preprocessor, config: RetrainConfig, *, train: Part, validation: Part
 ) -> Probes:
-    """Fits probe, baselines and heads on training rows; validation rows choose penalties, the head and its temperature.
+    """Fits probe, baselines and heads on training rows; validation rows choose penalties.
+
+    The head and its temperature are chosen by validation rows, and training rows that were left out in turn.
 
     Args:
         embedder: of the trained network, on the device of all rows.

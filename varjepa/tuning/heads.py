@@ -14,9 +14,11 @@ from varjepa.evaluation.arrays import Floats
 from varjepa.evaluation.bootstrap import cluster_numbers
 from varjepa.evaluation.gate.paired_tests import Pairs, p_worse
 from varjepa.evaluation.uncertainty.calibration import fit_temperature
-from varjepa.inference.heads.candidates import Fitting, HeadData, all_outputs, choose_head
+from varjepa.inference.heads.candidates import Fitting
+from varjepa.inference.heads.choice import choose_head
 from varjepa.inference.heads.head import Head
 from varjepa.inference.heads.inputs import HeadRows
+from varjepa.inference.heads.labelled import HeadData, all_outputs
 from varjepa.models.embedding import embed
 from varjepa.models.network import TableNetwork
 from varjepa.tuning.losses import RowLosses, losses_of

@@ -49,3 +49,13 @@ def test_missing_directions_are_zero(count: int, width: int) -> None:
     points = found.project(rows(count, width), 2)
     assert (found.basis.shape[1], points.shape) == (1, (count, 2))
     assert (points[:, 1] == 0).all()
+
+
+def test_whitening_does_not_stretch_rounding_errors() -> None:
+    """A latent that hardly varies was made as large as any, and with it the rounding errors of other batch sizes."""
+    x = torch.randn(500, 4, generator=torch.Generator().manual_seed(0)) * torch.tensor([3.0, 1.0, 0.1, 1e-6])
+    found = principal_components(x, 4, seed=0)
+    deviations = ((x - found.center) @ found.whitening).std(0)
+    torch.testing.assert_close(deviations[:3], torch.ones(3), rtol=0.01, atol=0)
+    rounded = (x + 1e-6 - found.center) @ found.whitening
+    assert float((rounded - (x - found.center) @ found.whitening).abs().max()) < 1e-3

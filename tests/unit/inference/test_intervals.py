@@ -15,9 +15,10 @@ from varjepa.data.encode.tensors import to_tensors
 from varjepa.data.fit.preprocessor_fit import fit
 from varjepa.evaluation.uncertainty.predictive import Arms, fit_rule
 from varjepa.inference.answer_columns import class_columns, number_columns
-from varjepa.inference.heads.candidates import Fitting, HeadData, folds_of
-from varjepa.inference.heads.held_out import held_out_values
+from varjepa.inference.heads.candidates import Fitting
+from varjepa.inference.heads.held_out import held_out_outputs
 from varjepa.inference.heads.inputs import HeadRows
+from varjepa.inference.heads.labelled import HeadData, folds_of
 from varjepa.inference.interval_storage import INTERVALS, load_intervals, save_intervals
 from varjepa.inference.intervals import FittedIntervals, fit_intervals
 
@@ -62,7 +63,7 @@ def predictions(fitting: Fitting, data: HeadData) -> np.ndarray:
 @pytest.mark.parametrize(("kind", "features"), [("linear", "raw"), ("boosted", "raw")])
 def test_errors_on_rows_that_were_held_out_are_as_large_as_on_new_ones(fitting: Fitting, kind, features) -> None:
     head, train = fitting.head(kind, features), fitting.train
-    held = held_out_values(head, train, folds_of(ROWS, None, 0), 0)
+    held = held_out_outputs(head, train, folds_of(ROWS, None, 0), n_classes=0, seed=0)[:, 0]
     assert held.shape == (ROWS,)
     truth = train.labels.numpy()
     own, new = head.outputs(train.rows)[:, 0].numpy() - truth, data_of(fitting.preprocessor, table(3000, 5))

@@ -13,8 +13,9 @@ from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.tensors.table import TableTensors
 from varjepa.evaluation.probe import LinearProbe, fit_probe
 from varjepa.inference.fitted_uncertainty import FittedUncertainty, fit_uncertainty, weighted_scale
-from varjepa.inference.heads.candidates import FOLDS, Fitting, HeadData, folds_of
+from varjepa.inference.heads.candidates import Fitting
 from varjepa.inference.heads.inputs import HeadRows
+from varjepa.inference.heads.labelled import FOLDS, HeadData, folds_of
 from varjepa.inference.heads.linear import LinearHead
 from varjepa.inference.measures import VARIATIONAL, Measures
 from varjepa.models.embedding import Embedding, embed

@@ -16,7 +16,7 @@ from tests.unit.inference.heads.test_heads import fitting_of
 from tests.unit.models.test_t_jepa import small_t_jepa
 from varjepa.data.tensors.table import TableTensors
 from varjepa.inference.columns import as_json_text
-from varjepa.inference.heads.candidates import choose_head
+from varjepa.inference.heads.choice import choose_head
 from varjepa.inference.heads.inputs import HeadRows, tree_inputs, tree_types
 from varjepa.inference.hidden_cells import expected, without
 from varjepa.inference.reasons import STEPS, Outcome, column_groups, evaluations, explained, joined, orders

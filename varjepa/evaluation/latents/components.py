@@ -15,6 +15,10 @@ of the randomised one, whose last directions are 7% off; at twice as many it wou
 POWER_ITERATIONS = 4
 """Of the randomised decomposition; the more, the more exact are its last directions."""
 
+NEGLIGIBLE = 1e-3
+"""Deviation, as a share of the largest, below which a direction is not stretched further: 32-bit embeddings differ by
+rounding from one batch size to another, and what is stretched by more would show it."""
+
 
 class PrincipalComponents(NamedTuple):
     """Directions along which rows vary most.
@@ -28,6 +32,12 @@ class PrincipalComponents(NamedTuple):
     center: Tensor
     basis: Tensor
     deviations: Tensor
+
+    @property
+    def whitening(self) -> Tensor:
+        """The directions [F, K] divided by their deviations, so that all have the same; negligible ones have less."""
+        least = max(1e-6, NEGLIGIBLE * max(self.deviations.tolist(), default=0.0))
+        return self.basis / self.deviations.clamp(min=least)
 
     def project(self, x: Tensor, count: int) -> Tensor:
         """Coordinates of rows [N, F] along the first `count` directions, [N, count]; 0 where there are fewer."""

@@ -83,6 +83,21 @@ def negative_log_likelihood(probabilities: Floats, labels: Ints) -> float:
     return float(-np.log(np.maximum(chosen, SMALLEST_PROBABILITY)).mean())
 
 
+def smoothed_labels(labels: Ints, n_classes: int) -> Floats:
+    """Probabilities [N, C] to fit instead of class numbers [N], as if about one of the rows had another (Platt 1999).
+
+    Few rows may all be predicted rightly, and then no probability would be too sure.
+
+    Examples:
+        >>> smoothed_labels(np.array([1, 0]), 2).tolist()
+        [[0.25, 0.75], [0.75, 0.25]]
+    """
+    wrong = 1 / (len(labels) + 2)
+    targets = np.full((len(labels), n_classes), wrong / max(1, n_classes - 1))
+    targets[np.arange(len(labels)), labels] = 1 - wrong
+    return targets
+
+
 SHARPER, SOFTER = 0.25, 1.0
 """Standard deviations of the logarithm of a temperature before any row is seen, below and above 1. Heads that are too
 sure are common; of rows that are all predicted correctly nobody learns how much too unsure a head is."""

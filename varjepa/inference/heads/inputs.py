@@ -54,7 +54,7 @@ class Components:
         """The first `N_COMPONENTS` of training embeddings [N, F]."""
         order = np.random.default_rng([seed, 35]).permutation(len(flat))[:FITTED_ROWS]
         found = principal_components(flat[torch.from_numpy(order).to(flat.device)], N_COMPONENTS, seed=seed)
-        return cls(found.center, found.basis / found.deviations.clamp(min=1e-6))
+        return cls(found.center, found.whitening)
 
     def __call__(self, flat: Tensor) -> Tensor:
         """Coordinates float32 [N, K] of embeddings [N, F]."""

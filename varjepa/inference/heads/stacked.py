@@ -1,4 +1,4 @@
-"""The stacked head: a weighted combination of other heads, with weights from validation rows."""
+"""The stacked head: a weighted combination of other heads, with weights from rows that these were not fitted on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from varjepa.config.heads import FEATURES, HEAD
 from varjepa.evaluation.arrays import Floats
+from varjepa.evaluation.uncertainty.calibration import smoothed_labels
 from varjepa.inference.heads.head import Head
 from varjepa.inference.heads.inputs import HeadRows
 
@@ -61,10 +62,16 @@ def comparable(output: Tensor) -> Tensor:
     return output.log_softmax(1) if output.shape[1] > 1 else output
 
 
+def combined(weights: Sequence[float] | Floats, outputs: Sequence[Floats]) -> Floats:
+    """What members say together, [N, C] or [N, 1], of outputs of each."""
+    return np.tensordot(weights, np.stack([comparable(torch.from_numpy(output)).numpy() for output in outputs]), axes=1)
+
+
 def stacking_weights(outputs: Sequence[Floats], labels: Floats) -> NDArray[np.float64]:
     """Weights [K] with which the members together predict best.
 
-    Of log-probabilities they need not sum to 1: their sum is a temperature. Of values they do.
+    Of log-probabilities they need not sum to 1: their sum is a temperature, for which labels are smoothed. Of values
+    they do.
 
     Args:
         outputs: of each member, log-probabilities [N, C] or values [N, 1].
@@ -73,17 +80,15 @@ def stacking_weights(outputs: Sequence[Floats], labels: Floats) -> NDArray[np.fl
     each, equal = np.stack(outputs), np.full(len(outputs), 1 / len(outputs))  # [K, N, C]
     if each.shape[2] == 1:
         return _value_weights(each[:, :, 0], labels, equal)
-    rows, numbers = np.arange(len(labels)), labels.astype(np.int64)
+    targets = smoothed_labels(labels.astype(np.int64), each.shape[2])
 
     from scipy.optimize import minimize
 
     def loss(weights: Floats) -> tuple[float, Floats]:
         logits = np.tensordot(weights, each, axes=1)  # [N, C]
         log_probability = logits - logsumexp(logits, axis=1, keepdims=True)
-        residual = np.exp(log_probability)
-        residual[rows, numbers] -= 1
-        gradient = np.einsum("knc,nc->k", each, residual) / len(rows)
-        total = -log_probability[rows, numbers].mean() + SHRINKAGE * ((weights - equal) ** 2).sum()
+        gradient = np.einsum("knc,nc->k", each, np.exp(log_probability) - targets) / len(labels)
+        total = -(targets * log_probability).sum(1).mean() + SHRINKAGE * ((weights - equal) ** 2).sum()
         return float(total), gradient + 2 * SHRINKAGE * (weights - equal)
 
     return minimize(loss, equal, jac=True, bounds=[(0.0, None)] * len(equal)).x

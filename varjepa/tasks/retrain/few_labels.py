@@ -15,8 +15,8 @@ from varjepa.data.read.splits import PART
 from varjepa.evaluation.bootstrap import cluster_numbers
 from varjepa.evaluation.label_curves import Goodness, Point, gaps, points, verdicts
 from varjepa.inference.few_labels import label_goodness
-from varjepa.inference.heads.candidates import HeadData
 from varjepa.inference.heads.inputs import Components, HeadRows
+from varjepa.inference.heads.labelled import HeadData
 from varjepa.inference.kept_embeddings import Embedder
 from varjepa.inference.probing import labelled_rows
 from varjepa.tasks.reports.page import write_csv

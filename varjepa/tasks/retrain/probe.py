@@ -62,7 +62,7 @@ class Probed:
 
 @task(name="probe", task_run_name="probe")
 def probe(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig) -> Probed:
-    """Fits probes and heads on training rows, chooses among them on validation rows, measures on test rows."""
+    """Fits probes and heads on training rows, chooses by rows left out and validation rows, measures on test rows."""
     folder = STEP.folder(config, str(pretrained.weights))
     return reuse(folder, Probed, lambda: _probe(prepared, pretrained, config, folder))
 
@@ -80,10 +80,7 @@ def _probe(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig, fo
         probes = fit_probes(embedder, preprocessor, config, train=train, validation=validation)
         model = _with(model, probes, folder)
         baselines, decisions = probes.baselines, {"head": f"{name_of(probes.chosen.head)}: {probes.chosen.reason}"}
-        losses = {
-            "validation rows": probes.chosen.losses,
-            "rows that were left out in turn too": probes.chosen.compared,
-        }
+        losses = {probes.chosen.rows: probes.chosen.losses}
         write_text(folder / HEADS_FILE, json_text(losses, indent=1))
     predictions, embedding = predict_rows(model, baselines, test, keep=LATENT_ROWS, embedder=embedder)
     predictions.write_parquet(folder / "predictions.parquet")

@@ -13,8 +13,8 @@ from varjepa.data.encode.features import Label
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.evaluation.arrays import Floats
 from varjepa.inference.few_labels import label_goodness
-from varjepa.inference.heads.candidates import HeadData
 from varjepa.inference.heads.inputs import Components, HeadRows
+from varjepa.inference.heads.labelled import HeadData
 from varjepa.tasks.orchestration.runners import one_thread_each
 from varjepa.tasks.retrain.preprocess import Prepared
 from varjepa.tasks.steps.log import log

@@ -9,20 +9,25 @@ import torch
 
 from varjepa.config import parse_config
 from varjepa.config.encoder_sizes import WIDE_COLUMNS
-from varjepa.config.heads import ProbeSection
+from varjepa.config.heads import ProbeSection, UncertaintySection
 from varjepa.data.encode.features import LABEL
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.encode.tensors import to_tensors
 from varjepa.data.fit.preprocessor_fit import fit
 from varjepa.evaluation.probe import LinearProbe
-from varjepa.inference.heads.candidates import Chosen, Fitting, HeadData, Judged, _best, all_outputs, choose_head
+from varjepa.evaluation.uncertainty.calibration import fit_temperature
+from varjepa.inference.fitted_uncertainty import fit_uncertainty
+from varjepa.inference.heads.candidates import Fitting
+from varjepa.inference.heads.choice import GAIN, Chosen, Judged, _best, choose_head
 from varjepa.inference.heads.forest import fit_forest
 from varjepa.inference.heads.head import Head
 from varjepa.inference.heads.inputs import HeadRows, RawColumns, tree_inputs
+from varjepa.inference.heads.labelled import HeadData, all_outputs
 from varjepa.inference.heads.linear import LinearHead
 from varjepa.inference.heads.soundness import HeadSizes, require_head
 from varjepa.inference.heads.stacked import stacking_weights
 from varjepa.inference.heads.storage import HEAD_FILE, load_head, save_head
+from varjepa.inference.heads.unseen import Unseen
 
 EVERY = [
     ("linear", "embedding"), ("linear", "raw"), ("linear", "both"), ("boosted", "raw"), ("boosted", "both"),
@@ -107,21 +112,36 @@ def test_no_complex_head_ships_where_the_label_is_linear_or_noise(label: str) ->
         assert "rows that it was not fitted on" in chosen.reason  # 350 validation rows are few
 
 
-def test_another_head_replaces_the_first_only_beyond_doubt() -> None:
-    rng, one, zero = np.random.default_rng(0), torch.ones(1), torch.zeros(1)
+def test_another_head_replaces_the_best_so_far_only_if_it_is_better_by_enough() -> None:
+    one, zero = torch.ones(1), torch.zeros(1)
     probe = LinearProbe(zero, one, one[None], zero, 1.0)
-    noise = rng.standard_normal((2, 200))
-    noise -= noise.mean(1, keepdims=True)  # so that the means are the numbers below
-    first, doubtful, certain = (
-        Judged(LinearHead(probe), losses) for losses in (0.5 + noise[0], 0.49 + noise[1], 0.49 + noise[0])
-    )
+
+    def judged(mean: float) -> Judged:
+        return Judged(LinearHead(probe), np.array([0.0, 2 * mean]))
 
     def best(start: Judged, *others: Judged) -> Head:
-        return _best(start, others, "", None)[0]
+        return _best(start, others, "")[0]
 
+    first, hardly, better = judged(1.0), judged(1 - 0.9 * GAIN), judged(1 - 1.1 * GAIN)
     assert best(first) is first.head
-    assert best(first, doubtful) is first.head
-    assert best(first, doubtful, certain) is certain.head
+    assert best(first, hardly) is first.head
+    assert best(first, hardly, better) is better.head
+    assert best(first, better, judged(1 - 1.9 * GAIN)) is better.head
+
+
+def test_temperature_and_choice_rest_on_training_rows_that_were_left_out_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    fitting, _ = fitting_of("line", rows=100)
+    head, unseen = fitting.head("linear", "raw"), Unseen(fitting)
+    outputs, validation = unseen.outputs(head), all_outputs(head, fitting.validation.rows)
+    np.testing.assert_array_equal(outputs, np.concatenate([fitting.held_out(head), validation]))
+    probe = fitting.head("linear", "embedding").probe
+
+    def temperature() -> float:
+        return fit_uncertainty(fitting, probe, head, None, section=UncertaintySection(ensemble=1)).temperature
+
+    assert temperature() == fit_temperature(outputs, unseen.labels.astype(np.int64))
+    monkeypatch.setattr("varjepa.inference.heads.candidates.MOST", 99)  # so many training rows need not be left out
+    assert temperature() == fit_temperature(validation, fitting.validation.labels.numpy().astype(np.int64))
 
 
 @pytest.mark.slow

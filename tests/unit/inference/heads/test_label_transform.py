@@ -15,10 +15,12 @@ from varjepa.config.data import DataSection, PreprocessSection
 from varjepa.config.heads import ProbeSection
 from varjepa.data.encode.tensors import to_tensors
 from varjepa.data.fit.preprocessor_fit import fit
-from varjepa.inference.heads.candidates import Fitting, HeadData, choose_head, folds_of
-from varjepa.inference.heads.held_out import held_out_values
+from varjepa.inference.heads.candidates import Fitting
+from varjepa.inference.heads.choice import choose_head
+from varjepa.inference.heads.held_out import held_out_outputs
 from varjepa.inference.heads.inputs import HeadRows
 from varjepa.inference.heads.label_transform import LabelTransform, TransformedHead, fit_transformed
+from varjepa.inference.heads.labelled import HeadData, folds_of
 from varjepa.inference.heads.storage import HEAD_FILE, load_head, save_head
 
 
@@ -132,6 +134,6 @@ def test_a_transformation_ships_where_it_is_better_and_comes_back_from_its_file(
     again = load_head(tmp_path / HEAD_FILE, fitting.preprocessor, torch.device("cpu"))
     rows = fitting.validation.rows
     assert torch.equal(again.outputs(rows), chosen.head.outputs(rows))
-    held = held_out_values(chosen.head, fitting.train, folds_of(600, None, 0), 0)
+    held = held_out_outputs(chosen.head, fitting.train, folds_of(600, None, 0), n_classes=0, seed=0)[:, 0]
     error = held - fitting.train.labels.numpy()
     assert (error**2).mean() < 0.5 * fitting.train.labels.numpy().var()

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.unit.inference.heads.test_heads import fitting_of, sizes_of
-from varjepa.inference.heads.candidates import choose_head
+from varjepa.inference.heads.choice import choose_head
 from varjepa.inference.heads.forest import ForestHead
 from varjepa.inference.heads.soundness import HeadSizes, require_head
 
