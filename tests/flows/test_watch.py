@@ -57,6 +57,23 @@ def test_rows_are_compared_once_and_silence_is_told_once(
 
 
 @pytest.mark.slow
+def test_a_retrain_that_failed_is_tried_again(
+    handed_over: SimpleNamespace, migrated: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    varjepa = caller(handed_over.home, migrated, monkeypatch)
+    content = yaml.safe_load(handed_over.job.read_text())
+    content["watch"] = {"path": "arrived.csv", "retrain": True}
+    content["data"]["path"] = "not/there.csv"
+    job = handed_over.home / "watched.yaml"
+    job.write_text(yaml.safe_dump(content))
+    person_table(300, seed=5).with_columns(age=80).write_csv(handed_over.home / "arrived.csv")
+    for _ in range(2):  # the second watch said that these rows had been compared before
+        answer = varjepa("watch", job, "--once", "--json")
+        assert answer.code == 2, answer.err
+        assert "not/there.csv" in answer.err
+
+
+@pytest.mark.slow
 def test_past_days_are_compared_once_each_and_a_missing_one_stops_no_other(
     handed_over: SimpleNamespace, migrated: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,8 +38,9 @@ def watch(config: RetrainConfig, timezone: str | None = None) -> Any:
             data = {"skipped": True, "reason": look, "silence": silence}
             return Completed(name="Skipped", message=look, data=data)
         result = monitor_rows(look.question, None, None, config.notify, started)
-        log_results(result["run_id"], config.tracking, {}, look.tags)
         retrained = retrain(config) if config.watch.retrain and result["alarm"] else None
+        # Only now: what failed in between is done again by the next watch, which otherwise would find nothing new.
+        log_results(result["run_id"], config.tracking, {}, look.tags)
         return {**result, "retrained": retrained, "silence": silence}
 
 
