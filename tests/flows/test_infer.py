@@ -73,9 +73,12 @@ def test_sixteen_bits_are_close(made: SimpleNamespace) -> None:
         answer = made.call("score", MODEL, "new.csv", f"{bits}.parquet", "--precision", bits)
         assert answer.code == 0, answer.err
     found, expected = (pl.read_parquet(made.home / f"{bits}.parquet") for bits in ("bfloat16", "float32"))
-    for name, atol in (("probability", 0.02), ("anomaly", 1.0)):
-        assert not found[name].equals(expected[name])
-        np.testing.assert_allclose(found[name], expected[name], atol=atol)
+    # 16 bits round an input of the linear head by 0.7% of its spread. This head has 40 inputs and a weak penalty: its
+    # log odds, whose deviation is 3.7, differ by 0.1, and three times that takes 0.08 from a probability of a half.
+    for name, mean, most in (("probability", 0.02, 0.1), ("anomaly", 0.2, 1.0)):
+        difference = (found[name] - expected[name]).abs()
+        assert 0 < difference.mean() < mean
+        assert difference.max() < most
     assert (found["prediction"] == expected["prediction"]).mean() > 0.97
 
 

@@ -66,7 +66,7 @@ class Predictor(TableEstimator):
             check_consistent_length(table, labels)
             frame = frame.with_columns(labels.alias(str(data.label)))
         read, config = self._read(frame, config.model_copy(update={"data": data}))
-        given = frame[str(data.label)]
+        given = frame[str(data.label)].alias(LABEL_NAME)  # Polars takes the name of a series for a pattern
         self._look_at(given)
         try:
             self.model_, self.history_, self.head_ = fit_answers(read, config)
@@ -108,7 +108,8 @@ class Predictor(TableEstimator):
         data = config.data.model_copy(update={"label": name})
         if labels.dtype == pl.String:
             # Labels that are given as words stay words, also None or 2026: they are names of classes.
-            words = tuple(word for word in data.na_values if word and (labels == word).any())
+            values = set(labels.to_list())
+            words = tuple(word for word in data.na_values if word and word in values)
             spelled = ColumnSection(format="text", not_gaps=words)
             data = data.model_copy(update={"columns": {**data.columns, name: spelled}})
         return config.model_copy(update={"data": data})

@@ -69,7 +69,8 @@ def written_plainly(value: str) -> str:
 def _groups(cells: pl.Series) -> list[list[tuple[str, int]]]:
     """Groups of two or more values that are alike, with their cells, in alphabetical order."""
     groups: dict[str, list[tuple[str, int]]] = {}
-    for value, count in cells.drop_nulls().alias("value").value_counts(name="cells").sort("value").iter_rows():
+    cells = cells.alias("value").drop_nulls()  # first: Polars takes the name of a series for a pattern
+    for value, count in cells.value_counts(name="cells").sort("value").iter_rows():
         groups.setdefault(written_plainly(value), []).append((value, count))
     return [group for group in groups.values() if len(group) > 1]
 
