@@ -3,13 +3,17 @@
 import logging
 from typing import Protocol
 
-from varjepa.config import RetrainConfig
+from varjepa.config import RetrainConfig, TrainingSection
 from varjepa.data.encode.encoded import Part
 from varjepa.data.encode.features import Label
+from varjepa.data.tensors.sizes import rows_within
 from varjepa.evaluation.epoch_scores import ProbeEvaluator, RankMeEvaluator
 from varjepa.models.network import TableNetwork
 
 log = logging.getLogger("varjepa")
+
+MOST_CELLS, FEWEST_ROWS = 2**22, 1000
+"""Cells of the rows of a part that select an epoch: of wide tables there are fewer rows, but at least so many."""
 
 
 class Sample(Protocol):
@@ -17,6 +21,16 @@ class Sample(Protocol):
 
     def __call__(self, part: str, *, learnable: bool) -> Part:
         """`learnable`: only rows whose label can be learned, see `read_sample`."""
+
+
+def evaluation_rows(training: TrainingSection, features: int) -> int:
+    """Largest number of rows of each part that select an epoch: of wide tables fewer than `training.eval_rows`.
+
+    Examples:
+        >>> evaluation_rows(TrainingSection(), 14), evaluation_rows(TrainingSection(), 1500)
+        (10000, 2796)
+    """
+    return rows_within(MOST_CELLS, features, fewest=FEWEST_ROWS, most=training.eval_rows)
 
 
 def evaluator_for(

@@ -17,7 +17,7 @@ from varjepa.data.fit.streamed_rows import StreamedRows
 from varjepa.data.read.sources import ROW
 from varjepa.data.read.splits import CLUSTER, PART, PARTS, assign_parts, hashed_marks, split_hashes
 from varjepa.data.tensors.table import TableTensors
-from varjepa.evaluation.epoch_evaluator import evaluator_for
+from varjepa.evaluation.epoch_evaluator import evaluation_rows, evaluator_for
 from varjepa.inference.calibration import calibrate_model
 from varjepa.inference.fit_progress import epochs_logged, steps_logged
 from varjepa.inference.generator.fill import outside_range
@@ -155,10 +155,11 @@ def _network(
 ) -> tuple[TableNetwork, list[dict[str, float]]]:
     """The trained network, and metrics per epoch."""
     training, network = config.training, new_network(preprocessor.sizes, config).to(parts["train"].labels.device)
+    most = evaluation_rows(training, preprocessor.sizes.n_features)
 
     def sample(part: str, *, learnable: bool) -> Part:
         rows = _learnable(parts[part], preprocessor, config) if learnable else parts[part]
-        return rows.take(_picks(len(rows.labels), training.eval_rows, config, rows.labels.device))
+        return rows.take(_picks(len(rows.labels), most, config, rows.labels.device))
 
     seen = PARTS if config.data.split.seen == "all" else PARTS[:1]
     trainer = Trainer(

@@ -85,6 +85,7 @@ def test_classes_come_back_as_they_were_given(kind: str, form: str, tmp_path: Pa
 
 @pytest.mark.slow
 def test_a_label_in_the_table_is_no_feature(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A command in this process may have kept its loggers from passing on what they get.
     monkeypatch.setattr(logging.getLogger("varjepa"), "propagate", True)
     table, blob = blobs()
     whole = table.with_columns(blob=pl.Series(blob))

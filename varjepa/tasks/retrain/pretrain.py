@@ -13,8 +13,7 @@ from varjepa.config import RetrainConfig, TrainingSection
 from varjepa.data.encode.encoded import Part
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.read.splits import PARTS
-from varjepa.data.tensors.sizes import rows_within
-from varjepa.evaluation.epoch_evaluator import evaluator_for
+from varjepa.evaluation.epoch_evaluator import evaluation_rows, evaluator_for
 from varjepa.evaluation.epoch_scores import AddedMetrics
 from varjepa.models.network import TableNetwork
 from varjepa.models.new_network import new_network
@@ -36,9 +35,6 @@ from varjepa.training.distributed import World, local_device
 from varjepa.training.loop import Evaluator, Trainer
 
 STEP = Step("pretrain", __name__, settings=("model", "masking", "objective", "training", "data.split.seen"))
-
-MOST_CELLS, FEWEST_ROWS = 2**22, 1000
-"""Cells of the rows of a part that select an epoch: of wide tables there are fewer rows, but at least so many."""
 
 VALIDATION_ROWS = 1_000_000
 """Largest number of validation rows for the validation terms of a pass; larger parts are sampled."""
@@ -187,16 +183,6 @@ def validation_rows(training: TrainingSection) -> int:
     if training.epoch_rows is None:
         return VALIDATION_ROWS
     return min(VALIDATION_ROWS, max(training.eval_rows, training.epoch_rows // 6))
-
-
-def evaluation_rows(training: TrainingSection, features: int) -> int:
-    """Largest number of rows of each part that select an epoch: of wide tables fewer than `training.eval_rows`.
-
-    Examples:
-        >>> evaluation_rows(TrainingSection(), 14), evaluation_rows(TrainingSection(), 1500)
-        (10000, 2796)
-    """
-    return rows_within(MOST_CELLS, features, fewest=FEWEST_ROWS, most=training.eval_rows)
 
 
 def _evaluator(rows: EncodedRows, network: TableNetwork, config: RetrainConfig) -> Evaluator | None:
