@@ -1,7 +1,9 @@
 """A watch compares new rows with the champion once, tells people, and notices that a schedule is silent."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import polars as pl
 import pytest
@@ -12,6 +14,17 @@ from tests.unit.tasks.lineage.receiver import no_settings, receiver, require_val
 from tests.unit.tasks.notify.receivers import web_hook
 
 
+def watched(
+    handed_over: SimpleNamespace, watch: dict[str, Any], *, notify: Sequence[dict[str, Any]] = (), path: str = ""
+) -> Path:
+    """The file of the job that made the model, with a watch, with messages, and with another table if one is named."""
+    content = yaml.safe_load(handed_over.job.read_text()) | {"watch": watch, "notify": list(notify)}
+    content["data"] |= {"path": path} if path else {}
+    job = handed_over.home / "watched.yaml"
+    job.write_text(yaml.safe_dump(content))
+    return job
+
+
 @pytest.mark.slow
 def test_rows_are_compared_once_and_silence_is_told_once(
     handed_over: SimpleNamespace, migrated: Path, monkeypatch: pytest.MonkeyPatch
@@ -19,11 +32,8 @@ def test_rows_are_compared_once_and_silence_is_told_once(
     from mlflow import MlflowClient
 
     varjepa = caller(handed_over.home, migrated, monkeypatch)
-    content = yaml.safe_load(handed_over.job.read_text())
-    content["watch"] = {"path": "arrived.csv", "silent_after": "1s"}
-    content["notify"] = [{"events": ["drift", "silent", "skipped"], "urls": "HOOK"}]
-    job = handed_over.home / "watched.yaml"
-    job.write_text(yaml.safe_dump(content))
+    notify = [{"events": ["drift", "silent", "skipped"], "urls": "HOOK"}]
+    job = watched(handed_over, {"path": "arrived.csv", "silent_after": "1s"}, notify=notify)
     arrived, same = handed_over.home / "arrived.csv", person_table(300, seed=5)
     with web_hook() as (hook, bodies), receiver() as (lineage_url, events):
         monkeypatch.setenv("HOOK", hook)
@@ -61,11 +71,7 @@ def test_a_retrain_that_failed_is_tried_again(
     handed_over: SimpleNamespace, migrated: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     varjepa = caller(handed_over.home, migrated, monkeypatch)
-    content = yaml.safe_load(handed_over.job.read_text())
-    content["watch"] = {"path": "arrived.csv", "retrain": True}
-    content["data"]["path"] = "not/there.csv"
-    job = handed_over.home / "watched.yaml"
-    job.write_text(yaml.safe_dump(content))
+    job = watched(handed_over, {"path": "arrived.csv", "retrain": True}, path="not/there.csv")
     person_table(300, seed=5).with_columns(age=80).write_csv(handed_over.home / "arrived.csv")
     for _ in range(2):  # the second watch said that these rows had been compared before
         answer = varjepa("watch", job, "--once", "--json")
@@ -80,11 +86,8 @@ def test_past_days_are_compared_once_each_and_a_missing_one_stops_no_other(
     from mlflow import MlflowClient
 
     varjepa = caller(handed_over.home, migrated, monkeypatch)
-    content = yaml.safe_load(handed_over.job.read_text())
-    content["watch"] = {"path": "days/{{ run_date }}.csv", "retrain": True}
-    content["notify"] = [{"urls": "HOOK"}]
-    job, days = handed_over.home / "days.yaml", handed_over.home / "days"
-    job.write_text(yaml.safe_dump(content))
+    watch = {"path": "days/{{ run_date }}.csv", "retrain": True}
+    job, days = watched(handed_over, watch, notify=[{"urls": "HOOK"}]), handed_over.home / "days"
     days.mkdir()
     rows = person_table(300, seed=6)
     rows.write_csv(days / "2026-06-01.csv")

@@ -1,6 +1,5 @@
 """Trains a model with a head in one process: splits a table, trains, chooses the head, calibrates. For notebooks."""
 
-import logging
 from functools import partial
 from typing import NamedTuple
 
@@ -9,13 +8,13 @@ import polars as pl
 import torch
 from torch import Tensor
 
-from varjepa.config import DataSection, RetrainConfig, SplitSection
+from varjepa.config import RetrainConfig, SplitSection
 from varjepa.data.encode.encoded import Part, as_part, sampled
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.fit.preprocessor_fit import fit, inspect_columns
 from varjepa.data.fit.streamed_rows import StreamedRows
 from varjepa.data.read.sources import ROW
-from varjepa.data.read.splits import CLUSTER, PART, PARTS, assign_parts, hashed_marks, split_hashes
+from varjepa.data.read.splits import CLUSTER, PART, PARTS, assign_parts, hashed_marks, learned_from, split_hashes
 from varjepa.data.tensors.table import TableTensors
 from varjepa.evaluation.epoch_evaluator import evaluation_rows, evaluator_for
 from varjepa.inference.calibration import calibrate_model
@@ -34,8 +33,6 @@ from varjepa.models.network import TableNetwork
 from varjepa.models.new_network import new_network
 from varjepa.training.device import resolve_device
 from varjepa.training.loop import Trainer
-
-log = logging.getLogger("varjepa")
 
 NO_TEST = 1e-6
 """Share of the test part: a split must leave one, and whoever calls a library has test rows of their own."""
@@ -75,7 +72,7 @@ def fit_answers(frame: pl.DataFrame, config: RetrainConfig) -> Answering:
     verdicts = inspect_columns(StreamedRows(frame.lazy()), config.data)
     marked, split = _marked(frame, verdicts.hashed(without_test(config.data.split)), verdicts.contents)
     config = config.model_copy(update={"data": config.data.model_copy(update={"split": split})})
-    preprocessor = fit(_seen(marked, config.data), config.data, config.preprocess, verdicts.kinds)
+    preprocessor = fit(learned_from(marked.lazy(), split.seen), config.data, config.preprocess, verdicts.kinds)
     device = resolve_device(config.training.device)
     parts = _parts(marked, preprocessor, device)
     network, history = _network(parts, preprocessor, config)
@@ -135,12 +132,6 @@ def _is_even(marks: pl.DataFrame, split: SplitSection) -> bool:
     return all(
         counts.get(part, 0) >= max(1, FEWEST_OF_EXPECTED * share * marks.height) for part, share in expected.items()
     )
-
-
-def _seen(marked: pl.DataFrame, data: DataSection) -> pl.LazyFrame:
-    """The raw rows that preprocessing and pretraining may use."""
-    rows = marked if data.split.seen == "all" else marked.filter(pl.col(PART) == "train")
-    return rows.drop(ROW, PART, CLUSTER, strict=False).lazy()
 
 
 def _parts(marked: pl.DataFrame, preprocessor: Preprocessor, device: torch.device) -> dict[str, Part]:

@@ -21,6 +21,7 @@ from varjepa.evaluation.uncertainty.certificate import Certificate
 from varjepa.inference.answer_columns import ON_REQUEST
 from varjepa.inference.fitted_answers import fit_answers
 from varjepa.inference.given_tables import at_hand, pandas_column, without
+from varjepa.inference.heads.head import name_of
 from varjepa.inference.model import TrainedModel
 from varjepa.inference.reasons import Reasons
 from varjepa.inference.table_estimator import Table, TableEstimator, as_config
@@ -170,7 +171,7 @@ class Predictor(TableEstimator):
         if label is None or label.task != cls.task:
             found = "no label" if label is None else f"a label for {label.task}"
             raise ModelError(f"The model in {path} has {found}.", expected=f"Expected one for {cls.task}.")
-        loaded.head_ = "loaded"
+        loaded.head_ = "" if loaded.model_.head is None else name_of(loaded.model_.head)
         return loaded
 
     def __sklearn_tags__(self) -> Tags:
@@ -202,7 +203,7 @@ class VarTJEPAClassifier(ClassifierMixin, Predictor):
         classes_: classes in order [C].
         class_places_: where the model's own classes, which are words in an order of their own, stand among them.
         model_: the trained model; see `TrainedModel`.
-        head_: the head that ships and why, in words.
+        head_: the head that ships and why, in words; of a loaded model its name.
         history_: metrics per epoch.
 
     Examples:

@@ -9,6 +9,7 @@ from varjepa.config import SplitSection
 from varjepa.data.cells import column
 from varjepa.data.read.order_statistics import order_statistics
 from varjepa.data.read.row_hash import Hashes, hashes_in_pieces, shares
+from varjepa.data.read.sources import ROW
 from varjepa.errors import DataError, listed
 
 PART = "__part__"
@@ -132,6 +133,17 @@ def part_codes(hashes: Hashes, split: SplitSection) -> np.ndarray:
 def hashed_marks(hashes: Hashes, split: SplitSection) -> pl.DataFrame:
     """Columns `PART` and `CLUSTER` of rows with these hashes."""
     return pl.DataFrame([_named(part_codes(hashes, split)), pl.Series(CLUSTER, hashes)])
+
+
+def learned_from(marked: pl.LazyFrame, seen: str) -> pl.LazyFrame:
+    """The raw rows that preprocessing and pretraining may use.
+
+    Args:
+        marked: rows with `PART`; other internal columns are left out.
+        seen: `data.split.seen`.
+    """
+    rows = marked if seen == "all" else marked.filter(pl.col(PART) == "train")
+    return rows.drop(ROW, PART, CLUSTER, strict=False)
 
 
 def _named(codes: np.ndarray) -> pl.Series:

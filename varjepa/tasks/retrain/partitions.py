@@ -124,18 +124,9 @@ def write_marks(hashes: "Iterable[np.ndarray]", split: SplitSection, path: Path)
 
 def training_rows(partition: Partition, seen: str) -> "LazyFrame":
     """The rows that preprocessing may use, without the columns that we added."""
+    from varjepa.data.read.splits import learned_from
+
     return learned_from(partition.marked(), seen)
-
-
-def learned_from(marked: "LazyFrame", seen: str) -> "LazyFrame":
-    """The same for rows with their marks."""
-    import polars as pl
-
-    from varjepa.data.read.sources import ROW
-    from varjepa.data.read.splits import CLUSTER, PART
-
-    rows = marked if seen == "all" else marked.filter(pl.col(PART) == "train")
-    return rows.drop(ROW, PART, CLUSTER, strict=False)
 
 
 def write_encoded(marked: "LazyFrame", preprocessor: "Preprocessor", path: Path) -> None:

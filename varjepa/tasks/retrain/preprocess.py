@@ -17,7 +17,6 @@ from varjepa.tasks.retrain.partitions import (
     encode,
     encode_elsewhere,
     file_name,
-    learned_from,
     partitions_of,
     split_hashes,
     training_rows,
@@ -238,6 +237,7 @@ def learn(
 ) -> "Preprocessor":
     """Fits on the rows that preprocessing may use."""
     from varjepa.data.fit.preprocessor_fit import fit
+    from varjepa.data.read.splits import learned_from
 
     return fit(learned_from(marked, data.split.seen), data, settings, kinds)
 
