@@ -12,11 +12,12 @@ import argparse
 import json
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import torch
 
@@ -24,10 +25,16 @@ from benchmarks.harness import RESULTS, GivenTable, facts
 from benchmarks.size_trials import KL_WEIGHTS
 from benchmarks.sizes import Rows, encoded, quality
 from varjepa.config import RetrainConfig, parse_config
+from varjepa.evaluation.latents.latents import predictor_residuals
+from varjepa.evaluation.latents.pit import ks_per_column
 from varjepa.evaluation.probe import fit_probe
+from varjepa.evaluation.uncertainty.calibration import pit_values
+from varjepa.inference.diagnostics import PIT_BATCH
 from varjepa.models.embedding import embed
 from varjepa.models.network import TableNetwork
 from varjepa.models.new_network import new_network
+from varjepa.nn.random import Randomness
+from varjepa.tasks.retrain.calibrate import PIT_ROWS
 from varjepa.training.device import keep_memory
 from varjepa.training.loop import Trainer
 
@@ -51,8 +58,14 @@ VARIANTS: dict[str, tuple[Mapping[str, float], float | None]] = {
 }
 """Name -> final weights, and the share of the epochs in which they rise; None: 15 epochs, more than a training has."""
 
+FEW = 12_000
+"""Rows of a table of which few are left for training, and half for validation."""
+
 PENALTIES = (1e-2, 1e-1)
 """Ridge penalties of the probe beside that of `benchmarks.sizes`."""
+
+Measure = Callable[[RetrainConfig, Rows, str, int], dict[str, float]]
+"""(job, its rows, variant, seed) -> figures of one training."""
 
 
 def settings_of(config: RetrainConfig, rows: Rows, variant: str, seed: int) -> RetrainConfig:
@@ -85,17 +98,34 @@ def measured(network: TableNetwork, rows: Rows, aggregate: str) -> dict[str, flo
     return found | {"rank": float(torch.special.entr(shares).sum().exp())}
 
 
-def run(config: RetrainConfig, rows: Rows, aggregate: str) -> dict[str, float]:
-    """Figures of one training."""
-    network = new_network(rows.sizes, config)
-    trainer = Trainer(
-        network=network, tables=(rows.train.table, rows.validation.table), objective=config.objective,
-        masking=config.masking, training=config.training,
+def new_trainer(config: RetrainConfig, rows: Rows) -> Trainer:
+    """A trainer of a new network."""
+    return Trainer(
+        network=new_network(rows.sizes, config), tables=(rows.train.table, rows.validation.table),
+        objective=config.objective, masking=config.masking, training=config.training,
     )  # fmt: skip
+
+
+def run(trainer: Trainer, rows: Rows, aggregate: str) -> dict[str, float]:
+    """Figures of one training."""
     started = time.process_time()
     trainer.fit(lambda _: None, lambda *_: None)
     seconds = time.process_time() - started
-    return {"training_seconds": seconds, **measured(network, rows, aggregate)}
+    found = {"training_seconds": seconds, **measured(trainer.network, rows, aggregate)}
+    network = trainer.network.variational()
+    if network is None:
+        return found
+    # As the median and the worst of `calibration/latent_pit_ks` of a retrain, here of validation rows.
+    held, random = rows.validation.table.rows(slice(PIT_ROWS)), Randomness.seeded(trainer.training.seed)
+    residuals = predictor_residuals(network, held, trainer.masking, random, batch_size=PIT_BATCH)
+    distances = ks_per_column(pit_values(residuals.double().numpy()))
+    return found | {"pit_median": float(np.median(distances)), "pit_worst": float(distances.max())}
+
+
+def weighted(config: RetrainConfig, rows: Rows, variant: str, seed: int) -> dict[str, float]:
+    """Figures of one of `VARIANTS`."""
+    trainer = new_trainer(settings_of(config, rows, variant, seed), rows)
+    return run(trainer, rows, config.uncertainty.aggregate)
 
 
 def digits(path: Path) -> Path:
@@ -108,38 +138,63 @@ def digits(path: Path) -> Path:
     return path
 
 
-def study(tables: list[GivenTable], seeds: int, file: Path) -> None:
-    """Measures what the result file lacks, and adds each run to it."""
+def read(table: GivenTable) -> tuple[RetrainConfig, Rows]:
+    """A job with the default settings, and its encoded rows in the working folder.
+
+    Args:
+        table: one of `DATA`; `NAME_300` has 300 rows for training.
+    """
+    name, _, number = table.name.partition("_")
+    path = digits(Path("digits.csv").resolve()) if name == "digits" else table.path
+    data = DATA[name] | ({"path": str(path)} if path else {})
+    if number:
+        data |= {"rows": FEW, "split": {"train": int(number) / FEW, "validation": 0.5, "calibration": 0.0}}
+    config = parse_config({"data": data, "registry": {"name": table.name}})
+    return config, encoded(config)
+
+
+def study(name: str, words: argparse.Namespace, variants: Iterable[str], measure: Measure) -> None:
+    """Measures what the result file lacks, and adds each run to it.
+
+    Args:
+        name: of the benchmark and of its file.
+        words: its arguments, as `asked`.
+        variants: names that `measure` knows.
+        measure: computes a run.
+    """
+    file = words.out.resolve() / f"{name}.json"
     runs = json.loads(file.read_text(encoding="utf-8"))["runs"] if file.is_file() else []
     done = {(one["table"], one["variant"], one["seed"]) for one in runs}
+    wanted = [(seed, variant, table) for seed in range(words.seeds) for variant in variants for table in words.tables]
     with tempfile.TemporaryDirectory() as folder, chdir(folder):
-        read: dict[str, tuple[RetrainConfig, Rows]] = {}
-        wanted = [(seed, variant, table) for seed in range(seeds) for variant in VARIANTS for table in tables]
+        known: dict[str, tuple[RetrainConfig, Rows]] = {}
         for seed, variant, table in wanted:
             if (table.name, variant, seed) in done:
                 continue
-            if table.name not in read:
-                path = digits(Path("digits.csv").resolve()) if table.name == "digits" else table.path
-                data = DATA[table.name] | ({"path": str(path)} if path else {})
-                config = parse_config({"data": data, "registry": {"name": table.name}})
-                read[table.name] = config, encoded(config)
-            config, rows = read[table.name]
-            figures = run(settings_of(config, rows, variant, seed), rows, config.uncertainty.aggregate)
+            if table.name not in known:
+                known[table.name] = read(table)
+            config, rows = known[table.name]
+            figures = measure(config, rows, variant, seed)
             runs.append({"table": table.name, "variant": variant, "seed": seed, "figures": figures})
             print(table.name, variant, seed, {name: round(value, 4) for name, value in figures.items()}, flush=True)
-            content = facts() | {"command": "python -m benchmarks.kl_weights", "runs": runs}
+            content = facts() | {"command": f"python -m benchmarks.{name}", "runs": runs}
             file.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def asked(name: str, description: str | None) -> argparse.Namespace:
+    """Arguments of a benchmark."""
+    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=description)
+    parser.add_argument("tables", nargs="+", type=GivenTable.parsed, help="NAME or NAME=PATH")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON file")
+    return parser.parse_args()
 
 
 def main() -> None:
     """Parses the arguments and measures."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.kl_weights", description=__doc__)
-    parser.add_argument("tables", nargs="+", type=GivenTable.parsed, help="NAME or NAME=PATH")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the JSON file")
-    words = parser.parse_args()
+    words = asked("kl_weights", __doc__)
     keep_memory()
-    study(words.tables, words.seeds, words.out.resolve() / "kl_weights.json")
+    study("kl_weights", words, VARIANTS, weighted)
 
 
 if __name__ == "__main__":

@@ -123,7 +123,7 @@ def quality(network: TableNetwork, rows: Rows, aggregate: str) -> dict[str, floa
     latent = None if embedded.scale is None else row_uncertainty(embedded.scale, aggregate).double().numpy()
     measured = uncertainty_metrics(result, latent)
     found = {"accuracy": float(1 - result.error.mean()), "log_loss": calibration_metrics(result)["nll"]}
-    found |= {name: measured[name] for name in KEPT}
+    found |= {name: measured[name] for name in KEPT if name in measured}
     train, held = (part.table.rows(slice(ROWS)) for part in (rows.train, rows.validation))
     errors = HiddenCells(train, rows.sizes).row_errors(network, held)
     return found | {"hidden_cells": float(errors.nanmean())}

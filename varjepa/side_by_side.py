@@ -6,8 +6,9 @@ work. A thread that computes its own rows from end to end waits for the others o
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import TypeVar
 
@@ -34,6 +35,28 @@ def parts_at_once(numbers: int, device: torch.device) -> int:
     if device.type != "cpu" or _is_worker():
         return 1
     return max(1, min(torch.get_num_threads(), MOST, numbers // LEAST))
+
+
+@contextmanager
+def threads_for(numbers: int, device: torch.device) -> Iterator[None]:
+    """While it lasts, torch has one thread for operations if a batch is too small to be computed in parts.
+
+    Two threads would divide operations of some microseconds, and sleep between them: in a thread that is not the main
+    one, where steps of a run are computed, waking them takes longer than the work.
+
+    Args:
+        numbers: in the tokens of a batch: rows times features times width.
+        device: of the rows; for a GPU nothing changes.
+    """
+    threads = torch.get_num_threads()
+    if device.type != "cpu" or parts_at_once(numbers, device) > 1:
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def side_by_side(compute: Callable[[T], R], parts: Sequence[T]) -> list[R]:

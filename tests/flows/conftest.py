@@ -143,6 +143,20 @@ def write_job(folder: Path, table: pl.DataFrame, **sections: dict[str, Any]) -> 
     return folder / "job.yaml"
 
 
+def pretrained_of(config: Any, run_id: str) -> SimpleNamespace:
+    """What a retrain has after its training, made by the steps themselves or reused from an earlier run."""
+    from varjepa.tasks.retrain.ingest import ingest
+    from varjepa.tasks.retrain.preprocess import preprocess
+    from varjepa.tasks.retrain.pretrain import pretrain
+    from varjepa.tasks.retrain.validate import check_contract
+
+    snapshot = ingest.fn(config)
+    clean, config = check_contract.fn(snapshot, config).clean, snapshot.told(config)
+    prepared = preprocess.fn(clean, config)
+    pretrained = pretrain.fn(prepared, config, run_id)
+    return SimpleNamespace(snapshot=snapshot, config=config, prepared=prepared, pretrained=pretrained)
+
+
 def candidate_of(config: Any, run_id: str) -> tuple[Any, Any]:
     """What a retrain hands to its last steps, made by the steps themselves or reused from an earlier run; its probe."""
     from varjepa.tasks.release.compare import Candidate
@@ -151,24 +165,18 @@ def candidate_of(config: Any, run_id: str) -> tuple[Any, Any]:
     from varjepa.tasks.retrain.calibrate import calibrate
     from varjepa.tasks.retrain.compact import compact
     from varjepa.tasks.retrain.generate import generate
-    from varjepa.tasks.retrain.ingest import ingest
-    from varjepa.tasks.retrain.preprocess import preprocess
-    from varjepa.tasks.retrain.pretrain import pretrain
     from varjepa.tasks.retrain.probe import probe
     from varjepa.tasks.retrain.reference import make_reference
-    from varjepa.tasks.retrain.validate import check_contract
 
-    snapshot = ingest.fn(config)
-    clean, config = check_contract.fn(snapshot, config).clean, snapshot.told(config)
-    prepared = preprocess.fn(clean, config)
-    pretrained = pretrain.fn(prepared, config, run_id)
+    before = pretrained_of(config, run_id)
+    config, prepared, pretrained = before.config, before.prepared, before.pretrained
     generated, probed = generate.fn(prepared, pretrained, config), probe.fn(prepared, pretrained, config)
     assess_generator.fn(prepared, pretrained, generated, config)
     calibrated = calibrate.fn(prepared, pretrained, probed, config)
     done = {"generated": generated, "probed": probed, "calibrated": calibrated, "config": config}
     referenced, compacted = make_reference.fn(prepared, pretrained, **done), compact.fn(prepared, pretrained, config)
     assembled = assemble.fn(prepared, pretrained, referenced=referenced, compacted=compacted, **done)
-    return Candidate(assembled.model, prepared, snapshot.fingerprint), probed
+    return Candidate(assembled.model, prepared, before.snapshot.fingerprint), probed
 
 
 def candidate_for(job: Path, *overrides: str) -> SimpleNamespace:

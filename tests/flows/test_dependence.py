@@ -37,6 +37,7 @@ STEPS_AFTER = {
     "probe.l2=[0.001]": ("probe", "calibrate", "reference"),
     "probe.head=boosted": ("probe", "calibrate", "reference"),
     "training.lr=0.002": TRAINED,
+    "training.optimizer=adamw": TRAINED,
     "objective.weight_rec=0.2": TRAINED,
     "model.dropout=0.01": TRAINED,
     "model.size=small": TRAINED,

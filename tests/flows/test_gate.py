@@ -140,7 +140,7 @@ def test_an_equal_challenger_takes_over_and_the_registry_says_why(registry: Regi
     verdict, metrics = registry.verdict(2), other["metrics"]
     assert (verdict.vetoes, verdict.reason) == ([], other["reason"])
     assert verdict.outcome in ("better", "not worse")
-    assert metrics["gate/metric"] == metrics["probe/accuracy"]
+    assert metrics["gate/metric"] == metrics["head/accuracy"]  # of what ships
     assert metrics["gate/low"] <= metrics["gate/difference"] <= metrics["gate/high"]
     assert metrics["gate/difference"] == pytest.approx(metrics["gate/metric"] - metrics["gate/champion_metric"])
     run = registry.client.get_run(other["run_id"])
@@ -177,7 +177,7 @@ def test_without_a_label_shuffled_rows_show_in_what_cells_say_of_each_other(shar
     table = job_table().select("x", "job", "region", "part").with_columns(work=pl.col("job"), area=pl.col("region"))
     registry, columns = shared(request.node.name), [name for name in table.columns if name != "part"]
     more = {"data": {"label": None, "drop": []}, "gate": {"margin": 10}, "training": {"max_epochs": 2},
-            "generator": {"n_layers": 1, "max_steps": 200, "lr": 1e-2, "assess_rows": 0}}  # fmt: skip
+            "generator": {"n_layers": 1, "max_steps": 200, "assess_rows": 0}}  # fmt: skip
     assert registry.challenge(table, **more).promoted
     equal = registry.challenge(table, "training.seed=1", **more)
     assert equal.promoted, equal.reason

@@ -1,9 +1,12 @@
 """Whoever notices a killed run, or a schedule that is silent, tells people once."""
 
+import os
+import signal
 import socket
 import subprocess
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +81,56 @@ def test_a_run_that_was_ended_by_others_is_told_and_one_that_was_interrupted_is_
         monkeypatch.setenv("HOOK", hook)
         assert [tell_killed(config), tell_killed(config)] == [1, 0]
     assert f"Run: {ended}" in bodies[0]["message"]
+
+
+@pytest.fixture
+def sigterm_interrupts() -> Iterator[None]:
+    """SIGTERM is Ctrl-C, as in every command."""
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.usefixtures("sigterm_interrupts")
+def test_a_second_signal_leaves_no_run_open(config: RetrainConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal's Ctrl-C reaches a scheduled run, and a moment later the schedule ends it."""
+    from mlflow import MlflowClient
+
+    def signalled(client: MlflowClient, *words: Any) -> None:
+        signal.raise_signal(signal.SIGTERM)
+        plain(client, *words)
+
+    plain, opened = MlflowClient.set_tag, opened_run(config.tracking, command="retrain", name="people", told=True)
+    with pytest.raises(KeyboardInterrupt), opened as run_id:  # noqa: PT012 (signals come while the block ends)
+        monkeypatch.setattr(MlflowClient, "set_tag", signalled)  # itself, after another signal
+        signal.raise_signal(signal.SIGTERM)
+    run = client_of(config.tracking).get_run(run_id)
+    assert (run.info.status, run.data.tags["verdict"]) == ("KILLED", "interrupted")
+
+
+@pytest.mark.usefixtures("sigterm_interrupts")
+@pytest.mark.parametrize("patient", [True, False])
+def test_an_interrupted_write_does_not_lock_out_the_last_words(config: RetrainConfig, *, patient: bool) -> None:
+    """The traceback of an interruption held the connection, and with it SQLite's lock, almost every time."""
+    from mlflow import MlflowClient
+    from mlflow.entities import Metric
+
+    client = client_of(config.tracking) if patient else MlflowClient(config.tracking.uri)
+    for number in range(6):
+        timer = threading.Timer(0.03 + 0.01 * number, os.kill, (os.getpid(), signal.SIGTERM))
+        opened = opened_run(config.tracking, command="retrain", name="people")
+        with pytest.raises(KeyboardInterrupt), opened as run_id:  # noqa: PT012 (it writes until it is interrupted)
+            timer.start()
+            for step in range(10_000):
+                client.log_batch(run_id, metrics=[Metric("loss", 1.0, 0, step)])
+        began = time.monotonic()
+        assert client.get_run(run_id).info.status == "KILLED"
+        client.set_tag(run_id, "seen", "yes")
+        assert time.monotonic() - began < 5  # SQLite alone waits for a lock longer
 
 
 def test_a_served_schedule_notices_killed_runs_and_silence_once_each(

@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.flows.conftest import person_table, write_job
+from tests.flows.conftest import person_table, pretrained_of, write_job
 from tests.forked import Forks, Running, Start
 from tests.hosts import Host, may_unshare, switched
 from tests.store_servers import BUCKET
@@ -116,10 +116,6 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def undisturbed(job: Path, migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The home of a training without an interruption and without a work store, by the steps themselves."""
     from varjepa.config import load_config
-    from varjepa.tasks.retrain.ingest import ingest
-    from varjepa.tasks.retrain.preprocess import preprocess
-    from varjepa.tasks.retrain.pretrain import pretrain
-    from varjepa.tasks.retrain.validate import check_contract
     from varjepa.tasks.tracking.runs import opened_run
 
     home = tmp_path_factory.mktemp("alone")
@@ -127,10 +123,8 @@ def undisturbed(job: Path, migrated: Path, tmp_path_factory: pytest.TempPathFact
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(home)
         config = load_config(job, [f"tracking.uri=sqlite:///{home}/mlflow.db"])
-        snapshot = ingest.fn(config)
-        clean, config = check_contract.fn(snapshot, config).clean, snapshot.told(config)
         with opened_run(config.tracking, command="retrain", name="people") as run_id:
-            pretrain.fn(preprocess.fn(clean, config), config, run_id)
+            pretrained_of(config, run_id)
         return home
 
 

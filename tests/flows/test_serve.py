@@ -1,6 +1,7 @@
 """The service on a real port: the same answers as `score`, limits, tokens, and aliases that move under load."""
 
 import io
+import re
 import signal
 import threading
 import time
@@ -45,6 +46,16 @@ def _answers(client: httpx.Client) -> bool:
         return False
 
 
+def _answered_and_shadowed(client: httpx.Client, number: int, path: str, request: dict[str, Any]) -> httpx.Response:
+    """The answer to the request of this number, of 40 rows each, once the shadow has scored them, too."""
+    answer = client.post(path, **request)
+    counted = r'varjepa_shadow_rows_total\{outcome="\w+"\} (\d+)'
+    eventually(
+        lambda: sum(map(int, re.findall(counted, client.get("/metrics").text))) == 40 * number, "the shadow's rows"
+    )
+    return answer
+
+
 @pytest.fixture(scope="module")
 def place(handed_over: SimpleNamespace, forks: Forks) -> SimpleNamespace:
     """A second name with two versions of the same model, and rows with what `score` says of them."""
@@ -80,17 +91,19 @@ def test_answers_in_every_form_are_those_of_score(
         place, "models:/served@champion", "--shadow", "challenger", "--log", str(log), "--keep", "customer_id"
     ) as client:
         eventually(lambda: client.get("/health").json()["shadow"], "a shadow")
-        as_json = client.post("/predict", json={"rows": rows})
-        table = client.post("/predict", json={"columns": list(rows[0]), "data": [list(row.values()) for row in rows]})
-        as_csv = client.post("/predict", content=place.rows.write_csv(), headers={"Content-Type": "text/csv"})
         arrow = "application/vnd.apache.arrow.stream"
-        as_arrow = client.post("/predict", content=buffer.getvalue(), headers={"Content-Type": arrow})
-        more = client.post("/predict?columns=set,anomaly", json={"rows": rows}, headers={"Accept": "text/csv"})
-        eventually(
-            lambda: 'varjepa_shadow_rows_total{outcome="agrees"} 160.0' in client.get("/metrics").text,
-            "the shadow's rows",
-        )
+        as_json, table, as_csv, as_arrow, more = (
+            _answered_and_shadowed(client, number, *request)
+            for number, request in enumerate([
+                ("/predict", {"json": {"rows": rows}}),
+                ("/predict", {"json": {"columns": list(rows[0]), "data": [list(row.values()) for row in rows]}}),
+                ("/predict", {"content": place.rows.write_csv(), "headers": {"Content-Type": "text/csv"}}),
+                ("/predict", {"content": buffer.getvalue(), "headers": {"Content-Type": arrow}}),
+                ("/predict?columns=set,anomaly", {"json": {"rows": rows}, "headers": {"Accept": "text/csv"}}),
+            ], 1)
+        )  # fmt: skip
         metrics = client.get("/metrics").text
+        assert 'varjepa_shadow_rows_total{outcome="agrees"} 160.0' in metrics
         assert client.get("/openapi.json").json()["paths"].keys() == {"/predict", "/health", "/metrics"}
     for response in (as_json, table, as_csv, as_arrow, more):
         assert (response.status_code, response.headers["X-Model-Version"]) == (200, "models:/served/1"), response.text

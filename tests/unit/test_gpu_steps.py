@@ -12,6 +12,8 @@ from varjepa.config import MaskingSection, ObjectiveSection, TrainingSection
 from varjepa.models.masks import draw_masks
 from varjepa.models.new_network import build_network
 from varjepa.nn import attention
+from varjepa.nn.decay import Parameters
+from varjepa.nn.muon import Muon
 from varjepa.nn.random import Randomness, initial_weights
 from varjepa.nn.transformer import TransformerEncoder, compile_blocks
 from varjepa.objective.objective import objective_for
@@ -49,6 +51,10 @@ def test_a_step_neither_waits_for_the_device_nor_asks_the_host(kind: str) -> Non
         (torch.stack(terms) * weights).sum().backward()
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
     assert all(parameter.grad is not None for parameter in trained)
+    muon = Muon(Parameters.of(network).matrices, lr=0.0, weight_decay=0.1)
+    muon.param_groups[0]["lr"] = torch.ones((), device="meta")  # as a recorded step reads it
+    with StaysThere():
+        muon.step()
     assert random.state()["host"] == before
 
 

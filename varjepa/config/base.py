@@ -170,8 +170,9 @@ class OpenSection(Section):
         return set(self.from_table) - self.model_fields_set
 
     def _decided(self, found: Mapping[str, Any]) -> Self:
-        """The section with what the table decides; as it is if the table decides nothing."""
-        return type(self).model_validate({**self.model_dump(), **found}) if self._open else self
+        """The section with what the table decides of the keys that are open; as it is if there are none."""
+        decided = {key: value for key, value in found.items() if key in self._open}
+        return type(self).model_validate({**self.model_dump(), **decided}) if decided else self
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:

@@ -50,7 +50,8 @@ class UncertaintySection(Section):
     score: Literal["auto", MEASURE] = "auto"
     """The measure that ships with the model. auto: the maximum probability, unless another measure ranks the errors on
     validation rows significantly better. Of tables of 200 features or more, measures that take passes through the
-    network of their own (mask_mean, mask_disagreement, surprise) are compared only if named here."""
+    network of their own (mask_mean, mask_disagreement, surprise) are compared only if named here; of others with more
+    than 2,048 validation rows, if they rank the errors of so many of them better."""
     known: str | None = None
     """Column that holds how ambiguous a row is, if that is known; every measure is compared with it. It must not be a
     feature: list it in `data.drop`."""
@@ -81,14 +82,14 @@ class GeneratorSection(OpenSection):
     given, 3, or 0 for a table of 200 features or more, of which every cell looks at every other: that takes hours."""
     n_bars: Annotated[int, Field(ge=2, le=1000)] = 64
     """Bars (histogram bins) of a numeric feature."""
-    max_steps: Positive = 2000
+    max_steps: Positive = 1000
     """At most this many optimiser steps."""
-    max_epochs: Positive = 300
+    max_epochs: Positive = 200
     """At most this many passes over the training rows, so that small tables take fewer steps."""
     batch_size: Positive = 256
     """Training rows of a step."""
-    lr: Rate = 2e-3
-    """Peak learning rate of AdamW."""
+    lr: Rate = 1.5e-2
+    """Peak learning rate of Muon, and of AdamW for what is no matrix."""
     evaluations: Annotated[int, Field(ge=1, le=1_000_000)] = 10
     """Evaluations on the validation rows; the weights of the best one are kept."""
     patience: Positive = 3

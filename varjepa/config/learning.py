@@ -1,6 +1,7 @@
 """Sections about learning: the model, its masks, its objective and the loop."""
 
-from typing import Annotated, ClassVar, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -163,9 +164,14 @@ class MaskingSection(OpenSection):
         return self._decided({"num_targets": 1 if columns >= WIDE_COLUMNS else self.num_targets})
 
 
-MOST_EPOCHS, PASSED_ROWS, PASSED_CELLS = 12, 200_000, 100_000_000
+MOST_EPOCHS, PASSED_ROWS, PASSED_CELLS = 6, 100_000, 100_000_000
 """Default of `training.max_epochs`: at most so many epochs, which together pass about so many training rows, and cells.
 More rows bought a better ELBO and little else (docs/measured/sizes.md); more cells take hours."""
+
+LARGEST_BATCH, SMALLEST_BATCH, EPOCH_STEPS = 512, 16, 4
+"""Default of `training.batch_size`: the largest one, or as many fewer rows as give an epoch so many steps. With one
+step an epoch the predictor of a small table learns too little, with more than four the embedding loses
+(docs/measured/sizes.md)."""
 
 
 def epochs_for(rows: int, columns: int) -> int:
@@ -175,10 +181,20 @@ def epochs_for(rows: int, columns: int) -> int:
 
     Examples:
         >>> epochs_for(10_000, 14), epochs_for(60_000, 14), epochs_for(10_000_000, 14), epochs_for(14_000, 1_500)
-        (12, 3, 1, 4)
+        (6, 1, 1, 4)
     """
     passed = min(PASSED_ROWS, PASSED_CELLS // max(1, columns))
     return max(1, min(MOST_EPOCHS, passed // max(1, rows)))
+
+
+def batch_for(rows: int) -> int:
+    """The default number of rows in a batch, for so many training rows.
+
+    Examples:
+        >>> batch_for(100_000), batch_for(800), batch_for(20)
+        (512, 200, 16)
+    """
+    return max(SMALLEST_BATCH, min(LARGEST_BATCH, rows // EPOCH_STEPS))
 
 
 ANNEALED = 1 / 3
@@ -223,29 +239,42 @@ class ObjectiveSection(OpenSection):
             >>> section.kl_sx_anneal_epochs, section.kl_z_anneal_epochs, section.kl_sy_anneal_epochs
             (2.0, 0.0, 2.0)
         """
-        return self._decided(dict.fromkeys(self._open, epochs * ANNEALED))
+        return self._decided(dict.fromkeys(self.from_table, epochs * ANNEALED))
+
+
+ADAMW: dict[str, Any] = {"optimizer": "adamw", "lr": 1e-3}
+"""Defaults of `training` for AdamW."""
 
 
 class TrainingSection(OpenSection):
     """The optimiser and the training loop.
 
-    A number of epochs that is not given, or null, follows from the table (`sized`). It is null in plain data until
-    then; as an attribute it is the largest one.
+    Numbers of epochs and of rows in a batch that are not given, or null, follow from the table (`sized`). They are null
+    in plain data until then; as attributes they are the largest ones.
     """
 
-    from_table: ClassVar[tuple[str, ...]] = ("max_epochs",)
+    from_table: ClassVar[tuple[str, ...]] = ("max_epochs", "batch_size")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rate_of_its_optimizer(cls, given: Any) -> Any:
+        return {**ADAMW, **given} if isinstance(given, Mapping) and given.get("optimizer") == "adamw" else given
 
     max_epochs: Positive = MOST_EPOCHS
-    """Passes over the training rows, or parts of a pass (`epoch_rows`). If not given, 12, or as many fewer as pass
-    200,000 rows and 100 million cells in all: more improved embeddings little."""
+    """Passes over the training rows, or parts of a pass (`epoch_rows`). If not given, 6, or as many fewer as pass
+    100,000 rows and 100 million cells in all: more improved embeddings little."""
     epoch_rows: Rows | None = None
     """Training rows of an epoch, rounded to whole batches. Consecutive epochs share a pass over the table: each takes
     the next rows. For tables so large that one pass takes too long before the first evaluation. If not given, an epoch
     is a whole pass."""
-    batch_size: Positive = 512
-    """Training rows of a step."""
-    lr: Rate = 1e-3
-    """Peak learning rate of AdamW."""
+    batch_size: Positive = LARGEST_BATCH
+    """Training rows of a step. If not given, 512, or a quarter of fewer than 2,048 training rows."""
+    optimizer: Literal["muon", "adamw"] = "muon"
+    """muon: Muon for the matrices of linear maps, AdamW for everything else. adamw: AdamW for all. If not given, muon;
+    for t_jepa adamw, as its embeddings keep few dimensions under Muon. NOTE[DIFF]: AdamW is published; Muon reaches as
+    much in half the epochs (docs/measured/sizes.md)."""
+    lr: Rate = 4e-3
+    """Peak learning rate. If not given, 0.004 for muon, 0.001 for adamw."""
     lr_batch: Positive | None = None
     """Batch size that `lr` was chosen for. For another `batch_size`, `lr` is multiplied by the square root of the
     ratio. If not given, `lr` is not scaled."""
@@ -295,12 +324,14 @@ class TrainingSection(OpenSection):
     more than have 4 million cells."""
 
     def sized(self, *, rows: int, columns: int) -> "TrainingSection":
-        """The section with its number of epochs, for so many training rows and features. A given number stays.
+        """The section with its epochs and batches, for so many training rows and features. Given numbers stay.
 
         Examples:
-            >>> TrainingSection().sized(rows=40_000, columns=9).max_epochs
-            5
+            >>> sized = TrainingSection().sized(rows=800, columns=9)
+            >>> sized.max_epochs, sized.batch_size
+            (6, 200)
             >>> TrainingSection(max_epochs=3).sized(rows=40_000, columns=9).max_epochs
             3
         """
-        return self._decided({"max_epochs": epochs_for(min(rows, self.epoch_rows or rows), columns)})
+        passed = min(rows, self.epoch_rows or rows)
+        return self._decided({"max_epochs": epochs_for(passed, columns), "batch_size": batch_for(passed)})

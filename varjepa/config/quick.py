@@ -10,7 +10,7 @@ QUICK: dict[str, int] = {
     "data.rows": 20_000,
     "training.max_epochs": 4,
     "training.eval_rows": 3000,
-    "generator.max_steps": 300,
+    "generator.max_steps": 150,
     "generator.assess_rows": 1000,
     "probe.max_rows": 10_000,
     "drift.reference_rows": 3000,
@@ -24,7 +24,7 @@ def quick_config(config: RetrainConfig) -> RetrainConfig:
     Examples:
         >>> quick = quick_config(parse_config({"data": {"name": "sim"}, "training": {"max_epochs": 2}}))
         >>> quick.data.rows, quick.training.max_epochs, quick.generator.max_steps
-        (20000, 2, 300)
+        (20000, 2, 150)
     """
     flat = as_flat(config)
     changes: dict[str, Any] = {key: most for key, most in QUICK.items() if flat[key] is None or flat[key] > most}

@@ -1,14 +1,14 @@
 """A whole retrain job."""
 
-from collections.abc import Collection
-from typing import Annotated, Self
+from collections.abc import Collection, Mapping
+from typing import Annotated, Any, Self
 
 from pydantic import model_validator
 
 from varjepa.config.base import OPERATIONAL, Section
 from varjepa.config.data import ContractSection, DataSection, PreprocessSection
 from varjepa.config.heads import GeneratorSection, ProbeSection, UncertaintySection
-from varjepa.config.learning import MaskingSection, ModelSection, ObjectiveSection, TrainingSection
+from varjepa.config.learning import ADAMW, MaskingSection, ModelSection, ObjectiveSection, TrainingSection
 from varjepa.config.operations import (
     DriftSection,
     GateSection,
@@ -45,6 +45,17 @@ class RetrainConfig(Section):
     watch: Annotated[WatchSection, OPERATIONAL] = WatchSection()
     notify: Annotated[tuple[NotifySection, ...], OPERATIONAL] = ()
     """Rules by which people get messages."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _optimizer_of_its_kind(cls, content: Any) -> Any:
+        """T-JEPA is trained by AdamW, unless something else is given."""
+        if not isinstance(content, Mapping):
+            return content
+        model, training = content.get("model"), content.get("training", {})
+        if isinstance(model, Mapping) and model.get("kind") == "t_jepa" and isinstance(training, Mapping):
+            return {**content, "training": {"optimizer": ADAMW["optimizer"], **training}}
+        return content
 
     def sized(self, rows: int, columns: Collection[str]) -> Self:
         """The job with the sizes of its model, its masks, its epochs, its schedules and its generator as numbers.

@@ -177,17 +177,23 @@ def named_type(name: str) -> pl.DataType:
 
 
 def as_number(name: str, kind: str, dtype: pl.DataType) -> pl.Expr:
-    """Float64 expression of a column, null where missing; dates as days since 1970."""
+    """Float64 expression of a column, null where missing; dates as days since 1970.
+
+    Raises:
+        DataError: the column holds something else, such as dates where numbers were learned: 2015 is no day of 1975.
+    """
     cells = column(name)
     if kind == "date" and dtype == pl.String:
         cells, dtype = cells.str.to_datetime(strict=True), pl.Datetime("us")
-    if dtype in (pl.Date, pl.Datetime):
+    dates = kind == "date"
+    if dtype in (pl.Date, pl.Datetime) and dates:
         # Microseconds since 1970, divided by the microseconds of a day.
         return cells.cast(pl.Datetime("us")).dt.timestamp("us") / 86_400e6
     if dtype == pl.String:
         return finite(cells.str.strip_chars().cast(pl.Float64), pl.Float64())
-    if not (dtype.is_numeric() or dtype in (pl.Boolean, pl.Null)):
-        raise DataError(f'The column "{name}" is of type {dtype}.', expected="Expected numbers.")
+    if not (dtype == pl.Null if dates else dtype.is_numeric() or dtype in (pl.Boolean, pl.Null)):
+        wanted = "dates" if dates else "numbers"
+        raise DataError(f'The column "{name}" is of type {dtype}.', expected=f"Expected {wanted}.")
     return finite(cells.cast(pl.Float64), pl.Float64())
 
 

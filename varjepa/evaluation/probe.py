@@ -9,17 +9,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from varjepa.evaluation.logistic import fit_logistic
-from varjepa.evaluation.preconditioners import Covariance, covariance_of
-from varjepa.evaluation.ridge import fit_ridge, is_large
+from varjepa.evaluation.logistic import fit_logistic, row_curvature
+from varjepa.evaluation.preconditioners import Covariance, covariance_of, is_whole
+from varjepa.evaluation.ridge import fit_ridge, is_large, products_of
 from varjepa.nn.optimizers import AdamW
 from varjepa.nn.random import StackedRandomness
 from varjepa.nn.stacked import StackedLinear
 
 MAX_ITERATIONS = 200
 
-STRONGER = 10.0
-"""Ratio of the penalties that are tried beyond the candidates."""
+FIRST_ITERATIONS = 10
+"""Of a classifier, before the curvature of its loss is measured."""
+
+STRONGER, WORTH = 10.0, 5e-3
+"""Ratio of the penalties that are tried beyond the candidates, and the share of the loss that a stronger one must save:
+where the loss hardly depends on the penalty, chance would take the strongest."""
 
 STRONGEST = 1e6
 """Penalty beyond which none is tried: standardised inputs have no weights then."""
@@ -64,12 +68,16 @@ class StandardInputs(NamedTuple):
         center: mean of the inputs [F].
         spread: their standard deviation [F], > 0.
         covariance: of the inputs; None of no rows, and where a regression does not need it.
+        products: of the inputs, for a regression (`products_of`); None for classifiers.
+        curvature: of a classifier's loss along an input of variance 1; None where only the label's classes tell.
     """
 
     x: Tensor
     center: Tensor
     spread: Tensor
     covariance: Covariance | None
+    products: Tensor | None = None
+    curvature: float | None = None
 
     @classmethod
     def of(cls, x: Tensor, *, n_classes: int) -> Self:
@@ -77,19 +85,36 @@ class StandardInputs(NamedTuple):
         center, spread = x.mean(0), x.std(0, correction=0).clamp(min=1e-6)
         standard = (x - center).div_(spread)  # in place, as inputs may be most of what is in memory
         needed = n_classes or is_large(*standard.shape)
-        return cls(standard, center, spread, covariance_of(standard) if needed else None)
+        covariance = covariance_of(standard) if needed else None
+        return cls(standard, center, spread, covariance, None if n_classes else products_of(standard))
 
-    def fit(self, y: Tensor, *, n_classes: int, l2: float, max_iterations: int = MAX_ITERATIONS) -> LinearProbe:
-        """A probe; see `fit_probe`."""
+    def near(self, probe: LinearProbe) -> Self:
+        """The same, with the curvature that the loss has near a classifier of such inputs, as far as it is known."""
+        if not is_whole(*self.x.shape):
+            return self
+        logits = F.linear(self.x, probe.weight, probe.bias)
+        return self._replace(covariance=covariance_of(self.x, row_curvature(logits)), curvature=1.0)
+
+    def fit(
+        self, y: Tensor, *, n_classes: int, l2: float, max_iterations: int = MAX_ITERATIONS,
+        start: LinearProbe | None = None,
+    ) -> LinearProbe:  # fmt: skip
+        """A probe; see `fit_probe`. The way of a classifier may begin at another probe on these inputs."""
         known: dict[str, Any] = {"covariance": self.covariance, "max_iterations": max_iterations}
         if n_classes == 0:
-            weight, bias = fit_ridge(self.x, y, l2, **known)
+            weight, bias = fit_ridge(self.x, y, l2, products=self.products, **known)
         else:
-            weight, bias = fit_logistic(self.x, y.long(), n_classes, l2, **known)
+            first = None if start is None else (start.weight, start.bias)
+            weight, bias = fit_logistic(
+                self.x, y.long(), n_classes, l2, curvature=self.curvature, start=first, **known
+            )  # fmt: skip
         return LinearProbe(self.center, self.spread, weight, bias, l2)
 
 
-def fit_probe(x: Tensor, y: Tensor, *, n_classes: int, l2: float, max_iterations: int = MAX_ITERATIONS) -> LinearProbe:
+def fit_probe(
+    x: Tensor, y: Tensor, *, n_classes: int, l2: float, max_iterations: int = MAX_ITERATIONS,
+    like: LinearProbe | None = None,
+) -> LinearProbe:  # fmt: skip
     """Fits multinomial logistic regression or ridge regression.
 
     Args:
@@ -98,9 +123,14 @@ def fit_probe(x: Tensor, y: Tensor, *, n_classes: int, l2: float, max_iterations
         n_classes: C, or 0 for regression.
         l2: penalty per training row on the squared weights, halved.
         max_iterations: of L-BFGS, or of conjugate gradients.
+        like: a classifier of such inputs, which shows how the loss is bent. The way begins at 0 all the same: its end
+            is inexact for rare inputs, and must not know rows that only that classifier has seen.
     """
-    inputs = StandardInputs.of(x, n_classes=n_classes)
-    return inputs.fit(y, n_classes=n_classes, l2=l2, max_iterations=max_iterations)
+    inputs, start = StandardInputs.of(x, n_classes=n_classes), None
+    if n_classes and is_whole(*x.shape):
+        nearby = like or inputs.fit(y, n_classes=n_classes, l2=l2, max_iterations=FIRST_ITERATIONS)
+        inputs, start = inputs.near(nearby), None if like else nearby
+    return inputs.fit(y, n_classes=n_classes, l2=l2, max_iterations=max_iterations, start=start)
 
 
 def probe_loss(probe: LinearProbe, x: Tensor, y: Tensor, *, n_classes: int) -> float:
@@ -115,8 +145,9 @@ def best_probe(
 ) -> LinearProbe:
     """The probe whose penalty has the smallest loss on the validation rows.
 
-    Where that is the largest candidate, penalties ten times as large each are tried until one is worse. How large it
-    should be depends on the number of inputs and rows: of 1,500 columns it is 1,000 times what suits 14.
+    Where that is the largest candidate, penalties ten times as large each are tried while each saves half a percent of
+    the loss. How large it should be depends on the number of inputs and rows: of 1,500 columns it is 1,000 times what
+    suits 14.
 
     Args:
         train: inputs [N, F] and labels [N].
@@ -125,21 +156,29 @@ def best_probe(
         l2: penalties to choose from; a single one stands.
     """
     x, y = train
-    inputs = StandardInputs.of(x, n_classes=n_classes)
+    if len(l2) == 1 or not len(validation[1]):
+        return fit_probe(x, y, n_classes=n_classes, l2=l2[0])
+    *smaller, largest = sorted(set(l2))
+    inputs, start = StandardInputs.of(x, n_classes=n_classes), None
+    if n_classes:  # near its minimum for one penalty, the loss is bent as it is near those for all others
+        start = inputs.fit(y, n_classes=n_classes, l2=largest, max_iterations=FIRST_ITERATIONS)
+        inputs = inputs.near(start)
 
-    def fitted(penalty: float) -> tuple[float, LinearProbe]:
-        probe = inputs.fit(y, n_classes=n_classes, l2=penalty)
+    def fitted(penalty: float, start: LinearProbe | None) -> tuple[float, LinearProbe]:
+        probe = inputs.fit(y, n_classes=n_classes, l2=penalty, start=start)
         return probe_loss(probe, *validation, n_classes=n_classes), probe
 
-    if len(l2) == 1 or not len(validation[1]):
-        return inputs.fit(y, n_classes=n_classes, l2=l2[0])
-    *smaller, largest = sorted(set(l2))
-    best = start = fitted(largest)
-    while best[1].l2 < STRONGEST and (stronger := fitted(best[1].l2 * STRONGER))[0] < best[0]:
-        best = stronger
-    if best is not start:  # the smaller ones, which take the most steps, are worse still
-        return best[1]
-    return min((best, *map(fitted, smaller)), key=itemgetter(0))[1]
+    tried = [fitted(largest, start)]
+    # The best is the last, which is where the way to the next one begins.
+    while (best := tried[-1])[1].l2 < STRONGEST:
+        stronger = fitted(best[1].l2 * STRONGER, best[1])
+        if not stronger[0] < (1 - WORTH) * best[0]:
+            break
+        tried.append(stronger)
+    if len(tried) == 1:  # otherwise the smaller ones, which take the most steps, are worse still
+        for penalty in reversed(smaller):
+            tried.append(fitted(penalty, tried[-1][1]))
+    return min(tried, key=itemgetter(0))[1]
 
 
 class ProbeTraining(NamedTuple):

@@ -15,8 +15,17 @@ def is_large(rows: int, inputs: int) -> bool:
     return rows > MOST_EXACT and inputs > min(rows, WIDEST)
 
 
+def products_of(x: Tensor) -> Tensor | None:
+    """Mean products of inputs [N, F], float64 [F, F], or of rows [N, N] where these are fewer; None if `is_large`."""
+    rows, inputs = x.shape
+    if is_large(rows, inputs) or not rows:
+        return None
+    x = x.double()
+    return (x.T @ x if inputs <= rows else x @ x.T) / rows
+
+
 def fit_ridge(
-    x: Tensor, y: Tensor, l2: float, *, covariance: Covariance | None, max_iterations: int
+    x: Tensor, y: Tensor, l2: float, *, products: Tensor | None, covariance: Covariance | None, max_iterations: int
 ) -> tuple[Tensor, Tensor]:
     """Weights [1, F] and the bias [1].
 
@@ -24,6 +33,7 @@ def fit_ridge(
         x: standardised inputs, float32 [N, F].
         y: values [N] of any type.
         l2: penalty per row on the squared weights, halved; above 0.
+        products: of `products_of`, the same for all labels and penalties; None where there are none.
         covariance: of the inputs, for conjugate gradients (`is_large`); None for the coordinates of the inputs.
         max_iterations: of conjugate gradients.
     """
@@ -31,25 +41,15 @@ def fit_ridge(
     rows, inputs = x.shape
     mean = y.double().mean()
     target = (y.double() - mean) / rows  # [N]
-    if is_large(rows, inputs):
+    if products is None:
         weight = _by_gradients(x, target, l2, covariance, max_iterations)
     else:
-        solve = _by_inputs if inputs <= rows else _by_rows
-        weight = solve(x.double(), target, l2)
+        penalised = products + l2 * torch.eye(len(products), dtype=torch.float64, device=x.device)
+        x = x.double()
+        # A number per input, or, where there are more inputs than rows, one per row: fewer unknowns.
+        weight = (torch.linalg.solve(penalised, x.T @ target) if inputs <= rows
+                  else x.T @ torch.linalg.solve(penalised, target))  # fmt: skip
     return weight.float()[None, :], mean.float()[None]
-
-
-def _penalty(size: int, l2: float, like: Tensor) -> Tensor:
-    return l2 * torch.eye(size, dtype=torch.float64, device=like.device)
-
-
-def _by_inputs(x: Tensor, target: Tensor, l2: float) -> Tensor:
-    return torch.linalg.solve(x.T @ x / len(x) + _penalty(x.shape[1], l2, x), x.T @ target)  # [F]
-
-
-def _by_rows(x: Tensor, target: Tensor, l2: float) -> Tensor:
-    """The same by a number per row: fewer unknowns, where there are more inputs than rows."""
-    return x.T @ torch.linalg.solve(x @ x.T / len(x) + _penalty(len(x), l2, x), target)  # [F]
 
 
 def _by_gradients(x: Tensor, target: Tensor, l2: float, covariance: Covariance | None, max_iterations: int) -> Tensor:

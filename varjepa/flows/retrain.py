@@ -22,6 +22,7 @@ from varjepa.tasks.release.register import Registered, register
 from varjepa.tasks.reports.keep_life import keep_life
 from varjepa.tasks.retrain.assemble import assemble
 from varjepa.tasks.retrain.assess_generator import assess_generator
+from varjepa.tasks.retrain.beside import generator_beside
 from varjepa.tasks.retrain.calibrate import calibrate
 from varjepa.tasks.retrain.compact import compact
 from varjepa.tasks.retrain.estimate import announce, announce_rest
@@ -105,18 +106,20 @@ def _make(config: RetrainConfig, snapshot: Snapshot, run_id: str, watch: Stopwat
     with watch("pretrain"):
         pretrained = pretrain(prepared, config, run_id)
     announce_rest(first, config, watch.seconds["pretrain"], len(pretrained.curves()))
-    with watch("generate"):
-        generated = generate(prepared, pretrained, config)
-    with watch("compact"):
-        compacted = compact(prepared, pretrained, config)
+    with generator_beside(prepared, pretrained, config) as generator_ended:
+        with watch("compact"):
+            compacted = compact(prepared, pretrained, config)
 
-    # Measurements on rows that network and generator have not seen.
-    with watch("probe"):
-        probed = probe(prepared, pretrained, config)
-    with watch("probe"):
-        labelled = count_labels(prepared, pretrained, probed, config)
-    with watch("calibrate"):
-        calibrated = calibrate(prepared, pretrained, probed, config)
+        # Measurements on rows that network and generator have not seen.
+        with watch("probe"):
+            probed = probe(prepared, pretrained, config)
+        with watch("probe"):
+            labelled = count_labels(prepared, pretrained, probed, config)
+        with watch("calibrate"):
+            calibrated = calibrate(prepared, pretrained, probed, config)
+        with watch("generate"):
+            generator_ended()
+            generated = generate(prepared, pretrained, config)
     with watch("assess"):
         assessed = assess_generator(prepared, pretrained, generated, config)
     with watch("reference"):

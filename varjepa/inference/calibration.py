@@ -17,7 +17,7 @@ from varjepa.evaluation.bootstrap import cluster_numbers
 from varjepa.evaluation.probe import fit_probe
 from varjepa.evaluation.uncertainty.certificate import Certificate, RankedRows, certify, coverage_error
 from varjepa.evaluation.uncertainty.class_certificates import PredictedClasses, certify_classes
-from varjepa.evaluation.uncertainty.compare_measures import Comparison, choose, compare
+from varjepa.evaluation.uncertainty.compare_measures import BASELINE, Comparison, choose, compare
 from varjepa.evaluation.uncertainty.prediction_sets import LabelledRows, SetRule, fit_sets
 from varjepa.evaluation.uncertainty.selective import Floats, selective_metrics
 from varjepa.inference.fitted_uncertainty import FittedUncertainty, mixed
@@ -25,7 +25,7 @@ from varjepa.inference.generator.table_generator import batches
 from varjepa.inference.heads.inputs import HeadRows
 from varjepa.inference.heads.labelled import folds_of
 from varjepa.inference.kept_embeddings import Embedder, fresh
-from varjepa.inference.measures import CHEAP, Measures, error_features
+from varjepa.inference.measures import CHEAP, PASSES, Measures, error_features
 from varjepa.inference.model import TrainedModel
 
 log = logging.getLogger("varjepa")
@@ -35,6 +35,10 @@ CHUNK = 1024
 
 CHOICE_ROWS = 20_000
 """Largest number of validation rows, evenly spaced, that choose a measure: thousands of resamples of them are drawn."""
+
+PILOT_ROWS = 2048
+"""Of more validation rows, so many, evenly spaced, show which measures that take passes through the network are worth
+them. One that is better by just enough to be chosen, of 5,000 rows, fails there with a chance of 3%."""
 
 FEWEST_ERRORS = 30
 """Errors, and right answers, among the validation rows that an error model needs."""
@@ -126,11 +130,11 @@ def calibrate_model(
     Raises:
         ValueError: the model has no classifier.
     """
-    section, measures = model.config.uncertainty, _measures(model)
-    chosen_on = measure_rows(model, validation, measures.compared(), embedder)
+    section, hopeless = model.config.uncertainty, without_promise(model, validation, embedder)
+    chosen_on = measure_rows(model, validation, _compared(model, hopeless), embedder)
     model, chosen_on = with_error_model(model, chosen_on)
     measures = _measures(model)
-    tested_on = measure_rows(model, test, measures.compared(), embedder)
+    tested_on = measure_rows(model, test, _compared(model, hopeless), embedder)
     measure, reason = choose_measure(section.score, chosen_on)
     # Measured only after the choice, so that calibration rows cannot influence it.
     held = measure_rows(model, calibration, [measure], embedder)
@@ -154,6 +158,27 @@ def calibrate_model(
     fitted = replace(measures.fitted, measure=measure, reason=reason, certificate=certificate)
     compared = compare(tested_on.measures, tested_on.error, clusters=tested_on.clusters) if len(tested_on.error) else {}
     return Calibration(replace(model, fitted=fitted, sets=sets), fitted, tested_on, compared, sets, by_class)
+
+
+def without_promise(model: TrainedModel, validation: Part, embedder: Embedder | None = None) -> set[MEASURE]:
+    """Measures that take passes through the network and rank the errors of `PILOT_ROWS` validation rows no better.
+
+    No better than maximum probability, which is what a measure that ships must be beyond doubt. None of tables with
+    fewer validation rows, and none where all measures are compared with a known ambiguity.
+
+    Args:
+        model: with a classifier.
+        validation: rows for the choice of a measure.
+        embedder: of the rows; None embeds all of them.
+    """
+    section, part = model.config.uncertainty, validation.labelled()
+    costly = [name for name in _measures(model).compared() if name in PASSES and name != section.score]
+    if len(part.rows) <= PILOT_ROWS or not costly or section.known is not None:
+        return set()
+    picks = torch.linspace(0, len(part.rows) - 1, PILOT_ROWS, dtype=torch.float64).long().to(part.labels.device)
+    pilot = measure_rows(model, part.take(picks), [BASELINE, *costly], embedder)
+    areas = {name: selective_metrics(values, pilot.error)["aurc"] for name, values in pilot.measures.items()}
+    return {name for name in costly if not areas[name] < areas[BASELINE]}
 
 
 def measure_rows(
@@ -208,13 +233,12 @@ def with_error_model(model: TrainedModel, validation: MeasuredRows) -> tuple[Tra
     enough = min(int(wrong.sum()), int((~wrong).sum())) >= FEWEST_ERRORS
     if not enough or not all(mixed(wrong[torch.from_numpy(fold != number)]) for number in np.unique(fold)):
         return model, validation
-    held = np.zeros(len(wrong))
+    held, probe = np.zeros(len(wrong)), fit_probe(x, wrong, n_classes=2, l2=L2_ERROR_MODEL)
     for number in np.unique(fold):
         rows = torch.from_numpy(fold == number)
-        part = fit_probe(x[~rows], wrong[~rows], n_classes=2, l2=L2_ERROR_MODEL)
+        part = fit_probe(x[~rows], wrong[~rows], n_classes=2, l2=L2_ERROR_MODEL, like=probe)
         held[fold == number] = part.predict(x[rows]).double().softmax(1)[:, 1].numpy()
-    probe = fit_probe(x, wrong, n_classes=2, l2=L2_ERROR_MODEL).to(model.device)
-    fitted = replace(_measures(model).fitted, error_model=probe, error_inputs=inputs)
+    fitted = replace(_measures(model).fitted, error_model=probe.to(model.device), error_inputs=inputs)
     return replace(model, fitted=fitted), validation._replace(measures=validation.measures | {"error_model": held})
 
 
@@ -274,6 +298,11 @@ def certificate_metrics(
 def _class_names(model: TrainedModel) -> tuple[str, ...]:
     label = model.preprocessor.label
     return () if label is None else label.classes
+
+
+def _compared(model: TrainedModel, hopeless: set[MEASURE]) -> list[MEASURE]:
+    """Measures to compare, but those without promise."""
+    return [name for name in _measures(model).compared() if name not in hopeless]
 
 
 def _measures(model: TrainedModel) -> Measures:

@@ -120,7 +120,8 @@ def fitted_head(
     readings = RawColumns.readings(preprocessor)
     chosen = fit_linear(fitting, choosing, features, readings, n_classes=n_classes, l2=PENALTIES)
     inputs = linear_inputs(data.rows, features, chosen.columns)
-    return replace(chosen, probe=fit_probe(inputs, data.labels, n_classes=n_classes, l2=chosen.probe.l2))
+    probe = fit_probe(inputs, data.labels, n_classes=n_classes, l2=chosen.probe.l2, like=chosen.probe)
+    return replace(chosen, probe=probe)
 
 
 def _places(mask: Bools) -> Tensor:

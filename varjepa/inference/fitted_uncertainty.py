@@ -120,8 +120,11 @@ def fit_uncertainty(
     for _ in range(section.ensemble if ships else 0):
         picks = torch.from_numpy(rng.integers(len(x), size=len(x))).to(x.device)
         members.append(
-            fit_probe(x[picks], labels[picks], n_classes=len(probe.bias), l2=probe.l2, max_iterations=REFIT_ITERATIONS)
-        )
+            fit_probe(
+                x[picks], labels[picks], n_classes=len(probe.bias), l2=probe.l2, max_iterations=REFIT_ITERATIONS,
+                like=probe,
+            )
+        )  # fmt: skip
     resampled: tuple[Head, ...] = ()
     if isinstance(head, BoostedHead):
         resampled = resampled_boosted(head, train.rows, labels, count=section.ensemble, seed=seed)
@@ -158,8 +161,8 @@ def _fit_error(scale: Tensor, wrong: Tensor, fold: NDArray[np.int64]) -> LinearP
     # The last fold chooses the penalty: validation rows choose among the measures later, so they must not.
     parts = [(scale[rows], wrong[rows]) for rows in (~last, last)]
     known = all(mixed(errors) for _, errors in parts)
-    penalty = best_probe(*parts, n_classes=2, l2=L2_ERROR).l2 if known else max(L2_ERROR)
-    return fit_probe(scale, wrong, n_classes=2, l2=penalty)
+    some = best_probe(*parts, n_classes=2, l2=L2_ERROR) if known else None
+    return fit_probe(scale, wrong, n_classes=2, l2=some.l2 if some else max(L2_ERROR), like=some)
 
 
 def mixed(wrong: Tensor) -> bool:

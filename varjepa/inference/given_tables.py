@@ -28,7 +28,22 @@ def at_hand(table: Any) -> Any:
     """A table in memory: what is lazy is computed, and what comes as Arrow is a frame of Polars; others stay."""
     if isinstance(table, pl.LazyFrame):
         return table.collect()
-    return pl.DataFrame(table) if is_arrow(table) else table
+    return pl.DataFrame(table) if is_arrow(table) else unmasked(table)
+
+
+def unmasked(values: Any) -> Any:
+    """An array with a mask as one in which its masked values are missing: others would read them as data. Others stay.
+
+    Examples:
+        >>> unmasked(np.ma.masked_array([1, 2], mask=[False, True])).tolist(), unmasked([3])
+        ([1.0, nan], [3])
+    """
+    if not isinstance(values, np.ma.MaskedArray):
+        return values
+    is_number = values.dtype.kind in "iufb"
+    # A type with room for what is missing: `filled` keeps the type of the array.
+    wider = np.ma.masked_array(values.data, mask=values.mask, dtype=np.float64 if is_number else np.object_)
+    return wider.filled(np.nan if is_number else None)
 
 
 def without(table: Any, names: Collection[str | None]) -> Any:

@@ -20,13 +20,14 @@ from varjepa.errors import DataError, ModelError
 from varjepa.evaluation.uncertainty.certificate import Certificate
 from varjepa.inference.answer_columns import ON_REQUEST
 from varjepa.inference.fitted_answers import fit_answers
-from varjepa.inference.given_tables import at_hand, pandas_column, without
+from varjepa.inference.given_tables import at_hand, pandas_column, unmasked, without
 from varjepa.inference.heads.head import name_of
 from varjepa.inference.model import TrainedModel
 from varjepa.inference.reasons import Reasons
 from varjepa.inference.table_estimator import Table, TableEstimator, as_config
 from varjepa.inference.torch_settings import torch_as_usual
 from varjepa.training.device import give_back_memory
+from varjepa.visible import shortened
 
 log = logging.getLogger("varjepa")
 
@@ -82,7 +83,7 @@ class Predictor(TableEstimator):
             return y
         if hasattr(y, "iloc") and getattr(y, "ndim", 0) == 1:
             return pandas_column(y)
-        values = column_or_1d(np.asarray(y), warn=True)
+        values = column_or_1d(np.asarray(unmasked(y)), warn=True)
         if values.dtype.kind != "O":
             return pl.Series(values)
         return pl.Series([None if value is None or value != value else value for value in values])  # noqa: PLR0124 (NaN)
@@ -287,7 +288,15 @@ class VarTJEPARegressor(RegressorMixin, Predictor):
 
     def _labels(self, y: ArrayLike) -> pl.Series:
         labels = super()._labels(y)
-        return labels if labels.dtype.is_numeric() else labels.cast(pl.Float64)
+        try:
+            return labels if labels.dtype.is_numeric() else labels.cast(pl.Float64)
+        except pl.exceptions.PolarsError:
+            words = labels.cast(pl.String, strict=False)
+            text = words.filter(words.cast(pl.Float64, strict=False).is_null() & words.is_not_null())
+            raise DataError(
+                f'Input y holds "{shortened(text[0], 40)}".', expected="Expected numbers, or missing ones.",
+                fix="Classes are for VarTJEPAClassifier.",
+            ) from None  # fmt: skip
 
     def _look_at(self, labels: pl.Series) -> None:
         if labels.dtype.is_float() and labels.is_infinite().any():

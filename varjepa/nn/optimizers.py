@@ -11,8 +11,8 @@ COMPILED_AROUND = ("add_param_group", "load_state_dict", "state_dict", "zero_gra
 """Methods that torch wraps so that `torch.compile` leaves them out; the first call imports `torch._dynamo`."""
 
 
-def _outside_the_compiler(kind: type[_O]) -> type[_O]:
-    """Calls the methods themselves. Nothing that we compile calls an optimizer, so the wrappers keep nothing out."""
+def outside_the_compiler(kind: type[_O]) -> type[_O]:
+    """A class whose methods are called themselves: nothing that we compile calls an optimizer."""
     for name in COMPILED_AROUND:
         setattr(kind, name, unwrap(getattr(kind, name)))
     # The wrapper around `step` also turns gradients off.
@@ -20,11 +20,11 @@ def _outside_the_compiler(kind: type[_O]) -> type[_O]:
     return kind
 
 
-@_outside_the_compiler
+@outside_the_compiler
 class AdamW(torch.optim.AdamW):
     """AdamW as torch computes it, with the same arguments, numbers and checkpoints."""
 
 
-@_outside_the_compiler
+@outside_the_compiler
 class LBFGS(torch.optim.LBFGS):
     """L-BFGS as torch computes it, with the same arguments and numbers."""

@@ -17,10 +17,10 @@ from varjepa.data.tensors.table import TableTensors
 from varjepa.memory import ran_out, smaller
 from varjepa.models.generator import Generator, class_log_prob
 from varjepa.models.network import TableNetwork
-from varjepa.nn.decay import decay_groups
-from varjepa.nn.optimizers import AdamW
+from varjepa.nn.muon import MuonAdamW
 from varjepa.nn.random import Randomness, initial_weights
 from varjepa.objective.elbo import masked_mean
+from varjepa.side_by_side import threads_for
 from varjepa.training.activations import rows_at_once
 from varjepa.training.checkpoints import load_checkpoint, save_checkpoint
 from varjepa.training.device import keep_memory, resolve_precision
@@ -30,9 +30,16 @@ from varjepa.training.loop import LOOK_STEPS, VALIDATION_STREAM
 from varjepa.training.parts import Division, Gradients, add_gradients, gradients_of
 
 WARMUP_STEPS = 50  # steps of linear warm-up
-WEIGHT_DECAY = 1e-4
+DECAYED = 0.04
+"""Share of the weights of matrices that decay takes in a pass over the training rows, at the peak learning rate. A
+small table, passed hundreds of times, needs more of it in a step than a large one; per pass, the same suits both (Wang
+and Aitchison, "How to set AdamW's weight decay as you scale model and dataset size", 2024)."""
+
 STREAM = 2**21
 """Stream number of the generator's batches and masks."""
+
+EVALUATED_ROWS = 256
+"""Validation rows at a time, whatever the batches: which cells are hidden depends on it."""
 
 
 R = TypeVar("R")
@@ -99,7 +106,8 @@ class GeneratorTrainer:
             self.generator = Generator(
                 sizes=cells.sizes, d_token=network.d_hidden, n_layers=section.n_layers, n_heads=n_heads
             ).to(self.device)
-        self.optimizer = AdamW(decay_groups(self.generator, WEIGHT_DECAY), lr=section.lr, fused=True)
+        decay = DECAYED * self.batch_size / (self.table.n_rows * section.lr)
+        self.optimizer = MuonAdamW(self.generator, lr=section.lr, weight_decay=decay)
         self.rows_at_once = rows_at_once(
             self.table,
             section.batch_size,
@@ -125,7 +133,8 @@ class GeneratorTrainer:
         ends = {round(self.steps * (k + 1) / section.evaluations) for k in range(section.evaluations)}
         saved = time.perf_counter()
         started = saved - state.seconds  # as if there had been no interruption
-        with signals_held(on=self.checkpoint is not None) as held:
+        numbers = self.batch_size * len(self.cells.sizes) * self.network.d_hidden
+        with threads_for(numbers, self.device), signals_held(on=self.checkpoint is not None) as held:
             while state.step < self.steps and state.misses < section.patience:
                 self._step(state.step, random)
                 state.step += 1
@@ -220,8 +229,8 @@ class GeneratorTrainer:
         """Loss on the validation rows, with the same cells hidden at every call."""
         self.generator.eval()
         random, total = Randomness.seeded(self.training.seed, VALIDATION_STREAM, device=self.device), 0.0
-        for start in range(0, self.validation.n_rows, self.section.batch_size):
-            rows = slice(start, start + self.section.batch_size)
+        for start in range(0, self.validation.n_rows, EVALUATED_ROWS):
+            rows = slice(start, start + EVALUATED_ROWS)
             losses = self._computed(lambda part: self._loss(*part), self.validation.rows(rows), random)
             total += sum(float(loss.sum()) for loss in losses)
         self.generator.train()

@@ -15,12 +15,11 @@ from varjepa.errors import VarjepaError
 from varjepa.memory import ran_out, smaller
 from varjepa.models.masks import Masks, draw_masks, draw_sizes, largest_sizes
 from varjepa.models.network import TableNetwork
-from varjepa.nn.decay import decay_groups
-from varjepa.nn.optimizers import AdamW
 from varjepa.nn.random import Randomness
 from varjepa.nn.transformer import compile_blocks
 from varjepa.objective.objective import Terms, objective_for
-from varjepa.objective.schedules import lr_at, peak_lr
+from varjepa.objective.schedules import lr_at
+from varjepa.side_by_side import threads_for
 from varjepa.training.activations import rows_at_once
 from varjepa.training.best_epoch import newest_is_best
 from varjepa.training.checkpoints import load_checkpoint, save_checkpoint
@@ -28,6 +27,7 @@ from varjepa.training.device import keep_memory, resolve_precision
 from varjepa.training.distributed import World
 from varjepa.training.epoch_rows import Epochs, RowSource, Table
 from varjepa.training.interruption import signals_held
+from varjepa.training.optimizer import optimizer_for
 from varjepa.training.parts import Division, Gradients, Part, add_gradients, gradients_of, parts_of
 from varjepa.training.recorded import RecordedSteps, Run
 from varjepa.training.settings import StepSettings
@@ -123,12 +123,7 @@ class Trainer:
             network, objective, steps_per_epoch=self.steps_per_epoch, epochs=training.max_epochs
         )
         self.on_gpu = self.device.type == "cuda"
-        self.optimizer = AdamW(
-            decay_groups(network, training.weight_decay),
-            lr=peak_lr(training),
-            fused=True,
-            capturable=self.on_gpu,  # step counts on the GPU, as CUDA graphs need them
-        )
+        self.optimizer = optimizer_for(network, training, on_gpu=self.on_gpu)
         self.precision = resolve_precision(training.precision, self.device)
         compile_blocks(network, on=training.compile)
         # Measured with the largest masks, so that no batch needs more memory than planned.
@@ -195,8 +190,10 @@ class Trainer:
         first, seconds, total = self._restore_position(random)
         shown = time.perf_counter()
         started = shown - seconds
+        numbers = self.batch_size * self.validation.rows(slice(0, 0)).observed.shape[1] * self.network.d_hidden
         # Processes that train together would have to stop after the same step.
-        with signals_held(on=self.checkpoint is not None and self.world.size == 1) as held:
+        held_on = self.checkpoint is not None and self.world.size == 1
+        with threads_for(numbers, self.device), signals_held(on=held_on) as held:
             for number, batch in enumerate(batches, start=first):
                 terms = self._step(batch, epoch * self.steps_per_epoch + number, random)
                 # Summed on the device: reading a number here would wait for it at every step.

@@ -125,7 +125,22 @@ def test_configs_are_frozen_flat_and_have_a_schema(tmp_path: Path) -> None:
     assert as_flat(config)["data.split.seed"] == 0
     schema = json.loads(json.dumps(RetrainConfig.model_json_schema()))
     training = schema["$defs"]["TrainingSection"]["properties"]
-    assert training["lr"]["description"] == "Peak learning rate of AdamW."
+    assert (
+        training["batch_size"]["description"]
+        == "Training rows of a step. If not given, 512, or a quarter of fewer than 2,048 training rows."
+    )
+
+
+def test_the_rate_follows_the_optimizer_unless_it_is_given(tmp_path: Path) -> None:
+    path = write(tmp_path, "data: {name: sim}")
+
+    def rate(*words: str) -> float:
+        return load_config(path, words).training.lr
+
+    assert (rate(), rate("training.optimizer=adamw")) == (4e-3, 1e-3)
+    assert rate("model.kind=t_jepa") == 1e-3  # by AdamW
+    assert rate("model.kind=t_jepa", "training.optimizer=muon") == 4e-3
+    assert {rate(f"training.optimizer={name}", "training.lr=0.002") for name in ("muon", "adamw")} == {2e-3}
 
 
 @pytest.mark.parametrize(

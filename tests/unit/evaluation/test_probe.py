@@ -155,6 +155,43 @@ def test_an_ill_conditioned_probe_converges_within_the_usual_iterations() -> Non
     torch.testing.assert_close(usual.predict(x), long.predict(x), atol=0.02, rtol=0)
 
 
+def rare_categories(rows: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Sixty categories, most of them rare, one column each; some of them decide the class."""
+    rng = np.random.default_rng(seed)
+    chances = 1 / np.arange(1, 61) ** 1.5
+    codes = rng.choice(60, p=chances / chances.sum(), size=(rows, 2))
+    x = np.concatenate([np.eye(60)[codes[:, 0]], np.eye(60)[codes[:, 1]]], axis=1)
+    logits = 3 * np.sin(codes).sum(1) - 2
+    return torch.tensor(x).float(), torch.tensor((logits + rng.logistic(size=rows) > 0).astype(np.int64))
+
+
+def test_penalties_are_compared_within_few_evaluations_of_the_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of raw columns with rare categories they took hundreds, and had not converged."""
+    (x, y), validation = rare_categories(4000, 0), rare_categories(1000, 1)
+    evaluations, loss = [], F.cross_entropy
+
+    def counted(*args: torch.Tensor) -> torch.Tensor:
+        evaluations.append(1)
+        return loss(*args)
+
+    monkeypatch.setattr("varjepa.evaluation.logistic.F.cross_entropy", counted)  # as it is, and counted
+    best = best_probe((x, y), validation, n_classes=2, l2=(1e-4, 1e-3, 1e-2))
+    assert len(evaluations) < 140, len(evaluations)
+    weight, bias = best.weight.double().requires_grad_(), best.bias.double()
+    standard = ((x - best.center) / best.spread).double()
+    (loss(F.linear(standard, weight, bias), y) + 0.5 * best.l2 * weight.square().sum()).backward()
+    assert weight.grad is not None
+    assert float(weight.grad.abs().max()) < 1e-4
+
+
+def test_a_probe_of_other_rows_changes_only_the_way_to_the_minimum() -> None:
+    (x, y), other = rare_categories(3000, 0), fit_probe(*rare_categories(3000, 5), n_classes=2, l2=1e-3)
+    probes = [fit_probe(x, y, n_classes=2, l2=1e-3, like=like) for like in (None, other)]
+    losses = [float(F.cross_entropy(probe.predict(x.clone()).double(), y) + 5e-4 * probe.weight.double().square().sum())
+              for probe in probes]  # fmt: skip
+    assert losses[1] == pytest.approx(losses[0], abs=1e-5)
+
+
 @pytest.mark.parametrize(("rows", "width"), [(1, 3), (5, 5), (4, 40), (30, 1)])
 def test_few_rows_are_fitted(rows: int, width: int) -> None:
     x, y = torch.randn(rows, width, generator=torch.Generator().manual_seed(0)), torch.arange(rows) % 2

@@ -45,7 +45,7 @@ def trained_model(train: pl.DataFrame, *, numeric: str = "auto", max_steps: int 
     """A model whose generator was trained on these rows, on top of a network that was not."""
     config = parse_config({
         "data": {"name": "table"}, "model": SMALL.model_dump(), "preprocess": {"numeric": numeric},
-        "generator": {"n_layers": 2, "max_steps": max_steps, "n_bars": 24, "lr": 5e-3},
+        "generator": {"n_layers": 2, "max_steps": max_steps, "n_bars": 24},
     })  # fmt: skip
     validation, held = known_table(1500, 1), known_table(1500, 2)
     preprocessor = fit(train.lazy(), config.data, config.preprocess)

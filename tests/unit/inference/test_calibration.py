@@ -1,5 +1,6 @@
 """What the pipeline's calibrate step does is there for a notebook, too: measure, choose, certify."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,7 +16,13 @@ from varjepa.data.encode.features import LABEL
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.encode.tensors import to_tensors
 from varjepa.data.fit.preprocessor_fit import fit
-from varjepa.inference.calibration import assumption_of, calibrate_model, choose_measure, measure_rows
+from varjepa.inference.calibration import (
+    assumption_of,
+    calibrate_model,
+    choose_measure,
+    measure_rows,
+    without_promise,
+)
 from varjepa.inference.kept_embeddings import fresh
 from varjepa.inference.model import TrainedModel
 from varjepa.inference.probing import Probes, fit_probes
@@ -51,6 +58,27 @@ def classifier() -> SimpleNamespace:
     validation, calibration, test = (part_of(frame.with_columns(gaps), preprocessor) for frame in others)
     model, _ = probed(config, preprocessor, train=part_of(train, preprocessor), validation=validation.labelled())
     return SimpleNamespace(model=model, validation=validation, calibration=calibration, test=test)
+
+
+def test_measures_that_cost_passes_are_left_out_where_some_rows_show_that_they_are_no_better(
+    classifier: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, validation = classifier.model, classifier.validation
+    assert not without_promise(model, validation)  # few rows: all of them choose
+    monkeypatch.setattr("varjepa.inference.calibration.PILOT_ROWS", 200)  # fewer than the rows here
+
+    def left_out(**settings: str) -> set[str]:
+        # Maximum probability, then one that is worse, one that is better, and one that is equal.
+        areas = iter([0.1, 0.2, 0.05, 0.1])
+        # Which measures are better is told, as no small network decides it reliably.
+        monkeypatch.setattr("varjepa.inference.calibration.selective_metrics", lambda *_: {"aurc": next(areas)})
+        section = model.config.uncertainty.model_copy(update=settings)
+        config = model.config.model_copy(update={"uncertainty": section})
+        return set(without_promise(replace(model, config=config), validation))
+
+    assert left_out() == {"mask_mean", "surprise"}
+    assert left_out(score="surprise") == {"mask_mean"}
+    assert left_out(known="ambiguity") == set()
 
 
 @pytest.mark.slow

@@ -116,3 +116,10 @@ def test_tables_of_arrow_keep_their_names() -> None:
     assert model.model_.preprocessor.kinds == {"odd": "numeric", "plain": "numeric"}
     for same in (table, table.to_arrow(), relation):
         np.testing.assert_array_equal(model.transform(same), model.transform(table))
+
+
+def test_values_under_a_mask_are_missing() -> None:
+    values = np.random.default_rng(0).normal(size=(N, 2))
+    masked = np.ma.masked_array(values, mask=values > 1)
+    model = VarTJEPA(TINY | {"generator": {"n_layers": 0}}).fit(masked)
+    np.testing.assert_array_equal(model.transform(masked), model.transform(masked.filled(np.nan)))

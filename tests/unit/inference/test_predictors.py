@@ -178,6 +178,9 @@ def test_what_cannot_be_learned_is_said() -> None:
         VarTJEPAClassifier(TINY).fit(table, blob[:-1])
     with pytest.raises(ValueError, match="continuous"):
         VarTJEPAClassifier(TINY).fit(table, np.linspace(0, 1, 60))
+    for words in (["12,5"] * 60, [*blob.astype(str).tolist()[:-1], "twelve"]):
+        with pytest.raises(DataError, match=f'Input y holds "{words[-1]}"'):
+            VarTJEPARegressor(TINY).fit(table, words)
     with pytest.raises(DataError, match="infinity"):
         VarTJEPARegressor(TINY).fit(table, np.full(60, np.inf))
 

@@ -1,6 +1,7 @@
 """Small training runs that tests start, kill and compare."""
 
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
@@ -37,11 +38,13 @@ def trainer(
                    masking=MaskingSection(), training=training, evaluate=evaluate, checkpoint=checkpoint)  # fmt: skip
 
 
-def generator_trainer(checkpoint: Path | None = None, **settings: int) -> GeneratorTrainer:
+def generator_trainer(
+    checkpoint: Path | None = None, precision: Literal["auto", "float32"] = "auto", **settings: int
+) -> GeneratorTrainer:
     tables = correlated()
     cells = Cells(cut_bars(tables[0], 8, [(-1.0, 1.0)] * SIZES.n_numeric), SIZES.cardinalities)
     section = GeneratorSection(n_layers=1, evaluations=5, **({"max_steps": 40, "batch_size": 32} | settings))
-    training = TrainingSection(seed=3, checkpoint_minutes=0.0)
+    training = TrainingSection(seed=3, checkpoint_minutes=0.0, precision=precision)
     return GeneratorTrainer(network=small_network(), cells=cells, tables=tables, section=section, n_heads=2,
                             training=training, checkpoint=checkpoint)  # fmt: skip
 

@@ -45,12 +45,13 @@ def test_a_generator_learns_from_a_batch_in_parts_what_it_learns_from_the_whole(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     losses, again = [], []
-    whole = generator_trainer()
+    # In 16 bits the weights would drift apart: Muon steps as far along directions that are rounding alone.
+    whole = generator_trainer(precision="float32")
     generator = whole.fit(lambda _, loss, __: losses.append(loss))
     leave_memory_for_seven(whole, monkeypatch)
-    parts = generator_trainer()
+    parts = generator_trainer(precision="float32")
     assert parts.rows_at_once in (6, 7)
     other = parts.fit(lambda _, loss, __: again.append(loss))
-    assert again == pytest.approx(losses, rel=2e-3)  # in bfloat16 where the machine has it
+    assert again == pytest.approx(losses, rel=1e-5)
     for name, value in generator.state_dict().items():
         torch.testing.assert_close(other.state_dict()[name], value, atol=5e-3, rtol=5e-3)

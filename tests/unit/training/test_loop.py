@@ -37,12 +37,14 @@ MANY_STEPS = TRAINING.model_copy(update={"max_epochs": 2, "batch_size": 8, "chec
 """24 steps an epoch, a checkpoint after every eighth."""
 
 
-@pytest.fixture(scope="module", params=["var_t_jepa", "t_jepa"])
+@pytest.fixture(scope="module", params=[("var_t_jepa", "muon"), ("t_jepa", "adamw")], ids=lambda both: both[0])
 def undisturbed(request: pytest.FixtureRequest) -> SimpleNamespace:
     """Weights and history of a run that was not killed."""
-    run = trainer(MANY_STEPS, kind=request.param)
+    kind, optimizer = request.param
+    training = MANY_STEPS.model_copy(update={"optimizer": optimizer})
+    run = trainer(training, kind=kind)
     history = undated(run.fit(quiet, quiet).history)
-    return SimpleNamespace(kind=request.param, weights=weights(run), history=history)
+    return SimpleNamespace(kind=kind, training=training, weights=weights(run), history=history)
 
 
 # Before the first checkpoint, within both epochs, after an epoch, twice.
@@ -51,11 +53,11 @@ def undisturbed(request: pytest.FixtureRequest) -> SimpleNamespace:
 def test_a_run_killed_at_any_step_ends_with_the_same_weights(
     undisturbed: SimpleNamespace, kills: tuple[int, ...], tmp_path: Path
 ) -> None:
-    kind = undisturbed.kind
+    kind, training = undisturbed.kind, undisturbed.training
     for step in kills:
-        run = trainer(MANY_STEPS, checkpoint=tmp_path / "c.pt", kind=kind)
+        run = trainer(training, checkpoint=tmp_path / "c.pt", kind=kind)
         killed_at(run, step, lambda run=run: run.fit(quiet, quiet))
-    resumed, seen = trainer(MANY_STEPS, checkpoint=tmp_path / "c.pt", kind=kind), []
+    resumed, seen = trainer(training, checkpoint=tmp_path / "c.pt", kind=kind), []
     left, real = [], resumed._step
     resumed._step = lambda *arguments: left.append(1) or real(*arguments)
     found = resumed.fit(lambda metrics: seen.append(metrics["epoch"]), quiet)

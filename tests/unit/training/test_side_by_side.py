@@ -12,7 +12,7 @@ from tests.small_networks import random_table, small_network
 from tests.unit.training.small_runs import TRAINING, generator_trainer, quiet, trainer, undated, weights
 from varjepa import side_by_side as threads
 from varjepa.models.embedding import embed
-from varjepa.side_by_side import parts_at_once, side_by_side
+from varjepa.side_by_side import parts_at_once, side_by_side, threads_for
 
 CPU = torch.device("cpu")
 
@@ -44,6 +44,38 @@ def test_parts_are_computed_at_the_same_time_and_come_in_order(three_threads: No
     later.start()
     later.join()
     assert seen == [3]
+
+
+@pytest.mark.parametrize(("numbers", "expected"), [(0, 1), (2 * threads.LEAST - 1, 1), (2 * threads.LEAST, 3)])
+def test_batches_too_small_for_parts_have_one_thread(numbers: int, expected: int) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        with threads_for(numbers, CPU):
+            assert torch.get_num_threads() == expected
+        assert torch.get_num_threads() == 3
+        with threads_for(numbers, torch.device("cuda")):
+            assert torch.get_num_threads() == 3
+        with pytest.raises(ValueError, match="broken"), threads_for(numbers, CPU):
+            raise ValueError("broken")
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("make", [lambda: trainer(TRAINING.model_copy(update={"max_epochs": 1})), generator_trainer])
+def test_small_batches_are_trained_on_by_one_thread(make, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, seen = torch.get_num_threads(), set[int]()
+    training = make()
+    step = training._step
+    # The step as it is, which also notes how many threads it has.
+    monkeypatch.setattr(training, "_step", lambda *given: [seen.add(torch.get_num_threads()), step(*given)][1])
+    torch.set_num_threads(3)
+    try:
+        training.fit(*[quiet] * (1 if make is generator_trainer else 2))
+        assert (seen, torch.get_num_threads()) == ({1}, 3)
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode, torch.enable_grad])

@@ -235,7 +235,8 @@ class Label(SingleColumn):
         """
         dtype = schema[self.name]
         if self.task == "regression":
-            return learned_number(self.name, "numeric", dtype, self.spelling).cast(pl.Float64).alias(LABEL)
+            kind = "date" if self.dtype.startswith("Date") else "numeric"
+            return learned_number(self.name, kind, dtype, self.spelling).cast(pl.Float64).alias(LABEL)
         column = self._cells(dtype)
         number = positions(column, dtype, self.classes).cast(pl.Float64).fill_null(float(len(self.classes)))
         return pl.when(column.is_not_null()).then(number).alias(LABEL)

@@ -1,6 +1,7 @@
 """Errors of readers about a file, as messages for people."""
 
 import lzma
+import re
 import zipfile
 import zlib
 from collections import Counter
@@ -24,9 +25,12 @@ def readable(path: object) -> Iterator[None]:
         yield
     except pl.exceptions.NoDataError:
         raise empty(path) from None
+    except pl.exceptions.DuplicateError as error:  # of Parquet and Arrow; text and spreadsheets are looked at before
+        named = re.search(r"'(.*)'", str(error))
+        raise _duplicates([named[1]] if named else [], path) from error
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:  # a panic is no `Exception`
         reason = str(error).strip().splitlines()[0].rstrip(".")
-        raise DataError(f"{path} cannot be read: {reason}.", fix=DAMAGED) from error
+        raise DataError(f"{path} cannot be read: {reason}.", fix=_fix(reason)) from error
     except _BROKEN as error:
         raise DataError(f"{path} cannot be read: {str(error).rstrip('.')}.", fix=DAMAGED) from error
 
@@ -39,11 +43,22 @@ def require_different(names: Iterable[str], file: object) -> None:
     """
     duplicates = sorted(name for name, times in Counter(names).items() if times > 1)
     if duplicates:
-        raise DataError(
-            f"{file} has duplicate column names: {listed(duplicates)}.",
-            expected="Expected every column name once.",
-            fix="Rename or remove the copies in the header line.",
-        )
+        raise _duplicates(duplicates, file)
+
+
+def _duplicates(names: Sequence[str], file: object) -> DataError:
+    return DataError(
+        f"{file} has duplicate column names: {listed(names)}.",
+        expected="Expected every column name once.",
+        fix="Rename or remove the copies in the header line.",
+    )
+
+
+def _fix(reason: str) -> str:
+    """What to do about an error of Polars: most are of damaged files, but it does not know decimals of 256 bits."""
+    if reason.startswith("precision must be between"):
+        return "A column holds decimals of more digits than are read: write it as floating-point numbers."
+    return DAMAGED
 
 
 def require_names(values: Sequence[str], file: object, word: str) -> None:

@@ -10,6 +10,7 @@ from varjepa.data.files.dialect import PREAMBLE, Sample, usual_width
 from varjepa.data.files.records import Dialect, Record
 
 _NUMBER = re.compile(r"[-+]?(\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?")
+_DIGITS = re.compile(r"\d+")
 _UNIT = re.compile(
     r"[\[(<].{1,20}[\])>]|[%‰°€$£¥]|°[CF]|(k|M|G|T|m|µ|u|n|c|d|h)?(m|g|s|A|K|mol|cd|Hz|N|Pa|J|W|V|C|F|Ω|Wh|bar|L|l|B|bit)"
     r"([²³]|\^?-?[1-4])?((/|·|\*)[A-Za-zµ²³\d^]{1,6})*|min|hr?|hrs|days?|years?|yr|t|ft|in|lb|lbs|oz|mi|mph|psi|ppm|ppb|"
@@ -76,7 +77,9 @@ def find_header(sample: Sample, dialect: Dialect, *, present: bool | None, skip:
     if units:
         shown = ", ".join(cell.strip() for cell in body[0].cells if cell.strip())
         notes.append(f"The line after the header holds units and was skipped: {shown[:80]}.")
-    values = () if present else values_as_names(names, [row.cells for row in body])
+    below = [] if present else [row.cells for row in body]
+    values = () if present else values_as_names(names, below)
+    notes += [] if values else names_among_values(names, below)
     return Header(names, before, titles=first > 0, units=units, values=values, notes=tuple(notes))
 
 
@@ -102,23 +105,53 @@ def values_as_names(names: tuple[str, ...], body: Sequence[Sequence[str]]) -> tu
     Examples:
         >>> values_as_names(("5.1", "setosa"), [("4.9", "setosa")]), values_as_names(("length", "kind"), [])
         (('5.1', '5.1', 'setosa'), ())
+        >>> values_as_names(("10:30", "start"), [("11:45", "stop"), ("09:05", "start")])
+        ('10:30', 'start')
     """
     numbers = [name for name in names if _is_number(name)]
     amounts = [float(name.replace(",", ".")) for name in numbers]
     grow = len(amounts) > 1 and all(one < other for one, other in pairwise(amounts))
-    # Files that were put together repeat their header.
-    others = [row for row in body if tuple(cell.strip() for cell in row) != names]
-    repeated = [
-        name for at, name in enumerate(names)
-        if name and not _is_number(name) and any(row[at].strip() == name for row in others if len(row) > at)
-    ]  # fmt: skip
+    repeated = _repeated(names, body)
     if grow and not repeated:
         numbers = []
     times = Counter(numbers)
     certain = [name for name in numbers if not name.isdigit() or times[name] > 1]
+    certain += [name for at, name in enumerate(names) if _has_shape(name, [row[at] for row in body if len(row) > at])]
     if certain or (numbers and repeated) or 2 * len(repeated) > len(names):
         return (*certain, *numbers, *repeated)
     return ()
+
+
+def names_among_values(names: tuple[str, ...], body: Sequence[Sequence[str]]) -> list[str]:
+    """What to say of a header of which a name is a value below it, too: it may be a row.
+
+    Examples:
+        >>> names_among_values(("ham", "See you"), [("spam", "Win now"), ("ham", "On my way")])
+        ['"ham" is the name of a column and a value in it. If the first line is a row, set data.header to false.']
+    """
+    return [
+        f'"{name}" is the name of a column and a value in it. If the first line is a row, set data.header to false.'
+        for name in _repeated(names, body)[:1]
+    ]
+
+
+def _repeated(names: tuple[str, ...], body: Sequence[Sequence[str]]) -> list[str]:
+    """Names, other than numbers, that are values of their own column."""
+    # Files that were put together repeat their header.
+    others = [row for row in body if tuple(cell.strip() for cell in row) != names]
+    return [
+        name for at, name in enumerate(names)
+        if name and not _is_number(name) and any(row[at].strip() == name for row in others if len(row) > at)
+    ]  # fmt: skip
+
+
+def _has_shape(name: str, cells: Sequence[str]) -> bool:
+    """Whether a name with digits is written as most cells of its column: 10:30, $5.00, 2024-01-31, INV-17."""
+    if _is_number(name) or not _DIGITS.search(name):
+        return False
+    filled = [cell.strip() for cell in cells if cell.strip() not in ("", name)]
+    alike = sum(_DIGITS.sub("9", cell) == _DIGITS.sub("9", name) for cell in filled)
+    return alike >= 2 and 2 * alike >= len(filled)
 
 
 def _first_row(rows: list[Record]) -> int:

@@ -8,7 +8,7 @@ import fastexcel
 import polars as pl
 
 from varjepa.data.files.damage import empty, require_different, require_names
-from varjepa.data.files.header import made_names, values_as_names
+from varjepa.data.files.header import made_names, names_among_values, values_as_names
 from varjepa.errors import DataError, listed, nearest
 
 # It warns of every column without a cell, also of rows that are read only to look for the header.
@@ -69,18 +69,41 @@ def _table_of(
     names = [_text(cell) for cell in head.row(first)]
     if header is False:
         names = made_names(len(names))
-    elif header is None:
-        below = [tuple(map(_text, row)) for row in head.rows()[first + 1 :]]
-        require_names(values_as_names(tuple(names), below), file, "row")
+    below = [] if header is not None else [tuple(map(_text, row)) for row in head.rows()[first + 1 :]]
+    require_names(values_as_names(tuple(names), below) if header is None else (), file, "row")
     require_different([each for each in names if each], file)
     skipped = first if header is False else first + 1
     table = book.load_sheet(name, header_row=None, skip_rows=skipped, schema_sample_rows=None).to_polars()
-    table = _named(table, names, file)
+    table = _named(_with_all_digits(table, book, name, skipped), names, file)
     rows = table.filter(~pl.all_horizontal(pl.all().is_null()))
     notes = [f"{first} rows before the header skipped."] if first else []
+    notes += names_among_values(tuple(names), below)
     if blank := table.height - rows.height:
         notes.append(f"{blank:,} blank {'row' if blank == 1 else 'rows'} skipped.")
     return rows, notes
+
+
+def _with_all_digits(table: pl.DataFrame, book: fastexcel.ExcelReader, name: str, skipped: int) -> pl.DataFrame:
+    """The table with all digits of numbers in columns that mix them with text: as text, the reader rounds 1.5e-12 to 0.
+
+    Args:
+        table: rows of the sheet.
+        book: the spreadsheet.
+        name: of the sheet.
+        skipped: rows before those of the table.
+    """
+    mixed = [at for at, dtype in enumerate(table.dtypes) if dtype == pl.String]
+    if not mixed:
+        return table
+    sheet = book.load_sheet(name, header_row=None, skip_rows=skipped, schema_sample_rows=None, dtypes="float")
+    exact = sheet.to_polars()
+    return table.with_columns(_exact(table.to_series(at), exact.to_series(at)) for at in mixed)
+
+
+def _exact(text: pl.Series, numbers: pl.Series) -> pl.Series:
+    """Text with all digits where it is a number that was rounded; 1.50 and 007 are no other numbers than 1.5 and 7."""
+    rounded = (text.cast(pl.Float64, strict=False) != numbers).fill_null(value=False)
+    return numbers.cast(pl.String).zip_with(rounded, text).rename(text.name)
 
 
 def _text(cell: str | None) -> str:

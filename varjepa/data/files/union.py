@@ -42,6 +42,9 @@ def united(
     names = [*types, *(name for name in keys if name not in types)]
     frames = [_frame(part, types, keys, names) for part in parts]
     notes = [*_lacking(parts, types), *([f"Columns from the names of folders: {listed(keys)}."] if keys else [])]
+    both = dict.fromkeys(name for part in parts for name in part.keys if name in part.schema)
+    if both:
+        notes.append(f"Names of folders give columns that the files have themselves, which are read: {listed(both)}.")
     return pl.concat(frames) if len(frames) > 1 else frames[0], tuple(notes)
 
 

@@ -24,6 +24,9 @@ GLANCE = 5000
 BATCH = 100_000
 """Rows of a batch."""
 
+_GROUPED = r"^[-+]?(?:[0-9]{1,3}|[1-9][0-9]{0,2}\.[0-9]{3})$"
+"""A whole number as it is written where points mark thousands; 0.125 is no such number."""
+
 ROUNDS = 4
 """The rows are read at most so often."""
 
@@ -45,6 +48,12 @@ class Verdict:
     section: ColumnSection | None
     words: str
     doubt: str = ""
+
+    @property
+    def grouped_by_point(self) -> bool:
+        """Whether a point in its numbers marks thousands."""
+        style = NumberStyle.of(self.reader.formats[0])
+        return style is not None and style.decimal == ","
 
 
 def detect(
@@ -78,7 +87,10 @@ def grouped_by_points(
     floats: Sequence[str],
     reread: Callable[[Sequence[str]], pl.LazyFrame],
 ) -> dict[str, Verdict]:
-    """Columns that seem to be numbers with three decimals, but are grouped by points: decimal commas occur elsewhere.
+    """Columns that seem to be numbers with three decimals, but are or may be grouped by points.
+
+    They are where decimal commas occur elsewhere, or where whole numbers such as 950 stand beside 1.250. They may be
+    where no other column shows a decimal point: that is a doubt.
 
     Args:
         frame: the table.
@@ -87,16 +99,31 @@ def grouped_by_points(
         reread: opens the table with some columns as text.
     """
     customs = customs_of([verdict.reader for verdict in verdicts.values() if not verdict.doubt])
-    if customs.decimal != "," or not floats:
+    if not floats:
         return {}
     first = frame.select(column(name) for name in floats).head(GLANCE).collect()
     # With three decimals at most, and no more than three digits before the point.
     thousandths = [name for name in floats if _may_be_grouped(nameless(first[name]))]
-    if not thousandths:
+    if not thousandths or (customs.decimal is None and not _without_decimals(verdicts, floats, thousandths, reread)):
         return {}
     found = detect(reread(thousandths), {}, dict.fromkeys(thousandths, ()), customs)
-    styles = {name: NumberStyle.of(verdict.reader.formats[0]) for name, verdict in found.items()}
-    return {name: found[name] for name, style in styles.items() if style is not None and style.decimal == ","}
+    return {name: verdict for name, verdict in found.items() if verdict.grouped_by_point or verdict.doubt}
+
+
+def _without_decimals(
+    verdicts: Mapping[str, Verdict],
+    floats: Sequence[str],
+    thousandths: Sequence[str],
+    reread: Callable[[Sequence[str]], pl.LazyFrame],
+) -> bool:
+    """Whether no number of the table has a point that can only be a decimal one, as far as its first rows show."""
+    styles = [NumberStyle.of(verdict.reader.formats[0]) for verdict in verdicts.values()]
+    if len(thousandths) < len(floats) or any(style is not None and style.thousands == "," for style in styles):
+        return False
+    texts = reread(thousandths).select(column(name) for name in thousandths).head(GLANCE).collect()
+    return all(
+        nameless(texts[name]).drop_nulls().str.strip_chars().str.contains(_GROUPED).all() for name in thousandths
+    )
 
 
 def _may_be_grouped(numbers: pl.Series) -> bool:
@@ -137,7 +164,8 @@ def _batches(frame: pl.LazyFrame, gathered: list[Evidence]) -> Iterator[pl.DataF
 def _verdict(evidence: Evidence, customs: Customs) -> Verdict | None:
     if evidence.settled or not evidence.readers or (len(evidence.values) < 2 and not evidence.given):
         return None
-    chosen, doubt = judged(evidence.readers, evidence.unclear, customs)
+    texts = evidence.unclear if len(evidence.readers) > 1 else evidence.texts
+    chosen, doubt = judged(evidence.readers, texts, customs)
     reader, word = chosen, evidence.gap_word()
     unread = evidence.unread_cells
     if word is not None and not evidence.given:

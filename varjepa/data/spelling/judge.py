@@ -55,11 +55,11 @@ def judged(readers: Sequence[Reader], texts: Collection[str], customs: Customs) 
 
     Args:
         readers: all fit every cell, and differ on some.
-        texts: distinct texts on which they may differ.
+        texts: distinct texts of the column, with all on which the readings may differ.
         customs: of the table.
     """
     if len(readers) == 1:
-        return readers[0], ""
+        return readers[0], _both_orders(readers[0], texts)
     if readers[0].family == "numbers":
         return _number_reader(readers, texts, customs)
     return _date_reader(readers, texts, customs)
@@ -92,7 +92,7 @@ def _number_reader(readers: Sequence[Reader], texts: Collection[str], customs: C
 def _date_reader(readers: Sequence[Reader], texts: Collection[str], customs: Customs) -> tuple[Reader, str]:
     cells = pl.Series(sorted(texts), dtype=pl.String)
     days = {reader: reader.values(cells).dt.date().unique().drop_nulls().sort() for reader in readers}
-    same_day = [reader for reader in readers if _on_one_day(days[reader])]
+    same_day = [reader for reader in readers if _on_one_day(days[reader]) and not _is_year(reader, days[reader])]
     if len(same_day) == 1:
         return same_day[0], f"{_order(same_day[0])}, as all dates then fall on the same day of their months"
     if customs.day_first is not None:
@@ -104,6 +104,26 @@ def _date_reader(readers: Sequence[Reader], texts: Collection[str], customs: Cus
         return regular[0], f"{_order(regular[0])}, as the dates then come in regular steps"
     chosen = _by_default(readers, texts, customs)
     return chosen, f"{_order(chosen)}, though no day above 12 shows it"
+
+
+def _both_orders(reader: Reader, texts: Collection[str]) -> str:
+    """What to say of a column of which some dates have the day first and others the month: no cell above 12 in both
+    places tells which it is.
+    """
+    orders = [is_day_first(form) for form in reader.formats] if reader.family == "dates" else []
+    if not {True, False} <= {*orders}:
+        return ""
+    cells = pl.Series(sorted(texts), dtype=pl.String)
+    read = {order: Reader(tuple(form for form, its in zip(reader.formats, orders, strict=True) if its is order))
+            for order in (True, False)}  # fmt: skip
+    unclear = cells.filter((read[True].values(cells) != read[False].values(cells)).fill_null(value=False))
+    if unclear.is_empty():
+        return ""
+    first = next(order for order in orders if order is not None)
+    return (
+        f'some dates have the day first and others the month; "{unclear[0].strip()}" may be either, and such dates are '
+        f"read with the {'day' if first else 'month'} first"
+    )
 
 
 def _by_default(readers: Sequence[Reader], texts: Collection[str], customs: Customs) -> Reader:
@@ -126,6 +146,11 @@ def _order(reader: Reader) -> str:
 def _on_one_day(days: pl.Series) -> bool:
     """Whether dates of several months all fall on the same day of the month."""
     return days.dt.day().n_unique() == 1 and days.dt.truncate("1mo").n_unique() >= 3
+
+
+def _is_year(reader: Reader, days: pl.Series) -> bool:
+    """Whether what all dates have in common at their end is rather a year of two digits: a day would be the first."""
+    return _day_first(reader) is None and days.dt.day().max() != 1
 
 
 def _steps(days: pl.Series) -> int:

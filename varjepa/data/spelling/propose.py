@@ -24,6 +24,9 @@ _NETWORK = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
 _PHONE = re.compile(r"\+[\d\s]{8,}")
 _UNIT = re.compile(r"[-+(\u2212\u2013]*[\d.,'\u2019\s]*\d\s*([a-zA-Zµμ°²³‰][^\d\s]*(?: [^\d\s]+)?|[\"\u2033\u2032])")
 _SIGN_AHEAD = re.compile(r"^[$€£¥₹](?=\d)")
+_LETTER = re.compile(r"[-+]?[\d.,]+\s*([mwj])", re.IGNORECASE)
+"""A number of minutes, weeks or days (jours), or of metres, millions, watts or joules."""
+
 _SPAN = re.compile(r"\d+:\d{2}:\d{2}(?:[.,]\d+)?")
 
 
@@ -45,7 +48,7 @@ def proposals(texts: Mapping[str, int]) -> list[Reader]:
     return (
         _fitting(_date_readers(texts), cells, weights)
         or _fitting([Reader((DURATION if _are_spans(texts) else TIME,))], cells, weights, share=1.0)
-        or _fitting([Reader((DURATION,))], cells, weights, share=1.0)
+        or _fitting([] if _have_one_letter(texts) else [Reader((DURATION,))], cells, weights, share=1.0)
         or _fitting([Reader((style,)) for style in _with_unit(texts)], cells, weights, share=1.0)
     )
 
@@ -57,6 +60,14 @@ def _are_spans(texts: Iterable[str]) -> bool:
     """
     spans = [text.strip() for text in texts if _has_digit(text)]
     return all(map(_SPAN.fullmatch, spans)) and any(text.startswith("0:") for text in spans)
+
+
+def _have_one_letter(texts: Iterable[str]) -> bool:
+    """Whether the same letter, which means a time or something else, stands behind all numbers: beside other units of
+    time it would be a time.
+    """
+    found = [_LETTER.fullmatch(text.strip()) for text in texts if _has_digit(text)]
+    return all(found) and len({match.group(1).lower() for match in found if match}) == 1
 
 
 def _has_digit(text: str) -> bool:

@@ -77,8 +77,11 @@ def spelled(
     free = [] if text is not None else [name for name in schema if _is_open(finals[name], told.get(name), data)]
     wanted = {name: told[name].gaps if name in told else () for name in free}
     verdicts = detect(frame, given, wanted)
+    unsure = dict[str, Verdict]()
     if reread is not None:
-        grouped = grouped_by_points(frame, verdicts, [name for name in wanted if schema[name].is_float()], reread)
+        seen = grouped_by_points(frame, verdicts, [name for name in wanted if schema[name].is_float()], reread)
+        grouped = {name: verdict for name, verdict in seen.items() if verdict.grouped_by_point}
+        unsure = {name: verdict for name, verdict in seen.items() if not verdict.grouped_by_point}
         if grouped:
             frame, verdicts = _in_plain_types(reread(list(grouped))), verdicts | grouped
     changed = [_read(name, verdict) for name, verdict in verdicts.items()]
@@ -93,7 +96,8 @@ def spelled(
         frame.with_columns(changed),
         {finals[name]: section for name, section in told.items()} | columns,
         {name: verdict.words for name, verdict in found.items() if verdict.words},
-        {name: doubt(name, verdict) for name, verdict in found.items() if verdict.doubt},
+        {name: doubt(name, verdict) for name, verdict in found.items() if verdict.doubt}
+        | {finals[name]: doubt(finals[name], verdict) for name, verdict in unsure.items()},
     )
 
 

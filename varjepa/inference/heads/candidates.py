@@ -105,14 +105,21 @@ class Fitting:
         return self.n_classes == 0 and is_skewed(self.train.labels.double().cpu().numpy())
 
     def fit_side_by_side(self) -> None:
-        """Fits the heads that the choice needs, where there are cores for two: trees aside, the others meanwhile."""
+        """Fits the heads that the choice needs, where there are cores for two.
+
+        Networks take about as long as all others, which are fitted aside: trees first, as linear models of very wide
+        inputs draw components as networks do, and wait for these. Trees on embeddings draw them, too. Without either,
+        linear models are fitted beside trees.
+        """
         keys = self._needed()
-        trees = [key for key in keys if key[0] in TREES and key[1] == "raw"]  # those on embeddings draw components
+        here = [key for key in keys if key[0] == "mlp" or (key[0] in TREES and key[1] != "raw")]
+        here = here or [key for key in keys if key[0] not in TREES]
+        others = sorted((key for key in keys if key not in here), key=lambda key: key[0] not in TREES)
         with halved_threads() as cores_for_two:
             if not cores_for_two:
                 return
-            aside = Aside(lambda: self._ready(trees))
-            self.fitted |= self._ready([key for key in keys if key not in trees])
+            aside = Aside(lambda: self._ready(others))
+            self.fitted |= self._ready(here)
         self.fitted |= aside.result()
 
     def _ready(self, keys: Sequence[tuple[HEAD, FEATURES]]) -> dict[tuple[HEAD, FEATURES], Head]:

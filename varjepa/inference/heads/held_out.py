@@ -22,7 +22,7 @@ from varjepa.inference.heads.labelled import HeadData, all_outputs
 from varjepa.inference.heads.linear import LinearHead
 from varjepa.inference.heads.mlp import MLPHead
 from varjepa.inference.heads.stacked import StackedHead, combined
-from varjepa.inference.heads.tree_growth import boosted_again
+from varjepa.inference.heads.tree_growth import boosted_again, fit_each
 from varjepa.inference.heads.trees import trust
 
 REFIT_ITERATIONS = 50
@@ -51,14 +51,22 @@ def held_out_outputs(head: Head, train: HeadData, folds: Ints, *, n_classes: int
         return head.original(held_out_outputs(head.head, inner, folds, n_classes=0, seed=seed)[:, 0])[:, None]
     if isinstance(head, MLPHead):
         return _by_networks(head, train.rows, folds)
-    outputs = np.zeros((len(folds), max(n_classes, 1)))
-    for number in np.unique(folds):
-        held = folds == number
-        if held.all():  # a single fold: there are no other rows
-            return all_outputs(head, train.rows)
-        others, own = (torch.from_numpy(np.flatnonzero(rows)) for rows in (~held, held))
+    numbers = np.unique(folds)
+    if len(numbers) == 1:  # there are no other rows
+        return all_outputs(head, train.rows)
+
+    def of_fold(number: int) -> Floats:
+        others, own = (torch.from_numpy(np.flatnonzero(rows)) for rows in (folds != number, folds == number))
         again = _refitted(head, train.rows.take(others), train.labels[others], n_classes, seed)
-        outputs[held] = all_outputs(again, train.rows.take(own))
+        return all_outputs(again, train.rows.take(own))
+
+    if isinstance(head, BoostedHead):
+        each = fit_each(of_fold, numbers, boosted_data(head, train.rows, train.labels))
+    else:
+        each = [of_fold(number) for number in numbers]
+    outputs = np.zeros((len(folds), max(n_classes, 1)))
+    for number, found in zip(numbers, each, strict=True):
+        outputs[folds == number] = found
     return outputs
 
 
@@ -66,7 +74,9 @@ def _refitted(head: Head, rows: HeadRows, labels: Tensor, n_classes: int, seed: 
     """The same kind of head, fitted on these rows."""
     if isinstance(head, LinearHead):
         inputs, l2 = head.inputs(rows), head.probe.l2
-        probe = fit_probe(inputs, labels, n_classes=n_classes, l2=l2, max_iterations=REFIT_ITERATIONS)
+        probe = fit_probe(
+            inputs, labels, n_classes=n_classes, l2=l2, max_iterations=REFIT_ITERATIONS, like=head.probe
+        )  # fmt: skip
         return replace(head, probe=probe)
     if isinstance(head, BoostedHead):
         data, trees = boosted_data(head, rows, labels), head.booster.num_boosted_rounds()

@@ -6,6 +6,7 @@ network leaves out a fold of the training rows and stops by its loss on them, so
 all rows. All networks are computed at once, by batched products.
 """
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -29,8 +30,12 @@ WIDTH, FREQUENCIES, BENT = 192, 12, 6
 DROPOUT, BATCH, RATE, DECAY = 0.15, 256, 1.5e-3, 0.02
 """Dropout rate, rows per step, learning rate of AdamW, and its weight decay."""
 
-MOST_STEPS, MOST_EPOCHS, PATIENCE = 2500, 100, 6
-"""Most optimiser steps, most passes, and evaluations without improvement after which training stops."""
+MOST_STEPS, MOST_EPOCHS = 2500, 100
+"""Most optimiser steps, and most passes."""
+
+PATIENCE, LEAST_PATIENCE, PATIENT_STEPS = 6, 3, 250
+"""Evaluations without improvement after which training stops: one after each pass, so fewer of long passes, as few as
+take so many steps, in which the average of the weights forgets what it was."""
 
 AVERAGE = 0.995
 """Weight of the old value in the moving average of the weights, which is what predicts."""
@@ -72,20 +77,28 @@ class Networks(nn.Module):
         self.biases = nn.ParameterList(torch.zeros(count, 1, after) for after in widths[1:])
 
     def forward(self, numbers: Tensor, others: Tensor) -> Tensor:
-        x = torch.cat([*self._bent(numbers), numbers, others], dim=2)
-        for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            x = torch.baddbmm(bias, x, weight)
-            if layer < len(self.weights) - 1:
-                x = F.dropout(F.relu(x), DROPOUT, self.training)
+        first, *weights = self.weights
+        bias, *biases = self.biases
+        n_bent = self.frequency.shape[1] * BENT
+        # Apart from what periodic functions make of numbers: the other inputs need no gradient.
+        x = torch.baddbmm(bias, torch.cat([numbers, others], dim=2), first[:, n_bent:])  # [K, B, h]
+        if n_bent:
+            x = torch.baddbmm(x, self._bent(numbers), first[:, :n_bent])
+        for weight, bias in zip(weights, biases, strict=True):
+            x = torch.baddbmm(bias, self._dropped(F.relu(x)), weight)
         return x
 
-    def _bent(self, numbers: Tensor) -> list[Tensor]:
-        """What periodic functions make of numbers [K, B, n], [K, B, 6 n]; nothing where they stay as they are."""
-        if not self.frequency.shape[1]:
-            return []
+    def _dropped(self, x: Tensor) -> Tensor:
+        """Dropout of [K, B, h], of the same places in all networks, which see other rows: draws take long."""
+        if not self.training:
+            return x
+        return x * F.dropout(torch.ones_like(x[:1]), DROPOUT)
+
+    def _bent(self, numbers: Tensor) -> Tensor:
+        """What periodic functions make of numbers [K, B, n], [K, B, 6 n]."""
         angle = 2 * torch.pi * numbers[..., None] * self.frequency[:, None]  # [K, B, n, f]
         waves = torch.cat([angle.sin(), angle.cos()], dim=-1)  # [K, B, n, 2 f]
-        return [F.relu(waves.flatten(1, 2) @ self.bend).view(*numbers.shape[:2], numbers.shape[2] * BENT)]
+        return F.relu(waves.flatten(1, 2) @ self.bend).view(*numbers.shape[:2], numbers.shape[2] * BENT)
 
 
 @dataclass(frozen=True)
@@ -208,6 +221,7 @@ def _train(
     best, losses = {name: value.clone() for name, value in average.items()}, np.full(len(held), np.inf)
     learned = [np.flatnonzero(~mask) for mask in held]
     steps = max(1, min(map(len, learned)) // BATCH)
+    patience = min(PATIENCE, max(LEAST_PATIENCE, math.ceil(PATIENT_STEPS / steps)))
     waited = np.zeros(len(held), dtype=np.int64)
     for number in range(max(1, min(MOST_EPOCHS, MOST_STEPS // steps))):
         # An order for every network, of equally many rows: those left over sit out this pass.
@@ -220,7 +234,7 @@ def _train(
         losses, waited = np.minimum(losses, found), np.where(found < losses, 0, waited + 1)
         for name, value in best.items():
             value[better] = average[name][better]
-        if (waited >= PATIENCE).all():
+        if (waited >= patience).all():
             break
     networks.load_state_dict(best)
 

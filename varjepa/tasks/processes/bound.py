@@ -77,7 +77,7 @@ def end_all(process: int) -> None:
                 one.kill()
 
 
-def end_spawned(seconds: float = 8.0) -> None:
+def end_spawned(seconds: float = 12.0) -> None:
     """Ends the processes that this one has started by `multiprocessing`, such as scheduled flow runs.
 
     They receive SIGTERM, which a flow records, and are killed if they have not ended in time.

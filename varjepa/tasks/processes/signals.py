@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from threading import Event, Thread, main_thread
+from threading import Event, Thread, current_thread, main_thread
 from types import FrameType
 
 GRACE = 4.0
@@ -87,3 +87,17 @@ def exit_on_sigterm(code: int) -> Iterator[None]:
     finally:
         _patient.clear()
         signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Around the last words of what ends: another Ctrl-C or SIGTERM does not cut them off."""
+    if current_thread() is not main_thread():  # which has no signals to fear
+        yield
+        return
+    before = {number: signal.signal(number, lambda *_: None) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

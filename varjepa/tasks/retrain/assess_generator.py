@@ -1,4 +1,4 @@
-"""Step 8: assess imputations, samples and anomaly scores on test rows."""
+"""Step 8, continued: assess imputations, samples and anomaly scores on test rows."""
 
 import json
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Step 5, continued: fit the basis of the compact vectors of rows, which similar rows are found by."""
+"""Step 5: fit the basis of the compact vectors of rows, which similar rows are found by."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -3,13 +3,14 @@
 import time
 from typing import NamedTuple
 
-from varjepa.config import RetrainConfig
+from varjepa.config import ModelSection, RetrainConfig
 from varjepa.config.durations import in_words
 from varjepa.config.encoder_sizes import WIDE_COLUMNS
 from varjepa.config.quick import QUICK, quick_config
 from varjepa.data.encode.encoded import read_sample
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.models.new_network import new_network
+from varjepa.tasks.retrain.beside import worth_a_process
 from varjepa.tasks.retrain.preprocess import Prepared
 from varjepa.tasks.retrain.pretrain import training_folder
 from varjepa.tasks.steps.log import log
@@ -22,13 +23,18 @@ BATCHES = 2
 """Batches of the measurement, each of which is trained on twice: the first time to warm up."""
 
 GENERATOR_SPEED = 4.0
-"""Rows of the generator in the time of one row of the embedding's training, about, where both attend alike."""
+"""Rows of the generator in the time of one row of the embedding's training, at most, where that attends by way of
+points."""
 
-REST = 0.4e-3
+REST = 0.2e-3
 """Processor seconds per training row and feature of all other steps together, about: the predictions above all."""
 
 REST_OF_WIDE = 0.1e-3
 """The same of tables of `WIDE_COLUMNS`: half as wide tokens, and no measures that take passes of their own."""
+
+BESIDE = 0.35
+"""Share of the generator's time that it adds where it is trained beside other steps and ends before them, on two
+cores."""
 
 LEAST = 5.0
 """Seconds of these steps on the smallest table."""
@@ -48,7 +54,7 @@ class Estimate(NamedTuple):
 
     Attributes:
         training: of the embedding.
-        generator: of the generator.
+        generator: that the generator adds.
         rest: predictions, calibration and measurements.
     """
 
@@ -103,23 +109,30 @@ def estimate(prepared: Prepared, config: RetrainConfig, pace: Pace) -> Estimate:
     generator = config.generator
     hidden = generator.steps(max(rows, 1)) * generator.batch(max(rows, 1)) if generator.n_layers else 0
     per_cell = REST_OF_WIDE if prepared.features >= WIDE_COLUMNS else REST
-    rest = per_cell * min(rows, config.probe.max_rows) * prepared.features * pace.wait
+    rest = LEAST + per_cell * min(rows, config.probe.max_rows) * prepared.features * pace.wait
     speed = max(pace.rows_per_second, 1e-9)
-    drawn = speed * generator_speed(config.model.n_points, prepared.features)
-    return Estimate(config.training.max_epochs * epoch / speed, hidden / drawn, LEAST + rest)
+    alone = hidden / (speed * generator_speed(config.model, prepared.features))
+    added = max(BESIDE * alone, alone - rest) if worth_a_process(prepared, config) else alone
+    return Estimate(config.training.max_epochs * epoch / speed, added, rest)
 
 
-def generator_speed(n_points: int, features: int) -> float:
+def generator_speed(model: ModelSection, features: int) -> float:
     """Rows of the generator in the time of one row of the embedding's training, about.
 
     In the generator every cell attends to every other, also where those of the network attend by way of points: of 200,
-    500 and 1,500 features 2.5, 1.5 and 0.7 rows were measured.
+    500 and 1,500 features 2.5, 1.5 and 0.7 rows were measured. Without points it depends on the network's layers: 1.6
+    rows were measured with two of them, 2.6 to 4 with eight.
 
     Examples:
-        >>> generator_speed(0, 1500), round(generator_speed(32, 200), 1), round(generator_speed(32, 1500), 1)
-        (4.0, 2.5, 0.6)
+        >>> generator_speed(ModelSection(n_layers=2), 14)
+        1.5
+        >>> wide = ModelSection(n_points=32)
+        >>> round(generator_speed(wide, 200), 1), round(generator_speed(wide, 1500), 1)
+        (2.5, 0.6)
     """
-    return min(GENERATOR_SPEED, 1000 / (features + 200)) if n_points else GENERATOR_SPEED
+    if model.n_points:
+        return min(GENERATOR_SPEED, 1000 / (features + 200))
+    return 0.5 + 0.5 * model.n_layers
 
 
 def quick_estimate(prepared: Prepared, config: RetrainConfig, pace: Pace) -> Estimate:
@@ -179,7 +192,7 @@ def in_sentences(whole: Estimate, quick: Estimate, config: RetrainConfig) -> str
         >>> from varjepa.config import parse_config
         >>> job = parse_config({"data": {"name": "sim"}})
         >>> in_sentences(Estimate(3000.0, 600.0, 300.0), Estimate(60.0, 20.0, 40.0), job)  # doctest: +ELLIPSIS
-        'this run takes about 1 h 5 min here: 50 min 0 s at most for 12 epochs, ... With --quick about 2 min 0 s'
+        'this run takes about 1 h 5 min here: 50 min 0 s at most for 6 epochs, ... With --quick about 2 min 0 s'
     """
     words = (
         f"this run takes about {in_words(whole.total)} here: {in_words(whole.training)} at most for "

@@ -1,4 +1,4 @@
-"""Step 5: train the generator of cells given the others of their row, for imputation, samples and anomaly scores."""
+"""Step 8: train the generator of cells given the others of their row, for imputation, samples and anomaly scores."""
 
 import math
 from dataclasses import dataclass
@@ -52,13 +52,18 @@ class Generated:
         return {} if self.folder is None else {"generator/loss": self.loss}
 
 
+def generator_folder(pretrained: Pretrained, config: RetrainConfig) -> Path:
+    """The folder of this step's result."""
+    return STEP.folder(config, str(pretrained.weights))
+
+
 @task(name="generate", task_run_name="generate")
 def generate(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig) -> Generated:
     """Trains the generator on training rows, and measures its reference on rows outside of them."""
     if not config.generator.n_layers:
         log.info("no generator (generator.n_layers is 0), so no imputations, new rows or anomaly scores")
         return Generated(None, 0.0)
-    folder = STEP.folder(config, str(pretrained.weights))
+    folder = generator_folder(pretrained, config)
     return reuse(folder, Generated, lambda: _generate(prepared, pretrained, config, folder))
 
 

@@ -31,7 +31,7 @@ from varjepa.tasks.tracking.store import client_of, experiment_id
 from varjepa.tasks.tracking.uris import tracking_uri
 from varjepa.visible import markdown_text
 
-MODULES = (ingest, validate, preprocess, pretrain, generate, compact, probe, few_labels, calibrate, assess_generator,
+MODULES = (ingest, validate, preprocess, pretrain, compact, probe, few_labels, calibrate, generate, assess_generator,
            reference)  # fmt: skip
 STEPS = tuple(module.STEP for module in MODULES)
 """Steps that determine a model and its measurements, in the order of the flow."""

@@ -1,6 +1,7 @@
 """Batches of concurrent requests: rows that wait while the model works are scored together by one version."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,9 @@ MOST_ROWS = 4096
 
 MOST_WAITING = 1000
 """Requests that may wait; further ones are refused at once."""
+
+MOST_SHADOWED = 2
+"""Batches that wait for the shadow, or are with it; further ones are left out: it cannot keep up."""
 
 
 class BusyError(Exception):
@@ -61,7 +65,7 @@ class Batches:
         self.versions, self.measures, self.log = versions, measures, log
         self._waiting: asyncio.Queue[Asked] = asyncio.Queue(MOST_WAITING)
         self._model, self._aside = (ThreadPoolExecutor(1, name) for name in ("score", "shadow"))
-        self._shadowing = 0
+        self._room = threading.Semaphore(MOST_SHADOWED)
 
     async def answer(self, rows: pl.DataFrame, groups: tuple[str, ...]) -> tuple[str, pl.DataFrame]:
         """The version that has answered, and one row per row.
@@ -137,14 +141,10 @@ class Batches:
                 self.log.add(served.name, "answer", moment, asked.rows, found)
         if shadow is None or not answered:
             return
-        if self._shadowing > 1:  # it cannot keep up
+        if not self._room.acquire(blocking=False):
             self.measures.shadow_skipped(sum(asked.rows.height for asked, _ in answered))
             return
-        self._shadowing += 1
-        self._aside.submit(self._shadow, shadow, answered, moment).add_done_callback(lambda _: self._shadow_done())
-
-    def _shadow_done(self) -> None:
-        self._shadowing -= 1
+        self._aside.submit(self._shadow, shadow, answered, moment).add_done_callback(lambda _: self._room.release())
 
     def _shadow(self, shadow: Served, answered: Sequence[tuple[Asked, pl.DataFrame]], moment: float) -> None:
         outcomes = self._outcomes(shadow, [asked for asked, _ in answered])
@@ -157,6 +157,6 @@ class Batches:
                 self.log.add(shadow.name, "shadow", moment, asked.rows, outcome)
 
     def close(self) -> None:
-        """Ends the threads."""
+        """Ends the threads, after the shadow has scored what waits for it."""
         self._model.shutdown(wait=True)
-        self._aside.shutdown(wait=True, cancel_futures=True)
+        self._aside.shutdown(wait=True)

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import polars as pl
 
@@ -44,9 +44,14 @@ def alike_values(frame: pl.LazyFrame, profiles: Iterable[ColumnProfile]) -> dict
         for facts in profiles
         if facts.kind == "categorical" and facts.dtype == pl.String and facts.distinct <= MOST_DISTINCT
     ]
-    seen = frame.select(by_name(names)).head(LOOKED_AT).collect() if names else pl.DataFrame()
+    seen = first_cells(frame, names)
     found = {name: _groups(seen[name]) for name in names}
     return {name: _words(groups) for name, groups in found.items() if groups}
+
+
+def first_cells(frame: pl.LazyFrame, names: Sequence[str]) -> pl.DataFrame:
+    """Some columns of the first `LOOKED_AT` rows; without any column no row is read."""
+    return frame.select(by_name(names)).head(LOOKED_AT).collect() if names else pl.DataFrame()
 
 
 def written_plainly(value: str) -> str:

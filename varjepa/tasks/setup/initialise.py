@@ -29,6 +29,7 @@ from varjepa.tasks.answers.tables import ColumnAnswer, InitAnswer
 from varjepa.tasks.setup.alike_values import alike_values
 from varjepa.tasks.setup.drafted_contract import MOST_VALUES, contract_text
 from varjepa.tasks.setup.gap_words import gap_words
+from varjepa.tasks.setup.mixed_numbers import mixed_numbers
 from varjepa.tasks.setup.natural_bounds import future_words
 from varjepa.tasks.setup.obstacles import obstacles
 from varjepa.tasks.setup.repeated_keys import repeated_keys
@@ -137,10 +138,11 @@ def initialise(
         remarks = {name: beyond_words(count) for name, count in beyond.items()}
         remarks |= rare_columns(rows, {name: facts for name, facts in profiles.items() if name != label})
         alike, total = alike_values(frame, profiles.values()), total_row(frame, rows.rows, profiles)
+        mixed = mixed_numbers(frame, profiles.values())
         ordered = {} if section.split.by == "time" else ordered_by_time(frame, profiles)
     keys = {} if section.split.column is not None else repeated_keys(profiles, label)
     remarks = _together(
-        remarks, future_columns(profiles), keys, ordered, alike, total, gap_words(section, profiles.values())
+        remarks, future_columns(profiles), keys, ordered, alike, mixed, total, gap_words(section, profiles.values())
     )
     started = Started(
         config, contract, rows.rows, label, profiles, source.columns, source.words, {**remarks, **source.doubts},

@@ -32,7 +32,7 @@ PARTIAL = ("checkpoint.pt", "draft-*/*.parquet")
 """Files of an unfinished step from which another process goes on; each is only ever replaced as a whole."""
 
 _T = TypeVar("_T")
-_fresh: ContextVar[tuple[str, ...]] = ContextVar("fresh", default=())
+fresh: ContextVar[tuple[str, ...]] = ContextVar("fresh", default=())
 """Part of every folder's name; not empty if results of earlier runs must not be reused."""
 
 
@@ -137,7 +137,7 @@ def step_folder(step: str, *inputs: Any, code: str) -> Path:
         inputs: plain data that the result depends on.
         code: module of the step.
     """
-    return WORK / f"{step}-{digest(code_digest(code), *_fresh.get(), *inputs)}"
+    return WORK / f"{step}-{digest(code_digest(code), *fresh.get(), *inputs)}"
 
 
 @contextmanager
@@ -195,8 +195,8 @@ def afresh(wanted: bool = True) -> Iterator[None]:  # noqa: FBT001, FBT002 (its 
     if not wanted:
         yield
         return
-    token = _fresh.set((digest(time.time_ns()),))
+    token = fresh.set((digest(time.time_ns()),))
     try:
         yield
     finally:
-        _fresh.reset(token)
+        fresh.reset(token)

@@ -5,6 +5,7 @@ import math
 import time
 
 from varjepa.config import BenchmarkConfig, FeatureSet, Protocol, RetrainConfig, Selection, as_flat
+from varjepa.config.learning import ADAMW
 from varjepa.tasks.steps.retries import retried_task
 from varjepa.tasks.studies.benchmark_cell import Cell
 from varjepa.tasks.tracking.runs import nested_run
@@ -14,7 +15,8 @@ from varjepa.tasks.tracking.store import client_of
 def encoder_config(job: RetrainConfig, features: FeatureSet, selection: Selection, number: int) -> RetrainConfig:
     """The job with the encoder of a feature set, by its number among those that differ in their seed only.
 
-    By `probe` every kind trains all epochs and keeps the one with the best probe: equal steps, an equal choice.
+    By `probe` every kind trains all epochs and keeps the one with the best probe: equal steps, an equal choice. T-JEPA
+    is trained by AdamW, also where another kind has Muon, under which its embeddings are worse.
     """
     kind = "var_t_jepa" if features == "untrained" else features
     training = job.training.model_copy(update={"seed": job.training.seed + number})
@@ -24,6 +26,8 @@ def encoder_config(job: RetrainConfig, features: FeatureSet, selection: Selectio
     elif job.model.kind != kind:
         # A selection that was configured for one kind (an ELBO, say) may not exist for another.
         training = training.model_copy(update={"selection": "auto"})
+    if kind == "t_jepa" and training.optimizer == "muon":
+        training = training.model_copy(update=ADAMW)
     return job.model_copy(update={"model": job.model.model_copy(update={"kind": kind}), "training": training})
 
 

@@ -13,6 +13,7 @@ from varjepa.errors import VarjepaError
 from varjepa.redaction import redacted_uri
 from varjepa.tasks.steps.files import disk_trouble
 from varjepa.tasks.steps.log import log
+from varjepa.training.interruption import signals_held
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -97,7 +98,8 @@ def patiently(call: Callable[[], T], uri: str, seconds: float = PATIENCE) -> T:
     with _words_to_the_user(uri):
         while True:
             try:
-                answer = call()
+                with signals_held():  # a transaction that is cut off may keep its lock
+                    answer = call()
             except Exception as error:
                 if not may_answer_again(error):
                     raise

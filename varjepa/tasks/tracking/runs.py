@@ -1,6 +1,7 @@
 """Opens runs in the tracking store, and writes metrics, tags and artifacts to them."""
 
 import time
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from varjepa.config.operations import TrackingSection
 from varjepa.errors import reason_of
 from varjepa.tasks.lineage.record import known_as
 from varjepa.tasks.processes.owner import ASKED, TakenOverError, lost_turn, owner_tags, require_turn, waiting
+from varjepa.tasks.processes.signals import undisturbed
 from varjepa.tasks.steps.code import git_commit
 from varjepa.tasks.steps.retries import retried_task
 from varjepa.tasks.tracking.headlines import SHORT, VERDICT, curves
@@ -72,14 +74,23 @@ def opened_run(
     except BaseException as error:
         if lost_turn():  # whatever has failed here, the run is that of another machine
             raise
-        interrupted = not isinstance(error, Exception)
-        reason = reason_of(error)
-        client.set_tag(run_id, FAILURE, reason[:4000])
-        if told:
-            client.set_tag(run_id, VERDICT, ("interrupted" if interrupted else f"failed: {reason}")[:SHORT])
-        client.set_terminated(run_id, "KILLED" if interrupted else "FAILED")
+        with undisturbed():  # a group's Ctrl-C and its parent's SIGTERM come one after the other
+            _ended_badly(client, run_id, error, told=told)
         raise
     client.set_terminated(run_id, "FINISHED")
+
+
+def _ended_badly(client: "MlflowClient", run_id: str, error: BaseException, *, told: bool) -> None:
+    interrupted, reason = not isinstance(error, Exception), reason_of(error)
+    # A transaction that was cut off keeps its lock while the traceback has its connection, and the writes below wait.
+    cause: BaseException | None = error
+    while cause is not None:
+        traceback.clear_frames(cause.__traceback__)
+        cause = cause.__context__
+    client.set_tag(run_id, FAILURE, reason[:4000])
+    if told:
+        client.set_tag(run_id, VERDICT, ("interrupted" if interrupted else f"failed: {reason}")[:SHORT])
+    client.set_terminated(run_id, "KILLED" if interrupted else "FAILED")
 
 
 def _opened_again(client: "MlflowClient", run_id: str) -> str | None:

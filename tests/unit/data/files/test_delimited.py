@@ -269,6 +269,26 @@ def test_no_header_is_lost(tmp_path: Path, text: str, expected: Columns) -> None
     assert table.to_dict(as_series=False) == expected
 
 
+@pytest.mark.parametrize(
+    "cell", ["2024-01-{}", "10.0.0.{}", "${}.50", "INV-{}", "{}:30", "1:{}.25", "{} kg", "{}.234,5"]
+)
+def test_a_first_line_that_is_written_as_the_others_stops_the_run(tmp_path: Path, cell: str) -> None:
+    rows = [f"{cell.format(number)}\t{word}\n" for number, word in zip(range(10, 18), "abcdefgh", strict=True)]
+    with pytest.raises(DataError, match="seems to have no header"):
+        opened(put(tmp_path, "".join(rows)))
+    table, _ = opened(put(tmp_path, "q1\tword\n" + "".join(rows)))
+    assert table.height == len(rows)
+
+
+def test_a_name_that_is_a_value_is_said(tmp_path: Path) -> None:
+    rows = "ham\tSee you there\nspam\tWin a prize\nham\tOn my way\n"
+    table, notes = opened(put(tmp_path, rows))
+    assert table.height == 2
+    assert '"ham" is the name of a column and a value in it' in notes
+    assert not opened(put(tmp_path, rows), header=True)[1]
+    assert opened(put(tmp_path, rows), header=False)[0].height == 3
+
+
 def test_a_first_line_of_values_stops_the_run_though_its_numbers_grow(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="seems to have no header"):
         opened(put(tmp_path, "59,red,1450.3\n61,blue,1460.5\n48,red,1300.1\n33,blue,1200.5\n"))

@@ -48,6 +48,14 @@ def test_partitions_tell_tables_apart(tmp_path: Path) -> None:
     assert file_fingerprint(source_files(str(tmp_path))) != before
 
 
+def test_a_column_of_the_files_that_is_also_a_key_is_said(tmp_path: Path) -> None:
+    for key in ("g=a", "g=b"):
+        write(pl.DataFrame({"x": [1], "g": ["other"]}), tmp_path / key / "0.parquet")
+    table, notes = opened(tmp_path)
+    assert table["g"].to_list() == ["other", "other"]
+    assert 'have themselves, which are read: "g"' in notes
+
+
 @pytest.mark.parametrize("kind", FORMATS)
 def test_columns_go_by_name(tmp_path: Path, kind: str) -> None:
     write(pl.DataFrame({"a": [1], "b": ["x"]}), tmp_path / f"1.{kind}")

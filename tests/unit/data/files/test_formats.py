@@ -121,6 +121,15 @@ def test_cells_of_a_spreadsheet_that_mix_types_become_text(tmp_path: Path) -> No
     assert table.row(-1) == ("word", 0.5)
 
 
+def test_numbers_beside_text_keep_their_digits(tmp_path: Path) -> None:
+    numbers = [1.5e-12, -1.25 / 3, 12345678.12345678, 2.5e300, 40]
+    cells = [*numbers, "n/a", "007", "1.50", "1,5", True]
+    table, _ = opened(book(tmp_path / "t.xlsx", one=[["a", "b"], *([cell, 1] for cell in cells)]))
+    text = table["a"].to_list()
+    assert [float(cell) for cell in text[: len(numbers)]] == numbers
+    assert text[len(numbers) :] == ["n/a", "007", "1.50", "1,5", "true"]
+
+
 def test_json_lines_may_lack_keys_and_nest(tmp_path: Path) -> None:
     lines = '{"a": 1, "n": {"x": 1}}\n' * 500 + '{"a": 2.5, "b": "late", "l": [1, 2]}\n'
     table, _ = opened(put(tmp_path, lines, "t.jsonl"))

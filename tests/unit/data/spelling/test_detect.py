@@ -157,6 +157,30 @@ def test_points_in_a_file_of_decimal_commas_are_marks_of_thousands(
     assert open_path(str(file), told, text=()).frame.collect()["a"].to_list() == values
 
 
+@pytest.mark.parametrize(
+    ("cells", "other", "thousand", "said"),
+    [
+        ([f"{k * 37:,}".replace(",", ".") for k in range(10, 60)], "red", 1000, False),
+        ([f"{k * 137:,}".replace(",", ".") for k in range(10, 60)], "red", 1, True),
+        ([f"{k * 37:,}".replace(",", ".") for k in range(10, 60)], "0.5", 1, False),
+        ([f"{k * 37:,}".replace(",", ".") for k in range(10, 60)], "{},234.5", 1, False),
+        ([f"{k / 37:.3f}" for k in range(10, 60)], "red", 1, False),
+    ],
+)  # fmt: skip
+def test_points_beside_whole_numbers_are_marks_of_thousands_in_files_of_text(
+    tmp_path: Path, cells: list[str], other: str, thousand: int, said: bool
+) -> None:
+    file = tmp_path / "t.csv"
+    file.write_text("a;b\n" + "".join(f"{cell};{other.format(k + 1)}\n" for k, cell in enumerate([*cells, "1.250"])))
+    found = open_path(str(file), DataSection(path=str(file)))
+    assert found.frame.collect()["a"][-1] == 1.25 * thousand
+    assert ("may mean another number" in found.doubts.get("a", "")) == said
+    pl.DataFrame({"a": [*cells, "1.250"]}).write_parquet(tmp_path / "t.parquet")
+    if other == "red":
+        alike = open_path(str(tmp_path / "t.parquet"), DataSection(path="t"))
+        assert alike.frame.collect()["a"].to_list() == found.frame.collect()["a"].to_list()
+
+
 DAYS = [date(2015, 1, 1) + timedelta(weeks=k) for k in range(40)]
 
 
@@ -179,6 +203,35 @@ def test_day_and_month_are_told_apart(cells: list[str], other: list[str], first:
     assert found.frame.collect()["a"][0] == first
     assert said in found.doubts.get("a", "")
     assert bool(found.doubts) == bool(said)
+
+
+def test_a_year_of_two_digits_is_no_day_that_all_dates_share() -> None:
+    other = {"b": ["x", "y", "z", "x"]}
+    found = read({"a": ["05.11.20", "07.12.20", "09.01.20", "11.02.20"], **other})
+    assert found.frame.collect()["a"].to_list() == [
+        date(2020, 11, 5), date(2020, 12, 7), date(2020, 1, 9), date(2020, 2, 11),
+    ]  # fmt: skip
+    firsts = read({"a": ["05.10.01", "05.11.01", "05.12.01", "06.01.01"], **other})
+    assert firsts.frame.collect()["a"][0] == date(2005, 10, 1)
+
+
+def test_dates_of_both_orders_in_one_column_are_a_doubt() -> None:
+    cells = ["25/03/2020", "03/25/2020", "05/06/2020", "14/07/2020"]
+    found = read({"a": cells})
+    assert found.frame.collect()["a"].to_list() == [
+        date(2020, 3, 25), date(2020, 3, 25), date(2020, 6, 5), date(2020, 7, 14),
+    ]  # fmt: skip
+    assert '"05/06/2020" may be either, and such dates are read with the day first' in found.doubts["a"]
+    assert not read({"a": [cells[0], cells[1], cells[3]]}).doubts
+    told = DataSection(name="table", columns={"a": ColumnSection(format=("%d/%m/%Y", "%m/%d/%Y"))})
+    assert not read({"a": cells}, told).doubts
+
+
+@pytest.mark.parametrize(("letter", "hour"), [("m", "h"), ("W", "h"), ("j", "h")])
+def test_a_letter_that_may_be_no_time_is_a_unit_unless_times_stand_beside_it(letter: str, hour: str) -> None:
+    cells = [f"{k}.5 {letter}" for k in range(1, 9)]
+    assert column(cells).to_list() == [k + 0.5 for k in range(1, 9)]
+    assert read({"a": [*cells, f"2 {hour}"]}).columns["a"].format == "duration"
 
 
 def test_what_the_user_says_wins() -> None:

@@ -43,6 +43,17 @@ def test_clusters_count_where_rows_do_not() -> None:
     assert single == certify(rows._replace(clusters=None), rows._replace(clusters=None), accuracy=0.95, confidence=0.9)
 
 
+@pytest.mark.parametrize("clusters", [2, 5, 45, 3000])
+@pytest.mark.parametrize("wrong", [0.0, 0.03, 0.1])
+def test_evenly_spaced_points_give_the_integral(monkeypatch: pytest.MonkeyPatch, clusters: int, wrong: float) -> None:
+    rng = np.random.default_rng(0)
+    rows = rng.integers(1, 8, size=clusters)
+    counts = ClusterErrors(rng.binomial(rows, wrong), rows)
+    found = p_too_many_errors(counts, 0.05, 8)
+    monkeypatch.setattr("varjepa.evaluation.uncertainty.error_share.MOST_POINTS", 0)  # by quadrature
+    assert found == pytest.approx(p_too_many_errors(counts, 0.05, 8), abs=3e-7)
+
+
 @pytest.mark.parametrize(("rows", "errors"), [(45, 0), (100, 1), (1000, 40), (20_000, 900)])
 def test_the_test_is_a_binomial_tail_where_clusters_do_not_differ_within(rows: int, errors: int) -> None:
     one_row, ten_rows = np.arange(rows) < errors, np.full(rows, 10)

@@ -29,7 +29,7 @@ def test_large_tables_get_fewer_epochs(rows: int, columns: int) -> None:
     assert epochs_for(rows, columns) >= max(epochs_for(rows + 1, columns), epochs_for(rows, columns + 1))
 
 
-@pytest.mark.parametrize(("rows", "epochs"), [(8000, 12), (48_842, 6), (100_000, 3), (50_000_000, 1)])
+@pytest.mark.parametrize(("rows", "epochs"), [(8000, 6), (48_842, 3), (80_000, 2), (50_000_000, 1)])
 def test_epochs_follow_the_rows_of_the_table(rows: int, epochs: int) -> None:
     assert parse_config(SIM).sized(rows, ["x"]).training.max_epochs == epochs
 
@@ -45,8 +45,21 @@ def test_open_epochs_stay_open_as_plain_data() -> None:
     config = parse_config(SIM)
     assert as_flat(config)["training.max_epochs"] is None
     again = RetrainConfig.model_validate(json.loads(config.model_dump_json()))
-    assert again.sized(100_000, ["x"]).training.max_epochs == 3
+    assert again.sized(80_000, ["x"]).training.max_epochs == 2
     assert TrainingSection().max_epochs == MOST_EPOCHS
+
+
+@pytest.mark.parametrize(("rows", "batch"), [(10, 16), (300, 75), (1000, 250), (2047, 511), (10**6, 512)])
+def test_small_tables_have_small_batches_unless_they_are_given(rows: int, batch: int) -> None:
+    """Each key is decided by itself: a given one stays beside an open one."""
+    epochs, both = epochs_for(rows, 9), {"max_epochs": 77, "batch_size": 99}
+    sized = {
+        tuple(settings): TrainingSection(**settings).sized(rows=rows, columns=9)
+        for settings in ({}, {"max_epochs": 77}, {"batch_size": 99}, both)
+    }
+    assert [(one.max_epochs, one.batch_size) for one in sized.values()] == [
+        (epochs, batch), (77, batch), (epochs, 99), (77, 99),
+    ]  # fmt: skip
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import threading
 from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
@@ -79,6 +80,40 @@ def test_a_request_that_makes_a_library_panic_reaches_no_others(service: Service
     assert answers[2].headers[app.VERSION_HEADER] == "models:/kunden-%E6%97%A5%E6%9C%AC/1"
     assert "%" in PLAIN  # a name that has none of these characters stands there as it is
     assert b'varjepa_requests_total{status="500"} 1.0' in service.measures.page()
+
+
+def test_a_service_that_stops_logs_what_its_shadow_had_to_score(
+    service: Service, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(service.versions, "_shadow_wanted", lambda: "models:/kunden-日本/2")  # no registry
+    service.versions.refresh()
+    service.log = service.batches.log = PredictionLog(tmp_path, (), 10**9)
+    at_work, given = threading.Event(), batches.scored
+
+    def slow(model: Any, rows: pl.DataFrame, groups: tuple[str, ...]) -> pl.DataFrame:
+        if threading.current_thread().name.startswith("shadow"):
+            at_work.wait(10)
+        return given(model, rows, groups)
+
+    monkeypatch.setattr(batches, "scored", slow)
+
+    async def two_requests_before_the_end() -> str:
+        transport = httpx.ASGITransport(service.app)
+        async with (
+            service.app.router.lifespan_context(service.app),
+            httpx.AsyncClient(transport=transport, base_url="http://test") as client,
+        ):
+            for word in ("one", "two", "one too many"):
+                assert (await client.post("/predict", json={"rows": [{"a": word}]})).status_code == 200
+            metrics = (await client.get("/metrics")).text
+            threading.Timer(0.1, at_work.set).start()  # while the service stops
+            return metrics
+
+    assert 'varjepa_shadow_rows_total{outcome="skipped"} 1.0' in asyncio.run(two_requests_before_the_end())
+    logged = pl.read_parquet(tmp_path / "*.parquet").sort("time").rows_by_key("role", named=True)
+    assert {role: [row["prediction"] for row in rows] for role, rows in logged.items()} == {
+        "answer": ["one", "two", "one too many"], "shadow": ["one", "two"],
+    }  # fmt: skip
 
 
 def test_a_body_that_does_not_arrive_is_given_up(service: Service) -> None:
