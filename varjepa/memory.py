@@ -3,9 +3,9 @@
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from threading import Event, Thread
 from typing import TypeVar
 
+from varjepa.background import End, accompanied_by
 from varjepa.errors import VarjepaError, require_whole
 from varjepa.machine import GIB, memory_left
 
@@ -59,17 +59,13 @@ def warn_of_little_memory(least: int = RETRAIN) -> None:
 @contextmanager
 def watched_memory() -> Iterator[None]:
     """Says in the block when memory gets short: the system ends a process that needs more without a word."""
-    over = Event()
-    Thread(target=_watch, args=(over,), name="memory", daemon=True).start()
-    try:
+    with accompanied_by(_watch, name="memory"):
         yield
-    finally:
-        over.set()
 
 
-def _watch(over: Event) -> None:
+def _watch(end: End) -> None:
     said = False
-    while not over.wait(LOOK_SECONDS):
+    while not end.wait(LOOK_SECONDS):
         left = memory_left()
         if left is None or left > 2 * SHORT:
             said = False

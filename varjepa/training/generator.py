@@ -14,6 +14,7 @@ from varjepa.config import TrainingSection
 from varjepa.config.heads import GeneratorSection
 from varjepa.data.tensors.bars import Cells
 from varjepa.data.tensors.table import TableTensors
+from varjepa.interruption import signals_held
 from varjepa.memory import ran_out, smaller
 from varjepa.models.generator import Generator, class_log_prob
 from varjepa.models.network import TableNetwork
@@ -25,7 +26,6 @@ from varjepa.training.activations import rows_at_once
 from varjepa.training.checkpoints import load_checkpoint, save_checkpoint
 from varjepa.training.device import keep_memory, resolve_precision
 from varjepa.training.epoch_rows import Table
-from varjepa.training.interruption import signals_held
 from varjepa.training.loop import LOOK_STEPS, VALIDATION_STREAM
 from varjepa.training.parts import Division, Gradients, add_gradients, gradients_of
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from varjepa.config import MaskingSection, ObjectiveSection, TrainingSection
 from varjepa.data.tensors.table import TableTensors
 from varjepa.errors import VarjepaError
+from varjepa.interruption import signals_held
 from varjepa.memory import ran_out, smaller
 from varjepa.models.masks import Masks, draw_masks, draw_sizes, largest_sizes
 from varjepa.models.network import TableNetwork
@@ -26,7 +27,6 @@ from varjepa.training.checkpoints import load_checkpoint, save_checkpoint
 from varjepa.training.device import keep_memory, resolve_precision
 from varjepa.training.distributed import World
 from varjepa.training.epoch_rows import Epochs, RowSource, Table
-from varjepa.training.interruption import signals_held
 from varjepa.training.optimizer import optimizer_for
 from varjepa.training.parts import Division, Gradients, Part, add_gradients, gradients_of, parts_of
 from varjepa.training.recorded import RecordedSteps, Run

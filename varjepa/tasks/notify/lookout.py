@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Event, Thread
+from functools import partial
 
+from varjepa.background import End, accompanied_by
 from varjepa.config import RetrainConfig
 from varjepa.tasks.notify.killed import tell_killed
 from varjepa.tasks.notify.silence import tell_silence
@@ -28,17 +29,11 @@ def lookout(config: RetrainConfig, seconds: float = SECONDS) -> Iterator[None]:
     if not config.notify:
         yield
         return
-    ended = Event()
-    thread = Thread(target=_look, args=(config, seconds, ended), name="lookout", daemon=True)
-    thread.start()
-    try:
+    with accompanied_by(partial(_look, config, seconds), name="lookout", last_seconds=LAST_LOOK):
         yield
-    finally:
-        ended.set()
-        thread.join(LAST_LOOK)
 
 
-def _look(config: RetrainConfig, seconds: float, ended: Event) -> None:
-    while not ended.wait(seconds):
+def _look(config: RetrainConfig, seconds: float, end: End) -> None:
+    while not end.wait(seconds):
         tell_killed(config)
         tell_silence(config)

@@ -3,17 +3,16 @@
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import wraps
-from threading import Event, Thread
+from collections.abc import Callable
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from varjepa.background import End, accompanied_by
 from varjepa.errors import VarjepaError
+from varjepa.interruption import signals_held
 from varjepa.redaction import redacted_uri
 from varjepa.tasks.steps.files import disk_trouble
 from varjepa.tasks.steps.log import log
-from varjepa.training.interruption import signals_held
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -95,7 +94,7 @@ def patiently(call: Callable[[], T], uri: str, seconds: float = PATIENCE) -> T:
         TrackingLostError: there was none in time.
     """
     began = time.monotonic()
-    with _words_to_the_user(uri):
+    with accompanied_by(partial(_tell_of_the_wait, uri), name="tracking"):
         while True:
             try:
                 with signals_held():  # a transaction that is cut off may keep its lock
@@ -127,18 +126,8 @@ def may_answer_again(error: BaseException) -> bool:
     return known or (not isinstance(error, VarjepaError) and any(words in text for words in PASSING))
 
 
-@contextmanager
-def _words_to_the_user(uri: str) -> Iterator[None]:
-    """Says every few seconds that the block still waits."""
-    over, began = Event(), time.monotonic()
-
-    def tell() -> None:
-        while not over.wait(WORD_SECONDS):
-            waited = time.monotonic() - began
-            log.info("waiting for the tracking store %s for %.0f s", redacted_uri(uri), waited)
-
-    Thread(target=tell, name="tracking", daemon=True).start()
-    try:
-        yield
-    finally:
-        over.set()
+def _tell_of_the_wait(uri: str, end: End) -> None:
+    """Says every few seconds that somebody still waits for a store."""
+    began = time.monotonic()
+    while not end.wait(WORD_SECONDS):
+        log.info("waiting for the tracking store %s for %.0f s", redacted_uri(uri), time.monotonic() - began)

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM wait for the end of a training step, so that a checkpoint can be written first."""
+"""Ctrl-C and SIGTERM wait for the end of what must not be cut in two, such as a training step with its checkpoint."""
 
 import os
 import signal
@@ -9,13 +9,13 @@ from types import FrameType
 from typing import Any
 
 PATIENCE = 1.5
-"""Seconds that a signal waits. After that it interrupts the step, and the last checkpoint stands."""
+"""Seconds that a signal waits. After that it interrupts what holds it."""
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class HeldSignals:
-    """Signals that wait for the end of a step.
+    """Signals that wait.
 
     Attributes:
         arrived: the first signal that waits; None if there is none.
@@ -29,7 +29,8 @@ class HeldSignals:
     def hold(self) -> None:
         """Holds signals back from now on. Only the main thread of Python receives any."""
         if current_thread() is main_thread():
-            self._before = {number: signal.signal(number, self._on_signal) for number in SIGNALS}
+            for number in SIGNALS:
+                self._before[number] = signal.signal(number, self._on_signal)
 
     def let_go(self) -> None:
         """Ends the hold. A signal that has waited takes effect now."""
@@ -44,7 +45,7 @@ class HeldSignals:
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self.arrived is None:
             self.arrived = number
-            # The same signal again, if no step has ended in the meantime.
+            # The same signal again, if nothing has let it go in the meantime.
             self._timer = Timer(PATIENCE, os.kill, (os.getpid(), number))
             self._timer.daemon = True
             self._timer.start()
@@ -66,9 +67,9 @@ def signals_held(*, on: bool = True) -> Iterator[HeldSignals]:
         on: False changes nothing: signals take effect at once.
     """
     held = HeldSignals()
-    if on:
-        held.hold()
     try:
+        if on:
+            held.hold()  # a signal in the middle of this is raised, and what was replaced is put back
         yield held
     finally:
         held.let_go()
