@@ -39,11 +39,14 @@ from varjepa.training.device import keep_memory
 from varjepa.training.loop import Trainer
 
 SMALL = {"train": 0.4, "validation": 0.4, "calibration": 0.0}
+WIDE = {"train": 0.25, "validation": 0.5, "calibration": 0.0}
 DATA: dict[str, dict[str, Any]] = {
     "sim": {"name": "sim", "rows": 17_500, "label": "label", "drop": ["ambiguity"], "split": SMALL},
     "digits": {"label": "label", "task": "classification", "split": SMALL | {"validation": 0.5}},
     "covertype": {"rows": 17_500, "label": "Cover_Type", "task": "classification", "split": SMALL},
     "adult": {"label": "income", "split": SMALL | {"train": 0.6, "validation": 0.2}},
+    "mnist": {"rows": 4000, "label": "label", "task": "classification", "split": WIDE},
+    "factors": {"label": "label", "task": "classification", "split": WIDE},
 }
 """Many validation rows, so that small differences show; digits are 1,797 rows of scikit-learn's."""
 
@@ -138,6 +141,21 @@ def digits(path: Path) -> Path:
     return path
 
 
+def factors(path: Path) -> Path:
+    """Writes 4,000 rows of 300 numbers that 20 factors and noise make; one of the factors makes three classes."""
+    rng = np.random.default_rng(1)
+    each = rng.normal(size=(4000, 20))
+    numbers = each @ rng.normal(size=(20, 300)) + 3 * rng.normal(size=(4000, 300))
+    noisy = each[:, 0] + 0.3 * rng.normal(size=4000)
+    table = pl.DataFrame(numbers.round(3), schema=[f"x{place}" for place in range(300)])
+    table.with_columns(label=pl.Series(np.digitize(noisy, (-0.4, 0.4))).cast(pl.String)).write_csv(path)
+    return path
+
+
+MADE = {"digits": digits, "factors": factors}
+"""Tables that need no file."""
+
+
 def read(table: GivenTable) -> tuple[RetrainConfig, Rows]:
     """A job with the default settings, and its encoded rows in the working folder.
 
@@ -145,7 +163,7 @@ def read(table: GivenTable) -> tuple[RetrainConfig, Rows]:
         table: one of `DATA`; `NAME_300` has 300 rows for training.
     """
     name, _, number = table.name.partition("_")
-    path = digits(Path("digits.csv").resolve()) if name == "digits" else table.path
+    path = MADE[name](Path(f"{name}.csv").resolve()) if name in MADE else table.path
     data = DATA[name] | ({"path": str(path)} if path else {})
     if number:
         data |= {"rows": FEW, "split": {"train": int(number) / FEW, "validation": 0.5, "calibration": 0.0}}

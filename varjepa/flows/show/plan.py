@@ -4,6 +4,7 @@ from collections import Counter
 
 from varjepa.amounts import counted
 from varjepa.config.durations import in_words
+from varjepa.data.read.left_out import left_out_words
 from varjepa.flows.show.console import console, shows_plain
 from varjepa.tasks.answers.retrain import PlanAnswer
 
@@ -18,8 +19,8 @@ def show_plan(plan: PlanAnswer) -> None:
     kinds = Counter(plan["columns"].values())
     features = counted(data["features"], "feature")
     console.print(f"columns   {', '.join(f'{count} {kind}' for kind, count in kinds.items())}; {features}")
-    for name, reason in plan["left_out"].items():
-        console.print(f"          {name} is left out: {reason}")
+    for words in left_out_words(plan["left_out"]):
+        console.print(f"          {words}")
     console.print(f"split     {', '.join(f'{rows:,} {part}' for part, rows in plan['parts'].items())}")
     layers, epochs = counted(plan["size"]["n_layers"], "layer"), counted(plan["epochs"], "epoch")
     console.print(f"network   {layers} of width {plan['size']['d_hidden']}, at most {epochs}")

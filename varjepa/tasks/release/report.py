@@ -3,6 +3,8 @@
 from shlex import quote
 
 from varjepa.amounts import counted, figure, share
+from varjepa.data.read.left_out import left_out_words
+from varjepa.errors import listed
 from varjepa.tasks.registry.champion import CHAMPION
 from varjepa.tasks.release.card import MEASURES, CardFacts
 from varjepa.tasks.release.gate import Decision
@@ -16,6 +18,9 @@ REPORT = "0_report.html"
 
 FEW_ROWS = 500
 """With fewer test rows, the report says that its figures are rough."""
+
+MOST = 8
+"""Columns of which the report says a sentence each; the model card names all of them."""
 
 FIRST = ("head", "raw", "probe", "selective_shipped", "interval", "calibration")
 """Groups of figures in the order in which a person asks for them; the objective and the latents come after them."""
@@ -124,10 +129,18 @@ def _watch(facts: CardFacts) -> list[str]:
     from varjepa.data.fit.derived_columns import SHOWN_RARE
 
     prepared, rows = facts.prepared, facts.prepared.parts.get("test", 0)
-    odd = [f'"{name}" was left out: {why}.' for name, why in prepared.left_out.items()]
-    odd += [f'"{name}" may leak the label: it predicts it alone.' for name in prepared.leaks]
-    odd += [f'"{name}": {share(part, 0)} of its values are rare and treated alike.'
-            for name, part in prepared.rare.items() if part > SHOWN_RARE]  # fmt: skip
+    odd = left_out_words(prepared.left_out)
+    if prepared.leaks:
+        verb = (
+            "may leak the label: it predicts it" if len(prepared.leaks) == 1 else "may leak the label: each predicts it"
+        )
+        odd.append(f"{listed(prepared.leaks)} {verb} alone.")
+    rare = [name for name, part in prepared.rare.items() if part > SHOWN_RARE]
+    odd += [
+        f'"{name}": {share(prepared.rare[name], 0)} of its values are rare and treated alike.' for name in rare[:MOST]
+    ]
+    if len(rare) > MOST:
+        odd.append(f"{counted(len(rare) - MOST, 'further column')} with many rare values: the model card names them.")
     if facts.validation.quarantined:
         odd.append(
             f"{counted(facts.validation.quarantined, 'row')} broke the contract and went into quarantine (validation/)."

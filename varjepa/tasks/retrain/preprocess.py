@@ -1,15 +1,17 @@
 """Step 3: split the rows, fit the preprocessing on the training part, encode all rows."""
 
+import logging
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from varjepa.config import DataSection, PreprocessSection, RetrainConfig, SplitSection
 from varjepa.config.data import KIND
+from varjepa.data.read.left_out import left_out_words
 from varjepa.errors import DataError
 from varjepa.tasks.orchestration.parallel_map import workers
 from varjepa.tasks.retrain.partitions import (
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
     from varjepa.data.fit.preprocessor_fit import Verdicts
     from varjepa.data.fit.ranges import ParallelMap
 
+T = TypeVar("T")
+
 STEP = Step(
     "preprocess",
     __name__,
@@ -47,6 +51,9 @@ STEP = Step(
 
 LEAK_ROWS = 20_000
 """At most about this many rows of a part show whether a column predicts the label alone."""
+
+MOST_LINES = 8
+"""Columns of which a line each is said; the model card names all of them."""
 
 ENCODED, PREPROCESSOR, SPLIT = "encoded.parquet", "preprocessor.json", "parts.parquet"
 
@@ -112,19 +119,26 @@ def preprocess(clean: Path, config: RetrainConfig) -> Prepared:
     folder = STEP.folder(config, str(clean), promised)
     with _text_in_words():
         prepared = reuse(folder, Prepared, lambda: _preprocess(clean, config.data, config.preprocess, folder, promised))
-    for name, reason in prepared.left_out.items():
-        log.warning('The column "%s" is left out: %s.', name, reason)
-    for name, columns in prepared.joined.items():
+    for words in left_out_words(prepared.left_out):
+        log.warning("%s", words)
+    for name, columns in _first(prepared.joined, "joined columns", logging.INFO):
         log.info('%d columns from "%s" to "%s" are one feature, "%s"', len(columns), columns[0], columns[-1], name)
-    for name, share in prepared.rare.items():
-        if share > SHOWN_RARE:
-            log.warning('The column "%s": %s.', name, rare_words(share))
-    for name, share in prepared.leaks.items():
+    rare = {name: share for name, share in prepared.rare.items() if share > SHOWN_RARE}
+    for name, share in _first(rare, "columns with rare categories"):
+        log.warning('The column "%s": %s.', name, rare_words(share))
+    for name, share in _first(prepared.leaks, "columns that say much about the label"):
         log.warning(
             'The column "%s" alone takes away %.0f%% of the uncertainty about the label. If it is not known when you '
             "predict, list it in data.drop.", name, 100 * share,
         )  # fmt: skip
     return prepared
+
+
+def _first(found: Mapping[str, T], kind: str, level: int = logging.WARNING) -> Iterator[tuple[str, T]]:
+    """The first columns of hundreds, each of which takes a line; the others are counted at the end."""
+    yield from list(found.items())[:MOST_LINES]
+    if len(found) > MOST_LINES:
+        log.log(level, "%s further %s, which the model card names", f"{len(found) - MOST_LINES:,}", kind)
 
 
 @contextmanager

@@ -1,0 +1,36 @@
+"""What is said of hundreds of columns fits on a screen."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from varjepa.config import parse_config
+from varjepa.tasks.retrain.ingest import ingest
+from varjepa.tasks.retrain.preprocess import MOST_LINES, preprocess
+
+
+def test_columns_alike_take_one_line_and_the_others_a_few(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    rng, rows, columns = np.random.default_rng(0), 300, 12
+    constant = {f"pixel_{number}": np.zeros(rows) for number in range(150)}
+    words = {f"word_{number}": [f"{value}" for value in rng.integers(0, 150, rows)] for number in range(columns)}
+    kinds = dict.fromkeys(words, "categorical")
+    pl.DataFrame(constant | words | {"x": rng.normal(size=rows)}).write_parquet(tmp_path / "t.parquet")
+    monkeypatch.chdir(tmp_path)
+    config = parse_config({"data": {"path": "t.parquet", "kinds": kinds, "task": "none"}})
+    snapshot = ingest.fn(config)
+    with caplog.at_level(logging.INFO, "varjepa"):
+        prepared = preprocess.fn(snapshot.path, snapshot.told(config))
+    assert len(prepared.left_out) == 150
+    assert len(prepared.rare) == columns
+    said = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert said[0].startswith('150 columns are left out, each as it has a single value: "pixel_0", "pixel_1", ')
+    assert said[0].endswith(" and 142 more.")
+    assert [line for line in said[1:-1] if "rare categories" in line] == said[1 : 1 + MOST_LINES]
+    assert said[1 + MOST_LINES :] == [
+        f"{columns - MOST_LINES} further columns with rare categories, which the model card names"
+    ]
