@@ -50,6 +50,7 @@ def encoded(config: RetrainConfig) -> tuple[RetrainConfig, Preprocessor, Tables]
     snapshot = ingest.fn(config)
     config = snapshot.told(config)
     prepared = preprocess.fn(snapshot.path, config)
+    config = prepared.sized(config)
     preprocessor = Preprocessor.read(prepared.preprocessor)
     train, validation = (
         read_sample(prepared.encoded, preprocessor, part, most=10**9, seed=0).table for part in ("train", "validation")

@@ -73,9 +73,8 @@ Measure = Callable[[RetrainConfig, Rows, str, int], dict[str, float]]
 
 def settings_of(config: RetrainConfig, rows: Rows, variant: str, seed: int) -> RetrainConfig:
     """The configuration of a run, with all sizes."""
-    columns = [str(number) for number in range(rows.sizes.n_features)]
     # `sized` expects the rows of the whole table.
-    sized = config.sized(round(rows.train.table.n_rows / config.data.split.train), columns)
+    sized = config.sized(round(rows.train.table.n_rows / config.data.split.train), rows.sizes.n_features)
     weights, share = VARIANTS[variant]
     epochs = sized.training.max_epochs
     rising = dict.fromkeys((name.replace("final", "anneal_epochs") for name in KL_WEIGHTS),

@@ -78,6 +78,7 @@ def encoder(name: str, path: str, seed: int, home: Path) -> Encoder:
     snapshot = ingest.fn(config)
     clean, config = check_contract.fn(snapshot, config).clean, snapshot.told(config)
     prepared, folder = preprocess.fn(clean, config), home / f"{name}-{seed}"
+    config = prepared.sized(config)
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / NETWORK).is_file():
         job = pretrain.Job(prepared.encoded, prepared.preprocessor, folder / "training", "no run")

@@ -69,12 +69,11 @@ EPOCHS, PASSED = 12, 200_000
 
 def settings_of(config: RetrainConfig, rows: Rows, variant: str, seed: int) -> RetrainConfig:
     """The configuration of a run, with all sizes."""
-    columns = [str(number) for number in range(rows.sizes.n_features)]
     chosen = VARIANTS[variant]
     kind = parse_config(config.model_dump(mode="json") | {"model": {"kind": chosen.kind}})
     # The rows of the whole table, of which 60% are for training by default.
     share = config.data.split.train if config.data.split.train > FEWEST else 0.6
-    sized = kind.sized(round(rows.train.table.n_rows / share), columns)
+    sized = kind.sized(round(rows.train.table.n_rows / share), rows.sizes.n_features)
     epochs = max(1, round(chosen.share * min(EPOCHS, PASSED // rows.train.table.n_rows)))
     batch = max(16, min(512, rows.train.table.n_rows // chosen.steps))
     plain = sized.model_dump(mode="json")

@@ -153,6 +153,7 @@ def pretrained_of(config: Any, run_id: str) -> SimpleNamespace:
     snapshot = ingest.fn(config)
     clean, config = check_contract.fn(snapshot, config).clean, snapshot.told(config)
     prepared = preprocess.fn(clean, config)
+    config = prepared.sized(config)
     pretrained = pretrain.fn(prepared, config, run_id)
     return SimpleNamespace(snapshot=snapshot, config=config, prepared=prepared, pretrained=pretrained)
 

@@ -41,7 +41,7 @@ def trained_on(table: pl.DataFrame, folder: Path, monkeypatch: pytest.MonkeyPatc
     snapshot = ingest.fn(config)
     prepared = preprocess.fn(check_contract.fn(snapshot, config).clean, snapshot.told(config))
     curves: Any = Unlogged()
-    return load_file(trained_network(prepared, snapshot.told(config), curves).weights)
+    return load_file(trained_network(prepared, prepared.sized(snapshot.told(config)), curves).weights)
 
 
 def test_rows_without_a_label_train_the_embedding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,31 +30,32 @@ PRESETS: dict[str, EncoderSizes] = {
     "published": EncoderSizes(64, 8, 4, 256, 16, 4, 4, 256, 0),
 }
 """small, medium and published differ in depth alone: at the same cost, width is worth more (docs/measured/sizes.md).
-wide is narrow, and proportional to its columns, because each of hundreds of columns is a token."""
+wide is narrow, and proportional to its features, because each of hundreds of features is a token."""
 
 SIZES = EncoderSizes._fields
 
 MEDIUM_CELLS = 100_000
 """Tables of at least as many cells get the medium sizes. On no table measured so far were the published ones better."""
 
-WIDE_COLUMNS = 200
-"""Tables of at least as many columns get networks whose cost is proportional to their columns, and no generator."""
+WIDE_FEATURES = 200
+"""Tables of at least as many features get networks whose cost is proportional to these, and no generator. Text, dates
+and groups of zeros and ones are several features or one, and it is features that cost time."""
 
 
-def preset_for(rows: int, columns: int) -> Preset:
-    """The sizes for a table, by the number of its cells.
+def preset_for(rows: int, features: int) -> Preset:
+    """The sizes for a table, by the number of its features and cells.
 
     Args:
         rows: of the whole table, all parts together.
-        columns: that may be features.
+        features: that its columns are encoded as.
 
     Examples:
         >>> preset_for(2000, 14), preset_for(48_842, 14), preset_for(20_000, 1_500)
         ('small', 'medium', 'wide')
     """
-    if columns >= WIDE_COLUMNS:
+    if features >= WIDE_FEATURES:
         return "wide"
-    return "medium" if rows * columns >= MEDIUM_CELLS else "small"
+    return "medium" if rows * features >= MEDIUM_CELLS else "small"
 
 
 def completed(preset: str, given: Mapping[str, int]) -> dict[str, int]:

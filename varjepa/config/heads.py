@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from varjepa.config.base import LARGE, Draws, NonNegative, OpenSection, Positive, Rate, Section
-from varjepa.config.encoder_sizes import WIDE_COLUMNS
+from varjepa.config.encoder_sizes import WIDE_FEATURES
 
 MEASURE = Literal[
     "max_probability", "entropy", "ensemble", "propagated", "propagated_aleatoric", "propagated_epistemic",
@@ -99,7 +99,7 @@ class GeneratorSection(OpenSection):
     assess_rows: NonNegative = 4000
     """At most this many test rows evaluate imputations, samples and anomaly scores; 0: no evaluation."""
 
-    def sized(self, columns: int) -> "GeneratorSection":
+    def sized(self, features: int) -> "GeneratorSection":
         """The section with its layers, for a table of so many features. A given number stays.
 
         Examples:
@@ -108,7 +108,7 @@ class GeneratorSection(OpenSection):
             >>> GeneratorSection(n_layers=1).sized(200).n_layers
             1
         """
-        return self._decided({"n_layers": 0 if columns >= WIDE_COLUMNS else self.n_layers})
+        return self._decided({"n_layers": 0 if features >= WIDE_FEATURES else self.n_layers})
 
     def batch(self, rows: int) -> int:
         """Rows of a batch, of so many training rows."""

@@ -18,7 +18,7 @@ from varjepa.config.base import (
     Weight,
     Width,
 )
-from varjepa.config.encoder_sizes import AUTO, SIZES, WIDE_COLUMNS, Preset, completed, preset_for
+from varjepa.config.encoder_sizes import AUTO, SIZES, WIDE_FEATURES, Preset, completed, preset_for
 
 MOST_WEIGHTS = 100_000_000_000
 """400 GiB in 32 bits: more than any one machine trains."""
@@ -44,7 +44,7 @@ class ModelSection(OpenSection):
     """Sizes of the encoders and the predictor, as far as they are not given one by one: d_hidden, n_layers, n_heads,
     d_feedforward, pred_d, pred_n_layers, pred_n_heads, pred_d_feedforward, n_points. published: the paper's for Adult,
     eight layers of width 64. medium: two of these layers. small: one. wide: two layers of width 32, with points. auto:
-    small, medium or wide, by the rows and columns of the table; a finished model records the numbers."""
+    small, medium or wide, by the rows and features of the table; a finished model records the numbers."""
     d_hidden: Width = 64
     """Width of tokens, latents and encoders (d_hidden; d = d_z = d_hidden)."""
     n_layers: Layers = 8
@@ -94,12 +94,12 @@ class ModelSection(OpenSection):
         """Sizes that the table decides."""
         return super()._open if self.size == AUTO else set()
 
-    def sized(self, *, rows: int, columns: int) -> "ModelSection":
-        """The section with all sizes as numbers, for a table of so many rows and columns.
+    def sized(self, *, rows: int, features: int) -> "ModelSection":
+        """The section with all sizes as numbers, for a table of so many rows and features.
 
         Given sizes stay, so a section that has all of them stays as it is, whatever the table.
         """
-        return self._decided(completed(preset_for(rows, columns), self._given))
+        return self._decided(completed(preset_for(rows, features), self._given))
 
     @property
     def _given(self) -> dict[str, int]:
@@ -152,7 +152,7 @@ class MaskingSection(OpenSection):
             raise ValueError("a minimum share exceeds its maximum share")
         return self
 
-    def sized(self, columns: int) -> "MaskingSection":
+    def sized(self, features: int) -> "MaskingSection":
         """The section with its number of target masks, for a table of so many features. A given number stays.
 
         Examples:
@@ -161,7 +161,7 @@ class MaskingSection(OpenSection):
             >>> MaskingSection(num_targets=3).sized(200).num_targets
             3
         """
-        return self._decided({"num_targets": 1 if columns >= WIDE_COLUMNS else self.num_targets})
+        return self._decided({"num_targets": 1 if features >= WIDE_FEATURES else self.num_targets})
 
 
 MOST_EPOCHS, PASSED_ROWS, PASSED_CELLS = 6, 100_000, 100_000_000
@@ -174,7 +174,7 @@ step an epoch the predictor of a small table learns too little, with more than f
 (docs/measured/sizes.md)."""
 
 
-def epochs_for(rows: int, columns: int) -> int:
+def epochs_for(rows: int, features: int) -> int:
     """The default number of epochs, for a table of which an epoch passes so many rows.
 
     Each epoch of a large table is worth several of a small one, and the cells that training passes are what it costs.
@@ -183,7 +183,7 @@ def epochs_for(rows: int, columns: int) -> int:
         >>> epochs_for(10_000, 14), epochs_for(60_000, 14), epochs_for(10_000_000, 14), epochs_for(14_000, 1_500)
         (6, 1, 1, 4)
     """
-    passed = min(PASSED_ROWS, PASSED_CELLS // max(1, columns))
+    passed = min(PASSED_ROWS, PASSED_CELLS // max(1, features))
     return max(1, min(MOST_EPOCHS, passed // max(1, rows)))
 
 
@@ -320,18 +320,18 @@ class TrainingSection(OpenSection):
     patience: Positive = 5
     """Evaluations without improvement after which training stops (P)."""
     eval_rows: Positive = 10_000
-    """An evaluation during training uses at most this many rows of each part, and of tables of hundreds of columns no
+    """An evaluation during training uses at most this many rows of each part, and of tables of hundreds of features no
     more than have 4 million cells."""
 
-    def sized(self, *, rows: int, columns: int) -> "TrainingSection":
+    def sized(self, *, rows: int, features: int) -> "TrainingSection":
         """The section with its epochs and batches, for so many training rows and features. Given numbers stay.
 
         Examples:
-            >>> sized = TrainingSection().sized(rows=800, columns=9)
+            >>> sized = TrainingSection().sized(rows=800, features=9)
             >>> sized.max_epochs, sized.batch_size
             (6, 200)
-            >>> TrainingSection(max_epochs=3).sized(rows=40_000, columns=9).max_epochs
+            >>> TrainingSection(max_epochs=3).sized(rows=40_000, features=9).max_epochs
             3
         """
         passed = min(rows, self.epoch_rows or rows)
-        return self._decided({"max_epochs": epochs_for(passed, columns), "batch_size": batch_for(passed)})
+        return self._decided({"max_epochs": epochs_for(passed, features), "batch_size": batch_for(passed)})

@@ -1,6 +1,6 @@
 """A whole retrain job."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
 from pydantic import model_validator
@@ -57,20 +57,19 @@ class RetrainConfig(Section):
             return {**content, "training": {"optimizer": ADAMW["optimizer"], **training}}
         return content
 
-    def sized(self, rows: int, columns: Collection[str]) -> Self:
+    def sized(self, rows: int, features: int) -> Self:
         """The job with the sizes of its model, its masks, its epochs, its schedules and its generator as numbers.
 
         See `ModelSection`, `MaskingSection`, `TrainingSection`, `ObjectiveSection` and `GeneratorSection`.
 
         Args:
             rows: of its table.
-            columns: names of all columns; those in `data.drop` and the label count for nothing.
+            features: that its columns are encoded as. Text, times and groups of columns are several or one.
         """
-        features = set(columns) - {self.data.label, *self.data.drop}
         trained = rows if self.data.split.seen == "all" else round(rows * self.data.split.train)
-        model = self.model.sized(rows=rows, columns=len(features))
-        training = self.training.sized(rows=trained, columns=len(features))
-        masking, generator = self.masking.sized(len(features)), self.generator.sized(len(features))
+        model = self.model.sized(rows=rows, features=features)
+        training = self.training.sized(rows=trained, features=features)
+        masking, generator = self.masking.sized(features), self.generator.sized(features)
         objective = self.objective.sized(training.max_epochs)
         sized = {"model": model, "masking": masking, "objective": objective, "training": training}
         return self.model_copy(update=sized | {"generator": generator})

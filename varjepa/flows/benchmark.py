@@ -90,7 +90,8 @@ def _plans(config: BenchmarkConfig, name: str, run_id: str) -> list[Plan]:
         job = under_protocol(config.datasets[name], config.protocol, split)
         snapshot = ingest(job)
         clean, job = check_contract(snapshot, job).clean, snapshot.told(job)
-        table = SplitTable(name, split, job, preprocess(clean, job))
+        prepared = preprocess(clean, job)
+        table = SplitTable(name, split, prepared.sized(job), prepared)
         labelled_counts(table.prepared, ("train", "validation", "test"), 1)  # before any encoder is trained
         for features in config.features:
             plans += _feature_plans(config, table, features, run_id)

@@ -58,6 +58,7 @@ def _plans(config: BenchmarkConfig, name: str, run_id: str) -> list[LabelPlan]:
     snapshot = ingest(job)
     clean, job = check_contract(snapshot, job).clean, snapshot.told(job)
     prepared = preprocess(clean, job)
+    job = prepared.sized(job)
     counts = label_counts(prepared, config.labels)
     with nested_run(job.tracking, run_id, step="encoder", name=f"{name} {job.model.kind}") as encoder_id:
         embedded = embed_rows(prepared, pretrain(prepared, job, encoder_id), job)

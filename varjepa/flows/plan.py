@@ -39,6 +39,7 @@ def _planned(config: RetrainConfig) -> PlanAnswer:
     validation = check_contract(snapshot, config)
     config = snapshot.told(config)
     prepared = preprocess(validation.clean, config)
+    config = prepared.sized(config)
     pace = measured_pace(prepared, config)
     there = reused(prepared, config)
     whole, quick = to_come(estimate(prepared, config, pace), there), quick_estimate(prepared, config, pace)

@@ -83,24 +83,24 @@ def retrain_snapshot(
 
 def _make(config: RetrainConfig, snapshot: Snapshot, run_id: str, watch: Stopwatch) -> tuple[CardFacts, Candidate]:
     """From the snapshot to a finished model and its facts."""
-    tracking = config.tracking
     # The files of the validation are stored with the run, whether it passed or not.
     try:
         with watch("validate"):
             validation = check_contract(snapshot, config)
     except ContractError:
-        log_artifacts(run_id, tracking, evidence(snapshot, config))
+        log_artifacts(run_id, config.tracking, evidence(snapshot, config))
         raise
     with watch("track"):
-        log_artifacts(run_id, tracking, evidence(snapshot, config))
+        log_artifacts(run_id, config.tracking, evidence(snapshot, config))
 
     config = snapshot.told(config)
 
     # The table as tensors, the network, and the generator on top of it.
     with watch("preprocess"):
         prepared = preprocess(validation.clean, config)
+    config = prepared.sized(config)
     with watch("track"):
-        log_prepared(run_id, tracking, prepared)
+        log_prepared(run_id, config, prepared)
     with watch("estimate"):
         first = announce(prepared, config)
     with watch("pretrain"):
@@ -149,7 +149,7 @@ def _make(config: RetrainConfig, snapshot: Snapshot, run_id: str, watch: Stopwat
         artifacts: dict[str, Path | tuple[Path, ...]] = {"figures": facts.figures, "uncertainty": calibrated.tables}
         artifacts |= {"generation": assessed.tables} if assessed.tables is not None else {}
         artifacts |= {"labels": labelled.folder} if labelled.folder is not None else {}
-        log_artifacts(run_id, tracking, artifacts | probed.choice)
+        log_artifacts(run_id, config.tracking, artifacts | probed.choice)
     return facts, Candidate(assembled.model, prepared, snapshot.fingerprint, probed.decisions.get("raw columns", ""))
 
 

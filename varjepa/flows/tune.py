@@ -43,6 +43,7 @@ def tune(config: RetrainConfig, trials: int | None = 20, seconds: float | None =
         clean, config = check_contract(snapshot, config).clean, snapshot.told(config)
         # Once, for all trials: the search changes nothing that the encoded rows depend on.
         prepared = preprocess(clean, config)
+        config = prepared.sized(config)
         with opened_search(prepared, config) as search, search_run(search, config) as run_id:
             log_search(run_id, config, search)
             limits = Limits.of(trials, seconds)

@@ -74,6 +74,7 @@ class VarTJEPA(TransformerMixin, TableEstimator):
         label = () if config.data.label is None else (config.data.label,)
         features = config.data.model_copy(update={"label": None, "drop": (*config.data.drop, *label)})
         preprocessor = fit(frame.lazy(), features, config.preprocess)
+        config = config.sized(frame.height, preprocessor.sizes.n_features)
         try:
             self.model_, self.history_ = _trained(frame, preprocessor, config)
         finally:

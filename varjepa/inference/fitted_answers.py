@@ -64,7 +64,7 @@ def fit_answers(frame: pl.DataFrame, config: RetrainConfig) -> Answering:
 
     Args:
         frame: all rows, read (see `varjepa.data.spelling.read.spelled`), with their label.
-        config: with all sizes, a label and a task.
+        config: with a label and a task.
 
     Raises:
         DataError: too few rows, nothing to learn from, or a label that cannot be learned.
@@ -73,6 +73,7 @@ def fit_answers(frame: pl.DataFrame, config: RetrainConfig) -> Answering:
     marked, split = _marked(frame, verdicts.hashed(without_test(config.data.split)), verdicts.contents)
     config = config.model_copy(update={"data": config.data.model_copy(update={"split": split})})
     preprocessor = fit(learned_from(marked.lazy(), split.seen), config.data, config.preprocess, verdicts.kinds)
+    config = config.sized(frame.height, preprocessor.sizes.n_features)
     device = resolve_device(config.training.device)
     parts = _parts(marked, preprocessor, device)
     network, history = _network(parts, preprocessor, config)

@@ -27,7 +27,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from varjepa.config.encoder_sizes import WIDE_COLUMNS
+from varjepa.config.encoder_sizes import WIDE_FEATURES
 from varjepa.config.heads import MEASURE, UncertaintySection
 from varjepa.data.tensors.table import TableTensors
 from varjepa.evaluation.probe import LinearProbe
@@ -99,7 +99,7 @@ class Measures:
 
     def compared(self) -> list[MEASURE]:
         """Those to compare: of wide tables none that takes passes through the network, unless it is asked for."""
-        wide = self.probe.weight.shape[1] >= WIDE_COLUMNS * self.network.d_hidden
+        wide = self.probe.weight.shape[1] >= WIDE_FEATURES * self.network.d_hidden
         left_out = set(PASSES) - {self.section.score} if wide else set()
         return [name for name in self.available() if name not in left_out]
 

@@ -148,7 +148,7 @@ class TableEstimator(BaseEstimator):
         return loaded
 
     def _read(self, frame: pl.DataFrame, config: RetrainConfig) -> tuple[pl.DataFrame, RetrainConfig]:
-        """The rows with their cells read, and the configuration with how columns are spelled and with all sizes.
+        """The rows with their cells read, and the configuration with how columns are spelled.
 
         Raises:
             DataError: too few rows, or the configuration names a column that is not there.
@@ -162,7 +162,7 @@ class TableEstimator(BaseEstimator):
         cells = spelled(frame.lazy(), config.data)
         frame = cells.frame.collect()
         told = config.data.model_copy(update={"columns": {**config.data.columns, **cells.columns}})
-        return frame, config.model_copy(update={"data": told}).sized(frame.height, frame.columns)
+        return frame, config.model_copy(update={"data": told})
 
     def _frame(self, X: Table, *, reset: bool, data: DataSection | None = None) -> pl.DataFrame:
         """The table as a Polars frame. Columns without names become x0, x1, ...

@@ -9,13 +9,13 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from varjepa.config import ModelSection, RetrainConfig, as_flat, parse_config, result_settings
-from varjepa.config.encoder_sizes import PRESETS, SIZES, WIDE_COLUMNS, completed, preset_for
+from varjepa.config.encoder_sizes import PRESETS, SIZES, WIDE_FEATURES, completed, preset_for
 from varjepa.errors import ConfigError
 
 NAMES = list(PRESETS)
 GROWING = ("small", "medium", "published")
 ROWS, COLUMNS = st.integers(1, 10**12), st.integers(1, 10**5)
-NARROW = st.integers(1, WIDE_COLUMNS // 2 - 1)
+NARROW = st.integers(1, WIDE_FEATURES // 2 - 1)
 HEADS = ("n_heads", "pred_n_heads")
 SOME_SIZES = st.dictionaries(st.sampled_from(SIZES), st.integers(1, 12), max_size=len(SIZES))
 """A few of the sizes; small numbers, so that many are divided by few."""
@@ -33,7 +33,7 @@ def job(**model: Any) -> RetrainConfig:
 )  # fmt: skip
 def test_the_table_decides_the_size(rows: int, columns: int, name: str) -> None:
     assert preset_for(rows, columns) == name
-    assert ModelSection(size="auto").sized(rows=rows, columns=columns)._given == PRESETS[name]._asdict()
+    assert ModelSection(size="auto").sized(rows=rows, features=columns)._given == PRESETS[name]._asdict()
 
 
 @given(rows=ROWS, columns=NARROW, more_rows=ROWS, more_columns=NARROW)
@@ -60,14 +60,14 @@ def test_given_sizes_win_and_a_sized_section_stays_as_it_is(
         section = ModelSection.model_validate({"size": name, **sizes})
     except ValueError:  # the given sizes do not fit each other, or the published ones
         assume(False)
-    sized = section.sized(rows=rows, columns=columns)
+    sized = section.sized(rows=rows, features=columns)
     assert {key: getattr(sized, key) for key in sizes} == sizes
     assert sized.d_hidden % sized.n_heads == sized.pred_d % sized.pred_n_heads == 0
-    assert sized.sized(rows=1, columns=1) == sized == sized.sized(rows=10**12, columns=10**5)
+    assert sized.sized(rows=1, features=1) == sized == sized.sized(rows=10**12, features=10**5)
     # The same after a round trip through plain data, as in the file of a model and in a deployment.
     for before in (section, sized):
         again = ModelSection.model_validate(before.model_dump(mode="json"))
-        assert again.sized(rows=rows, columns=columns) == sized
+        assert again.sized(rows=rows, features=columns) == sized
 
 
 @given(preset=st.sampled_from(NAMES), sizes=SOME_SIZES)
@@ -87,7 +87,7 @@ def test_a_name_says_all_sizes(name: str) -> None:
 def test_open_sizes_are_null_until_there_is_a_table_and_numbers_then() -> None:
     config = job(size="auto", n_layers=3)
     assert (as_flat(config)["model.n_layers"], as_flat(config)["model.d_hidden"]) == (3, None)
-    sized = config.sized(rows=100, columns=["a", "b", "label", "ambiguity"])
+    sized = config.sized(rows=100, features=2)
     assert as_flat(sized)["model.d_hidden"] == PRESETS["small"].d_hidden
     assert (sized.model.n_layers, sized.model.size) == (3, "auto")
     # Open sizes and the same sizes given are two jobs: the table may change the first.
@@ -102,22 +102,20 @@ def test_a_wide_table_costs_less_unless_more_is_asked_for(
     section: str, key: str, usual: int, wide: int, asked: int
 ) -> None:
     """The generator of 1,500 columns took ten processor hours, at which nobody was asked."""
-    columns = [f"c{number}" for number in range(200)]
 
-    def value(config: RetrainConfig, columns: list[str]) -> int:
-        return getattr(getattr(config.sized(1000, columns), section), key)
+    def value(config: RetrainConfig, features: int) -> int:
+        return getattr(getattr(config.sized(1000, features), section), key)
 
-    assert (value(job(), columns[1:]), value(job(), columns)) == (usual, wide)
+    assert (value(job(), 199), value(job(), 200)) == (usual, wide)
     config = parse_config({"data": {"name": "sim"}, section: {key: asked}})
     again = RetrainConfig.model_validate(json.loads(config.model_dump_json()))  # as a schedule keeps it
-    assert value(again, columns) == asked
+    assert value(again, 200) == asked
     assert as_flat(job())[f"{section}.{key}"] is None
 
 
-def test_neither_the_label_nor_dropped_columns_count() -> None:
-    columns = [*(f"c{number}" for number in range(99)), "label", "ambiguity"]
-    assert job(size="auto").sized(1000, columns).model.n_layers == PRESETS["small"].n_layers
-    assert job(size="auto").sized(1000, [*columns, "c99"]).model.n_layers == PRESETS["medium"].n_layers
+def test_cells_decide_between_small_and_medium() -> None:
+    sizes = [job(size="auto").sized(1000, features).model.n_layers for features in (99, 100)]
+    assert sizes == [PRESETS["small"].n_layers, PRESETS["medium"].n_layers]
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ def test_the_table_chooses_sizes_that_nobody_gave(tmp_path: Path) -> None:
     for chosen in (model, VarTJEPA.load(tmp_path / "model")):
         section = chosen.model_.config.model
         assert (section.d_hidden, section.n_layers, section.size) == (8, PRESETS["small"].n_layers, "auto")
-        assert section.sized(rows=10**9, columns=100) == section
+        assert section.sized(rows=10**9, features=100) == section
 
 
 @pytest.mark.slow

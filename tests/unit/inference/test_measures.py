@@ -69,7 +69,7 @@ def test_of_wide_tables_measures_of_several_passes_are_compared_only_if_asked_fo
 ) -> None:
     measures = asked(small_network(), random_table(200))
     assert measures.compared() == measures.available()
-    monkeypatch.setattr("varjepa.inference.measures.WIDE_COLUMNS", 6)  # as many as this table has
+    monkeypatch.setattr("varjepa.inference.measures.WIDE_FEATURES", 6)  # as many as this table has
     assert set(measures.available()) - set(measures.compared()) == {"mask_mean", "mask_disagreement", "surprise"}
     asked_for = replace(measures, section=UncertaintySection(score="surprise"))
     assert "surprise" in asked_for.compared()

@@ -20,7 +20,7 @@ from varjepa.tuning.space import (
 
 def job(**sections: dict[str, Any]) -> RetrainConfig:
     config = parse_config({"data": {"name": "sim", "label": "label"}, **sections})
-    return config.sized(1000, ["x", "label"])
+    return config.sized(1000, 1)
 
 
 SHARES = st.lists(st.floats(0, 1), min_size=4, max_size=4).map(lambda s: (*sorted(s[:2]), *sorted(s[2:])))

@@ -6,6 +6,19 @@ from collections.abc import Mapping
 from varjepa.errors import listed
 
 
+def by_reason(reasons: Mapping[str, str]) -> dict[str, list[str]]:
+    """Reason -> the columns that are left out for it, in the order of the table.
+
+    Examples:
+        >>> by_reason({"id": "it identifies rows", "a": "it has a single value", "b": "it has a single value"})
+        {'it identifies rows': ['id'], 'it has a single value': ['a', 'b']}
+    """
+    names = defaultdict[str, list[str]](list)
+    for name, reason in reasons.items():
+        names[reason].append(name)
+    return dict(names)
+
+
 def left_out_words(reasons: Mapping[str, str], limit: int = 8) -> list[str]:
     """Sentences that name columns and why they are left out.
 
@@ -17,12 +30,9 @@ def left_out_words(reasons: Mapping[str, str], limit: int = 8) -> list[str]:
         >>> left_out_words({"id": "it identifies rows", "a": "it has a single value", "b": "it has a single value"})
         ['The column "id" is left out: it identifies rows.', '2 columns are left out, each as it has a single value: "a", "b".']
     """  # noqa: E501 (what a call returns)
-    names = defaultdict[str, list[str]](list)
-    for name, reason in reasons.items():
-        names[reason].append(name)
     return [
         f"{len(alike):,} columns are left out, each as {reason}: {listed(alike, limit)}."
         if len(alike) > 1
         else f"The column {listed(alike)} is left out: {reason}."
-        for reason, alike in names.items()
+        for reason, alike in by_reason(reasons).items()
     ]

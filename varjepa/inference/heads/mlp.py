@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from varjepa.config.encoder_sizes import WIDE_COLUMNS
+from varjepa.config.encoder_sizes import WIDE_FEATURES
 from varjepa.config.heads import FEATURES, HEAD
 from varjepa.data.tensors.sizes import TableSizes
 from varjepa.inference.heads.inputs import Components, HeadRows
@@ -205,7 +205,7 @@ def fit_mlp(
         networks = Networks(
             count=len(numbers), sizes=None if features == "embedding" else sizes,
             n_components=0 if read is None else read.basis.shape[1], d_out=n_classes or 1,
-            bends=sizes.n_numeric < WIDE_COLUMNS,
+            bends=sizes.n_numeric < WIDE_FEATURES,
         ).to(labels.device)  # fmt: skip
         _train(networks, inputs, y, [folds == number for number in numbers], np.random.default_rng([seed, 36]))
     return MLPHead(networks.eval(), features, sizes, read, n_classes, center, spread)

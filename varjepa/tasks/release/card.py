@@ -10,7 +10,7 @@ from varjepa import __version__
 from varjepa.amounts import counted, figure, share
 from varjepa.config import RetrainConfig
 from varjepa.data.read.contract import Contract
-from varjepa.data.read.left_out import left_out_words
+from varjepa.data.read.left_out import by_reason
 from varjepa.errors import listed
 from varjepa.evaluation.bootstrap import Interval
 from varjepa.tasks.contract.run import Validation
@@ -199,7 +199,8 @@ class CardFacts:
             "rows": f"{self.snapshot.rows:,}, of which {self.validation.quarantined:,} in quarantine",
             "parts": ", ".join(f"{name} {prepared.parts[name]:,}" for name in PARTS if name in prepared.parts),
             "features": str(prepared.features),
-            "left out": " ".join(left_out_words(prepared.left_out, limit=len(prepared.left_out))) or "nothing",
+            "left out": "; ".join(f"{', '.join(names)} ({why})" for why, names in by_reason(prepared.left_out).items())
+            or "nothing",
             "joined": "; ".join(f"{name} ({counted(len(c), 'column')})" for name, c in prepared.joined.items())
             or "nothing",
             "rare categories": "; ".join(f"{name} ({share(part, 0)} of its values)" for name, part in rare.items())

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from varjepa.config import ModelSection, RetrainConfig
 from varjepa.config.durations import in_words
-from varjepa.config.encoder_sizes import WIDE_COLUMNS
+from varjepa.config.encoder_sizes import WIDE_FEATURES
 from varjepa.config.quick import QUICK, quick_config
 from varjepa.data.encode.encoded import read_sample
 from varjepa.data.encode.preprocessor import Preprocessor
@@ -30,7 +30,7 @@ REST = 0.2e-3
 """Processor seconds per training row and feature of all other steps together, about: the predictions above all."""
 
 REST_OF_WIDE = 0.1e-3
-"""The same of tables of `WIDE_COLUMNS`: half as wide tokens, and no measures that take passes of their own."""
+"""The same of tables of `WIDE_FEATURES`: half as wide tokens, and no measures that take passes of their own."""
 
 BESIDE = 0.35
 """Share of the generator's time that it adds where it is trained beside other steps and ends before them, on two
@@ -108,7 +108,7 @@ def estimate(prepared: Prepared, config: RetrainConfig, pace: Pace) -> Estimate:
     epoch = min(rows, config.training.epoch_rows or rows)
     generator = config.generator
     hidden = generator.steps(max(rows, 1)) * generator.batch(max(rows, 1)) if generator.n_layers else 0
-    per_cell = REST_OF_WIDE if prepared.features >= WIDE_COLUMNS else REST
+    per_cell = REST_OF_WIDE if prepared.features >= WIDE_FEATURES else REST
     rest = LEAST + per_cell * min(rows, config.probe.max_rows) * prepared.features * pace.wait
     speed = max(pace.rows_per_second, 1e-9)
     alone = hidden / (speed * generator_speed(config.model, prepared.features))

@@ -50,16 +50,9 @@ class Snapshot:
     source_rows: int = 0
 
     def told(self, config: RetrainConfig) -> RetrainConfig:
-        """The configuration with how columns are spelled, and with the sizes of the model.
-
-        Later steps and the finished model read text alike, and build the same network.
-        """
+        """The configuration with how columns are spelled: later steps and the finished model read text alike."""
         data = config.data.model_copy(update={"columns": {**config.data.columns, **self.spelled}})
-        return self.sized(config).model_copy(update={"data": data})
-
-    def sized(self, config: RetrainConfig) -> RetrainConfig:
-        """The configuration with the sizes of the model for this table."""
-        return config.sized(self.rows, self.columns)
+        return config.model_copy(update={"data": data})
 
 
 @retried_task("ingest", task_run_name="ingest", seconds=5)

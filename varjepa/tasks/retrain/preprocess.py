@@ -87,6 +87,10 @@ class Prepared:
     rare: dict[str, float]
     leaks: dict[str, float]
 
+    def sized(self, config: RetrainConfig) -> RetrainConfig:
+        """The configuration with the sizes of the model for these rows and features."""
+        return config.sized(sum(self.parts.values()), self.features)
+
     def evenly_spaced(self, *parts: str, most: int) -> "LazyFrame":
         """At most `most` evenly spaced raw rows of some parts, in their order, as a lazy frame."""
         from varjepa.data.read.spaced_rows import evenly_spaced

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from varjepa.config import parse_config
-from varjepa.config.encoder_sizes import WIDE_COLUMNS
+from varjepa.config.encoder_sizes import WIDE_FEATURES
 from varjepa.config.heads import ProbeSection, UncertaintySection
 from varjepa.data.encode.features import LABEL
 from varjepa.data.encode.preprocessor import Preprocessor
@@ -177,7 +177,7 @@ def test_a_forest_walks_its_trees_as_the_library_that_grew_them() -> None:
     np.testing.assert_allclose(head.outputs(test.rows)[:, 0].numpy(), expected, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize(("columns", "bends"), [(WIDE_COLUMNS - 1, True), (WIDE_COLUMNS, False)])
+@pytest.mark.parametrize(("columns", "bends"), [(WIDE_FEATURES - 1, True), (WIDE_FEATURES, False)])
 def test_networks_bend_the_numbers_of_tables_that_are_not_wide(columns: int, bends: bool, tmp_path: Path) -> None:
     cells = np.random.default_rng(0).normal(size=(60, columns))
     frame = pl.DataFrame({f"c{j}": cells[:, j] for j in range(columns)} | {"y": np.where(cells[:, 0] > 0, "a", "b")})

@@ -31,21 +31,21 @@ def test_large_tables_get_fewer_epochs(rows: int, columns: int) -> None:
 
 @pytest.mark.parametrize(("rows", "epochs"), [(8000, 6), (48_842, 3), (80_000, 2), (50_000_000, 1)])
 def test_epochs_follow_the_rows_of_the_table(rows: int, epochs: int) -> None:
-    assert parse_config(SIM).sized(rows, ["x"]).training.max_epochs == epochs
+    assert parse_config(SIM).sized(rows, 1).training.max_epochs == epochs
 
 
 @pytest.mark.parametrize("given_epochs", [1, 12, 500])
 def test_given_epochs_stay_also_after_a_journey_as_plain_data(given_epochs: int) -> None:
     config = parse_config({**SIM, "training": {"max_epochs": given_epochs}})
     again = RetrainConfig.model_validate(json.loads(config.model_dump_json()))
-    assert again.sized(10**7, ["x"]).training.max_epochs == given_epochs
+    assert again.sized(10**7, 1).training.max_epochs == given_epochs
 
 
 def test_open_epochs_stay_open_as_plain_data() -> None:
     config = parse_config(SIM)
     assert as_flat(config)["training.max_epochs"] is None
     again = RetrainConfig.model_validate(json.loads(config.model_dump_json()))
-    assert again.sized(80_000, ["x"]).training.max_epochs == 2
+    assert again.sized(80_000, 1).training.max_epochs == 2
     assert TrainingSection().max_epochs == MOST_EPOCHS
 
 
@@ -54,7 +54,7 @@ def test_small_tables_have_small_batches_unless_they_are_given(rows: int, batch:
     """Each key is decided by itself: a given one stays beside an open one."""
     epochs, both = epochs_for(rows, 9), {"max_epochs": 77, "batch_size": 99}
     sized = {
-        tuple(settings): TrainingSection(**settings).sized(rows=rows, columns=9)
+        tuple(settings): TrainingSection(**settings).sized(rows=rows, features=9)
         for settings in ({}, {"max_epochs": 77}, {"batch_size": 99}, both)
     }
     assert [(one.max_epochs, one.batch_size) for one in sized.values()] == [

@@ -12,7 +12,7 @@ from varjepa.errors import ConfigError
 from varjepa.tasks.tuning.compare import compare_on_test
 from varjepa.tasks.tuning.search import Finished, Limits, Search
 
-JOB = parse_config({"data": {"name": "sim", "label": "label"}, "model": {"size": "published"}}).sized(1000, ["a", "b"])
+JOB = parse_config({"data": {"name": "sim", "label": "label"}, "model": {"size": "published"}}).sized(1000, 2)
 
 
 def value_of(search: Search, trial: Any) -> float:
