@@ -14,9 +14,6 @@ from varjepa.nn.random import Randomness
 ACTIVE_VARIANCE = 0.01
 """A dimension is active where the variance over rows of its posterior mean exceeds this."""
 
-LARGE, OBLONG = 256, 10
-"""A matrix is oblong where its short side has at least `LARGE` and its long side `OBLONG` times as many numbers."""
-
 
 def active_units(means: Tensor) -> int:
     """Number of dimensions of [N, F] posterior means whose variance over rows exceeds `ACTIVE_VARIANCE`."""
@@ -37,15 +34,12 @@ def rankme(embedding: Tensor) -> float:
 
 
 def _singular_values(matrix: Tensor) -> Tensor:
-    """Singular values of [N, F] in 64 bits.
+    """Singular values of [N, F] in 64 bits, from the products of its rows or columns, whichever are fewer.
 
-    Of very oblong matrices, such as embeddings of wide tables, from the products of their rows or columns, in a fifth
-    of the time. Values below a hundred-millionth of the largest are then lost in rounding.
+    That takes a fifth to a half of the time of a decomposition, and less where other work wants the same cores. Values
+    below a hundred-millionth of the largest are lost in rounding, as they are in an embedding's 32 bits.
     """
-    short, long = sorted(matrix.shape)
-    if short < LARGE or long < OBLONG * short:
-        return torch.linalg.svdvals(matrix)
-    products = matrix @ matrix.mT if matrix.shape[0] == short else matrix.mT @ matrix
+    products = matrix @ matrix.mT if matrix.shape[0] < matrix.shape[1] else matrix.mT @ matrix
     return torch.linalg.eigvalsh(products).clamp(min=0).sqrt()
 
 
