@@ -7,9 +7,10 @@ from typing import Any
 import polars as pl
 
 from varjepa.amounts import counted, share
+from varjepa.data.read.left_out import by_reason
 from varjepa.flows.show.console import console, plain, print_table, whole_table
 from varjepa.tasks.setup.doctor import Check
-from varjepa.tasks.setup.initialise import TEXT_WORDS, Started
+from varjepa.tasks.setup.initialise import MOST_ALIKE, TEXT_WORDS, Started
 
 MOST_SHOWN = 50
 """Columns, and remarks about columns, that fit on a screen or two: 1,500 lines hid the next command to run."""
@@ -55,13 +56,15 @@ def show_profile(started: Started) -> None:
 
 
 def _shown(started: Started) -> list[str]:
-    """The columns to list, in the order of the table: of hundreds those that a person should look at, and the first."""
-    notable = [
-        name
-        for name, facts in started.profiles.items()
-        if name == started.label or facts.left_out or name in started.words or name in started.doubts
-    ]
-    chosen = set(list(dict.fromkeys([*notable, *started.profiles]))[:MOST_SHOWN])
+    """The columns to list, in the order of the table: of hundreds those that a person should look at, and the first.
+
+    Of many that are left out for the same reason, a few show what they are like.
+    """
+    away = {name: facts.left_out for name, facts in started.profiles.items() if facts.left_out}
+    few = [name for names in by_reason(away).values() for name in names[:MOST_ALIKE]]
+    notable = [name for name in started.profiles if name in (started.label, *started.words, *started.doubts)]
+    features = [name for name in started.profiles if name not in away]
+    chosen = set(list(dict.fromkeys([*notable, *few, *features, *away]))[:MOST_SHOWN])
     return [name for name in started.profiles if name in chosen]
 
 

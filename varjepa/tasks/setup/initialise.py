@@ -13,7 +13,7 @@ import polars as pl
 from varjepa.config import DataSection, PreprocessSection
 from varjepa.config.data import ColumnSection
 from varjepa.config.edited import changed_content, edited_yaml
-from varjepa.config.encoder_sizes import AUTO, preset_for
+from varjepa.config.encoder_sizes import AUTO
 from varjepa.config.load import override_values, parse_config
 from varjepa.config.uris import VARIABLE, beside, home_expanded, is_local, scheme_of, without_scheme
 from varjepa.config.yaml_text import dump_yaml, read_yaml
@@ -23,6 +23,7 @@ from varjepa.data.fit.derived_columns import SHOWN_RARE, rare_words
 from varjepa.data.fit.rows_protocol import Wanted
 from varjepa.data.fit.streamed_rows import StreamedRows
 from varjepa.data.read.column_profile import ColumnProfile
+from varjepa.data.read.left_out import by_reason
 from varjepa.data.read.named_columns import named_in_job, renamed, require_named
 from varjepa.errors import ConfigError, DataError, listed, suggested
 from varjepa.tasks.answers.tables import ColumnAnswer, InitAnswer
@@ -49,6 +50,9 @@ TEXT_WORDS = (
     "(preprocess.text_dimensions)"
 )
 """What becomes of a column of text."""
+
+MOST_ALIKE = 8
+"""Columns that are left out for the same reason and are named one by one."""
 
 SMALL, FEW_CONTENTS = 10_000, 50
 """Up to `SMALL` rows, a table with fewer different rows than `FEW_CONTENTS` is split at random. Of 50, none falls into
@@ -288,7 +292,14 @@ def _config_text(data: DataSection, seen: Started, *, few_contents: bool) -> str
     }
     # In JSON a name takes one line, whatever it holds.
     shown = {name: visible(json.dumps(name, ensure_ascii=False)) for name in seen.profiles}
-    notes = [f"# {shown[name]} is not a feature: {_line(why)}." for name, why in away.items()]
+    notes = []
+    for why, names in by_reason(away).items():
+        if len(names) > MOST_ALIKE:
+            first = ", ".join(shown[name] for name in names[:MOST_ALIKE])
+            more = f"{len(names) - MOST_ALIKE:,} more"
+            notes.append(f"# {len(names):,} columns are not features, each as {_line(why)}: {first} and {more}.")
+        else:
+            notes += [f"# {shown[name]} is not a feature: {_line(why)}." for name in names]
     notes += [f"# {shown[name]} holds {_line(words)}." for name, words in seen.words.items()]
     notes += [f"# {shown[name]}: {_line(doubt)}." for name, doubt in seen.doubts.items()]
     notes += [
@@ -304,8 +315,9 @@ def _config_text(data: DataSection, seen: Started, *, few_contents: bool) -> str
     if seen.rows > LARGE:
         content["training"] = {"epoch_rows": EPOCH_ROWS}
         notes.append("# Epochs share a pass over the rows (training.epoch_rows). training.max_epochs is their number.")
-    size = preset_for(seen.rows, len(seen.profiles.keys() - {seen.label}))
-    notes.append(f"# model.size auto: {size} for this table. small, medium, wide and published are sizes by name.")
+    notes.append(
+        "# model.size auto: small, medium or wide, by the rows and features; `--plan` names the layers."
+    )
     notes.append("# Correct wrong kinds in data.kinds; list columns to leave out in data.drop.")
     notes.append("# `varjepa schema` prints all keys and their defaults.")
     return "\n".join([f"# Retrain job for {_line(_table_name(str(data.path)))}.", *notes, dump_yaml(content)])

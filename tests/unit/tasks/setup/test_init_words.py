@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.messy_tables import MESSY_TABLES
 from varjepa.flows.show.setup import show_profile
-from varjepa.tasks.setup.initialise import initialise
+from varjepa.tasks.setup.initialise import MOST_ALIKE, initialise
 
 
 @pytest.mark.slow
@@ -59,3 +59,24 @@ def test_of_hundreds_of_columns_those_to_look_at_are_shown(tmp_path: Path, capsy
     assert listed[:3] == ["c0", "c1", "c2"]
     assert "250 more columns: 250 numeric. The contract names all of them." in shown
     assert len(shown.splitlines()) < 80, shown
+
+
+def test_of_many_columns_that_are_left_out_alike_a_few_are_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Pixels at the edges of pictures filled the table, and a hundred lines of the configuration."""
+    path, constant = tmp_path / "pixels.csv", 120
+    names = [*(f"p{j}" for j in range(constant)), *(f"x{j}" for j in range(45)), "id", "y"]
+    cells = [[*["0"] * constant, *(f"{(k * (j + 3)) % 97 / 7:.3f}" for j in range(45)), f"key-{k * 7919}", "yn"[k % 2]]
+             for k in range(120)]  # fmt: skip
+    path.write_text("\n".join(",".join(row) for row in [names, *cells]) + "\n")
+    started = initialise(str(path), label="y", out=tmp_path / "pixels.yaml", force=False)
+    show_profile(started)
+    shown = capsys.readouterr().err
+    listed = [line.split("│")[1].strip() for line in shown.splitlines() if line.count("│") > 2]
+    assert [name for name in listed if name.startswith("p")] == [f"p{j}" for j in range(MOST_ALIKE)]
+    assert {"x0", "id", "y"} <= set(listed)
+    notes = [line for line in started.config.read_text().splitlines() if line.startswith("#") and "feature" in line]
+    assert notes[0].startswith(f'# {constant} columns are not features, each as it has a single value: "p0", "p1", ')
+    assert notes[0].endswith(f"and {constant - MOST_ALIKE} more.")
+    assert notes[1] == '# "id" is not a feature: it identifies rows.'
