@@ -6,7 +6,8 @@
 Every seed splits the rows anew (of Covertype it draws 10,000 anew), trains a small encoder, chooses heads and the
 uncertainty measure on validation rows, and measures on test rows once. SIM and simulated house prices need no file.
 With `--rows`, the table is small: so many rows are for training, validation and calibration, and 5,000 others for
-testing. Writes `results/heads_NAME.json`, or `heads_NAME_ROWS.json`, or with `--head` `heads_NAME_ROWS_HEAD.json`.
+testing; its encoder is what such a table gets by default. Writes `results/heads_NAME.json`, or
+`heads_NAME_ROWS.json`, or with `--head` `heads_NAME_ROWS_HEAD.json`.
 """
 
 import argparse
@@ -36,7 +37,7 @@ ENCODER: dict[str, Any] = {
     "model": {"d_hidden": 32, "n_layers": 3, "n_heads": 4, "d_feedforward": 64, "pred_n_layers": 2,
               "pred_d_feedforward": 64},
     "objective": {"weight_rec": 0.1, "kl_sx_final": 1e-4, "kl_z_final": 1e-6, "kl_sy_final": 1e-5},
-    "training": {"max_epochs": 3, "batch_size": 256, "lr": 2e-3, "warmup_epochs": 0.5},
+    "training": {"optimizer": "adamw", "max_epochs": 3, "batch_size": 256, "lr": 2e-3, "warmup_epochs": 0.5},
 }  # fmt: skip
 """Small, so that five seeds take minutes; published sizes give a better linear probe."""
 
@@ -92,10 +93,13 @@ def trained(name: str, path: str | None, seed: int, rows: int | None = None, hea
         california_like(seed=seed).write_parquet(path)
     data = DATA[name] | ({"path": path} if path else {}) | small(rows)
     data["split"] = data.get("split", {}) | {"seed": seed}
-    training = ENCODER["training"] | {"seed": seed} | ({} if rows is None else {"max_epochs": 12})
-    config = parse_config(ENCODER | {"data": data, "training": training, "probe": {"head": head}})
+    encoder = ENCODER if rows is None else {"training": {}}
+    training = encoder["training"] | {"seed": seed}
+    config = parse_config(encoder | {"data": data, "training": training, "probe": {"head": head}})
     snapshot = ingest.fn(config)
-    prepared = preprocess.fn(check_contract.fn(snapshot, config).clean, snapshot.told(config))
+    clean, config = check_contract.fn(snapshot, config).clean, snapshot.told(config)
+    prepared = preprocess.fn(clean, config)
+    config = prepared.sized(config)
     pretrained = pretrained_alone(prepared, config)
     probed = probe.fn(prepared, pretrained, config)
     calibrated = calibrate.fn(prepared, pretrained, probed, config)

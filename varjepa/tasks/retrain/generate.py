@@ -8,6 +8,7 @@ import polars as pl
 import torch
 
 from varjepa.config import RetrainConfig
+from varjepa.config.encoder_sizes import WIDE_FEATURES
 from varjepa.data.encode.encoded import read_sample
 from varjepa.data.encode.preprocessor import Preprocessor
 from varjepa.data.read.sources import ROW
@@ -61,7 +62,8 @@ def generator_folder(pretrained: Pretrained, config: RetrainConfig) -> Path:
 def generate(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig) -> Generated:
     """Trains the generator on training rows, and measures its reference on rows outside of them."""
     if not config.generator.n_layers:
-        log.info("no generator (generator.n_layers is 0), so no imputations, new rows or anomaly scores")
+        wide = f", as {prepared.features} features would take long" if prepared.features >= WIDE_FEATURES else ""
+        log.info("no generator (generator.n_layers is 0%s), so no imputations, new rows or anomaly scores", wide)
         return Generated(None, 0.0)
     folder = generator_folder(pretrained, config)
     return reuse(folder, Generated, lambda: _generate(prepared, pretrained, config, folder))

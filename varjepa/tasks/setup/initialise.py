@@ -315,9 +315,7 @@ def _config_text(data: DataSection, seen: Started, *, few_contents: bool) -> str
     if seen.rows > LARGE:
         content["training"] = {"epoch_rows": EPOCH_ROWS}
         notes.append("# Epochs share a pass over the rows (training.epoch_rows). training.max_epochs is their number.")
-    notes.append(
-        "# model.size auto: small, medium or wide, by the rows and features; `--plan` names the layers."
-    )
+    notes.append("# model.size auto: small, medium or wide, by the rows and features; `--plan` names the layers.")
     notes.append("# Correct wrong kinds in data.kinds; list columns to leave out in data.drop.")
     notes.append("# `varjepa schema` prints all keys and their defaults.")
     return "\n".join([f"# Retrain job for {_line(_table_name(str(data.path)))}.", *notes, dump_yaml(content)])
