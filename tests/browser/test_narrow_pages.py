@@ -1,12 +1,14 @@
-"""Pages of runs on the screen of a phone: what is wide scrolls within the page, and the page does not."""
+"""Pages of runs on any screen: what is wide scrolls or is broken within the page, and the page does not scroll."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.unit.tasks.reports.test_pages import PAGES
+from tests.unit.tasks.reports.test_pages import PAGES, hostile_facts
+from varjepa.tasks.release.card import html_card
 
 pytestmark = pytest.mark.slow
 
@@ -19,4 +21,16 @@ def test_no_page_is_wider_than_a_phone(browser: Any, tmp_path: Path, make: Calla
     place.write_text(make(figure), encoding="utf-8")
     page.goto(place.as_uri())
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    page.close()
+
+
+def test_hundreds_of_columns_leave_the_card_as_wide_as_it_was(browser: Any, tmp_path: Path) -> None:
+    """A row of 700 names was 14,000 pixels wide."""
+    facts = hostile_facts(tmp_path / "effects.png")
+    away = {f"pixel_{number}": "it has a single value" for number in range(700)}
+    facts = replace(facts, prepared=replace(facts.prepared, left_out=away))
+    page, place = browser.new_page(viewport={"width": 1280, "height": 800}), tmp_path / "page.html"
+    place.write_text(html_card(facts), encoding="utf-8")
+    page.goto(place.as_uri())
+    assert page.evaluate("Math.max(...[...document.querySelectorAll('table')].map(t => t.scrollWidth))") <= 1280
     page.close()

@@ -91,3 +91,22 @@ def test_numbers_of_an_explained_row_do_not_run_into_each_other() -> None:
     boxes = [label.get_window_extent() for label in figure.axes[0].get_xticklabels() if label.get_text()]
     width = boxes[0].width / len("300000")
     assert all(right.x0 - left.x1 > 2 * width for left, right in pairwise(boxes))
+
+
+def test_hundreds_of_small_reasons_are_a_number_and_leave_the_largest_visible() -> None:
+    """Their bar was a hundred times as long as that of the most important pixel, which nobody could see."""
+    columns, values = [f"pixel_{number}" for number in range(611)], np.full(611, 1e-3)
+    values[:12] = np.linspace(6e-3, 3e-3, 12)
+    row = plots.row_reasons(columns, {"prediction": (0.1, values)}, "a row")
+    table = plots.table_reasons(columns, {"prediction": values}, 28)
+    for figure, words in ((row, "599 other columns before these: 0.6"), (table, "599 other columns together: 0.6")):
+        (axis,) = figure.axes
+        assert [label.get_text() for label in axis.get_yticklabels()] == columns[:12]
+        assert axis.get_xlabel() == words
+        low, high = axis.get_xlim()
+        assert max(bar.get_width() for bar in axis.patches) > 0.05 * (high - low)
+    assert axis.patches[0].get_width() == pytest.approx(6e-3)
+    ends = row.axes[0].patches[-1]
+    assert ends.get_x() + ends.get_width() == pytest.approx(0.1 + values.sum())
+    few = plots.table_reasons(columns[:20], {"prediction": values[:20]}, 28)
+    assert "8 others" in [label.get_text() for label in few.axes[0].get_yticklabels()]
