@@ -35,7 +35,7 @@ def shown(metrics: dict[str, float], monkeypatch: pytest.MonkeyPatch, width: int
     monkeypatch.setattr(results, "console", console)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     result = {
-        "run_id": "0" * 32, "metrics": metrics, "promoted": True, "reason": "there is no champion yet",
+        "run_id": "0" * 32, "metrics": metrics, "promoted": True, "reason": "there was no champion",
         "model": {"name": "people", "version": 12, "uri": "models:/people/12", "aliases": ["champion"]},
         "data": {"rows": 1_234_567, "quarantined": 12, "fingerprint": "", "features": 33},
         "seconds": {"pretrain": 3700.0, "ingest": 0.4, "total": 4000.0},

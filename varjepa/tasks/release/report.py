@@ -73,7 +73,9 @@ def _sure(facts: CardFacts) -> list[str]:
     if measure in MEASURES:
         sentences.append(f"Each row comes with an uncertainty: {MEASURES[measure]}. It was chosen because {reason}.")
     name = "accuracy" if "head/accuracy" in metrics else None
-    if name and "selective_shipped/accuracy_90" in metrics:
+    if name and metrics["head/accuracy"] == 1:
+        sentences.append("No test row was predicted wrongly, so nothing shows how well the uncertainty finds errors.")
+    elif name and "selective_shipped/accuracy_90" in metrics:
         sentences.append(
             f"If the least sure 10% of rows go to a person, accuracy on the others is "
             f"{figure(metrics['selective_shipped/accuracy_90'])} instead of {figure(metrics['head/accuracy'])}."
@@ -143,6 +145,7 @@ def _watch(facts: CardFacts) -> list[str]:
 def _headlines(facts: CardFacts) -> list[tuple[str, str, str]]:
     """The figures with their meanings, those of the predictions before those of the training."""
     shown = [name for name in headlines(facts.metrics) if not name.startswith("gate")]
+    shown += [name for name in ("head/rmse",) if name in facts.metrics]  # R2 says little to whom the label's unit does
     groups = {group: rank for rank, group in enumerate(FIRST)}
     shown.sort(key=lambda name: groups.get(name.partition("/")[0], len(FIRST)))
     return [(name, facts.figure(name), meaning(name)) for name in shown]

@@ -171,7 +171,26 @@ def test_the_report_begins_with_the_figures_of_the_predictions(figure: Path) -> 
     facts = replace(hostile_facts(figure), metrics=metrics)
     page = html_report(facts, Decision(promoted=True, reason="", aliases=[], metrics={}))
     shown = [text for text in Reader(page).texts if text in metrics]
+    numbers = replace(facts, metrics={"head/r2": 0.8, "head/rmse": 42.0})
+    assert "typical error, in the label" in html_report(numbers, Decision(True, "", [], {}))
     assert shown == ["head/accuracy", "raw/accuracy", "calibration/ece", "elbo/test"]
+
+
+def test_counts_are_whole_numbers_and_figures_that_do_not_vary_have_no_interval(figure: Path) -> None:
+    metrics = {"certificate/rows": 2064.0, "interval/width": 98.9, "head/r2": 0.8}
+    spans = {"interval/width": Interval(98.9, 98.9), "head/r2": Interval(0.7, 0.9)}
+    facts = replace(hostile_facts(figure), metrics=metrics, intervals=spans)
+    assert [facts.figure(name) for name in metrics] == ["2,064", "98.9000", "0.8000 (0.7000 to 0.9000)"]
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "shown"), [(1.0, "No test row was predicted wrongly"), (0.9, "If the least sure")]
+)
+def test_where_nothing_is_wrong_no_ranking_of_errors_is_praised(figure: Path, accuracy: float, shown: str) -> None:
+    facts = replace(hostile_facts(figure), metrics={"head/accuracy": accuracy, "selective_shipped/accuracy_90": 1.0})
+    page = html_report(facts, Decision(promoted=True, reason="", aliases=[], metrics={}))
+    assert shown in page
+    assert ("instead of" in page) == (accuracy < 1)
 
 
 @pytest.mark.parametrize(
