@@ -15,7 +15,7 @@ from varjepa.config import load_config
 from varjepa.tasks.retrain import beside
 from varjepa.tasks.retrain.beside import generator_beside
 from varjepa.tasks.retrain.generate import generate
-from varjepa.tasks.steps.reuse import DONE, fresh
+from varjepa.tasks.steps.reuse import DONE, fresh, one_run
 from varjepa.tasks.tracking.runs import opened_run
 
 pytestmark = pytest.mark.slow
@@ -66,14 +66,14 @@ def folder_of(trained: SimpleNamespace) -> Path:
 
 @pytest.mark.usefixtures("afresh")
 def test_the_step_finds_the_result_of_the_process(trained: SimpleNamespace, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO, "varjepa"):
+    with caplog.at_level(logging.INFO, "varjepa"), one_run():
         with generator_beside(*trained.inputs) as ended:
             ended()
             assert (folder_of(trained) / DONE).is_file()
         assert made(trained) == trained.alone
     assert "generator, step 200 of 200" in caplog.text
     assert "INFO generator" not in caplog.text
-    assert "reusing" in caplog.text
+    assert "generate: made earlier in this run, reusing" in caplog.text
 
 
 def interrupt() -> None:
