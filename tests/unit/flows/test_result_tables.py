@@ -64,6 +64,17 @@ def test_nothing_is_cut_or_wrapped_at_80_columns(metrics: dict[str, float], monk
     assert not [line for line in rows if line.startswith("│") and not line[1:].split("│")[0].strip()]
 
 
+@pytest.mark.parametrize(
+    ("metrics", "said"),
+    [(NUMBERS, "size: mean width of the intervals"), (CLASSES, "size: mean number of classes in a set"),
+     (NONE_ACCEPTED, "no promise")],
+)  # fmt: skip
+def test_sizes_and_empty_promises_are_explained(
+    metrics: dict[str, float], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert said in shown(metrics, monkeypatch)
+
+
 @pytest.mark.parametrize("width", [40, 20])
 def test_no_number_is_cut_or_broken_on_a_narrow_terminal(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = shown(NUMBERS, monkeypatch, width).splitlines()
