@@ -1,6 +1,7 @@
 """The generator that another process trains beside the heads is the one that its own step would train."""
 
 import logging
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -121,3 +122,17 @@ def test_there_is_no_process_for_little_or_for_what_is_there(
     with generator_beside(prepared, pretrained, config) as ended:
         assert not processes_of_the_generator()
         ended()
+
+
+@pytest.mark.usefixtures("afresh")
+def test_the_log_says_where_the_training_stops_before_its_last_step(
+    trained: SimpleNamespace, caplog: pytest.LogCaptureFixture
+) -> None:
+    prepared, pretrained, config = trained.inputs
+    generator = config.generator.model_copy(update={"max_steps": 4000, "evaluations": 100, "patience": 1})
+    with caplog.at_level(logging.INFO, "varjepa"):
+        generate.fn(prepared, pretrained, config.model_copy(update={"generator": generator}))
+    stopped = re.search(r"the generator stops at step (\d+) of (\d+): its loss on validation rows", caplog.text)
+    assert stopped is not None
+    assert int(stopped[1]) < int(stopped[2])
+    assert f"generator, step {stopped[1]} of" in caplog.text

@@ -67,7 +67,7 @@ def test_nothing_is_cut_or_wrapped_at_80_columns(metrics: dict[str, float], monk
 @pytest.mark.parametrize(
     ("metrics", "said"),
     [(NUMBERS, "size: mean width of the intervals"), (CLASSES, "size: mean number of classes in a set"),
-     (NONE_ACCEPTED, "no promise")],
+     (NONE_ACCEPTED, "│ none    │")],
 )  # fmt: skip
 def test_sizes_and_empty_promises_are_explained(
     metrics: dict[str, float], said: str, monkeypatch: pytest.MonkeyPatch

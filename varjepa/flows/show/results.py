@@ -139,7 +139,7 @@ def _promises(metrics: dict[str, float], confidence: float) -> None:
         words = "accepted rows are right" if within is None else f"accepted within {amount(within)}"
         promised, accepted = metrics["certificate/promised"], metrics["certificate/coverage"]
         shown = "none" if accuracy is None else share(accuracy)
-        judged = "no promise" if accuracy is None else held(promised, accuracy, accepted * rows)
+        judged = "none" if accuracy is None else held(promised, accuracy, accepted * rows)
         table.add_row(words, share(promised), shown, share(accepted), "", judged)
     if table.row_count:
         print_table(table, console)
