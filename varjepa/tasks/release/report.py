@@ -3,6 +3,7 @@
 from shlex import quote
 
 from varjepa.amounts import counted, figure, share
+from varjepa.evaluation.gate.evidence import UNITS, Metric
 from varjepa.tasks.registry.champion import CHAMPION
 from varjepa.tasks.release.card import MEASURES, CardFacts
 from varjepa.tasks.release.gate import Decision
@@ -107,10 +108,19 @@ def _changed(facts: CardFacts) -> list[str]:
     changed = [f"The champion was version {before.version}, made from {'the same' if same else 'other'} data."]
     if {"gate/metric", "gate/champion_metric"} <= set(metrics):
         changed.append(
-            f"On the same rows, this version has {figure(metrics['gate/metric'])} and the champion "
+            f"On the same rows, this version has {_compared(facts)}{figure(metrics['gate/metric'])} and the champion "
             f"{figure(metrics['gate/champion_metric'])}" + _span(metrics) + "."
         )
     return changed
+
+
+def _compared(facts: CardFacts) -> str:
+    """What the gate compared, before its figure: what the settings ask for, if it fits the label, or what does."""
+    asked, name = facts.config.gate.metric, main_figure(facts.metrics)
+    fitting: dict[str | None, tuple[Metric, ...]] = {"accuracy": ("accuracy", "log_loss"), "r2": ("squared_error",)}
+    known = fitting.get(name, ("elbo",))
+    chosen = next((metric for metric in known if metric == asked), known[0])
+    return f"{'an' if chosen in ('accuracy', 'elbo') else 'a'} {UNITS[chosen].word} of "
 
 
 def _span(metrics: dict[str, float]) -> str:

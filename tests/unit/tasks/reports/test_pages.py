@@ -194,6 +194,22 @@ def test_where_nothing_is_wrong_no_ranking_of_errors_is_praised(figure: Path, ac
 
 
 @pytest.mark.parametrize(
+    ("head", "asked", "shown"),
+    [
+        ("r2", "auto", "a squared error of"), ("accuracy", "auto", "an accuracy of"),
+        ("accuracy", "log_loss", "a log loss of"), ("r2", "accuracy", "a squared error of"), ("", "auto", "an ELBO of"),
+    ],
+)  # fmt: skip
+def test_the_report_says_what_the_gate_has_compared(figure: Path, head: str, asked: str, shown: str) -> None:
+    facts = hostile_facts(figure)
+    gate = facts.config.gate.model_copy(update={"metric": asked})
+    metrics = {"gate/metric": 2.5, "gate/champion_metric": 3.5} | ({f"head/{head}": 0.8} if head else {})
+    facts = replace(facts, metrics=metrics, config=facts.config.model_copy(update={"gate": gate}))
+    page = html_report(facts, Decision(promoted=True, reason="", aliases=[], metrics={}))
+    assert f"this version has {shown} 2.5000 and the champion 3.5000" in page
+
+
+@pytest.mark.parametrize(
     ("words", "shown"), [("what ships 0.9000", False), ("what ships only 0.7000, which may be chance (p 0.2)", True)]
 )
 def test_the_report_names_a_paired_test_where_there_is_a_result(figure: Path, words: str, shown: bool) -> None:
