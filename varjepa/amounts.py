@@ -82,18 +82,19 @@ def amount(value: float, digits: int = 4) -> str:
     return f"{value:,.0f}" if 10 ** (digits - 1) <= abs(value) < BEYOND_READING else f"{value:.{digits}g}"
 
 
-def counted(number: float, noun: str) -> str:
+def counted(number: float, noun: str, plural: str = "") -> str:
     """A number of things.
 
     Args:
         number: how many, a whole number.
-        noun: for one of them, whose plural ends in s.
+        noun: for one of them.
+        plural: for several, if it is not `noun` and an s.
 
     Examples:
-        >>> counted(1, "row"), counted(2000, "row")
-        ('1 row', '2,000 rows')
+        >>> counted(1, "row"), counted(2000, "row"), counted(3, "class", "classes")
+        ('1 row', '2,000 rows', '3 classes')
     """
-    return f"{number:,.0f} {noun}{'' if number == 1 else 's'}"
+    return f"{number:,.0f} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 def file_size(size: float) -> str:

@@ -20,10 +20,19 @@ KEY = re.compile(r"^\| `([\w.]+)` \|", re.MULTILINE)
 ROOT_PAGE = re.compile(r"\]\(((?:\.\./)*)\.\./(CHANGELOG|CONTRIBUTING|SECURITY|README)\.md")
 """A link from a page to a file of the root, which has a page of its own on the site."""
 
+BLOCK = re.compile(r"(?:^    \S.*\n)+", re.MULTILINE)
+"""Commands, one a line."""
+
+COMMENTED = re.compile(r"^    (?! |#)(.+?) {2,}(# .*)$", re.MULTILINE)
+"""A command with a comment beside it."""
+
+LONGEST = 92
+"""Characters of a line of code that a page of usual width has room for."""
+
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """A page with its comments replaced by what they name; called by MkDocs for every page."""
-    return ROOT_PAGE.sub(_page_of_site, INCLUDED.sub(_content, markdown))
+    return BLOCK.sub(_fitting, ROOT_PAGE.sub(_page_of_site, INCLUDED.sub(_content, markdown)))
 
 
 def _content(match: re.Match[str]) -> str:
@@ -40,6 +49,23 @@ def _content(match: re.Match[str]) -> str:
     return text.replace("](docs/", "](")
 
 
+def _fitting(block: re.Match[str]) -> str:
+    """Commands with their comments above them, where one has no room for its comment beside it."""
+    lines = block.group()
+    long = any(len(line) > LONGEST + 4 for line in lines.splitlines() if COMMENTED.match(line))
+    return COMMENTED.sub(r"    \2\n    \1", lines) if long else lines
+
+
 def _page_of_site(match: re.Match[str]) -> str:
     up, name = match.groups()
     return f"]({up}{'index' if name == 'README' else name.lower()}.md"
+
+
+OPTION = re.compile(r"(?<![\w>-])\[?--[a-z][\w-]*")
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """A page whose options of the command line stay whole where a line ends; called by MkDocs for every page."""
+    return re.sub(
+        r"<code>[^<]*</code>", lambda code: OPTION.sub(r'<span class="option">\g<0></span>', code.group()), html
+    )

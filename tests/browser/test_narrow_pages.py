@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.unit.tasks.reports.test_pages import PAGES, hostile_facts
+from varjepa.evaluation.bootstrap import Interval
 from varjepa.tasks.release.card import html_card
 
 pytestmark = pytest.mark.slow
@@ -33,4 +34,17 @@ def test_hundreds_of_columns_leave_the_card_as_wide_as_it_was(browser: Any, tmp_
     place.write_text(html_card(facts), encoding="utf-8")
     page.goto(place.as_uri())
     assert page.evaluate("Math.max(...[...document.querySelectorAll('table')].map(t => t.scrollWidth))") <= 1280
+    page.close()
+
+
+def test_long_text_of_a_card_wraps_on_a_wide_screen_and_figures_do_not(browser: Any, tmp_path: Path) -> None:
+    facts = replace(
+        hostile_facts(tmp_path / "x.png"), metrics={"head/r2": 0.8}, intervals={"head/r2": Interval(0.7, 0.9)}
+    )
+    facts = replace(facts, decisions={**facts.decisions, "certificate": "at least as many rows as promised, " * 20})
+    page, place = browser.new_page(viewport={"width": 1280, "height": 800}), tmp_path / "page.html"
+    place.write_text(html_card(facts), encoding="utf-8")
+    page.goto(place.as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+    assert page.locator("td", has_text="0.8000 (0.7000 to 0.9000)").first.bounding_box()["height"] < 35
     page.close()

@@ -1,6 +1,7 @@
 """The generator that another process trains beside the heads is the one that its own step would train."""
 
 import logging
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from varjepa.config import load_config
 from varjepa.tasks.retrain import beside
 from varjepa.tasks.retrain.beside import generator_beside
 from varjepa.tasks.retrain.generate import generate
-from varjepa.tasks.steps.reuse import DONE, fresh
+from varjepa.tasks.steps.reuse import DONE, fresh, one_run
 from varjepa.tasks.tracking.runs import opened_run
 
 pytestmark = pytest.mark.slow
@@ -66,14 +67,14 @@ def folder_of(trained: SimpleNamespace) -> Path:
 
 @pytest.mark.usefixtures("afresh")
 def test_the_step_finds_the_result_of_the_process(trained: SimpleNamespace, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO, "varjepa"):
+    with caplog.at_level(logging.INFO, "varjepa"), one_run():
         with generator_beside(*trained.inputs) as ended:
             ended()
             assert (folder_of(trained) / DONE).is_file()
         assert made(trained) == trained.alone
     assert "generator, step 200 of 200" in caplog.text
     assert "INFO generator" not in caplog.text
-    assert "reusing" in caplog.text
+    assert "generate: made earlier in this run, reusing" in caplog.text
 
 
 def interrupt() -> None:
@@ -121,3 +122,17 @@ def test_there_is_no_process_for_little_or_for_what_is_there(
     with generator_beside(prepared, pretrained, config) as ended:
         assert not processes_of_the_generator()
         ended()
+
+
+@pytest.mark.usefixtures("afresh")
+def test_the_log_says_where_the_training_stops_before_its_last_step(
+    trained: SimpleNamespace, caplog: pytest.LogCaptureFixture
+) -> None:
+    prepared, pretrained, config = trained.inputs
+    generator = config.generator.model_copy(update={"max_steps": 4000, "evaluations": 100, "patience": 1})
+    with caplog.at_level(logging.INFO, "varjepa"):
+        generate.fn(prepared, pretrained, config.model_copy(update={"generator": generator}))
+    stopped = re.search(r"the generator stops at step (\d+) of (\d+): its loss on validation rows", caplog.text)
+    assert stopped is not None
+    assert int(stopped[1]) < int(stopped[2])
+    assert f"generator, step {stopped[1]} of" in caplog.text

@@ -11,6 +11,7 @@ import pytest
 
 from tests.flows.conftest import recorded
 from varjepa.amounts import figure
+from varjepa.tasks.release.card import COUNTS
 
 FIGURE = re.compile(r"(?<![\w.])-?\d(?:[\d,]*\d)?(?:\.\d+)?(?![\w.]*\w)")
 
@@ -51,6 +52,7 @@ def known_figures(run: SimpleNamespace) -> set[str]:
     intervals = pl.read_csv(run.client.download_artifacts(run.id, "intervals.csv"))
     measured = [*run.metrics.values(), *intervals["low"], *intervals["high"]]
     facts += [figure(value) for value in measured]
+    facts += [f"{run.metrics[name]:,.0f}" for name in COUNTS]  # whole numbers are written as such
     page = run.text("validation/docs/index.html")
     facts.append(re.search(r"(\d+) rules", page).group(1))
     rows = sum(prepared["parts"].values())
@@ -80,7 +82,8 @@ def test_the_card_has_all_metrics_with_intervals_of_the_main_ones(run: SimpleNam
     card = plain(run.text("model_card.md"))
     for name, value in run.metrics.items():
         if name.split("/")[0] in ("probe", "raw", "selective_shipped", "certificate", "calibration", "imputation"):
-            assert f"| {name.partition('/')[2]} | {figure(value)}" in card, name
+            shown = f"{value:,.0f}" if name in COUNTS else figure(value)
+            assert f"| {name.partition('/')[2]} | {shown}" in card, name
     intervals = {row["metric"]: row for row in pl.read_csv(
         run.client.download_artifacts(run.id, "intervals.csv")).iter_rows(named=True)}  # fmt: skip
     assert set(intervals) >= {"probe/accuracy", "probe/f1_macro", "raw/accuracy", "selective_shipped/accuracy_90"}

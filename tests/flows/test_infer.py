@@ -278,6 +278,16 @@ def test_an_existing_file_is_kept_unless_told_otherwise(made: SimpleNamespace) -
     assert out.read_text() != "precious\n"
 
 
+def test_imputation_says_which_gaps_stay(made: SimpleNamespace) -> None:
+    holes = pl.when(pl.int_range(pl.len()) < 3).then(None).otherwise(pl.col("customer_id")).alias("customer_id")
+    made.new.with_columns(holes).write_csv(made.home / "holes.csv")
+    answer = made.call("impute", MODEL, "holes.csv", "filled.csv")
+    assert answer.code == 0, answer.err
+    assert '3 gaps left as they are, because it identifies rows: "customer_id"' in answer.err
+    assert pl.read_csv(made.home / "filled.csv")["customer_id"].null_count() == 3
+    assert "left as they are" not in made.call("impute", MODEL, "new.csv", "filled.csv", "--force").err
+
+
 def test_an_empty_file_gives_an_empty_one(made: SimpleNamespace) -> None:
     made.new.head(0).write_parquet(made.home / "empty.parquet")
     for words in (["score", MODEL, "empty.parquet", "e1.parquet"], ["impute", MODEL, "empty.parquet", "e2.csv"],

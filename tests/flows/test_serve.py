@@ -37,6 +37,7 @@ def served(place: SimpleNamespace, *words: str, **environment: str) -> Iterator[
         process.send(signal.SIGTERM)
         said = process.said(timeout=60)
     assert "Traceback" not in said.err, said.err
+    assert said.err.index("loading libraries") < said.err.index(" answers at ")
 
 
 def _answers(client: httpx.Client) -> bool:

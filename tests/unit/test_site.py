@@ -82,3 +82,20 @@ def test_files_of_the_root_have_pages_whose_links_stay_on_the_site(site: Path) -
         page = (site / f"{name}.html").read_text()
         assert words in page
         assert not re.search(r'href="[^"]*\.md["#]', page)
+
+
+def test_commands_have_room_for_the_comments_beside_them(site: Path) -> None:
+    """What is wider than the page wraps, and a comment that wraps is read as a part of the next command."""
+    blocks = [
+        unescape(re.sub(r"<[^>]+>", "", block))
+        for page in site.glob("*.html") for block in re.findall(r"<pre.*?</pre>", page.read_text(), re.DOTALL)
+    ]  # fmt: skip
+    lines = [line for block in blocks for line in block.splitlines() if line.startswith(("varjepa ", "make "))]
+    assert len(lines) > 80
+    assert [line for line in lines if re.search(r"\S {2,}# ", line) and len(line) > 92] == []
+
+
+def test_options_stay_whole_where_a_line_ends(site: Path) -> None:
+    page = (site / "commands.html").read_text()
+    assert '<span class="option">[--label</span> COL]' in page
+    assert re.findall(r"<code>[^<]* --", page) == []

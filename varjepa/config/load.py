@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from varjepa.config.base import SECRET
 from varjepa.config.benchmark import BenchmarkConfig
+from varjepa.config.fault_words import by_key, expected, known_keys
 from varjepa.config.retrain import RetrainConfig
 from varjepa.config.shipped import shipped_config
 from varjepa.config.study import StudyConfig
@@ -135,16 +136,24 @@ def validated(schema: type[_T], content: Mapping[str, Any], source: str) -> _T:
     try:
         return schema.model_validate(dict(content))
     except ValidationError as error:
-        faults = [_fault(schema, fault) for fault in error.errors(include_url=False)[:MOST_FAULTS]]
-        rest = error.error_count() - len(faults)
+        faults = by_key(schema, error.errors(include_url=False))
+        sentences = [_fault(schema, where, of_key) for where, of_key in faults[:MOST_FAULTS]]
+        rest = len(faults) - len(sentences)
         more = f" And {rest:,} more." if rest else ""
-        raise ConfigError(f"In {source}: " + " ".join(faults) + more) from None
+        raise ConfigError(f"In {source}: " + " ".join(sentences) + more) from None
 
 
-def _fault(schema: type[BaseModel], fault: Any) -> str:
-    where = ".".join(shortened(str(part), 80) for part in fault["loc"])
+def _fault(schema: type[BaseModel], where: str, faults: Sequence[Any]) -> str:
+    """One sentence on one key.
+
+    Args:
+        schema: of the whole config.
+        where: the dotted key.
+        faults: those of its value; several, if it may be of several types.
+    """
+    fault = faults[0]
     if fault["type"] == "extra_forbidden":
-        keys = _keys(schema, fault["loc"][:-1])
+        keys = known_keys(schema, fault["loc"][:-1])
         hint = nearest(str(fault["loc"][-1]), keys) or f"Known keys of this section: {listed(keys, 20)}."
         return f'unknown key "{where}". {hint}'
     message = fault["msg"].removeprefix("Value error, ")
@@ -154,23 +163,11 @@ def _fault(schema: type[BaseModel], fault: Any) -> str:
         # What a whole section says names its keys; of a single value, the key may be missing.
         named = isinstance(fault["input"], Mapping | BaseModel) or where in message
         return f"{message}." if named else f'"{where}": {message}.'
-    return f'"{where}" is {_shown(fault["input"])}: {message[0].lower()}{message[1:]}.'
+    return f'"{where}" is {_shown(fault["input"])}: {", or ".join(expected(schema, fault) for fault in faults)}.'
 
 
 def _shown(value: Any) -> str:
     return shortened(repr(value), 100)
-
-
-def _keys(schema: type[BaseModel], location: Sequence[int | str]) -> list[str]:
-    """Known keys of the section at `location`."""
-    for part in location:
-        field = schema.model_fields.get(str(part))
-        annotation = field.annotation if field else None
-        arguments = getattr(annotation, "__args__", ())
-        candidates = [t for t in (annotation, *arguments) if isinstance(t, type) and issubclass(t, BaseModel)]
-        if candidates:
-            schema = candidates[0]
-    return list(schema.model_fields)
 
 
 def override_values(overrides: Sequence[str]) -> dict[str, Any]:

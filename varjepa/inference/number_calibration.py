@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from varjepa.amounts import amount, share
+from varjepa.amounts import amount
 from varjepa.data.encode.encoded import Part
 from varjepa.evaluation.arrays import Floats, Ints
 from varjepa.evaluation.bootstrap import cluster_numbers
@@ -102,11 +102,7 @@ class NumberCalibration:
         if certificate is not None and certificate.tolerance is not None:
             chosen = self.model.config.uncertainty.tolerance is None
             origin = " (half the range between the quartiles of training labels)" if chosen else ""
-            promise = (
-                f"at least {share(certificate.accuracy)} of accepted rows predicted to within "
-                f"{amount(certificate.tolerance)}{origin}, with {share(certificate.confidence, 0)} confidence, "
-                f"if {certificate.assumption}; {certificate.reason}"
-            )
+            promise = certificate.decision(f"predicted to within {amount(certificate.tolerance)}{origin}")
         return {"intervals": intervals, "certificate": promise}
 
 

@@ -2,10 +2,11 @@
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from varjepa.config import RetrainConfig, as_flat, load_config, parse_config
 from varjepa.config.load import benchmark_config, study_config
@@ -206,3 +207,48 @@ def test_a_day_that_there_is_not_is_named(tmp_path: Path) -> None:
 def test_a_study_of_nothing_is_refused(key: str) -> None:
     with pytest.raises(ConfigError, match=f'"{key}" is'):
         study_config([f"{key}=[]"]) if key == "variants" else benchmark_config(["sim"], [f"{key}=[]"])
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("data.drop=age", "\"data.drop\" is 'age': expected a list, such as [age]."),
+        ("data.columns={a: {gaps: x}}", "\"data.columns.a.gaps\" is 'x': expected a list, such as [x]."),
+        (
+            "data.split.columns=age",
+            "\"data.split.columns\" is 'age': expected a list, such as [age], or expected 'all'.",
+        ),
+        ("data.split.columns=[5]", '"data.split.columns.0" is 5: expected a text; write it in quotes: "5".'),
+        ("data.label=5", '"data.label" is 5: expected a text; write it in quotes: "5".'),
+        ("data.kinds=[a]", "expected keys and values, such as {name: value}."),
+        ("registry=name", 'expected keys and values, such as {name: ...}; the keys are "name".'),
+        ("training.max_epochs=1.5", "expected a whole number."),
+        ("training.lr=fast", "expected a number."),
+        ("training.compile=7", "expected true or false."),
+        ("model.kind=x", "expected 'var_t_jepa' or 't_jepa'."),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_refused_in_words_of_yaml(tmp_path: Path, override: str, said: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        load_config(write(tmp_path, "data: {path: a.csv}"), [override])
+    assert str(raised.value).endswith(said)
+
+
+def _keys(schema: type[BaseModel], place: str = "") -> Iterator[str]:
+    for name, field in schema.model_fields.items():
+        yield f"{place}{name}"
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _keys(field.annotation, f"{place}{name}.")
+
+
+@pytest.mark.parametrize("value", ["[[7]]", "{zz: {zz: 7}}", "x", "7.5"])
+def test_no_message_names_a_type_of_python(tmp_path: Path, value: str) -> None:
+    words = re.compile(r"tuple|dictionary|instance|parse|constrained|function-|valid (int|bool|string)|\bstr\b")
+    job, said = write(tmp_path, "data: {path: a.csv}"), []
+    for key in _keys(RetrainConfig):
+        try:
+            load_config(job, [f"{key}={value}"])
+        except ConfigError as error:
+            said.append(str(error))
+    assert len(said) > 50
+    assert [message for message in said if words.search(message)] == []

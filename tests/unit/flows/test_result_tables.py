@@ -35,7 +35,7 @@ def shown(metrics: dict[str, float], monkeypatch: pytest.MonkeyPatch, width: int
     monkeypatch.setattr(results, "console", console)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     result = {
-        "run_id": "0" * 32, "metrics": metrics, "promoted": True, "reason": "there is no champion yet",
+        "run_id": "0" * 32, "metrics": metrics, "promoted": True, "reason": "there was no champion",
         "model": {"name": "people", "version": 12, "uri": "models:/people/12", "aliases": ["champion"]},
         "data": {"rows": 1_234_567, "quarantined": 12, "fingerprint": "", "features": 33},
         "seconds": {"pretrain": 3700.0, "ingest": 0.4, "total": 4000.0},
@@ -62,6 +62,17 @@ def test_nothing_is_cut_or_wrapped_at_80_columns(metrics: dict[str, float], monk
     rows = [line for line in lines if line.startswith(("│", "┃"))]
     # A wrapped cell leaves the next line without a first cell, but for the heads of tables without a name there.
     assert not [line for line in rows if line.startswith("│") and not line[1:].split("│")[0].strip()]
+
+
+@pytest.mark.parametrize(
+    ("metrics", "said"),
+    [(NUMBERS, "size: mean width of the intervals"), (CLASSES, "size: mean number of classes in a set"),
+     (NONE_ACCEPTED, "│ none    │")],
+)  # fmt: skip
+def test_sizes_and_empty_promises_are_explained(
+    metrics: dict[str, float], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert said in shown(metrics, monkeypatch)
 
 
 @pytest.mark.parametrize("width", [40, 20])

@@ -11,6 +11,7 @@ from varjepa.data.encode.features import CategoricalFeature, Label, NumericFeatu
 from varjepa.data.encode.one_hot import OneHotFeature
 from varjepa.data.encode.preprocessor import CLOCK, Preprocessor
 from varjepa.data.fit.derived_columns import date_parts, text_embeddings, text_sources
+from varjepa.data.fit.label_task import task_of
 from varjepa.data.fit.numeric_features import fit_numbers
 from varjepa.data.fit.one_hot_groups import Group, find_groups, group_name
 from varjepa.data.fit.rows_protocol import (
@@ -260,9 +261,7 @@ def _label(facts: ColumnProfile, data: DataSection) -> Label:
             expected="Expected at least 2.",
             fix="Check data.label, or leave it out to train without a label.",
         )
-    few = facts.whole and facts.distinct <= CLASSES_OF_NUMBERS
-    numbers = data.task == "regression" or (data.task == "auto" and facts.dtype.is_numeric() and not few)
-    return Label(name=facts.name, dtype=str(facts.dtype), task="regression" if numbers else "classification")
+    return Label(name=facts.name, dtype=str(facts.dtype), task=task_of(facts, data.task))
 
 
 def _ordered(classes: Sequence[str], facts: ColumnProfile) -> tuple[str, ...]:

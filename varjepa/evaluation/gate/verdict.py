@@ -89,7 +89,7 @@ def judge(
     # What the models are, then what they do on the test rows; the champion's own rows are another test.
     vetoes = list(model_vetoes(challenger, champion, section))
     if champion is None:
-        return Verdict("first", "there is no champion yet", tuple(vetoes), notes)
+        return Verdict("first", "there was no champion", tuple(vetoes), notes)
     numbers = _measured("", challenger) | _measured("champion_", champion)
     others = [
         *structure("structure", "all rows", challenger, champion, section),

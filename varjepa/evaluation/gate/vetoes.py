@@ -112,7 +112,8 @@ def unseen_losses(
     """What `groups_worse` cannot see, in words: losses in small groups, and unbounded ones in few rows."""
     few = [name for name, rows in groups.items() if rows.sum() < section.min_rows]
     if groups and not enough(whole.pairs, section.risk):
-        yield f"{unit.word} in classes and subgroups is judged from {fewest_units(section.risk)} independent rows on"
+        fewest = fewest_units(section.risk)
+        yield f"{unit.word} in classes and subgroups is judged only where there are {fewest} independent rows or more"
     elif few and unit.bound is None:
         yield f"not judged by itself, with fewer than {section.min_rows} test rows: {_first_names(few)}"
     elif few:
@@ -139,7 +140,7 @@ def unseen_structure(challenger: Evidence, champion: Evidence, section: GateSect
     if challenger.structure is not None and champion.structure is not None and section.structure_margin is not None:
         pairs = challenger.compared(challenger.structure, champion.structure).pairs
         if not enough(pairs, section.risk):
-            yield f"structure is judged from {fewest_units(section.risk)} independent rows on"
+            yield f"structure is judged only where there are {fewest_units(section.risk)} independent rows or more"
 
 
 def _first_names(names: Sequence[str]) -> str:

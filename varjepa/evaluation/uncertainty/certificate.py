@@ -71,6 +71,18 @@ class Certificate(Facts):
             f"{share(self.coverage)} of the calibration rows are accepted."
         )
 
+    def decision(self, right: str) -> str:
+        """What is promised and why, or that nothing is, as a part of a sentence.
+
+        Args:
+            right: what is promised of accepted rows, such as "right" or "predicted to within 5".
+        """
+        sure = f"with {share(self.confidence, 0)} confidence"
+        target = f"at least {share(self.accuracy)} of accepted rows {right}, {sure}"
+        if self.threshold is None:
+            return f"none, so no row is accepted; {target}, was asked for, but {self.reason}"
+        return f"{target}, if {self.assumption}; {self.reason}"
+
     def _repr_html_(self) -> str:
         """The certificate in a notebook."""
         limit = None if self.threshold is None else figure(self.threshold)

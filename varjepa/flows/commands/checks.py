@@ -1,6 +1,7 @@
 """Checks of names and places, before a command imports what it works with."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -92,3 +93,14 @@ def require_job(path: str | Path, overrides: Sequence[str] = (), *, now: bool = 
             tell_failure(config, error)
         raise
     return config
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """Around the imports of what opens a model, which take seconds: says so first."""
+    from varjepa.tasks.steps.imports import quick_imports
+    from varjepa.tasks.steps.log import log
+
+    log.info("loading libraries")
+    with quick_imports():
+        yield

@@ -18,7 +18,7 @@ from varjepa.flows.commands import (
     over_days,
     tracking_option,
 )
-from varjepa.flows.commands.checks import require_columns, require_files, require_model
+from varjepa.flows.commands.checks import loading, require_columns, require_files, require_model
 from varjepa.tasks.answers.tables import FileAnswer
 from varjepa.tasks.lineage.run import lineage
 from varjepa.tasks.lineage.tables import model_in
@@ -110,13 +110,12 @@ def _score_days(
     """Scores day by day."""
     from varjepa.tasks.destinations.destination import require_other_place
     from varjepa.tasks.sources.run_day import require_dated, with_day
-    from varjepa.tasks.steps.imports import quick_imports
 
     require_dated("IN", [files["source"], *files["reading"].get("parameters", {}).values()])
     require_dated("OUT", [files["out"]])
     require_other_place(files["source"], files["out"])
     require_model(model, options["tracking_uri"])
-    with quick_imports():
+    with loading():
         from varjepa.flows.show.scoring import show_days
         from varjepa.tasks.registry.open_model import open_model
         from varjepa.tasks.scoring.days import score_days
@@ -196,8 +195,6 @@ def _infer(
     groups: tuple[str, ...] = (),
 ) -> None:  # fmt: skip
     """Checks what was asked for, opens the model, runs a step over files, and shows a summary."""
-    from varjepa.tasks.steps.imports import quick_imports
-
     # Names and places first: what opens a model takes seconds to import.
     require_model(model, options["tracking_uri"])
     require_files((files["source"],) if files["source"] else (), files["out"], options, files.get("reading"))
@@ -209,7 +206,7 @@ def _infer(
         written = {"keep": files.get("keep", ()), "groups": groups}
         show_dry_run(model, sources, files["out"], options, reading=files.get("reading"), **written)
         return
-    with quick_imports():
+    with loading():
         from varjepa.flows.show.scoring import show_summary
         from varjepa.tasks.registry.open_model import open_model
         from varjepa.tasks.scoring import one_file

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from varjepa.flows.commands import NumberRange, command, model_argument, port_range, tracking_option
-from varjepa.flows.commands.checks import require_model
+from varjepa.flows.commands.checks import loading, require_model
 
 
 @command(
@@ -51,8 +51,9 @@ def serve(
     require_known(groups)
     if keep and folder is None:
         raise click.UsageError("--keep is about the log: add --log.")
-    from varjepa.tasks.serving.app import serve as run
-    from varjepa.tasks.serving.settings import MIB, ServeSettings
+    with loading():
+        from varjepa.tasks.serving.app import serve as run
+        from varjepa.tasks.serving.settings import MIB, ServeSettings
 
     limits: dict[str, Any] = {"most_bytes": max_mib * MIB, "most_rows": max_rows, "timeout": timeout}
     limits |= {"log": folder, "keep": tuple(filter(None, keep.split(","))), "log_bytes": log_mib * MIB}

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from varjepa.flows.commands import NumberRange, command, finish, model_argument, names
-from varjepa.flows.commands.checks import require_columns, require_files, require_model
+from varjepa.flows.commands.checks import loading, require_columns, require_files, require_model
 from varjepa.flows.commands.infer import over_files, show_dry_run
 from varjepa.tasks.answers.tables import SimilarAnswer
 
@@ -87,8 +87,6 @@ def _search(
     model: str, tables: tuple[str, ...], out: str, options: dict[str, Any], run: Callable[..., SimilarAnswer]
 ) -> None:
     """Checks what was asked for, opens the model, runs a search in the first of the tables, and shows a summary."""
-    from varjepa.tasks.steps.imports import quick_imports
-
     require_model(model, options["tracking_uri"])
     require_files(tables, out, options)
     for place, keep in zip(tables, (names(options["keep"]), ()), strict=False):
@@ -96,7 +94,7 @@ def _search(
     if options["dry_run"]:
         show_dry_run(model, tables, out, options, keep=names(options["keep"]))
         return
-    with quick_imports():
+    with loading():
         from varjepa.flows.show.scoring import show_search
         from varjepa.inference.storage import load_model, model_digest
         from varjepa.tasks.registry.open_model import model_folder

@@ -50,6 +50,9 @@ LEGEND = {
 CONTENTS = (("interval", "intervals hold the number", "width"), ("set", "sets hold the class", "size"))
 """Group of metrics, what it promises, and the name of its mean size."""
 
+SIZES = {"interval": "size: mean width of the intervals", "set": "size: mean number of classes in a set"}
+"""Group of metrics -> what its size is."""
+
 
 LEVELS = (0.9, 0.8, 0.7)
 """Accuracies to ask for where no row can be accepted."""
@@ -123,6 +126,7 @@ def _promises(metrics: dict[str, float], confidence: float) -> None:
         table.add_column(words, justify="right")
     table.add_column("verdict")
     rows = metrics.get("data/labelled_test_rows", 0.0)
+    legend = next((text for group, text in SIZES.items() if f"{group}/coverage" in metrics), "")
     for group, words, size in CONTENTS:
         if f"{group}/coverage" in metrics:
             promised, measured = metrics[f"{group}/promised"], metrics[f"{group}/coverage"]
@@ -135,10 +139,12 @@ def _promises(metrics: dict[str, float], confidence: float) -> None:
         words = "accepted rows are right" if within is None else f"accepted within {amount(within)}"
         promised, accepted = metrics["certificate/promised"], metrics["certificate/coverage"]
         shown = "none" if accuracy is None else share(accuracy)
-        judged = "" if accuracy is None else held(promised, accuracy, accepted * rows)
+        judged = "none" if accuracy is None else held(promised, accuracy, accepted * rows)
         table.add_row(words, share(promised), shown, share(accepted), "", judged)
     if table.row_count:
         print_table(table, console)
+        if legend:
+            console.print(legend, style="dim")
     if "open" in table.columns[-1].cells:
         console.print(OPEN, style="dim")
     if "certificate/coverage" in metrics and "certificate/accuracy" not in metrics:

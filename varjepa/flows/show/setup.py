@@ -25,7 +25,7 @@ def show_profile(started: Started) -> None:
         facts = started.profiles[name]
         span = "" if facts.smallest is None else plain(_span(facts.smallest, facts.largest, facts.dtype))
         kind = f"{facts.kind} (left out)" if facts.left_out else facts.kind
-        kind = "label" if name == started.label else kind
+        kind = ", ".join(filter(None, ("label", started.predicted))) if name == started.label else kind
         spelled = [plain(started.words.get(name, ""))] if spelling else []
         table.add_row(plain(name), kind, *spelled, share(facts.missing_share), f"{facts.distinct:,}", span)
     print_table(table, console)

@@ -85,8 +85,12 @@ def tree_outputs(booster: "xgboost.Booster", x: Floats, types: Sequence[str], *,
     with _readable():
         if booster.num_features() != x.shape[1]:
             raise ValueError(f"they read {booster.num_features()} columns, and rows have {x.shape[1]}")
-        matrix = xgboost.DMatrix(x, feature_types=list(types), enable_categorical=True, nthread=torch.get_num_threads())
-        return np.asarray(booster.predict(matrix, output_margin=margin))
+        # XGBoost warns of a table without rows, so a row stands in for none.
+        given = x if len(x) else np.zeros((1, x.shape[1]), np.float32)
+        matrix = xgboost.DMatrix(
+            given, feature_types=list(types), enable_categorical=True, nthread=torch.get_num_threads()
+        )
+        return np.asarray(booster.predict(matrix, output_margin=margin))[: len(x)]
 
 
 @contextmanager

@@ -53,6 +53,9 @@ GROUPS = {
 
 PARTS = ("train", "validation", "calibration", "test")
 
+COUNTS = ("certificate/rows", "latent/active_units")
+"""Figures that are whole numbers of things."""
+
 BRIEF = ("head", "probe", "raw", "boosted", "selective_shipped", "certificate", "calibration")
 """Groups of the brief card in the registry."""
 
@@ -167,8 +170,12 @@ class CardFacts:
     def figure(self, name: str) -> str:
         """A metric with its interval, if it has one."""
         interval = self.intervals.get(name)
-        span = f" ({figure(interval.low)} to {figure(interval.high)})" if interval else ""
-        return f"{figure(self.metrics[name])}{span}"
+        # Figures that do not vary with the rows, such as the width of equally wide intervals, need none.
+        span = (
+            f" ({figure(interval.low)} to {figure(interval.high)})" if interval and interval.low < interval.high else ""
+        )
+        value = self.metrics[name]
+        return f"{figure(value) if name not in COUNTS else format(value, ',.0f')}{span}"
 
     def _lineage(self) -> dict[str, str]:
         before, name = self.before, self.config.registry.name
@@ -272,7 +279,7 @@ class CardFacts:
     @property
     def verdicts(self) -> list[str]:
         """Sentences that say how good it is."""
-        return verdicts(self.metrics, self.intervals, self.decisions.get("raw columns", ""))
+        return verdicts(self.metrics, self.intervals, self.decisions.get("raw columns", ""), self.head)
 
     @property
     def pictures(self) -> list[tuple[str, str, Picture]]:
@@ -363,10 +370,15 @@ def html_card(facts: CardFacts) -> str:
     """The card as one self-contained page."""
     groups = {title: group for group, title in GROUPS.items()}
     sections = [
-        (title, [(name, value, meaning(f"{groups.get(title, title)}/{name}")) for name, value in rows.items()])
+        (title, [_row(name, value, meaning(f"{groups.get(title, title)}/{name}")) for name, value in rows.items()])
         for title, rows in facts.sections().items()
     ]
     return render(
         "card.html", name=facts.config.registry.name, summary=facts.summary, sections=sections, limits=facts.limits,
         verdicts=facts.verdicts, pictures=facts.pictures,
     )  # fmt: skip
+
+
+def _row(name: str, value: str, words: str) -> tuple[str, ...]:
+    """A line of a table. Text stands alone, so that it wraps; figures, which have a meaning beside them, do not."""
+    return (name, value, words) if words else (name, value)

@@ -5,6 +5,7 @@ from shlex import quote
 from varjepa.amounts import counted, figure, share
 from varjepa.data.read.left_out import left_out_words
 from varjepa.errors import listed
+from varjepa.evaluation.gate.evidence import UNITS, Metric
 from varjepa.tasks.registry.champion import CHAMPION
 from varjepa.tasks.release.card import MEASURES, CardFacts
 from varjepa.tasks.release.gate import Decision
@@ -78,7 +79,9 @@ def _sure(facts: CardFacts) -> list[str]:
     if measure in MEASURES:
         sentences.append(f"Each row comes with an uncertainty: {MEASURES[measure]}. It was chosen because {reason}.")
     name = "accuracy" if "head/accuracy" in metrics else None
-    if name and "selective_shipped/accuracy_90" in metrics:
+    if name and metrics["head/accuracy"] == 1:
+        sentences.append("No test row was predicted wrongly, so nothing shows how well the uncertainty finds errors.")
+    elif name and "selective_shipped/accuracy_90" in metrics:
         sentences.append(
             f"If the least sure 10% of rows go to a person, accuracy on the others is "
             f"{figure(metrics['selective_shipped/accuracy_90'])} instead of {figure(metrics['head/accuracy'])}."
@@ -110,10 +113,19 @@ def _changed(facts: CardFacts) -> list[str]:
     changed = [f"The champion was version {before.version}, made from {'the same' if same else 'other'} data."]
     if {"gate/metric", "gate/champion_metric"} <= set(metrics):
         changed.append(
-            f"On the same rows, this version has {figure(metrics['gate/metric'])} and the champion "
+            f"On the same rows, this version has {_compared(facts)}{figure(metrics['gate/metric'])} and the champion "
             f"{figure(metrics['gate/champion_metric'])}" + _span(metrics) + "."
         )
     return changed
+
+
+def _compared(facts: CardFacts) -> str:
+    """What the gate compared, before its figure: what the settings ask for, if it fits the label, or what does."""
+    asked, name = facts.config.gate.metric, main_figure(facts.metrics)
+    fitting: dict[str | None, tuple[Metric, ...]] = {"accuracy": ("accuracy", "log_loss"), "r2": ("squared_error",)}
+    known = fitting.get(name, ("elbo",))
+    chosen = next((metric for metric in known if metric == asked), known[0])
+    return f"{'an' if chosen in ('accuracy', 'elbo') else 'a'} {UNITS[chosen].word} of "
 
 
 def _span(metrics: dict[str, float]) -> str:
@@ -156,6 +168,7 @@ def _watch(facts: CardFacts) -> list[str]:
 def _headlines(facts: CardFacts) -> list[tuple[str, str, str]]:
     """The figures with their meanings, those of the predictions before those of the training."""
     shown = [name for name in headlines(facts.metrics) if not name.startswith("gate")]
+    shown += [name for name in ("head/rmse",) if name in facts.metrics]  # R2 says little to whom the label's unit does
     groups = {group: rank for rank, group in enumerate(FIRST)}
     shown.sort(key=lambda name: groups.get(name.partition("/")[0], len(FIRST)))
     return [(name, facts.figure(name), meaning(name)) for name in shown]

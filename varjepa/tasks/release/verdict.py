@@ -32,13 +32,20 @@ BEYOND, CHANCE = "beyond chance", "may be chance"
 """Words of the paired test of what ships against the best common model (`varjepa.inference.probing.against_raw`)."""
 
 
-def verdicts(metrics: Mapping[str, float], intervals: Mapping[str, Interval], tested: str = "") -> list[str]:
+SHIPPED = {"boosted on raw": "boosted", "linear on raw": "raw"}
+"""Heads that are one of the common models, and its group of metrics."""
+
+
+def verdicts(
+    metrics: Mapping[str, float], intervals: Mapping[str, Interval], tested: str = "", head: str = ""
+) -> list[str]:
     """Sentences that say how good the predictions and the embedding are, the most important one first.
 
     Args:
         metrics: of a run.
         intervals: of some of them, by their names.
         tested: what the paired test of what ships against the best common model said; it outranks intervals.
+        head: name of what ships, such as "linear on raw". A model is not compared with itself.
 
     Examples:
         >>> verdicts({"head/accuracy": 0.9, "raw/accuracy": 0.8}, {"head/accuracy": Interval(0.88, 0.92)})
@@ -51,13 +58,17 @@ def verdicts(metrics: Mapping[str, float], intervals: Mapping[str, Interval], te
     words = {rival: _word(f"head/{name}", rival, metrics, intervals) for rival in rivals.values()}
     best = max(words, key=lambda rival: metrics[rival], default="")
     words |= {best: "worse than"} if BEYOND in tested else {best: "about as good as"} if CHANCE in tested else {}
-    sentences = [_sentence(f"The predictions have {SHARES[name]}", metrics[f"head/{name}"], rivals, words, metrics)]
+    own, same = metrics[f"head/{name}"], RIVALS.get(SHIPPED.get(head, ""), "")
+    ships = same in rivals and metrics[rivals[same]] == own
+    others = {text: rival for text, rival in rivals.items() if not ships or text != same}
+    start = f"The predictions have {SHARES[name]} {figure(own)}" + (f" and come from {same}" if ships else "")
+    sentences = [_sentence(start, others, words, metrics)]
     sentences += guessing(metrics, intervals)
     if f"probe/{name}" in metrics and rivals:
-        own = f"probe/{name}"
-        words = {rival: _word(own, rival, metrics, intervals) for rival in rivals.values()}
-        start = f"A linear model on the embedding alone has {SHARES[name]}"
-        sentences.append(_sentence(start, metrics[own], rivals, words, metrics))
+        probe = f"probe/{name}"
+        words = {rival: _word(probe, rival, metrics, intervals) for rival in rivals.values()}
+        start = f"A linear model on the embedding alone has {SHARES[name]} {figure(metrics[probe])}"
+        sentences.append(_sentence(start, rivals, words, metrics))
     return sentences
 
 
@@ -85,11 +96,9 @@ def guessing(metrics: Mapping[str, float], intervals: Mapping[str, Interval] | N
     return [f"The predictions are not shown to be better than {words} ({SHARES[name]} {figure(guess)})."]
 
 
-def _sentence(
-    start: str, own: float, rivals: Mapping[str, str], words: Mapping[str, str], metrics: Mapping[str, float]
-) -> str:
+def _sentence(start: str, rivals: Mapping[str, str], words: Mapping[str, str], metrics: Mapping[str, float]) -> str:
     against = [f"{words[rival]} {text} ({figure(metrics[rival])})" for text, rival in rivals.items()]
-    return f"{start} {figure(own)}" + (f": {', '.join(against)}." if against else ".")
+    return start + (f": {', '.join(against)}." if against else ".")
 
 
 def _word(own: str, rival: str, metrics: Mapping[str, float], intervals: Mapping[str, Interval]) -> str:

@@ -95,7 +95,8 @@ PICTURES = {
         "Errors among the rows that are kept",
         (
             "The further left, the more of the least sure rows are left out. A line that falls to the left means that "
-            "the uncertainty finds the errors. The legend gives the area below each line: smaller is better."
+            "the uncertainty finds the errors. The oracle knows the errors: no line can be lower. The legend gives the "
+            "area below each line (AURC): smaller is better."
         ),
     ),
     "reliability": (
@@ -108,8 +109,8 @@ PICTURES = {
     "intervals": (
         "Are the intervals honest?",
         (
-            "Left: flat means that the predicted distributions are right. Right: the share of labels that intervals "
-            "hold, from narrow to wide ones, should lie at the dotted line."
+            "Left: where the labels lie in their predicted distributions (PIT); flat means that these are right. "
+            "Right: the share of labels that intervals hold, from narrow to wide ones, should lie at the dotted line."
         ),
     ),
     "uncertainty_measures": (
@@ -125,11 +126,14 @@ PICTURES = {
     ),
     "reasons_row": (
         "One row, explained",
-        "How each column moves this row's prediction (a value, or the probability of its class) and its uncertainty.",
+        (
+            "How each column moves this row's prediction (a value, or the probability of its class) and its "
+            "uncertainty: blue up, orange down, from what rows have on average (dotted) to what this one has (solid)."
+        ),
     ),
     "embedding_map": (
         "The rows on a map",
-        "Each point is a row, and rows that the network holds alike lie close to each other.",
+        "Each point is a row, and rows that the network holds alike lie close to each other. Axes have no unit.",
     ),
     "elbo_curves": (
         "How training went",

@@ -26,7 +26,7 @@ from varjepa.tasks.retrain.preprocess import Prepared
 from varjepa.tasks.retrain.pretrain import Pretrained
 from varjepa.tasks.steps.files import write_text
 from varjepa.tasks.steps.log import log
-from varjepa.tasks.steps.reuse import DONE, ThisMachine, fresh, sharing
+from varjepa.tasks.steps.reuse import DONE, ThisMachine, fresh, mark_made, sharing
 from varjepa.training.device import resolve_device
 
 LEAST_DRAWN = 1_500_000
@@ -61,7 +61,8 @@ def generator_beside(prepared: Prepared, pretrained: Pretrained, config: Retrain
         told.start()
 
         def wait() -> None:
-            process.wait()
+            if process.wait() == 0:
+                mark_made(generator_folder(pretrained, config))
             told.join()
 
         try:

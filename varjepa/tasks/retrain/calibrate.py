@@ -197,11 +197,7 @@ def _decisions(outcome: Calibration) -> dict[str, str]:
     """The measure that ships and the certificate, as text for people."""
     certificate, promise = outcome.fitted.certificate, "none: there are no calibration rows"
     if certificate is not None:
-        sure = f"with {share(certificate.confidence, 0)} confidence"
-        target = f"at least {share(certificate.accuracy)} of accepted rows right, {sure}"
-        promise = f"{target}, if {certificate.assumption}; {certificate.reason}"
-        if certificate.threshold is None:
-            promise = f"none, so no row is accepted; {target}, was asked for, but {certificate.reason}"
+        promise = certificate.decision("right")
         log.info("certificate for %s: %s", share(certificate.accuracy), certificate.reason)
     log.info("uncertainty by %s: %s", outcome.fitted.measure, outcome.fitted.reason)
     return {"uncertainty": f"{outcome.fitted.measure}: {outcome.fitted.reason}", "certificate": promise}
@@ -233,11 +229,12 @@ def _measure(
     shown = {name: test.measures[name] for name in ("scale_mean", "weighted_scale", BASELINE, outcome.fitted.measure)
              if name in test.measures}  # fmt: skip
     curves = {name.replace("_", " "): risk_coverage(values, error) for name, values in shown.items()}
-    figures = {
-        "risk_coverage": plots.risk_coverage_plot(curves | {"oracle": oracle(error)}),
-        "reliability": plots.reliability_diagram(result.reliability, metrics["calibration/ece"]),
-        "uncertainty_measures": plots.measures_plot(_differences(outcome.compared)),
-    }
+    figures = {"reliability": plots.reliability_diagram(result.reliability, metrics["calibration/ece"])}
+    if error.any():  # without an error, there is nothing to rank, and every line lies at 0
+        figures |= {
+            "risk_coverage": plots.risk_coverage_plot(curves | {"oracle": oracle(error)}),
+            "uncertainty_measures": plots.measures_plot(_differences(outcome.compared)),
+        }
     return metrics, figures
 
 

@@ -75,12 +75,12 @@ def _generate(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig,
     device = network.device
     rows = EncodedRows(prepared.encoded, preprocessor, config.training, device)
     tables = rows.at_most("train", _most(rows, prepared, config)), rows.at_most("validation", VALIDATION_ROWS)
-    best, checkpoint = math.inf, folder / "checkpoint.pt"
+    best, last, checkpoint = math.inf, 0, folder / "checkpoint.pt"
     all_steps, batch = config.generator.steps(tables[0].n_rows), config.generator.batch(tables[0].n_rows)
 
     def on_progress(steps: int, loss: float, speed: float) -> None:
-        nonlocal best
-        best = min(best, loss)
+        nonlocal best, last
+        best, last = min(best, loss), steps
         left = time_left((all_steps - steps) * batch / max(speed, 1e-9))
         words = "generator, step %d of %d: %.4f nats per hidden cell, %s rows/s, %s"
         log.info(words, steps, all_steps, loss, f"{speed:,.0f}", left)
@@ -93,6 +93,9 @@ def _generate(prepared: Prepared, pretrained: Pretrained, config: RetrainConfig,
     generator = fitted_generator(
         network, preprocessor, config, tables=tables, held=(held, other), on_progress=on_progress, checkpoint=checkpoint
     )
+    if 0 < last < all_steps:
+        words = "the generator stops at step %d of %d: its loss on validation rows no longer falls; the best was %.4f"
+        log.info(words, last, all_steps, best)
     give_back_memory()
     save_generator(folder, generator)
     checkpoint.unlink(missing_ok=True)

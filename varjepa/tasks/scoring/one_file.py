@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from varjepa.amounts import counted
 from varjepa.data.names import free_names
 from varjepa.errors import listed
 from varjepa.inference.column_groups import ARRAYS
@@ -184,6 +185,8 @@ def impute(model: TrainedModel, request: Request, *, draws: int, level: float, s
         0,
         _Progress("imputed", rows_at_hand(request.source)),
     )
+    # Columns that nothing is learned of keep their gaps.
+    left = {name: 0 for name in model.preprocessor.undrawn if name not in model.preprocessor.order}
     with _writer(request) as writer:
         rows, start = 0, 0
         for frame in _batches(model, request):
@@ -192,6 +195,8 @@ def impute(model: TrainedModel, request: Request, *, draws: int, level: float, s
             # Features that are made from a column are read, never written.
             filled += int((~table.observed)[:, model.preprocessor.own].sum())
             rows, start = rows + frame.height, rows
+            for name in left.keys() & set(frame.columns):
+                left[name] += frame[name].null_count()
             if not draws:
                 bounds = _all_bounds(model, imputed.bounds, frame.height)
                 named = beside(bounds, imputed.filled.columns, warn=not start)
@@ -201,6 +206,10 @@ def impute(model: TrainedModel, request: Request, *, draws: int, level: float, s
                 named = beside(index, drawn.columns, warn=number == 1 and not start)
                 writer.write(pl.concat([named, drawn], how="horizontal"))
             progress.log(rows)
+    for reason, names in _by_reason(model.preprocessor.undrawn).items():
+        if gaps := sum(left.get(name, 0) for name in names):
+            log.info("%s left as they are, because %s: %s", counted(gaps, "gap"), reason,
+                     listed(name for name in names if left.get(name)))  # fmt: skip
     return {**_answer(request, rows, progress), "cells": filled}
 
 

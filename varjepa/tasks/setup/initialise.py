@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 
+from varjepa.amounts import counted
 from varjepa.config import DataSection, PreprocessSection
 from varjepa.config.data import ColumnSection
 from varjepa.config.edited import changed_content, edited_yaml
@@ -20,6 +21,7 @@ from varjepa.config.yaml_text import dump_yaml, read_yaml
 from varjepa.data.cells import beyond_counts, beyond_words, by_name
 from varjepa.data.files.found import find_files
 from varjepa.data.fit.derived_columns import SHOWN_RARE, rare_words
+from varjepa.data.fit.label_task import task_of
 from varjepa.data.fit.rows_protocol import Wanted
 from varjepa.data.fit.streamed_rows import StreamedRows
 from varjepa.data.read.column_profile import ColumnProfile
@@ -82,6 +84,8 @@ class Started:
     """Columns that may be read in another way -> how they are read; also cells that count as missing, or as rare."""
     obstacles: tuple[str, ...] = ()
     """Why a retrain will refuse the table, as sentences."""
+    predicted: str = ""
+    """What the label is predicted as, such as "2 classes"."""
 
     def summary(self) -> InitAnswer:
         """Plain data for `--json`."""
@@ -150,7 +154,7 @@ def initialise(
     )
     started = Started(
         config, contract, rows.rows, label, profiles, source.columns, source.words, {**remarks, **source.doubts},
-        tuple(obstacles(rows.rows, profiles, label, section.drop)),
+        tuple(obstacles(rows.rows, profiles, label, section.drop)), _predicted(profiles, label, section.task),
     )  # fmt: skip
     text = edited_yaml(_config_text(section, started, few_contents=few), changes)
     # What is written, a retrain accepts.
@@ -173,6 +177,13 @@ def _require_other_files(section: DataSection, places: Iterable[Path]) -> None:
     for place in places:
         if place.exists() and any(place.samefile(file) for file in find_files(address).files):
             raise ConfigError(f"{place} is the table itself.", fix="Choose another --out.")
+
+
+def _predicted(profiles: Mapping[str, ColumnProfile], label: str | None, task: str) -> str:
+    if label is None or task == "none":
+        return ""
+    facts = profiles[label]
+    return "a number" if task_of(facts, task) == "regression" else counted(facts.distinct, "class", "classes")
 
 
 def require_label(section: DataSection, label: str | None) -> None:

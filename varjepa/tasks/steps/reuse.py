@@ -35,6 +35,26 @@ _T = TypeVar("_T")
 fresh: ContextVar[tuple[str, ...]] = ContextVar("fresh", default=())
 """Part of every folder's name; not empty if results of earlier runs must not be reused."""
 
+_made: ContextVar[set[Path] | None] = ContextVar("made", default=None)
+"""Folders of results that this run has made itself, so that messages do not take them for those of earlier runs."""
+
+
+@contextmanager
+def one_run() -> Iterator[None]:
+    """Around a run: what it makes and then reads again is told apart from what an earlier run has made."""
+    token = _made.set(set())
+    try:
+        yield
+    finally:
+        _made.reset(token)
+
+
+def mark_made(folder: Path) -> None:
+    """Notes that this run has made the result in `folder`."""
+    made = _made.get()
+    if made is not None:
+        made.add(folder)
+
 
 class Elsewhere(NamedTuple):
     """Where workers without our folders find a result, and put the parts of the next one.
@@ -180,12 +200,14 @@ def reuse(folder: Path, result: type[_T], make: Callable[[], _T], *, shared: boo
                 log.warning("%s: the result in %s cannot be read, so it is made again", step, folder)
             else:
                 os.utime(done)  # the time of its last use, for `varjepa clean`
-                log.info("%s: nothing has changed, reusing %s", step, folder)
+                why = "made earlier in this run" if folder in (_made.get() or ()) else "nothing has changed"
+                log.info("%s: %s, reusing %s", step, why, folder)
                 return value
         log.info("%s starts", step)  # on a large table, minutes may pass before the next message
         value = make()
         # Not `dump_json`, which writes NaN and infinity as null and cannot read it back as a number.
         write_text(done, json.dumps(adapter.dump_python(value, mode="json")))
+        mark_made(folder)
         return value
 
 

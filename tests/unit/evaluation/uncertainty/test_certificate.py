@@ -21,6 +21,7 @@ def test_where_nothing_can_be_promised_that_is_said() -> None:
     none = certify(RankedRows(uncertainty, poor), RankedRows(uncertainty, poor), accuracy=0.95, confidence=0.9)
     assert none.threshold is None
     assert none.coverage == 0
+    assert none.decision("within 5").startswith("none, so no row is accepted; at least 95.0% of accepted rows within 5")
     assert "no threshold keeps 95.0%" in none.reason
     few = certify(RankedRows(uncertainty[:20], poor[:20]), RankedRows(uncertainty, poor), accuracy=0.95, confidence=0.9)
     assert few.threshold is None

@@ -117,3 +117,12 @@ def test_the_same_trees_are_checked_once(monkeypatch: pytest.MonkeyPatch) -> Non
         with pytest.raises(ModelError, match="answers"):
             opened_booster(raw, 2)
     assert checked == [1, 2, 2, 2]
+
+
+@pytest.mark.parametrize(("objective", "outputs"), [("reg:squarederror", 1), ("multi:softprob", 4)])
+def test_a_table_without_rows_has_an_answer_without_rows_and_no_warning(
+    objective: str, outputs: int, recwarn: pytest.WarningsRecorder
+) -> None:
+    booster = opened_booster(grown(objective, outputs), outputs)
+    assert tree_outputs(booster, inputs()[:0], TYPES).shape == (0, 4)[: 1 + (outputs > 1)]
+    assert not recwarn.list

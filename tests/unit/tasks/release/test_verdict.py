@@ -66,3 +66,17 @@ def test_what_is_no_better_than_a_guess_is_said_to_be(metrics: dict[str, float],
     sentences = verdicts(metrics, {own: Interval(low, 0.99)})
     assert any("not shown to be better than always naming" in sentence for sentence in sentences) == guessed
     assert len(sentences) == 1 + guessed
+
+
+@pytest.mark.parametrize(
+    ("head", "shown"),
+    [
+        ("linear on raw", " and come from a linear model on raw columns: better than boosted trees on raw columns"),
+        ("boosted on raw", ": better than boosted trees on raw columns (0.6000), about as good as a linear model on"),
+        ("stacked on both", ": better than boosted trees on raw columns (0.6000), about as good as a linear model on"),
+    ],
+)  # fmt: skip
+def test_what_ships_is_not_compared_with_itself(head: str, shown: str) -> None:
+    metrics = {"head/r2": 0.8, "raw/r2": 0.8, "boosted/r2": 0.6}
+    (sentence,) = verdicts(metrics, {"head/r2": Interval(0.75, 0.85)}, head=head)
+    assert sentence.startswith(f"The predictions have R2 0.8000{shown}")

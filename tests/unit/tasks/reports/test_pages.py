@@ -171,7 +171,42 @@ def test_the_report_begins_with_the_figures_of_the_predictions(figure: Path) -> 
     facts = replace(hostile_facts(figure), metrics=metrics)
     page = html_report(facts, Decision(promoted=True, reason="", aliases=[], metrics={}))
     shown = [text for text in Reader(page).texts if text in metrics]
+    numbers = replace(facts, metrics={"head/r2": 0.8, "head/rmse": 42.0})
+    assert "typical error, in the label" in html_report(numbers, Decision(True, "", [], {}))
     assert shown == ["head/accuracy", "raw/accuracy", "calibration/ece", "elbo/test"]
+
+
+def test_counts_are_whole_numbers_and_figures_that_do_not_vary_have_no_interval(figure: Path) -> None:
+    metrics = {"certificate/rows": 2064.0, "interval/width": 98.9, "head/r2": 0.8}
+    spans = {"interval/width": Interval(98.9, 98.9), "head/r2": Interval(0.7, 0.9)}
+    facts = replace(hostile_facts(figure), metrics=metrics, intervals=spans)
+    assert [facts.figure(name) for name in metrics] == ["2,064", "98.9000", "0.8000 (0.7000 to 0.9000)"]
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "shown"), [(1.0, "No test row was predicted wrongly"), (0.9, "If the least sure")]
+)
+def test_where_nothing_is_wrong_no_ranking_of_errors_is_praised(figure: Path, accuracy: float, shown: str) -> None:
+    facts = replace(hostile_facts(figure), metrics={"head/accuracy": accuracy, "selective_shipped/accuracy_90": 1.0})
+    page = html_report(facts, Decision(promoted=True, reason="", aliases=[], metrics={}))
+    assert shown in page
+    assert ("instead of" in page) == (accuracy < 1)
+
+
+@pytest.mark.parametrize(
+    ("head", "asked", "shown"),
+    [
+        ("r2", "auto", "a squared error of"), ("accuracy", "auto", "an accuracy of"),
+        ("accuracy", "log_loss", "a log loss of"), ("r2", "accuracy", "a squared error of"), ("", "auto", "an ELBO of"),
+    ],
+)  # fmt: skip
+def test_the_report_says_what_the_gate_has_compared(figure: Path, head: str, asked: str, shown: str) -> None:
+    facts = hostile_facts(figure)
+    gate = facts.config.gate.model_copy(update={"metric": asked})
+    metrics = {"gate/metric": 2.5, "gate/champion_metric": 3.5} | ({f"head/{head}": 0.8} if head else {})
+    facts = replace(facts, metrics=metrics, config=facts.config.model_copy(update={"gate": gate}))
+    page = html_report(facts, Decision(promoted=True, reason="", aliases=[], metrics={}))
+    assert f"this version has {shown} 2.5000 and the champion 3.5000" in page
 
 
 @pytest.mark.parametrize(

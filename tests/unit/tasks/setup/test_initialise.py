@@ -132,3 +132,16 @@ def test_a_table_of_few_different_rows_is_split_at_random(
     pl.DataFrame({"x": [0.5 + k % contents for k in range(120)]}).write_parquet("t.parquet")
     initialise("t.parquet", label=None, out=None, force=False)
     assert load_config("t.yaml").data.split.by == by
+
+
+@pytest.mark.parametrize(
+    ("label", "task", "predicted"),
+    [("rich", "auto", "2 classes"), ("income per-year", "auto", "a number"), ("age", "classification", "72 classes"),
+     ("age", "none", "")],
+)  # fmt: skip
+def test_init_says_what_the_label_is_predicted_as(tmp_path: Path, label: str, task: str, predicted: str) -> None:
+    table = stored(person_table(2000), tmp_path)
+    started = initialise(
+        str(table), label=label, out=tmp_path / "job.yaml", force=False, overrides=[f"data.task={task}"]
+    )
+    assert started.predicted == predicted

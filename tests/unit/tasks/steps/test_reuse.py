@@ -13,7 +13,7 @@ from filelock import FileLock
 
 from tests.waiting import eventually
 from varjepa.tasks.steps.code import code_files
-from varjepa.tasks.steps.reuse import DONE, reuse, step_folder
+from varjepa.tasks.steps.reuse import DONE, one_run, reuse, step_folder
 
 
 def names(module: str) -> set[str]:
@@ -126,3 +126,16 @@ def test_only_the_templates_that_a_page_renders_count_as_its_code() -> None:
 def test_pretraining_does_not_hang_on_what_measures_it() -> None:
     measured_by = ("varjepa/inference", "varjepa/evaluation/uncertainty", "varjepa/evaluation/gate")
     assert not [name for name in names("varjepa.tasks.retrain.pretrain") if name.startswith(measured_by)]
+
+
+def test_what_a_run_has_made_itself_is_not_said_to_be_of_an_earlier_run(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "varjepa")
+    for _ in range(2):
+        with one_run():
+            for _ in range(2):
+                reuse(tmp_path / "step-0", Figures, lambda: Figures({}, tmp_path))
+    said = [record.getMessage().removesuffix(f", reusing {tmp_path / 'step-0'}") for record in caplog.records]
+    # The first run makes it and reads it again; for the second one, it is an earlier run's.
+    assert said == ["step starts", "step: made earlier in this run", *["step: nothing has changed"] * 2]
