@@ -184,7 +184,7 @@ def fetched(uri: str, tracking_uri: str | None) -> Path:
     except VarjepaError:
         raise
     except Exception as error:
-        reason = f"The files of {uri} cannot be read: {' '.join(str(error).split())[:300]}."
+        reason = f"The files of {uri} cannot be read: {' '.join(str(error).split())[:300].rstrip('.')}."
         if getattr(error, "error_code", "") in GONE:
             fix = "Were its artifacts moved or deleted? `varjepa rollback NAME` returns to an earlier version."
             raise ModelError(reason, fix=fix) from error
