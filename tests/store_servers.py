@@ -9,8 +9,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import polars as pl
 import pytest
@@ -126,7 +127,7 @@ class S3:
     def __init__(self, endpoint: str) -> None:
         import boto3
 
-        self.client = boto3.client("s3", endpoint_url=endpoint)
+        self.endpoint, self.client = endpoint, boto3.client("s3", endpoint_url=endpoint)
         self.client.create_bucket(Bucket=BUCKET)
 
     def put(self, key: str, content: bytes) -> str:
@@ -145,6 +146,20 @@ class S3:
     def get(self, key: str) -> bytes:
         """The content of an object."""
         return self.client.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+
+    @contextmanager
+    def denied(self) -> Iterator[None]:
+        """During the block nobody may read or write anything."""
+        self._let_pass("0")
+        try:
+            yield
+        finally:
+            self._let_pass("inf")
+
+    def _let_pass(self, calls: str) -> None:
+        """How many calls the server still answers without looking at the account."""
+        plain = {"Content-Type": "text/plain"}
+        urlopen(Request(f"{self.endpoint}/moto-api/reset-auth", calls.encode(), plain)).close()
 
     def keys(self, prefix: str = "") -> list[str]:
         """Keys of all objects."""

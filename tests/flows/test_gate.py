@@ -1,6 +1,7 @@
 """The gate as a person meets it: good challengers take over, bad ones are refused for the right reason."""
 
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,6 +14,8 @@ import polars as pl
 import pytest
 
 from tests.flows.conftest import Answer, caller, candidate_for, challenge, write_job
+from tests.store_servers import S3
+from varjepa.errors import SetupError
 
 ROWS = {"train": 900, "validation": 200, "calibration": 300, "test": 1000}
 LEARNED = ("train", "validation", "calibration")
@@ -367,3 +370,13 @@ def test_a_champion_whose_files_are_gone_counts_as_none(shared, request) -> None
     assert registry.champion == 2
     # The model of version 1, which is not there to be named again.
     assert registry.challenge(job_table()).version == 3
+
+
+def test_a_champion_whose_store_refuses_us_is_not_replaced(registry: Registry, s3: S3) -> None:
+    """Nobody knows whether its files are gone."""
+    with sqlite3.connect(registry.database) as store:
+        place = "UPDATE model_versions SET source = ?, storage_location = ? WHERE name = ? AND version = 1"
+        store.execute(place, ("s3://tables/one", "s3://tables/one", registry.name))
+    with s3.denied(), pytest.raises(SetupError, match="cannot be read"):
+        registry.challenge(job_table(), "training.seed=1")
+    assert registry.champion == 1

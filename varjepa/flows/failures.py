@@ -16,6 +16,7 @@ import click
 
 from varjepa.errors import VarjepaError
 from varjepa.redaction import redacted
+from varjepa.tasks.processes.signals import interruptions_restored
 from varjepa.tasks.steps.files import full_disk_in_words
 from varjepa.tasks.steps.tracebacks import store_traceback
 from varjepa.visible import visible
@@ -58,7 +59,7 @@ def guarded(command: Callable[[], Any], arguments: list[str]) -> int:
         arguments: of the command line.
     """
     try:
-        with full_disk_in_words():
+        with interruptions_restored(), full_disk_in_words():
             status = command()
             sys.stdout.flush()  # a full disk or a closed pipe shows here
     except SystemExit:

@@ -17,6 +17,9 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 WAKE = signal.SIGURG
 """A signal that programs ignore unless they ask for it."""
 
+_interrupted = Event()
+"""Set once Ctrl-C or SIGTERM has arrived."""
+
 _patient = Event()
 """Set while a command stops its servers in order, which may take longer."""
 
@@ -31,14 +34,21 @@ def end_on_signals(message: str, answer: str = "") -> Callable[[], None]:
         answer: for stdout, likewise.
 
     Returns:
-        A function to call once the command has said all this itself.
+        A function to call once the command has said all this itself, right before it ends.
     """
-    interrupted, answered = Event(), Event()
+    answered = Event()
+    _interrupted.clear()
 
     def interrupt(_signal: int, _frame: FrameType | None) -> None:
-        if not interrupted.is_set():
-            interrupted.set()
+        if not _interrupted.is_set():
+            _interrupted.set()
             raise KeyboardInterrupt
+
+    def ends() -> None:
+        answered.set()
+        if _interrupted.is_set():  # the interpreter ends with handlers that kill, but leaves ignored signals alone
+            for number in SIGNALS:
+                signal.signal(number, signal.SIG_IGN)
 
     for number in SIGNALS:
         signal.signal(number, interrupt)
@@ -54,7 +64,7 @@ def end_on_signals(message: str, answer: str = "") -> Callable[[], None]:
             os.write(stream, text.encode())
 
     Thread(target=_end_in_time, args=(numbers, last_words), name="signals", daemon=True).start()
-    return answered.set
+    return ends
 
 
 def _end_in_time(numbers: int, last_words: Callable[[], None]) -> None:
@@ -87,6 +97,23 @@ def exit_on_sigterm(code: int) -> Iterator[None]:
     finally:
         _patient.clear()
         signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def interruptions_restored() -> Iterator[None]:
+    """Whatever leaves the block after Ctrl-C or SIGTERM is an interruption.
+
+    Libraries make errors of their own of it: one that was being imported, for example, "cannot be initialised".
+
+    Raises:
+        KeyboardInterrupt: instead of any other exception, after a signal.
+    """
+    try:
+        yield
+    except Exception as error:
+        if _interrupted.is_set():
+            raise KeyboardInterrupt from error
+        raise
 
 
 @contextmanager

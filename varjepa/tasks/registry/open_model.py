@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from varjepa.config.uris import home_expanded
-from varjepa.errors import ModelError
+from varjepa.errors import ModelError, SetupError, VarjepaError
 from varjepa.inference.manifest import manifest_digest
 from varjepa.inference.model import TrainedModel
 from varjepa.inference.storage import load_model
@@ -18,9 +18,12 @@ from varjepa.redaction import redacted_uri
 from varjepa.tasks.registry.logged_models import use_store
 from varjepa.tasks.registry.names import EXAMPLES, LOGGED, REGISTRY, RUN, inside, registered_version
 from varjepa.tasks.registry.reader import require_store
+from varjepa.tasks.registry.search import GONE
 from varjepa.tasks.registry.tags import MANIFEST_TAG, MODEL_TAG
 from varjepa.tasks.signing.check import require_signed
 from varjepa.tasks.signing.keys import Trust
+from varjepa.tasks.steps.files import disk_trouble
+from varjepa.tasks.tracking.patience import patiently
 from varjepa.tasks.tracking.store import client_for
 from varjepa.tasks.tracking.uris import store
 
@@ -124,6 +127,8 @@ def logged_by(run_id: str, tracking_uri: str | None) -> str:
     client = _client(tracking_uri)
     try:
         run: Any = client.get_run(run_id)
+    except VarjepaError:
+        raise
     except Exception as error:
         where = redacted_uri(store(tracking_uri))
         raise ModelError(f"No run {run_id} in {where}.", expected=EXAMPLES) from error
@@ -162,21 +167,31 @@ def fetched(uri: str, tracking_uri: str | None) -> Path:
     """The folder of an MLflow model; downloads it if it is not on this machine. No code of it runs.
 
     Raises:
-        ModelError: its files are gone or cannot be read.
+        ModelError: its files are gone.
+        SetupError: they may be there, but nobody can tell: a lost champion counts as none, and a lost version is made
+            again, which an account that has expired must not bring about.
+        TrackingLostError: their store did not answer in time.
     """
     import mlflow
 
     use_store(store(tracking_uri))
+    place = ""
     try:
+        place = _place(uri, tracking_uri)
         # MLflow would leave a download in the temporary folder for ever; files of this machine stay where they are.
-        to = None if urlsplit(_place(uri, tracking_uri)).scheme in ("", "file") else _until_the_end()
-        return Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=to))
+        to = None if urlsplit(place).scheme in ("", "file") else _until_the_end()
+        return Path(patiently(lambda: mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=to), place))
+    except VarjepaError:
+        raise
     except Exception as error:
-        reason = " ".join(str(error).split())[:300]
-        raise ModelError(
-            f"The files of {uri} cannot be read: {reason}.",
-            fix="Were its artifacts moved or deleted? `varjepa rollback NAME` returns to an earlier version.",
-        ) from error
+        reason = f"The files of {uri} cannot be read: {' '.join(str(error).split())[:300].rstrip('.')}."
+        if getattr(error, "error_code", "") in GONE:
+            fix = "Were its artifacts moved or deleted? `varjepa rollback NAME` returns to an earlier version."
+            raise ModelError(reason, fix=fix) from error
+        if disk_trouble(error) is not None:
+            raise
+        fix = "Check the account and the settings for that place, then run the same command again."
+        raise SetupError(f"{reason} They lie in {redacted_uri(place)}.", fix=fix) from error
 
 
 def _place(uri: str, tracking_uri: str | None) -> str:

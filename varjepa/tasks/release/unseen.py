@@ -9,6 +9,7 @@ from varjepa.data.cells import column
 from varjepa.tasks.registry.tags import RUN_TAG
 from varjepa.tasks.retrain.preprocess import Prepared
 from varjepa.tasks.steps.log import log
+from varjepa.tasks.tracking.patience import TrackingLostError
 from varjepa.tasks.tracking.store import client_of
 
 if TYPE_CHECKING:
@@ -131,6 +132,8 @@ def kept_artifact(version: int, name: str, config: RetrainConfig) -> "pl.DataFra
             return None
         with tempfile.TemporaryDirectory() as place:
             return pl.read_parquet(client.download_artifacts(run_id, name, place))
+    except TrackingLostError:
+        raise
     except Exception as error:  # noqa: BLE001 (a deleted run or file must not fail the gate)
         log.warning("%s of version %d cannot be read: %s", name, version, error)
         return None

@@ -143,8 +143,11 @@ def _place(error: BaseException) -> Path | None:
     """
     causes = [cause for cause in _causes(error) if isinstance(cause, OSError)]
     for cause in causes:
-        if isinstance(cause.filename, str):
-            return _existing(Path(cause.filename))
+        # Of a copy: the file that is written, and the one that is read. Of a copied folder: its first file that failed.
+        copied = cause.args[0][0][1:2] if isinstance(cause, shutil.Error) and isinstance(cause.args[0], list) else ()
+        for name in (*copied, cause.filename2, cause.filename):
+            if isinstance(name, str):
+                return _existing(Path(name))
     place = _fullest()
     full = any(cause.errno == errno.ENOSPC for cause in causes)
     return None if full and shutil.disk_usage(place).free > ROOM else place

@@ -12,6 +12,7 @@ from prefect import Task, unmapped
 from prefect.utilities.annotations import opaque
 
 from varjepa.errors import VarjepaError
+from varjepa.tasks.processes.signals import interruptions_restored
 from varjepa.tasks.steps.files import disk_trouble
 from varjepa.tasks.steps.log import log
 
@@ -56,7 +57,7 @@ def task(**options: Any) -> Callable[[Callable[_P, _R]], "StepTask[_P, _R]"]:
         options: of `prefect.Task`. Runs are named like their task, if nothing else is said: Prefect would add digits.
     """
     named = {"task_run_name": options["name"]} if "name" in options else {}
-    return lambda function: StepTask(function, **{**named, **options})
+    return lambda function: StepTask(interruptions_restored()(function), **{**named, **options})
 
 
 class StepTask(Task[_P, _R]):

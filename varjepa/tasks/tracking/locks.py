@@ -15,6 +15,7 @@ from sqlalchemy.pool import NullPool
 
 from varjepa.config import RetrainConfig
 from varjepa.errors import SetupError
+from varjepa.tasks.steps.files import NoRoomError, disk_trouble
 from varjepa.tasks.steps.reuse import digest
 from varjepa.tasks.steps.turns import acquire, in_turn, wait_for
 from varjepa.tasks.tracking.uris import database_file, tracking_uri
@@ -32,6 +33,7 @@ def host_lock(uri: str, what: str) -> FileLock:
 
     Raises:
         SetupError: the file of the lock cannot be opened.
+        NoRoomError: its disk is full or read-only.
     """
     database = database_file(uri)
     if database is not None:
@@ -50,6 +52,8 @@ def _shared_lock(path: Path) -> FileLock:
         finally:
             os.close(file)
     except OSError as error:
+        if (how := disk_trouble(error)) is not None:
+            raise NoRoomError(path.parent, how) from error
         raise SetupError(
             f"The lock file {path} cannot be opened: {error.strerror}.",
             fix="Ask its owner to remove it or to open the folder to the group, or use another tracking store.",

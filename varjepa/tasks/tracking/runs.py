@@ -11,7 +11,7 @@ from varjepa.config.operations import TrackingSection
 from varjepa.errors import reason_of
 from varjepa.tasks.lineage.record import known_as
 from varjepa.tasks.processes.owner import ASKED, TakenOverError, lost_turn, owner_tags, require_turn, waiting
-from varjepa.tasks.processes.signals import undisturbed
+from varjepa.tasks.processes.signals import interruptions_restored, undisturbed
 from varjepa.tasks.steps.code import git_commit
 from varjepa.tasks.steps.retries import retried_task
 from varjepa.tasks.tracking.headlines import SHORT, VERDICT, curves
@@ -67,7 +67,8 @@ def opened_run(
         asked.append((tracking_uri(tracking), run_id))
     known_as(**{"mlflow.run_id": run_id})
     try:
-        yield run_id
+        with interruptions_restored():
+            yield run_id
         require_turn()
     except (TrackingLostError, TakenOverError):
         raise  # the run stays open: the next start, or another machine, resumes it
@@ -81,7 +82,7 @@ def opened_run(
 
 
 def _ended_badly(client: "MlflowClient", run_id: str, error: BaseException, *, told: bool) -> None:
-    interrupted, reason = not isinstance(error, Exception), reason_of(error)
+    ending, reason = _ending(error), reason_of(error)
     # A transaction that was cut off keeps its lock while the traceback has its connection, and the writes below wait.
     cause: BaseException | None = error
     while cause is not None:
@@ -89,8 +90,13 @@ def _ended_badly(client: "MlflowClient", run_id: str, error: BaseException, *, t
         cause = cause.__context__
     client.set_tag(run_id, FAILURE, reason[:4000])
     if told:
-        client.set_tag(run_id, VERDICT, ("interrupted" if interrupted else f"failed: {reason}")[:SHORT])
-    client.set_terminated(run_id, "KILLED" if interrupted else "FAILED")
+        client.set_tag(run_id, VERDICT, ("interrupted" if ending == "KILLED" else f"failed: {reason}")[:SHORT])
+    client.set_terminated(run_id, ending)
+
+
+def _ending(error: BaseException) -> str:
+    """MLflow's word for the end of a run that did not end well."""
+    return "FAILED" if isinstance(error, Exception) else "KILLED"
 
 
 def _opened_again(client: "MlflowClient", run_id: str) -> str | None:
@@ -110,16 +116,17 @@ def _opened_again(client: "MlflowClient", run_id: str) -> str | None:
 
 @contextmanager
 def nested_run(tracking: TrackingSection, parent_id: str, *, step: str, name: str) -> Iterator[str]:
-    """Opens a run nested in another one and yields its id."""
+    """Opens a run nested in another one and yields its id; ends it as FINISHED, FAILED or KILLED."""
     client = client_of(tracking)
     tags = {"mlflow.parentRunId": parent_id, "varjepa.step": step} | owner_tags()
     run_id = client.create_run(experiment_id(tracking), tags=tags, run_name=name).info.run_id
-    status = "FAILED"
     try:
-        yield run_id
-        status = "FINISHED"
-    finally:
-        client.set_terminated(run_id, status)
+        with interruptions_restored():
+            yield run_id
+    except BaseException as error:
+        client.set_terminated(run_id, _ending(error))
+        raise
+    client.set_terminated(run_id, "FINISHED")
 
 
 class CurveLogger:

@@ -16,6 +16,7 @@ from varjepa.config.operations import TrackingSection
 from varjepa.errors import SetupError, VarjepaError
 from varjepa.redaction import redacted_uri
 from varjepa.tasks.processes.health import require_answer
+from varjepa.tasks.steps.files import NoRoomError, disk_trouble
 from varjepa.tasks.steps.imports import quick_imports
 from varjepa.tasks.steps.log import log
 from varjepa.tasks.tracking.links import is_server, run_page
@@ -67,7 +68,7 @@ def _client_for(uri: str, patience: float) -> "MlflowClient":
             if database is not None:
                 follow(database)
             return client
-    except TrackingLostError:
+    except (TrackingLostError, NoRoomError):
         raise
     except ModuleNotFoundError as error:
         raise SetupError(
@@ -75,6 +76,8 @@ def _client_for(uri: str, patience: float) -> "MlflowClient":
             fix="pip install 'varjepa[postgres]'" if uri.startswith(POSTGRES) else f"pip install {error.name}",
         ) from error
     except Exception as error:
+        if isinstance(error, OSError) and disk_trouble(error) is not None:
+            raise  # the command names the disk
         reason = " ".join(str(error).replace(uri, redacted_uri(uri)).split())[:300]
         raise SetupError(
             f"The tracking store {redacted_uri(uri)} cannot be used: {reason}.",

@@ -1,10 +1,14 @@
 """A disk that takes no more: real ones, and the words of the libraries that write."""
 
 import errno
+import logging
 import os
 import resource
+import shutil
 import signal
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,7 +23,9 @@ from varjepa.errors import DataError, VarjepaError
 from varjepa.tasks.destinations.local_file import table_writer
 from varjepa.tasks.steps.files import NoRoomError, disk_trouble, full_disk_in_words, require_room, write_text
 from varjepa.tasks.steps.retries import may_help
+from varjepa.tasks.tracking.locks import host_lock
 from varjepa.tasks.tracking.patience import may_answer_again
+from varjepa.tasks.tracking.store import client_for
 
 LIMIT = 20_000
 NUMBERS = np.random.default_rng(0).random(100_000)
@@ -90,6 +96,38 @@ def test_the_disk_of_the_output_is_named_not_that_of_the_working_folder(
     with pytest.raises(NoRoomError, match=f"^The disk of {out} takes no file of this size"), full_disk_in_words():
         write(out / name)
     assert not [*out.iterdir()]
+
+
+@pytest.mark.usefixtures("_small_files")
+@pytest.mark.parametrize("copy", [
+    lambda out: shutil.copyfile(os.__file__, out / "os.py"),
+    lambda out: shutil.copytree(Path(logging.__file__).parent, out / "logging"),
+])  # fmt: skip
+def test_the_disk_that_is_copied_to_is_named_not_the_one_that_is_read(
+    copy: Callable[[Path], object], tmp_path: Path
+) -> None:
+    with (
+        pytest.raises(NoRoomError, match=f"^The disk of {tmp_path}.* takes no file of this size"),
+        full_disk_in_words(),
+    ):
+        copy(tmp_path)
+
+
+@pytest.mark.skipif(os.getuid() != 0 or sys.platform != "linux", reason="only root can mount a disk")
+@pytest.mark.parametrize("take", [client_for, lambda uri: host_lock(uri, "runs")])
+def test_a_tracking_store_on_a_read_only_disk_is_no_matter_of_owners_or_settings(
+    take: Callable[[str], object], tmp_path: Path
+) -> None:
+    place = tmp_path / "read-only"
+    place.mkdir()
+    mounted = ["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", str(place)]
+    if subprocess.run(mounted, capture_output=True, check=False).returncode:
+        pytest.skip("this machine mounts nothing")
+    try:
+        with pytest.raises(NoRoomError, match=f"^The disk of {place}(/mlruns)? is read-only"), full_disk_in_words():
+            take(f"sqlite:///{place}/mlruns/mlflow.db")
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
 
 
 @pytest.mark.parametrize(("free", "gone"), [(300_000, True), (50_000, False), (2**34, False)])
