@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import wraps
 from itertools import repeat
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
@@ -57,7 +58,18 @@ def task(**options: Any) -> Callable[[Callable[_P, _R]], "StepTask[_P, _R]"]:
         options: of `prefect.Task`. Runs are named like their task, if nothing else is said: Prefect would add digits.
     """
     named = {"task_run_name": options["name"]} if "name" in options else {}
-    return lambda function: StepTask(interruptions_restored()(function), **{**named, **options})
+    return lambda function: StepTask(_with_interruptions(function), **{**named, **options})
+
+
+def _with_interruptions(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """The function, of which whatever leaves it after a signal is an interruption; other processes may get it."""
+
+    @wraps(function)
+    def called(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        with interruptions_restored():
+            return function(*args, **kwargs)
+
+    return called
 
 
 class StepTask(Task[_P, _R]):
