@@ -16,7 +16,7 @@ from varjepa.config import load_config
 from varjepa.tasks.retrain import beside
 from varjepa.tasks.retrain.beside import generator_beside
 from varjepa.tasks.retrain.generate import generate
-from varjepa.tasks.steps.reuse import DONE, fresh, one_run
+from varjepa.tasks.steps.reuse import DONE, fresh, own_results_known
 from varjepa.tasks.tracking.runs import opened_run
 
 pytestmark = pytest.mark.slow
@@ -67,7 +67,7 @@ def folder_of(trained: SimpleNamespace) -> Path:
 
 @pytest.mark.usefixtures("afresh")
 def test_the_step_finds_the_result_of_the_process(trained: SimpleNamespace, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO, "varjepa"), one_run():
+    with caplog.at_level(logging.INFO, "varjepa"), own_results_known():
         with generator_beside(*trained.inputs) as ended:
             ended()
             assert (folder_of(trained) / DONE).is_file()

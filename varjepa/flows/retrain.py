@@ -41,7 +41,7 @@ from varjepa.tasks.retrain.validate import check_contract, contract_of, evidence
 from varjepa.tasks.signing.keys import require_keys
 from varjepa.tasks.sources.run_day import with_run_date
 from varjepa.tasks.steps.code import git_commit
-from varjepa.tasks.steps.reuse import one_run
+from varjepa.tasks.steps.reuse import own_results_known
 from varjepa.tasks.tracking.runs import log_artifacts
 from varjepa.tasks.tracking.uris import tracking_uri
 from varjepa.tasks.work_store.opened import model_turn
@@ -60,7 +60,10 @@ def retrain(config: RetrainConfig, *, dry_run: bool = False) -> RetrainAnswer:
         ContractError: the data broke its contract; nothing was trained or registered.
     """
     config = with_run_date(config)
-    with claimed(), one_run(), lineage("retrain", config.registry.name), failures_told(config), model_turn(config):
+    with (
+        claimed(), own_results_known(), lineage("retrain", config.registry.name), failures_told(config),
+        model_turn(config),
+    ):  # fmt: skip
         require_keys(config.signing, sign=not dry_run)
         require_machine(config)
         claim_turn()

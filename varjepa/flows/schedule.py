@@ -24,7 +24,7 @@ from varjepa.tasks.retrain.pretrain import require_machine
 from varjepa.tasks.retrain.unchanged import job_digest, last_retrain, skip
 from varjepa.tasks.signing.keys import require_keys
 from varjepa.tasks.sources.run_day import with_run_date
-from varjepa.tasks.steps.reuse import one_run
+from varjepa.tasks.steps.reuse import own_results_known
 from varjepa.tasks.work_store.opened import model_turn
 
 Overlap = Literal["skip", "wait"]
@@ -46,7 +46,7 @@ def scheduled_retrain(
     config = with_run_date(config, timezone)
     name = config.registry.name
     with (
-        claimed(), one_run(), lineage("retrain", name), failures_told(config),
+        claimed(), own_results_known(), lineage("retrain", name), failures_told(config),
         model_turn(config, wait=overlap == "wait") as locked,
     ):  # fmt: skip
         tell_silence(config)  # of the time before this run, which is the first to notice if the machine was off

@@ -10,6 +10,7 @@ import polars as pl
 
 from varjepa.amounts import counted
 from varjepa.data.names import free_names
+from varjepa.data.read.left_out import by_reason
 from varjepa.errors import listed
 from varjepa.inference.column_groups import ARRAYS
 from varjepa.inference.columns import as_json_text, require_groups, scored
@@ -206,7 +207,7 @@ def impute(model: TrainedModel, request: Request, *, draws: int, level: float, s
                 named = beside(index, drawn.columns, warn=number == 1 and not start)
                 writer.write(pl.concat([named, drawn], how="horizontal"))
             progress.log(rows)
-    for reason, names in _by_reason(model.preprocessor.undrawn).items():
+    for reason, names in by_reason(model.preprocessor.undrawn).items():
         if gaps := sum(left.get(name, 0) for name in names):
             log.info("%s left as they are, because %s: %s", counted(gaps, "gap"), reason,
                      listed(name for name in names if left.get(name)))  # fmt: skip
@@ -228,16 +229,6 @@ def _all_bounds(model: TrainedModel, bounds: pl.DataFrame, rows: int) -> pl.Data
     ])  # fmt: skip
 
 
-def _by_reason(reasons: Mapping[str, str]) -> dict[str, list[str]]:
-    """Names by what is said of them, in their order.
-
-    Examples:
-        >>> _by_reason({"name": "it is text", "id": "it identifies rows", "note": "it is text"})
-        {'it is text': ['name', 'note'], 'it identifies rows': ['id']}
-    """
-    return {reason: [name for name in reasons if reasons[name] == reason] for reason in dict.fromkeys(reasons.values())}
-
-
 def sample(model: TrainedModel, rows: int, request: Request, *, seed: int, gaps: bool) -> FileAnswer:
     """Writes new rows; returns a summary.
 
@@ -247,7 +238,7 @@ def sample(model: TrainedModel, rows: int, request: Request, *, seed: int, gaps:
     """
     progress = _Progress("drawn", rows)
     sampler = model.sampler(seed=seed, gaps=gaps)
-    for reason, names in _by_reason(model.preprocessor.undrawn).items():
+    for reason, names in by_reason(model.preprocessor.undrawn).items():
         log.info("not drawn, because %s: %s", reason, listed(names))
     size = batch_rows(model, request.batch_size)
     with _writer(request) as writer:

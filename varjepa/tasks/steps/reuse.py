@@ -40,7 +40,7 @@ _made: ContextVar[set[Path] | None] = ContextVar("made", default=None)
 
 
 @contextmanager
-def one_run() -> Iterator[None]:
+def own_results_known() -> Iterator[None]:
     """Around a run: what it makes and then reads again is told apart from what an earlier run has made."""
     token = _made.set(set())
     try:

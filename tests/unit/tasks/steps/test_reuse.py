@@ -13,7 +13,7 @@ from filelock import FileLock
 
 from tests.waiting import eventually
 from varjepa.tasks.steps.code import code_files
-from varjepa.tasks.steps.reuse import DONE, one_run, reuse, step_folder
+from varjepa.tasks.steps.reuse import DONE, own_results_known, reuse, step_folder
 
 
 def names(module: str) -> set[str]:
@@ -133,7 +133,7 @@ def test_what_a_run_has_made_itself_is_not_said_to_be_of_an_earlier_run(
 ) -> None:
     caplog.set_level(logging.INFO, "varjepa")
     for _ in range(2):
-        with one_run():
+        with own_results_known():
             for _ in range(2):
                 reuse(tmp_path / "step-0", Figures, lambda: Figures({}, tmp_path))
     said = [record.getMessage().removesuffix(f", reusing {tmp_path / 'step-0'}") for record in caplog.records]
