@@ -5,6 +5,9 @@ from collections.abc import Mapping
 
 from varjepa.errors import listed
 
+MOST_NAMED = 8
+"""Of hundreds of columns that are alike, so many are named; the model card names all of them."""
+
 
 def by_reason(reasons: Mapping[str, str]) -> dict[str, list[str]]:
     """Reason -> the columns that are left out for it, in the order of the table.
@@ -19,7 +22,7 @@ def by_reason(reasons: Mapping[str, str]) -> dict[str, list[str]]:
     return dict(names)
 
 
-def left_out_words(reasons: Mapping[str, str], limit: int = 8) -> list[str]:
+def left_out_words(reasons: Mapping[str, str], limit: int = MOST_NAMED) -> list[str]:
     """Sentences that name columns and why they are left out.
 
     Args:

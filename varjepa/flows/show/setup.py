@@ -7,10 +7,10 @@ from typing import Any
 import polars as pl
 
 from varjepa.amounts import counted, share
-from varjepa.data.read.left_out import by_reason
+from varjepa.data.read.left_out import MOST_NAMED, by_reason
 from varjepa.flows.show.console import console, plain, print_table, whole_table
 from varjepa.tasks.setup.doctor import Check
-from varjepa.tasks.setup.initialise import MOST_ALIKE, TEXT_WORDS, Started
+from varjepa.tasks.setup.initialise import TEXT_WORDS, Started
 
 MOST_SHOWN = 50
 """Columns, and remarks about columns, that fit on a screen or two: 1,500 lines hid the next command to run."""
@@ -61,7 +61,7 @@ def _shown(started: Started) -> list[str]:
     Of many that are left out for the same reason, a few show what they are like.
     """
     away = {name: facts.left_out for name, facts in started.profiles.items() if facts.left_out}
-    few = [name for names in by_reason(away).values() for name in names[:MOST_ALIKE]]
+    few = [name for names in by_reason(away).values() for name in names[:MOST_NAMED]]
     notable = [name for name in started.profiles if name in (started.label, *started.words, *started.doubts)]
     features = [name for name in started.profiles if name not in away]
     chosen = set(list(dict.fromkeys([*notable, *few, *features, *away]))[:MOST_SHOWN])

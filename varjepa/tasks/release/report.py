@@ -3,7 +3,7 @@
 from shlex import quote
 
 from varjepa.amounts import counted, figure, share
-from varjepa.data.read.left_out import left_out_words
+from varjepa.data.read.left_out import MOST_NAMED, left_out_words
 from varjepa.errors import listed
 from varjepa.evaluation.gate.evidence import UNITS, Metric
 from varjepa.tasks.registry.champion import CHAMPION
@@ -19,9 +19,6 @@ REPORT = "0_report.html"
 
 FEW_ROWS = 500
 """With fewer test rows, the report says that its figures are rough."""
-
-MOST = 8
-"""Columns of which the report says a sentence each; the model card names all of them."""
 
 FIRST = ("head", "raw", "probe", "selective_shipped", "interval", "calibration")
 """Groups of figures in the order in which a person asks for them; the objective and the latents come after them."""
@@ -143,16 +140,13 @@ def _watch(facts: CardFacts) -> list[str]:
     prepared, rows = facts.prepared, facts.prepared.parts.get("test", 0)
     odd = left_out_words(prepared.left_out)
     if prepared.leaks:
-        verb = (
-            "may leak the label: it predicts it" if len(prepared.leaks) == 1 else "may leak the label: each predicts it"
-        )
-        odd.append(f"{listed(prepared.leaks)} {verb} alone.")
+        who = "it" if len(prepared.leaks) == 1 else "each"
+        odd.append(f"{listed(prepared.leaks)} may leak the label: {who} predicts it alone.")
     rare = [name for name, part in prepared.rare.items() if part > SHOWN_RARE]
-    odd += [
-        f'"{name}": {share(prepared.rare[name], 0)} of its values are rare and treated alike.' for name in rare[:MOST]
-    ]
-    if len(rare) > MOST:
-        odd.append(f"{counted(len(rare) - MOST, 'further column')} with many rare values: the model card names them.")
+    shares = {name: share(prepared.rare[name], 0) for name in rare[:MOST_NAMED]}
+    odd += [f'"{name}": {part} of its values are rare and treated alike.' for name, part in shares.items()]
+    if more := len(rare[MOST_NAMED:]):
+        odd.append(f"{counted(more, 'further column')} with many rare values: the model card names them.")
     if facts.validation.quarantined:
         odd.append(
             f"{counted(facts.validation.quarantined, 'row')} broke the contract and went into quarantine (validation/)."

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from varjepa.config import DataSection, PreprocessSection, RetrainConfig, SplitSection
 from varjepa.config.data import KIND
-from varjepa.data.read.left_out import left_out_words
+from varjepa.data.read.left_out import MOST_NAMED, left_out_words
 from varjepa.errors import DataError
 from varjepa.tasks.orchestration.parallel_map import workers
 from varjepa.tasks.retrain.partitions import (
@@ -51,9 +51,6 @@ STEP = Step(
 
 LEAK_ROWS = 20_000
 """At most about this many rows of a part show whether a column predicts the label alone."""
-
-MOST_LINES = 8
-"""Columns of which a line each is said; the model card names all of them."""
 
 ENCODED, PREPROCESSOR, SPLIT = "encoded.parquet", "preprocessor.json", "parts.parquet"
 
@@ -140,9 +137,9 @@ def preprocess(clean: Path, config: RetrainConfig) -> Prepared:
 
 def _first(found: Mapping[str, T], kind: str, level: int = logging.WARNING) -> Iterator[tuple[str, T]]:
     """The first columns of hundreds, each of which takes a line; the others are counted at the end."""
-    yield from list(found.items())[:MOST_LINES]
-    if len(found) > MOST_LINES:
-        log.log(level, "%s further %s, which the model card names", f"{len(found) - MOST_LINES:,}", kind)
+    yield from list(found.items())[:MOST_NAMED]
+    if len(found) > MOST_NAMED:
+        log.log(level, "%s further %s, which the model card names", f"{len(found) - MOST_NAMED:,}", kind)
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from varjepa.data.fit.label_task import task_of
 from varjepa.data.fit.rows_protocol import Wanted
 from varjepa.data.fit.streamed_rows import StreamedRows
 from varjepa.data.read.column_profile import ColumnProfile
-from varjepa.data.read.left_out import by_reason
+from varjepa.data.read.left_out import MOST_NAMED, by_reason
 from varjepa.data.read.named_columns import named_in_job, renamed, require_named
 from varjepa.errors import ConfigError, DataError, listed, suggested
 from varjepa.tasks.answers.tables import ColumnAnswer, InitAnswer
@@ -52,9 +52,6 @@ TEXT_WORDS = (
     "(preprocess.text_dimensions)"
 )
 """What becomes of a column of text."""
-
-MOST_ALIKE = 8
-"""Columns that are left out for the same reason and are named one by one."""
 
 SMALL, FEW_CONTENTS = 10_000, 50
 """Up to `SMALL` rows, a table with fewer different rows than `FEW_CONTENTS` is split at random. Of 50, none falls into
@@ -305,9 +302,9 @@ def _config_text(data: DataSection, seen: Started, *, few_contents: bool) -> str
     shown = {name: visible(json.dumps(name, ensure_ascii=False)) for name in seen.profiles}
     notes = []
     for why, names in by_reason(away).items():
-        if len(names) > MOST_ALIKE:
-            first = ", ".join(shown[name] for name in names[:MOST_ALIKE])
-            more = f"{len(names) - MOST_ALIKE:,} more"
+        if len(names) > MOST_NAMED:
+            first = ", ".join(shown[name] for name in names[:MOST_NAMED])
+            more = f"{len(names) - MOST_NAMED:,} more"
             notes.append(f"# {len(names):,} columns are not features, each as {_line(why)}: {first} and {more}.")
         else:
             notes += [f"# {shown[name]} is not a feature: {_line(why)}." for name in names]

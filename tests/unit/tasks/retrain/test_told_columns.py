@@ -10,8 +10,9 @@ import pytest
 
 from varjepa.config import RetrainConfig, parse_config
 from varjepa.config.encoder_sizes import PRESETS, WIDE_FEATURES
+from varjepa.data.read.left_out import MOST_NAMED
 from varjepa.tasks.retrain.ingest import ingest
-from varjepa.tasks.retrain.preprocess import MOST_LINES, preprocess
+from varjepa.tasks.retrain.preprocess import preprocess
 
 
 def test_columns_alike_take_one_line_and_the_others_a_few(
@@ -32,9 +33,9 @@ def test_columns_alike_take_one_line_and_the_others_a_few(
     said = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
     assert said[0].startswith('150 columns are left out, each as it has a single value: "pixel_0", "pixel_1", ')
     assert said[0].endswith(" and 142 more.")
-    assert [line for line in said[1:-1] if "rare categories" in line] == said[1 : 1 + MOST_LINES]
-    assert said[1 + MOST_LINES :] == [
-        f"{columns - MOST_LINES} further columns with rare categories, which the model card names"
+    assert [line for line in said[1:-1] if "rare categories" in line] == said[1 : 1 + MOST_NAMED]
+    assert said[1 + MOST_NAMED :] == [
+        f"{columns - MOST_NAMED} further columns with rare categories, which the model card names"
     ]
 
 

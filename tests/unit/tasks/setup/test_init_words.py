@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.messy_tables import MESSY_TABLES
+from varjepa.data.read.left_out import MOST_NAMED
 from varjepa.flows.show.setup import show_profile
-from varjepa.tasks.setup.initialise import MOST_ALIKE, initialise
+from varjepa.tasks.setup.initialise import initialise
 
 
 @pytest.mark.slow
@@ -74,9 +75,9 @@ def test_of_many_columns_that_are_left_out_alike_a_few_are_shown(
     show_profile(started)
     shown = capsys.readouterr().err
     listed = [line.split("│")[1].strip() for line in shown.splitlines() if line.count("│") > 2]
-    assert [name for name in listed if name.startswith("p")] == [f"p{j}" for j in range(MOST_ALIKE)]
+    assert [name for name in listed if name.startswith("p")] == [f"p{j}" for j in range(MOST_NAMED)]
     assert {"x0", "id", "y"} <= set(listed)
     notes = [line for line in started.config.read_text().splitlines() if line.startswith("#") and "feature" in line]
     assert notes[0].startswith(f'# {constant} columns are not features, each as it has a single value: "p0", "p1", ')
-    assert notes[0].endswith(f"and {constant - MOST_ALIKE} more.")
+    assert notes[0].endswith(f"and {constant - MOST_NAMED} more.")
     assert notes[1] == '# "id" is not a feature: it identifies rows.'
